@@ -1,0 +1,36 @@
+# How every folder of src/ declares itself: one library, one test program.
+
+# selfalign_library(folder SOURCES a.cc ... LINK lib ... [TORCH])
+# makes selfalign_<folder>. TORCH gives it libtorch, its include folders and
+# the one precompiled header of per-op ATen headers.
+function(selfalign_library folder)
+  cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINK" ${ARGN})
+  add_library(selfalign_${folder} STATIC ${arg_SOURCES})
+  selfalign_target(selfalign_${folder})
+  target_link_libraries(selfalign_${folder} PUBLIC ${arg_LINK})
+  if(arg_TORCH)
+    selfalign_use_torch(selfalign_${folder})
+  endif()
+endfunction()
+
+# selfalign_test(folder SOURCES a_test.cc ... [LINK lib ...] [TORCH])
+# makes the program <folder>_test and registers every test in it with CTest.
+function(selfalign_test folder)
+  cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${folder}_test ${arg_SOURCES})
+  selfalign_target(${folder}_test)
+  target_link_libraries(${folder}_test PRIVATE selfalign_${folder} ${arg_LINK}
+                        GTest::gmock GTest::gtest_main)
+  if(arg_TORCH)
+    selfalign_use_torch(${folder}_test)
+  endif()
+  add_test(NAME ${folder} COMMAND ${folder}_test --gtest_brief=1
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 1200)
+endfunction()
+
+function(selfalign_target target)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow
+                         -Wnon-virtual-dtor -Woverloaded-virtual)
+endfunction()

@@ -1,0 +1,46 @@
+# libtorch, declared by hand: torch's own CMake package insists on a CUDA
+# toolkit. SELFALIGN_TORCH names the folder that holds include/ and lib/ of a
+# torch wheel (2.11 to 2.15); `dev` sets it.
+set(SELFALIGN_TORCH "${CMAKE_SOURCE_DIR}/.deps/torch/torch" CACHE PATH
+    "folder of an unpacked torch wheel: include/ and lib/")
+set(SELFALIGN_TORCH_RUNTIME "" CACHE STRING
+    "folders with libcudart and libcupti, which libtorch_cpu.so needs")
+
+file(STRINGS "${SELFALIGN_TORCH}/include/torch/headeronly/version.h" _v
+     REGEX "define TORCH_VERSION_M(AJOR|INOR) ")
+string(REGEX REPLACE "[^0-9;]" "" _v "${_v}")
+string(REPLACE ";" "." SELFALIGN_TORCH_VERSION "${_v}")
+if(SELFALIGN_TORCH_VERSION VERSION_LESS 2.11 OR
+   SELFALIGN_TORCH_VERSION VERSION_GREATER 2.15)
+  message(FATAL_ERROR "${SELFALIGN_TORCH}: expected torch 2.11 to 2.15, "
+          "found '${SELFALIGN_TORCH_VERSION}'; point SELFALIGN_TORCH at one")
+endif()
+message(STATUS "torch ${SELFALIGN_TORCH_VERSION} in ${SELFALIGN_TORCH}")
+
+foreach(lib c10 torch_cpu)
+  add_library(${lib} SHARED IMPORTED)
+  set_target_properties(${lib} PROPERTIES
+    IMPORTED_LOCATION ${SELFALIGN_TORCH}/lib/lib${lib}.so)
+endforeach()
+
+add_library(selfalign_torch INTERFACE)
+target_include_directories(selfalign_torch SYSTEM INTERFACE
+  ${SELFALIGN_TORCH}/include ${SELFALIGN_TORCH}/include/torch/csrc/api/include)
+target_link_libraries(selfalign_torch INTERFACE torch_cpu c10)
+target_link_options(selfalign_torch INTERFACE
+  "LINKER:-rpath,${SELFALIGN_TORCH}/lib" "LINKER:--allow-shlib-undefined"
+  "LINKER:--disable-new-dtags")
+foreach(dir ${SELFALIGN_TORCH_RUNTIME})
+  target_link_options(selfalign_torch INTERFACE "LINKER:-rpath,${dir}")
+endforeach()
+
+# One precompiled header serves every target that uses torch.
+add_library(selfalign_pch STATIC ${CMAKE_SOURCE_DIR}/src/model/aten.cc)
+selfalign_target(selfalign_pch)
+target_link_libraries(selfalign_pch PUBLIC selfalign_torch)
+target_precompile_headers(selfalign_pch PRIVATE ${CMAKE_SOURCE_DIR}/src/model/aten.h)
+
+function(selfalign_use_torch target)
+  target_link_libraries(${target} PUBLIC selfalign_torch)
+  target_precompile_headers(${target} REUSE_FROM selfalign_pch)
+endfunction()

@@ -1,0 +1,171 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+int open_retry(const char* path, int flags, mode_t mode = 0) {
+  int fd = -1;
+  do {
+    fd = ::open(path, flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+[[noreturn]] void throw_read(const std::string& path, const char* expected) {
+  throw Error(ErrorKind::kInput, str(path, ": expected ", expected,
+                                     ", found: ", std::strerror(errno),
+                                     "; check the path and its rights"));
+}
+
+[[noreturn]] void throw_write(const std::string& path, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
+              str(path, ": expected to write it, found: ", std::strerror(error),
+                  full ? "; free some space, then run the same command again"
+                       : "; check that the folder exists and is writable"));
+}
+
+// Opens for reading and refuses folders; `size` is 0 for a pipe or device.
+int open_for_reading(const std::string& path, uint64_t* size, bool* regular) {
+  const int fd = open_retry(path.c_str(), O_RDONLY);
+  if (fd < 0) throw_read(path, "a readable file");
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+    if (S_ISDIR(info.st_mode)) errno = EISDIR;
+    const int kept = errno;
+    ::close(fd);
+    errno = kept;
+    throw_read(path, "a readable file");
+  }
+  *regular = S_ISREG(info.st_mode);
+  *size = *regular ? static_cast<uint64_t>(info.st_size) : 0;
+  return fd;
+}
+
+// Returns 0 or the errno of the first failure.
+int write_and_sync(int fd, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    content.remove_prefix(static_cast<size_t>(n));
+  }
+  return ::fsync(fd) == 0 ? 0 : errno;
+}
+
+// Makes a rename or a new name in `folder` durable.
+void sync_folder(const std::string& folder) {
+  const Descriptor fd(open_retry(folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (fd.get() < 0) throw_write(folder, errno);
+  // Some network file systems cannot sync a folder and say EINVAL.
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) throw_write(folder, errno);
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, uint64_t max_bytes) {
+  uint64_t size = 0;
+  bool regular = false;
+  const Descriptor fd(open_for_reading(path, &size, &regular));
+  std::string content;
+  const auto refuse = [&] {
+    throw Error(ErrorKind::kInput,
+                str(path, ": expected at most ", max_bytes,
+                    " bytes, found more; is this the right file?"));
+  };
+  if (size > max_bytes) refuse();
+  // One byte more than the size, so that the end is seen by the same read.
+  uint64_t step = regular ? size + 1 : uint64_t{1} << 16;
+  uint64_t done = 0;
+  for (;;) {
+    content.resize(done + step);
+    const ssize_t n = ::read(fd.get(), content.data() + done, step);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_read(path, "a readable file");
+    if (n == 0) break;
+    done += static_cast<uint64_t>(n);
+    if (done > max_bytes) refuse();
+    step = uint64_t{1} << 16;
+  }
+  content.resize(done);
+  return content;
+}
+
+void write_file_atomic(const std::string& path, std::string_view content) {
+  static std::atomic<uint32_t> counter{0};
+  const std::string temporary =
+      str(path, ".tmp-", ::getpid(), "-", counter.fetch_add(1));
+  int error = 0;
+  {
+    const Descriptor fd(
+        open_retry(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
+    if (fd.get() < 0) throw_write(path, errno);
+    error = write_and_sync(fd.get(), content);
+  }
+  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) {
+    error = errno;
+  }
+  if (error != 0) {
+    ::unlink(temporary.c_str());
+    throw_write(path, error);
+  }
+  const auto folder = std::filesystem::path(path).parent_path();
+  sync_folder(folder.empty() ? "." : folder.string());
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw_write(path, error.value());
+  if (!std::filesystem::is_directory(path)) throw_write(path, ENOTDIR);
+}
+
+MappedFile::MappedFile(const std::string& path) : path_(path), data_("") {
+  uint64_t size = 0;
+  bool regular = false;
+  const Descriptor fd(open_for_reading(path, &size, &regular));
+  if (!regular) {
+    errno = ENODEV;
+    throw_read(path, "a regular file");
+  }
+  if (size == 0) return;
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (data == MAP_FAILED) throw_read(path, "a file that can be mapped");
+  data_ = static_cast<const char*>(data);
+  size_ = size;
+}
+
+MappedFile::~MappedFile() {
+  if (size_ > 0) ::munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace selfalign

@@ -1,0 +1,43 @@
+// Files: whole reads with a limit, atomic durable writes, read-only maps.
+// Every function throws Error that names the path; kInput for reading,
+// kResources for a full disk, kFailed otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace selfalign {
+
+// The whole file; Error kInput if it is missing or over max_bytes.
+std::string read_file(const std::string& path,
+                      uint64_t max_bytes = uint64_t{1} << 30);
+
+// Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the
+// folder: after a crash the old or the new content is there, never a mix.
+void write_file_atomic(const std::string& path, std::string_view content);
+
+// Makes the folder and its parents.
+void make_folder(const std::string& path);
+
+// A file mapped read-only for the life of the object.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  size_t size() const { return size_; }
+  std::string_view bytes() const { return {data_, size_}; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace selfalign

@@ -1,0 +1,121 @@
+#include "base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+using testing::HasSubstr;
+
+// Runs `body` and returns the Error it must throw.
+template <typename Body>
+Error error_of(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "expected an Error";
+  return Error(ErrorKind::kFailed, "none");
+}
+
+class FileTest : public testing::Test {
+ protected:
+  FileTest()
+      : folder_(testing::TempDir() + str("selfalign_file_", ::getpid())) {
+    std::filesystem::remove_all(folder_);
+    make_folder(folder_);
+  }
+  ~FileTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string path(const std::string& name) const {
+    return folder_ + "/" + name;
+  }
+  size_t num_files() const {
+    size_t count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator(folder_)) {
+      ++count;
+    }
+    return count;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(FileTest, ReadsWhatWasWritten) {
+  const std::string content("a\0b\n", 4);
+  write_file_atomic(path("f"), content);
+  EXPECT_EQ(read_file(path("f")), content);
+  EXPECT_EQ(MappedFile(path("f")).bytes(), content);
+  write_file_atomic(path("f"), "");
+  EXPECT_EQ(read_file(path("f")), "");
+  EXPECT_EQ(MappedFile(path("f")).size(), 0u);
+  EXPECT_EQ(num_files(), 1u);
+}
+
+TEST_F(FileTest, ReadsUpToTheLimit) {
+  write_file_atomic(path("f"), "12345");
+  EXPECT_EQ(read_file(path("f"), 5), "12345");
+  const Error error = error_of([&] { read_file(path("f"), 4); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(), HasSubstr(path("f")));
+  // A device has no size to look at first.
+  EXPECT_EQ(error_of([] { read_file("/dev/zero", 1 << 20); }).kind(),
+            ErrorKind::kInput);
+}
+
+TEST_F(FileTest, MissingAndFoldersAreInputErrors) {
+  for (const std::string& bad : {path("none"), folder_}) {
+    EXPECT_EQ(error_of([&] { read_file(bad); }).kind(), ErrorKind::kInput);
+    EXPECT_EQ(error_of([&] { MappedFile file(bad); }).kind(),
+              ErrorKind::kInput);
+  }
+}
+
+// A limit on file size stands for the full disk: both end a write midway.
+TEST_F(FileTest, AFullDiskLeavesTheOldFile) {
+  write_file_atomic(path("f"), "old");
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  rlimit limit = old_limit;
+  limit.rlim_cur = 1000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const Error error =
+      error_of([&] { write_file_atomic(path("f"), std::string(5000, 'x')); });
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(error.kind(), ErrorKind::kResources);
+  EXPECT_THAT(error.what(), HasSubstr(path("f")));
+  EXPECT_EQ(read_file(path("f")), "old");
+  EXPECT_EQ(num_files(), 1u) << "the temporary file must be gone";
+}
+
+TEST_F(FileTest, AMissingFolderIsNamed) {
+  const Error error =
+      error_of([&] { write_file_atomic(path("no/such/f"), "x"); });
+  EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+  EXPECT_THAT(error.what(), HasSubstr("no/such/f"));
+}
+
+TEST_F(FileTest, MakesFoldersWithParents) {
+  make_folder(path("a/b/c"));
+  make_folder(path("a/b/c"));
+  EXPECT_TRUE(std::filesystem::is_directory(path("a/b/c")));
+  write_file_atomic(path("f"), "");
+  EXPECT_THROW(make_folder(path("f")), Error);
+  EXPECT_THROW(make_folder(path("f/g")), Error);
+}
+
+}  // namespace
+}  // namespace selfalign

@@ -1,0 +1,50 @@
+#include "base/interrupt.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+std::atomic<bool> stop_asked{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+bool tell_person = false;
+
+void on_signal(int) {
+  if (stop_asked.exchange(true)) {
+    ::_exit(static_cast<int>(ErrorKind::kInterrupted));
+  }
+  if (!tell_person) return;
+  constexpr char kText[] = "\nstopping at the next safe point; again: now\n";
+  if (::write(STDERR_FILENO, kText, sizeof(kText) - 1) < 0) return;
+}
+
+}  // namespace
+
+void install_interrupt_handlers() {
+  tell_person = ::isatty(STDERR_FILENO) == 1;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  // No SA_RESTART: a read that waits for the person's next line must end.
+  action.sa_flags = 0;
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
+bool interrupted() { return stop_asked.load(std::memory_order_relaxed); }
+
+void stop_if_interrupted(const char* resume_hint) {
+  if (!interrupted()) return;
+  throw Error(ErrorKind::kInterrupted,
+              str("interrupted: all finished work is kept; ", resume_hint));
+}
+
+void set_interrupted(bool on) { stop_asked.store(on); }
+
+}  // namespace selfalign

@@ -1,0 +1,19 @@
+// SIGINT, SIGTERM and SIGUSR1: the first asks work to stop at the next safe
+// point, the second ends the process at once with exit code 75.
+#pragma once
+
+namespace selfalign {
+
+// Installs the handlers; called once by main.
+void install_interrupt_handlers();
+
+// True once a signal came in. Any thread; cheap enough for an inner loop.
+bool interrupted();
+
+// Throws Error kInterrupted if a signal came in. `resume_hint` ends the text.
+void stop_if_interrupted(const char* resume_hint);
+
+// As if a signal had come in, or none had (tests, and a chat that goes on).
+void set_interrupted(bool on);
+
+}  // namespace selfalign

@@ -1,0 +1,53 @@
+#include "base/interrupt.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+TEST(Interrupt, TheFirstSignalAsksToStop) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+    EXPECT_EXIT(
+        {
+          install_interrupt_handlers();
+          if (interrupted()) std::exit(1);
+          std::raise(signal);
+          std::exit(interrupted() ? 7 : 2);
+        },
+        testing::ExitedWithCode(7), "");
+  }
+}
+
+TEST(Interrupt, TheSecondSignalEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        install_interrupt_handlers();
+        std::raise(SIGINT);
+        std::raise(SIGTERM);
+        std::exit(1);
+      },
+      testing::ExitedWithCode(75), "");
+}
+
+TEST(Interrupt, StopsWithTheHint) {
+  stop_if_interrupted("not thrown");
+  set_interrupted(true);
+  try {
+    stop_if_interrupted("run it again");
+    ADD_FAILURE() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
+    EXPECT_THAT(error.what(), testing::HasSubstr("run it again"));
+  }
+  set_interrupted(false);
+  stop_if_interrupted("not thrown");
+}
+
+}  // namespace
+}  // namespace selfalign

@@ -1,0 +1,45 @@
+// JSON from outside, checked: every getter names the place it looked at.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace selfalign {
+
+using Json = nlohmann::ordered_json;
+
+// Parses one JSON value. `where` names the source in the Error (kInput), which
+// also gives line and column. Depth over 64 is refused.
+Json parse_json(std::string_view text, const std::string& where);
+
+// The same into sorted objects. Json keeps the order of members and so looks a
+// name up one by one: use this for an object of thousands (a vocabulary).
+nlohmann::json parse_json_sorted(std::string_view text,
+                                 const std::string& where);
+
+// Member `name` of object `object`; Error kInput if missing or of another
+// type. The `_or` forms return `fallback` when the member is missing or null.
+std::string json_string(const Json& object, const std::string& name,
+                        const std::string& where);
+int64_t json_int(const Json& object, const std::string& name,
+                 const std::string& where);
+double json_number(const Json& object, const std::string& name,
+                   const std::string& where);
+bool json_bool(const Json& object, const std::string& name,
+               const std::string& where);
+std::string json_string_or(const Json& object, const std::string& name,
+                           const std::string& where,
+                           const std::string& fallback);
+int64_t json_int_or(const Json& object, const std::string& name,
+                    const std::string& where, int64_t fallback);
+double json_number_or(const Json& object, const std::string& name,
+                      const std::string& where, double fallback);
+bool json_bool_or(const Json& object, const std::string& name,
+                  const std::string& where, bool fallback);
+
+// One line, UTF-8; bytes that are not UTF-8 become U+FFFD.
+std::string dump_json(const Json& value);
+
+}  // namespace selfalign

@@ -1,0 +1,38 @@
+// Progress of one piece of work: rate and time to go. On a terminal one line
+// that is rewritten, elsewhere a plain line every `interval_s`, with JSON
+// logging an event of the same figures.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace selfalign {
+
+class Progress {
+ public:
+  // `total` 0 means unknown. `unit` is plural: "rows", "tokens", "steps".
+  Progress(std::string title, uint64_t total, std::string unit);
+  ~Progress();  // ends the line
+
+  // Sets what is done; prints when it is time to. `note` is appended.
+  void update(uint64_t done, const std::string& note = "");
+  // Work that was there before this process started does not count in the
+  // rate.
+  void set_start(uint64_t done);
+
+ private:
+  void print(bool last);
+
+  std::string title_;
+  uint64_t total_;
+  std::string unit_;
+  uint64_t start_ = 0;
+  uint64_t done_ = 0;
+  std::string note_;
+  bool printed_ = false;
+  std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::time_point last_print_;
+};
+
+}  // namespace selfalign

@@ -1,0 +1,34 @@
+// The subcommands. Each add_x declares one: its options, its help, and the
+// action that main runs once the whole command line is parsed.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <string>
+
+namespace selfalign::cli {
+
+// What main and the subcommands share.
+struct Shell {
+  bool json = false;   // --json: messages and results as JSON
+  bool quiet = false;  // --quiet: warnings and errors only, no progress
+  // Set by the callback of the subcommand that was named.
+  std::function<void()> action;
+  // Ends the text when an interrupt stops the action: how to go on.
+  std::string resume_hint = "run the same command again";
+};
+
+void add_run(CLI::App& app, Shell& shell);
+void add_resume(CLI::App& app, Shell& shell);
+void add_status(CLI::App& app, Shell& shell);
+void add_chat(CLI::App& app, Shell& shell);
+void add_generate(CLI::App& app, Shell& shell);
+void add_score(CLI::App& app, Shell& shell);
+void add_tokenize(CLI::App& app, Shell& shell);
+void add_train(CLI::App& app, Shell& shell);
+void add_inspect(CLI::App& app, Shell& shell);
+void add_show(CLI::App& app, Shell& shell);
+void add_export(CLI::App& app, Shell& shell);
+void add_annotations(CLI::App& app, Shell& shell);
+
+}  // namespace selfalign::cli

@@ -1,0 +1,53 @@
+// Lines of stdin and stdout. Reading never blocks a signal out and can be
+// asked whether a line is there, so that a running batch is not held up by a
+// slow writer. A reader of our output that went away ends the program quietly.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+
+namespace selfalign::cli {
+
+// Thrown when stdout's reader went away: nobody is left to tell.
+struct BrokenPipe {};
+
+class LineReader {
+ public:
+  // `name` stands in error texts; the descriptor stays the caller's.
+  explicit LineReader(int descriptor = 0, std::string name = "stdin")
+      : descriptor_(descriptor), name_(std::move(name)) {}
+
+  // The next line without its line break ("\n" or "\r\n"); none at the end or
+  // once an interrupt came in. Waits. A last line needs no line break. A line
+  // over 64 MiB is an Error kInput.
+  std::optional<std::string> next();
+  // As next(), skipping lines of white space only.
+  std::optional<std::string> next_filled();
+  // True if next() would not wait.
+  bool ready();
+
+  // "stdin line 3": of the line that next() returned last.
+  std::string where() const;
+
+ private:
+  bool fill(int timeout_ms);  // false: nothing came within the time
+
+  int descriptor_;
+  std::string name_;
+  std::string buffer_;
+  size_t begin_ = 0;    // of what is not returned yet
+  size_t scanned_ = 0;  // no line break before this place
+  int64_t line_ = 0;
+  bool at_end_ = false;
+};
+
+// Writes text to stdout at once. Throws BrokenPipe, or Error kResources where
+// the disk behind it is full.
+void write_out(const std::string& text);
+// One JSON value and a line break.
+void write_out(const Json& value);
+
+}  // namespace selfalign::cli

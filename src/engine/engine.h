@@ -1,0 +1,33 @@
+// The local generator: fixed slots that are refilled as rows end, a shared
+// prefix computed once and read once a step for all slots, randomness by the
+// row's key. See docs/design.md, "Engine".
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "generate/generator.h"
+#include "model/device.h"
+#include "model/llama.h"
+#include "text/tokenizer.h"
+
+namespace selfalign::engine {
+
+struct EngineOptions {
+  int num_slots = 64;        // rows decoded together; fixed, idle ones padded
+  int max_context = 4096;    // tokens of prefix, suffix and completion
+  int prefill_chunk = 128;   // tokens a prefill pass computes; fixed, padded
+  bool share_prefix = true;  // false: the prefix is part of each row's own
+                             // text (slow; the reference for tests)
+  bool show_progress = false;
+};
+
+// The weights (an adapter already merged) and the tokenizer are shared with
+// whoever else holds them. `description` becomes part of the fingerprint
+// (compute, adapter digest).
+std::unique_ptr<generate::Generator> make_engine(
+    std::shared_ptr<const model::Weights> weights,
+    std::shared_ptr<const text::Tokenizer> tokenizer,
+    const EngineOptions& options);
+
+}  // namespace selfalign::engine

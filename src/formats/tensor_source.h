@@ -1,0 +1,67 @@
+// Tensors of a model or adapter on disk, whatever the file format: name,
+// element type, shape, bytes in a mapping. Sizes are checked on opening, so
+// bytes() can be used without further checks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace selfalign::formats {
+
+enum class ElementType {
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kI64,
+  kI32,
+  kU8,
+  kQ4_0,  // GGUF blocks of 32 along the last dimension, here and below
+  kQ4_1,
+  kQ8_0,
+};
+const char* element_type_name(ElementType type);
+// Bytes that a tensor of this type and shape takes; nothing if a dimension is
+// negative, the number does not fit, or the last dimension is not whole blocks.
+std::optional<uint64_t> storage_bytes(ElementType type,
+                                      const std::vector<int64_t>& shape);
+
+struct TensorView {
+  std::string name;  // in HF naming: "model.layers.0.self_attn.q_proj.weight"
+  ElementType type = ElementType::kF32;
+  std::vector<int64_t> shape;  // outermost first: [rows, columns]
+  std::string_view bytes;      // storage_bytes(type, shape) of them
+  int64_t num_elements() const;
+};
+
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+  virtual const std::vector<TensorView>& tensors() const = 0;
+  // True if the rows of q_proj and k_proj are in the interleaved rope order of
+  // ggml's LLaMA conversion: row 2i+j of a head is row i + j*head_dim/2 in HF.
+  virtual bool interleaved_rope_rows() const { return false; }
+  // nullptr if there is none of that name.
+  const TensorView* find(const std::string& name) const;
+};
+
+// Decodes elements to float32. `out` holds tensor.num_elements() floats.
+// Block types are de-quantised as in ggml. Error kInput for integer types.
+void to_float(const TensorView& tensor, float* out);
+
+// HF folder (single or sharded safetensors; shard names must be plain file
+// names in the folder) or a .safetensors file. Keeps the files mapped.
+std::unique_ptr<TensorSource> open_safetensors(const std::string& path);
+// GGUF version 3 of architecture "llama", tensor names mapped to HF names; q
+// and k keep ggml's row order (interleaved_rope_rows() is true). A tied output
+// has no "lm_head.weight". Error kInput for any tensor without a place in a
+// LLaMA (experts, the rope_freqs table).
+class GgufFile;
+std::unique_ptr<TensorSource> open_gguf_tensors(
+    std::shared_ptr<const GgufFile> file);
+
+}  // namespace selfalign::formats

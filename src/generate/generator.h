@@ -1,0 +1,108 @@
+// All that stages, evaluations and the server see of a language model: text
+// in, text out. A generator pulls requests and pushes completions, so that a
+// batch never drains.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace selfalign::generate {
+
+// How the next token is chosen. The defaults are plain sampling.
+struct Sampling {
+  double temperature = 1.0;  // 0 picks the most probable token
+  double top_p = 1.0;        // nucleus, in (0, 1]
+  int max_new_tokens = 256;  // at least 1
+  // Text before the first of these is the completion; they are not part of it.
+  std::vector<std::string> stop;
+  // Multiplies down the logits of tokens seen in prompt suffix or completion
+  // (Keskar et al. 2019, section 4.1); 1 is off.
+  double repetition_penalty = 1.0;
+  // ngram_penalty[n-1] is subtracted from the logit of a token for each time
+  // it would complete an n-gram that the completion already holds, n = 1..4.
+  std::vector<double> ngram_penalty;
+  // Added to the logit of a token id; -infinity bans it.
+  std::map<int, double> logit_bias;
+  bool ban_eos = false;  // never sample the end-of-text tokens
+};
+
+// A prompt is prefix + suffix. The prefix is shared by many requests and is
+// computed once; requests with the same prefix text share it.
+struct Request {
+  uint64_t key = 0;     // of the row: seeds its draws, names its completion
+  std::shared_ptr<const std::string> prefix;  // may be null: none
+  std::string suffix;
+  Sampling sampling;
+  bool want_logprobs = false;  // fill Completion::token_logprobs and tokens
+};
+
+enum class Finish {
+  kStop,       // end-of-text token or a stop string
+  kLength,     // max_new_tokens reached
+  kNoRoom,     // the prompt leaves no room in the context
+  kCancelled,  // taken back before it was done
+};
+const char* finish_name(Finish finish);          // "stop", "length", ...
+Finish finish_from_name(const std::string& name);  // Error kInput if unknown
+
+struct Completion {
+  uint64_t key = 0;
+  std::string text;  // valid UTF-8, without the stop string
+  int num_tokens = 0;         // sampled, the end-of-text token not counted
+  int num_prompt_tokens = 0;  // prefix and suffix
+  Finish finish = Finish::kStop;
+  double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
+  std::vector<int> tokens;              // when asked for
+  std::vector<float> token_logprobs;    // when asked for, one per token
+};
+
+// Log-probabilities of continuations of one context. The context is computed
+// once for all of them.
+struct ScoreRequest {
+  uint64_t key = 0;
+  std::string context;  // must give at least one token (BOS counts)
+  std::vector<std::string> continuations;
+};
+struct ContinuationScore {
+  std::vector<int> tokens;
+  std::vector<float> logprobs;   // natural log, one per token
+  std::vector<bool> is_greedy;   // the token is the most probable one
+};
+struct Scores {
+  uint64_t key = 0;
+  std::vector<ContinuationScore> continuations;  // in the request's order
+};
+
+// Gives the next request, or none when there are no more for now. After none
+// it is asked again whenever a completion was pushed; work ends when it gives
+// none and nothing is in flight.
+using NextRequest = std::function<std::optional<Request>()>;
+using OnCompletion = std::function<void(Completion)>;
+
+class Generator {
+ public:
+  virtual ~Generator() = default;
+
+  // Runs until `next` gives none and all completions were pushed to `done`, or
+  // until an interrupt: then unfinished requests are dropped and the call
+  // returns (see base/interrupt.h). Both functions are called from the calling
+  // thread, in no promised order. Throws Error for what a person can fix.
+  virtual void generate(const NextRequest& next, const OnCompletion& done) = 0;
+
+  virtual std::vector<Scores> score(
+      const std::vector<ScoreRequest>& requests) = 0;
+
+  // Names everything a completion depends on beside the request: weights,
+  // adapter, dtype, slots, device class, library version.
+  virtual std::string fingerprint() const = 0;
+
+  // Tokens of `text` as the model counts them (no BOS).
+  virtual int count_tokens(const std::string& text) const = 0;
+};
+
+}  // namespace selfalign::generate

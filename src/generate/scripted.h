@@ -1,0 +1,26 @@
+// A generator that needs no model: its text is a function of the request. For
+// tests of everything above it, and for a fast look at what a recipe would do.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "generate/generator.h"
+
+namespace selfalign::generate {
+
+struct ScriptedOptions {
+  // Text for a request; default: words drawn from the request's key.
+  std::function<std::string(const Request&)> script;
+  int num_slots = 4;       // requests in flight; completions come in an order
+                           // that depends on the keys, not on arrival
+  std::string fingerprint = "scripted";
+  // Ends the process with SIGKILL when that many completions were pushed;
+  // 0 never does.
+  int kill_after = 0;
+};
+
+// Tokens are words here. Sampling: stop strings and max_new_tokens hold.
+std::unique_ptr<Generator> make_scripted_generator(ScriptedOptions options);
+
+}  // namespace selfalign::generate

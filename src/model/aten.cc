@@ -1,0 +1,1 @@
+#include "model/aten.h"

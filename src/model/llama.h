@@ -1,0 +1,126 @@
+// A LLaMA-family decoder in ATen calls: weights in memory and one forward pass
+// that generation, scoring and training share. What differs between them, how
+// tokens see earlier tokens, is an Attention given by the caller.
+// Touvron et al. 2023 (LLaMA), section 2.2; Su et al. 2021 (RoPE); Ainslie et
+// al. 2023 (grouped queries).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/model_config.h"
+#include "model/aten.h"
+
+namespace selfalign::model {
+
+// All projections are [out, in], as in HF files. Undefined bias: none.
+struct LayerWeights {
+  at::Tensor input_norm;  // [hidden]
+  at::Tensor q, k, v, o;  // q [heads*head_dim, hidden], o its transpose shape
+  at::Tensor q_bias, k_bias, v_bias, o_bias;
+  at::Tensor post_norm;       // [hidden]
+  at::Tensor gate, up, down;  // gate, up [intermediate, hidden]
+};
+
+struct Weights {
+  formats::ModelConfig config;
+  at::Tensor embedding;  // [vocab, hidden]
+  std::vector<LayerWeights> layers;
+  at::Tensor final_norm;  // [hidden]
+  at::Tensor head;        // [vocab, hidden]; the embedding itself where tied
+  std::string digest;     // of the model file's tensors and configuration
+
+  at::Device device() const { return embedding.device(); }
+  at::ScalarType dtype() const { return embedding.scalar_type(); }
+};
+
+// Reads an HF folder or GGUF file. Error kInput for what is wrong in it
+// (missing tensor, shape other than the configuration says, unsupported
+// kind), kResources where memory does not suffice.
+Weights load_weights(const std::string& path, at::Device device,
+                     at::ScalarType dtype);
+
+// The low-rank pair of one projection: y += scale * dropout(x) A^T B^T.
+// Hu et al. 2021 (LoRA), section 4.1.
+struct LoraPair {
+  at::Tensor a;  // [rank, in], float32
+  at::Tensor b;  // [out, rank], float32
+};
+struct LoraLayer {
+  LoraPair q, k, v, o;  // undefined where not a target
+};
+struct Lora {
+  double scale = 1.0;  // alpha / rank
+  std::vector<LoraLayer> layers;
+};
+
+// Drops elements of a LoRA branch's input while training; the draws are the
+// caller's, so that a resumed training makes the same ones.
+class LoraDropout {
+ public:
+  virtual ~LoraDropout() = default;
+  virtual at::Tensor apply(const at::Tensor& x) = 0;  // same shape
+};
+
+// How queries see keys and values.
+class Attention {
+ public:
+  virtual ~Attention() = default;
+  // q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim], rotary
+  // positions applied; returns [tokens, heads, head_dim] in q's dtype. Called
+  // once a layer, in order.
+  virtual at::Tensor attend(int64_t layer, const at::Tensor& q,
+                            const at::Tensor& k, const at::Tensor& v) = 0;
+};
+
+// Tokens of one text that see themselves and all before them; for golden tests
+// and short texts. segments: lengths of texts that lie one after another and
+// do not see each other (packed samples); empty: one text.
+class CausalAttention : public Attention {
+ public:
+  explicit CausalAttention(std::vector<int64_t> segments = {})
+      : segments_(std::move(segments)) {}
+  at::Tensor attend(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) override;
+
+ private:
+  std::vector<int64_t> segments_;
+};
+
+// Cosines and sines of rotary positions, each [positions, head_dim] float32,
+// HF's half-split layout, with the configuration's rope scaling.
+struct Rope {
+  at::Tensor cos, sin;
+};
+Rope make_rope(const formats::ModelConfig& config, int64_t num_positions,
+               at::Device device);
+
+// ids, positions: [tokens] int64 on the weights' device. Returns the final
+// hidden states after the last norm, [tokens, hidden]. `lora` and `dropout`
+// may be null.
+at::Tensor hidden_states(const Weights& weights, const Rope& rope,
+                         const at::Tensor& ids, const at::Tensor& positions,
+                         Attention& attention, const Lora* lora = nullptr,
+                         LoraDropout* dropout = nullptr);
+
+// hidden [n, hidden] -> logits [n, vocab], in the weights' dtype.
+at::Tensor logits(const Weights& weights, const at::Tensor& hidden);
+
+// Adds scale * B A to the projections of `weights` (in float32, then rounded
+// to its dtype); new tensors, so weights shared with others stay as they were.
+void merge_lora(Weights& weights, const Lora& lora);
+
+// PEFT layout (formats/peft.h). `load_lora` checks every name and shape
+// against the configuration (Error kInput). `save_lora` re-reads what it wrote.
+Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
+               at::Device device);
+void save_lora(const std::string& folder, const Lora& lora, double alpha,
+               double dropout, const std::string& base_model);
+// Digest of the adapter's values, in order of layers.
+std::string lora_digest(const Lora& lora);
+
+}  // namespace selfalign::model

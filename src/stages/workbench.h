@@ -1,0 +1,51 @@
+// What the pipeline needs of the machine, without knowing about tensors: open
+// a model for generation, tune it. The command line joins it to engine and
+// trainer; tests use a scripted one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "generate/generator.h"
+#include "stages/recipe.h"
+
+namespace selfalign::stages {
+
+// One training sample: the loss is on `response` (and the end-of-text token
+// after it when `ends` is true) and not on `prompt`.
+struct TrainingSample {
+  uint64_t key = 0;  // of the row it came from
+  std::string prompt;
+  std::string response;
+  bool ends = true;
+};
+
+struct TuneReport {
+  int64_t num_samples = 0;
+  int64_t num_tokens = 0;       // response tokens per epoch
+  int64_t num_truncated = 0;    // samples cut at max_length (these teach no stop)
+  int64_t num_steps = 0;
+  double loss_before = 0.0;     // mean response loss over the samples, base
+  double loss_after = 0.0;      // the same with the adapter, dropout off
+  std::string digest;           // of the adapter's weights
+};
+
+class Workbench {
+ public:
+  virtual ~Workbench() = default;
+
+  // The base model, with an adapter folder when `adapter` is not empty.
+  virtual std::unique_ptr<generate::Generator> open_generator(
+      const ModelOptions& model, const std::string& adapter) = 0;
+
+  // Tunes the base model on `samples` in the given order (shuffled by the seed
+  // per epoch) and leaves a PEFT adapter in `folder`/adapter. Checkpoints go to
+  // `folder`; with one there it goes on from it, to the same bits. Throws Error
+  // kInterrupted on an interrupt, after a checkpoint.
+  virtual TuneReport tune(const ModelOptions& model, const TuneOptions& options,
+                          const std::vector<TrainingSample>& samples,
+                          const std::string& folder) = 0;
+};
+
+}  // namespace selfalign::stages

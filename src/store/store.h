@@ -1,0 +1,138 @@
+// The run store: everything a run made, in one SQLite file (WAL, one writer,
+// any number of readers). Rows are added and never changed or deleted; filters
+// annotate. A stage is done when its manifest is committed. After kill -9 at
+// any point the same command goes on and all digests come out the same.
+//
+// Tables (plain SQL-92 plus upserts):
+//   rows        key, stage, seq, content
+//   parents     key -> keys of the rows it came from
+//   completions key -> raw text, thought, finish, tokens, fingerprint, time
+//   verdicts    key, filter -> kept, reason, detail
+//   manifests   stage -> counts, digest, report
+//   meta        name -> value
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "generate/generator.h"
+
+namespace selfalign::store {
+
+// One thing in a stage: a request to the model, or something parsed out of a
+// completion (an instruction, a topic, a training pair).
+struct Row {
+  uint64_t key = 0;   // unique in the run; hash of all it depends on
+  std::string stage;  // "instruct.tasks", "align.answers", ...
+  int64_t seq = 0;    // 0, 1, 2 ... without gaps in each stage
+  std::vector<uint64_t> parents;  // keys of rows it came from
+  Json content;                   // an object; its meaning is the stage's
+};
+
+// What the model wrote for a row, raw and parsed.
+struct StoredCompletion {
+  generate::Completion completion;
+  std::string thought;      // internal thoughts cut out of the text, if any
+  std::string fingerprint;  // Generator::fingerprint()
+  double time_s = 0.0;      // Unix time; not part of any digest
+};
+
+struct Verdict {
+  uint64_t key = 0;
+  std::string filter;  // name and version: "align.default.1"
+  bool kept = false;
+  std::string reason;  // "" when kept; a short fixed word per filter rule
+  std::string detail;  // for the person: what matched
+};
+
+struct Manifest {
+  std::string stage;
+  int64_t num_rows = 0;
+  int64_t num_kept = 0;
+  std::string digest;  // of the stage's rows, completions, verdicts by seq
+  Json report;         // the stage's own figures (funnel, losses)
+};
+
+// A store is used by one thread at a time.
+enum class OpenMode { kReadOnly, kWrite };
+
+class Store {
+ public:
+  // kWrite makes the folder and database where absent and takes the writer's
+  // lock (Error kFailed names the holder's process id). kReadOnly: Error
+  // kInput if there is no run. A damaged database or one of a newer schema is
+  // Error kDamaged; an unwritable folder or full disk Error kResources.
+  static std::unique_ptr<Store> open(const std::string& folder, OpenMode mode);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  const std::string& folder() const { return folder_; }
+
+  // Writes inside fn are one transaction: all or none of them survive a crash.
+  // Writes outside are a transaction each. Not nested.
+  void transaction(const std::function<void()>& fn);
+
+  // Adds rows. A row that is there already must be the same (else Error
+  // kDamaged): work that is done again after a crash adds nothing.
+  void add_rows(const std::vector<Row>& rows);
+  std::vector<Row> rows(const std::string& stage) const;  // by seq
+  int64_t num_rows(const std::string& stage) const;
+  std::optional<Row> row(uint64_t key) const;
+  // Rows that name `key` as a parent, by stage and seq.
+  std::vector<Row> children(uint64_t key) const;
+  // Names of stages that have rows, in order of first insertion.
+  std::vector<std::string> stages() const;
+
+  // A second completion of a row must be the same text (else Error kDamaged).
+  void add_completion(const StoredCompletion& completion);
+  std::optional<StoredCompletion> completion(uint64_t key) const;
+  int64_t num_completions(const std::string& stage) const;
+  // Rows of the stage that have no completion yet, by seq.
+  std::vector<Row> pending(const std::string& stage) const;
+
+  // A verdict of the same key and filter is replaced.
+  void set_verdicts(const std::vector<Verdict>& verdicts);
+  std::vector<Verdict> verdicts(uint64_t key) const;
+  // Rows of the stage that `filter` kept, by seq.
+  std::vector<Row> kept(const std::string& stage,
+                        const std::string& filter) const;
+  // Rejected rows by reason: {reason, count}, most first.
+  std::vector<std::pair<std::string, int64_t>> rejections(
+      const std::string& stage, const std::string& filter) const;
+
+  // Digest of rows 0..num_rows-1 of the stage: keys, parents, contents,
+  // completions (text, finish) and verdicts of `filter`, in order of seq.
+  std::string digest(const std::string& stage, const std::string& filter,
+                     int64_t num_rows) const;
+
+  // Durable when it returns (fsync).
+  void commit_manifest(const Manifest& manifest);
+  std::optional<Manifest> manifest(const std::string& stage) const;
+  std::vector<Manifest> manifests() const;  // in order of commit
+
+  // Digest over all manifests (stage, counts, digest) in order of commit.
+  std::string run_digest() const;
+
+  // Called after every commit has reached the file (tests stop the process
+  // there).
+  void set_commit_hook(std::function<void()> hook);
+
+  void set_meta(const std::string& name, const std::string& value);
+  std::optional<std::string> meta(const std::string& name) const;
+
+ private:
+  struct Impl;
+  Store(std::string folder, std::unique_ptr<Impl> impl);
+  void write(const std::function<void()>& fn);
+
+  std::string folder_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace selfalign::store

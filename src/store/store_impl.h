@@ -1,0 +1,64 @@
+// What a Store holds; for the store's own source files only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/hash.h"
+#include "store/schema.h"
+#include "store/sqlite.h"
+#include "store/store.h"
+#include "store/writer_lock.h"
+
+namespace selfalign::store {
+
+struct Store::Impl {
+  Impl(const std::string& path, bool writable) : db(path, writable) {}
+
+  // Reads the rows of a query whose columns are key, stage, seq, content.
+  std::vector<Row> read_rows(Statement& query) const {
+    std::vector<Row> rows;
+    Statement parents(
+        db, "SELECT parent FROM parents WHERE key = ? ORDER BY position");
+    while (query.step()) {
+      Row row;
+      row.key = query.get_key(0);
+      row.stage = query.get_text(1);
+      row.seq = query.get_int(2);
+      row.content = stored_json(db, query.get_text(3));
+      parents.bind_key(row.key);
+      while (parents.step()) row.parents.push_back(parents.get_key(0));
+      parents.run();
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  }
+
+  std::optional<Row> find_row(uint64_t key) const {
+    Statement query(db,
+                    "SELECT key, stage, seq, content FROM rows WHERE key = ?");
+    query.bind_key(key);
+    std::vector<Row> rows = read_rows(query);
+    if (rows.empty()) return std::nullopt;
+    return std::move(rows[0]);
+  }
+
+  void check_same(const Row& row) const {
+    const std::optional<Row> old = find_row(row.key);
+    if (!old || old->stage != row.stage || old->seq != row.seq ||
+        old->parents != row.parents ||
+        dump_json(old->content) != dump_json(row.content)) {
+      damaged(db, str("another row in the place of ", row.stage, " ", row.seq,
+                      " (", key_to_hex(row.key), ")"));
+    }
+  }
+
+  std::unique_ptr<WriterLock> lock;  // released after the database is closed
+  Database db;
+  bool in_transaction = false;
+  std::function<void()> commit_hook;
+};
+
+}  // namespace selfalign::store

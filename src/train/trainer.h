@@ -1,0 +1,69 @@
+// LoRA tuning of the base model on (prompt, response) samples: response-only
+// loss, packing without attention across samples, AdamW on float32 masters,
+// the paper's schedule (100 logarithmic warm-up steps, then linear decay),
+// gradient accumulation, checkpoints that resume to the same bits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "model/llama.h"
+
+namespace selfalign::train {
+
+// One sample as tokens; the loss is on tokens prompt_length..end-1.
+struct Sample {
+  std::vector<int> tokens;
+  int64_t prompt_length = 0;
+};
+
+// Settings; sentence per field in stages/recipe.h (TuneOptions), which the
+// command line copies here.
+struct TrainOptions {
+  int64_t rank = 16;
+  double alpha = 16.0;
+  double dropout = 0.05;
+  int epochs = 1;
+  int batch_size = 768;
+  double learning_rate = 4e-4;
+  int warmup_steps = 100;
+  double weight_decay = 0.0;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  double max_grad_norm = 1.0;
+  int checkpoint_steps = 10;
+  int64_t pack_tokens = 2048;   // tokens of one forward pass, about
+  uint64_t seed = 0;
+  std::string folder;           // checkpoint, metrics.jsonl, tensorboard/
+  std::string base_model;       // named in adapter_config.json
+};
+
+struct TrainReport {
+  int64_t num_steps = 0;
+  int64_t num_tokens = 0;   // response tokens per epoch
+  double loss_before = 0.0; // mean over all response tokens, base model
+  double loss_after = 0.0;  // the same with the adapter, dropout off
+  std::string digest;       // of the adapter
+};
+
+// Trains and leaves the PEFT adapter in folder/adapter. With a checkpoint in
+// the folder it goes on from it; a checkpoint of other options or samples is
+// Error kDamaged. An interrupt writes a checkpoint and throws kInterrupted.
+TrainReport train_lora(const model::Weights& weights,
+                       const std::vector<Sample>& samples,
+                       const TrainOptions& options);
+
+// Mean negative log-likelihood per response token; lora may be null.
+double mean_loss(const model::Weights& weights, const model::Lora* lora,
+                 const std::vector<Sample>& samples, int64_t pack_tokens);
+
+// Learning rate of optimizer step 0, 1, ..., num_steps-1: logarithmic warm-up
+// over warmup_steps (log(1+step)/log(1+warmup) of the rate), then linear decay
+// that reaches zero after the last step.
+double learning_rate_at(const TrainOptions& options, int64_t step,
+                        int64_t num_steps);
+
+}  // namespace selfalign::train

@@ -1,0 +1,151 @@
+#include "generate/scripted.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/random.h"
+
+namespace selfalign::generate {
+namespace {
+
+constexpr std::array<const char*, 24> kWords = {
+    "write", "a",     "short",   "story", "about", "the",    "river", "and",
+    "why",   "do",    "birds",   "sing",  "in",    "spring", "how",   "is",
+    "bread", "baked", "explain", "what",  "makes", "rain",   "fall",  "slowly"};
+
+bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
+
+// Words with the white space before them, so that they join to the text.
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = begin;
+    while (end < text.size() && is_space(text[end])) ++end;
+    while (end < text.size() && !is_space(text[end])) ++end;
+    words.push_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+  return words;
+}
+
+std::string words_from_key(const Request& request) {
+  const uint64_t num_words = 8 + draw_index(request.key, 0, 8);
+  std::string text;
+  for (uint64_t t = 1; t <= num_words; ++t) {
+    if (t > 1) text += ' ';
+    text += kWords[draw_index(request.key, t, kWords.size())];
+  }
+  return text;
+}
+
+int token_of(const std::string& word) {
+  return static_cast<int>(Hasher().add(word).key() % 50000);
+}
+
+// In (-4, 0), the same for the same words in the same place.
+float logprob_of(uint64_t context, const std::string& word, uint64_t place) {
+  const uint64_t key = Hasher().add(context).add(word).key();
+  return static_cast<float>(-4.0 * draw_uniform(key, place));
+}
+
+class ScriptedGenerator final : public Generator {
+ public:
+  explicit ScriptedGenerator(ScriptedOptions options)
+      : options_(std::move(options)) {
+    SELFALIGN_CHECK(options_.num_slots > 0);
+    if (!options_.script) options_.script = words_from_key;
+  }
+
+  void generate(const NextRequest& next, const OnCompletion& done) override {
+    std::vector<Request> slots;
+    while (!interrupted()) {
+      while (slots.size() < static_cast<size_t>(options_.num_slots)) {
+        std::optional<Request> request = next();
+        if (!request) break;
+        slots.push_back(std::move(*request));
+      }
+      if (slots.empty()) return;
+      const auto first = std::min_element(
+          slots.begin(), slots.end(), [](const Request& a, const Request& b) {
+            return draw_bits(a.key, 0) < draw_bits(b.key, 0);
+          });
+      Completion completion = complete(*first);
+      slots.erase(first);
+      done(std::move(completion));
+      if (++num_done_ == options_.kill_after) std::raise(SIGKILL);
+    }
+  }
+
+  std::vector<Scores> score(
+      const std::vector<ScoreRequest>& requests) override {
+    std::vector<Scores> all;
+    for (const ScoreRequest& request : requests) {
+      const uint64_t context =
+          Hasher().add(options_.fingerprint).add(request.context).key();
+      Scores scores{request.key, {}};
+      for (const std::string& text : request.continuations) {
+        ContinuationScore score;
+        for (const std::string& word : split_words(text)) {
+          score.logprobs.push_back(
+              logprob_of(context, word, score.tokens.size()));
+          score.is_greedy.push_back(score.logprobs.back() > -1.0f);
+          score.tokens.push_back(token_of(word));
+        }
+        scores.continuations.push_back(std::move(score));
+      }
+      all.push_back(std::move(scores));
+    }
+    return all;
+  }
+
+  std::string fingerprint() const override { return options_.fingerprint; }
+
+  int count_tokens(const std::string& text) const override {
+    return static_cast<int>(split_words(text).size());
+  }
+
+ private:
+  Completion complete(const Request& request) const {
+    std::string text = options_.script(request);
+    size_t end = text.size();
+    for (const std::string& stop : request.sampling.stop) {
+      end = std::min(end, text.find(stop));
+    }
+    text.resize(end);
+    Completion completion;
+    completion.key = request.key;
+    completion.num_prompt_tokens =
+        count_tokens((request.prefix ? *request.prefix : "") + request.suffix);
+    for (const std::string& word : split_words(text)) {
+      if (completion.num_tokens == request.sampling.max_new_tokens) {
+        completion.finish = Finish::kLength;
+        break;
+      }
+      const float logprob = logprob_of(
+          request.key, word, static_cast<uint64_t>(completion.num_tokens));
+      completion.text += word;
+      completion.num_tokens += 1;
+      completion.logprob += logprob;
+      if (!request.want_logprobs) continue;
+      completion.tokens.push_back(token_of(word));
+      completion.token_logprobs.push_back(logprob);
+    }
+    return completion;
+  }
+
+  ScriptedOptions options_;
+  int num_done_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Generator> make_scripted_generator(ScriptedOptions options) {
+  return std::make_unique<ScriptedGenerator>(std::move(options));
+}
+
+}  // namespace selfalign::generate

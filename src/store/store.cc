@@ -1,0 +1,261 @@
+#include "store/store.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "store/store_impl.h"
+
+namespace selfalign::store {
+
+Store::Store(std::string folder, std::unique_ptr<Impl> impl)
+    : folder_(std::move(folder)), impl_(std::move(impl)) {}
+
+Store::~Store() = default;
+
+std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
+  const std::string path = folder + "/run.db";
+  const bool writable = mode == OpenMode::kWrite;
+  std::unique_ptr<WriterLock> lock;
+  if (writable) {
+    try {
+      make_folder(folder);
+    } catch (const Error& error) {
+      throw Error(ErrorKind::kResources, error.what());
+    }
+    lock = std::make_unique<WriterLock>(folder + "/run.lock");
+  } else if (!std::filesystem::exists(path)) {
+    throw Error(ErrorKind::kInput,
+                str(folder,
+                    ": expected a run folder with run.db, found none; "
+                    "start one with: selfalign run RECIPE"));
+  }
+  auto impl = std::make_unique<Impl>(path, writable);
+  impl->lock = std::move(lock);
+  if (writable) {
+    impl->db.exec(
+        "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+        "PRAGMA foreign_keys=ON;");
+    prepare_schema(impl->db);
+  }
+  check_schema(impl->db, writable);
+  return std::unique_ptr<Store>(new Store(folder, std::move(impl)));
+}
+
+void Store::transaction(const std::function<void()>& fn) {
+  SELFALIGN_CHECK(!impl_->in_transaction, "transactions do not nest");
+  impl_->db.exec("BEGIN IMMEDIATE");
+  impl_->in_transaction = true;
+  try {
+    fn();
+    impl_->db.exec("COMMIT");
+  } catch (...) {
+    impl_->in_transaction = false;
+    impl_->db.exec_quietly("ROLLBACK");
+    throw;
+  }
+  impl_->in_transaction = false;
+  if (impl_->commit_hook) impl_->commit_hook();
+}
+
+void Store::write(const std::function<void()>& fn) {
+  if (impl_->in_transaction) {
+    fn();
+  } else {
+    transaction(fn);
+  }
+}
+
+void Store::set_commit_hook(std::function<void()> hook) {
+  impl_->commit_hook = std::move(hook);
+}
+
+void Store::add_rows(const std::vector<Row>& rows) {
+  if (rows.empty()) return;
+  write([&] {
+    Statement stage(impl_->db,
+                    "INSERT INTO stages SELECT ?, COUNT(*) FROM stages "
+                    "WHERE true ON CONFLICT DO NOTHING");
+    Statement insert(impl_->db,
+                     "INSERT INTO rows VALUES (?, ?, ?, ?) "
+                     "ON CONFLICT DO NOTHING RETURNING key");
+    Statement parent(impl_->db, "INSERT INTO parents VALUES (?, ?, ?)");
+    std::string last_stage;
+    for (const Row& row : rows) {
+      if (row.stage != last_stage) stage.bind(row.stage).run();
+      last_stage = row.stage;
+      insert.bind_key(row.key).bind(row.stage).bind(row.seq).bind(
+          dump_json(row.content));
+      const bool inserted = insert.step();
+      insert.run();
+      if (!inserted) {
+        impl_->check_same(row);
+        continue;
+      }
+      for (size_t i = 0; i < row.parents.size(); ++i) {
+        parent.bind_key(row.key)
+            .bind(static_cast<int64_t>(i))
+            .bind_key(row.parents[i])
+            .run();
+      }
+    }
+  });
+}
+
+std::vector<Row> Store::rows(const std::string& stage) const {
+  Statement query(impl_->db,
+                  "SELECT key, stage, seq, content FROM rows "
+                  "WHERE stage = ? ORDER BY seq");
+  query.bind(stage);
+  return impl_->read_rows(query);
+}
+
+int64_t Store::num_rows(const std::string& stage) const {
+  Statement query(impl_->db, "SELECT COUNT(*) FROM rows WHERE stage = ?");
+  query.bind(stage).step();
+  return query.get_int(0);
+}
+
+std::optional<Row> Store::row(uint64_t key) const {
+  return impl_->find_row(key);
+}
+
+std::vector<Row> Store::children(uint64_t key) const {
+  Statement query(
+      impl_->db,
+      "SELECT DISTINCT r.key, r.stage, r.seq, r.content, s.position "
+      "FROM parents p JOIN rows r ON r.key = p.key "
+      "JOIN stages s ON s.name = r.stage WHERE p.parent = ? "
+      "ORDER BY s.position, r.seq");
+  query.bind_key(key);
+  return impl_->read_rows(query);
+}
+
+std::vector<std::string> Store::stages() const {
+  Statement query(impl_->db, "SELECT name FROM stages ORDER BY position");
+  std::vector<std::string> names;
+  while (query.step()) names.push_back(query.get_text(0));
+  return names;
+}
+
+void Store::add_completion(const StoredCompletion& stored) {
+  const generate::Completion& c = stored.completion;
+  write([&] {
+    Statement insert(impl_->db,
+                     "INSERT INTO completions VALUES "
+                     "(?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                     "ON CONFLICT DO NOTHING RETURNING key");
+    insert.bind_key(c.key)
+        .bind(c.text)
+        .bind(stored.thought)
+        .bind(generate::finish_name(c.finish))
+        .bind(int64_t{c.num_tokens})
+        .bind(int64_t{c.num_prompt_tokens})
+        .bind(c.logprob)
+        .bind(stored.fingerprint)
+        .bind(stored.time_s);
+    const bool inserted = insert.step();
+    insert.run();
+    if (inserted) return;
+    const std::optional<StoredCompletion> old = completion(c.key);
+    if (!old || old->completion.text != c.text ||
+        old->completion.finish != c.finish) {
+      damaged(impl_->db, str("another completion of row ", key_to_hex(c.key)));
+    }
+  });
+}
+
+std::optional<StoredCompletion> Store::completion(uint64_t key) const {
+  Statement query(impl_->db,
+                  "SELECT text, thought, finish, num_tokens, "
+                  "num_prompt_tokens, logprob, fingerprint, time_s "
+                  "FROM completions WHERE key = ?");
+  if (!query.bind_key(key).step()) return std::nullopt;
+  StoredCompletion stored;
+  stored.completion.key = key;
+  stored.completion.text = query.get_text(0);
+  stored.thought = query.get_text(1);
+  stored.completion.finish = stored_finish(impl_->db, query.get_text(2));
+  stored.completion.num_tokens = static_cast<int>(query.get_int(3));
+  stored.completion.num_prompt_tokens = static_cast<int>(query.get_int(4));
+  stored.completion.logprob = query.get_double(5);
+  stored.fingerprint = query.get_text(6);
+  stored.time_s = query.get_double(7);
+  return stored;
+}
+
+int64_t Store::num_completions(const std::string& stage) const {
+  Statement query(impl_->db,
+                  "SELECT COUNT(*) FROM rows r JOIN completions c "
+                  "ON c.key = r.key WHERE r.stage = ?");
+  query.bind(stage).step();
+  return query.get_int(0);
+}
+
+std::vector<Row> Store::pending(const std::string& stage) const {
+  Statement query(impl_->db,
+                  "SELECT r.key, r.stage, r.seq, r.content FROM rows r "
+                  "LEFT JOIN completions c ON c.key = r.key "
+                  "WHERE r.stage = ? AND c.key IS NULL ORDER BY r.seq");
+  query.bind(stage);
+  return impl_->read_rows(query);
+}
+
+void Store::set_verdicts(const std::vector<Verdict>& verdicts) {
+  if (verdicts.empty()) return;
+  write([&] {
+    Statement upsert(impl_->db,
+                     "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?) "
+                     "ON CONFLICT (key, filter) DO UPDATE SET "
+                     "kept = excluded.kept, reason = excluded.reason, "
+                     "detail = excluded.detail");
+    for (const Verdict& verdict : verdicts) {
+      upsert.bind_key(verdict.key)
+          .bind(verdict.filter)
+          .bind(int64_t{verdict.kept})
+          .bind(verdict.reason)
+          .bind(verdict.detail)
+          .run();
+    }
+  });
+}
+
+std::vector<Verdict> Store::verdicts(uint64_t key) const {
+  Statement query(impl_->db,
+                  "SELECT filter, kept, reason, detail FROM verdicts "
+                  "WHERE key = ? ORDER BY filter");
+  query.bind_key(key);
+  std::vector<Verdict> verdicts;
+  while (query.step()) {
+    verdicts.push_back({key, query.get_text(0), query.get_int(1) != 0,
+                        query.get_text(2), query.get_text(3)});
+  }
+  return verdicts;
+}
+
+std::vector<Row> Store::kept(const std::string& stage,
+                             const std::string& filter) const {
+  Statement query(impl_->db,
+                  "SELECT r.key, r.stage, r.seq, r.content FROM rows r "
+                  "JOIN verdicts v ON v.key = r.key WHERE r.stage = ? "
+                  "AND v.filter = ? AND v.kept = 1 ORDER BY r.seq");
+  query.bind(stage).bind(filter);
+  return impl_->read_rows(query);
+}
+
+std::vector<std::pair<std::string, int64_t>> Store::rejections(
+    const std::string& stage, const std::string& filter) const {
+  Statement query(impl_->db,
+                  "SELECT v.reason, COUNT(*) AS n FROM rows r "
+                  "JOIN verdicts v ON v.key = r.key WHERE r.stage = ? "
+                  "AND v.filter = ? AND v.kept = 0 "
+                  "GROUP BY v.reason ORDER BY n DESC, v.reason");
+  query.bind(stage).bind(filter);
+  std::vector<std::pair<std::string, int64_t>> reasons;
+  while (query.step()) {
+    reasons.emplace_back(query.get_text(0), query.get_int(1));
+  }
+  return reasons;
+}
+
+}  // namespace selfalign::store

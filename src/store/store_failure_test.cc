@@ -1,0 +1,167 @@
+// What goes wrong around a store: no run, damage, a full disk, a folder that
+// cannot be written.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "base/error.h"
+#include "store/store.h"
+
+namespace selfalign::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StoreFailureTest : public ::testing::Test {
+ protected:
+  StoreFailureTest() {
+    folder_ =
+        ::testing::TempDir() + "store_failure." + std::to_string(getpid());
+    fs::remove_all(folder_);
+  }
+  ~StoreFailureTest() override { fs::remove_all(folder_); }
+
+  std::string folder_;
+};
+
+Row row_of(uint64_t key, int64_t seq, size_t size = 1) {
+  return {key, "a", seq, {}, Json{{"text", std::string(size, 'x')}}};
+}
+
+int exit_code_of(const std::function<void()>& fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    return static_cast<int>(error.kind());
+  }
+  return 0;
+}
+
+void exec(const std::string& path, const char* sql) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+}
+
+TEST_F(StoreFailureTest, NoRunIsBadInput) {
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
+            3);
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+TEST_F(StoreFailureTest, DamageIsNamed) {
+  const std::string path = folder_ + "/run.db";
+  {
+    auto store = Store::open(folder_, OpenMode::kWrite);
+    for (int i = 0; i < 50; ++i) {
+      store->add_rows({row_of(static_cast<uint64_t>(i + 1), i, 2000)});
+    }
+  }
+  const auto size = fs::file_size(path);
+  fs::resize_file(path, size / 2);
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+  std::ofstream(path) << "this is not a database, it only has its name";
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
+            5);
+}
+
+TEST_F(StoreFailureTest, OtherProgramsAndNewerStoresAreLeftAlone) {
+  const std::string path = folder_ + "/run.db";
+  { Store::open(folder_, OpenMode::kWrite); }
+  exec(path, "PRAGMA user_version=99");
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+  fs::remove(path);
+  exec(path, "CREATE TABLE songs (name TEXT)");
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+}
+
+TEST_F(StoreFailureTest, BadContentIsDamage) {
+  {
+    auto store = Store::open(folder_, OpenMode::kWrite);
+    store->add_rows({row_of(1, 0)});
+  }
+  exec(folder_ + "/run.db", "UPDATE rows SET content = '{'");
+  auto store = Store::open(folder_, OpenMode::kReadOnly);
+  EXPECT_EQ(exit_code_of([&] { store->rows("a"); }), 5);
+}
+
+TEST_F(StoreFailureTest, AnUnwritableFolderIsARefusal) {
+  EXPECT_EQ(exit_code_of([] { Store::open("/proc/no-run", OpenMode::kWrite); }),
+            4);
+}
+
+// Runs `test` in a child that has its own small file system mounted at the
+// test's folder; the child's exit code, or -1 where mounting is not allowed.
+int in_small_disk(const std::string& folder, const std::function<int()>& test) {
+  fs::create_directories(folder);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool mounted =
+        (unshare(CLONE_NEWNS) == 0 ||
+         unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+        mount("small", folder.c_str(), "tmpfs", 0, "size=512k") == 0;
+    _exit(mounted ? test() : 77);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!WIFEXITED(status)) return 99;
+  return WEXITSTATUS(status) == 77 ? -1 : WEXITSTATUS(status);
+}
+
+TEST_F(StoreFailureTest, AFullDiskLosesNothing) {
+  const int code = in_small_disk(folder_, [&] {
+    int64_t num_added = 0;
+    {
+      auto store = Store::open(folder_, OpenMode::kWrite);
+      const int full = exit_code_of([&] {
+        for (; num_added < 1000; ++num_added) {
+          store->add_rows(
+              {row_of(static_cast<uint64_t>(num_added + 1), num_added, 4000)});
+        }
+      });
+      if (full != 4) return 10;
+      if (store->num_rows("a") != num_added) return 11;
+    }
+    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    return num_added > 0 && store->num_rows("a") == num_added ? 0 : 12;
+  });
+  if (code == -1) {
+    GTEST_SKIP() << "mounting a small file system is not allowed here";
+  }
+  EXPECT_EQ(code, 0);
+}
+
+TEST_F(StoreFailureTest, AReadOnlyDiskCanBeReadAndNotWritten) {
+  const int code = in_small_disk(folder_, [&] {
+    {
+      auto store = Store::open(folder_, OpenMode::kWrite);
+      store->add_rows({row_of(1, 0)});
+    }
+    if (mount(nullptr, folder_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY,
+              nullptr) != 0) {
+      return 77;
+    }
+    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    if (store->num_rows("a") != 1) return 10;
+    return exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }) == 4
+               ? 0
+               : 11;
+  });
+  if (code == -1) {
+    GTEST_SKIP() << "mounting a small file system is not allowed here";
+  }
+  EXPECT_EQ(code, 0);
+}
+
+}  // namespace
+}  // namespace selfalign::store

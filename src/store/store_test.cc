@@ -1,0 +1,208 @@
+#include "store/store.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace selfalign::store {
+namespace {
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest() {
+    folder_ = ::testing::TempDir() + "store_test." + std::to_string(getpid());
+    std::filesystem::remove_all(folder_);
+  }
+  ~StoreTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Store> open(OpenMode mode = OpenMode::kWrite) {
+    return Store::open(folder_, mode);
+  }
+
+  std::string folder_;
+};
+
+Row row_of(uint64_t key, const std::string& stage, int64_t seq,
+           std::vector<uint64_t> parents = {}) {
+  return {key, stage, seq, std::move(parents), Json{{"text", str("t", key)}}};
+}
+
+StoredCompletion completion_of(uint64_t key, const std::string& text) {
+  StoredCompletion stored;
+  stored.completion.key = key;
+  stored.completion.text = text;
+  stored.completion.num_tokens = 3;
+  stored.completion.num_prompt_tokens = 9;
+  stored.completion.finish = generate::Finish::kLength;
+  stored.completion.logprob = -1.25;
+  stored.thought = "rules 1 (ethical)";
+  stored.fingerprint = "f";
+  stored.time_s = 12.5;
+  return stored;
+}
+
+ErrorKind kind_of(const std::function<void()>& fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  ADD_FAILURE() << "no Error";
+  return ErrorKind::kFailed;
+}
+
+constexpr uint64_t kBigKey = 0xfedcba9876543210;  // negative as SQLite sees it
+
+TEST_F(StoreTest, GivesBackWhatItWasGiven) {
+  {
+    auto store = open();
+    store->add_rows({row_of(1, "a", 0), row_of(kBigKey, "b", 0, {1})});
+    store->add_rows({row_of(3, "b", 1, {kBigKey, 1})});
+    store->add_completion(completion_of(3, std::string("x\0y\xc3\xa9", 5)));
+    store->set_verdicts({{3, "f.1", false, "short", "two words"}});
+    store->set_verdicts({{3, "f.1", true, "", ""}, {1, "f.1", false, "r", ""}});
+    store->set_meta("n", "1");
+    store->set_meta("n", "2");
+  }
+  auto store = open(OpenMode::kReadOnly);
+  EXPECT_EQ(store->stages(), (std::vector<std::string>{"a", "b"}));
+  const std::vector<Row> rows = store->rows("b");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].key, kBigKey);
+  EXPECT_EQ(rows[1].parents, (std::vector<uint64_t>{kBigKey, 1}));
+  EXPECT_EQ(rows[1].content["text"], "t3");
+  const StoredCompletion c = store->completion(3).value();
+  EXPECT_EQ(c.completion.text, std::string("x\0y\xc3\xa9", 5));
+  EXPECT_EQ(c.completion.finish, generate::Finish::kLength);
+  EXPECT_EQ(c.completion.logprob, -1.25);
+  EXPECT_EQ(c.thought, "rules 1 (ethical)");
+  EXPECT_EQ(c.time_s, 12.5);
+  ASSERT_EQ(store->pending("b").size(), 1u);
+  EXPECT_EQ(store->pending("b")[0].key, kBigKey);
+  EXPECT_EQ(store->num_rows("b"), 2);
+  EXPECT_EQ(store->num_completions("b"), 1);
+  ASSERT_EQ(store->children(1).size(), 2u);
+  EXPECT_EQ(store->children(1)[0].key, kBigKey);
+  EXPECT_EQ(store->kept("b", "f.1").at(0).key, 3u);
+  EXPECT_EQ(store->rejections("a", "f.1").at(0),
+            (std::pair<std::string, int64_t>("r", 1)));
+  EXPECT_EQ(store->meta("n").value(), "2");
+  EXPECT_FALSE(store->meta("m").has_value());
+  EXPECT_FALSE(store->row(99).has_value());
+  EXPECT_FALSE(store->completion(1).has_value());
+}
+
+TEST_F(StoreTest, DoingWorkAgainAddsNothing) {
+  auto store = open();
+  store->add_rows({row_of(1, "a", 0), row_of(2, "a", 1, {1})});
+  store->add_rows({row_of(2, "a", 1, {1})});
+  EXPECT_EQ(store->num_rows("a"), 2);
+  store->add_completion(completion_of(1, "x"));
+  store->add_completion(completion_of(1, "x"));
+  const auto damaged = ErrorKind::kDamaged;
+  EXPECT_EQ(kind_of([&] { store->add_rows({row_of(2, "a", 1)}); }), damaged);
+  EXPECT_EQ(kind_of([&] { store->add_rows({row_of(7, "a", 1)}); }), damaged);
+  EXPECT_EQ(kind_of([&] { store->add_completion(completion_of(1, "y")); }),
+            damaged);
+}
+
+TEST_F(StoreTest, ATransactionIsAllOrNothing) {
+  auto store = open();
+  EXPECT_THROW(store->transaction([&] {
+    store->add_rows({row_of(1, "a", 0)});
+    throw std::runtime_error("stop");
+  }),
+               std::runtime_error);
+  EXPECT_EQ(store->num_rows("a"), 0);
+  int commits = 0;
+  store->set_commit_hook([&] { ++commits; });
+  store->transaction([&] {
+    store->add_rows({row_of(1, "a", 0)});
+    store->add_completion(completion_of(1, "x"));
+  });
+  store->set_meta("n", "1");
+  EXPECT_EQ(commits, 2);
+}
+
+TEST_F(StoreTest, TheDigestSeesAllThatMatters) {
+  auto store = open();
+  store->add_rows({row_of(1, "a", 0), row_of(2, "a", 1), row_of(3, "a", 2)});
+  const std::string empty = store->digest("a", "f", 2);
+  store->add_completion(completion_of(3, "beyond the end"));
+  EXPECT_EQ(store->digest("a", "f", 2), empty);
+  store->add_completion(completion_of(1, "x"));
+  const std::string completed = store->digest("a", "f", 2);
+  EXPECT_NE(completed, empty);
+  store->set_verdicts({{2, "f", false, "short", "detail"}});
+  const std::string judged = store->digest("a", "f", 2);
+  EXPECT_NE(judged, completed);
+  EXPECT_EQ(store->digest("a", "g", 2).size(), judged.size());
+  store->set_verdicts({{2, "f", false, "short", "other detail"}});
+  EXPECT_EQ(store->digest("a", "f", 2), judged);
+  store->set_verdicts({{2, "f", false, "long", ""}});
+  EXPECT_NE(store->digest("a", "f", 2), judged);
+  EXPECT_EQ(kind_of([&] { store->digest("a", "f", 4); }), ErrorKind::kDamaged);
+}
+
+TEST_F(StoreTest, ManifestsAreCommittedOnceInOrder) {
+  auto store = open();
+  const std::string before = store->run_digest();
+  store->commit_manifest({"z", 3, 2, "d1", Json{{"loss", 0.5}}});
+  store->commit_manifest({"a", 1, 1, "d2", Json::object()});
+  store->commit_manifest({"z", 3, 2, "d1", Json::object()});
+  EXPECT_NE(store->run_digest(), before);
+  ASSERT_EQ(store->manifests().size(), 2u);
+  EXPECT_EQ(store->manifests()[0].stage, "z");
+  EXPECT_EQ(store->manifest("z")->report["loss"], 0.5);
+  EXPECT_EQ(kind_of([&] {
+              store->commit_manifest({"z", 3, 2, "d3", Json::object()});
+            }),
+            ErrorKind::kDamaged);
+}
+
+TEST_F(StoreTest, OneWriterAndAnyReaders) {
+  auto writer = open();
+  writer->add_rows({row_of(1, "a", 0)});
+  writer->transaction([&] {
+    writer->add_rows({row_of(2, "a", 1)});
+    auto reader = open(OpenMode::kReadOnly);  // sees what is committed
+    EXPECT_EQ(reader->num_rows("a"), 1);
+  });
+  try {
+    open();
+    ADD_FAILURE() << "a second writer";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+    EXPECT_NE(std::string(error.what()).find(str("process ", getpid())),
+              std::string::npos)
+        << error.what();
+  }
+  writer.reset();
+  EXPECT_EQ(open()->num_rows("a"), 2);
+}
+
+TEST_F(StoreTest, AKilledWriterLeavesItsCommitsAndNoLock) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto store = open();
+    store->add_rows({row_of(1, "a", 0)});
+    store->transaction([&] {
+      store->add_rows({row_of(2, "a", 1)});
+      std::raise(SIGKILL);
+    });
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(open(OpenMode::kReadOnly)->num_rows("a"), 1);
+  EXPECT_EQ(open()->num_rows("a"), 1);
+}
+
+}  // namespace
+}  // namespace selfalign::store

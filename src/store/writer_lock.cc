@@ -1,0 +1,52 @@
+#include "store/writer_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace selfalign::store {
+namespace {
+
+std::string holder_of(int fd) {
+  char text[32] = {};
+  const ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+  std::string pid;
+  for (ssize_t i = 0; i < size && text[i] >= '0' && text[i] <= '9'; ++i) {
+    pid += text[i];
+  }
+  return pid.empty() ? "another process" : "process " + pid;
+}
+
+}  // namespace
+
+WriterLock::WriterLock(const std::string& path) {
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) {
+    throw Error(ErrorKind::kResources,
+                str(path, ": expected a writable run folder, found: ",
+                    std::strerror(errno),
+                    "; free disk space or make the folder writable"));
+  }
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    const std::string holder = holder_of(fd_);
+    ::close(fd_);
+    throw Error(ErrorKind::kFailed,
+                str(path, ": expected no other writer, found ", holder,
+                    "; wait for it or stop it"));
+  }
+  // The process id is for the message above only; without it (a full disk)
+  // the lock holds all the same.
+  const std::string pid = str(getpid(), "\n");
+  if (ftruncate(fd_, 0) == 0) {
+    [[maybe_unused]] const ssize_t n = pwrite(fd_, pid.data(), pid.size(), 0);
+  }
+}
+
+WriterLock::~WriterLock() { ::close(fd_); }
+
+}  // namespace selfalign::store

@@ -6,14 +6,22 @@ set(SELFALIGN_TORCH "${CMAKE_SOURCE_DIR}/.deps/torch/torch" CACHE PATH
 set(SELFALIGN_TORCH_RUNTIME "" CACHE STRING
     "folders with libcudart and libcupti, which libtorch_cpu.so needs")
 
-file(STRINGS "${SELFALIGN_TORCH}/include/torch/headeronly/version.h" _v
-     REGEX "define TORCH_VERSION_M(AJOR|INOR) ")
-string(REGEX REPLACE "[^0-9;]" "" _v "${_v}")
-string(REPLACE ";" "." SELFALIGN_TORCH_VERSION "${_v}")
-if(SELFALIGN_TORCH_VERSION VERSION_LESS 2.11 OR
-   SELFALIGN_TORCH_VERSION VERSION_GREATER 2.15)
-  message(FATAL_ERROR "${SELFALIGN_TORCH}: expected torch 2.11 to 2.15, "
-          "found '${SELFALIGN_TORCH_VERSION}'; point SELFALIGN_TORCH at one")
+set(_v "nothing")
+foreach(_file torch/headeronly/version.h torch/csrc/api/include/torch/version.h)
+  if(EXISTS "${SELFALIGN_TORCH}/include/${_file}")
+    file(STRINGS "${SELFALIGN_TORCH}/include/${_file}" _v
+         REGEX "define TORCH_VERSION_M(AJOR|INOR) ")
+    string(REGEX REPLACE "[^0-9;]" "" _v "${_v}")
+    string(REPLACE ";" "." _v "${_v}")
+    break()
+  endif()
+endforeach()
+set(SELFALIGN_TORCH_VERSION "${_v}")
+if(NOT _v MATCHES "^[0-9]+[.][0-9]+$" OR _v VERSION_LESS 2.11 OR
+   _v VERSION_GREATER 2.15)
+  message(FATAL_ERROR "SELFALIGN_TORCH=${SELFALIGN_TORCH}: expected include/ "
+          "and lib/ of torch 2.11 to 2.15, found ${_v}; point it at such a "
+          "folder, or unset it and run ./dev setup")
 endif()
 message(STATUS "torch ${SELFALIGN_TORCH_VERSION} in ${SELFALIGN_TORCH}")
 

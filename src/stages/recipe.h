@@ -12,29 +12,29 @@
 namespace selfalign::stages {
 
 struct ModelOptions {
-  std::string path;               // HF folder or GGUF file
-  std::string device = "auto";    // auto, cpu, cuda
-  std::string dtype = "auto";     // auto, float32, bfloat16
-  int num_slots = 64;             // rows decoded together; part of every digest
-  int max_context = 4096;         // tokens of prompt and completion, at most
+  std::string path;             // HF folder or GGUF file
+  std::string device = "auto";  // auto, cpu, cuda
+  std::string dtype = "auto";   // auto, float32, bfloat16
+  int num_slots = 64;           // rows decoded together; part of every digest
+  int max_context = 4096;       // tokens of prompt and completion, at most
 };
 
 struct InstructOptions {
-  int num_instructions = 80;     // kept, of Self-Instruct
-  int num_red_team = 40;         // kept, of topic-guided red-teaming
-  int num_exemplars = 5;         // seed tasks per prompt (paper: section 3.1)
-  int max_requests = 2000;       // gives up with what is there
-  double max_rouge_l = 0.7;      // above is a duplicate
-  int topics_per_type = 10;      // asked for
-  generate::Sampling sampling;   // temperature 1.0, top_p 0.98
+  int num_instructions = 80;    // kept, of Self-Instruct
+  int num_red_team = 40;        // kept, of topic-guided red-teaming
+  int num_exemplars = 5;        // seed tasks per prompt (paper: section 3.1)
+  int max_requests = 2000;      // gives up with what is there
+  double max_rouge_l = 0.7;     // above is a duplicate
+  int topics_per_type = 10;     // asked for
+  generate::Sampling sampling;  // temperature 1.0, top_p 0.98
 };
 
 struct AlignOptions {
-  generate::Sampling sampling;   // temperature 0.5, top_p 0.9, 256 new tokens
+  generate::Sampling sampling;  // temperature 0.5, top_p 0.9, 256 new tokens
 };
 
 struct VerboseOptions {
-  generate::Sampling sampling;   // temperature 0.3, top_p 0.7, 512 new tokens
+  generate::Sampling sampling;  // temperature 0.3, top_p 0.7, 512 new tokens
 };
 
 // A LoRA tuning of the base model (paper: appendix on hyper-parameters).
@@ -43,30 +43,30 @@ struct TuneOptions {
   double alpha = 16.0;
   double dropout = 0.05;
   int epochs = 1;
-  int batch_size = 768;          // samples per optimizer step
-  int max_length = 512;          // tokens per sample, at most
+  int batch_size = 768;  // samples per optimizer step
+  int max_length = 512;  // tokens per sample, at most
   double learning_rate = 4e-4;
-  int warmup_steps = 100;        // logarithmic, then linear decay to 0
+  int warmup_steps = 100;  // logarithmic, then linear decay to 0
   double weight_decay = 0.0;
-  double max_grad_norm = 1.0;    // 0: no clipping
-  int checkpoint_steps = 10;     // optimizer steps between checkpoints
+  double max_grad_norm = 1.0;  // 0: no clipping
+  int checkpoint_steps = 10;   // optimizer steps between checkpoints
   uint64_t seed = 0;
 };
 
 struct Recipe {
   std::string name;
-  std::string run_folder;        // default "runs/<name>"
+  std::string run_folder;  // default "runs/<name>"
   std::string profile = "default";
   uint64_t seed = 0;
   ModelOptions model;
-  std::string prompts_folder;    // relative to the recipe's folder
+  std::string prompts_folder;  // relative to the recipe's folder
   InstructOptions instruct;
   AlignOptions align;
   TuneOptions engrave;
   VerboseOptions verbose;
   TuneOptions final;
-  int identity_repeats = 1;      // times the self-identification rows are used
-  int num_held_out = 50;         // held-out instructions used for the report
+  int identity_repeats = 1;  // times the self-identification rows are used
+  int num_held_out = 50;     // held-out instructions used for the report
 };
 
 // Error kUsage lists every mistake of the file, a line each. Relative paths in

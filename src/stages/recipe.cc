@@ -1,0 +1,236 @@
+#include "stages/recipe.h"
+
+#include <charconv>
+#include <filesystem>
+
+#include "base/error.h"
+#include "stages/yaml.h"
+
+namespace selfalign::stages {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMany = 100'000'000;
+
+std::string resolve(const std::string& recipe_path, const std::string& path) {
+  if (path.empty()) return path;
+  const fs::path folder = fs::absolute(recipe_path).parent_path();
+  std::string resolved = (folder / path).lexically_normal().string();
+  while (resolved.size() > 1 && resolved.back() == '/') resolved.pop_back();
+  return resolved;
+}
+
+void read_sampling(YamlMap& stage, generate::Sampling& sampling) {
+  YamlMap map = stage.map("sampling");
+  map.get("temperature", sampling.temperature, 0.0, 10.0);
+  map.get("top_p", sampling.top_p, 1e-6, 1.0);
+  map.get("max_new_tokens", sampling.max_new_tokens, 1, 1 << 20);
+  map.get("repetition_penalty", sampling.repetition_penalty, 0.1, 10.0);
+  map.get("ngram_penalty", sampling.ngram_penalty, 0.0, 100.0);
+  map.get("ban_eos", sampling.ban_eos);
+  if (sampling.ngram_penalty.size() > 4) {
+    map.mistake("ngram_penalty", "expected at most 4 numbers");
+  }
+  map.done();
+}
+
+void read_model(YamlMap map, ModelOptions& model) {
+  map.require("path").get("path", model.path);
+  map.get("device", model.device, {"auto", "cpu", "cuda"});
+  map.get("dtype", model.dtype, {"auto", "float32", "bfloat16"});
+  map.get("num_slots", model.num_slots, 1, 4096);
+  map.get("max_context", model.max_context, 64, 1 << 20);
+  map.done();
+}
+
+void read_instruct(YamlMap map, InstructOptions& instruct) {
+  map.get("num_instructions", instruct.num_instructions, 0, kMany);
+  map.get("num_red_team", instruct.num_red_team, 0, kMany);
+  map.get("num_exemplars", instruct.num_exemplars, 1, 50);
+  map.get("max_requests", instruct.max_requests, 1, kMany);
+  map.get("max_rouge_l", instruct.max_rouge_l, 0.0, 1.0);
+  map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
+  read_sampling(map, instruct.sampling);
+  map.done();
+}
+
+void read_tune(YamlMap map, TuneOptions& tune) {
+  map.get("rank", tune.rank, int64_t{1}, int64_t{4096});
+  map.get("alpha", tune.alpha, 1e-3, 1e5);
+  map.get("dropout", tune.dropout, 0.0, 0.99);
+  map.get("epochs", tune.epochs, 1, 10000);
+  map.get("batch_size", tune.batch_size, 1, 1 << 20);
+  map.get("max_length", tune.max_length, 16, 1 << 20);
+  map.get("learning_rate", tune.learning_rate, 0.0, 10.0);
+  map.get("warmup_steps", tune.warmup_steps, 0, kMany);
+  map.get("weight_decay", tune.weight_decay, 0.0, 10.0);
+  map.get("max_grad_norm", tune.max_grad_norm, 0.0, 1e9);
+  map.get("checkpoint_steps", tune.checkpoint_steps, 1, kMany);
+  map.get("seed", tune.seed);
+  map.done();
+}
+
+// A stage whose only key is the sampling.
+void read_answers(YamlMap map, generate::Sampling& sampling) {
+  read_sampling(map, sampling);
+  map.done();
+}
+
+void check_recipe(YamlMap& map, const Recipe& recipe) {
+  if (recipe.name.empty() || recipe.name.find('/') != std::string::npos ||
+      recipe.name[0] == '.') {
+    map.mistake("name",
+                str("expected a plain name, found \"", recipe.name, "\""));
+  }
+  if (recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
+    map.mistake("instruct", "expected num_instructions or num_red_team over 0");
+  }
+  if (recipe.profile == "paper") {
+    map.mistake("profile",
+                "the paper profile is not part of this version; use default");
+  }
+}
+
+Recipe default_recipe() {
+  Recipe recipe;
+  // Paper, section 3.1: "temperature 1.0, top-p 0.98", no end-of-text.
+  recipe.instruct.sampling.temperature = 1.0;
+  recipe.instruct.sampling.top_p = 0.98;
+  recipe.instruct.sampling.max_new_tokens = 512;
+  recipe.instruct.sampling.ban_eos = true;
+  recipe.align.sampling.temperature = 0.5;
+  recipe.align.sampling.top_p = 0.9;
+  recipe.align.sampling.max_new_tokens = 256;
+  recipe.verbose.sampling.temperature = 0.3;
+  recipe.verbose.sampling.top_p = 0.7;
+  recipe.verbose.sampling.max_new_tokens = 512;
+  recipe.verbose.sampling.repetition_penalty = 1.1;
+  recipe.final.max_length = 768;
+  return recipe;
+}
+
+// Shortest decimal text that reads back to the same number.
+std::string number(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+void put(YAML::Emitter& out, const char* key, const std::string& value) {
+  out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << value;
+}
+void put(YAML::Emitter& out, const char* key, double value) {
+  out << YAML::Key << key << YAML::Value << number(value);
+}
+template <typename Integer>
+void put_int(YAML::Emitter& out, const char* key, Integer value) {
+  out << YAML::Key << key << YAML::Value << std::to_string(value);
+}
+
+void put_sampling(YAML::Emitter& out, const generate::Sampling& sampling) {
+  out << YAML::Key << "sampling" << YAML::Value << YAML::BeginMap;
+  put(out, "temperature", sampling.temperature);
+  put(out, "top_p", sampling.top_p);
+  put_int(out, "max_new_tokens", sampling.max_new_tokens);
+  put(out, "repetition_penalty", sampling.repetition_penalty);
+  out << YAML::Key << "ngram_penalty" << YAML::Value << YAML::Flow
+      << YAML::BeginSeq;
+  for (const double penalty : sampling.ngram_penalty) out << number(penalty);
+  out << YAML::EndSeq << YAML::Key << "ban_eos" << YAML::Value
+      << (sampling.ban_eos ? "true" : "false") << YAML::EndMap;
+}
+
+void put_tune(YAML::Emitter& out, const char* key, const TuneOptions& tune) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  put_int(out, "rank", tune.rank);
+  put(out, "alpha", tune.alpha);
+  put(out, "dropout", tune.dropout);
+  put_int(out, "epochs", tune.epochs);
+  put_int(out, "batch_size", tune.batch_size);
+  put_int(out, "max_length", tune.max_length);
+  put(out, "learning_rate", tune.learning_rate);
+  put_int(out, "warmup_steps", tune.warmup_steps);
+  put(out, "weight_decay", tune.weight_decay);
+  put(out, "max_grad_norm", tune.max_grad_norm);
+  put_int(out, "checkpoint_steps", tune.checkpoint_steps);
+  put_int(out, "seed", tune.seed);
+  out << YAML::EndMap;
+}
+
+void put_answers(YAML::Emitter& out, const char* key,
+                 const generate::Sampling& sampling) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  put_sampling(out, sampling);
+  out << YAML::EndMap;
+}
+
+}  // namespace
+
+Recipe read_recipe(const std::string& path) {
+  YamlMistakes mistakes(path);
+  YamlMap map(load_yaml(path), "", mistakes);
+  Recipe recipe = default_recipe();
+  recipe.name = fs::path(path).stem().string();
+  map.get("name", recipe.name);
+  map.get("run_folder", recipe.run_folder);
+  map.get("profile", recipe.profile, {"default", "paper"});
+  map.get("seed", recipe.seed);
+  map.require("model");
+  read_model(map.map("model"), recipe.model);
+  map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
+  read_instruct(map.map("instruct"), recipe.instruct);
+  read_answers(map.map("align"), recipe.align.sampling);
+  read_tune(map.map("engrave"), recipe.engrave);
+  read_answers(map.map("verbose"), recipe.verbose.sampling);
+  read_tune(map.map("final"), recipe.final);
+  map.get("identity_repeats", recipe.identity_repeats, 0, 1000);
+  map.get("num_held_out", recipe.num_held_out, 0, 10000);
+  check_recipe(map, recipe);
+  map.done();
+  mistakes.throw_if_any();
+  recipe.model.path = resolve(path, recipe.model.path);
+  recipe.prompts_folder = resolve(path, recipe.prompts_folder);
+  recipe.run_folder =
+      recipe.run_folder.empty()
+          ? fs::absolute("runs/" + recipe.name).lexically_normal().string()
+          : resolve(path, recipe.run_folder);
+  return recipe;
+}
+
+std::string recipe_to_yaml(const Recipe& recipe) {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  put(out, "name", recipe.name);
+  put(out, "run_folder", recipe.run_folder);
+  put(out, "profile", recipe.profile);
+  put_int(out, "seed", recipe.seed);
+  out << YAML::Key << "model" << YAML::Value << YAML::BeginMap;
+  put(out, "path", recipe.model.path);
+  put(out, "device", recipe.model.device);
+  put(out, "dtype", recipe.model.dtype);
+  put_int(out, "num_slots", recipe.model.num_slots);
+  put_int(out, "max_context", recipe.model.max_context);
+  out << YAML::EndMap;
+  put(out, "prompts_folder", recipe.prompts_folder);
+  const InstructOptions& instruct = recipe.instruct;
+  out << YAML::Key << "instruct" << YAML::Value << YAML::BeginMap;
+  put_int(out, "num_instructions", instruct.num_instructions);
+  put_int(out, "num_red_team", instruct.num_red_team);
+  put_int(out, "num_exemplars", instruct.num_exemplars);
+  put_int(out, "max_requests", instruct.max_requests);
+  put(out, "max_rouge_l", instruct.max_rouge_l);
+  put_int(out, "topics_per_type", instruct.topics_per_type);
+  put_sampling(out, instruct.sampling);
+  out << YAML::EndMap;
+  put_answers(out, "align", recipe.align.sampling);
+  put_tune(out, "engrave", recipe.engrave);
+  put_answers(out, "verbose", recipe.verbose.sampling);
+  put_tune(out, "final", recipe.final);
+  put_int(out, "identity_repeats", recipe.identity_repeats);
+  put_int(out, "num_held_out", recipe.num_held_out);
+  out << YAML::EndMap;
+  return str(out.c_str(), "\n");
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,128 @@
+#include "stages/recipe.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "stages/yaml.h"
+
+namespace selfalign::stages {
+namespace {
+
+class RecipeTest : public ::testing::Test {
+ protected:
+  RecipeTest() {
+    folder_ = ::testing::TempDir() + "recipe_test." + std::to_string(getpid());
+    make_folder(folder_ + "/sub");
+  }
+  ~RecipeTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& text) {
+    const std::string path = folder_ + "/sub/small.yaml";
+    write_file_atomic(path, text);
+    return path;
+  }
+  std::string error_of(const std::string& text) {
+    const std::string path = write(text);
+    try {
+      read_recipe(path);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      std::string found = error.what();
+      for (size_t at; (at = found.find(path)) != std::string::npos;) {
+        found.replace(at, path.size(), "F");
+      }
+      return found;
+    }
+    return "";
+  }
+
+  std::string folder_;
+};
+
+constexpr char kSmall[] =
+    "model:\n"
+    "  path: ../model.gguf\n"
+    "prompts_folder: ../prompts\n";
+
+TEST_F(RecipeTest, DefaultsArePaperSettingsAndPathsAreResolved) {
+  const Recipe recipe = read_recipe(write(kSmall));
+  EXPECT_EQ(recipe.name, "small");
+  EXPECT_EQ(recipe.model.path, folder_ + "/model.gguf");
+  EXPECT_EQ(recipe.prompts_folder, folder_ + "/prompts");
+  EXPECT_EQ(recipe.instruct.sampling.top_p, 0.98);
+  EXPECT_TRUE(recipe.instruct.sampling.ban_eos);
+  EXPECT_EQ(recipe.align.sampling.temperature, 0.5);
+  EXPECT_EQ(recipe.engrave.learning_rate, 4e-4);
+  EXPECT_EQ(recipe.engrave.max_length, 512);
+  EXPECT_EQ(recipe.final.max_length, 768);
+  EXPECT_TRUE(std::filesystem::path(recipe.run_folder).is_absolute());
+}
+
+TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
+  Recipe recipe = read_recipe(
+      write(std::string(kSmall) +
+            "run_folder: ../runs/a b\n"
+            "seed: 18446744073709551615\n"
+            "align: {sampling: {temperature: 0.1, ngram_penalty: [0.5, 1]}}\n"
+            "final: {learning_rate: 3.3e-5, epochs: 3}\n"));
+  const std::string yaml = recipe_to_yaml(recipe);
+  const Recipe again = read_recipe(write(yaml));
+  EXPECT_EQ(recipe_to_yaml(again), yaml);
+  EXPECT_EQ(again.seed, UINT64_MAX);
+  EXPECT_EQ(again.run_folder, folder_ + "/runs/a b");
+  EXPECT_EQ(again.final.learning_rate, 3.3e-5);
+  EXPECT_EQ(again.align.sampling.ngram_penalty,
+            (std::vector<double>{0.5, 1.0}));
+}
+
+TEST_F(RecipeTest, AllMistakesComeAtOnceWithTheirPlace) {
+  EXPECT_EQ(error_of("model:\n"
+                     "  path: m\n"
+                     "  dtype: float16\n"
+                     "  num_slot: 3\n"
+                     "prompts_folder: p\n"
+                     "instruct:\n"
+                     "  max_rouge_l: 1.5\n"
+                     "  max_rouge_l: 0.5\n"
+                     "engrave: [1]\n"
+                     "final:\n"
+                     "  epochs: many\n"
+                     "sed: 1\n"),
+            "F:3:10: model.dtype: expected one of auto, float32, bfloat16, "
+            "found \"float16\"\n"
+            "F:4:3: model.num_slot: unknown key; did you mean \"num_slots\"?\n"
+            "F:7:16: instruct.max_rouge_l: expected a number from 0 to 1, "
+            "found \"1.5\"\n"
+            "F:8:3: instruct.max_rouge_l: expected once, found again\n"
+            "F:9:10: engrave: expected keys and values, found something else\n"
+            "F:11:11: final.epochs: expected a whole number from 1 to 10000, "
+            "found \"many\"\n"
+            "F:12:1: sed: unknown key; did you mean \"seed\"?");
+}
+
+TEST_F(RecipeTest, MissingKeysAndOtherFilesAreMistakes) {
+  const std::string missing = error_of("seed: 1\n");
+  EXPECT_NE(missing.find("model: expected this key"), std::string::npos);
+  EXPECT_NE(missing.find("prompts_folder: expected this key"),
+            std::string::npos);
+  EXPECT_NE(error_of("").find("model"), std::string::npos);
+  EXPECT_NE(error_of("- a\n- b\n").find("F:1:1"), std::string::npos);
+  EXPECT_NE(error_of("a: [1\nb: 2").find("expected YAML"), std::string::npos);
+  EXPECT_NE(error_of(std::string(kSmall) + "profile: paper\n")
+                .find("F:4:10: profile"),
+            std::string::npos);
+  EXPECT_NE(error_of(std::string(kSmall) + "name: ../x\n").find("F:4:7: name"),
+            std::string::npos);
+}
+
+TEST(Nearest, IsTheSmallestEditDistance) {
+  EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
+  EXPECT_EQ(nearest("x", {}), "");
+}
+
+}  // namespace
+}  // namespace selfalign::stages

@@ -1,0 +1,282 @@
+#include "stages/yaml.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace selfalign::stages {
+namespace {
+
+constexpr uint64_t kMaxBytes = uint64_t{16} << 20;
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+template <typename Number>
+bool parse_number(const std::string& text, Number& out) {
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  if (begin != end && *begin == '+') ++begin;
+  const auto [stop, code] = std::from_chars(begin, end, out);
+  return code == std::errc() && stop == end;
+}
+
+}  // namespace
+
+std::string nearest(const std::string& word,
+                    const std::vector<std::string>& known) {
+  std::string best;
+  size_t best_distance = SIZE_MAX;
+  for (const std::string& candidate : known) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+void YamlMistakes::add(const YAML::Mark& mark, const std::string& text) {
+  mistakes_.push_back({mark.line + 1, mark.column + 1, text});
+}
+
+void YamlMistakes::throw_if_any() const {
+  if (mistakes_.empty()) return;
+  std::vector<Mistake> sorted = mistakes_;
+  std::stable_sort(
+      sorted.begin(), sorted.end(), [](const Mistake& a, const Mistake& b) {
+        return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+      });
+  std::string text;
+  for (const Mistake& mistake : sorted) {
+    if (!text.empty()) text += '\n';
+    text +=
+        str(path_, ":", mistake.line, ":", mistake.column, ": ", mistake.text);
+  }
+  throw Error(ErrorKind::kUsage, text);
+}
+
+YAML::Node load_yaml(const std::string& path) {
+  const std::string text = read_file(path, kMaxBytes);
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    YamlMistakes mistakes(path);
+    mistakes.add(error.mark, "expected YAML, found: " + error.msg);
+    mistakes.throw_if_any();
+    throw;
+  }
+}
+
+YamlMap::YamlMap(const YAML::Node& node, std::string name,
+                 YamlMistakes& mistakes)
+    : node_(node), name_(std::move(name)), mistakes_(mistakes) {
+  if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
+    mistakes_.add(node_.Mark(),
+                  str(name_.empty() ? "file" : name_,
+                      ": expected keys and values, found something else"));
+    node_ = YAML::Node();
+  }
+}
+
+std::string YamlMap::named(const std::string& key) const {
+  return name_.empty() ? key : name_ + "." + key;
+}
+
+// Never node_[key]: on a missing key that would add to the node.
+YAML::Node YamlMap::find(const std::string& key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+    known_.push_back(key);
+  }
+  if (node_.IsMap()) {
+    for (const auto& entry : node_) {
+      if (entry.first.IsScalar() && entry.first.Scalar() == key) {
+        return entry.second;
+      }
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
+bool YamlMap::has(const std::string& key) { return find(key).IsDefined(); }
+
+YamlMap& YamlMap::require(const std::string& key) {
+  if (!has(key)) {
+    mistakes_.add(node_.Mark(), str(named(key),
+                                    ": expected this key, found "
+                                    "none; add it"));
+  }
+  return *this;
+}
+
+void YamlMap::mistake(const std::string& key, const std::string& text) {
+  const YAML::Node value = find(key);
+  mistakes_.add(value.IsDefined() ? value.Mark() : node_.Mark(),
+                str(named(key), ": ", text));
+}
+
+bool YamlMap::scalar(const std::string& key, std::string& text) {
+  const YAML::Node value = find(key);
+  if (!value.IsDefined()) return false;
+  if (!value.IsScalar()) {
+    mistake(key, "expected one value, found a list, keys or nothing");
+    return false;
+  }
+  text = value.Scalar();
+  return true;
+}
+
+void YamlMap::get(const std::string& key, std::string& out) {
+  scalar(key, out);
+}
+
+void YamlMap::get(const std::string& key, bool& out) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  if (text != "true" && text != "false") {
+    mistake(key, str("expected true or false, found \"", text, "\""));
+    return;
+  }
+  out = text == "true";
+}
+
+void YamlMap::get(const std::string& key, int& out, int low, int high) {
+  int64_t number = out;
+  get(key, number, int64_t{low}, int64_t{high});
+  out = static_cast<int>(number);
+}
+
+void YamlMap::get(const std::string& key, int64_t& out, int64_t low,
+                  int64_t high) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  int64_t number = 0;
+  if (!parse_number(text, number) || number < low || number > high) {
+    mistake(key, str("expected a whole number from ", low, " to ", high,
+                     ", found \"", text, "\""));
+    return;
+  }
+  out = number;
+}
+
+void YamlMap::get(const std::string& key, uint64_t& out) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  uint64_t number = 0;
+  if (!parse_number(text, number)) {
+    mistake(key, str("expected a whole number from 0 to 2^64 - 1, found \"",
+                     text, "\""));
+    return;
+  }
+  out = number;
+}
+
+void YamlMap::get(const std::string& key, double& out, double low,
+                  double high) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  double number = 0.0;
+  if (!parse_number(text, number) || !(number >= low && number <= high)) {
+    mistake(key, str("expected a number from ", low, " to ", high, ", found \"",
+                     text, "\""));
+    return;
+  }
+  out = number;
+}
+
+void YamlMap::get(const std::string& key, std::vector<std::string>& out) {
+  if (!has(key)) return;
+  out.clear();
+  for (const YAML::Node& item : items(key)) {
+    if (!item.IsScalar()) {
+      mistakes_.add(item.Mark(), str(named(key), ": expected text"));
+      continue;
+    }
+    out.push_back(item.Scalar());
+  }
+}
+
+void YamlMap::get(const std::string& key, std::vector<double>& out, double low,
+                  double high) {
+  if (!has(key)) return;
+  out.clear();
+  for (const YAML::Node& item : items(key)) {
+    double number = 0.0;
+    if (!item.IsScalar() || !parse_number(item.Scalar(), number) ||
+        !(number >= low && number <= high)) {
+      mistakes_.add(item.Mark(), str(named(key), ": expected a number from ",
+                                     low, " to ", high));
+      continue;
+    }
+    out.push_back(number);
+  }
+}
+
+void YamlMap::get(const std::string& key, std::string& out,
+                  const std::vector<std::string>& choices) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+    std::string list;
+    for (const std::string& choice : choices) {
+      list += (list.empty() ? "" : ", ") + choice;
+    }
+    mistake(key, str("expected one of ", list, ", found \"", text, "\""));
+    return;
+  }
+  out = text;
+}
+
+YamlMap YamlMap::map(const std::string& key) {
+  const YAML::Node value = find(key);
+  return YamlMap(value.IsDefined() ? value : YAML::Node(), named(key),
+                 mistakes_);
+}
+
+std::vector<YAML::Node> YamlMap::items(const std::string& key) {
+  const YAML::Node value = find(key);
+  std::vector<YAML::Node> items;
+  if (!value.IsDefined()) return items;
+  if (!value.IsSequence()) {
+    mistake(key, "expected a list, found something else");
+    return items;
+  }
+  for (const auto& item : value) items.push_back(item);
+  return items;
+}
+
+void YamlMap::done() {
+  if (!node_.IsMap()) return;
+  std::vector<std::string> seen;
+  for (const auto& entry : node_) {
+    const std::string key =
+        entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+      mistakes_.add(entry.first.Mark(),
+                    str(named(key), ": unknown key; did you mean \"",
+                        nearest(key, known_), "\"?"));
+    } else if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+      mistakes_.add(entry.first.Mark(),
+                    str(named(key), ": expected once, found again"));
+    }
+    seen.push_back(key);
+  }
+}
+
+}  // namespace selfalign::stages

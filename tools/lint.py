@@ -1,0 +1,153 @@
+"""Checks every tracked file against the limits of docs/design.md, section 6.
+
+Prints `file:line: what is wrong` for each breach and ends with 1 if there was
+any. Formatting and clang-tidy are checked by `./dev lint` beside this.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+MAX_FILE_LINES, GOOD_FILE_LINES = 600, 450
+MAX_FUNCTION_LINES, GOOD_FUNCTION_LINES = 80, 45
+MAX_FILE_BYTES = 1_000_000
+# Low to high; a folder includes only headers of itself and of those before.
+LAYERS = ["base", "text", "formats", "generate", "store", "model", "engine",
+          "train", "stages", "cli"]
+TORCH_FOLDERS = {"model", "engine", "train", "cli"}
+# stages joins text work and the store; it must not know torch, so it may not
+# use the torch folders although they stand before it.
+FORBIDDEN = {"stages": {"model", "engine", "train"}}
+# Built by joining, so that this file does not match itself.
+LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X",
+                                      "HA" + "CK"]) + r")\b")
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(work|tmp|root|home|Users)/\w")
+TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|model/aten\.h)')
+INCLUDE = re.compile(r'#include "([a-z]+)/')
+
+problems = []
+warnings = []
+
+
+def problem(path, line, text):
+    problems.append(f"{path}:{line}: {text}")
+
+
+def tracked():
+    names = subprocess.run(["git", "ls-files"], check=True, text=True,
+                           capture_output=True).stdout.splitlines()
+    return [path for path in map(pathlib.Path, names) if path.is_file()]
+
+
+def strip_literals(line):
+    """The line without string and character literals and its comment."""
+    line = re.sub(r'"(\\.|[^"\\])*"', '""', line)
+    line = re.sub(r"'(\\.|[^'\\])'", "''", line)
+    return line.split("//")[0]
+
+
+def functions(lines):
+    """Yields (first line, number of lines) of each function body.
+
+    clang-format has been over the file: a body starts with a line that ends
+    in `{` after `)` and ends at `}` in the column of its first line.
+    """
+    head = re.compile(r"^(\s*)\S.*\)( const| noexcept| override| ->.*)* \{$")
+    keyword = re.compile(r"^\s*(\} )?(if|for|while|switch|else|catch|do)\b")
+    raw_string = False
+    for i, line in enumerate(lines):
+        if line.count('R"') % 2 and ')"' not in line:
+            raw_string = True
+        if raw_string:
+            raw_string = ')"' not in line and ')~"' not in line
+            continue
+        match = head.match(strip_literals(line).rstrip())
+        if not match or keyword.match(line) or len(match.group(1)) > 6:
+            continue
+        # The signature may have begun on lines before, never indented more.
+        start = i
+        while start > 0 and len(lines[start]) - len(
+                lines[start].lstrip()) > 3 and lines[start - 1].strip():
+            start -= 1
+        indent = len(lines[start]) - len(lines[start].lstrip())
+        end = re.compile(rf"^ {{{indent}}}\}}")
+        for j in range(i + 1, len(lines)):
+            if end.match(lines[j]):
+                yield start + 1, j - start + 1
+                break
+
+
+def check_text(path, lines):
+    for number, line in enumerate(lines, 1):
+        if LATER.search(line):
+            problem(path, number, "do it now or open an issue for it")
+        if MACHINE_PATH.search(line):
+            problem(path, number, "a path of one machine")
+
+
+def check_layers(path, lines):
+    if path.parts[0] != "src" or path.parts[1] not in LAYERS:
+        return
+    folder = path.parts[1]
+    allowed = set(LAYERS[:LAYERS.index(folder) + 1])
+    allowed -= FORBIDDEN.get(folder, set())
+    for number, line in enumerate(lines, 1):
+        if folder not in TORCH_FOLDERS and TORCH_INCLUDE.match(line):
+            problem(path, number, f"no torch in src/{folder}")
+        match = INCLUDE.match(line)
+        if match and match[1] in LAYERS and match[1] not in allowed:
+            problem(path, number, f"src/{folder} must not use {match[1]}")
+
+
+def check_cpp(path, lines):
+    if len(lines) > MAX_FILE_LINES:
+        problem(path, 1, f"{len(lines)} lines, at most {MAX_FILE_LINES}")
+    elif len(lines) > GOOD_FILE_LINES:
+        warnings.append(f"{path}:1: {len(lines)} lines, {GOOD_FILE_LINES} "
+                        "are better")
+    for first, count in functions(lines):
+        if count > MAX_FUNCTION_LINES:
+            problem(path, first,
+                    f"function of {count} lines, at most {MAX_FUNCTION_LINES}")
+        elif count > GOOD_FUNCTION_LINES:
+            warnings.append(f"{path}:{first}: function of {count} lines, "
+                            f"{GOOD_FUNCTION_LINES} are better")
+    if path.suffix == ".h" and "#pragma once" not in lines:
+        problem(path, 1, "no #pragma once")
+    check_layers(path, lines)
+
+
+def check_listed(paths):
+    """Every source is named in the CMakeLists.txt beside or above it."""
+    lists = [p for p in paths if p.name == "CMakeLists.txt" or
+             p.suffix == ".cmake"]
+    listed = " ".join(p.read_text() for p in lists)
+    for path in paths:
+        if path.suffix != ".cc" or path.parts[0] == "fuzz":
+            continue
+        if not re.search(rf"\b{re.escape(path.name)}\b", listed):
+            problem(path, 1, "in no CMakeLists.txt, so it is never built")
+
+
+def main():
+    paths = tracked()
+    for path in paths:
+        if path.stat().st_size >= MAX_FILE_BYTES:
+            problem(path, 1, f"at least {MAX_FILE_BYTES} bytes")
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue  # binary test data
+        if path.name != "LICENSE" and path.parts[:2] != ("tests", "data"):
+            check_text(path, lines)
+        if path.suffix in (".cc", ".h"):
+            check_cpp(path, lines)
+    check_listed(paths)
+    print("\n".join(["warning: " + text for text in warnings] + problems))
+    print(f"{len(paths)} files, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+sys.exit(main())

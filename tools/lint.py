@@ -53,9 +53,10 @@ def functions(lines):
     clang-format has been over the file: a body starts with a line that ends
     in `{` after `)` and ends at `}` in the column of its first line.
     """
-    head = re.compile(r"^(\s*)\S.*\)( const| noexcept| override| ->.*)* \{$")
+    head = re.compile(r"^\s*\S.*\)( const| noexcept| override| ->.*)* \{$")
     keyword = re.compile(r"^\s*(\} )?(if|for|while|switch|else|catch|do)\b")
     raw_string = False
+    seen = set()
     for i, line in enumerate(lines):
         if line.count('R"') % 2 and ')"' not in line:
             raw_string = True
@@ -63,13 +64,16 @@ def functions(lines):
             raw_string = ')"' not in line and ')~"' not in line
             continue
         match = head.match(strip_literals(line).rstrip())
-        if not match or keyword.match(line) or len(match.group(1)) > 6:
+        if not match or keyword.match(line):
             continue
         # The signature may have begun on lines before, never indented more.
         start = i
         while start > 0 and len(lines[start]) - len(
                 lines[start].lstrip()) > 3 and lines[start - 1].strip():
             start -= 1
+        if start in seen:
+            continue
+        seen.add(start)
         indent = len(lines[start]) - len(lines[start].lstrip())
         end = re.compile(rf"^ {{{indent}}}\}}")
         for j in range(i + 1, len(lines)):

@@ -1,5 +1,6 @@
 // Text to token ids and back. One interface for byte-level BPE (tokenizer.json,
-// GGUF vocabulary) and SentencePiece (.model).
+// GGUF vocabulary) and SentencePiece (.model). formats/load_tokenizer.h opens
+// whatever a path holds.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,9 @@ class Tokenizer {
   // Ids of `text`. With parse_special, the text of a special token (for
   // example "<|im_end|>") becomes that token; without, it is plain text: what
   // a model or user wrote can never forge a turn. No BOS or EOS is added.
-  // Any bytes are accepted; invalid UTF-8 is encoded by bytes. Thread-safe.
+  // Any bytes are accepted; invalid UTF-8 is encoded by bytes. A byte that the
+  // vocabulary has no token for is dropped or unknown, as in the reference
+  // (SmolLM2 lacks 21, six of them control characters). Thread-safe.
   virtual std::vector<int> encode(std::string_view text,
                                   bool parse_special = false) const = 0;
 
@@ -28,19 +31,14 @@ class Tokenizer {
   // Bytes of one token (empty for a special one unless with_special).
   virtual std::string decode_token(int id, bool with_special = false) const = 0;
 
-  virtual int size() const = 0;             // ids are 0..size-1
-  virtual int bos() const = 0;              // -1: none
-  virtual int eos() const = 0;              // -1: none
-  virtual bool adds_bos() const = 0;        // a prompt starts with BOS
+  virtual int size() const = 0;       // ids are 0..size-1
+  virtual int bos() const = 0;        // -1: none
+  virtual int eos() const = 0;        // -1: none
+  virtual bool adds_bos() const = 0;  // a prompt starts with BOS
   // All tokens that end a text: eos, end of turn. Never empty where eos >= 0.
   virtual const std::vector<int>& end_tokens() const = 0;
   virtual int token_id(std::string_view piece) const = 0;  // -1: none
   virtual bool is_special(int id) const = 0;
 };
-
-// From an HF folder (tokenizer.json, else tokenizer.model), a tokenizer.json,
-// a SentencePiece .model, or a GGUF file. Error kInput names what is not
-// understood (unknown pre-tokenizer, normalizer, model type).
-std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 
 }  // namespace selfalign::text

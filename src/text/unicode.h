@@ -10,7 +10,7 @@
 namespace selfalign::text {
 
 struct Utf8Char {
-  int32_t code;    // code point; -1: these bytes are not UTF-8
+  int32_t code;     // code point; -1: these bytes are not UTF-8
   uint32_t length;  // bytes; of a wrong sequence its longest right beginning
 };
 // The character at `pos` < text.size().

@@ -1,0 +1,45 @@
+// SentencePiece (Kudo and Richardson 2018), type BPE, as LLaMA 1 and 2 use it:
+// white space becomes U+2581, the pair of neighbours whose joined piece has
+// the highest score is joined first, characters without a piece fall back to
+// byte pieces. The .model file is a protobuf message (sentencepiece_model.
+// proto), read here by hand.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/byte_bpe.h"
+#include "text/tokenizer.h"
+
+namespace selfalign::text {
+
+struct SentencePieceVocabulary {
+  std::string where;                // the file, for errors
+  std::vector<std::string> pieces;  // by id
+  std::vector<float> scores;
+  std::vector<TokenType> types;
+  int unknown = 0;
+  int bos = 1;                  // -1: none
+  int eos = 2;                  // -1: none
+  std::vector<int> end_tokens;  // beside eos
+  bool adds_bos = true;
+  bool byte_fallback = true;
+  bool add_dummy_prefix = true;           // a space before the text
+  bool remove_extra_whitespaces = false;  // at both ends, and repeated ones
+  bool escape_whitespaces = true;
+};
+
+// With parse_special, control pieces are found in the text; each stretch
+// between them is encoded as a text of its own. decode() is the inverse of
+// encode(): it drops the space of the dummy prefix.
+std::unique_ptr<Tokenizer> make_sentencepiece(
+    SentencePieceVocabulary vocabulary);
+
+// Error kInput names the file and what is not understood: types other than
+// BPE, normalisation tables, white space as a suffix.
+SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
+                                            const std::string& where);
+std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path);
+
+}  // namespace selfalign::text

@@ -1,0 +1,214 @@
+// The .model file: a protobuf message (wire format of protobuf's encoding
+// guide: keys are varints of field number and wire type).
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/sentencepiece.h"
+#include "text/tokenizer_json.h"
+
+namespace selfalign::text {
+namespace {
+
+[[noreturn]] void fail(const std::string& where, const std::string& expected,
+                       const std::string& found) {
+  throw Error(ErrorKind::kInput,
+              str(where, ": expected ", expected, ", found ", found,
+                  "; use a SentencePiece model of type BPE"));
+}
+
+// Reads the fields of one message in turn.
+class Message {
+ public:
+  struct Field {
+    uint32_t number = 0;
+    uint64_t value = 0;      // varint and fixed types
+    std::string_view bytes;  // length-delimited type
+    bool is_bytes = false;
+  };
+
+  Message(std::string_view bytes, const std::string& where)
+      : bytes_(bytes), where_(where) {}
+
+  // False at the end of the message.
+  bool next(Field& field) {
+    if (bytes_.empty()) return false;
+    const uint64_t key = varint();
+    field = Field();
+    field.number = static_cast<uint32_t>(key >> 3);
+    switch (key & 7) {
+      case 0:
+        field.value = varint();
+        break;
+      case 1:
+        field.value = fixed(8);
+        break;
+      case 2:
+        field.bytes = take(varint());
+        field.is_bytes = true;
+        break;
+      case 5:
+        field.value = fixed(4);
+        break;
+      default:
+        fail(where_, "a protobuf field", str("wire type ", key & 7));
+    }
+    return true;
+  }
+
+ private:
+  uint64_t varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1)[0]);
+      value |= uint64_t{byte & 0x7Fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    fail(where_, "a varint", "more than ten bytes");
+  }
+  uint64_t fixed(size_t length) {
+    const std::string_view bytes = take(length);
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; ++i) {
+      value |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+    }
+    return value;
+  }
+  std::string_view take(uint64_t length) {
+    if (length > bytes_.size()) {
+      fail(where_, str(length, " more bytes"), str(bytes_.size()));
+    }
+    const std::string_view taken = bytes_.substr(0, length);
+    bytes_.remove_prefix(length);
+    return taken;
+  }
+
+  std::string_view bytes_;
+  const std::string& where_;
+};
+
+float float_of(uint64_t bits) {
+  const auto low = static_cast<uint32_t>(bits);
+  float value;
+  std::memcpy(&value, &low, sizeof(value));
+  return value;
+}
+
+void read_piece(std::string_view bytes, SentencePieceVocabulary& out) {
+  Message message(bytes, out.where);
+  std::string piece;
+  float score = 0.0f;
+  uint64_t type = 1;
+  for (Message::Field field; message.next(field);) {
+    if (field.number == 1) piece = field.bytes;
+    if (field.number == 2) score = float_of(field.value);
+    if (field.number == 3) type = field.value;
+  }
+  if (type < 1 || type > 6) {
+    fail(out.where, "a piece type from 1 to 6", str(type));
+  }
+  out.pieces.push_back(std::move(piece));
+  out.scores.push_back(score);
+  out.types.push_back(static_cast<TokenType>(type));
+}
+
+void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
+  constexpr uint64_t kBpe = 2;
+  Message message(bytes, out.where);
+  uint64_t model_type = 1;  // unigram
+  for (Message::Field field; message.next(field);) {
+    const auto id = static_cast<int>(static_cast<int64_t>(field.value));
+    switch (field.number) {
+      case 3:
+        model_type = field.value;
+        break;
+      case 24:
+        if (field.value != 0)
+          fail(out.where, "white space before words",
+               "treat_whitespace_as_suffix");
+        break;
+      case 35:
+        out.byte_fallback = field.value != 0;
+        break;
+      case 40:
+        out.unknown = id;
+        break;
+      case 41:
+        out.bos = id;
+        break;
+      case 42:
+        out.eos = id;
+        break;
+      default:
+        break;
+    }
+  }
+  if (model_type != kBpe) {
+    fail(out.where, "model_type 2 (BPE)", str("type ", model_type));
+  }
+}
+
+void read_normalizer(std::string_view bytes, SentencePieceVocabulary& out) {
+  Message message(bytes, out.where);
+  for (Message::Field field; message.next(field);) {
+    switch (field.number) {
+      case 2:
+        if (!field.bytes.empty()) {
+          fail(out.where, "no normalisation table",
+               str(field.bytes.size(), " bytes of precompiled_charsmap"));
+        }
+        break;
+      case 3:
+        out.add_dummy_prefix = field.value != 0;
+        break;
+      case 4:
+        out.remove_extra_whitespaces = field.value != 0;
+        break;
+      case 5:
+        out.escape_whitespaces = field.value != 0;
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
+                                            const std::string& where) {
+  SentencePieceVocabulary out;
+  out.where = where;
+  out.byte_fallback = false;
+  out.remove_extra_whitespaces = true;  // the message's defaults
+  bool has_trainer = false;
+  Message message(bytes, where);
+  for (Message::Field field; message.next(field);) {
+    if (field.number < 1 || field.number > 3 || !field.is_bytes) continue;
+    if (field.number == 1) read_piece(field.bytes, out);
+    if (field.number == 2) {
+      read_trainer(field.bytes, out);
+      has_trainer = true;
+    }
+    if (field.number == 3) read_normalizer(field.bytes, out);
+  }
+  if (out.pieces.empty() || !has_trainer) {
+    fail(where, "pieces and a trainer_spec", str(out.pieces.size(), " pieces"));
+  }
+  out.adds_bos = out.bos >= 0;
+  return out;
+}
+
+std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path) {
+  constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
+  SentencePieceVocabulary out =
+      parse_sentencepiece(read_file(path, kMaxBytes), path);
+  const SideFiles side =
+      read_side_files(std::filesystem::path(path).parent_path());
+  if (side.adds_bos >= 0) out.adds_bos = side.adds_bos == 1;
+  out.end_tokens = side.end_tokens;
+  return make_sentencepiece(std::move(out));
+}
+
+}  // namespace selfalign::text

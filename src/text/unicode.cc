@@ -1,0 +1,147 @@
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "base/error.h"
+
+namespace selfalign::text {
+namespace {
+
+struct LeadByte {
+  uint32_t length;          // of the whole sequence; 0: not a lead byte
+  unsigned char low, high;  // bounds of the second byte
+};
+
+LeadByte lead_byte(unsigned char lead) {
+  if (lead >= 0xC2 && lead <= 0xDF) return {2, 0x80, 0xBF};
+  if (lead == 0xE0) return {3, 0xA0, 0xBF};
+  if (lead == 0xED) return {3, 0x80, 0x9F};
+  if (lead >= 0xE1 && lead <= 0xEF) return {3, 0x80, 0xBF};
+  if (lead == 0xF0) return {4, 0x90, 0xBF};
+  if (lead >= 0xF1 && lead <= 0xF3) return {4, 0x80, 0xBF};
+  if (lead == 0xF4) return {4, 0x80, 0x8F};
+  return {0, 0, 0};
+}
+
+utf8proc_category_t category(int32_t code) { return utf8proc_category(code); }
+
+std::string lower_text(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    if (next.code < 0) {
+      out.append(text, pos, next.length);
+    } else if (next.code == 0x130) {  // the one letter that becomes two
+      out += "i\xCC\x87";
+    } else {
+      append_utf8(out, lower_char(next.code));
+    }
+    pos += next.length;
+  }
+  return out;
+}
+
+int form_options(TextForm form) {
+  switch (form) {
+    case TextForm::kNfc:
+      return UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    case TextForm::kNfd:
+      return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
+    case TextForm::kNfkc:
+      return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
+    default:
+      return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
+  }
+}
+
+}  // namespace
+
+Utf8Char utf8_char(std::string_view text, size_t pos) {
+  const auto byte_at = [&](size_t at) {
+    return static_cast<unsigned char>(text[at]);
+  };
+  const unsigned char first = byte_at(pos);
+  if (first < 0x80) return {first, 1};
+  const LeadByte lead = lead_byte(first);
+  if (lead.length == 0) return {-1, 1};
+  int32_t code = first & (0xFF >> (lead.length + 1));
+  for (uint32_t i = 1; i < lead.length; ++i) {
+    if (pos + i >= text.size()) return {-1, i};
+    const unsigned char byte = byte_at(pos + i);
+    const bool fits = i == 1 ? byte >= lead.low && byte <= lead.high
+                             : byte >= 0x80 && byte <= 0xBF;
+    if (!fits) return {-1, i};
+    code = code << 6 | (byte & 0x3F);
+  }
+  return {code, lead.length};
+}
+
+void append_utf8(std::string& out, int32_t code) {
+  utf8proc_uint8_t bytes[4];
+  const auto length = utf8proc_encode_char(code, bytes);
+  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+}
+
+bool is_letter(int32_t code) {
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+}
+bool is_number(int32_t code) {
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO;
+}
+bool is_mark(int32_t code) {
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
+}
+bool is_word(int32_t code) {
+  return is_letter(code) || is_number(code) || is_mark(code) ||
+         category(code) == UTF8PROC_CATEGORY_PC;
+}
+bool is_space(int32_t code) {
+  if ((code >= '\t' && code <= '\r') || code == ' ' || code == 0x85) {
+    return true;
+  }
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_ZS && c <= UTF8PROC_CATEGORY_ZP;
+}
+bool is_unspaced(int32_t code) {
+  return (code >= 0x3040 && code <= 0x30FF) ||
+         (code >= 0x3400 && code <= 0x4DBF) ||
+         (code >= 0x4E00 && code <= 0x9FFF) ||
+         (code >= 0xF900 && code <= 0xFAFF) ||
+         (code >= 0x20000 && code <= 0x3FFFF);
+}
+
+int32_t lower_char(int32_t code) { return utf8proc_tolower(code); }
+
+std::string to_form(std::string_view text, TextForm form) {
+  if (form == TextForm::kLower) return lower_text(text);
+  const auto options = static_cast<utf8proc_option_t>(form_options(form));
+  std::string out;
+  for_each_utf8_run(text, [&](std::string_view run, bool valid) {
+    if (!valid) {
+      out += run;
+      return;
+    }
+    utf8proc_uint8_t* mapped = nullptr;
+    const auto length = utf8proc_map(
+        reinterpret_cast<const utf8proc_uint8_t*>(run.data()),
+        static_cast<utf8proc_ssize_t>(run.size()), &mapped, options);
+    const std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(mapped,
+                                                                   std::free);
+    if (length < 0) {
+      throw Error(ErrorKind::kFailed,
+                  str("normalising text: ", utf8proc_errmsg(length)));
+    }
+    out.append(reinterpret_cast<const char*>(mapped),
+               static_cast<size_t>(length));
+  });
+  return out;
+}
+
+}  // namespace selfalign::text

@@ -1,0 +1,50 @@
+#include "text/unicode.h"
+
+#include <gtest/gtest.h>
+
+namespace selfalign::text {
+namespace {
+
+TEST(Unicode, EveryCodePointComesBack) {
+  for (int32_t code = 0; code <= 0x10FFFF; ++code) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;
+    std::string text;
+    append_utf8(text, code);
+    const Utf8Char back = utf8_char(text, 0);
+    ASSERT_EQ(back.code, code);
+    ASSERT_EQ(back.length, text.size());
+  }
+}
+
+TEST(Unicode, RunsCutAtWrongBytes) {
+  std::string seen;
+  for_each_utf8_run("aé\xFF\xE2\x82z", [&](std::string_view run, bool valid) {
+    seen += (valid ? "+" : "-") + std::to_string(run.size());
+  });
+  EXPECT_EQ(seen, "+3-3+1");
+}
+
+TEST(Unicode, Forms) {
+  EXPECT_EQ(to_form("e\u0301", TextForm::kNfc), "é");
+  EXPECT_EQ(to_form("é", TextForm::kNfd), "e\u0301");
+  EXPECT_EQ(to_form("ﬁ①", TextForm::kNfkc), "fi1");
+  EXPECT_EQ(to_form("ﬁé", TextForm::kNfkd), "fie\u0301");
+  EXPECT_EQ(to_form("ÀB", TextForm::kLower), "àb");
+  EXPECT_EQ(to_form("e\u0301\xFF"
+                    "e\u0301",
+                    TextForm::kNfc),
+            "é\xFFé");
+  EXPECT_EQ(to_form(std::string("\0e\u0301", 4), TextForm::kNfc),
+            std::string("\0é", 3));
+}
+
+TEST(Unicode, Classes) {
+  EXPECT_TRUE(is_letter(0xE9) && is_letter(0x4E2D) && !is_letter('1'));
+  EXPECT_TRUE(is_number('1') && is_number(0xBD) && !is_number('x'));
+  EXPECT_TRUE(is_mark(0x301) && !is_mark('x'));
+  EXPECT_TRUE(is_word('_') && is_word(0x301) && !is_word('-'));
+  EXPECT_TRUE(is_space(0x85) && is_space(0x3000) && !is_space(0x180E));
+}
+
+}  // namespace
+}  // namespace selfalign::text

@@ -1,0 +1,89 @@
+#include "text/words.h"
+
+#include <algorithm>
+
+#include "text/unicode.h"
+
+namespace selfalign::text {
+
+size_t count_words(std::string_view text) {
+  size_t count = 0;
+  bool inside = false;
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    const bool space = next.code >= 0 && is_space(next.code);
+    if (!space && !inside) ++count;
+    inside = !space;
+    pos += next.length;
+  }
+  return count;
+}
+
+bool is_valid_utf8(std::string_view bytes) {
+  for (size_t pos = 0; pos < bytes.size();) {
+    const Utf8Char next = utf8_char(bytes, pos);
+    if (next.code < 0) return false;
+    pos += next.length;
+  }
+  return true;
+}
+
+std::string fix_utf8(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (size_t pos = 0; pos < bytes.size();) {
+    const Utf8Char next = utf8_char(bytes, pos);
+    if (next.code < 0) {
+      out += "\xEF\xBF\xBD";
+    } else {
+      out.append(bytes, pos, next.length);
+    }
+    pos += next.length;
+  }
+  return out;
+}
+
+size_t complete_utf8_prefix_length(std::string_view bytes) {
+  for (size_t back = 1; back <= std::min<size_t>(3, bytes.size()); ++back) {
+    const size_t pos = bytes.size() - back;
+    const auto byte = static_cast<unsigned char>(bytes[pos]);
+    if (byte >= 0x80 && byte < 0xC0) continue;  // inside a character
+    const bool is_lead = byte >= 0xC2 && byte <= 0xF4;
+    const Utf8Char last = utf8_char(bytes, pos);
+    const bool cut = is_lead && last.code < 0 && last.length == back;
+    return cut ? pos : bytes.size();
+  }
+  return bytes.size();
+}
+
+std::string_view trim(std::string_view text) {
+  size_t begin = text.size();
+  size_t end = 0;
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    if (next.code < 0 || !is_space(next.code)) {
+      begin = std::min(begin, pos);
+      end = pos + next.length;
+    }
+    pos += next.length;
+  }
+  return begin < end ? text.substr(begin, end - begin) : text.substr(0, 0);
+}
+
+std::string to_lower(std::string_view text) {
+  return to_form(text, TextForm::kLower);
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (end < text.size() && line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+}  // namespace selfalign::text

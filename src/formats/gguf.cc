@@ -1,0 +1,380 @@
+#include "formats/gguf.h"
+
+#include <algorithm>
+#include <bit>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "formats/gguf_cursor.h"
+
+namespace selfalign::formats {
+namespace {
+
+// Limits of names, of this program where the format gives none.
+constexpr uint64_t kMaxKey = 65535;
+constexpr uint64_t kMaxTensorName = 255;
+constexpr uint32_t kMaxDimensions = 4;
+// The least that one metadata entry and one tensor entry can take: they bound
+// the counts of a file before anything is allocated.
+constexpr uint64_t kMinEntry = 8 + 1 + 4 + 1;
+constexpr uint64_t kMinTensor = 8 + 1 + 4 + 8 + 4 + 8;
+constexpr int64_t kMaxAlignment = 1 << 20;
+
+// Codes of the file (gguf_metadata_value_type).
+enum ValueType : uint32_t {
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
+};
+
+struct TensorCode {
+  uint32_t code;
+  const char* name;
+  std::optional<ElementType> type;  // nothing: known, not supported
+};
+constexpr TensorCode kTensorCodes[] = {
+    {0, "F32", ElementType::kF32},
+    {1, "F16", ElementType::kF16},
+    {2, "Q4_0", ElementType::kQ4_0},
+    {3, "Q4_1", ElementType::kQ4_1},
+    {8, "Q8_0", ElementType::kQ8_0},
+    {30, "BF16", ElementType::kBF16},
+    {6, "Q5_0", {}},
+    {7, "Q5_1", {}},
+    {10, "Q2_K", {}},
+    {11, "Q3_K", {}},
+    {12, "Q4_K", {}},
+    {13, "Q5_K", {}},
+    {14, "Q6_K", {}},
+    {20, "IQ4_NL", {}},
+    {23, "IQ4_XS", {}},
+    {28, "F64", {}},
+};
+
+int64_t take_integer(GgufCursor& in, uint32_t type, const std::string& what) {
+  switch (type) {
+    case kUint8:
+      return in.take<uint8_t>(what);
+    case kInt8:
+      return in.take<int8_t>(what);
+    case kUint16:
+      return in.take<uint16_t>(what);
+    case kInt16:
+      return in.take<int16_t>(what);
+    case kUint32:
+      return in.take<uint32_t>(what);
+    case kInt32:
+      return in.take<int32_t>(what);
+    case kInt64:
+      return in.take<int64_t>(what);
+    default:
+      return in.take_uint64(what);
+  }
+}
+
+double take_real(GgufCursor& in, uint32_t type, const std::string& what) {
+  return type == kFloat32 ? double{in.take<float>(what)}
+                          : in.take<double>(what);
+}
+
+// Bytes of one value of the type, at least; 0 for an unknown type.
+uint64_t min_bytes_of(uint32_t type) {
+  constexpr uint64_t kBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};
+  return type < std::size(kBytes) ? kBytes[type] : 0;
+}
+
+template <typename T, typename Take>
+GgufArray take_elements(uint64_t count, Take take) {
+  std::vector<T> values;
+  values.reserve(count);
+  for (uint64_t i = 0; i < count; ++i) values.push_back(take());
+  return values;
+}
+
+GgufArray take_array(GgufCursor& in, const std::string& what) {
+  const auto type = in.take<uint32_t>(what);
+  if (type == kArray) {
+    in.fail(what +
+            ": expected an array of plain values, found an array of "
+            "arrays, which no LLaMA file has");
+  }
+  if (min_bytes_of(type) == 0) {
+    in.fail(str(what, ": expected an element type from 0 to 12, found ", type));
+  }
+  const uint64_t count =
+      in.take_count("elements of " + what, min_bytes_of(type));
+  const std::string element = "an element of " + what;
+  switch (type) {
+    case kString:
+      return take_elements<std::string>(
+          count, [&] { return in.take_string(element, UINT64_MAX); });
+    case kBool:
+      return take_elements<bool>(count, [&] { return in.take_bool(element); });
+    case kFloat32:
+    case kFloat64:
+      return take_elements<double>(
+          count, [&] { return take_real(in, type, element); });
+    default:
+      return take_elements<int64_t>(
+          count, [&] { return take_integer(in, type, element); });
+  }
+}
+
+GgufValue take_value(GgufCursor& in, const std::string& what) {
+  const auto type = in.take<uint32_t>(what);
+  switch (type) {
+    case kString:
+      return in.take_string(what, UINT64_MAX);
+    case kArray:
+      return take_array(in, what);
+    case kBool:
+      return in.take_bool(what);
+    case kFloat32:
+    case kFloat64:
+      return take_real(in, type, what);
+    default:
+      if (min_bytes_of(type) == 0) {
+        in.fail(str(what, ": expected a type from 0 to 12, found ", type));
+      }
+      return take_integer(in, type, what);
+  }
+}
+
+void check_magic_and_version(GgufCursor& in) {
+  if (in.take<uint32_t>("the magic number") != 0x46554747) {  // "GGUF"
+    in.fail(
+        "expected the file to begin with \"GGUF\", found other bytes; "
+        "this is not a GGUF file");
+  }
+  const auto version = in.take<uint32_t>("the version");
+  if (version != 0 && (version & 0xffff) == 0) {
+    in.fail(
+        "expected a little-endian file, found a big-endian one; convert "
+        "it with gguf's gguf-convert-endian");
+  }
+  if (version != 3) {
+    in.fail(str("expected GGUF version 3, found version ", version,
+                "; convert the model with a current llama.cpp"));
+  }
+}
+
+ElementType take_tensor_type(GgufCursor& in, const std::string& what) {
+  const auto code = in.take<uint32_t>(what);
+  const char* name = "unknown to this program";
+  for (const TensorCode& known : kTensorCodes) {
+    if (known.code != code) continue;
+    if (known.type) return *known.type;
+    name = known.name;
+  }
+  in.fail(str(what,
+              ": expected type F32, F16, BF16, Q8_0, Q4_0 or Q4_1, found ",
+              "code ", code, " (", name,
+              "); use a file quantised to one of "
+              "those"));
+}
+
+// A tensor's entry; its bytes are not looked at yet.
+struct Entry {
+  TensorView view;
+  uint64_t offset = 0;  // from the beginning of the data
+  uint64_t bytes = 0;
+};
+
+Entry take_tensor_entry(GgufCursor& in, uint64_t index) {
+  Entry entry;
+  entry.view.name =
+      in.take_string(str("the name of tensor ", index), kMaxTensorName);
+  const std::string what = "tensor " + entry.view.name;
+  const auto dimensions = in.take<uint32_t>(what);
+  if (dimensions < 1 || dimensions > kMaxDimensions) {
+    in.fail(str(what, ": expected 1 to 4 dimensions, found ", dimensions));
+  }
+  for (uint32_t i = 0; i < dimensions; ++i) {
+    entry.view.shape.push_back(in.take_uint64(what));
+    if (entry.view.shape.back() == 0) in.fail(what + ": a dimension is 0");
+  }
+  std::reverse(entry.view.shape.begin(), entry.view.shape.end());
+  entry.view.type = take_tensor_type(in, what);
+  const auto bytes = storage_bytes(entry.view.type, entry.view.shape);
+  if (!bytes) {
+    in.fail(str(what, ": its shape cannot be stored as ",
+                element_type_name(entry.view.type), " (too large, or rows of ",
+                entry.view.shape.back(), " that are not whole blocks)"));
+  }
+  entry.bytes = *bytes;
+  entry.offset = in.take<uint64_t>(what);
+  return entry;
+}
+
+// Gives every entry its bytes in `data`, which begins at byte `begin` of the
+// file.
+void place_tensors(std::vector<Entry>& entries, std::string_view data,
+                   uint64_t begin, uint64_t alignment,
+                   const std::string& path) {
+  for (Entry& entry : entries) {
+    const std::string where = path + ": tensor " + entry.view.name;
+    if (entry.offset % alignment != 0) {
+      throw Error(
+          ErrorKind::kInput,
+          str(where, ": expected an offset that is a multiple of ", alignment,
+              ", found ", entry.offset, "; the file is damaged"));
+    }
+    if (entry.offset > data.size() ||
+        entry.bytes > data.size() - entry.offset) {
+      throw Error(
+          ErrorKind::kInput,
+          str(where, ": expected ", entry.bytes, " bytes at offset ",
+              entry.offset, " of the data, which begin at byte ", begin,
+              ", found the end of the file at byte ", begin + data.size(),
+              "; the file is cut off, fetch it again"));
+    }
+    entry.view.bytes = data.substr(entry.offset, entry.bytes);
+  }
+  std::vector<const Entry*> order;
+  for (const Entry& entry : entries) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
+    return a->offset < b->offset;
+  });
+  for (size_t i = 1; i < order.size(); ++i) {
+    if (order[i]->offset - order[i - 1]->offset >= order[i - 1]->bytes) {
+      continue;
+    }
+    throw Error(ErrorKind::kInput,
+                str(path, ": tensor ", order[i]->view.name,
+                    ": expected bytes of its own, found them inside tensor ",
+                    order[i - 1]->view.name, "; the file is damaged"));
+  }
+}
+
+const char* type_name(const GgufValue& value) {
+  constexpr const char* kNames[] = {"an integer", "a number", "a truth value",
+                                    "a string", "an array"};
+  return kNames[value.index()];
+}
+
+template <typename T>
+const T& get_as(const GgufFile& file, const std::string& key,
+                const char* wanted) {
+  const GgufValue* value = file.find(key);
+  if (value != nullptr) {
+    if (const T* typed = std::get_if<T>(value)) return *typed;
+  }
+  throw Error(ErrorKind::kInput,
+              str(file.path(), ": metadata ", key, ": expected ", wanted,
+                  ", found ", value == nullptr ? "nothing" : type_name(*value),
+                  "; use a complete conversion of the model"));
+}
+
+template <typename T>
+const std::vector<T>& get_array(const GgufFile& file, const std::string& key,
+                                const char* wanted) {
+  const auto& array = get_as<GgufArray>(file, key, wanted);
+  if (const auto* typed = std::get_if<std::vector<T>>(&array)) return *typed;
+  throw Error(ErrorKind::kInput,
+              str(file.path(), ": metadata ", key, ": expected ", wanted,
+                  ", found an array of another type"));
+}
+
+}  // namespace
+
+std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
+  std::shared_ptr<GgufFile> file(new GgufFile(path));
+  file->parse();
+  return file;
+}
+
+void GgufFile::parse() {
+  GgufCursor in(map_.bytes(), path());
+  check_magic_and_version(in);
+  const uint64_t num_tensors = in.take_count("tensors", kMinTensor);
+  const uint64_t num_entries = in.take_count("metadata entries", kMinEntry);
+
+  std::unordered_set<std::string> seen;
+  for (uint64_t i = 0; i < num_entries; ++i) {
+    std::string key = in.take_string(str("metadata key ", i), kMaxKey);
+    if (!seen.insert(key).second) in.fail("metadata " + key + " stands twice");
+    GgufValue value = take_value(in, "metadata " + key);
+    metadata_.emplace_back(std::move(key), std::move(value));
+  }
+  const int64_t alignment = get_int_or("general.alignment", 32);
+  if (alignment < 8 || alignment > kMaxAlignment ||
+      !std::has_single_bit(static_cast<uint64_t>(alignment))) {
+    in.fail(
+        str("metadata general.alignment: expected a power of two from 8 to ",
+            kMaxAlignment, ", found ", alignment));
+  }
+
+  seen.clear();
+  std::vector<Entry> entries;
+  for (uint64_t i = 0; i < num_tensors; ++i) {
+    entries.push_back(take_tensor_entry(in, i));
+    const std::string& name = entries.back().view.name;
+    if (!seen.insert(name).second) in.fail("tensor " + name + " stands twice");
+  }
+  const auto step = static_cast<uint64_t>(alignment);
+  const uint64_t begin = (in.at() + step - 1) / step * step;
+  const std::string_view data =
+      map_.bytes().substr(std::min<uint64_t>(begin, map_.size()));
+  place_tensors(entries, data, begin, step, path());
+  for (Entry& entry : entries) tensors_.push_back(std::move(entry.view));
+}
+
+const GgufValue* GgufFile::find(const std::string& key) const {
+  for (const auto& [name, value] : metadata_) {
+    if (name == key) return &value;
+  }
+  return nullptr;
+}
+
+std::string GgufFile::get_string(const std::string& key) const {
+  return get_as<std::string>(*this, key, "a string");
+}
+
+int64_t GgufFile::get_int(const std::string& key) const {
+  return get_as<int64_t>(*this, key, "an integer");
+}
+
+double GgufFile::get_float(const std::string& key) const {
+  const GgufValue* value = find(key);
+  if (value != nullptr) {
+    if (const auto* integer = std::get_if<int64_t>(value)) {
+      return static_cast<double>(*integer);
+    }
+  }
+  return get_as<double>(*this, key, "a number");
+}
+
+bool GgufFile::get_bool_or(const std::string& key, bool fallback) const {
+  return find(key) == nullptr ? fallback
+                              : get_as<bool>(*this, key, "a truth value");
+}
+
+int64_t GgufFile::get_int_or(const std::string& key, int64_t fallback) const {
+  return find(key) == nullptr ? fallback : get_int(key);
+}
+
+std::string GgufFile::get_string_or(const std::string& key,
+                                    const std::string& fallback) const {
+  return find(key) == nullptr ? fallback : get_string(key);
+}
+
+const std::vector<std::string>& GgufFile::get_strings(
+    const std::string& key) const {
+  return get_array<std::string>(*this, key, "an array of strings");
+}
+
+const std::vector<int64_t>& GgufFile::get_ints(const std::string& key) const {
+  return get_array<int64_t>(*this, key, "an array of integers");
+}
+
+}  // namespace selfalign::formats

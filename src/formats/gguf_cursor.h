@@ -1,0 +1,90 @@
+// The place in a GGUF file up to which it has been read. Apart from gguf.cc so
+// that every read from the file goes through the few checked functions here.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace selfalign::formats {
+
+static_assert(std::endian::native == std::endian::little,
+              "GGUF is read as little-endian");
+
+// Reads forward through the file; every read is checked against its end.
+class GgufCursor {
+ public:
+  GgufCursor(std::string_view bytes, const std::string& path)
+      : bytes_(bytes), path_(path) {}
+
+  uint64_t at() const { return at_; }
+  uint64_t left() const { return bytes_.size() - at_; }
+
+  [[noreturn]] void fail(const std::string& text) const {
+    throw Error(ErrorKind::kInput, str(path_, ": byte ", at_, ": ", text));
+  }
+
+  void need(uint64_t count, std::string_view what) const {
+    if (count <= left()) return;
+    fail(
+        str("expected ", count, " bytes of ", what, ", found ", left(),
+            " up to the end of the file; the file is cut off, fetch it again"));
+  }
+
+  template <typename T>
+  T take(std::string_view what) {
+    need(sizeof(T), what);
+    T value;
+    std::memcpy(&value, bytes_.data() + at_, sizeof(T));
+    at_ += sizeof(T);
+    return value;
+  }
+
+  std::string take_string(std::string_view what, uint64_t max_bytes) {
+    const auto length = take<uint64_t>(what);
+    if (length > max_bytes) {
+      fail(str("expected ", what, " of at most ", max_bytes, " bytes, found ",
+               length, "; the file is damaged"));
+    }
+    need(length, what);
+    std::string text(bytes_.substr(at_, length));
+    at_ += length;
+    return text;
+  }
+
+  // A number of entries that each take at least min_bytes.
+  uint64_t take_count(std::string_view what, uint64_t min_bytes) {
+    const auto count = take<uint64_t>(what);
+    if (count > left() / min_bytes) {
+      fail(str("expected at most ", left() / min_bytes, " ", what,
+               " in the rest of the file, found a count of ", count,
+               "; the file is cut off or damaged, fetch it again"));
+    }
+    return count;
+  }
+
+  bool take_bool(std::string_view what) {
+    const auto value = take<uint8_t>(what);
+    if (value > 1) fail(str(what, ": expected 0 or 1, found ", int{value}));
+    return value == 1;
+  }
+
+  int64_t take_uint64(std::string_view what) {
+    const auto value = take<uint64_t>(what);
+    if (value > uint64_t{INT64_MAX}) {
+      fail(str(what, ": expected at most 2^63 - 1, found ", value));
+    }
+    return static_cast<int64_t>(value);
+  }
+
+ private:
+  std::string_view bytes_;
+  const std::string& path_;
+  uint64_t at_ = 0;
+};
+
+}  // namespace selfalign::formats

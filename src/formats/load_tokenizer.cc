@@ -1,0 +1,157 @@
+#include "formats/load_tokenizer.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "formats/gguf.h"
+#include "text/byte_bpe.h"
+#include "text/sentencepiece.h"
+#include "text/tokenizer_json.h"
+
+namespace selfalign::formats {
+namespace {
+
+using text::TokenType;
+
+int id_or_none(const GgufFile& file, const char* name) {
+  const std::string key = str("tokenizer.ggml.", name, "_token_id");
+  const int64_t id = file.get_int_or(key, -1);
+  if (id < -1 || id > INT32_MAX) {
+    throw Error(ErrorKind::kInput,
+                str(file.path(), ": expected a token id in ", key, ", found ",
+                    id, "; get the file again"));
+  }
+  return static_cast<int>(id);
+}
+
+std::vector<TokenType> token_types(const GgufFile& file, size_t count) {
+  constexpr const char* kKey = "tokenizer.ggml.token_type";
+  std::vector<TokenType> types(count, TokenType::kNormal);
+  if (file.find(kKey) == nullptr) return types;
+  const std::vector<int64_t>& stored = file.get_ints(kKey);
+  if (stored.size() != count) {
+    throw Error(ErrorKind::kInput,
+                str(file.path(), ": expected ", count, " entries in ", kKey,
+                    ", found ", stored.size(), "; get the file again"));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (stored[i] < 1 || stored[i] > 6) {
+      throw Error(ErrorKind::kInput,
+                  str(file.path(), ": expected token types from 1 to 6, found ",
+                      stored[i], " in ", kKey, "; get the file again"));
+    }
+    types[i] = static_cast<TokenType>(stored[i]);
+  }
+  return types;
+}
+
+std::vector<int> end_tokens(const GgufFile& file) {
+  std::vector<int> ids;
+  for (const char* name : {"eot", "eom"}) {
+    if (const int id = id_or_none(file, name); id >= 0) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
+  text::BpeVocabulary out;
+  out.where = file.path();
+  out.tokens = file.get_strings("tokenizer.ggml.tokens");
+  for (const std::string& merge : file.get_strings("tokenizer.ggml.merges")) {
+    // A part may begin with a space only if it is one: look behind it.
+    const size_t space = merge.find(' ', 1);
+    if (space == std::string::npos) {
+      throw Error(ErrorKind::kInput,
+                  str(file.path(), ": expected merges of two parts, found '",
+                      merge, "'; get the file again"));
+    }
+    out.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+  }
+  const std::string pre =
+      file.get_string_or("tokenizer.ggml.pre", "(no tokenizer.ggml.pre)");
+  out.pre_tokenizer = text::pre_tokenizer_named(pre, file.path());
+  // LLaMA 3's tokenizer takes a word that is a token without merging.
+  out.ignore_merges =
+      pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+  const auto types = token_types(file, out.tokens.size());
+  for (size_t id = 0; id < types.size(); ++id) {
+    const bool special = types[id] == TokenType::kControl;
+    if (!special && types[id] != TokenType::kUserDefined) continue;
+    text::AddedToken token;
+    token.id = static_cast<int>(id);
+    token.text = out.tokens[id];
+    token.special = special;
+    out.added.push_back(std::move(token));
+  }
+  out.bos = id_or_none(file, "bos");
+  out.eos = id_or_none(file, "eos");
+  out.end_tokens = end_tokens(file);
+  out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token",
+                                  out.ignore_merges && out.bos >= 0);
+  return text::make_byte_bpe(std::move(out));
+}
+
+std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file) {
+  constexpr const char* kScores = "tokenizer.ggml.scores";
+  text::SentencePieceVocabulary out;
+  out.where = file.path();
+  out.pieces = file.get_strings("tokenizer.ggml.tokens");
+  out.types = token_types(file, out.pieces.size());
+  const GgufValue* value = file.find(kScores);
+  const auto* array = value ? std::get_if<GgufArray>(value) : nullptr;
+  const auto* scores =
+      array ? std::get_if<std::vector<double>>(array) : nullptr;
+  if (scores == nullptr) {
+    throw Error(ErrorKind::kInput,
+                str(file.path(), ": expected an array of floats in ", kScores,
+                    ", found none; get the file again"));
+  }
+  out.scores.assign(scores->begin(), scores->end());
+  out.unknown = id_or_none(file, "unknown");
+  out.bos = id_or_none(file, "bos");
+  out.eos = id_or_none(file, "eos");
+  out.end_tokens = end_tokens(file);
+  out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token", true);
+  out.add_dummy_prefix =
+      file.get_bool_or("tokenizer.ggml.add_space_prefix", true);
+  return text::make_sentencepiece(std::move(out));
+}
+
+}  // namespace
+
+std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
+  const std::string model = file.get_string("tokenizer.ggml.model");
+  if (model == "gpt2") return byte_bpe(file);
+  if (model == "llama") return sentencepiece(file);
+  throw Error(
+      ErrorKind::kInput,
+      str(file.path(), ": expected tokenizer.ggml.model gpt2 or llama, found '",
+          model, "'; use the model's HF folder"));
+}
+
+std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
+  namespace fs = std::filesystem;
+  if (fs::is_directory(path)) {
+    const std::string json = (fs::path(path) / "tokenizer.json").string();
+    const std::string model = (fs::path(path) / "tokenizer.model").string();
+    const bool has_model = fs::exists(model);
+    if (fs::exists(json) && !(has_model && text::is_sentencepiece_json(json))) {
+      return text::read_tokenizer_json(json);
+    }
+    if (has_model) return text::read_sentencepiece(model);
+    throw Error(ErrorKind::kInput,
+                str(path,
+                    ": expected tokenizer.json or tokenizer.model in the "
+                    "folder, found neither; point at a model's folder"));
+  }
+  if (path.ends_with(".gguf"))
+    return tokenizer_from_gguf(*GgufFile::open(path));
+  if (path.ends_with(".json")) return text::read_tokenizer_json(path);
+  if (path.ends_with(".model")) return text::read_sentencepiece(path);
+  throw Error(ErrorKind::kInput,
+              str(path,
+                  ": expected a folder, or a file ending in .json, "
+                  ".model or .gguf, found another path; point at a model"));
+}
+
+}  // namespace selfalign::formats

@@ -1,0 +1,24 @@
+// The tokenizer of whatever a path holds. It stands here and not in text
+// because a GGUF file carries its vocabulary inside.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "text/tokenizer.h"
+
+namespace selfalign::formats {
+
+class GgufFile;
+
+// From an HF folder (tokenizer.json, else tokenizer.model), a tokenizer.json,
+// a SentencePiece .model, or a GGUF file. A folder whose tokenizer.json states
+// SentencePiece's BPE is read from its tokenizer.model. Error kInput names
+// what is not understood (unknown pre-tokenizer, normalizer, model type).
+std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path);
+
+// From the keys tokenizer.ggml.*: model "gpt2" (byte-level BPE, pre-tokenizer
+// by name) or "llama" (SentencePiece BPE).
+std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file);
+
+}  // namespace selfalign::formats

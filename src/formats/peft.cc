@@ -1,0 +1,149 @@
+#include "formats/peft.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace selfalign::formats {
+namespace {
+
+constexpr const char* kFileName = "/adapter_config.json";
+
+// Members that hold what this program applies, or that do not change what the
+// adapter computes. Any other member must be off: null, false or empty.
+constexpr const char* kKnown[] = {
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "bias",
+    "base_model_name_or_path",
+    "init_lora_weights",
+    "auto_mapping",
+    "inference_mode",
+    "revision",
+    "task_type",
+    "megatron_core",
+    "peft_version",
+    "qalora_group_size",
+};
+constexpr const char* kTargets[] = {"q_proj",   "k_proj",    "v_proj",
+                                    "o_proj",   "gate_proj", "up_proj",
+                                    "down_proj"};
+// Ways to begin the training that leave the base model's weights alone.
+constexpr const char* kHarmlessInits[] = {"gaussian", "orthogonal", "eva"};
+
+template <typename List>
+bool contains(const List& list, const std::string& text) {
+  return std::find(std::begin(list), std::end(list), text) != std::end(list);
+}
+
+bool is_off(const Json& value) {
+  if (value.is_null()) return true;
+  if (value.is_boolean()) return !value.get<bool>();
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_structured() && value.empty();
+}
+
+[[noreturn]] void fail(const std::string& where, const std::string& text) {
+  throw Error(ErrorKind::kInput, where + ": " + text);
+}
+
+void refuse_variants(const Json& json, const std::string& where) {
+  const std::string type = json_string(json, "peft_type", where);
+  if (type != "LORA") fail(where, "peft_type: expected LORA, found " + type);
+  const std::string bias = json_string_or(json, "bias", where, "none");
+  if (bias != "none") fail(where, "bias: expected none, found " + bias);
+  const auto init = json.find("init_lora_weights");
+  if (init != json.end() && !init->is_boolean() && !init->is_null() &&
+      !(init->is_string() &&
+        contains(kHarmlessInits, init->get<std::string>()))) {
+    fail(where,
+         "init_lora_weights: expected a start that leaves the base "
+         "model as it is, found " +
+             dump_json(*init) + "; convert the adapter to a plain LoRA");
+  }
+  for (const auto& [name, value] : json.items()) {
+    if (contains(kKnown, name) || is_off(value)) continue;
+    fail(where, name + ": expected it off (a plain LoRA), found " +
+                    dump_json(value) + ", which this program cannot apply");
+  }
+}
+
+std::vector<std::string> read_targets(const Json& json,
+                                      const std::string& where) {
+  const auto it = json.find("target_modules");
+  if (it == json.end() || !it->is_array() || it->empty()) {
+    fail(where, "target_modules: expected a list of names, found " +
+                    (it == json.end() ? "nothing" : dump_json(*it)));
+  }
+  std::vector<std::string> targets;
+  for (const Json& name : *it) {
+    if (!name.is_string() || !contains(kTargets, name.get<std::string>()) ||
+        contains(targets, name.get<std::string>())) {
+      fail(where,
+           "target_modules: expected each of q_proj, k_proj, v_proj, "
+           "o_proj, gate_proj, up_proj, down_proj at most once, found " +
+               dump_json(name));
+    }
+    targets.push_back(name.get<std::string>());
+  }
+  return targets;
+}
+
+}  // namespace
+
+AdapterConfig read_adapter_config(const std::string& folder) {
+  const std::string path = folder + kFileName;
+  const Json json = parse_json(read_file(path, 1 << 20), path);
+  refuse_variants(json, path);
+  AdapterConfig config;
+  config.rank = json_int(json, "r", path);
+  config.alpha = json_number(json, "lora_alpha", path);
+  config.dropout = json_number_or(json, "lora_dropout", path, 0.0);
+  config.target_modules = read_targets(json, path);
+  config.base_model = json_string_or(json, "base_model_name_or_path", path, "");
+  if (config.rank < 1 || config.rank > 4096) {
+    fail(path, str("r: expected 1 to 4096, found ", config.rank));
+  }
+  if (!std::isfinite(config.alpha) || config.alpha <= 0.0) {
+    fail(path,
+         str("lora_alpha: expected a number above 0, found ", config.alpha));
+  }
+  if (!(config.dropout >= 0.0 && config.dropout < 1.0)) {
+    fail(path, str("lora_dropout: expected 0 to 1, found ", config.dropout));
+  }
+  return config;
+}
+
+void write_adapter_config(const std::string& folder,
+                          const AdapterConfig& config) {
+  Json json;
+  json["peft_type"] = "LORA";
+  json["task_type"] = "CAUSAL_LM";
+  json["base_model_name_or_path"] = config.base_model;
+  json["r"] = config.rank;
+  // PEFT declares alpha as an integer; a fraction is written as it is.
+  if (std::floor(config.alpha) == config.alpha) {
+    json["lora_alpha"] = static_cast<int64_t>(config.alpha);
+  } else {
+    json["lora_alpha"] = config.alpha;
+  }
+  json["lora_dropout"] = config.dropout;
+  json["target_modules"] = config.target_modules;
+  json["bias"] = "none";
+  json["fan_in_fan_out"] = false;
+  json["inference_mode"] = true;
+  json["init_lora_weights"] = true;
+  json["modules_to_save"] = nullptr;
+  json["use_rslora"] = false;
+  json["use_dora"] = false;
+  write_file_atomic(folder + kFileName, json.dump(2) + "\n");
+}
+
+}  // namespace selfalign::formats

@@ -1,0 +1,281 @@
+#include "formats/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace selfalign::formats {
+namespace {
+
+// The format's own limit on the header; also ours on an index.
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kMaxDimensions = 8;
+constexpr const char* kMetadata = "__metadata__";
+
+// A header of a hostile file may have a million members: looked up sorted.
+using SortedJson = nlohmann::json;
+
+[[noreturn]] void fail(const std::string& where, const std::string& text) {
+  throw Error(ErrorKind::kInput, where + ": " + text);
+}
+
+constexpr ElementType kTypes[] = {
+    ElementType::kF32, ElementType::kF16, ElementType::kBF16, ElementType::kF64,
+    ElementType::kI64, ElementType::kI32, ElementType::kU8};
+
+ElementType parse_type(const SortedJson& entry, const std::string& where) {
+  const auto it = entry.find("dtype");
+  if (it == entry.end() || !it->is_string()) {
+    fail(where, "dtype: expected a string, found none; the file is damaged");
+  }
+  const auto& name = it->get_ref<const std::string&>();
+  for (ElementType type : kTypes) {
+    if (name == element_type_name(type)) return type;
+  }
+  fail(where, "dtype: expected F32, F16, BF16, F64, I64, I32 or U8, found " +
+                  name + "; convert the file to one of those");
+}
+
+// An array of at most max_count whole numbers from 0 to 2^63 - 1.
+std::vector<int64_t> parse_numbers(const SortedJson& entry, const char* name,
+                                   size_t max_count, const std::string& where) {
+  const auto it = entry.find(name);
+  std::vector<int64_t> numbers;
+  if (it != entry.end() && it->is_array() && it->size() <= max_count) {
+    for (const SortedJson& number : *it) {
+      if (!number.is_number_unsigned() ||
+          number.get<uint64_t>() > uint64_t{INT64_MAX}) {
+        break;
+      }
+      numbers.push_back(number.get<int64_t>());
+    }
+    if (numbers.size() == it->size()) return numbers;
+  }
+  fail(where, str(name, ": expected an array of at most ", max_count,
+                  " whole numbers, found something else; the file is "
+                  "damaged"));
+}
+
+// One tensor of the header; its offsets are within `data`.
+TensorView parse_tensor(const std::string& name, const SortedJson& entry,
+                        std::string_view data, const std::string& where) {
+  if (!entry.is_object()) fail(where, "expected an object in the header");
+  TensorView view;
+  view.name = name;
+  view.type = parse_type(entry, where);
+  view.shape = parse_numbers(entry, "shape", kMaxDimensions, where);
+  const auto range = parse_numbers(entry, "data_offsets", 2, where);
+  if (range.size() != 2 || range[0] > range[1]) {
+    fail(where, "data_offsets: expected a beginning and an end behind it");
+  }
+  const auto begin = static_cast<uint64_t>(range[0]);
+  const auto end = static_cast<uint64_t>(range[1]);
+  if (end > data.size()) {
+    fail(where, str("expected its bytes up to ", end, " of the data, found ",
+                    data.size(),
+                    " bytes of data in the file; the file is cut "
+                    "off, fetch it again"));
+  }
+  const auto bytes = storage_bytes(view.type, view.shape);
+  if (!bytes || *bytes != end - begin) {
+    fail(where, str("expected ", end - begin,
+                    " bytes as its offsets say, "
+                    "found a shape and dtype of ",
+                    bytes ? str(*bytes, " bytes") : "no possible size",
+                    "; the file is damaged"));
+  }
+  view.bytes = data.substr(begin, end - begin);
+  return view;
+}
+
+// The format: the tensors cover the data exactly, without holes or overlaps.
+void check_cover(const std::vector<TensorView>& tensors, std::string_view data,
+                 const std::string& path) {
+  const char* expected = data.data();
+  for (const TensorView& tensor : tensors) {
+    if (tensor.bytes.data() != expected) {
+      fail(path,
+           str("tensor ", tensor.name, ": expected its bytes at offset ",
+               expected - data.data(),
+               " of the data, right behind the "
+               "tensor before, found them at ",
+               tensor.bytes.data() - data.data(), "; the file is damaged"));
+    }
+    expected += tensor.bytes.size();
+  }
+  if (expected != data.data() + data.size()) {
+    fail(path, str("expected ", expected - data.data(),
+                   " bytes of data as the "
+                   "header says, found ",
+                   data.size(),
+                   "; the file is "
+                   "damaged"));
+  }
+}
+
+// Tensors of one file, in the order of their bytes.
+std::vector<TensorView> parse_file(const MappedFile& map) {
+  const std::string& path = map.path();
+  const std::string_view bytes = map.bytes();
+  uint64_t length = 0;
+  if (bytes.size() < sizeof(length)) {
+    fail(path, str("expected 8 bytes of header length, found ", bytes.size(),
+                   " bytes; the file is cut off, fetch it again"));
+  }
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  const uint64_t left = bytes.size() - sizeof(length);
+  if (length > kMaxHeader || length > left) {
+    fail(path, str("expected a header of at most ", std::min(kMaxHeader, left),
+                   " bytes, found a length of ", length,
+                   "; this is not a safetensors file, or it is cut off"));
+  }
+  const std::string_view data = bytes.substr(sizeof(length) + length);
+  const SortedJson header = parse_json_sorted(
+      bytes.substr(sizeof(length), length), path + ": header");
+  if (!header.is_object()) fail(path, "header: expected a JSON object");
+  std::vector<TensorView> tensors;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == kMetadata) continue;
+    tensors.push_back(
+        parse_tensor(name, entry, data, path + ": tensor " + name));
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const TensorView& a, const TensorView& b) {
+              return std::pair(a.bytes.data(), a.bytes.size()) <
+                     std::pair(b.bytes.data(), b.bytes.size());
+            });
+  check_cover(tensors, data, path);
+  return tensors;
+}
+
+class MappedTensors : public TensorSource {
+ public:
+  const std::vector<TensorView>& tensors() const override { return tensors_; }
+
+  void add_file(const std::string& path) {
+    maps_.push_back(std::make_unique<MappedFile>(path));
+    tensors_ = parse_file(*maps_.back());
+  }
+
+  // Of the file's tensors, those that the index assigns to it.
+  void add_shard(const std::string& path, const std::set<std::string>& names) {
+    maps_.push_back(std::make_unique<MappedFile>(path));
+    size_t found = 0;
+    std::unordered_map<std::string, bool> here;
+    for (TensorView& tensor : parse_file(*maps_.back())) {
+      here[tensor.name] = true;
+      if (!names.contains(tensor.name)) continue;
+      tensors_.push_back(std::move(tensor));
+      ++found;
+    }
+    if (found == names.size()) return;
+    for (const std::string& name : names) {
+      if (here.contains(name)) continue;
+      fail(path, "expected tensor " + name +
+                     " as the index says, found none; "
+                     "fetch the shards and the index of one version");
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<MappedFile>> maps_;
+  std::vector<TensorView> tensors_;
+};
+
+bool is_plain_shard_name(const std::string& name) {
+  return name.size() > 12 && name.ends_with(".safetensors") &&
+         name.front() != '.' &&
+         name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+}
+
+std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
+                                           const std::string& index_path) {
+  const SortedJson index =
+      parse_json_sorted(read_file(index_path, kMaxHeader), index_path);
+  const auto map = index.is_object() ? index.find("weight_map") : index.end();
+  if (map == index.end() || !map->is_object() || map->empty()) {
+    fail(index_path,
+         "weight_map: expected an object from tensor to file "
+         "name, found none");
+  }
+  std::map<std::string, std::set<std::string>> shards;
+  for (const auto& [name, shard] : map->items()) {
+    if (!shard.is_string() ||
+        !is_plain_shard_name(shard.get_ref<const std::string&>())) {
+      fail(index_path,
+           "tensor " + name +
+               ": expected a file name in the same "
+               "folder ending in .safetensors, found " +
+               shard.dump(-1, ' ', true, SortedJson::error_handler_t::replace));
+    }
+    shards[shard.get<std::string>()].insert(name);
+  }
+  auto tensors = std::make_unique<MappedTensors>();
+  for (const auto& [shard, names] : shards) {
+    tensors->add_shard(folder + "/" + shard, names);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+std::unique_ptr<TensorSource> open_safetensors(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::string file = path;
+  if (fs::is_directory(path, ignored)) {
+    file = path + "/model.safetensors";
+    const std::string index = file + ".index.json";
+    if (!fs::exists(file, ignored)) {
+      if (fs::exists(index, ignored)) return open_sharded(path, index);
+      fail(path,
+           "expected model.safetensors or model.safetensors.index.json "
+           "in the folder, found neither; other weight formats (.bin, "
+           ".pth) must be converted first");
+    }
+  }
+  auto tensors = std::make_unique<MappedTensors>();
+  tensors->add_file(file);
+  return tensors;
+}
+
+void write_safetensors(const std::string& path,
+                       const std::vector<TensorView>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header[kMetadata] = metadata;
+  std::set<std::string> names = {kMetadata};
+  uint64_t offset = 0;
+  for (const TensorView& tensor : tensors) {
+    SELFALIGN_CHECK(names.insert(tensor.name).second, tensor.name);
+    SELFALIGN_CHECK(
+        std::count(std::begin(kTypes), std::end(kTypes), tensor.type) == 1,
+        tensor.name, " has type ", element_type_name(tensor.type));
+    SELFALIGN_CHECK(
+        storage_bytes(tensor.type, tensor.shape) == tensor.bytes.size(),
+        tensor.name, " has ", tensor.bytes.size(), " bytes");
+    header[tensor.name] = {
+        {"dtype", element_type_name(tensor.type)},
+        {"shape", tensor.shape},
+        {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  // Spaces behind the header keep the data at a multiple of 8.
+  std::string text = dump_json(header);
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const uint64_t length = text.size();
+  std::string content;
+  content.reserve(sizeof(length) + length + offset);
+  content.append(reinterpret_cast<const char*>(&length), sizeof(length));
+  content += text;
+  for (const TensorView& tensor : tensors) content += tensor.bytes;
+  write_file_atomic(path, content);
+}
+
+}  // namespace selfalign::formats

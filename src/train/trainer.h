@@ -35,23 +35,31 @@ struct TrainOptions {
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;
   int checkpoint_steps = 10;
-  int64_t pack_tokens = 2048;   // tokens of one forward pass, about
+  int64_t pack_tokens = 2048;  // tokens of one forward pass, about
   uint64_t seed = 0;
-  std::string folder;           // checkpoint, metrics.jsonl, tensorboard/
-  std::string base_model;       // named in adapter_config.json
+  std::string folder;             // checkpoint, metrics.jsonl, tensorboard/
+  std::string base_model;         // named in adapter_config.json
+  std::function<void()> on_pack;  // called after every forward/backward pass
 };
 
+// The losses are over the first 256 samples or 16,384 tokens, whichever is
+// less, so that reporting stays a small part of the work.
 struct TrainReport {
   int64_t num_steps = 0;
-  int64_t num_tokens = 0;   // response tokens per epoch
-  double loss_before = 0.0; // mean over all response tokens, base model
-  double loss_after = 0.0;  // the same with the adapter, dropout off
-  std::string digest;       // of the adapter
+  int64_t num_tokens = 0;    // response tokens per epoch
+  double loss_before = 0.0;  // mean over response tokens, base model
+  double loss_after = 0.0;   // the same with the adapter, dropout off
+  std::string digest;        // of the adapter
 };
 
 // Trains and leaves the PEFT adapter in folder/adapter. With a checkpoint in
-// the folder it goes on from it; a checkpoint of other options or samples is
-// Error kDamaged. An interrupt writes a checkpoint and throws kInterrupted.
+// the folder it goes on from it, to the same bits as without the stop, and a
+// finished training is only reported; a checkpoint of another model, options
+// or samples is Error kDamaged. Checkpoints are written every checkpoint_steps
+// and every five minutes. An interrupt writes one after the pack at work, in
+// the middle of a step too, and throws kInterrupted. Samples that do not fit
+// the model are Error kInput, settings out of range kUsage, and a loss or
+// gradient that is not finite kFailed, before it reaches the adapter.
 TrainReport train_lora(const model::Weights& weights,
                        const std::vector<Sample>& samples,
                        const TrainOptions& options);

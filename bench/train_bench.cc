@@ -1,0 +1,119 @@
+// LoRA training speed on a real model: tokens per second of forward, backward
+// and AdamW, on batches of the same shape as the peer's (8 samples of 256
+// tokens, the first 100 of each without loss).
+//
+// usage: train_bench MODEL [auto|float32|bfloat16] [num_samples] [length]
+//                    [prompt] [pack_tokens] [dropout]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "model/device.h"
+#include "train/backward.h"
+#include "train/optimizer.h"
+#include "train/packing.h"
+
+namespace selfalign::train {
+namespace {
+
+struct BenchOptions {
+  std::string model;
+  std::string dtype = "auto";
+  int num_samples = 8;
+  int length = 256;
+  int prompt = 100;
+  int64_t pack_tokens = TrainOptions().pack_tokens;
+  double dropout = 0.0;
+  int num_steps = 5;
+};
+
+std::vector<Sample> random_samples(const BenchOptions& bench, int vocabulary) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < bench.num_samples; ++i) {
+    Sample sample;
+    sample.prompt_length = bench.prompt;
+    for (int t = 0; t < bench.length; ++t) {
+      sample.tokens.push_back(
+          int(draw_index(uint64_t(i), uint64_t(t), uint64_t(vocabulary))));
+    }
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+void run(const BenchOptions& bench) {
+  const model::Compute compute = model::choose_compute("auto", bench.dtype);
+  const model::Weights weights =
+      model::load_weights(bench.model, compute.device, compute.dtype);
+  const std::vector<Sample> samples =
+      random_samples(bench, int(weights.config.vocab_size));
+  const TrainOptions options;
+  const LoraParameters parameters(init_lora(weights.config, options),
+                                  compute.device);
+  AdamW adam(options, parameters.values());
+  const model::Rope rope =
+      model::make_rope(weights.config, bench.length, compute.device);
+  std::vector<uint32_t> order(samples.size());
+  std::iota(order.begin(), order.end(), 0u);
+  const std::vector<Pack> packs =
+      pack_samples(samples, order, 0, order.size(), bench.pack_tokens);
+  int64_t targets = 0;
+  for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
+  std::printf("%s, %zu packs, %lld response tokens\n",
+              model::describe(compute).c_str(), packs.size(),
+              static_cast<long long>(targets));
+  double best = 0.0;
+  for (int step = 0; step < bench.num_steps; ++step) {
+    const auto began = std::chrono::steady_clock::now();
+    double loss = 0.0;
+    for (const Pack& pack : packs) {
+      SeededDropout dropout(bench.dropout, uint64_t(step), compute.device);
+      loss +=
+          backward_pack(weights, rope, parameters, pack, 1.0 / double(targets),
+                        bench.dropout > 0.0 ? &dropout : nullptr);
+    }
+    clip_gradients(parameters.gradients(), options.max_grad_norm);
+    adam.step(parameters.values(), parameters.gradients(), 4e-4);
+    parameters.gradients().zero_();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began)
+            .count();
+    const double rate = bench.num_samples * bench.length / seconds;
+    best = std::max(best, rate);
+    std::printf("step %d: %.1f tokens/s, loss %.3f\n", step, rate,
+                loss / double(targets));
+    std::fflush(stdout);
+  }
+  std::printf("best %.1f tokens/s\n", best);
+}
+
+}  // namespace
+}  // namespace selfalign::train
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr,
+                 "usage: train_bench MODEL [dtype] [num_samples] [length] "
+                 "[prompt] [pack_tokens] [dropout]\n");
+    return 2;
+  }
+  selfalign::train::BenchOptions bench;
+  bench.model = argv[1];
+  if (argc > 2) bench.dtype = argv[2];
+  if (argc > 3) bench.num_samples = std::atoi(argv[3]);
+  if (argc > 4) bench.length = std::atoi(argv[4]);
+  if (argc > 5) bench.prompt = std::atoi(argv[5]);
+  if (argc > 6) bench.pack_tokens = std::atoll(argv[6]);
+  if (argc > 7) bench.dropout = std::atof(argv[7]);
+  try {
+    selfalign::train::run(bench);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,72 @@
+#include "train/backward.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include "train/loss.h"
+
+namespace selfalign::train {
+namespace {
+
+at::Tensor on(at::Device device, const std::vector<int64_t>& numbers) {
+  return at::tensor(numbers, at::kLong).to(device);
+}
+
+at::Tensor run_pack(const model::Weights& weights, const model::Rope& rope,
+                    const model::Lora* lora, const Pack& pack,
+                    model::LoraDropout* dropout) {
+  model::CausalAttention attention(pack.segments);
+  return model::hidden_states(weights, rope, on(weights.device(), pack.ids),
+                              on(weights.device(), pack.positions), attention,
+                              lora, dropout);
+}
+
+LossInput loss_input(const at::Tensor& hidden, const Pack& pack) {
+  return {hidden.detach(), on(hidden.device(), pack.loss_rows),
+          on(hidden.device(), pack.targets)};
+}
+
+at::Generator make_generator(at::Device device, uint64_t seed) {
+  at::Generator generator =
+      device.is_cpu() ? at::detail::createCPUGenerator()
+                      : at::globalContext()
+                            .getAcceleratorHooksInterface(device.type())
+                            .getNewGenerator(device.index());
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+}  // namespace
+
+SeededDropout::SeededDropout(double p, uint64_t seed, at::Device device)
+    : p_(p), generator_(make_generator(device, seed)) {}
+
+at::Tensor SeededDropout::apply(const at::Tensor& x) {
+  if (last_input_.is_same(x)) return last_output_;
+  const at::Tensor mask = at::empty(x.sizes(), x.options());
+  mask.bernoulli_(1.0 - p_, generator_).div_(1.0 - p_);
+  last_input_ = x;
+  last_output_ = at::mul(x, mask);
+  return last_output_;
+}
+
+double backward_pack(const model::Weights& weights, const model::Rope& rope,
+                     const LoraParameters& parameters, const Pack& pack,
+                     double scale, model::LoraDropout* dropout) {
+  const at::AutoGradMode with_graph(true);
+  const at::Tensor hidden =
+      run_pack(weights, rope, &parameters.lora(), pack, dropout);
+  at::Tensor gradient;
+  const double loss =
+      nll_sum(weights, loss_input(hidden, pack), scale, &gradient);
+  hidden.backward(gradient);
+  return loss;
+}
+
+double forward_pack(const model::Weights& weights, const model::Rope& rope,
+                    const model::Lora* lora, const Pack& pack) {
+  const at::NoGradGuard no_graph;
+  return nll_sum(
+      weights, loss_input(run_pack(weights, rope, lora, pack, nullptr), pack));
+}
+
+}  // namespace selfalign::train

@@ -1,0 +1,37 @@
+// One pack forward and backward: adds its share to the LoRA gradients.
+#pragma once
+
+#include <cstdint>
+
+#include "model/llama.h"
+#include "train/optimizer.h"
+#include "train/packing.h"
+
+namespace selfalign::train {
+
+// Dropout whose masks are a pure function of (seed, number of the call). The
+// projections q, k and v of a layer read the same input and share its mask.
+class SeededDropout : public model::LoraDropout {
+ public:
+  // p: probability of dropping, in [0, 1). What is kept is scaled by 1/(1-p).
+  SeededDropout(double p, uint64_t seed, at::Device device);
+  at::Tensor apply(const at::Tensor& x) override;
+
+ private:
+  double p_;
+  at::Generator generator_;
+  at::Tensor last_input_, last_output_;
+};
+
+// Adds d(scale * sum of the pack's losses) / d(LoRA) to the gradients of
+// `parameters`. `dropout` may be null. Returns the sum of the losses, which is
+// not finite if the computation broke down.
+double backward_pack(const model::Weights& weights, const model::Rope& rope,
+                     const LoraParameters& parameters, const Pack& pack,
+                     double scale, model::LoraDropout* dropout);
+
+// Sum of the pack's losses alone; `lora` may be null.
+double forward_pack(const model::Weights& weights, const model::Rope& rope,
+                    const model::Lora* lora, const Pack& pack);
+
+}  // namespace selfalign::train

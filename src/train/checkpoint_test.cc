@@ -1,0 +1,118 @@
+#include "train/checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "train/metrics.h"
+
+namespace selfalign::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string fresh_folder(const char* name) {
+  const std::string folder = testing::TempDir() + "selfalign_" + name;
+  fs::remove_all(folder);
+  return folder;
+}
+
+TrainState some_state() {
+  TrainState state;
+  state.step = 3;
+  state.packs_done = 2;
+  state.loss_sum = 1.0 / 3.0;
+  state.tokens_done = 1234;
+  state.loss_before = 2.7182818284590452;
+  state.values = at::arange(40, at::kFloat);
+  state.gradients = at::full({40}, 1e-30, at::kFloat);
+  state.first_moment = at::full({40}, -2.5, at::kFloat);
+  state.second_moment = at::full({40}, 0.1, at::kFloat);
+  return state;
+}
+
+bool is_damaged(const std::string& folder, const std::string& identity,
+                int64_t num_values) {
+  try {
+    load_checkpoint(folder, identity, num_values);
+  } catch (const Error& error) {
+    return error.kind() == ErrorKind::kDamaged;
+  }
+  return false;
+}
+
+TEST(Checkpoint, ComesBackExactly) {
+  const std::string folder = fresh_folder("checkpoint");
+  EXPECT_FALSE(load_checkpoint(folder, "id", 40).has_value());
+  save_checkpoint(folder, "id", some_state());
+  TrainState later = some_state();
+  later.step = 4;
+  later.loss_after = 0.1;
+  save_checkpoint(folder, "id", later);
+  const auto found = load_checkpoint(folder, "id", 40);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->step, 4);
+  EXPECT_EQ(found->packs_done, 2);
+  EXPECT_EQ(found->loss_sum, 1.0 / 3.0);
+  EXPECT_EQ(found->tokens_done, 1234);
+  EXPECT_EQ(found->loss_before, later.loss_before);
+  EXPECT_EQ(found->loss_after, 0.1);
+  EXPECT_TRUE(found->values.equal(later.values));
+  EXPECT_TRUE(found->gradients.equal(later.gradients));
+  EXPECT_TRUE(found->first_moment.equal(later.first_moment));
+  EXPECT_TRUE(found->second_moment.equal(later.second_moment));
+  // The older checkpoint's tensors are gone.
+  EXPECT_FALSE(fs::exists(folder + "/checkpoint-3-2.safetensors"));
+}
+
+TEST(Checkpoint, RefusesWhatDoesNotBelong) {
+  const std::string folder = fresh_folder("checkpoint_bad");
+  save_checkpoint(folder, "id", some_state());
+  EXPECT_TRUE(is_damaged(folder, "other", 40));
+  EXPECT_TRUE(is_damaged(folder, "id", 41));
+  const std::string tensors = folder + "/checkpoint-3-2.safetensors";
+  const std::string bytes = read_file(tensors);
+  write_file_atomic(tensors, bytes.substr(0, bytes.size() - 1));
+  EXPECT_TRUE(is_damaged(folder, "id", 40));
+  fs::remove(tensors);
+  EXPECT_TRUE(is_damaged(folder, "id", 40));
+  write_file_atomic(folder + "/checkpoint.json", "{\"version\": 1, ");
+  EXPECT_TRUE(is_damaged(folder, "id", 40));
+}
+
+TEST(MetricsLog, DropsWhatACrashUndid) {
+  const std::string folder = fresh_folder("metrics");
+  {
+    MetricsLog log(folder, 0);
+    for (int step = 1; step <= 5; ++step) {
+      StepMetrics metrics;
+      metrics.step = step;
+      metrics.loss = 0.1 * step;
+      log.append(metrics);
+    }
+  }
+  std::ofstream(folder + "/metrics.jsonl", std::ios::app)
+      << "{\"step\": 6, \"l";
+  {
+    MetricsLog log(folder, 3);
+    StepMetrics metrics;
+    metrics.step = 4;
+    metrics.loss = 9.0;
+    log.append(metrics);
+  }
+  const std::string text = read_file(folder + "/metrics.jsonl");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4);
+  EXPECT_EQ(text.find("\"step\":5"), std::string::npos);
+  EXPECT_NE(text.find("\"loss\":9.0"), std::string::npos);
+  size_t num_event_files = 0;
+  for (const auto& entry : fs::directory_iterator(folder + "/tensorboard")) {
+    num_event_files += entry.is_regular_file();
+  }
+  EXPECT_EQ(num_event_files, 1u);
+}
+
+}  // namespace
+}  // namespace selfalign::train

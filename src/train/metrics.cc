@@ -1,0 +1,106 @@
+#include "train/metrics.h"
+
+#include <filesystem>
+#include <sstream>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+
+namespace selfalign::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string to_line(const StepMetrics& metrics) {
+  Json json;
+  json["step"] = metrics.step;
+  json["epoch"] = metrics.epoch;
+  json["loss"] = metrics.loss;
+  json["grad_norm"] = metrics.grad_norm;
+  json["learning_rate"] = metrics.learning_rate;
+  json["num_tokens"] = metrics.num_tokens;
+  json["tokens_per_s"] = metrics.tokens_per_s;
+  return dump_json(json) + "\n";
+}
+
+StepMetrics from_line(const std::string& line, const std::string& where) {
+  const Json json = parse_json(line, where);
+  StepMetrics metrics;
+  metrics.step = json_int(json, "step", where);
+  metrics.epoch = int(json_int(json, "epoch", where));
+  metrics.loss = json_number(json, "loss", where);
+  metrics.grad_norm = json_number(json, "grad_norm", where);
+  metrics.learning_rate = json_number(json, "learning_rate", where);
+  metrics.num_tokens = json_int(json, "num_tokens", where);
+  metrics.tokens_per_s = json_number(json, "tokens_per_s", where);
+  return metrics;
+}
+
+// Lines up to last_step. A line that cannot be read (cut off by a crash) ends
+// the file.
+std::vector<StepMetrics> read_lines(const std::string& path,
+                                    int64_t last_step) {
+  std::vector<StepMetrics> kept;
+  if (!fs::exists(path)) return kept;
+  std::istringstream lines(read_file(path));
+  try {
+    for (std::string line; std::getline(lines, line);) {
+      const StepMetrics metrics = from_line(line, path);
+      if (metrics.step > last_step) break;
+      kept.push_back(metrics);
+    }
+  } catch (const Error& error) {
+    log_warning(str("dropping the end of the metrics: ", error.what()));
+  }
+  return kept;
+}
+
+void remove_events(const std::string& folder) {
+  if (!fs::exists(folder)) return;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename().string().starts_with("events.out.tfevents")) {
+      fs::remove(entry.path());
+    }
+  }
+}
+
+}  // namespace
+
+MetricsLog::MetricsLog(const std::string& folder, int64_t last_step)
+    : path_(folder + "/metrics.jsonl") {
+  make_folder(folder);
+  const std::vector<StepMetrics> kept = read_lines(path_, last_step);
+  std::string text;
+  for (const StepMetrics& metrics : kept) text += to_line(metrics);
+  write_file_atomic(path_, text);
+  remove_events(folder + "/tensorboard");
+  tensorboard_ =
+      std::make_unique<formats::TensorBoardWriter>(folder + "/tensorboard");
+  for (const StepMetrics& metrics : kept) curves(metrics);
+  tensorboard_->flush();
+  lines_.open(path_, std::ios::app);
+}
+
+void MetricsLog::append(const StepMetrics& metrics) {
+  lines_ << to_line(metrics) << std::flush;
+  if (!lines_) {
+    throw Error(ErrorKind::kResources,
+                str(path_,
+                    ": expected to append a line, found the write "
+                    "refused; check disk space and permissions"));
+  }
+  curves(metrics);
+  tensorboard_->flush();
+}
+
+void MetricsLog::curves(const StepMetrics& metrics) {
+  tensorboard_->scalar("loss", metrics.loss, metrics.step);
+  tensorboard_->scalar("grad_norm", metrics.grad_norm, metrics.step);
+  tensorboard_->scalar("learning_rate", metrics.learning_rate, metrics.step);
+  tensorboard_->scalar("tokens_per_s", metrics.tokens_per_s, metrics.step);
+}
+
+}  // namespace selfalign::train

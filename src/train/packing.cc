@@ -1,0 +1,104 @@
+#include "train/packing.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+namespace selfalign::train {
+namespace {
+
+int64_t loss_begin(const Sample& sample) {
+  return std::max<int64_t>(1, sample.prompt_length);
+}
+
+void append(Pack& pack, const Sample& sample) {
+  const int64_t base = int64_t(pack.ids.size());
+  const int64_t inputs = int64_t(sample.tokens.size()) - 1;
+  for (int64_t i = 0; i < inputs; ++i) {
+    pack.ids.push_back(sample.tokens[i]);
+    pack.positions.push_back(i);
+  }
+  pack.segments.push_back(inputs);
+  for (int64_t i = loss_begin(sample); i <= inputs; ++i) {
+    pack.loss_rows.push_back(base + i - 1);
+    pack.targets.push_back(sample.tokens[i]);
+  }
+}
+
+[[noreturn]] void bad_sample(size_t i, const std::string& expected,
+                             int64_t found) {
+  throw Error(ErrorKind::kInput,
+              str("training sample ", i, ": expected ", expected, ", found ",
+                  found, "; check the tokenizer and the length limit"));
+}
+
+}  // namespace
+
+int64_t num_loss_tokens(const Sample& sample) {
+  return std::max<int64_t>(0,
+                           int64_t(sample.tokens.size()) - loss_begin(sample));
+}
+
+std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
+                               const std::vector<uint32_t>& order, size_t begin,
+                               size_t end, int64_t pack_tokens) {
+  std::vector<Pack> packs;
+  for (size_t i = begin; i < end; ++i) {
+    const Sample& sample = samples[order[i]];
+    if (num_loss_tokens(sample) == 0) continue;
+    const int64_t inputs = int64_t(sample.tokens.size()) - 1;
+    auto room = std::find_if(packs.begin(), packs.end(), [&](const Pack& p) {
+      return int64_t(p.ids.size()) + inputs <= pack_tokens;
+    });
+    if (room == packs.end()) room = packs.insert(packs.end(), Pack{});
+    append(*room, sample);
+  }
+  return packs;
+}
+
+std::vector<uint32_t> epoch_order(uint64_t seed, int epoch,
+                                  size_t num_samples) {
+  const uint64_t key =
+      Hasher().add("epoch order").add(seed).add(uint64_t(epoch)).key();
+  return draw_sample(key, uint32_t(num_samples), uint32_t(num_samples));
+}
+
+void check_samples(const std::vector<Sample>& samples,
+                   const formats::ModelConfig& config) {
+  int64_t with_loss = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const Sample& sample = samples[i];
+    const int64_t length = int64_t(sample.tokens.size());
+    if (length > config.max_positions) {
+      bad_sample(i, str("at most ", config.max_positions, " tokens"), length);
+    }
+    if (sample.prompt_length < 0 || sample.prompt_length > length) {
+      bad_sample(i, str("a prompt of 0 to ", length, " tokens"),
+                 sample.prompt_length);
+    }
+    for (int token : sample.tokens) {
+      if (token < 0 || token >= config.vocab_size) {
+        bad_sample(i, str("tokens of 0 to ", config.vocab_size - 1), token);
+      }
+    }
+    with_loss += num_loss_tokens(sample);
+  }
+  if (with_loss == 0) {
+    throw Error(ErrorKind::kInput,
+                str("training samples: expected at least one response token, "
+                    "found none in ",
+                    samples.size(), " samples; check the data"));
+  }
+}
+
+int64_t longest_input(const std::vector<Sample>& samples) {
+  int64_t longest = 1;
+  for (const Sample& sample : samples) {
+    longest = std::max(longest, int64_t(sample.tokens.size()) - 1);
+  }
+  return longest;
+}
+
+}  // namespace selfalign::train

@@ -1,0 +1,47 @@
+// Samples laid one after another into passes of about equal length, so that
+// short samples do not pay for padding. Samples of a pack do not see each
+// other: positions start anew and attention is cut at the segments.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "formats/model_config.h"
+#include "train/trainer.h"
+
+namespace selfalign::train {
+
+// One forward pass. A sample's last token is predicted but predicts nothing,
+// so it is a target and never an input.
+struct Pack {
+  std::vector<int64_t> ids;        // input tokens of all samples
+  std::vector<int64_t> positions;  // 0, 1, ... within each sample
+  std::vector<int64_t> segments;   // input tokens of each sample
+  std::vector<int64_t> loss_rows;  // rows of `ids` whose next token counts
+  std::vector<int64_t> targets;    // that next token, one per loss row
+};
+
+// Tokens of the sample that carry loss: those from prompt_length on, without
+// the very first token, which nothing predicts.
+int64_t num_loss_tokens(const Sample& sample);
+
+// Puts the samples order[begin..end) into packs, each into the first pack that
+// has room; a sample longer than pack_tokens is a pack of its own. Samples
+// without loss tokens are left out.
+std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
+                               const std::vector<uint32_t>& order, size_t begin,
+                               size_t end, int64_t pack_tokens);
+
+// The order of the samples in an epoch: a random permutation, a pure function
+// of (seed, epoch).
+std::vector<uint32_t> epoch_order(uint64_t seed, int epoch, size_t num_samples);
+
+// Error kInput unless every token is in the vocabulary, every sample fits the
+// context, every prompt_length lies in its sample, and some token has loss.
+void check_samples(const std::vector<Sample>& samples,
+                   const formats::ModelConfig& config);
+
+// Input tokens of the longest sample, at least 1.
+int64_t longest_input(const std::vector<Sample>& samples);
+
+}  // namespace selfalign::train

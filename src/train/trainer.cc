@@ -1,0 +1,345 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "model/device.h"
+#include "train/backward.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/packing.h"
+
+namespace selfalign::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A checkpoint is written at least this often, at the next pack.
+constexpr std::chrono::seconds kCheckpointInterval(300);
+// Limits of the samples that loss_before and loss_after are over.
+constexpr size_t kReportSamples = 256;
+constexpr int64_t kReportTokens = 16384;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void check_options(const TrainOptions& o) {
+  const auto need = [](bool ok, const char* name, const char* expected,
+                       double found) {
+    if (ok) return;
+    throw Error(ErrorKind::kUsage,
+                str("training setting ", name, ": expected ", expected,
+                    ", found ", found, "; correct the recipe"));
+  };
+  need(o.rank >= 1 && o.rank <= 4096, "rank", "1 to 4096", double(o.rank));
+  need(std::isfinite(o.alpha) && o.alpha > 0, "alpha", "over 0", o.alpha);
+  need(o.dropout >= 0 && o.dropout < 1, "dropout", "0 to below 1", o.dropout);
+  need(o.epochs >= 1, "epochs", "at least 1", o.epochs);
+  need(o.batch_size >= 1, "batch_size", "at least 1", o.batch_size);
+  need(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate",
+       "over 0", o.learning_rate);
+  need(o.warmup_steps >= 0, "warmup_steps", "at least 0", o.warmup_steps);
+  need(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay",
+       "at least 0", o.weight_decay);
+  need(o.adam_beta1 >= 0 && o.adam_beta1 < 1, "adam_beta1", "0 to below 1",
+       o.adam_beta1);
+  need(o.adam_beta2 >= 0 && o.adam_beta2 < 1, "adam_beta2", "0 to below 1",
+       o.adam_beta2);
+  need(o.adam_epsilon > 0, "adam_epsilon", "over 0", o.adam_epsilon);
+  need(o.max_grad_norm >= 0, "max_grad_norm", "at least 0 (0: no limit)",
+       o.max_grad_norm);
+  need(o.checkpoint_steps >= 1, "checkpoint_steps", "at least 1",
+       o.checkpoint_steps);
+  need(o.pack_tokens >= 1, "pack_tokens", "at least 1", double(o.pack_tokens));
+}
+
+// Digest of everything that decides the adapter's bits.
+std::string identity_of(const model::Weights& weights,
+                        const std::vector<Sample>& samples,
+                        const TrainOptions& o) {
+  Hasher hasher;
+  hasher.add("train_lora").add(weights.digest);
+  hasher.add(model::describe({weights.device(), weights.dtype()}));
+  for (double number :
+       {o.alpha, o.dropout, o.learning_rate, o.weight_decay, o.adam_beta1,
+        o.adam_beta2, o.adam_epsilon, o.max_grad_norm}) {
+    hasher.add({reinterpret_cast<const char*>(&number), sizeof number});
+  }
+  hasher.add(uint64_t(o.rank)).add(uint64_t(o.epochs));
+  hasher.add(uint64_t(o.batch_size)).add(uint64_t(o.warmup_steps));
+  hasher.add(uint64_t(o.pack_tokens)).add(o.seed);
+  for (const Sample& sample : samples) {
+    hasher.add({reinterpret_cast<const char*>(sample.tokens.data()),
+                sample.tokens.size() * sizeof(int)});
+    hasher.add(uint64_t(sample.prompt_length));
+  }
+  return hasher.digest();
+}
+
+std::vector<Sample> report_samples(const std::vector<Sample>& samples) {
+  std::vector<Sample> chosen;
+  int64_t tokens = 0;
+  for (const Sample& sample : samples) {
+    if (num_loss_tokens(sample) == 0) continue;
+    const int64_t length = int64_t(sample.tokens.size());
+    if (chosen.size() == kReportSamples ||
+        (!chosen.empty() && tokens + length > kReportTokens)) {
+      break;
+    }
+    tokens += length;
+    chosen.push_back(sample);
+  }
+  return chosen;
+}
+
+int64_t input_tokens(const std::vector<Pack>& packs) {
+  int64_t tokens = 0;
+  for (const Pack& pack : packs) tokens += int64_t(pack.ids.size());
+  return tokens;
+}
+
+class Trainer {
+ public:
+  Trainer(const model::Weights& weights, const std::vector<Sample>& samples,
+          const TrainOptions& options)
+      : weights_(weights),
+        samples_(samples),
+        options_(options),
+        identity_(identity_of(weights, samples, options)),
+        rope_(model::make_rope(weights.config, longest_input(samples),
+                               weights.device())),
+        parameters_(init_lora(weights.config, options), weights.device()),
+        adam_(options, parameters_.values()) {
+    const int64_t n = int64_t(samples.size());
+    steps_per_epoch_ = (n + options.batch_size - 1) / options.batch_size;
+    num_steps_ = steps_per_epoch_ * options.epochs;
+  }
+
+  TrainReport run() {
+    start();
+    if (!state_.loss_after) {
+      MetricsLog metrics(options_.folder, state_.step);
+      Progress progress("train", total_tokens(), "tokens");
+      progress.set_start(uint64_t(state_.tokens_done));
+      while (state_.step < num_steps_) step(metrics, progress);
+    }
+    return finish();
+  }
+
+ private:
+  // Takes up the checkpoint, or measures the base model and begins.
+  void start() {
+    auto found = load_checkpoint(options_.folder, identity_,
+                                 parameters_.values().numel());
+    last_checkpoint_ = Clock::now();
+    if (!found) {
+      if (options_.warmup_steps >= num_steps_) {
+        log_warning(str("training of ", num_steps_, " steps ends within its ",
+                        options_.warmup_steps, " warm-up steps"));
+      }
+      state_.loss_before = report_loss(nullptr);
+      return;
+    }
+    state_ = std::move(*found);
+    const at::NoGradGuard no_graph;
+    parameters_.values().copy_(state_.values);
+    parameters_.gradients().copy_(state_.gradients);
+    adam_.first_moment().copy_(state_.first_moment);
+    adam_.second_moment().copy_(state_.second_moment);
+    adam_.set_num_steps(state_.step);
+    if (!state_.loss_after) {
+      log_info(
+          str("training goes on after step ", state_.step, " of ", num_steps_));
+    }
+  }
+
+  // Packs of optimizer step `step`.
+  std::vector<Pack> packs_of(int64_t step) {
+    const int epoch = int(step / steps_per_epoch_);
+    if (epoch != order_epoch_) {
+      order_ = epoch_order(options_.seed, epoch, samples_.size());
+      order_epoch_ = epoch;
+    }
+    const size_t begin =
+        size_t(step % steps_per_epoch_) * size_t(options_.batch_size);
+    const size_t end =
+        std::min(begin + size_t(options_.batch_size), samples_.size());
+    return pack_samples(samples_, order_, begin, end, options_.pack_tokens);
+  }
+
+  // One optimizer step: gradients of all packs, clipped, applied.
+  void step(MetricsLog& metrics, Progress& progress) {
+    const std::vector<Pack> packs = packs_of(state_.step);
+    int64_t targets = 0;
+    for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
+    const Clock::time_point began = Clock::now();
+    const int64_t tokens_before = state_.tokens_done;
+    for (size_t i = size_t(state_.packs_done); i < packs.size(); ++i) {
+      pause_if_due(i);
+      add_pack(packs[i], i, 1.0 / double(targets));
+      progress.update(uint64_t(state_.tokens_done), progress_note());
+      if (options_.on_pack) options_.on_pack();
+    }
+    StepMetrics m;
+    m.loss = targets > 0 ? state_.loss_sum / double(targets) : 0.0;
+    m.grad_norm =
+        clip_gradients(parameters_.gradients(), options_.max_grad_norm);
+    check_finite(m.grad_norm, "gradient norm");
+    m.learning_rate = learning_rate_at(options_, state_.step, num_steps_);
+    adam_.step(parameters_.values(), parameters_.gradients(), m.learning_rate);
+    parameters_.gradients().zero_();
+    m.epoch = int(state_.step / steps_per_epoch_);
+    m.step = ++state_.step;
+    m.num_tokens = input_tokens(packs);
+    m.tokens_per_s =
+        double(state_.tokens_done - tokens_before) / seconds_since(began);
+    last_loss_ = m.loss;
+    state_.packs_done = 0;
+    state_.loss_sum = 0.0;
+    metrics.append(m);
+    if (state_.step % options_.checkpoint_steps == 0) checkpoint();
+  }
+
+  std::string progress_note() const {
+    std::string note = str("step ", state_.step + 1, "/", num_steps_);
+    if (last_loss_) note += str(" loss ", *last_loss_);
+    return note;
+  }
+
+  void add_pack(const Pack& pack, size_t index, double scale) {
+    std::optional<SeededDropout> dropout;
+    if (options_.dropout > 0.0) {
+      const uint64_t seed = Hasher()
+                                .add("lora dropout")
+                                .add(options_.seed)
+                                .add(uint64_t(state_.step))
+                                .add(uint64_t(index))
+                                .key();
+      dropout.emplace(options_.dropout, seed, weights_.device());
+    }
+    const double loss = backward_pack(weights_, rope_, parameters_, pack, scale,
+                                      dropout ? &*dropout : nullptr);
+    check_finite(loss, "loss");
+    state_.loss_sum += loss;
+    state_.packs_done = int64_t(index) + 1;
+    state_.tokens_done += int64_t(pack.ids.size());
+  }
+
+  // Never lets a broken number into the adapter: the checkpoint on disk is
+  // from before it.
+  void check_finite(double value, const char* name) const {
+    if (std::isfinite(value)) return;
+    throw Error(ErrorKind::kFailed,
+                str(options_.folder, ": expected a finite ", name, " in step ",
+                    state_.step + 1, ", found ", value,
+                    "; lower the learning rate or compute in float32"));
+  }
+
+  // Between two packs: stops on request, and writes a checkpoint when the last
+  // one is old.
+  void pause_if_due(size_t next_pack) {
+    const bool stop = interrupted();
+    const bool old = Clock::now() - last_checkpoint_ >= kCheckpointInterval;
+    if (stop || (old && (state_.step > 0 || next_pack > 0))) checkpoint();
+    if (stop) stop_if_interrupted("the same command goes on from here");
+  }
+
+  void checkpoint() {
+    state_.values = parameters_.values();
+    state_.gradients = parameters_.gradients();
+    state_.first_moment = adam_.first_moment();
+    state_.second_moment = adam_.second_moment();
+    save_checkpoint(options_.folder, identity_, state_);
+    last_checkpoint_ = Clock::now();
+  }
+
+  TrainReport finish() {
+    const model::Lora& lora = parameters_.lora();
+    if (!state_.loss_after) {
+      checkpoint();
+      const double loss = report_loss(&lora);
+      check_finite(loss, "loss after training");
+      model::save_lora(options_.folder + "/adapter", lora, options_.alpha,
+                       options_.dropout, options_.base_model);
+      state_.loss_after = loss;
+      checkpoint();
+    }
+    TrainReport report;
+    report.num_steps = num_steps_;
+    for (const Sample& s : samples_) report.num_tokens += num_loss_tokens(s);
+    report.loss_before = state_.loss_before;
+    report.loss_after = *state_.loss_after;
+    report.digest = model::lora_digest(lora);
+    return report;
+  }
+
+  double report_loss(const model::Lora* lora) const {
+    return mean_loss(weights_, lora, report_samples(samples_),
+                     options_.pack_tokens);
+  }
+
+  uint64_t total_tokens() const {
+    int64_t tokens = 0;
+    for (const Sample& sample : samples_) {
+      if (num_loss_tokens(sample) == 0) continue;
+      tokens += int64_t(sample.tokens.size()) - 1;
+    }
+    return uint64_t(tokens) * uint64_t(options_.epochs);
+  }
+
+  const model::Weights& weights_;
+  const std::vector<Sample>& samples_;
+  const TrainOptions& options_;
+  const std::string identity_;
+  model::Rope rope_;
+  LoraParameters parameters_;
+  AdamW adam_;
+  int64_t steps_per_epoch_ = 0;
+  int64_t num_steps_ = 0;
+  std::vector<uint32_t> order_;  // of epoch order_epoch_
+  int order_epoch_ = -1;
+  TrainState state_;
+  std::optional<double> last_loss_;
+  Clock::time_point last_checkpoint_;
+};
+
+}  // namespace
+
+TrainReport train_lora(const model::Weights& weights,
+                       const std::vector<Sample>& samples,
+                       const TrainOptions& options) {
+  const c10::InferenceMode with_gradients(false);
+  check_options(options);
+  check_samples(samples, weights.config);
+  return Trainer(weights, samples, options).run();
+}
+
+double mean_loss(const model::Weights& weights, const model::Lora* lora,
+                 const std::vector<Sample>& samples, int64_t pack_tokens) {
+  check_samples(samples, weights.config);
+  std::vector<uint32_t> order(samples.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = uint32_t(i);
+  const model::Rope rope = model::make_rope(
+      weights.config, longest_input(samples), weights.device());
+  double sum = 0.0;
+  int64_t targets = 0;
+  for (const Pack& pack :
+       pack_samples(samples, order, 0, order.size(), pack_tokens)) {
+    stop_if_interrupted("the same command goes on from here");
+    sum += forward_pack(weights, rope, lora, pack);
+    targets += int64_t(pack.targets.size());
+  }
+  return sum / double(targets);
+}
+
+}  // namespace selfalign::train

@@ -1,0 +1,194 @@
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "train/backward.h"
+
+namespace selfalign::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Training on the tiny random model of tests/data.
+class Training : public testing::Test {
+ protected:
+  Training()
+      : weights_(model::load_weights("tests/data/tiny_llama", at::kCPU,
+                                     at::kFloat)) {
+    at::set_num_threads(1);  // the model is tiny
+    for (int i = 0; i < 10; ++i) {
+      Sample sample;
+      const int length = 8 + 3 * i;
+      for (int t = 0; t < length; ++t) {
+        sample.tokens.push_back(int(draw_index(uint64_t(i), uint64_t(t), 256)));
+      }
+      sample.prompt_length = length / 3;
+      samples_.push_back(sample);
+    }
+    options_.rank = 4;
+    options_.alpha = 8;
+    options_.dropout = 0.1;
+    options_.epochs = 3;
+    options_.batch_size = 4;
+    options_.learning_rate = 1e-2;
+    options_.warmup_steps = 2;
+    options_.checkpoint_steps = 2;
+    options_.pack_tokens = 40;
+    options_.seed = 11;
+    options_.base_model = "tiny";
+  }
+
+  std::string fresh_folder(const char* name) {
+    const std::string folder = testing::TempDir() + "selfalign_train_" + name;
+    fs::remove_all(folder);
+    return folder;
+  }
+
+  TrainReport train(const std::string& folder) {
+    options_.folder = folder;
+    return train_lora(weights_, samples_, options_);
+  }
+
+  model::Weights weights_;
+  std::vector<Sample> samples_;
+  TrainOptions options_;
+};
+
+ErrorKind kind_of(const std::function<void()>& run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  return ErrorKind(0);
+}
+
+TEST_F(Training, LearnsAndReports) {
+  const std::string folder = fresh_folder("learns");
+  options_.epochs = 12;
+  const TrainReport report = train(folder);
+  EXPECT_EQ(report.num_steps, 12 * 3);  // the last batch of 2 is a step
+  EXPECT_LT(report.loss_after, report.loss_before - 0.5);
+  EXPECT_NEAR(report.loss_before, mean_loss(weights_, nullptr, samples_, 64),
+              1e-5);
+  const model::Lora lora =
+      model::load_lora(folder + "/adapter", weights_.config, at::kCPU);
+  EXPECT_EQ(model::lora_digest(lora), report.digest);
+  EXPECT_NEAR(report.loss_after, mean_loss(weights_, &lora, samples_, 64),
+              1e-5);
+  const std::string lines = read_file(folder + "/metrics.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 36);
+  // A second call finds the work done.
+  const TrainReport again = train(folder);
+  EXPECT_EQ(again.digest, report.digest);
+  EXPECT_EQ(again.loss_after, report.loss_after);
+  EXPECT_EQ(read_file(folder + "/metrics.jsonl"), lines);
+}
+
+int64_t last_step(const std::string& folder) {
+  const std::string path = folder + "/checkpoint.json";
+  return json_int(parse_json(read_file(path), path), "step", path);
+}
+
+// Stopped after every single pack, in the middle of steps too, the training
+// ends with the bits of one that ran through.
+TEST_F(Training, InterruptedEverywhereGivesTheSameBits) {
+  const TrainReport whole = train(fresh_folder("whole"));
+  const std::string folder = fresh_folder("pieces");
+  options_.on_pack = [] { set_interrupted(true); };
+  int num_stops = 0;
+  TrainReport report;
+  for (; num_stops < 200; ++num_stops) {
+    try {
+      report = train(folder);
+      break;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
+    }
+    set_interrupted(false);
+    ASSERT_TRUE(fs::exists(folder + "/checkpoint.json"));
+  }
+  set_interrupted(false);
+  EXPECT_GT(num_stops, 9);  // more packs than steps
+  EXPECT_EQ(report.digest, whole.digest);
+  EXPECT_EQ(report.loss_after, whole.loss_after);
+  EXPECT_EQ(last_step(folder), 9);
+}
+
+// Killed without a word, it goes on from the last checkpoint, and the metrics
+// of the lost steps do not appear twice.
+TEST_F(Training, KilledGivesTheSameBits) {
+  const TrainReport whole = train(fresh_folder("whole"));
+  const std::string folder = fresh_folder("killed");
+  int num_packs = 0;
+  options_.on_pack = [&] {
+    if (++num_packs == 13) throw std::runtime_error("killed");
+  };
+  EXPECT_THROW(train(folder), std::runtime_error);
+  EXPECT_EQ(last_step(folder) % 2, 0);
+  options_.on_pack = nullptr;
+  EXPECT_EQ(train(folder).digest, whole.digest);
+  const std::string lines = read_file(folder + "/metrics.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 9);
+}
+
+TEST_F(Training, OtherSettingsOrSamplesAreDamage) {
+  const std::string folder = fresh_folder("other");
+  options_.epochs = 1;
+  train(folder);
+  options_.learning_rate *= 2;
+  EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged);
+  options_.learning_rate /= 2;
+  samples_[3].tokens[2] ^= 1;
+  EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged);
+  samples_[3].tokens[2] ^= 1;
+  EXPECT_NO_THROW(train(folder));
+}
+
+TEST_F(Training, RefusesBadSettings) {
+  options_.dropout = 1.0;
+  EXPECT_EQ(kind_of([&] { train(fresh_folder("bad")); }), ErrorKind::kUsage);
+  options_.dropout = 0.0;
+  options_.batch_size = 0;
+  EXPECT_EQ(kind_of([&] { train(fresh_folder("bad")); }), ErrorKind::kUsage);
+}
+
+// A broken number stops the training and leaves no adapter.
+TEST_F(Training, NonFiniteLossStops) {
+  const std::string folder = fresh_folder("nan");
+  weights_.final_norm = weights_.final_norm.clone();
+  weights_.final_norm[5].fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kFailed);
+  EXPECT_FALSE(fs::exists(folder + "/adapter"));
+}
+
+// Samples of one pack do not see each other: the loss is that of each alone.
+TEST_F(Training, PackingDoesNotChangeTheLoss) {
+  EXPECT_NEAR(mean_loss(weights_, nullptr, samples_, 1),
+              mean_loss(weights_, nullptr, samples_, 100000), 1e-5);
+}
+
+TEST(Dropout, KeepsTheMeanAndRepeats) {
+  const at::Tensor x = at::ones({200, 100}, at::kFloat);
+  SeededDropout dropout(0.25, 3, at::kCPU);
+  const at::Tensor y = dropout.apply(x);
+  EXPECT_TRUE(dropout.apply(x).is_same(y));  // q, k, v share a mask
+  EXPECT_NEAR(y.mean().item<double>(), 1.0, 0.02);
+  EXPECT_NEAR(y.eq(0).to(at::kFloat).mean().item<double>(), 0.25, 0.02);
+  EXPECT_TRUE(SeededDropout(0.25, 3, at::kCPU).apply(x).equal(y));
+  EXPECT_FALSE(SeededDropout(0.25, 4, at::kCPU).apply(x).equal(y));
+  EXPECT_FALSE(dropout.apply(x.clone()).equal(y));  // another call
+}
+
+}  // namespace
+}  // namespace selfalign::train

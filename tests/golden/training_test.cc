@@ -1,0 +1,146 @@
+// The trainer against PyTorch, transformers and PEFT on the tiny random LLaMA
+// of tests/data/tiny_llama (made by tools/make_golden_train.py): loss, LoRA
+// gradients, ten AdamW steps.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/tensor_source.h"
+#include "train/backward.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+#include "train/packing.h"
+#include "train/trainer.h"
+
+namespace selfalign::train {
+namespace {
+
+const char kFolder[] = "tests/data/tiny_llama";
+
+class TrainingGolden : public testing::Test {
+ protected:
+  TrainingGolden()
+      : golden_(parse_json(read_file(std::string(kFolder) + "/training.json"),
+                           "training.json")),
+        weights_(model::load_weights(kFolder, at::kCPU, at::kFloat)),
+        lora_(model::load_lora(std::string(kFolder) + "/adapter",
+                               weights_.config, at::kCPU)),
+        rope_(model::make_rope(weights_.config, 64, at::kCPU)) {
+    at::set_num_threads(1);  // the model is tiny
+    for (const Json& json : golden_["samples"]) {
+      samples_.push_back({json["tokens"].get<std::vector<int>>(),
+                          json["prompt_length"].get<int64_t>()});
+    }
+    options_.warmup_steps = golden_["warmup_steps"];
+    options_.learning_rate = golden_["learning_rate"];
+    options_.weight_decay = golden_["weight_decay"];
+    options_.max_grad_norm = golden_["max_grad_norm"];
+  }
+
+  // Mean loss of all samples in packs of about pack_tokens; adds gradients.
+  double backward(const LoraParameters& parameters, int64_t pack_tokens) {
+    std::vector<uint32_t> order(samples_.size());
+    std::iota(order.begin(), order.end(), 0u);
+    int64_t targets = 0;
+    for (const Sample& sample : samples_) targets += num_loss_tokens(sample);
+    double sum = 0.0;
+    for (const Pack& pack :
+         pack_samples(samples_, order, 0, order.size(), pack_tokens)) {
+      sum += backward_pack(weights_, rope_, parameters, pack,
+                           1.0 / double(targets), nullptr);
+    }
+    return sum / double(targets);
+  }
+
+  Json golden_;
+  model::Weights weights_;
+  model::Lora lora_;
+  model::Rope rope_;
+  std::vector<Sample> samples_;
+  TrainOptions options_;
+};
+
+TEST_F(TrainingGolden, LossOfBaseAndAdapter) {
+  EXPECT_NEAR(mean_loss(weights_, nullptr, samples_, 1000),
+              golden_["base_loss"].get<double>(), 1e-5);
+  EXPECT_NEAR(mean_loss(weights_, &lora_, samples_, 1000),
+              golden_["losses"][0].get<double>(), 1e-5);
+}
+
+// One pack of all samples, and a pack for each (gradient accumulation), give
+// PyTorch's gradients.
+TEST_F(TrainingGolden, GradientsPackedAndAccumulated) {
+  const auto source = formats::open_safetensors(std::string(kFolder) +
+                                                "/gradients.safetensors");
+  for (int64_t pack_tokens : {1000, 1}) {
+    const LoraParameters parameters(lora_, at::kCPU);
+    EXPECT_NEAR(backward(parameters, pack_tokens),
+                golden_["losses"][0].get<double>(), 1e-5);
+    size_t num_compared = 0;
+    const auto compare = [&](size_t layer, const char* target, const char* side,
+                             const at::Tensor& matrix) {
+      const std::string name =
+          str("base_model.model.model.layers.", layer, ".self_attn.", target,
+              ".lora_", side, ".weight");
+      const formats::TensorView* view = source->find(name);
+      ASSERT_NE(view, nullptr) << name;
+      at::Tensor expected = at::empty(matrix.sizes(), at::kFloat);
+      ASSERT_EQ(view->num_elements(), expected.numel());
+      formats::to_float(*view, expected.data_ptr<float>());
+      const double error = matrix.grad().sub(expected).norm().item<double>();
+      EXPECT_LE(error, 1e-4 * expected.norm().item<double>()) << name;
+      ++num_compared;
+    };
+    for (size_t i = 0; i < parameters.lora().layers.size(); ++i) {
+      const model::LoraLayer& layer = parameters.lora().layers[i];
+      const std::pair<const char*, const model::LoraPair*> pairs[] = {
+          {"q_proj", &layer.q},
+          {"k_proj", &layer.k},
+          {"v_proj", &layer.v},
+          {"o_proj", &layer.o}};
+      for (const auto& [target, pair] : pairs) {
+        compare(i, target, "A", pair->a);
+        compare(i, target, "B", pair->b);
+      }
+    }
+    EXPECT_EQ(num_compared, source->tensors().size());
+  }
+}
+
+TEST_F(TrainingGolden, TenAdamWSteps) {
+  const LoraParameters parameters(lora_, at::kCPU);
+  AdamW adam(options_, parameters.values());
+  const int64_t num_steps = golden_["steps"];
+  for (int64_t step = 0; step < num_steps; ++step) {
+    EXPECT_NEAR(backward(parameters, 40), golden_["losses"][step].get<double>(),
+                1e-4)
+        << "step " << step;
+    const double norm =
+        clip_gradients(parameters.gradients(), options_.max_grad_norm);
+    EXPECT_NEAR(norm, golden_["grad_norms"][step].get<double>(), 1e-3);
+    adam.step(parameters.values(), parameters.gradients(),
+              learning_rate_at(options_, step, num_steps));
+    parameters.gradients().zero_();
+  }
+  EXPECT_NEAR(mean_loss(weights_, &parameters.lora(), samples_, 40),
+              golden_["final_loss"].get<double>(), 1e-4);
+}
+
+// bfloat16 weights with float32 masters stay near the float32 gradients.
+TEST_F(TrainingGolden, GradientsInBfloat16) {
+  const LoraParameters exact(lora_, at::kCPU);
+  backward(exact, 1000);
+  weights_ = model::load_weights(kFolder, at::kCPU, at::kBFloat16);
+  const LoraParameters rounded(lora_, at::kCPU);
+  EXPECT_NEAR(backward(rounded, 1000), golden_["losses"][0].get<double>(),
+              0.05);
+  EXPECT_EQ(rounded.gradients().scalar_type(), at::kFloat);
+  const double error =
+      rounded.gradients().sub(exact.gradients()).norm().item<double>();
+  EXPECT_LE(error, 0.05 * exact.gradients().norm().item<double>());
+}
+
+}  // namespace
+}  // namespace selfalign::train

@@ -1,0 +1,15 @@
+// Datasets: what is read is written in its own form and read again.
+#include "formats/datasets.h"
+#include "fuzz.h"
+
+using selfalign::formats::DatasetForm;
+
+void fuzz_one(std::string_view bytes) {
+  const auto rows =
+      selfalign::formats::read_dataset(fuzz_file(bytes, ".jsonl"));
+  const std::string copy = fuzz_file("", ".copy.jsonl");
+  selfalign::formats::write_dataset(copy, DatasetForm::kMessages, rows);
+  if (rows.empty()) return;
+  const auto again = selfalign::formats::read_dataset(copy);
+  SELFALIGN_CHECK(again.size() == rows.size());
+}

@@ -61,19 +61,22 @@ void check_depth(std::string_view text, const std::string& where) {
 template <typename Value>
 Value parse_checked(std::string_view text, const std::string& where) {
   check_depth(text, where);
+  Place place;
+  std::string what;
   try {
     return Value::parse(text);
   } catch (const typename Value::parse_error& error) {
-    // The parser's text starts with its own name for the error; what follows
-    // the last ": " says what it met.
-    const std::string what = error.what();
-    const size_t colon = what.find(": ");
-    const Place place = place_of(text, error.byte > 0 ? error.byte - 1 : 0);
-    throw_at(where, place,
-             str("expected JSON, found ",
-                 colon == std::string::npos ? what : what.substr(colon + 2),
-                 "; correct it there"));
+    place = place_of(text, error.byte > 0 ? error.byte - 1 : 0);
+    what = error.what();
+  } catch (const typename Value::exception& error) {
+    what = error.what();  // a number over the range of double; no place given
   }
+  // The parser's text starts with its own name for the error; what follows
+  // the first ": " says what it met.
+  const size_t colon = what.find(": ");
+  if (colon != std::string::npos) what.erase(0, colon + 2);
+  throw_at(where, place,
+           str("expected JSON, found ", what, "; correct it there"));
 }
 
 [[noreturn]] void throw_type(const std::string& where, const std::string& name,

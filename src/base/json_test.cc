@@ -36,6 +36,7 @@ TEST(ParseJson, NamesLineAndColumn) {
   EXPECT_THAT(parse_error_of(""), StartsWith("a.json:1:1: "));
   EXPECT_NE(parse_error_of("{} {}"), "no error");
   EXPECT_NE(parse_error_of("\"\xff\""), "no error");
+  EXPECT_THAT(parse_error_of("[1, 1e999]"), HasSubstr("1e999"));
 }
 
 TEST(ParseJson, RefusesDeepNesting) {

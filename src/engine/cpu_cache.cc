@@ -1,0 +1,77 @@
+#include "engine/cpu_cache.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+
+namespace selfalign::engine {
+namespace {
+
+constexpr int64_t kSlabBytes = int64_t{32} << 20;
+constexpr int64_t kReserveBytes = int64_t{128} << 20;  // left to the system
+constexpr size_t kAlignment = 64;
+
+// Bytes that the system can still hand out; -1 where it does not say.
+int64_t available_bytes() {
+  std::ifstream in("/proc/meminfo");
+  std::string name, unit;
+  for (int64_t kib = 0; in >> name >> kib >> unit;) {
+    if (name == "MemAvailable:") return kib * 1024;
+  }
+  return -1;
+}
+
+[[noreturn]] void no_memory(int64_t bytes) {
+  throw Error(ErrorKind::kResources,
+              str("key-value cache: expected ", bytes >> 20,
+                  " MiB more of memory, found less; use fewer slots or a "
+                  "shorter context"));
+}
+
+}  // namespace
+
+void PagePool::Free::operator()(std::byte* p) const { std::free(p); }
+
+std::byte* PagePool::take() {
+  if (free_.empty()) {
+    const int64_t page = shape_.page_bytes();  // a multiple of kAlignment
+    const int64_t count = std::max<int64_t>(1, kSlabBytes / page);
+    const int64_t available = available_bytes();
+    if (available >= 0 && count * page + kReserveBytes > available) {
+      no_memory(count * page);
+    }
+    auto* slab = static_cast<std::byte*>(
+        std::aligned_alloc(kAlignment, static_cast<size_t>(count * page)));
+    if (slab == nullptr) no_memory(count * page);
+    slabs_.emplace_back(slab);
+    std::memset(slab, 0, static_cast<size_t>(count * page));
+    for (int64_t i = count - 1; i >= 0; --i) free_.push_back(slab + i * page);
+  }
+  std::byte* page = free_.back();
+  free_.pop_back();
+  return page;
+}
+
+void CpuSequence::truncate(int64_t length) {
+  SELFALIGN_CHECK(length <= length_, length, " of ", length_);
+  length_ = length;
+  while ((num_pages() - 1) * kPageKeys >= length && !pages_.empty()) {
+    pool_->give_back(pages_.back());
+    pages_.pop_back();
+  }
+}
+
+void CpuSequence::extend(int64_t count) {
+  SELFALIGN_CHECK(length_ + count <= max_tokens_, "sequence of ", length_,
+                  " tokens and ", count, " more");
+  while (num_pages() * kPageKeys < length_ + count) {
+    pages_.push_back(pool_->take());
+  }
+  length_ += count;
+}
+
+}  // namespace selfalign::engine

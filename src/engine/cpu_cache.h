@@ -1,0 +1,82 @@
+// Keys and values of sequences on a CPU, in pages of 64 tokens that are handed
+// out as texts grow and come back when they end, so that memory follows what
+// is held and nothing is ever copied.
+//
+// A page holds, for each layer and key-value head, a packed matrix of keys
+// (depth: head size, columns: keys) and one of values (depth: keys, columns:
+// head size); see kernels.h. The head size is rounded up to whole blocks.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "engine/decoder.h"
+#include "engine/kernels.h"
+
+namespace selfalign::engine {
+
+struct PageShape {
+  int64_t num_layers = 0;
+  int64_t num_kv_heads = 0;
+  int64_t dim = 0;           // head size rounded up to a multiple of kBlock
+  int64_t element_size = 0;  // bytes
+  int64_t matrix_bytes() const { return kPageKeys * dim * element_size; }
+  int64_t page_bytes() const {
+    return num_layers * num_kv_heads * 2 * matrix_bytes();
+  }
+};
+
+// Owns all pages. Memory once taken is kept for later pages.
+class PagePool {
+ public:
+  explicit PagePool(const PageShape& shape) : shape_(shape) {}
+  const PageShape& shape() const { return shape_; }
+
+  // All zero, or what an earlier text left (finite numbers). Error kResources
+  // if the system has no memory for it.
+  std::byte* take();
+  void give_back(std::byte* page) { free_.push_back(page); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  PageShape shape_;
+  std::vector<std::unique_ptr<std::byte, Free>> slabs_;
+  std::vector<std::byte*> free_;
+};
+
+class CpuSequence : public Sequence {
+ public:
+  CpuSequence(std::shared_ptr<PagePool> pool, int64_t max_tokens)
+      : pool_(std::move(pool)), max_tokens_(max_tokens) {}
+  ~CpuSequence() override { truncate(0); }
+  CpuSequence(const CpuSequence&) = delete;
+  CpuSequence& operator=(const CpuSequence&) = delete;
+
+  void truncate(int64_t length) override;
+  // Makes room for `count` more tokens, which then count as held.
+  void extend(int64_t count);
+
+  int64_t num_pages() const { return static_cast<int64_t>(pages_.size()); }
+  // The packed matrices of one page; T has the pool's element size.
+  template <typename T>
+  T* keys(int64_t page, int64_t layer, int64_t kv_head) const {
+    const PageShape& s = pool_->shape();
+    return reinterpret_cast<T*>(pages_[static_cast<size_t>(page)] +
+                                (layer * s.num_kv_heads + kv_head) * 2 *
+                                    s.matrix_bytes());
+  }
+  template <typename T>
+  T* values(int64_t page, int64_t layer, int64_t kv_head) const {
+    return keys<T>(page, layer, kv_head) + kPageKeys * pool_->shape().dim;
+  }
+
+ private:
+  std::shared_ptr<PagePool> pool_;
+  int64_t max_tokens_;
+  std::vector<std::byte*> pages_;
+};
+
+}  // namespace selfalign::engine

@@ -1,0 +1,315 @@
+#include "engine/cpu_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "engine/cpu_cache.h"
+#include "engine/packed_linear.h"
+#include "engine/parallel.h"
+
+namespace selfalign::engine {
+namespace {
+
+template <typename T>
+struct Layer {
+  std::vector<float> input_norm, post_norm;  // [hidden]
+  PackedLinear<T> qkv;      // hidden -> (heads + 2 kv_heads) * head_dim
+  PackedLinear<T> o;        // heads * head_dim -> hidden
+  PackedLinear<T> gate_up;  // hidden -> 2 * intermediate, blocks alternating
+  PackedLinear<T> down;     // intermediate -> hidden
+};
+
+// One token of a pass.
+struct Place {
+  int64_t id = 0;
+  int64_t position = 0;  // counts the prefix
+  size_t span = 0;
+  int64_t index = 0;  // in its own sequence
+};
+
+template <typename T>
+class CpuDecoder : public Decoder {
+ public:
+  CpuDecoder(const model::Weights& weights, const DecoderOptions& options,
+             const Kernels& set)
+      : config_(weights.config),
+        options_(options),
+        set_(set.of<T>()),
+        dim_(round_up(config_.head_dim, kBlock)),
+        group_(config_.num_heads / config_.num_kv_heads),
+        embedding_(weights.embedding.contiguous()) {
+    const c10::InferenceMode mode;
+    rope_ = model::make_rope(config_, options.max_context, at::kCPU);
+    for (const model::LayerWeights& w : weights.layers) {
+      Layer<T> layer;
+      layer.input_norm = to_floats(w.input_norm);
+      layer.post_norm = to_floats(w.post_norm);
+      layer.qkv =
+          PackedLinear<T>({w.q, w.k, w.v}, {w.q_bias, w.k_bias, w.v_bias});
+      layer.o = PackedLinear<T>({w.o}, {w.o_bias});
+      layer.gate_up = PackedLinear<T>::gated(w.gate, w.up);
+      layer.down = PackedLinear<T>({w.down}, {});
+      layers_.push_back(std::move(layer));
+    }
+    final_norm_ = to_floats(weights.final_norm);
+    head_ = PackedLinear<T>({weights.head}, {});
+    pool_ = std::make_shared<PagePool>(
+        PageShape{config_.num_layers, config_.num_kv_heads, dim_, sizeof(T)});
+    const int64_t tokens = max_tokens();
+    x_.resize(tokens * config_.hidden_size);
+    normed_.resize(tokens * head_.depth());
+    qkv_.resize(tokens * layers_[0].qkv.columns());
+    seen_.resize(tokens * layers_[0].o.depth());
+    gated_.resize(tokens * layers_[0].down.depth());
+  }
+
+  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
+                                         bool /*shared*/) override {
+    return std::make_unique<CpuSequence>(pool_, max_tokens);
+  }
+
+  bool packs_texts() const override { return true; }
+
+  const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
+                       const std::vector<int64_t>& wanted) override {
+    prefix_ = static_cast<const CpuSequence*>(prefix);
+    place_tokens(spans);
+    for (int64_t i = 0; i < config_.num_layers; ++i) run_layer(i);
+    return logits_of(wanted);
+  }
+
+ private:
+  void place_tokens(const std::vector<Span>& spans) {
+    const int64_t before = prefix_ == nullptr ? 0 : prefix_->length();
+    places_.clear();
+    owns_.clear();
+    for (const Span& span : spans) {
+      auto* own = static_cast<CpuSequence*>(span.own);
+      for (int64_t i = 0; i < span.count; ++i) {
+        const int64_t index = own->length() + i;
+        SELFALIGN_CHECK(before + index < options_.max_context, "position ",
+                        before + index);
+        places_.push_back(
+            {span.tokens[i], before + index, owns_.size(), index});
+      }
+      own->extend(span.count);
+      owns_.push_back(own);
+    }
+    SELFALIGN_CHECK(num_tokens() <= max_tokens(), num_tokens());
+    const T* embedding = elements<T>(embedding_);
+    const int64_t hidden = config_.hidden_size;
+    for (int64_t t = 0; t < num_tokens(); ++t) {
+      const T* row = embedding + places_[t].id * hidden;
+      for (int64_t i = 0; i < hidden; ++i) {
+        x_[t * hidden + i] = to_float(row[i]);
+      }
+    }
+  }
+
+  // The transformer block, as in the figure.
+  void run_layer(int64_t i) {
+    const Layer<T>& layer = layers_[i];
+    const int64_t tokens = num_tokens();
+    norm(layer.input_norm, tokens);
+    layer.qkv.run(set_, normed_.data(), tokens, {.out = qkv_.data()});
+    parallel_for(tokens, [&](int64_t t) { store_keys(i, t); });
+    attend(i);
+    layer.o.run(set_, seen_.data(), tokens,
+                {.out = x_.data(), .accumulate = true});
+    norm(layer.post_norm, tokens);
+    layer.gate_up.run(set_, normed_.data(), tokens, {.gated = gated_.data()});
+    layer.down.run(set_, gated_.data(), tokens,
+                   {.out = x_.data(), .accumulate = true});
+  }
+
+  // x -> normed
+  void norm(const std::vector<float>& weight, int64_t tokens) {
+    constexpr int64_t kRows = 8;
+    const int64_t hidden = config_.hidden_size;
+    parallel_for((tokens + kRows - 1) / kRows, [&](int64_t chunk) {
+      const int64_t end = std::min(tokens, (chunk + 1) * kRows);
+      for (int64_t t = chunk * kRows; t < end; ++t) {
+        set_.rms_norm(&x_[t * hidden], weight.data(), hidden,
+                      static_cast<float>(config_.rms_norm_eps),
+                      &normed_[t * head_.depth()]);
+      }
+    });
+  }
+
+  // Keys, rotated, and values of token t into its sequence's page.
+  void store_keys(int64_t layer, int64_t t) {
+    const Place& place = places_[t];
+    const CpuSequence& own = *owns_[place.span];
+    const int64_t page = place.index / kPageKeys;
+    const int64_t slot = place.index % kPageKeys;
+    const int64_t head_dim = config_.head_dim;
+    const float* row = &qkv_[t * layers_[0].qkv.columns()];
+    Aligned<T> head(head_dim);
+    for (int64_t j = 0; j < config_.num_kv_heads; ++j) {
+      const float* key = row + (config_.num_heads + j) * head_dim;
+      set_.rope(key, cos(place), sin(place), head_dim, head.data());
+      T* keys = own.keys<T>(page, layer, j) + slot / kBlock * kBlock * dim_;
+      for (int64_t d = 0; d < head_dim; ++d) {
+        keys[packed_index<T>(d, slot % kBlock)] = head[d];
+      }
+      const float* value = key + config_.num_kv_heads * head_dim;
+      set_.convert(value, head_dim, 1.0f, head.data());
+      T* values = own.values<T>(page, layer, j);
+      for (int64_t d = 0; d < head_dim; ++d) {
+        values[d / kBlock * kBlock * kPageKeys +
+               packed_index<T>(slot, d % kBlock)] = head[d];
+      }
+    }
+  }
+
+  // Query rows of a key-value head are (token, head of its group) pairs, token
+  // by token; a task takes a run of them.
+  void attend(int64_t layer) {
+    const int64_t rows = num_tokens() * group_;
+    const int64_t wanted_tasks = 3 * num_threads();
+    const int64_t each = std::clamp<int64_t>(
+        rows * config_.num_kv_heads / wanted_tasks / 6 * 6, 6, kMaxRows);
+    const int64_t runs = (rows + each - 1) / each;
+    parallel_for(runs * config_.num_kv_heads, [&](int64_t task) {
+      const int64_t begin = task % runs * each;
+      attend_rows(layer, task / runs, begin, std::min(rows, begin + each));
+    });
+  }
+
+  void attend_rows(int64_t layer, int64_t kv_head, int64_t begin, int64_t end) {
+    const int64_t head_dim = config_.head_dim;
+    Aligned<T> q((end - begin) * dim_);
+    Aligned<float> out((end - begin) * dim_);
+    float max[kMaxRows], sum[kMaxRows] = {};
+    std::fill_n(max, kMaxRows, -std::numeric_limits<float>::infinity());
+    const auto source = [&](int64_t row) {  // column of the row's head
+      return (kv_head * group_ + row % group_) * head_dim;
+    };
+    for (int64_t row = begin; row < end; ++row) {
+      const Place& place = places_[row / group_];
+      const float* x =
+          &qkv_[row / group_ * layers_[0].qkv.columns()] + source(row);
+      set_.rope(x, cos(place), sin(place), head_dim, &q[(row - begin) * dim_]);
+    }
+    AttendArgs<T> args{.q = q.data(),
+                       .rows = end - begin,
+                       .dim = dim_,
+                       .scale = 1.0f / std::sqrt(float(head_dim)),
+                       .out = out.data(),
+                       .max = max,
+                       .sum = sum};
+    if (prefix_ != nullptr) {
+      attend_pages(args, *prefix_, prefix_->length(), layer, kv_head);
+    }
+    for (int64_t row = begin; row < end;) {
+      int64_t last = row;
+      const size_t span = places_[row / group_].span;
+      while (last < end && places_[last / group_].span == span) ++last;
+      attend_own(args, begin, row, last, layer, kv_head);
+      row = last;
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t i = row - begin;
+      set_.convert(&out[i * dim_], head_dim, 1.0f / sum[i],
+                   &seen_[row / group_ * layers_[0].o.depth() + source(row)]);
+    }
+  }
+
+  // Rows first..last-1 are of one text, whose last row sees the most.
+  void attend_own(AttendArgs<T> args, int64_t begin, int64_t first,
+                  int64_t last, int64_t layer, int64_t kv_head) {
+    args.rows = last - first;
+    args.q += (first - begin) * dim_;
+    args.out += (first - begin) * dim_;
+    args.max += first - begin;
+    args.sum += first - begin;
+    int64_t visible[kMaxRows];
+    for (int64_t row = first; row < last; ++row) {
+      visible[row - first] = places_[row / group_].index + 1;
+    }
+    args.visible = visible;
+    const int64_t keys = visible[last - first - 1];
+    attend_pages(args, *owns_[places_[first / group_].span], keys, layer,
+                 kv_head, visible);
+  }
+
+  // The first `keys` keys of a sequence. `visible` counts down page by page.
+  void attend_pages(AttendArgs<T> args, const CpuSequence& sequence,
+                    int64_t keys, int64_t layer, int64_t kv_head,
+                    int64_t* visible = nullptr) {
+    for (int64_t page = 0; page * kPageKeys < keys; ++page) {
+      args.keys = sequence.keys<T>(page, layer, kv_head);
+      args.values = sequence.values<T>(page, layer, kv_head);
+      args.num_keys = std::min(kPageKeys, keys - page * kPageKeys);
+      set_.attend(args);
+      if (visible == nullptr) continue;
+      for (int64_t i = 0; i < args.rows; ++i) visible[i] -= kPageKeys;
+    }
+  }
+
+  const float* logits_of(const std::vector<int64_t>& wanted) {
+    if (wanted.empty()) return nullptr;
+    const int64_t hidden = config_.hidden_size;
+    const int64_t count = static_cast<int64_t>(wanted.size());
+    for (int64_t i = 0; i < count; ++i) {
+      set_.rms_norm(&x_[wanted[i] * hidden], final_norm_.data(), hidden,
+                    static_cast<float>(config_.rms_norm_eps),
+                    &normed_[i * head_.depth()]);
+    }
+    logits_.resize(count * config_.vocab_size);
+    head_.run(set_, normed_.data(), count, {.out = logits_.data()});
+    return logits_.data();
+  }
+
+  int64_t max_tokens() const {
+    return options_.num_slots + options_.prefill_chunk;
+  }
+  int64_t num_tokens() const { return static_cast<int64_t>(places_.size()); }
+  const float* cos(const Place& place) const {
+    return rope_.cos.const_data_ptr<float>() +
+           place.position * config_.head_dim;
+  }
+  const float* sin(const Place& place) const {
+    return rope_.sin.const_data_ptr<float>() +
+           place.position * config_.head_dim;
+  }
+
+  formats::ModelConfig config_;
+  DecoderOptions options_;
+  const ModelKernels<T>& set_;
+  int64_t dim_;    // head size in whole blocks
+  int64_t group_;  // query heads of a key-value head
+  at::Tensor embedding_;
+  model::Rope rope_;
+  std::vector<Layer<T>> layers_;
+  std::vector<float> final_norm_;
+  PackedLinear<T> head_;
+  std::shared_ptr<PagePool> pool_;
+
+  // Of the pass at work.
+  const CpuSequence* prefix_ = nullptr;
+  std::vector<Place> places_;       // [tokens]
+  std::vector<CpuSequence*> owns_;  // [spans]
+  Aligned<float> x_;                // [tokens, hidden]
+  Aligned<T> normed_;               // [tokens, depth of qkv]
+  Aligned<float> qkv_;              // [tokens, columns of qkv]
+  Aligned<T> seen_;                 // [tokens, depth of o]
+  Aligned<T> gated_;                // [tokens, depth of down]
+  Aligned<float> logits_;           // [wanted, vocab]
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_cpu_decoder(const model::Weights& weights,
+                                          const DecoderOptions& options,
+                                          const Kernels& set) {
+  if (weights.dtype() == at::kFloat) {
+    return std::make_unique<CpuDecoder<float>>(weights, options, set);
+  }
+  SELFALIGN_CHECK(weights.dtype() == at::kBFloat16, "weights of another type");
+  return std::make_unique<CpuDecoder<Bf16>>(weights, options, set);
+}
+
+}  // namespace selfalign::engine

@@ -1,0 +1,243 @@
+// Both decoders against model::hidden_states, and the promise that no bit of a
+// row depends on its neighbours.
+#include "engine/cpu_decoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "engine/aten_decoder.h"
+#include "engine/testing.h"
+
+namespace selfalign::engine {
+namespace {
+
+std::vector<int> random_tokens(int64_t count, unsigned seed, int vocab = 260) {
+  std::mt19937 random(seed);
+  std::vector<int> tokens(count);
+  for (int& t : tokens) t = static_cast<int>(random() % unsigned(vocab));
+  return tokens;
+}
+
+constexpr DecoderOptions kSmall{
+    .num_slots = 4, .prefill_chunk = 32, .max_context = 300};
+
+std::unique_ptr<Sequence> filled(Decoder& decoder,
+                                 const std::vector<int>& tokens) {
+  auto sequence = decoder.new_sequence(300, true);
+  for (size_t done = 0; done < tokens.size(); done += 32) {
+    const int64_t count = std::min<int64_t>(32, int64_t(tokens.size() - done));
+    decoder.forward(nullptr, {{sequence.get(), &tokens[done], count}}, {});
+  }
+  return sequence;
+}
+
+float largest_difference(const float* got, const at::Tensor& want) {
+  const at::Tensor g =
+      at::from_blob(const_cast<float*>(got), want.sizes(), at::kFloat);
+  return (g - want).abs().max().item<float>();
+}
+
+// A prefix (maybe none), prompts prefilled in chunks, then decoding: every
+// wanted row equals the whole text's.
+void check_against_reference(Decoder& decoder, const model::Weights& weights,
+                             int64_t prefix_length, float tolerance) {
+  const std::vector<int> prefix = random_tokens(prefix_length, 1);
+  const auto shared = filled(decoder, prefix);
+  std::vector<std::vector<int>> texts;
+  std::vector<std::unique_ptr<Sequence>> owns;
+  std::vector<at::Tensor> wants;
+  for (int64_t length : {3, 70, 1}) {
+    texts.push_back(random_tokens(length + 2, unsigned(length)));
+    std::vector<int> whole = prefix;
+    whole.insert(whole.end(), texts.back().begin(), texts.back().end());
+    wants.push_back(reference_logits(weights, whole));
+    owns.push_back(decoder.new_sequence(100, false));
+    for (int64_t done = 0; done < length; done += 32) {
+      const int64_t count = std::min<int64_t>(32, length - done);
+      const float* logits = decoder.forward(
+          prefix_length ? shared.get() : nullptr,
+          {{owns.back().get(), &texts.back()[done], count}}, {count - 1});
+      EXPECT_LT(largest_difference(
+                    logits, wants.back()[prefix_length + done + count - 1]),
+                tolerance)
+          << length << " at " << done;
+    }
+  }
+  for (int step = 0; step < 2; ++step) {
+    std::vector<Span> spans;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      spans.push_back({owns[i].get(), &texts[i][owns[i]->length()], 1});
+    }
+    const float* logits = decoder.forward(
+        prefix_length ? shared.get() : nullptr, spans, {0, 1, 2});
+    for (size_t i = 0; i < texts.size(); ++i) {
+      EXPECT_LT(
+          largest_difference(logits + i * 260,
+                             wants[i][prefix_length + owns[i]->length() - 1]),
+          tolerance)
+          << "text " << i << ", step " << step;
+    }
+  }
+}
+
+TEST(CpuDecoder, EqualsTheModel) {
+  for (int s = 0; s < num_kernel_sets(); ++s) {
+    SCOPED_TRACE(kernel_set(s).name);
+    const auto weights = tiny_weights();
+    for (int64_t prefix : {0, 1, 64, 150}) {
+      const auto decoder = make_cpu_decoder(*weights, kSmall, kernel_set(s));
+      check_against_reference(*decoder, *weights, prefix, 2e-4f);
+    }
+  }
+}
+
+TEST(CpuDecoder, EqualsTheModelInBfloat16) {
+  for (int s = 0; s < num_kernel_sets(); ++s) {
+    SCOPED_TRACE(kernel_set(s).name);
+    // Rounded weights in float32 are the reference: the decoder's activations
+    // are rounded at products only.
+    auto rounded = tiny_weights({}, at::kBFloat16);
+    auto wide = tiny_weights();
+    *wide = *rounded;
+    const auto widen = [](at::Tensor& t) {
+      if (t.defined()) t = t.to(at::kFloat);
+    };
+    for (model::LayerWeights& w : wide->layers) {
+      for (at::Tensor* t : {&w.input_norm, &w.q, &w.k, &w.v, &w.o, &w.post_norm,
+                            &w.gate, &w.up, &w.down}) {
+        widen(*t);
+      }
+    }
+    widen(wide->embedding);
+    widen(wide->head);
+    widen(wide->final_norm);
+    const auto decoder = make_cpu_decoder(*rounded, kSmall, kernel_set(s));
+    check_against_reference(*decoder, *wide, 100, 0.35f);
+  }
+}
+
+TEST(CpuDecoder, ProjectionBiasesAreAdded) {
+  const auto weights = tiny_weights();
+  for (model::LayerWeights& w : weights->layers) {
+    w.q_bias = at::full({48}, 0.3);
+    w.k_bias = at::arange(16, at::kFloat) * 0.1;
+    w.v_bias = at::full({16}, -0.2);
+    w.o_bias = at::full({48}, 0.1);
+  }
+  check_against_reference(*make_cpu_decoder(*weights, kSmall), *weights, 20,
+                          2e-4f);
+}
+
+TEST(AtenDecoder, EqualsTheModel) {
+  const auto weights = tiny_weights();
+  for (int64_t prefix : {0, 1, 150}) {
+    check_against_reference(*make_aten_decoder(weights, kSmall), *weights,
+                            prefix, 2e-4f);
+  }
+}
+
+// Texts that decode step by step on a shared prefix.
+class Steps {
+ public:
+  Steps(Decoder& decoder, const std::vector<int>& prefix, int vocab)
+      : decoder_(decoder), vocab_(vocab), shared_(filled(decoder, prefix)) {}
+
+  void add(const std::vector<int>& text) {
+    texts_.push_back(text);
+    owns_.push_back(decoder_.new_sequence(100, false));
+    logits_.emplace_back();
+  }
+  // Feeds `count` tokens of each text of `order` in one pass.
+  void step(const std::vector<size_t>& order, int64_t count) {
+    std::vector<Span> spans;
+    std::vector<int64_t> wanted;
+    for (size_t i : order) {
+      spans.push_back({owns_[i].get(), &texts_[i][owns_[i]->length()], count});
+      wanted.push_back(int64_t(spans.size()) * count - 1);
+    }
+    const float* logits = decoder_.forward(shared_.get(), spans, wanted);
+    for (size_t i : order) {
+      logits_[i].assign(logits, logits + vocab_);
+      logits += vocab_;
+    }
+  }
+  const std::vector<float>& logits(size_t i) const { return logits_[i]; }
+
+ private:
+  Decoder& decoder_;
+  int vocab_;
+  std::unique_ptr<Sequence> shared_;
+  std::vector<std::vector<int>> texts_;
+  std::vector<std::unique_ptr<Sequence>> owns_;
+  std::vector<std::vector<float>> logits_;
+};
+
+// Layers of SmolLM2's shape, fewer of them.
+constexpr TinyShape kReal{.num_layers = 2,
+                          .hidden = 576,
+                          .heads = 9,
+                          .kv_heads = 3,
+                          .head_dim = 64,
+                          .intermediate = 1536,
+                          .vocab = 1000};
+
+TEST(CpuDecoder, BitsDoNotDependOnNeighbours) {
+  constexpr DecoderOptions kOptions{
+      .num_slots = 16, .prefill_chunk = 64, .max_context = 300};
+  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const auto weights = tiny_weights(kReal, dtype);
+    const auto prefix = random_tokens(100, 5, 1000);
+    const auto text = random_tokens(12, 6, 1000);
+    const auto decoder = make_cpu_decoder(*weights, kOptions);
+    // Alone, token by token.
+    Steps alone(*decoder, prefix, 1000);
+    alone.add(text);
+    for (int i = 0; i < 10; ++i) alone.step({0}, 1);
+    // Among others, in changing order and company, prompts in chunks.
+    Steps among(*decoder, prefix, 1000);
+    for (unsigned i = 0; i < 9; ++i) {
+      among.add(i == 4 ? text : random_tokens(12, 10 + i, 1000));
+    }
+    among.step({3, 4, 5}, 4);
+    among.step({0, 1, 2, 6, 7, 8}, 4);
+    std::vector<size_t> order = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    std::mt19937 random(1);
+    for (int i = 0; i < 6; ++i) {
+      std::shuffle(order.begin(), order.end(), random);
+      among.step(order, 1);
+    }
+    EXPECT_EQ(alone.logits(0), among.logits(4)) << at::toString(dtype);
+    EXPECT_NE(alone.logits(0), among.logits(3));
+  }
+}
+
+TEST(AtenDecoder, BitsDoNotDependOnNeighbours) {
+  constexpr DecoderOptions kOptions{
+      .num_slots = 16, .prefill_chunk = 64, .max_context = 300};
+  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const auto weights = tiny_weights(kReal, dtype);
+    const auto prefix = random_tokens(100, 5, 1000);
+    const auto text = random_tokens(12, 6, 1000);
+    const auto run = [&](size_t place, size_t neighbours) {
+      const auto decoder = make_aten_decoder(weights, kOptions);
+      Steps steps(*decoder, prefix, 1000);
+      std::vector<size_t> order;
+      for (size_t i = 0; i <= neighbours; ++i) {
+        steps.add(i == place ? text
+                             : random_tokens(12, 10 + unsigned(i), 1000));
+        order.push_back(neighbours - i);
+      }
+      for (size_t i : order) steps.step({i}, 4);
+      for (int i = 0; i < 5; ++i) steps.step(order, 1);
+      return steps.logits(place);
+    };
+    const std::vector<float> alone = run(0, 0);
+    EXPECT_EQ(run(3, 8), alone) << at::toString(dtype);
+    EXPECT_EQ(run(15, 15), alone) << at::toString(dtype);
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::engine

@@ -1,0 +1,71 @@
+// Runs tokens of many texts through the model in one pass, each text seeing
+// its own keys and values and, before them, those of one shared prefix. Two
+// implementations: own kernels on a CPU (cpu_decoder.h), ATen elsewhere
+// (aten_decoder.h), so that the generation loop knows neither.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/llama.h"
+
+namespace selfalign::engine {
+
+// Keys and values of the tokens of one text, kept by the decoder that made it.
+class Sequence {
+ public:
+  virtual ~Sequence() = default;
+  int64_t length() const { return length_; }  // tokens held
+  // Forgets the tokens from `length` on.
+  virtual void truncate(int64_t length) = 0;
+
+ protected:
+  int64_t length_ = 0;
+};
+
+// Tokens that a pass appends to `own`. No two spans of a pass name the same
+// sequence.
+struct Span {
+  Sequence* own = nullptr;
+  const int* tokens = nullptr;
+  int64_t count = 0;  // at least 1
+};
+
+struct DecoderOptions {
+  int64_t num_slots = 64;  // texts decoded together
+  // Most tokens of a pass beside one for each slot.
+  int64_t prefill_chunk = 128;
+  int64_t max_context = 4096;  // tokens a sequence may hold
+};
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+
+  // An empty sequence of at most `max_tokens` tokens. `shared`: it serves as
+  // a prefix; at most num_slots of the others exist at a time. Error
+  // kResources where memory does not suffice, here or in forward().
+  virtual std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
+                                                 bool shared) = 0;
+
+  // Appends the tokens of all spans, num_slots + prefill_chunk at most. Token i
+  // of a span sees the whole `prefix` (may be null), what its own sequence
+  // held before, and the span's tokens up to itself; its position counts all
+  // of them. Returns float32 logits [wanted.size(), vocab] of the tokens whose
+  // indices (over all spans, in order) are in `wanted`; valid until the next
+  // call.
+  //
+  // No bit of a token's logits depends on the other spans of the pass, on
+  // their order, or on the sequence's place in memory.
+  virtual const float* forward(const Sequence* prefix,
+                               const std::vector<Span>& spans,
+                               const std::vector<int64_t>& wanted) = 0;
+
+  // Whether a pass may hold several tokens of more than one text. If not, such
+  // a pass has a single span of at most prefill_chunk tokens, beginning at a
+  // multiple of it, and other passes have one token of each text.
+  virtual bool packs_texts() const = 0;
+};
+
+}  // namespace selfalign::engine

@@ -1,0 +1,106 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/aten_decoder.h"
+#include "engine/cpu_decoder.h"
+#include "engine/generation.h"
+#include "engine/prefix_cache.h"
+#include "engine/scorer.h"
+
+namespace selfalign::engine {
+namespace {
+
+class Engine : public generate::Generator {
+ public:
+  Engine(std::shared_ptr<const model::Weights> weights,
+         std::shared_ptr<const text::Tokenizer> tokenizer,
+         const EngineOptions& options)
+      : tokenizer_(std::move(tokenizer)),
+        options_(options),
+        vocab_(static_cast<int>(weights->config.vocab_size)) {
+    const bool on_cpu = weights->device().is_cpu();
+    name_ = str("local ", weights->digest, ", ",
+                model::describe({weights->device(), weights->dtype()}),
+                ", context ", options.max_context);
+    const DecoderOptions sizes{.num_slots = options.num_slots,
+                               .prefill_chunk = options.prefill_chunk,
+                               .max_context = options.max_context};
+    if (on_cpu) {
+      // Slots and chunk change no bit here.
+      name_ += str(", kernels ", kernels().name);
+      decoder_ = make_cpu_decoder(*weights, sizes);
+    } else {
+      name_ +=
+          str(", slots ", options.num_slots, ", chunk ", options.prefill_chunk);
+      decoder_ = make_aten_decoder(std::move(weights), sizes);
+    }
+    if (!options.share_prefix) name_ += ", prefix not shared";
+    scorer_ = std::make_unique<Scorer>(*decoder_, *tokenizer_, options, vocab_);
+  }
+
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    Generation({*decoder_, prefixes_, *tokenizer_, options_, vocab_})
+        .run(next, done);
+  }
+
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>& requests) override {
+    std::vector<generate::Scores> scores;
+    for (const generate::ScoreRequest& request : requests) {
+      scores.push_back(scorer_->score(request));
+    }
+    return scores;
+  }
+
+  std::string fingerprint() const override { return name_; }
+
+  int count_tokens(const std::string& text) const override {
+    return static_cast<int>(tokenizer_->encode(text).size());
+  }
+
+ private:
+  std::shared_ptr<const text::Tokenizer> tokenizer_;
+  EngineOptions options_;
+  int vocab_;
+  std::string name_;
+  std::unique_ptr<Decoder> decoder_;
+  PrefixCache prefixes_;
+  std::unique_ptr<Scorer> scorer_;
+};
+
+void expect(bool good, const char* what, int64_t found) {
+  if (good) return;
+  throw Error(ErrorKind::kUsage, str("engine: expected ", what, ", found ",
+                                     found, "; change the setting"));
+}
+
+}  // namespace
+
+std::unique_ptr<generate::Generator> make_engine(
+    std::shared_ptr<const model::Weights> weights,
+    std::shared_ptr<const text::Tokenizer> tokenizer,
+    const EngineOptions& options) {
+  expect(options.num_slots >= 1 && options.num_slots <= 4096, "1 to 4096 slots",
+         options.num_slots);
+  expect(options.prefill_chunk >= 1 && options.prefill_chunk <= 8192,
+         "a prefill chunk of 1 to 8192 tokens", options.prefill_chunk);
+  expect(options.max_context >= 2, "a context of 2 tokens or more",
+         options.max_context);
+  if (tokenizer->size() > weights->config.vocab_size) {
+    throw Error(
+        ErrorKind::kInput,
+        str("engine: expected a tokenizer of at most ",
+            weights->config.vocab_size, " tokens, found ", tokenizer->size(),
+            "; tokenizer and weights do not belong together"));
+  }
+  EngineOptions fitted = options;
+  fitted.max_context = static_cast<int>(
+      std::min<int64_t>(options.max_context, weights->config.max_positions));
+  return std::make_unique<Engine>(std::move(weights), std::move(tokenizer),
+                                  fitted);
+}
+
+}  // namespace selfalign::engine

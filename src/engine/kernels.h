@@ -1,0 +1,122 @@
+// The inner loops of the CPU decoder and the sampler, compiled once for each
+// instruction set (kernels_impl.h) and chosen at run time. All are functions
+// of plain memory; none allocates or starts threads.
+//
+// Packed matrices. The right side of every product (weights, keys, values) is
+// stored in blocks of 16 columns, so that one row of a block is one AVX-512
+// register of float32:
+//   float32:  [blocks][depth][16]
+//   bfloat16: [blocks][depth / 2][16][2], pairs along the depth beside each
+//             other as the dot-product instruction takes them.
+// Element (k, j) of a block is at packed_index<T>(k, j). Unused columns and
+// depth are zero.
+//
+// An output element is always the sum over the depth in the same order, from
+// one register: its bits depend on its row and its column alone.
+#pragma once
+
+#include <cstdint>
+
+namespace selfalign::engine {
+
+constexpr int64_t kBlock = 16;     // columns of a packed block
+constexpr int64_t kPageKeys = 64;  // keys of a page of the cache
+constexpr int64_t kMaxRows = 48;   // query rows of one attend() call
+
+using Bf16 = uint16_t;  // the bits of a bfloat16
+
+template <typename T>
+constexpr int64_t packed_index(int64_t k, int64_t column) {
+  if constexpr (sizeof(T) == sizeof(Bf16)) {
+    return (k / 2) * 2 * kBlock + column * 2 + k % 2;
+  } else {
+    return k * kBlock + column;
+  }
+}
+
+constexpr int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+template <typename T>
+struct GemmArgs {
+  const T* a = nullptr;  // [rows, depth], row stride lda
+  int64_t rows = 0, lda = 0;
+  int64_t depth = 0;  // even
+  const T* packed = nullptr;
+  int64_t first_block = 0, num_blocks = 0;  // of the packed matrix to compute
+  int64_t columns = 0;          // of the whole product; those beyond are cut
+  const float* bias = nullptr;  // [columns] or null
+  float* out = nullptr;         // [rows, columns], row stride ldc
+  int64_t ldc = 0;
+  bool accumulate = false;  // add to out
+  // If set, blocks come in pairs (gate, up) and silu(gate) * up goes here,
+  // [rows, columns / 2 of whole blocks], row stride ldc; `out` is unused.
+  T* gated = nullptr;
+};
+
+// Softmax attention of query rows over one page after the other: `out` holds
+// sums weighted by exp(score - max), `sum` the sum of those weights (the
+// log-sum-exp merge, done page by page). Rows begin with out 0, sum 0 and max
+// -infinity.
+template <typename T>
+struct AttendArgs {
+  const T* q = nullptr;       // [rows, dim]
+  int64_t rows = 0;           // at most kMaxRows
+  int64_t dim = 0;            // head size, a multiple of kBlock
+  float scale = 1;            // of the scores
+  const T* keys = nullptr;    // packed: depth dim, columns the page's keys
+  const T* values = nullptr;  // packed: depth the page's keys, columns dim
+  int64_t num_keys = 0;       // of the page, 1..kPageKeys
+  const int64_t* visible = nullptr;  // [rows]: keys of the page it sees, or
+                                     // null: all; may be over or below range
+  float* out = nullptr;              // [rows, dim]
+  float* max = nullptr;              // [rows]
+  float* sum = nullptr;              // [rows]
+};
+
+template <typename T>
+struct ModelKernels {
+  void (*gemm)(const GemmArgs<T>&);
+  void (*attend)(const AttendArgs<T>&);
+  // out = x / sqrt(mean(x^2) + eps) * weight, n elements.
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps,
+                   T* out);
+  // Rotates the halves of one head; cos, sin [n].
+  void (*rope)(const float* x, const float* cos, const float* sin, int64_t n,
+               T* out);
+  // out = x * factor, rounded.
+  void (*convert)(const float* x, int64_t n, float factor, T* out);
+};
+
+struct Kernels {
+  const char* name;  // "avx512_bf16", "avx512", "avx2", "generic"
+  float (*max)(const float* x, int64_t n);
+  // Sum of exp(x_i - max).
+  double (*sum_exp)(const float* x, int64_t n, float max);
+  // out_i = round(2^30 exp((x_i - max) * inverse_temperature)); their sum.
+  uint64_t (*exp_weights)(const float* x, int64_t n, float max,
+                          float inverse_temperature, uint32_t* out);
+  ModelKernels<float> f32;
+  ModelKernels<Bf16> bf16;
+
+  template <typename T>
+  const ModelKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(Bf16)) {
+      return bf16;
+    } else {
+      return f32;
+    }
+  }
+};
+
+// The best set for this processor. SELFALIGN_KERNELS in the environment asks
+// for a lesser one by name (tests, comparisons); one that this processor lacks
+// is not taken.
+const Kernels& kernels();
+
+// Sets that this processor has, best first.
+int num_kernel_sets();
+const Kernels& kernel_set(int index);
+
+}  // namespace selfalign::engine

@@ -1,0 +1,13 @@
+// Compiled with AVX-512 (F, BW, DQ, VL).
+#define SELFALIGN_LANES 16
+#define SELFALIGN_TILE_ROWS 6
+#define SELFALIGN_TILE_BLOCKS 4
+#include "engine/kernels_impl.h"
+
+namespace selfalign::engine {
+
+extern const Kernels kKernelsAvx512;
+// Made at compile time: nothing of this file runs at the program's start.
+constinit const Kernels kKernelsAvx512 = make_kernels("avx512");
+
+}  // namespace selfalign::engine

@@ -1,0 +1,441 @@
+// The body of kernels.h for one instruction set, included by one small file
+// for each, which is compiled with that set's flags and defines
+//   SELFALIGN_LANES        float32 lanes of a register: 4, 8 or 16
+//   SELFALIGN_TILE_ROWS    rows of a register tile
+//   SELFALIGN_TILE_BLOCKS  blocks of 16 columns of a register tile
+// Everything is in an unnamed namespace and uses no library templates, so that
+// no code of a higher instruction set can be shared with other files.
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+#include "engine/kernels.h"
+
+namespace selfalign::engine {
+namespace {
+
+constexpr int kLanes = SELFALIGN_LANES;
+constexpr int kTileRows = SELFALIGN_TILE_ROWS;
+constexpr int kTileBlocks = SELFALIGN_TILE_BLOCKS;
+constexpr int kVectors = kBlock / kLanes;  // of a row of a block
+
+using Vf = float __attribute__((vector_size(kLanes * 4)));
+using Vi = int32_t __attribute__((vector_size(kLanes * 4)));
+using Vu = uint32_t __attribute__((vector_size(kLanes * 4)));
+using VfLoad =
+    float __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+using VuLoad =
+    uint32_t __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+using Pair = uint32_t __attribute__((aligned(2), may_alias));
+
+#define SELFALIGN_INLINE inline __attribute__((always_inline))
+
+SELFALIGN_INLINE Vf load(const float* p) {
+  return *reinterpret_cast<const VfLoad*>(p);
+}
+SELFALIGN_INLINE void store(float* p, Vf x) {
+  *reinterpret_cast<VfLoad*>(p) = x;
+}
+SELFALIGN_INLINE Vf splat(float x) { return x - Vf{}; }
+SELFALIGN_INLINE Vf max_of(Vf a, Vf b) { return a > b ? a : b; }
+SELFALIGN_INLINE float horizontal_max(Vf x) {
+  float m = x[0];
+  for (int i = 1; i < kLanes; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+// In a fixed order of pairs.
+SELFALIGN_INLINE float horizontal_sum(Vf x) {
+  float s[kLanes];
+  for (int i = 0; i < kLanes; ++i) s[i] = x[i];
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) s[i] += s[i + half];
+  }
+  return s[0];
+}
+
+// exp to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6
+// in r, n added to the exponent. exp(0) is 1 exactly, below -87 it is 0.
+SELFALIGN_INLINE Vf exp_of(Vf x) {
+  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: rounds to an integer
+  const Vf low = splat(-87.0f), high = splat(88.0f);
+  const Vf clamped = x < low ? low : (x > high ? high : x);
+  const Vf shifted = clamped * 1.44269504f + magic;
+  const Vf n = shifted - magic;
+  const Vf r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+  Vf p = splat(1.3888889e-3f);
+  p = p * r + 8.3333333e-3f;
+  p = p * r + 4.1666667e-2f;
+  p = p * r + 1.6666667e-1f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const Vi scaled = (Vi)p + ((Vi)shifted << 23);
+  return x < low ? Vf{} : (Vf)scaled;
+}
+
+// Rounds to bfloat16, ties to even; not for NaN.
+SELFALIGN_INLINE Bf16 round_to(float x, Bf16*) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
+}
+SELFALIGN_INLINE float round_to(float x, float*) { return x; }
+
+// ---- Register tiles ----
+
+// c += the products of a pair of bfloat16 in every lane.
+SELFALIGN_INLINE Vf dot_pairs(Vf c, Vu a, Vu b) {
+#if defined(__AVX512BF16__) && SELFALIGN_LANES == 16
+  return (Vf)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
+#else
+  const Vu upper = 0xffff0000u - Vu{};
+  c += (Vf)(a << 16) * (Vf)(b << 16);
+  return c + (Vf)(a & upper) * (Vf)(b & upper);
+#endif
+}
+
+template <int kRows, int kBlocks>
+SELFALIGN_INLINE void tile(const float* a, int64_t lda, const float* b,
+                           int64_t block_size, int64_t depth,
+                           Vf (&c)[kRows][kBlocks * kVectors]) {
+  for (int64_t k = 0; k < depth; ++k) {
+    Vf w[kBlocks * kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kBlocks * kVectors; ++j) {
+      w[j] = load(b + (j / kVectors) * block_size + k * kBlock +
+                  (j % kVectors) * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const Vf x = splat(a[r * lda + k]);
+#pragma GCC unroll 8
+      for (int j = 0; j < kBlocks * kVectors; ++j) c[r][j] += x * w[j];
+    }
+  }
+}
+
+template <int kRows, int kBlocks>
+SELFALIGN_INLINE void tile(const Bf16* a, int64_t lda, const Bf16* b,
+                           int64_t block_size, int64_t depth,
+                           Vf (&c)[kRows][kBlocks * kVectors]) {
+  for (int64_t k = 0; k < depth; k += 2) {
+    Vu w[kBlocks * kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kBlocks * kVectors; ++j) {
+      w[j] = *reinterpret_cast<const VuLoad*>(b + (j / kVectors) * block_size +
+                                              k * kBlock +
+                                              (j % kVectors) * kLanes * 2);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const Vu x = *reinterpret_cast<const Pair*>(a + r * lda + k) - Vu{};
+#pragma GCC unroll 8
+      for (int j = 0; j < kBlocks * kVectors; ++j) {
+        c[r][j] = dot_pairs(c[r][j], x, w[j]);
+      }
+    }
+  }
+}
+
+// One register tile of a product, then `finish(row, first block, c[row])`.
+template <int kRows, int kBlocks, typename T, typename Finish>
+SELFALIGN_INLINE void compute_tile(const T* a, int64_t lda, const T* b,
+                                   int64_t block_size, int64_t depth,
+                                   const Finish& finish) {
+  Vf c[kRows][kBlocks * kVectors] = {};
+  tile<kRows, kBlocks>(a, lda, b, block_size, depth, c);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) finish(r, c[r]);
+}
+
+// All rows against kBlocks blocks. finish(row, registers of the row).
+template <int kBlocks, typename T, typename Finish>
+SELFALIGN_INLINE void panel(const T* a, int64_t rows, int64_t lda, const T* b,
+                            int64_t block_size, int64_t depth,
+                            const Finish& finish) {
+  int64_t row = 0;
+  const auto from_row = [&](int r, const auto& c) { finish(row + r, c); };
+  for (; row + kTileRows <= rows; row += kTileRows) {
+    compute_tile<kTileRows, kBlocks>(a + row * lda, lda, b, block_size, depth,
+                                     from_row);
+  }
+  for (; row + 3 <= rows; row += 3) {
+    compute_tile<3, kBlocks>(a + row * lda, lda, b, block_size, depth,
+                             from_row);
+  }
+  for (; row < rows; ++row) {
+    compute_tile<1, kBlocks>(a + row * lda, lda, b, block_size, depth,
+                             from_row);
+  }
+}
+
+// ---- Linear layers ----
+
+template <int kBlocks, typename T>
+void linear_panel(const GemmArgs<T>& args, int64_t block) {
+  const int64_t size = args.depth * kBlock;
+  panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
+                 args.depth, [&](int64_t row, const auto& c) {
+                   for (int b = 0; b < kBlocks; ++b) {
+                     const int64_t column = (block + b) * kBlock;
+                     float* out = args.out + row * args.ldc + column;
+                     const float* bias =
+                         args.bias ? args.bias + column : nullptr;
+                     const int64_t left = args.columns - column;
+                     if (left >= kBlock) {
+                       for (int v = 0; v < kVectors; ++v) {
+                         Vf y = c[b * kVectors + v];
+                         if (bias) y += load(bias + v * kLanes);
+                         if (args.accumulate) y += load(out + v * kLanes);
+                         store(out + v * kLanes, y);
+                       }
+                       continue;
+                     }
+                     for (int64_t j = 0; j < left; ++j) {
+                       float y = c[b * kVectors + j / kLanes][j % kLanes];
+                       if (bias) y += bias[j];
+                       out[j] = args.accumulate ? out[j] + y : y;
+                     }
+                   }
+                 });
+}
+
+// Blocks 2i and 2i + 1 are gate and up of the same columns.
+template <int kBlocks, typename T>
+void gated_panel(const GemmArgs<T>& args, int64_t block) {
+  const int64_t size = args.depth * kBlock;
+  panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
+                 args.depth, [&](int64_t row, const auto& c) {
+                   for (int b = 0; b < kBlocks; b += 2) {
+                     T* out =
+                         args.gated + row * args.ldc + (block + b) / 2 * kBlock;
+                     for (int v = 0; v < kVectors; ++v) {
+                       const Vf gate = c[b * kVectors + v];
+                       const Vf up = c[(b + 1) * kVectors + v];
+                       const Vf y = gate / (exp_of(-gate) + 1.0f) * up;
+                       for (int i = 0; i < kLanes; ++i) {
+                         out[v * kLanes + i] = round_to(y[i], out);
+                       }
+                     }
+                   }
+                 });
+}
+
+template <typename T>
+void gemm(const GemmArgs<T>& args) {
+  const int64_t end = args.first_block + args.num_blocks;
+  int64_t block = args.first_block;
+  if (args.gated != nullptr) {
+    constexpr int kPaired = kTileBlocks < 2 ? 2 : kTileBlocks;
+    for (; block + kPaired <= end; block += kPaired) {
+      gated_panel<kPaired>(args, block);
+    }
+    for (; block < end; block += 2) gated_panel<2>(args, block);
+    return;
+  }
+  for (; block + kTileBlocks <= end; block += kTileBlocks) {
+    linear_panel<kTileBlocks>(args, block);
+  }
+  for (; block < end; ++block) linear_panel<1>(args, block);
+}
+
+// ---- Attention ----
+
+template <int kBlocks, typename T>
+SELFALIGN_INLINE void score_panel(const AttendArgs<T>& args, int64_t block,
+                                  float* scores) {
+  const int64_t size = args.dim * kBlock;
+  panel<kBlocks>(args.q, args.rows, args.dim, args.keys + block * size, size,
+                 args.dim, [&](int64_t row, const auto& c) {
+                   float* out = scores + row * kPageKeys + block * kBlock;
+                   for (int j = 0; j < kBlocks * kVectors; ++j) {
+                     store(out + j * kLanes, c[j]);
+                   }
+                 });
+}
+
+// Scores of a row to weights; returns the factor for what was summed before.
+template <typename T>
+SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
+                                 int64_t padded, float* scores, T* weights) {
+  constexpr float kNever = -__builtin_inff();
+  int64_t seen = args.num_keys;
+  if (args.visible != nullptr && args.visible[row] < seen) {
+    seen = args.visible[row] < 0 ? 0 : args.visible[row];
+  }
+  for (int64_t j = seen; j < padded; ++j) scores[j] = kNever;
+  Vf high = splat(kNever);
+  for (int64_t j = 0; j < padded; j += kLanes) {
+    const Vf s = load(scores + j) * args.scale;
+    store(scores + j, s);
+    high = max_of(high, s);
+  }
+  const float page_max = horizontal_max(high);
+  const float before = args.max[row];
+  const float max = page_max > before ? page_max : before;
+  Vf sum = {};
+  for (int64_t j = 0; j < padded; j += kLanes) {
+    const Vf w = exp_of(load(scores + j) - max);
+    sum += w;
+    for (int i = 0; i < kLanes; ++i) weights[j + i] = round_to(w[i], weights);
+  }
+  const float factor = exp_of(splat(before - max))[0];
+  args.max[row] = max;
+  args.sum[row] = args.sum[row] * factor + horizontal_sum(sum);
+  return factor;
+}
+
+template <int kBlocks, typename T>
+SELFALIGN_INLINE void value_panel(const AttendArgs<T>& args, int64_t block,
+                                  int64_t depth, const T* weights,
+                                  const float* factors) {
+  const int64_t size = kPageKeys * kBlock;
+  panel<kBlocks>(weights, args.rows, kPageKeys, args.values + block * size,
+                 size, depth, [&](int64_t row, const auto& c) {
+                   float* out = args.out + row * args.dim + block * kBlock;
+                   for (int j = 0; j < kBlocks * kVectors; ++j) {
+                     store(out + j * kLanes,
+                           load(out + j * kLanes) * factors[row] + c[j]);
+                   }
+                 });
+}
+
+template <typename T>
+void attend(const AttendArgs<T>& args) {
+  alignas(64) float scores[kMaxRows * kPageKeys];
+  alignas(64) T weights[kMaxRows * kPageKeys];
+  float factors[kMaxRows];
+  const int64_t padded = round_up(args.num_keys, kBlock);
+  const int64_t key_blocks = padded / kBlock;
+  int64_t block = 0;
+  for (; block + kTileBlocks <= key_blocks; block += kTileBlocks) {
+    score_panel<kTileBlocks>(args, block, scores);
+  }
+  for (; block < key_blocks; ++block) score_panel<1>(args, block, scores);
+  for (int64_t row = 0; row < args.rows; ++row) {
+    factors[row] = weigh_row(args, row, padded, scores + row * kPageKeys,
+                             weights + row * kPageKeys);
+  }
+  const int64_t dim_blocks = args.dim / kBlock;
+  block = 0;
+  for (; block + kTileBlocks <= dim_blocks; block += kTileBlocks) {
+    value_panel<kTileBlocks>(args, block, padded, weights, factors);
+  }
+  for (; block < dim_blocks; ++block) {
+    value_panel<1>(args, block, padded, weights, factors);
+  }
+}
+
+// ---- Row by row ----
+
+template <typename T>
+void rms_norm(const float* x, const float* weight, int64_t n, float eps,
+              T* out) {
+  Vf squares = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const Vf v = load(x + i);
+    squares += v * v;
+  }
+  float sum = horizontal_sum(squares);
+  for (; i < n; ++i) sum += x[i] * x[i];
+  const float factor =
+      1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + eps);
+  for (i = 0; i < n; ++i) out[i] = round_to(x[i] * factor * weight[i], out);
+}
+
+template <typename T>
+void rope(const float* x, const float* cos, const float* sin, int64_t n,
+          T* out) {
+  const int64_t half = n / 2;
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = x[i], b = x[i + half];
+    out[i] = round_to(a * cos[i] - b * sin[i], out);
+    out[i + half] = round_to(b * cos[i + half] + a * sin[i + half], out);
+  }
+}
+
+template <typename T>
+void convert(const float* x, int64_t n, float factor, T* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = round_to(x[i] * factor, out);
+}
+
+// ---- Sampler ----
+
+float max_all(const float* x, int64_t n) {
+  constexpr float kNever = -__builtin_inff();
+  Vf high[4] = {splat(kNever), splat(kNever), splat(kNever), splat(kNever)};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int j = 0; j < 4; ++j)
+      high[j] = max_of(high[j], load(x + i + j * kLanes));
+  }
+  float m = horizontal_max(
+      max_of(max_of(high[0], high[1]), max_of(high[2], high[3])));
+  for (; i < n; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+double sum_exp(const float* x, int64_t n, float max) {
+  constexpr int64_t kRun = 64 * kLanes;  // summed in float32
+  double total = 0;
+  for (int64_t i = 0; i < n; i += kRun) {
+    const int64_t end = i + kRun < n ? i + kRun : n;
+    Vf sum = {};
+    int64_t j = i;
+    for (; j + kLanes <= end; j += kLanes) sum += exp_of(load(x + j) - max);
+    total += static_cast<double>(horizontal_sum(sum));
+    for (; j < end; ++j)
+      total += static_cast<double>(exp_of(splat(x[j] - max))[0]);
+  }
+  return total;
+}
+
+uint64_t exp_weights(const float* x, int64_t n, float max, float inverse,
+                     uint32_t* out) {
+  constexpr float kOne = 1073741824.0f;  // 2^30
+  const auto weight = [&](Vf v) {
+    return __builtin_convertvector(exp_of((v - max) * inverse) * kOne + 0.5f,
+                                   Vi);
+  };
+  constexpr int64_t kRun = 32768 * kLanes;  // halves cannot overflow a lane
+  uint64_t total = 0;
+  for (int64_t i = 0; i < n; i += kRun) {
+    const int64_t end = i + kRun < n ? i + kRun : n;
+    Vu low = {}, high = {};
+    int64_t j = i;
+    for (; j + kLanes <= end; j += kLanes) {
+      const Vu w = (Vu)weight(load(x + j));
+      *reinterpret_cast<VuLoad*>(out + j) = w;
+      low += w & 0xffffu;
+      high += w >> 16;
+    }
+    for (; j < end; ++j) {
+      out[j] = static_cast<uint32_t>(weight(splat(x[j]))[0]);
+      total += out[j];
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      total += low[lane] + (uint64_t{high[lane]} << 16);
+    }
+  }
+  return total;
+}
+
+template <typename T>
+constexpr ModelKernels<T> model_kernels() {
+  return {gemm<T>, attend<T>, rms_norm<T>, rope<T>, convert<T>};
+}
+
+constexpr Kernels make_kernels(const char* name) {
+  return {name,
+          max_all,
+          sum_exp,
+          exp_weights,
+          model_kernels<float>(),
+          model_kernels<Bf16>()};
+}
+
+#undef SELFALIGN_INLINE
+
+}  // namespace
+}  // namespace selfalign::engine

@@ -1,0 +1,26 @@
+#include "engine/parallel.h"
+
+#include <omp.h>
+
+#include <exception>
+
+namespace selfalign::engine {
+
+void parallel_for(int64_t count, const std::function<void(int64_t)>& work) {
+  std::exception_ptr error;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t i = 0; i < count; ++i) {
+    try {
+      work(i);
+    } catch (...) {
+#pragma omp critical(selfalign_parallel_error)
+      if (!error) error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+int num_threads() { return omp_get_max_threads(); }
+int this_thread() { return omp_get_thread_num(); }
+
+}  // namespace selfalign::engine

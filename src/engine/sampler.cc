@@ -1,0 +1,249 @@
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "engine/kernels.h"
+
+namespace selfalign::engine {
+namespace {
+
+using generate::Sampling;
+
+constexpr size_t kMaxNgram = 4;
+constexpr double kMaxInverse = 1e30;  // of a temperature, kept finite
+
+void expect(bool good, const char* what, const char* range, double found) {
+  if (good) return;
+  throw Error(ErrorKind::kUsage, str("sampling: expected ", what, " ", range,
+                                     ", found ", found, "; change it"));
+}
+
+// Keskar et al. 2019, section 4.1; negative logits are multiplied, so that the
+// penalty always lowers.
+void penalize_repetition(const std::vector<int>& seen, double penalty,
+                         float* logits) {
+  for (int id : seen) {
+    logits[id] = static_cast<float>(logits[id] > 0 ? logits[id] / penalty
+                                                   : logits[id] * penalty);
+  }
+}
+
+// Every earlier place where the last n-1 tokens stood makes the token that
+// followed there less likely.
+void penalize_ngram(const std::vector<int>& said, size_t n, double penalty,
+                    float* logits) {
+  const size_t context = n - 1;
+  const auto last = said.end() - static_cast<std::ptrdiff_t>(context);
+  for (size_t i = context; i < said.size(); ++i) {
+    if (std::equal(last, said.end(), said.begin() + (i - context))) {
+      logits[said[i]] -= static_cast<float>(penalty);
+    }
+  }
+}
+
+bool changes_logits(const Sampling& s) {
+  return s.repetition_penalty != 1.0 || !s.ngram_penalty.empty() ||
+         !s.logit_bias.empty() || s.ban_eos;
+}
+
+void change_logits(const SampleInput& input, float* logits) {
+  const Sampling& s = *input.sampling;
+  const std::vector<int>& said = input.history->completion();
+  if (s.repetition_penalty != 1.0) {
+    penalize_repetition(input.history->distinct(), s.repetition_penalty,
+                        logits);
+  }
+  for (size_t n = 1; n <= s.ngram_penalty.size(); ++n) {
+    const double penalty = s.ngram_penalty[n - 1];
+    if (penalty != 0 && said.size() >= n) {
+      penalize_ngram(said, n, penalty, logits);
+    }
+  }
+  for (const auto& [id, bias] : s.logit_bias) {
+    logits[id] += static_cast<float>(bias);
+  }
+  if (s.ban_eos) {
+    for (int id : *input.end_tokens) {
+      logits[id] = -std::numeric_limits<float>::infinity();
+    }
+  }
+}
+
+// The id where the running sum of members' weights, in order of ids, passes
+// `target`, which is below the nucleus's mass.
+int find_drawn(const std::vector<uint32_t>& weights, const Nucleus& nucleus,
+               uint64_t target) {
+  uint64_t sum = 0;
+  for (uint32_t id = 0; id < weights.size(); ++id) {
+    const uint32_t w = weights[id];
+    if (w < nucleus.weight || (w == nucleus.weight && id > nucleus.last_id)) {
+      continue;
+    }
+    sum += w;
+    if (sum > target) return static_cast<int>(id);
+  }
+  SELFALIGN_CHECK(false, "target ", target, " of mass ", nucleus.mass);
+  return -1;
+}
+
+// keys, all different: the one at which the running sum of upper halves, in
+// descending order, first reaches `need`; `sum` gets that sum. Quickselect.
+uint64_t select_by_mass(std::vector<uint64_t>& keys, uint64_t need,
+                        uint64_t* sum) {
+  constexpr size_t kFew = 24;
+  size_t low = 0, high = keys.size();
+  *sum = 0;
+  while (high - low > kFew) {
+    const size_t middle = low + (high - low) / 2;
+    const std::array<uint64_t, 3> three = {keys[low], keys[middle],
+                                           keys[high - 1]};
+    const uint64_t pivot =
+        std::max(std::min(three[0], three[1]),
+                 std::min(std::max(three[0], three[1]), three[2]));
+    const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(low);
+    const auto cut =
+        std::partition(begin, keys.begin() + static_cast<std::ptrdiff_t>(high),
+                       [pivot](uint64_t k) { return k >= pivot; });
+    uint64_t mass = 0;
+    for (auto k = begin; k != cut; ++k) mass += *k >> 32;
+    const size_t split = static_cast<size_t>(cut - keys.begin());
+    if (*sum + mass >= need) {
+      if (split == high) break;  // the pivot was the least: nothing cut off
+      high = split;
+    } else {
+      *sum += mass;
+      low = split;
+    }
+  }
+  std::sort(keys.begin() + static_cast<std::ptrdiff_t>(low),
+            keys.begin() + static_cast<std::ptrdiff_t>(high), std::greater<>());
+  for (size_t i = low; i < high; ++i) {
+    *sum += keys[i] >> 32;
+    if (*sum >= need) return keys[i];
+  }
+  SELFALIGN_CHECK(false, "mass ", *sum, " of ", need);
+  return 0;
+}
+
+}  // namespace
+
+void History::add_prompt(int token) {
+  if (std::find(distinct_.begin(), distinct_.end(), token) == distinct_.end()) {
+    distinct_.push_back(token);
+  }
+}
+
+void History::add(int token) {
+  add_prompt(token);
+  completion_.push_back(token);
+}
+
+void check_sampling(const Sampling& s, int vocab) {
+  expect(s.temperature >= 0 && std::isfinite(s.temperature), "a temperature",
+         "of 0 or more", s.temperature);
+  expect(s.top_p > 0 && s.top_p <= 1, "top_p", "in (0, 1]", s.top_p);
+  expect(s.max_new_tokens >= 1, "max_new_tokens", "of 1 or more",
+         s.max_new_tokens);
+  expect(s.repetition_penalty > 0 && std::isfinite(s.repetition_penalty),
+         "a repetition penalty", "above 0", s.repetition_penalty);
+  expect(s.ngram_penalty.size() <= kMaxNgram, "n-gram penalties",
+         "for n up to 4", static_cast<double>(s.ngram_penalty.size()));
+  for (double penalty : s.ngram_penalty) {
+    expect(std::isfinite(penalty), "n-gram penalties", "that are finite",
+           penalty);
+  }
+  for (const auto& [id, bias] : s.logit_bias) {
+    expect(id >= 0 && id < vocab, "biased token ids", "in the vocabulary", id);
+    expect(!(std::isnan(bias) || bias == HUGE_VAL), "a logit bias",
+           "that is finite or -infinity", bias);
+  }
+}
+
+double log_sum_exp(const float* logits, int vocab) {
+  const float max = kernels().max(logits, vocab);
+  return max + std::log(kernels().sum_exp(logits, vocab, max));
+}
+
+int most_probable(const float* logits, int vocab) {
+  const float max = kernels().max(logits, vocab);
+  int id = 0;
+  while (id + 1 < vocab && logits[id] != max) ++id;
+  return id;
+}
+
+Nucleus find_nucleus(const std::vector<uint32_t>& weights, double top_p,
+                     std::vector<uint64_t>& scratch) {
+  // Mass by number of leading zeros: all of one bucket weigh more than all of
+  // the next, so only the bucket in which the share is reached needs order.
+  std::array<uint64_t, 33> mass = {};
+  uint64_t total = 0;
+  for (uint32_t w : weights) mass[std::countl_zero(w)] += w;
+  for (uint64_t m : mass) total += m;
+  const uint64_t need = std::clamp<uint64_t>(
+      static_cast<uint64_t>(std::ceil(top_p * static_cast<double>(total))), 1,
+      total);
+  uint64_t above = 0;
+  int bucket = 0;
+  while (above + mass[bucket] < need) above += mass[bucket++];
+  scratch.clear();
+  for (uint32_t id = 0; id < weights.size(); ++id) {
+    if (std::countl_zero(weights[id]) == bucket) {
+      scratch.push_back(uint64_t{weights[id]} << 32 | (0xffffffffu - id));
+    }
+  }
+  uint64_t sum = 0;
+  const uint64_t key = select_by_mass(scratch, need - above, &sum);
+  return {static_cast<uint32_t>(key >> 32),
+          0xffffffffu - static_cast<uint32_t>(key), above + sum};
+}
+
+SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch) {
+  const Sampling& s = *input.sampling;
+  const int vocab = input.vocab;
+  const double lse = log_sum_exp(input.logits, vocab);
+  if (!std::isfinite(lse)) {
+    throw Error(ErrorKind::kInput,
+                "model: expected numbers as logits, found NaN or infinity; "
+                "the weights are damaged or overflow in this dtype");
+  }
+  const float* logits = input.logits;
+  if (changes_logits(s)) {
+    scratch.logits.assign(logits, logits + vocab);
+    change_logits(input, scratch.logits.data());
+    logits = scratch.logits.data();
+  }
+  const float max = kernels().max(logits, vocab);
+  if (max == -std::numeric_limits<float>::infinity()) {
+    throw Error(ErrorKind::kUsage,
+                "sampling: expected a token to choose from, found all banned; "
+                "relax logit_bias");
+  }
+  SampledToken token;
+  if (s.temperature == 0) {
+    token.id = most_probable(logits, vocab);
+  } else {
+    scratch.weights.resize(static_cast<size_t>(vocab));
+    const uint64_t total = kernels().exp_weights(
+        logits, vocab, max,
+        static_cast<float>(std::min(1.0 / s.temperature, kMaxInverse)),
+        scratch.weights.data());
+    const Nucleus nucleus =
+        s.top_p < 1 ? find_nucleus(scratch.weights, s.top_p, scratch.keys)
+                    : Nucleus{1, static_cast<uint32_t>(vocab), total};
+    const double u = draw_uniform(input.key, input.draw);
+    const uint64_t target =
+        static_cast<uint64_t>(u * static_cast<double>(nucleus.mass));
+    token.id = find_drawn(scratch.weights, nucleus,
+                          std::min(target, nucleus.mass - 1));
+  }
+  token.logprob = static_cast<float>(double{input.logits[token.id]} - lse);
+  return token;
+}
+
+}  // namespace selfalign::engine

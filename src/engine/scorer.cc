@@ -1,0 +1,116 @@
+#include "engine/scorer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/parallel.h"
+#include "engine/prefix_cache.h"
+#include "engine/sampler.h"
+
+namespace selfalign::engine {
+
+generate::Scores Scorer::score(const generate::ScoreRequest& request) {
+  std::vector<int> context = tokenizer_.encode(request.context);
+  if (tokenizer_.adds_bos()) context.insert(context.begin(), tokenizer_.bos());
+  if (context.empty()) {
+    throw Error(ErrorKind::kInput,
+                "score: expected a context of at least one token, found an "
+                "empty one; put the text before the continuation into it");
+  }
+  generate::Scores scores{.key = request.key, .continuations = {}};
+  scores.continuations.resize(request.continuations.size());
+  std::vector<Row> rows;
+  for (size_t i = 0; i < request.continuations.size(); ++i) {
+    generate::ContinuationScore& score = scores.continuations[i];
+    score.tokens = tokenizer_.encode(request.continuations[i]);
+    if (score.tokens.empty()) continue;
+    const size_t length = context.size() + score.tokens.size();
+    if (length > static_cast<size_t>(options_.max_context)) {
+      throw Error(ErrorKind::kInput,
+                  str("score: expected context and continuation within ",
+                      options_.max_context, " tokens, found ", length,
+                      "; shorten them or raise the context length"));
+    }
+    Row row;
+    row.fed = {context.back()};
+    row.fed.insert(row.fed.end(), score.tokens.begin(), score.tokens.end());
+    row.score = &score;
+    rows.push_back(std::move(row));
+  }
+  if (rows.empty()) return scores;
+  compute_context(context);
+  score_rows(rows);
+  return scores;
+}
+
+// All tokens but the last. Kept tokens end with a whole chunk, so that the
+// others go through the same passes as if nothing had been kept.
+void Scorer::compute_context(const std::vector<int>& tokens) {
+  const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
+  if (context_sequence_ == nullptr) {
+    context_sequence_ = decoder_.new_sequence(options_.max_context, true);
+  }
+  const auto same = std::mismatch(context_.begin(), context_.end(),
+                                  tokens.begin(), tokens.begin() + count);
+  const int64_t kept = (same.first - context_.begin()) /
+                       options_.prefill_chunk * options_.prefill_chunk;
+  context_sequence_->truncate(kept);
+  context_.assign(tokens.begin(), tokens.begin() + count);
+  fill_sequence(decoder_, *context_sequence_, tokens, count,
+                options_.prefill_chunk);
+}
+
+void Scorer::score_rows(std::vector<Row>& rows) {
+  const Sequence* context =
+      context_sequence_->length() > 0 ? context_sequence_.get() : nullptr;
+  size_t first = 0;  // row not yet done
+  while (first < rows.size()) {
+    std::vector<Span> spans;
+    std::vector<int64_t> wanted;
+    int64_t left = options_.prefill_chunk;
+    const size_t most = decoder_.packs_texts() ? options_.num_slots : 1;
+    for (size_t r = first; r < rows.size() && left > 0; ++r) {
+      if (spans.size() == most) break;
+      Row& row = rows[r];
+      const int64_t targets = static_cast<int64_t>(row.score->tokens.size());
+      if (!row.sequence) {
+        row.sequence = decoder_.new_sequence(options_.max_context, false);
+      }
+      const int64_t done = row.sequence->length();
+      const int64_t count = std::min(left, targets - done);
+      spans.push_back({row.sequence.get(), row.fed.data() + done, count});
+      for (int64_t i = 0; i < count; ++i) {
+        wanted.push_back(static_cast<int64_t>(wanted.size()));
+      }
+      left -= count;
+    }
+    const float* logits = decoder_.forward(context, spans, wanted);
+    for (const Span& span : spans) {
+      Row& row = rows[first];
+      read_logits(row, span.own->length() - span.count, span.count, logits);
+      logits += span.count * vocab_;
+      if (row.score->logprobs.size() < row.score->tokens.size()) break;
+      row.sequence.reset();
+      ++first;
+    }
+  }
+}
+
+// logits [count, vocab] predict tokens first .. first + count - 1 of the row.
+void Scorer::read_logits(Row& row, int64_t first, int64_t count,
+                         const float* logits) const {
+  std::vector<char> greedy(count);
+  std::vector<float> logprobs(count);
+  parallel_for(count, [&](int64_t i) {
+    const float* at = logits + i * vocab_;
+    const int token = row.score->tokens[first + i];
+    greedy[i] = most_probable(at, vocab_) == token;
+    logprobs[i] =
+        static_cast<float>(double{at[token]} - log_sum_exp(at, vocab_));
+  });
+  generate::ContinuationScore& score = *row.score;
+  score.logprobs.insert(score.logprobs.end(), logprobs.begin(), logprobs.end());
+  score.is_greedy.insert(score.is_greedy.end(), greedy.begin(), greedy.end());
+}
+
+}  // namespace selfalign::engine

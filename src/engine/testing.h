@@ -1,0 +1,48 @@
+// The smallest world for tests of the engine: a random LLaMA and a tokenizer
+// of bytes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/llama.h"
+#include "text/tokenizer.h"
+
+namespace selfalign::engine {
+
+struct TinyShape {
+  int64_t num_layers = 2, hidden = 48, heads = 6, kv_heads = 2, head_dim = 8;
+  int64_t intermediate = 40, vocab = 260;
+};
+// Weights of a fixed seed.
+std::shared_ptr<model::Weights> tiny_weights(const TinyShape& shape = {},
+                                             at::ScalarType dtype = at::kFloat);
+
+// Ids 0..255 are bytes, 256 ends a text, 257 begins one if asked for.
+class ByteTokenizer : public text::Tokenizer {
+ public:
+  explicit ByteTokenizer(bool adds_bos = false) : adds_bos_(adds_bos) {}
+  std::vector<int> encode(std::string_view text,
+                          bool parse_special) const override;
+  std::string decode(const std::vector<int>& ids,
+                     bool with_special) const override;
+  std::string decode_token(int id, bool with_special) const override;
+  int size() const override { return 258; }
+  int bos() const override { return 257; }
+  int eos() const override { return 256; }
+  bool adds_bos() const override { return adds_bos_; }
+  const std::vector<int>& end_tokens() const override { return ends_; }
+  int token_id(std::string_view) const override { return -1; }
+  bool is_special(int id) const override { return id >= 256; }
+
+ private:
+  bool adds_bos_;
+  std::vector<int> ends_ = {256};
+};
+
+// Logits [tokens, vocab] float32 of one text by model::hidden_states.
+at::Tensor reference_logits(const model::Weights& weights,
+                            const std::vector<int>& tokens);
+
+}  // namespace selfalign::engine

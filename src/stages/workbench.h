@@ -23,12 +23,12 @@ struct TrainingSample {
 
 struct TuneReport {
   int64_t num_samples = 0;
-  int64_t num_tokens = 0;       // response tokens per epoch
-  int64_t num_truncated = 0;    // samples cut at max_length (these teach no stop)
+  int64_t num_tokens = 0;     // response tokens per epoch
+  int64_t num_truncated = 0;  // samples cut at max_length (these teach no stop)
   int64_t num_steps = 0;
-  double loss_before = 0.0;     // mean response loss over the samples, base
-  double loss_after = 0.0;      // the same with the adapter, dropout off
-  std::string digest;           // of the adapter's weights
+  double loss_before = 0.0;  // mean response loss over the samples, base
+  double loss_after = 0.0;   // the same with the adapter, dropout off
+  std::string digest;        // of the adapter's weights
 };
 
 class Workbench {

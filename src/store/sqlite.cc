@@ -99,6 +99,10 @@ int64_t Database::query_int(const std::string& sql) {
   return query.step() ? query.get_int(0) : 0;
 }
 
+int64_t Database::num_changes() const {
+  return sqlite3_total_changes64(handle_);
+}
+
 void Database::fail(int code) const {
   const ErrorKind kind = kind_of(code);
   std::string found = handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);

@@ -25,6 +25,7 @@ class Database {
   // The same, failures ignored (a rollback after a failure).
   void exec_quietly(const std::string& sql);
   int64_t query_int(const std::string& sql);
+  int64_t num_changes() const;  // rows written since opening
 
   // Throws the Error of SQLite's result code `code`: kDamaged for a corrupt
   // file, kResources for a full or unwritable disk, kFailed otherwise.

@@ -44,6 +44,7 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
 
 void Store::transaction(const std::function<void()>& fn) {
   SELFALIGN_CHECK(!impl_->in_transaction, "transactions do not nest");
+  const int64_t num_changes = impl_->db.num_changes();
   impl_->db.exec("BEGIN IMMEDIATE");
   impl_->in_transaction = true;
   try {
@@ -55,7 +56,9 @@ void Store::transaction(const std::function<void()>& fn) {
     throw;
   }
   impl_->in_transaction = false;
-  if (impl_->commit_hook) impl_->commit_hook();
+  if (impl_->commit_hook && impl_->db.num_changes() != num_changes) {
+    impl_->commit_hook();
+  }
 }
 
 void Store::write(const std::function<void()>& fn) {
@@ -208,7 +211,9 @@ void Store::set_verdicts(const std::vector<Verdict>& verdicts) {
                      "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?) "
                      "ON CONFLICT (key, filter) DO UPDATE SET "
                      "kept = excluded.kept, reason = excluded.reason, "
-                     "detail = excluded.detail");
+                     "detail = excluded.detail "
+                     "WHERE kept <> excluded.kept OR "
+                     "reason <> excluded.reason OR detail <> excluded.detail");
     for (const Verdict& verdict : verdicts) {
       upsert.bind_key(verdict.key)
           .bind(verdict.filter)

@@ -119,8 +119,8 @@ class Store {
   // Digest over all manifests (stage, counts, digest) in order of commit.
   std::string run_digest() const;
 
-  // Called after every commit has reached the file (tests stop the process
-  // there).
+  // Called after every commit that changed something has reached the file
+  // (tests stop the process there).
   void set_commit_hook(std::function<void()> hook);
 
   void set_meta(const std::string& name, const std::string& value);

@@ -1,0 +1,20 @@
+// Stage 2, principle-driven self-alignment (paper: section 3.2): under a
+// prompt of 16 principles and 5 worked exemplars the base model first writes
+// internal thoughts (what is asked, which rules apply), then the answer. What
+// the filter keeps becomes pairs without principles and thoughts.
+//
+// Stages: align.answers (parent: the instruction) -> align.pairs.
+#pragma once
+
+#include "stages/answers.h"
+#include "stages/run.h"
+
+namespace selfalign::stages {
+
+void run_align(const Run& run);
+
+// Stage 2's request for each of `instructions`, under other stage names for
+// the held-out evaluation.
+AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions);
+
+}  // namespace selfalign::stages

@@ -1,0 +1,167 @@
+#include "stages/answers.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "stages/completing.h"
+#include "stages/funnel.h"
+#include "stages/keys.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Completion;
+using generate::Finish;
+using store::Row;
+
+class Answering {
+ public:
+  Answering(const AnswerPlan& plan, generate::Generator& generator,
+            const Run& run)
+      : plan_(plan),
+        generator_(generator),
+        run_(run),
+        prompt_digest_(
+            Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
+        fingerprint_(generator.fingerprint()) {}
+
+  void run() {
+    CompletionPlan completions;
+    completions.title = plan_.title;
+    completions.total = plan_.instructions.size();
+    completions.plan = [this](int64_t n) -> std::optional<PlannedRow> {
+      if (size_t(n) >= plan_.instructions.size()) return std::nullopt;
+      return request(n);
+    };
+    completions.find_thought = [this](const std::string& text) {
+      return split(text).thought;
+    };
+    completions.accept = [this](const Row& row, const Completion& completion,
+                                Accepted& out) {
+      accept(row, completion, out);
+      return true;
+    };
+    const int64_t num_rows = complete_rows(completions, generator_, run_.store);
+    finish_stage(run_.store, plan_.requests, plan_.filter, num_rows);
+    finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
+  }
+
+ private:
+  PlannedRow request(int64_t n) const {
+    const Row& source = plan_.instructions[size_t(n)];
+    const std::string text =
+        json_string(source.content, "instruction", source.stage);
+    PlannedRow planned;
+    planned.row = {generated_key({plan_.requests,
+                                  {source.key},
+                                  prompt_digest_,
+                                  plan_.sampling,
+                                  fingerprint_,
+                                  0,
+                                  run_.recipe.seed}),
+                   plan_.requests,
+                   n,
+                   {source.key},
+                   Json{{"instruction", text}}};
+    planned.request.key = planned.row.key;
+    if (!plan_.prefix->empty()) planned.request.prefix = plan_.prefix;
+    planned.request.suffix = plan_.suffix(text);
+    planned.request.sampling = plan_.sampling;
+    return planned;
+  }
+
+  ThoughtfulAnswer split(const std::string& text) const {
+    if (plan_.split) return plan_.split(text);
+    return {"", trim(text), true};
+  }
+
+  void accept(const Row& row, const Completion& completion, Accepted& out) {
+    const std::string instruction =
+        json_string(row.content, "instruction", row.stage);
+    const ThoughtfulAnswer parts = split(completion.text);
+    Judgement judgement;
+    if (plan_.split && parts.thought.empty() && parts.has_answer) {
+      judgement = Rejection{"no_thought", ""};
+    } else {
+      judgement = judge_answer(parts.answer, completion.finish,
+                               {instruction, plan_.exemplars, plan_.frame});
+    }
+    out.verdicts.push_back({row.key, plan_.filter, !judgement,
+                            judgement ? judgement->reason : "",
+                            judgement ? judgement->detail : ""});
+    count(completion);
+    const FiredRules fired =
+        plan_.rules ? plan_.rules(parts.thought) : FiredRules();
+    num_malformed_rules_ += fired.num_malformed;
+    if (judgement) return;
+    out.rows.push_back(pair(row, instruction, parts.answer, completion, fired));
+  }
+
+  void count(const Completion& completion) {
+    ++num_answers_;
+    num_tokens_ += completion.num_tokens;
+    if (completion.finish == Finish::kStop) ++num_ended_;
+  }
+
+  Row pair(const Row& row, const std::string& instruction,
+           const std::string& answer, const Completion& completion,
+           const FiredRules& fired) {
+    const int tokens = generator_.count_tokens(answer);
+    num_pair_tokens_ += tokens;
+    Row pair{parsed_key(plan_.pairs, row.key, 0),
+             plan_.pairs,
+             num_pairs_++,
+             {row.key},
+             Json{{"instruction", instruction},
+                  {"response", answer},
+                  {"ends", completion.finish == Finish::kStop},
+                  {"tokens", tokens}}};
+    if (plan_.rules) {
+      pair.content["rules"] = fired.rules;
+      for (const int rule : fired.rules) ++num_fired_[rule];
+    }
+    return pair;
+  }
+
+  Json figures() const {
+    const auto mean = [](int64_t sum, int64_t count) {
+      return count ? static_cast<double>(sum) / static_cast<double>(count)
+                   : 0.0;
+    };
+    Json figures{{"mean_answer_tokens", mean(num_pair_tokens_, num_pairs_)},
+                 {"mean_completion_tokens", mean(num_tokens_, num_answers_)},
+                 {"share_ended", mean(num_ended_, num_answers_)}};
+    if (plan_.rules) {
+      Json fired = Json::object();
+      for (const auto& [rule, times] : num_fired_) {
+        fired[std::to_string(rule)] = times;
+      }
+      figures["rules_fired"] = fired;
+      figures["malformed_rules"] = num_malformed_rules_;
+    }
+    return figures;
+  }
+
+  const AnswerPlan& plan_;
+  generate::Generator& generator_;
+  const Run& run_;
+  const std::string prompt_digest_;
+  const std::string fingerprint_;
+  int64_t num_answers_ = 0;
+  int64_t num_tokens_ = 0;
+  int64_t num_ended_ = 0;
+  int64_t num_pairs_ = 0;
+  int64_t num_pair_tokens_ = 0;
+  std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
+  int64_t num_malformed_rules_ = 0;
+};
+
+}  // namespace
+
+void answer_all(const AnswerPlan& plan, generate::Generator& generator,
+                const Run& run) {
+  Answering(plan, generator, run).run();
+}
+
+}  // namespace selfalign::stages

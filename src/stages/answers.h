@@ -1,0 +1,46 @@
+// What stages 2 and 4 and the held-out evaluation have in common: one request
+// per instruction under one prompt, and the pairs of instruction and answer
+// that the filter keeps.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stages/filters.h"
+#include "stages/run.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::stages {
+
+struct AnswerPlan {
+  std::string title;     // of the progress line
+  std::string requests;  // stage of the requests: "align.answers"
+  std::string pairs;     // stage of the kept pairs: "align.pairs"
+  std::string filter;    // "align.default.1"
+
+  std::vector<store::Row> instructions;       // text under "instruction"
+  std::shared_ptr<const std::string> prefix;  // the prompt all rows share
+  std::string suffix_template;                // for the key; suffix() fills it
+  std::function<std::string(const std::string& instruction)> suffix;
+  generate::Sampling sampling;
+
+  // Takes the raw completion apart. Optional: the whole text is the answer.
+  std::function<ThoughtfulAnswer(const std::string& text)> split;
+  // Numbers of the principles a thought names. Optional.
+  std::function<FiredRules(const std::string& thought)> rules;
+  std::vector<std::string> exemplars;  // answers shown in the prompt
+  std::vector<std::string> frame;      // text only the prompt's frame has
+};
+
+// Answers all instructions, judges the answers and commits both stages. Rows
+// of `requests` have the instruction as parent and hold its text; rows of
+// `pairs` have the request as parent and hold instruction, response, ends
+// (false if it was cut off by length), tokens, and the rules that fired. The
+// pairs' manifest has the mean answer length in tokens under
+// "mean_answer_tokens", the share that ended by itself under "share_ended".
+void answer_all(const AnswerPlan& plan, generate::Generator& generator,
+                const Run& run);
+
+}  // namespace selfalign::stages

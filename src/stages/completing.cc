@@ -1,0 +1,183 @@
+#include "stages/completing.h"
+
+#include <chrono>
+#include <iomanip>
+#include <limits>
+#include <map>
+#include <sstream>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+
+namespace selfalign::stages {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr size_t kMaxBatch = 16;    // completions per transaction
+constexpr size_t kMaxReplay = 512;  // rows per transaction where none is new
+constexpr auto kMaxDelay = std::chrono::seconds(1);
+
+double unix_time() {
+  return std::chrono::duration<double>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+class Completing {
+ public:
+  Completing(const CompletionPlan& plan, generate::Generator& generator,
+             store::Store& store)
+      : plan_(plan),
+        generator_(generator),
+        store_(store),
+        fingerprint_(generator.fingerprint()),
+        progress_(plan.title, plan.total, plan.unit),
+        began_(Clock::now()),
+        last_flush_(began_) {}
+
+  int64_t run() {
+    generator_.generate([this] { return next(); },
+                        [this](generate::Completion c) { done(std::move(c)); });
+    flush();
+    if (!ended_) {
+      stop_if_interrupted(
+          "everything made so far is in the run folder; go on with: "
+          "selfalign resume RUN");
+      SELFALIGN_CHECK(waiting_.empty(), "rows without a completion");
+    }
+    return num_accepted_;
+  }
+
+ private:
+  // The next request the generator should work on; rows whose completion is
+  // stored already are accepted on the way.
+  std::optional<generate::Request> next() {
+    while (!ended_ && !plan_over_ && num_planned_ < num_accepted_ + window()) {
+      std::optional<PlannedRow> planned = plan_.plan(num_planned_);
+      if (!planned) {
+        plan_over_ = true;
+        break;
+      }
+      SELFALIGN_CHECK(planned->row.key == planned->request.key);
+      const int64_t n = num_planned_++;
+      new_rows_.push_back(planned->row);
+      waiting_.emplace(n, Waiting{std::move(planned->row), std::nullopt});
+      auto stored = store_.completion(planned->request.key);
+      if (!stored) {
+        numbers_[planned->request.key] = n;
+        return std::move(planned->request);
+      }
+      waiting_.at(n).completion = std::move(stored->completion);
+      advance();
+      progress_.set_start(units());
+      if (new_rows_.size() >= kMaxReplay) flush();
+    }
+    return std::nullopt;
+  }
+
+  void done(generate::Completion completion) {
+    if (completion.finish == generate::Finish::kCancelled) return;
+    const auto found = numbers_.find(completion.key);
+    SELFALIGN_CHECK(found != numbers_.end(), "a completion nobody asked for");
+    const int64_t n = found->second;
+    numbers_.erase(found);
+    num_tokens_ += completion.num_tokens;
+    store::StoredCompletion stored;
+    if (plan_.find_thought)
+      stored.thought = plan_.find_thought(completion.text);
+    stored.completion = completion;
+    stored.fingerprint = fingerprint_;
+    stored.time_s = unix_time();
+    new_completions_.push_back(std::move(stored));
+    waiting_.at(n).completion = std::move(completion);
+    advance();
+    progress_.update(units(), rate());
+    if (new_completions_.size() >= kMaxBatch ||
+        Clock::now() - last_flush_ >= kMaxDelay) {
+      flush();
+    }
+  }
+
+  // Accepts what is complete, in sequence.
+  void advance() {
+    while (!ended_) {
+      const auto first = waiting_.find(num_accepted_);
+      if (first == waiting_.end() || !first->second.completion) return;
+      ended_ = !plan_.accept(first->second.row, *first->second.completion,
+                             accepted_);
+      waiting_.erase(first);
+      ++num_accepted_;
+    }
+  }
+
+  void flush() {
+    last_flush_ = Clock::now();
+    if (new_rows_.empty() && new_completions_.empty()) return;
+    store_.transaction([this] {
+      store_.add_rows(new_rows_);
+      for (const store::StoredCompletion& completion : new_completions_) {
+        store_.add_completion(completion);
+      }
+      store_.add_rows(accepted_.rows);
+      store_.set_verdicts(accepted_.verdicts);
+    });
+    new_rows_.clear();
+    new_completions_.clear();
+    accepted_ = Accepted();
+  }
+
+  int64_t window() const {
+    return plan_.lookahead ? plan_.lookahead()
+                           : std::numeric_limits<int64_t>::max() / 2;
+  }
+
+  uint64_t units() const {
+    return plan_.units_done ? plan_.units_done()
+                            : static_cast<uint64_t>(num_accepted_);
+  }
+
+  std::string rate() const {
+    const double seconds =
+        std::chrono::duration<double>(Clock::now() - began_).count();
+    std::ostringstream out;
+    out << std::fixed << std::setprecision(0)
+        << static_cast<double>(num_tokens_) / std::max(seconds, 1e-3)
+        << " tokens/s";
+    return out.str();
+  }
+
+  struct Waiting {
+    store::Row row;
+    std::optional<generate::Completion> completion;
+  };
+
+  const CompletionPlan& plan_;
+  generate::Generator& generator_;
+  store::Store& store_;
+  const std::string fingerprint_;
+  Progress progress_;
+  const Clock::time_point began_;
+  Clock::time_point last_flush_;
+
+  int64_t num_planned_ = 0;
+  int64_t num_accepted_ = 0;
+  int64_t num_tokens_ = 0;
+  bool plan_over_ = false;
+  bool ended_ = false;
+  std::map<int64_t, Waiting> waiting_;             // planned, not accepted
+  std::unordered_map<uint64_t, int64_t> numbers_;  // key -> n, under way
+  std::vector<store::Row> new_rows_;               // not in the store yet
+  std::vector<store::StoredCompletion> new_completions_;
+  Accepted accepted_;
+};
+
+}  // namespace
+
+int64_t complete_rows(const CompletionPlan& plan,
+                      generate::Generator& generator, store::Store& store) {
+  return Completing(plan, generator, store).run();
+}
+
+}  // namespace selfalign::stages

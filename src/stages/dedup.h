@@ -1,0 +1,28 @@
+// De-duplication against everything kept (paper: section 3.1; Self-Instruct,
+// Wang et al. 2022): a new text is a duplicate if its ROUGE-L with any text
+// kept before, or with any seed, is above the threshold. Exact.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "text/rouge.h"
+
+namespace selfalign::stages {
+
+class Dedup {
+ public:
+  explicit Dedup(double threshold) : threshold_(threshold) {}
+
+  // What `text` duplicates, for the person: "0.83 with: ...".
+  std::optional<std::string> find(const std::string& text) const;
+  void keep(const std::string& text);
+
+ private:
+  double threshold_;
+  text::RougeIndex index_;
+  std::vector<std::string> kept_;
+};
+
+}  // namespace selfalign::stages

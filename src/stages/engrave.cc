@@ -1,0 +1,17 @@
+#include "stages/engrave.h"
+
+#include "stages/tuning.h"
+
+namespace selfalign::stages {
+
+void run_engrave(const Run& run) {
+  tune_on_pairs({.pairs = "align.pairs",
+                 .samples = "engrave.samples",
+                 .adapter = "engrave.adapter",
+                 .folder = "engraved",
+                 .prompt = run.prompts.engraved,
+                 .options = run.recipe.engrave},
+                run);
+}
+
+}  // namespace selfalign::stages

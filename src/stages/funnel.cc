@@ -1,0 +1,69 @@
+#include "stages/funnel.h"
+
+#include <iomanip>
+#include <sstream>
+
+#include "base/log.h"
+
+namespace selfalign::stages {
+
+std::string funnel_line(const Funnel& funnel) {
+  std::ostringstream out;
+  out << funnel.stage << ": " << funnel.num_made << " made, " << funnel.num_kept
+      << " kept";
+  if (funnel.num_made > 0) {
+    out << std::fixed << std::setprecision(1) << " ("
+        << 100.0 * static_cast<double>(funnel.num_kept) /
+               static_cast<double>(funnel.num_made)
+        << " %)";
+  }
+  const char* separator = "; rejected: ";
+  for (const auto& [reason, count] : funnel.rejected) {
+    out << separator << count << " " << reason;
+    separator = ", ";
+  }
+  return out.str();
+}
+
+Funnel funnel_of(const store::Manifest& manifest) {
+  Funnel funnel{manifest.stage, manifest.num_rows, manifest.num_kept, {}};
+  const auto rejected = manifest.report.find("rejected");
+  if (rejected != manifest.report.end() && rejected->is_object()) {
+    for (const auto& [reason, count] : rejected->items()) {
+      if (count.is_number_integer()) {
+        funnel.rejected.emplace_back(reason, count.get<int64_t>());
+      }
+    }
+  }
+  return funnel;
+}
+
+void finish_stage(store::Store& store, const std::string& stage,
+                  const std::string& filter, int64_t num_rows,
+                  const Json& figures) {
+  if (stage_done(store, stage)) return;
+  store::Manifest manifest;
+  manifest.stage = stage;
+  manifest.num_rows = num_rows;
+  manifest.num_kept =
+      filter.empty() ? num_rows
+                     : static_cast<int64_t>(store.kept(stage, filter).size());
+  manifest.digest = store.digest(stage, filter, num_rows);
+  manifest.report = figures;
+  Json rejected = Json::object();
+  if (!filter.empty()) {
+    manifest.report["filter"] = filter;
+    for (const auto& [reason, count] : store.rejections(stage, filter)) {
+      rejected[reason] = count;
+    }
+  }
+  manifest.report["rejected"] = rejected;
+  store.commit_manifest(manifest);
+  log_info(funnel_line(funnel_of(manifest)));
+}
+
+bool stage_done(const store::Store& store, const std::string& stage) {
+  return store.manifest(stage).has_value();
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,36 @@
+// What a stage made and what became of it: counted by reason, printed, and
+// committed with the stage's digest.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "store/store.h"
+
+namespace selfalign::stages {
+
+struct Funnel {
+  std::string stage;
+  int64_t num_made = 0;
+  int64_t num_kept = 0;
+  std::vector<std::pair<std::string, int64_t>> rejected;  // most first
+};
+
+// "instruct.tasks: 93 made, 60 kept (64.5 %); rejected: 20 duplicate, ..."
+std::string funnel_line(const Funnel& funnel);
+// Reads the funnel of a committed stage out of its manifest's report.
+Funnel funnel_of(const store::Manifest& manifest);
+
+// Commits the manifest of rows 0..num_rows-1 of `stage` as `filter` judged
+// them ("": the stage has no verdicts and keeps all), with the funnel and
+// `figures` as its report, and prints the funnel. Nothing if it is done.
+void finish_stage(store::Store& store, const std::string& stage,
+                  const std::string& filter, int64_t num_rows,
+                  const Json& figures = Json::object());
+
+bool stage_done(const store::Store& store, const std::string& stage);
+
+}  // namespace selfalign::stages

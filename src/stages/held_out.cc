@@ -1,0 +1,119 @@
+#include "stages/held_out.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "stages/align.h"
+#include "stages/funnel.h"
+#include "stages/keys.h"
+#include "stages/verbose.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Row;
+
+constexpr char kQuestions[] = "held_out.questions";
+constexpr char kPromptedPairs[] = "held_out.prompted.pairs";
+
+// The plain base model sees the instruction and a blank line, nothing else.
+const ChatPrompt& plain_prompt() {
+  static const ChatPrompt prompt{"", "{instruction}", "\n\n", "\n\n", {}};
+  return prompt;
+}
+
+// Those to be shown first, so that they are there however few are asked for.
+std::vector<Row> add_questions(const Run& run) {
+  std::vector<Row> rows;
+  for (const bool show : {true, false}) {
+    for (const HeldOutInstruction& question : run.prompts.held_out) {
+      if (question.show != show ||
+          rows.size() >= size_t(run.recipe.num_held_out)) {
+        continue;
+      }
+      rows.push_back({item_key(kQuestions, question.instruction, rows.size()),
+                      kQuestions,
+                      int64_t(rows.size()),
+                      {},
+                      Json{{"instruction", question.instruction},
+                           {"show", question.show}}});
+    }
+  }
+  run.store.add_rows(rows);
+  finish_stage(run.store, kQuestions, "", int64_t(rows.size()));
+  return rows;
+}
+
+// Answers as `variant`, unless that is done.
+void answer_as(const std::string& variant, AnswerPlan plan,
+               generate::Generator& (*open)(Models&), const Run& run) {
+  plan.title = "held-out, " + variant;
+  plan.requests = "held_out." + variant + ".answers";
+  plan.pairs = "held_out." + variant + ".pairs";
+  if (stage_done(run.store, plan.pairs)) return;
+  answer_all(plan, open(run.models), run);
+}
+
+// Mean negative log-probability per token of the prompted base's answers.
+void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
+              const Run& run) {
+  const std::string stage = "held_out." + variant + ".loss";
+  if (stage_done(run.store, stage)) return;
+  std::vector<generate::ScoreRequest> requests;
+  Hasher hasher;
+  for (const Row& pair : run.store.rows(kPromptedPairs)) {
+    const ChatPrompt& prompt = run.prompts.engraved;
+    requests.push_back(
+        {pair.key,
+         prompt.prompt +
+             chat_turn(prompt, json_string(pair.content, "instruction", stage)),
+         {json_string(pair.content, "response", stage)}});
+    hasher.add(pair.key);
+  }
+  double sum = 0.0;
+  int64_t num_tokens = 0;
+  for (const generate::Scores& scores : open(run.models).score(requests)) {
+    for (const auto& continuation : scores.continuations) {
+      for (const float logprob : continuation.logprobs) {
+        sum -= double{logprob};
+        ++num_tokens;
+      }
+    }
+  }
+  store::Manifest manifest;
+  manifest.stage = stage;
+  manifest.digest = hasher.digest();  // of what was scored
+  manifest.report = Json{{"loss", num_tokens ? sum / double(num_tokens) : 0.0},
+                         {"num_tokens", num_tokens},
+                         {"num_answers", requests.size()}};
+  run.store.commit_manifest(manifest);
+}
+
+generate::Generator& base(Models& models) { return models.base(); }
+generate::Generator& engraved(Models& models) {
+  return models.tuned("engraved");
+}
+generate::Generator& verbose(Models& models) { return models.tuned("verbose"); }
+
+}  // namespace
+
+void run_held_out(const Run& run) {
+  const std::vector<Row> questions = add_questions(run);
+  const auto short_plan = [&](const ChatPrompt& prompt) {
+    AnswerPlan plan = chat_plan(prompt, run, questions);
+    plan.sampling = run.recipe.align.sampling;
+    plan.sampling.stop = prompt.stop;
+    return plan;
+  };
+  answer_as("base", short_plan(plain_prompt()), base, run);
+  answer_as("prompted", align_plan(run, questions), base, run);
+  score_as("base", base, run);
+  answer_as("engraved", short_plan(run.prompts.engraved), engraved, run);
+  score_as("engraved", engraved, run);
+  answer_as("verbose", chat_plan(run.prompts.verbose, run, questions), verbose,
+            run);
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,225 @@
+#include "stages/instruct.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "stages/completing.h"
+#include "stages/filters.h"
+#include "stages/funnel.h"
+#include "stages/keys.h"
+#include "stages/lists.h"
+#include "text/template.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Completion;
+using generate::Finish;
+using store::Row;
+using text::fill_template;
+
+constexpr char kSeeds[] = "instruct.seeds";
+constexpr char kRequests[] = "instruct.requests";
+constexpr char kTasks[] = "instruct.tasks";
+
+std::string show(const SelfInstructPrompt& prompt, size_t number,
+                 const SeedTask& task) {
+  return fill_template(
+      prompt.item,
+      {{"number", std::to_string(number)},
+       {"instruction", task.instruction},
+       {"input", task.input.empty() ? prompt.no_input : task.input}},
+      "self_instruct.yaml: item");
+}
+
+// Self-Instruct: request n shows num_exemplars seed tasks, drawn by n alone,
+// and the model goes on with the list. Tasks are accepted in order until there
+// are enough.
+class SelfInstruct {
+ public:
+  SelfInstruct(const Run& run, Dedup& dedup)
+      : run_(run),
+        options_(run.recipe.instruct),
+        prompt_(run.prompts.self_instruct),
+        dedup_(dedup),
+        num_exemplars_(std::min(size_t(options_.num_exemplars),
+                                run.prompts.seed_tasks.size())) {
+    sampling_ = options_.sampling;
+    sampling_.stop = prompt_.stop;
+    prompt_digest_ = Hasher()
+                         .add(prompt_.prompt)
+                         .add(prompt_.item)
+                         .add(prompt_.no_input)
+                         .digest();
+  }
+
+  void run() {
+    add_seeds();
+    int64_t num_requests = 0;
+    if (options_.num_instructions > 0) {
+      generate::Generator& base = run_.models.base();
+      fingerprint_ = base.fingerprint();
+      num_requests = complete_rows(plan(), base, run_.store);
+    }
+    if (num_kept_ < options_.num_instructions) {
+      log_warning(str("instruct: ", num_kept_, " of ",
+                      options_.num_instructions, " instructions after ",
+                      num_requests,
+                      " requests; raise instruct.max_requests for more"));
+    }
+    finish_stage(run_.store, kRequests, "", num_requests);
+    finish_stage(run_.store, kTasks, kInstructFilter, num_tasks_);
+  }
+
+ private:
+  void add_seeds() {
+    std::vector<Row> rows;
+    for (const SeedTask& task : run_.prompts.seed_tasks) {
+      const std::string text = join_instruction(task.instruction, task.input);
+      const uint64_t key = item_key(kSeeds, text, rows.size());
+      seeds_.push_back(key);
+      rows.push_back(
+          {key, kSeeds, int64_t(rows.size()), {}, Json{{"instruction", text}}});
+    }
+    run_.store.add_rows(rows);
+    finish_stage(run_.store, kSeeds, "", int64_t(rows.size()));
+  }
+
+  CompletionPlan plan() {
+    CompletionPlan plan;
+    plan.title = "instruct";
+    plan.unit = "instructions";
+    plan.total = uint64_t(options_.num_instructions);
+    plan.units_done = [this] { return uint64_t(num_kept_); };
+    plan.plan = [this](int64_t n) { return request(n); };
+    plan.accept = [this](const Row& row, const Completion& completion,
+                         Accepted& out) {
+      return accept(row, completion, out);
+    };
+    plan.lookahead = [this] { return lookahead(); };
+    return plan;
+  }
+
+  std::optional<PlannedRow> request(int64_t n) {
+    if (n >= options_.max_requests) return std::nullopt;
+    const uint64_t draw = Hasher()
+                              .add("instruct.exemplars")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(n))
+                              .key();
+    std::vector<uint64_t> parents;
+    std::string exemplars;
+    for (const uint32_t i :
+         draw_sample(draw, uint32_t(seeds_.size()), uint32_t(num_exemplars_))) {
+      parents.push_back(seeds_[i]);
+      if (!exemplars.empty()) exemplars += "\n\n";
+      exemplars += show(prompt_, parents.size(), run_.prompts.seed_tasks[i]);
+    }
+    PlannedRow planned;
+    planned.row = {generated_key({kRequests, parents, prompt_digest_, sampling_,
+                                  fingerprint_, uint64_t(n), run_.recipe.seed}),
+                   kRequests, n, parents, Json::object()};
+    planned.request.key = planned.row.key;
+    planned.request.suffix =
+        fill_template(prompt_.prompt,
+                      {{"total", std::to_string(prompt_.num_total)},
+                       {"exemplars", exemplars},
+                       {"next", std::to_string(num_exemplars_ + 1)}},
+                      "self_instruct.yaml: prompt");
+    planned.request.sampling = sampling_;
+    return planned;
+  }
+
+  bool accept(const Row& row, const Completion& completion, Accepted& out) {
+    ++num_requests_;
+    const auto tasks =
+        parse_tasks(completion.text, int(num_exemplars_) + 1,
+                    completion.finish == Finish::kLength, prompt_.no_input);
+    uint64_t index = 0;
+    for (const ListedTask& task : tasks) {
+      const std::string text = join_instruction(task.task, task.input);
+      Row candidate{parsed_key(kTasks, row.key, index++),
+                    kTasks,
+                    num_tasks_++,
+                    {row.key},
+                    Json{{"instruction", text}}};
+      const Judgement judgement = judge(task, text);
+      out.verdicts.push_back({candidate.key, kInstructFilter, !judgement,
+                              judgement ? judgement->reason : "",
+                              judgement ? judgement->detail : ""});
+      out.rows.push_back(std::move(candidate));
+      if (judgement) continue;
+      dedup_.keep(task.task);
+      ++num_kept_;
+    }
+    return num_kept_ < options_.num_instructions;
+  }
+
+  Judgement judge(const ListedTask& task, const std::string& text) const {
+    if (!task.malformed.empty()) return Rejection{"malformed", task.malformed};
+    if (Judgement judgement = judge_instruction(text, false)) return judgement;
+    if (auto like = dedup_.find(task.task)) {
+      return Rejection{"duplicate", *like};
+    }
+    // What the last request has beyond the wanted number.
+    if (num_kept_ >= options_.num_instructions) return Rejection{"surplus", ""};
+    return std::nullopt;
+  }
+
+  // About as many requests as the rest will take, going by the yield so far.
+  int64_t lookahead() const {
+    const double yield =
+        num_requests_ < 4 ? 2.0 : double(num_kept_ + 1) / double(num_requests_);
+    const double rest = double(options_.num_instructions - num_kept_);
+    return 4 + int64_t(std::ceil(1.25 * rest / yield));
+  }
+
+  const Run& run_;
+  const InstructOptions& options_;
+  const SelfInstructPrompt& prompt_;
+  Dedup& dedup_;
+  const size_t num_exemplars_;
+  generate::Sampling sampling_;
+  std::string prompt_digest_;
+  std::string fingerprint_;
+  std::vector<uint64_t> seeds_;  // keys
+  int64_t num_requests_ = 0;
+  int64_t num_tasks_ = 0;
+  int64_t num_kept_ = 0;
+};
+
+}  // namespace
+
+void run_instruct(const Run& run) {
+  Dedup dedup(run.recipe.instruct.max_rouge_l);
+  for (const SeedTask& task : run.prompts.seed_tasks) {
+    dedup.keep(task.instruction);
+  }
+  // What the run is measured on must not be trained on.
+  for (const HeldOutInstruction& question : run.prompts.held_out) {
+    dedup.keep(question.instruction);
+  }
+  if (!stage_done(run.store, kTasks)) {
+    SelfInstruct(run, dedup).run();
+  } else {
+    for (const Row& row : run.store.kept(kTasks, kInstructFilter)) {
+      const std::string text = json_string(row.content, "instruction", kTasks);
+      dedup.keep(text.substr(0, text.find("\n\n")));
+    }
+  }
+  run_red_team(run, dedup);
+}
+
+std::vector<Row> kept_instructions(const store::Store& store) {
+  std::vector<Row> rows = store.kept(kTasks, kInstructFilter);
+  for (Row& row : store.kept("redteam.questions", kInstructFilter)) {
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,28 @@
+// Stage 1, Topic-Guided Red-Teaming Self-Instruct (paper: section 3.1): the
+// base model writes the instructions. First half: Self-Instruct from the 175
+// seed tasks. Second half: questions of 20 adversarial types, on topics that
+// the model brainstorms for each type.
+//
+// Stages in the store, each row's parent in the one before it:
+//   instruct.seeds -> instruct.requests -> instruct.tasks
+//   redteam.seeds -> redteam.topic_requests -> redteam.topics
+//     -> redteam.requests -> redteam.questions
+#pragma once
+
+#include <vector>
+
+#include "stages/dedup.h"
+#include "stages/run.h"
+
+namespace selfalign::stages {
+
+void run_instruct(const Run& run);
+
+// The second half; `dedup` holds all that is kept so far.
+void run_red_team(const Run& run, Dedup& dedup);
+
+// The instructions of a finished stage 1, in order: tasks, then questions.
+// Their content has the text under "instruction".
+std::vector<store::Row> kept_instructions(const store::Store& store);
+
+}  // namespace selfalign::stages

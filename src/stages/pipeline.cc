@@ -1,0 +1,157 @@
+#include "stages/pipeline.h"
+
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "stages/align.h"
+#include "stages/engrave.h"
+#include "stages/funnel.h"
+#include "stages/held_out.h"
+#include "stages/instruct.h"
+#include "stages/run.h"
+#include "stages/summary.h"
+#include "stages/verbose.h"
+#include "stages/yaml.h"
+
+namespace selfalign::stages {
+namespace {
+
+constexpr char kRecipeFile[] = "/recipe.resolved.yaml";
+
+// Every field of a resolved recipe as "a.b" -> text.
+void flatten(const YAML::Node& node, const std::string& name,
+             std::map<std::string, std::string>& fields) {
+  if (!node.IsMap()) {
+    YAML::Emitter out;
+    out << YAML::Flow << node;
+    fields[name] = out.c_str();
+    return;
+  }
+  for (const auto& entry : node) {
+    const std::string key = entry.first.Scalar();
+    flatten(entry.second, name.empty() ? key : name + "." + key, fields);
+  }
+}
+
+// Places may move; the model is checked by its fingerprint and the prompts by
+// their digest.
+bool is_place(const std::string& field) {
+  return field == "run_folder" || field == "model.path" ||
+         field == "prompts_folder";
+}
+
+void check_same_recipe(const Recipe& recipe, const std::string& path) {
+  std::map<std::string, std::string> old_fields, new_fields;
+  flatten(load_yaml(path), "", old_fields);
+  flatten(YAML::Load(recipe_to_yaml(recipe)), "", new_fields);
+  std::string differences;
+  for (const auto& [field, value] : new_fields) {
+    if (is_place(field) || old_fields[field] == value) continue;
+    differences += str(differences.empty() ? "" : ", ", field, " (was ",
+                       old_fields[field], ", is ", value, ")");
+  }
+  if (!differences.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str(path,
+                    ": expected the recipe this run was begun with, "
+                    "found other values of ",
+                    differences,
+                    "; go on with the old values, or give the new ones "
+                    "another run_folder"));
+  }
+}
+
+// Keeps a copy of the prompts with the run: its evidence, and what a later
+// process goes on with.
+void keep_prompts(const Recipe& recipe, store::Store& store) {
+  const std::string copy = store.folder() + "/prompts";
+  const auto known = store.meta("prompts.digest");
+  if (known && !std::filesystem::exists(recipe.prompts_folder)) return;
+  const Prompts prompts = load_prompts(recipe.prompts_folder);
+  if (known && *known != prompts.digest) {
+    throw Error(ErrorKind::kUsage,
+                str(recipe.prompts_folder,
+                    ": expected the prompts this run was begun with (a copy "
+                    "is in ",
+                    copy,
+                    "), found others; restore them, or give the new "
+                    "ones another run_folder"));
+  }
+  if (known) return;
+  make_folder(copy);
+  for (const std::string& file : prompt_files()) {
+    write_file_atomic(copy + "/" + file,
+                      read_file(recipe.prompts_folder + "/" + file));
+  }
+  store.set_meta("prompts.digest", prompts.digest);
+}
+
+Prompts kept_prompts(const store::Store& store) {
+  Prompts prompts = load_prompts(store.folder() + "/prompts");
+  if (store.meta("prompts.digest") != prompts.digest) {
+    throw Error(ErrorKind::kDamaged,
+                str(store.folder(),
+                    "/prompts: expected the prompts this run "
+                    "was begun with, found others; restore "
+                    "them from a copy"));
+  }
+  return prompts;
+}
+
+void require_rows(const store::Store& store, const std::string& what,
+                  size_t num_rows) {
+  if (num_rows > 0) return;
+  throw Error(ErrorKind::kFailed,
+              str(store.folder(), ": expected at least one ", what,
+                  ", found none; look at the reasons of rejection above and "
+                  "at the raw text with: selfalign show RUN ROW"));
+}
+
+}  // namespace
+
+std::unique_ptr<store::Store> open_run(const Recipe& recipe) {
+  auto store = store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
+  const std::string path = recipe.run_folder + kRecipeFile;
+  if (std::filesystem::exists(path)) {
+    check_same_recipe(recipe, path);
+  } else {
+    write_file_atomic(path, recipe_to_yaml(recipe));
+  }
+  keep_prompts(recipe, *store);
+  return store;
+}
+
+void run_pipeline(const Recipe& recipe, Workbench& workbench,
+                  store::Store& store) {
+  const Prompts prompts = kept_prompts(store);
+  Models models(recipe, workbench, store);
+  const Run run{recipe, prompts, store, workbench, models};
+
+  // 1. The base model writes instructions, from seeds and adversarial topics.
+  run_instruct(run);
+  require_rows(store, "instruction", kept_instructions(store).size());
+
+  // 2. It answers them under the principles; thoughts are cut out and kept.
+  run_align(run);
+  require_rows(store, "pair", size_t(store.num_rows("align.pairs")));
+
+  // 3. The principles move into its weights.
+  run_engrave(run);
+  SELFALIGN_CHECK(stage_done(store, "engrave.adapter"));
+
+  // 4. The engraved model answers at length; the base is tuned on that.
+  run_verbose(run);
+  SELFALIGN_CHECK(stage_done(store, "verbose.adapter"));
+
+  // What came of it, on instructions nobody has seen.
+  run_held_out(run);
+  models.close();
+  write_summary(recipe, store);
+  log_info("run digest: " + store.run_digest());
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,331 @@
+// Stage 1, second half: types -> topics -> questions.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "stages/completing.h"
+#include "stages/filters.h"
+#include "stages/funnel.h"
+#include "stages/instruct.h"
+#include "stages/keys.h"
+#include "stages/lists.h"
+#include "stages/thoughts.h"
+#include "text/template.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Completion;
+using generate::Finish;
+using store::Row;
+using text::fill_template;
+
+constexpr char kSeeds[] = "redteam.seeds";
+constexpr char kTopicRequests[] = "redteam.topic_requests";
+constexpr char kTopics[] = "redteam.topics";
+constexpr char kRequests[] = "redteam.requests";
+constexpr char kQuestions[] = "redteam.questions";
+constexpr size_t kNumExamples = 8;  // seed questions shown per request
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return text;
+}
+
+void add_verdict(Accepted& out, uint64_t key, const char* filter,
+                 const Judgement& judgement) {
+  out.verdicts.push_back({key, filter, !judgement,
+                          judgement ? judgement->reason : "",
+                          judgement ? judgement->detail : ""});
+}
+
+class RedTeam {
+ public:
+  RedTeam(const Run& run, Dedup& dedup)
+      : run_(run),
+        options_(run.recipe.instruct),
+        prompt_(run.prompts.red_team),
+        dedup_(dedup) {}
+
+  void run() {
+    add_seeds();
+    generate::Generator* base = nullptr;
+    if (options_.num_red_team > 0) {
+      base = &run_.models.base();
+      fingerprint_ = base->fingerprint();
+    }
+    if (!stage_done(run_.store, kTopics)) brainstorm(base);
+    topics_ = run_.store.kept(kTopics, kTopicFilter);
+    write_questions(base);
+  }
+
+ private:
+  // The types, then the seed questions, as the rows all others come from.
+  void add_seeds() {
+    std::vector<Row> rows;
+    const auto add = [&](const std::string& text, std::vector<uint64_t> parents,
+                         Json content) {
+      const uint64_t key = item_key(kSeeds, text, rows.size());
+      rows.push_back({key, kSeeds, int64_t(rows.size()), std::move(parents),
+                      std::move(content)});
+      return key;
+    };
+    for (const QuestionType& type : prompt_.types) {
+      types_.push_back(add(type.type, {}, Json{{"type", type.type}}));
+    }
+    for (size_t t = 0; t < prompt_.types.size(); ++t) {
+      const QuestionType& type = prompt_.types[t];
+      for (const SeedQuestion& seed : type.questions) {
+        const uint64_t key = add(seed.question, {types_[t]},
+                                 Json{{"type", type.type},
+                                      {"topic", seed.topic},
+                                      {"question", seed.question}});
+        seed_keys_.push_back(key);
+        seeds_.push_back({type.type, seed.topic, seed.question});
+        dedup_.keep(seed.question);
+      }
+    }
+    run_.store.add_rows(rows);
+    finish_stage(run_.store, kSeeds, "", int64_t(rows.size()));
+  }
+
+  // Types -> topics: for each type the list of its seed topics, gone on with
+  // as often as it takes to ask for topics_per_type new ones.
+  void brainstorm(generate::Generator* base) {
+    known_.resize(prompt_.types.size());
+    Accepted seeds;
+    for (size_t t = 0; t < types_.size(); ++t) {
+      for (size_t i = 0; i < prompt_.types[t].topics.size(); ++i) {
+        add_topic(types_[t], t, i, prompt_.types[t].topics[i], seeds);
+      }
+    }
+    run_.store.transaction([&] {
+      run_.store.add_rows(seeds.rows);
+      run_.store.set_verdicts(seeds.verdicts);
+    });
+    for (size_t t = 0; t < types_.size(); ++t) plan_topics(t);
+    CompletionPlan plan;
+    plan.title = "red-team topics";
+    plan.total = topic_plan_.size();
+    plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
+      if (size_t(n) >= topic_plan_.size()) return std::nullopt;
+      return topic_request(n);
+    };
+    plan.accept = [this](const Row& row, const Completion& completion,
+                         Accepted& out) {
+      accept_topics(row, completion, out);
+      return true;
+    };
+    const int64_t num_requests =
+        base ? complete_rows(plan, *base, run_.store) : 0;
+    finish_stage(run_.store, kTopicRequests, "", num_requests);
+    finish_stage(run_.store, kTopics, kTopicFilter, num_topics_);
+  }
+
+  void plan_topics(size_t type) {
+    const int num_seeds = int(prompt_.types[type].topics.size());
+    const int per_request = std::max(1, prompt_.num_topics - num_seeds);
+    for (int asked = 0; asked < options_.topics_per_type;
+         asked += per_request) {
+      topic_plan_.push_back(type);
+    }
+  }
+
+  PlannedRow topic_request(int64_t n) const {
+    const QuestionType& type = prompt_.types[topic_plan_[size_t(n)]];
+    std::string topics;
+    for (size_t i = 0; i < type.topics.size(); ++i) {
+      if (i > 0) topics += '\n';
+      topics += str(i + 1, ". ", type.topics[i]);
+    }
+    PlannedRow planned;
+    planned.request.suffix =
+        fill_template(prompt_.topic_prompt,
+                      {{"total", std::to_string(prompt_.num_topics)},
+                       {"type", type.type},
+                       {"topics", topics},
+                       {"next", std::to_string(type.topics.size() + 1)}},
+                      "red_team.yaml: topic_prompt");
+    planned.request.sampling = options_.sampling;
+    planned.request.sampling.stop = prompt_.topic_stop;
+    finish_plan(kTopicRequests, n, {types_[topic_plan_[size_t(n)]]},
+                prompt_.topic_prompt, Json{{"type", type.type}}, planned);
+    return planned;
+  }
+
+  void finish_plan(const char* stage, int64_t n, std::vector<uint64_t> parents,
+                   const std::string& prompt, Json content,
+                   PlannedRow& planned) const {
+    const uint64_t key =
+        generated_key({stage, parents, Hasher().add(prompt).digest(),
+                       planned.request.sampling, fingerprint_, uint64_t(n),
+                       run_.recipe.seed});
+    planned.row = {key, stage, n, std::move(parents), std::move(content)};
+    planned.request.key = key;
+  }
+
+  void accept_topics(const Row& row, const Completion& completion,
+                     Accepted& out) {
+    const size_t type = topic_plan_[size_t(row.seq)];
+    const auto topics =
+        parse_list(completion.text, int(prompt_.types[type].topics.size()) + 1,
+                   completion.finish == Finish::kLength);
+    for (size_t i = 0; i < topics.size(); ++i) {
+      add_topic(row.key, type, i, topics[i], out);
+    }
+  }
+
+  void add_topic(uint64_t parent, size_t type, size_t index,
+                 const std::string& topic, Accepted& out) {
+    Row row{parsed_key(kTopics, parent, index),
+            kTopics,
+            num_topics_++,
+            {parent},
+            Json{{"type", prompt_.types[type].type}, {"topic", topic}}};
+    Judgement judgement = judge_topic(topic);
+    if (!judgement && !known_[type].insert(lower(topic)).second) {
+      judgement = Rejection{"duplicate", "of a topic of this type"};
+    }
+    add_verdict(out, row.key, kTopicFilter, judgement);
+    out.rows.push_back(std::move(row));
+  }
+
+  // Topics -> questions: one question per request, going round all topics in
+  // an order drawn once.
+  void write_questions(generate::Generator* base) {
+    order_ =
+        draw_sample(Hasher().add("redteam.order").add(run_.recipe.seed).key(),
+                    uint32_t(topics_.size()), uint32_t(topics_.size()));
+    CompletionPlan plan;
+    plan.title = "red-team questions";
+    plan.unit = "questions";
+    plan.total = uint64_t(options_.num_red_team);
+    plan.units_done = [this] { return uint64_t(num_kept_); };
+    plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
+      if (n >= options_.max_requests) return std::nullopt;
+      return question_request(n);
+    };
+    plan.accept = [this](const Row& row, const Completion& completion,
+                         Accepted& out) {
+      return accept_question(row, completion, out);
+    };
+    plan.lookahead = [this] {
+      const double yield = double(num_kept_ + 2) / double(num_questions_ + 2);
+      const double rest = double(options_.num_red_team - num_kept_);
+      return 4 + int64_t(std::ceil(1.25 * rest / yield));
+    };
+    const int64_t num_requests =
+        base && !topics_.empty() ? complete_rows(plan, *base, run_.store) : 0;
+    if (num_kept_ < options_.num_red_team) {
+      log_warning(str("instruct: ", num_kept_, " of ", options_.num_red_team,
+                      " red-team questions after ", num_requests,
+                      " requests; raise instruct.max_requests for more"));
+    }
+    finish_stage(run_.store, kRequests, "", num_requests);
+    finish_stage(run_.store, kQuestions, kInstructFilter, num_questions_);
+  }
+
+  PlannedRow question_request(int64_t n) const {
+    const Row& topic = topics_[order_[size_t(n) % order_.size()]];
+    const std::string type = json_string(topic.content, "type", kTopics);
+    const std::string name = json_string(topic.content, "topic", kTopics);
+    std::vector<uint64_t> parents = {topic.key};
+    std::string examples;
+    const uint64_t draw = Hasher()
+                              .add("redteam.examples")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(n))
+                              .key();
+    for (const uint32_t i :
+         draw_sample(draw, uint32_t(seeds_.size()),
+                     uint32_t(std::min(kNumExamples, seeds_.size())))) {
+      if (!examples.empty()) examples += '\n';
+      examples += fill_template(prompt_.example,
+                                {{"number", std::to_string(parents.size())},
+                                 {"type", seeds_[i][0]},
+                                 {"topic", seeds_[i][1]},
+                                 {"question", seeds_[i][2]}},
+                                "red_team.yaml: example");
+      parents.push_back(seed_keys_[i]);
+    }
+    PlannedRow planned;
+    planned.request.suffix = fill_template(
+        prompt_.question_prompt,
+        {{"examples", examples},
+         {"hints", fill_template(prompt_.hint,
+                                 {{"number", std::to_string(parents.size())},
+                                  {"type", type},
+                                  {"topic", name}},
+                                 "red_team.yaml: hint")}},
+        "red_team.yaml: question_prompt");
+    planned.request.sampling = options_.sampling;
+    planned.request.sampling.stop = prompt_.question_stop;
+    finish_plan(kRequests, n, std::move(parents),
+                prompt_.question_prompt + prompt_.example + prompt_.hint,
+                Json{{"type", type}, {"topic", name}}, planned);
+    return planned;
+  }
+
+  bool accept_question(const Row& row, const Completion& completion,
+                       Accepted& out) {
+    const std::string text =
+        trim(completion.text.substr(0, completion.text.find('\n')));
+    Row question{parsed_key(kQuestions, row.key, 0),
+                 kQuestions,
+                 num_questions_++,
+                 {row.key},
+                 Json{{"instruction", text},
+                      {"type", row.content["type"]},
+                      {"topic", row.content["topic"]}}};
+    Judgement judgement;
+    if (completion.finish == Finish::kLength) {
+      judgement = Rejection{"malformed", "cut_off"};
+    } else {
+      judgement = judge_instruction(text, true);
+    }
+    if (!judgement) {
+      if (auto like = dedup_.find(text)) {
+        judgement = Rejection{"duplicate", *like};
+      }
+    }
+    add_verdict(out, question.key, kInstructFilter, judgement);
+    out.rows.push_back(std::move(question));
+    if (!judgement) {
+      dedup_.keep(text);
+      ++num_kept_;
+    }
+    return num_kept_ < options_.num_red_team;
+  }
+
+  const Run& run_;
+  const InstructOptions& options_;
+  const RedTeamPrompt& prompt_;
+  Dedup& dedup_;
+  std::string fingerprint_;
+
+  std::vector<uint64_t> types_;      // keys of the types' rows
+  std::vector<uint64_t> seed_keys_;  // of the seed questions' rows
+  std::vector<std::array<std::string, 3>> seeds_;  // type, topic, question
+  std::vector<size_t> topic_plan_;                 // type of request n
+  std::vector<std::set<std::string>> known_;       // topics of each type
+  int64_t num_topics_ = 0;
+  std::vector<Row> topics_;      // kept
+  std::vector<uint32_t> order_;  // in which topics are used
+  int64_t num_questions_ = 0;
+  int64_t num_kept_ = 0;
+};
+
+}  // namespace
+
+void run_red_team(const Run& run, Dedup& dedup) {
+  if (!stage_done(run.store, kQuestions)) RedTeam(run, dedup).run();
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,40 @@
+#include "stages/run.h"
+
+#include "base/error.h"
+
+namespace selfalign::stages {
+
+generate::Generator& Models::base() { return open("base", ""); }
+
+generate::Generator& Models::tuned(const std::string& folder) {
+  return open(folder, store_.folder() + "/" + folder + "/adapter");
+}
+
+void Models::close() {
+  generator_.reset();
+  name_.clear();
+}
+
+generate::Generator& Models::open(const std::string& name,
+                                  const std::string& adapter) {
+  if (generator_ && name_ == name) return *generator_;
+  close();
+  generator_ = workbench_.open_generator(recipe_.model, adapter);
+  name_ = name;
+  const std::string key = "fingerprint." + name;
+  const std::string found = generator_->fingerprint();
+  const auto expected = store_.meta(key);
+  if (!expected) {
+    store_.set_meta(key, found);
+  } else if (*expected != found) {
+    throw Error(
+        ErrorKind::kUsage,
+        str(store_.folder(), ": expected the ", name,
+            " model this run was begun with (", *expected, "), found ", found,
+            "; go on with that model, device and version, or start a "
+            "run in another folder"));
+  }
+  return *generator_;
+}
+
+}  // namespace selfalign::stages

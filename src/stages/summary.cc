@@ -1,0 +1,238 @@
+#include "stages/summary.h"
+
+#include <algorithm>
+#include <array>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "stages/funnel.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Manifest;
+using store::Row;
+
+constexpr std::array<const char*, 4> kVariants = {"base", "prompted",
+                                                  "engraved", "verbose"};
+constexpr std::array<const char*, 4> kVariantTitles = {
+    "base, plain", "base, principles prompt", "engraved", "verbose"};
+
+bool starts_with(const std::string& text, const char* prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
+
+bool ends_with(const std::string& text, const std::string& suffix) {
+  return text.size() >= suffix.size() &&
+         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+// Stages whose rows are judged, and what the tunings learn from.
+bool is_in_funnel(const Manifest& manifest) {
+  return !starts_with(manifest.stage, "held_out.") &&
+         (manifest.report.contains("filter") ||
+          ends_with(manifest.stage, ".samples"));
+}
+
+Json stage_json(const Manifest& manifest) {
+  return Json{{"stage", manifest.stage},
+              {"made", manifest.num_rows},
+              {"kept", manifest.num_kept},
+              {"rejected", manifest.report.value("rejected", Json::object())}};
+}
+
+Json lengths_json(const store::Store& store) {
+  Json lengths = Json::object();
+  for (const char* stage : {"align.pairs", "verbose.pairs"}) {
+    const auto manifest = store.manifest(stage);
+    if (!manifest) continue;
+    lengths[stage] = manifest->report.value("mean_answer_tokens", 0.0);
+  }
+  return lengths;
+}
+
+Json tuning_json(const store::Store& store) {
+  Json tunings = Json::object();
+  for (const char* name : {"engrave", "verbose"}) {
+    const auto manifest = store.manifest(str(name, ".adapter"));
+    if (manifest) tunings[name] = manifest->report;
+  }
+  return tunings;
+}
+
+Json held_out_json(const store::Store& store) {
+  Json all = Json::object();
+  for (const char* variant : kVariants) {
+    const auto answers = store.manifest(str("held_out.", variant, ".answers"));
+    const auto pairs = store.manifest(str("held_out.", variant, ".pairs"));
+    if (!answers || !pairs) continue;
+    Json figures{
+        {"num_answers", answers->num_rows},
+        {"num_kept", answers->num_kept},
+        {"share_ended", pairs->report.value("share_ended", 0.0)},
+        {"mean_answer_tokens", pairs->report.value("mean_answer_tokens", 0.0)}};
+    const auto loss = store.manifest(str("held_out.", variant, ".loss"));
+    if (loss) figures["loss"] = loss->report.value("loss", 0.0);
+    all[variant] = figures;
+  }
+  return all;
+}
+
+// The shown questions with what each variant wrote, raw.
+Json answers_json(const store::Store& store) {
+  Json all = Json::array();
+  for (const Row& question : store.rows("held_out.questions")) {
+    if (!question.content.value("show", false)) continue;
+    Json entry{{"instruction", question.content["instruction"]}};
+    for (const Row& child : store.children(question.key)) {
+      const auto completion = store.completion(child.key);
+      if (!completion) continue;
+      for (const char* variant : kVariants) {
+        if (child.stage != str("held_out.", variant, ".answers")) continue;
+        entry[variant] = completion->completion.text;
+      }
+    }
+    all.push_back(entry);
+  }
+  return all;
+}
+
+std::string fixed(double value, int digits) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(digits) << value;
+  return out.str();
+}
+
+// Text cut to `width` columns per line, each line after `indent`.
+void print_wrapped(std::ostream& out, const std::string& text,
+                   const std::string& indent, size_t width = 76) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    while (indent.size() + line.size() > width) {
+      size_t cut = line.rfind(' ', width - indent.size());
+      if (cut == std::string::npos || cut == 0) cut = width - indent.size();
+      // Never inside a UTF-8 character.
+      while (cut < line.size() && (line[cut] & 0xc0) == 0x80) ++cut;
+      out << indent << line.substr(0, cut) << '\n';
+      line.erase(0,
+                 line[std::min(cut, line.size() - 1)] == ' ' ? cut + 1 : cut);
+    }
+    out << indent << line << '\n';
+  }
+}
+
+void print_stages(std::ostream& out, const Json& report) {
+  out << std::left << std::setw(22) << "stage" << std::right << std::setw(7)
+      << "made" << std::setw(7) << "kept"
+      << "  rejected\n";
+  for (const Json& stage : report["stages"]) {
+    out << std::left << std::setw(22) << stage["stage"].get<std::string>()
+        << std::right << std::setw(7) << stage["made"].get<int64_t>()
+        << std::setw(7) << stage["kept"].get<int64_t>();
+    const char* separator = "  ";
+    for (const auto& [reason, count] : stage["rejected"].items()) {
+      out << separator << count.get<int64_t>() << " " << reason;
+      separator = ", ";
+    }
+    out << '\n';
+  }
+  out << '\n';
+  for (const auto& [stage, tokens] : report["mean_answer_tokens"].items()) {
+    out << "mean answer of " << stage << ": " << fixed(tokens.get<double>(), 1)
+        << " tokens\n";
+  }
+}
+
+void print_tuning(std::ostream& out, const Json& tunings) {
+  if (tunings.empty()) return;
+  out << '\n'
+      << std::left << std::setw(22) << "tuning" << std::right << std::setw(8)
+      << "samples" << std::setw(7) << "steps" << std::setw(13) << "loss before"
+      << std::setw(12) << "loss after" << '\n';
+  for (const auto& [name, tuning] : tunings.items()) {
+    out << std::left << std::setw(22) << name << std::right << std::setw(8)
+        << tuning.value("num_samples", 0) << std::setw(7)
+        << tuning.value("num_steps", 0) << std::setw(13)
+        << fixed(tuning.value("loss_before", 0.0), 3) << std::setw(12)
+        << fixed(tuning.value("loss_after", 0.0), 3) << '\n';
+  }
+}
+
+void print_held_out(std::ostream& out, const Json& held_out) {
+  if (held_out.empty()) return;
+  out << '\n'
+      << std::left << std::setw(26) << "held-out instructions" << std::right
+      << std::setw(8) << "answers" << std::setw(17) << "end by themselves"
+      << std::setw(13) << "mean tokens" << '\n';
+  for (size_t i = 0; i < kVariants.size(); ++i) {
+    const auto found = held_out.find(kVariants[i]);
+    if (found == held_out.end()) continue;
+    out << std::left << std::setw(26) << kVariantTitles[i] << std::right
+        << std::setw(8) << found->value("num_answers", 0) << std::setw(15)
+        << fixed(100.0 * found->value("share_ended", 0.0), 0) << " %"
+        << std::setw(13) << fixed(found->value("mean_answer_tokens", 0.0), 1)
+        << '\n';
+  }
+  const Json none = Json::object();
+  const Json& base = held_out.contains("base") ? held_out["base"] : none;
+  const Json& tuned =
+      held_out.contains("engraved") ? held_out["engraved"] : none;
+  if (base.contains("loss") && tuned.contains("loss")) {
+    out << "loss of the prompted base's answers under the short prompt: base "
+        << fixed(base["loss"].get<double>(), 3) << ", engraved "
+        << fixed(tuned["loss"].get<double>(), 3) << '\n';
+  }
+}
+
+void print_answers(std::ostream& out, const Json& answers) {
+  for (const Json& entry : answers) {
+    out << "\n## " << entry["instruction"].get<std::string>() << '\n';
+    for (size_t i = 0; i < kVariants.size(); ++i) {
+      const auto text = entry.find(kVariants[i]);
+      if (text == entry.end()) continue;
+      out << "  " << kVariantTitles[i] << ":\n";
+      print_wrapped(out, text->get<std::string>(), "    ");
+    }
+  }
+}
+
+}  // namespace
+
+Json run_report(const Recipe& recipe, const store::Store& store) {
+  Json report{{"name", recipe.name}, {"model", recipe.model.path}};
+  report["stages"] = Json::array();
+  for (const Manifest& manifest : store.manifests()) {
+    if (is_in_funnel(manifest))
+      report["stages"].push_back(stage_json(manifest));
+  }
+  report["mean_answer_tokens"] = lengths_json(store);
+  report["tuning"] = tuning_json(store);
+  report["held_out"] = held_out_json(store);
+  report["answers"] = answers_json(store);
+  report["digest"] = store.run_digest();
+  return report;
+}
+
+std::string run_summary(const Recipe& recipe, const store::Store& store) {
+  const Json report = run_report(recipe, store);
+  std::ostringstream out;
+  out << "# " << recipe.name << "\n\n";
+  print_stages(out, report);
+  print_tuning(out, report["tuning"]);
+  print_held_out(out, report["held_out"]);
+  print_answers(out, report["answers"]);
+  out << "\nrun digest " << report["digest"].get<std::string>() << '\n';
+  return out.str();
+}
+
+void write_summary(const Recipe& recipe, const store::Store& store) {
+  write_file_atomic(store.folder() + "/report.txt", run_summary(recipe, store));
+  write_file_atomic(store.folder() + "/report.json",
+                    run_report(recipe, store).dump(1) + "\n");
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,196 @@
+#include "stages/trace.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "stages/prompts.h"
+#include "stages/recipe.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Row;
+using store::Store;
+
+constexpr size_t kMaxDescendants = 40;
+
+// What a stage's requests were made with.
+struct StageSource {
+  const char* stage;
+  const char* files;
+  const generate::Sampling* sampling;
+};
+
+void print_text(std::ostream& out, const std::string& name,
+                const std::string& text) {
+  if (text.find('\n') == std::string::npos && text.size() < 100) {
+    out << "  " << name << ": " << text << '\n';
+    return;
+  }
+  out << "  " << name << ":\n";
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    out << "    | " << line << '\n';
+  }
+}
+
+class Tracer {
+ public:
+  explicit Tracer(const Store& store)
+      : store_(store),
+        prompts_(load_prompts(store.folder() + "/prompts")),
+        recipe_(read_recipe(store.folder() + "/recipe.resolved.yaml")) {
+    const std::vector<std::string> stages = store.stages();
+    for (size_t i = 0; i < stages.size(); ++i) order_[stages[i]] = i;
+  }
+
+  std::string show(const Row& row) {
+    std::vector<Row> above;
+    collect_above(row, above);
+    const auto by_place = [this](const Row& a, const Row& b) {
+      return std::pair(order_[a.stage], a.seq) <
+             std::pair(order_[b.stage], b.seq);
+    };
+    std::sort(above.begin(), above.end(), by_place);
+    std::vector<Row> below;
+    collect_below(row, below);
+    std::sort(below.begin(), below.end(), by_place);
+    for (const Row& other : above) print(other, "");
+    print(row, "  <-- this row");
+    const size_t num_shown = std::min(below.size(), kMaxDescendants);
+    for (size_t i = 0; i < num_shown; ++i) print(below[i], "");
+    if (num_shown < below.size()) {
+      out_ << "... and " << below.size() - num_shown
+           << " more rows that came from it\n";
+    }
+    return out_.str();
+  }
+
+ private:
+  void collect_above(const Row& row, std::vector<Row>& rows) {
+    for (const uint64_t parent : row.parents) {
+      if (!seen_.insert(parent).second) continue;
+      const auto found = store_.row(parent);
+      if (!found) continue;
+      rows.push_back(*found);
+      collect_above(*found, rows);
+    }
+  }
+
+  void collect_below(const Row& row, std::vector<Row>& rows) {
+    for (const Row& child : store_.children(row.key)) {
+      if (!seen_.insert(child.key).second) continue;
+      rows.push_back(child);
+      collect_below(child, rows);
+    }
+  }
+
+  void print(const Row& row, const char* mark) {
+    out_ << "== " << row.stage << ":" << row.seq << "  " << key_to_hex(row.key)
+         << mark << '\n';
+    for (const uint64_t parent : row.parents) {
+      out_ << "  from " << key_to_hex(parent) << '\n';
+    }
+    print_source(row);
+    for (const auto& [name, value] : row.content.items()) {
+      print_text(
+          out_, name,
+          value.is_string() ? value.get<std::string>() : dump_json(value));
+    }
+    if (const auto completion = store_.completion(row.key)) {
+      print_completion(*completion);
+    }
+    for (const store::Verdict& verdict : store_.verdicts(row.key)) {
+      out_ << "  verdict of " << verdict.filter << ": "
+           << (verdict.kept ? "kept" : "rejected, " + verdict.reason);
+      if (!verdict.detail.empty()) out_ << " (" << verdict.detail << ")";
+      out_ << '\n';
+    }
+    out_ << '\n';
+  }
+
+  void print_source(const Row& row) {
+    const StageSource sources[] = {
+        {"instruct.requests", "self_instruct.yaml", &recipe_.instruct.sampling},
+        {"redteam.topic_requests", "red_team.yaml", &recipe_.instruct.sampling},
+        {"redteam.requests", "red_team.yaml", &recipe_.instruct.sampling},
+        {"align.answers", "align.yaml, principles.yaml, exemplars.yaml",
+         &recipe_.align.sampling},
+        {"verbose.answers", "meta.yaml (verbose_distill)",
+         &recipe_.verbose.sampling},
+        {"held_out.prompted.answers",
+         "align.yaml, principles.yaml, exemplars.yaml",
+         &recipe_.align.sampling},
+        {"held_out.engraved.answers", "meta.yaml (engraved)",
+         &recipe_.align.sampling},
+        {"held_out.verbose.answers", "meta.yaml (verbose)",
+         &recipe_.verbose.sampling}};
+    for (const StageSource& source : sources) {
+      if (row.stage != source.stage) continue;
+      out_ << "  prompt: " << store_.folder() << "/prompts: " << source.files
+           << "\n  sampling: temperature " << source.sampling->temperature
+           << ", top-p " << source.sampling->top_p << ", at most "
+           << source.sampling->max_new_tokens << " tokens\n";
+    }
+  }
+
+  void print_completion(const store::StoredCompletion& stored) {
+    const generate::Completion& completion = stored.completion;
+    print_text(out_, "raw text", completion.text);
+    out_ << "  finish: " << generate::finish_name(completion.finish) << ", "
+         << completion.num_tokens << " tokens after "
+         << completion.num_prompt_tokens << " of prompt, log-probability "
+         << completion.logprob << "\n  model: " << stored.fingerprint << '\n';
+    if (stored.thought.empty()) return;
+    print_text(out_, "internal thought", stored.thought);
+    const std::vector<std::string> names = principle_names(prompts_);
+    for (const int rule : find_rules(stored.thought, names).rules) {
+      const Principle& principle = prompts_.principles[size_t(rule - 1)];
+      out_ << "  principle " << rule << " (" << principle.name
+           << "): " << principle.text << '\n';
+    }
+  }
+
+  const Store& store_;
+  const Prompts prompts_;
+  const Recipe recipe_;
+  std::map<std::string, size_t> order_;  // of stages
+  std::set<uint64_t> seen_;
+  std::ostringstream out_;
+};
+
+}  // namespace
+
+uint64_t find_row(const Store& store, const std::string& name) {
+  const size_t colon = name.rfind(':');
+  if (colon == std::string::npos) return key_from_hex(name);
+  const std::string stage = name.substr(0, colon);
+  const std::string number = name.substr(colon + 1);
+  for (const Row& row : store.rows(stage)) {
+    if (std::to_string(row.seq) == number) return row.key;
+  }
+  std::string stages;
+  for (const std::string& known : store.stages()) stages += " " + known;
+  throw Error(ErrorKind::kInput,
+              str(store.folder(),
+                  ": expected a row named stage:number, found "
+                  "none named ",
+                  name, "; stages with rows:", stages));
+}
+
+std::string show_row(const Store& store, uint64_t key) {
+  const auto row = store.row(key);
+  if (!row) {
+    throw Error(ErrorKind::kInput,
+                str(store.folder(), ": expected the key of a row, found ",
+                    key_to_hex(key), ", which is none"));
+  }
+  return Tracer(store).show(*row);
+}
+
+}  // namespace selfalign::stages

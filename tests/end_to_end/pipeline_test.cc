@@ -1,0 +1,332 @@
+// The four stages over a scripted generator: byte for byte the same in any
+// order of arrival and after kill -9 at every commit point.
+#include "stages/pipeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "scripted_world.h"
+#include "stages/annotations.h"
+#include "stages/export.h"
+#include "stages/funnel.h"
+#include "stages/instruct.h"
+#include "stages/thoughts.h"
+#include "stages/trace.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using store::OpenMode;
+using store::Store;
+using ::testing::HasSubstr;
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  PipelineTest() {
+    set_log_level(LogLevel::kWarning);
+    // Processes are killed here, not machines: fsync has nothing to wait for
+    // on a file system in memory, where there is one.
+    const std::string memory = "/dev/shm/";
+    root_ = (access(memory.c_str(), W_OK) == 0 ? memory : testing::TempDir()) +
+            "pipeline." + std::to_string(getpid());
+    fs::remove_all(root_);
+  }
+  ~PipelineTest() override {
+    set_log_level(LogLevel::kInfo);
+    fs::remove_all(root_);
+  }
+
+  std::string folder(const std::string& name) const {
+    return root_ + "/" + name;
+  }
+
+  // Runs to the end here; the run's digest.
+  std::string run(const std::string& name, WorldOptions options = {}) {
+    const Recipe recipe = small_recipe(folder(name));
+    ScriptedWorkbench workbench(options);
+    auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+    return store->run_digest();
+  }
+
+  // Runs in a child that is killed at tick `kill_at` (a store's commit or a
+  // step of the tuning) or after `kill_after` completions; true if it was.
+  bool run_and_kill(const std::string& name, int kill_at, int kill_after = 0) {
+    const pid_t child = fork();
+    if (child == 0) {
+      try {
+        const Recipe recipe = small_recipe(folder(name));
+        KillSwitch kill{kill_at};
+        WorldOptions options;
+        options.kill = &kill;
+        options.kill_after = kill_after;
+        ScriptedWorkbench workbench(options);
+        auto store = stages::open_run(recipe);
+        store->set_commit_hook([&kill] { kill.tick(); });
+        run_pipeline(recipe, workbench, *store);
+      } catch (const std::exception& error) {
+        log_error(error.what());
+        _exit(1);
+      }
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (WIFSIGNALED(status)) return true;
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    return false;
+  }
+
+  std::string root_;
+};
+
+// Everything the digests cover, as text.
+std::string contents(const Store& store) {
+  std::string text;
+  for (const store::Manifest& manifest : store.manifests()) {
+    text += str("# ", manifest.stage, " ", manifest.num_rows, " ",
+                manifest.num_kept, " ", manifest.digest, " ",
+                dump_json(manifest.report), "\n");
+    for (const store::Row& row : store.rows(manifest.stage)) {
+      if (row.seq >= manifest.num_rows) break;
+      text += str(key_to_hex(row.key), " ", dump_json(row.content), "\n");
+      if (const auto stored = store.completion(row.key)) {
+        text += str("  ", stored->completion.text, "|", stored->thought, "|",
+                    stored->completion.logprob, "\n");
+      }
+      for (const store::Verdict& verdict : store.verdicts(row.key)) {
+        text += str("  ", verdict.filter, verdict.kept, verdict.reason,
+                    verdict.detail, "\n");
+      }
+    }
+  }
+  return text;
+}
+
+TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
+  const std::string digest = run("a");
+  WorldOptions narrow;
+  narrow.num_slots = 1;
+  WorldOptions wide;
+  wide.num_slots = 23;
+  EXPECT_EQ(run("b", narrow), digest);
+  EXPECT_EQ(run("c", wide), digest);
+  const std::string text =
+      contents(*Store::open(folder("a"), OpenMode::kReadOnly));
+  EXPECT_GT(text.size(), 10000u);
+  EXPECT_EQ(contents(*Store::open(folder("b"), OpenMode::kReadOnly)), text);
+  EXPECT_EQ(contents(*Store::open(folder("c"), OpenMode::kReadOnly)), text);
+  EXPECT_EQ(read_file(folder("a") + "/report.json"),
+            read_file(folder("c") + "/report.json"));
+}
+
+TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
+  run("a");
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  EXPECT_EQ(store->manifest("instruct.seeds")->num_rows, 175);
+  EXPECT_EQ(store->manifest("instruct.tasks")->num_kept, 14);
+  EXPECT_EQ(store->manifest("redteam.questions")->num_kept, 6);
+  EXPECT_EQ(stages::kept_instructions(*store).size(), 20u);
+  const store::Manifest answers = *store->manifest("align.answers");
+  EXPECT_EQ(answers.num_rows, 20);
+  EXPECT_GT(answers.num_kept, 0);
+  EXPECT_LT(answers.num_kept, 20);
+  EXPECT_EQ(answers.num_kept, store->manifest("align.pairs")->num_rows);
+  std::set<std::string> reasons;
+  for (const store::Manifest& manifest : store->manifests()) {
+    for (const auto& [reason, count] : stages::funnel_of(manifest).rejected) {
+      reasons.insert(reason);
+    }
+  }
+  for (const char* reason :
+       {"malformed", "not_text", "too_short", "no_answer", "repetition"}) {
+    EXPECT_TRUE(reasons.contains(reason)) << reason;
+  }
+  const Json rules = store->manifest("align.pairs")->report["rules_fired"];
+  EXPECT_EQ(rules["2"], store->manifest("align.pairs")->num_rows);
+  EXPECT_GT(store->manifest("align.pairs")->report["malformed_rules"], 0);
+}
+
+TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
+  const Recipe recipe = small_recipe(folder("a"));
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  run_pipeline(recipe, workbench, *store);
+  const stages::Prompts prompts = stages::load_prompts("prompts");
+  const std::vector<store::Row> rows = store->rows("verbose.samples");
+  ASSERT_EQ(workbench.samples().size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const stages::TrainingSample& sample = workbench.samples()[i];
+    EXPECT_EQ(sample.key, rows[i].key);
+    EXPECT_EQ(sample.response, rows[i].content["response"]);
+    EXPECT_THAT(sample.prompt, HasSubstr("### User\n"));
+    for (const std::string& hidden :
+         {prompts.align.thought_tag, prompts.principles[0].text,
+          stages::trim(prompts.verbose_distill.answer)}) {
+      EXPECT_EQ(sample.prompt.find(hidden), std::string::npos) << hidden;
+    }
+  }
+  EXPECT_EQ(rows.back().content["source"], "identity");
+}
+
+TEST_F(PipelineTest, SurvivesAKillAtEveryCommitPoint) {
+  const std::string digest = run("whole");
+  int num_points = 0;
+  for (int point = 1;; ++point) {
+    const std::string name = "killed." + std::to_string(point);
+    if (!run_and_kill(name, point)) break;
+    ++num_points;
+    ASSERT_FALSE(run_and_kill(name, 0)) << point;
+    const auto store = Store::open(folder(name), OpenMode::kReadOnly);
+    ASSERT_EQ(store->run_digest(), digest) << "killed at point " << point;
+    fs::remove_all(folder(name));
+  }
+  EXPECT_GT(num_points, 40);
+}
+
+TEST_F(PipelineTest, GoesOnThoughKilledAtEachStep) {
+  const std::string digest = run("whole");
+  int num_kills = 0;
+  while (run_and_kill("killed", 2)) ASSERT_LT(++num_kills, 200);
+  EXPECT_GT(num_kills, 20);
+  EXPECT_EQ(Store::open(folder("killed"), OpenMode::kReadOnly)->run_digest(),
+            digest);
+}
+
+TEST_F(PipelineTest, GoesOnThoughKilledBetweenCommits) {
+  const std::string digest = run("whole");
+  for (const int after : {1, 3, 17, 18, 29}) {
+    const std::string name = "killed." + std::to_string(after);
+    EXPECT_TRUE(run_and_kill(name, 0, after));
+    EXPECT_EQ(run(name), digest) << after;
+  }
+}
+
+TEST_F(PipelineTest, AnInterruptIsResumable) {
+  const std::string digest = run("whole");
+  const Recipe recipe = small_recipe(folder("a"));
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  int commits = 0;
+  store->set_commit_hook([&] { set_interrupted(++commits >= 8); });
+  try {
+    run_pipeline(recipe, workbench, *store);
+    ADD_FAILURE() << "not interrupted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
+  }
+  set_interrupted(false);
+  store.reset();
+  EXPECT_EQ(run("a"), digest);
+}
+
+TEST_F(PipelineTest, AFinishedRunOpensNoModel) {
+  const std::string digest = run("a");
+  const Recipe recipe = small_recipe(folder("a"));
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  run_pipeline(recipe, workbench, *store);
+  EXPECT_EQ(workbench.num_opened(), 0);
+  EXPECT_EQ(store->run_digest(), digest);
+}
+
+ErrorKind kind_of(const std::function<void()>& fn, const std::string& text) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr(text));
+    return error.kind();
+  }
+  ADD_FAILURE() << "no Error";
+  return ErrorKind::kFailed;
+}
+
+TEST_F(PipelineTest, AnotherModelRecipeOrPromptsAreRefused) {
+  ASSERT_TRUE(run_and_kill("a", 12));
+  WorldOptions other;
+  other.base = "another base";
+  EXPECT_EQ(kind_of([&] { run("a", other); }, "another base"),
+            ErrorKind::kUsage);
+  Recipe recipe = small_recipe(folder("a"));
+  recipe.seed = 8;
+  EXPECT_EQ(kind_of([&] { stages::open_run(recipe); }, "seed (was 7, is 8)"),
+            ErrorKind::kUsage);
+  recipe.seed = 7;
+  recipe.prompts_folder = folder("prompts");
+  fs::copy("prompts", recipe.prompts_folder);
+  stages::open_run(recipe);
+  write_file_atomic(recipe.prompts_folder + "/held_out.yaml",
+                    "held_out:\n  - instruction: Why?\n");
+  EXPECT_EQ(kind_of([&] { stages::open_run(recipe); }, "prompts"),
+            ErrorKind::kUsage);
+  fs::remove_all(recipe.prompts_folder);
+  stages::open_run(recipe);  // the run's own copy does
+}
+
+TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
+  run("a");
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const uint64_t key = stages::find_row(*store, "engrave.samples:0");
+  EXPECT_EQ(stages::find_row(*store, key_to_hex(key)), key);
+  const std::string text = stages::show_row(*store, key);
+  size_t at = 0;
+  for (const char* part :
+       {"== instruct.seeds:", "== instruct.requests:", "self_instruct.yaml",
+        "== instruct.tasks:", "instruct.default.1: kept",
+        "== align.answers:", "raw text:", "internal thought: ",
+        "principle 2 (informative): ", "align.default.1: kept",
+        "== align.pairs:", "== engrave.samples:0", "<-- this row"}) {
+    const size_t found = text.find(part, at);
+    ASSERT_NE(found, std::string::npos) << part << " in\n" << text;
+    at = found;
+  }
+  EXPECT_EQ(kind_of([&] { stages::show_row(*store, 1); }, "none"),
+            ErrorKind::kInput);
+  EXPECT_EQ(kind_of([&] { stages::find_row(*store, "align.pairs:x"); }, "none"),
+            ErrorKind::kInput);
+}
+
+TEST_F(PipelineTest, PairsAreExported) {
+  run("a");
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const std::string path = folder("a") + "/pairs.jsonl";
+  const stages::ExportReport report = stages::export_pairs(
+      *store, "engrave", formats::DatasetForm::kAlpaca, path);
+  EXPECT_EQ(report.num_written + report.num_cut_off,
+            store->num_rows("align.pairs"));
+  EXPECT_EQ(int64_t(formats::read_dataset(path).size()), report.num_written);
+  EXPECT_GT(report.num_written, 0);
+}
+
+TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {
+  run("a");
+  const std::string text = read_file(folder("a") + "/report.txt");
+  for (const char* part :
+       {"instruct.tasks", "14  ", "no_answer", "mean answer of align.pairs",
+        "engrave", "2.000", "base, principles prompt", "end by themselves",
+        "engraved", "\n## ", "In short:", "run digest"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST(Annotations, AreFewerThan300) {
+  const stages::Annotations all =
+      stages::count_annotations(stages::load_prompts("prompts"));
+  EXPECT_EQ(all.total, 175 + 20 + 16 + 5);
+  EXPECT_LT(all.total, 300);
+}
+
+}  // namespace
+}  // namespace selfalign::tests

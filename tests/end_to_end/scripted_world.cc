@@ -1,0 +1,196 @@
+#include "scripted_world.h"
+
+#include <array>
+#include <csignal>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "generate/scripted.h"
+#include "stages/prompts.h"
+
+namespace selfalign::tests {
+namespace {
+
+using generate::Request;
+
+constexpr std::array<const char*, 40> kThings = {
+    "river",  "lamp",   "bread",  "garden",  "engine", "violin", "planet",
+    "cheese", "ladder", "forest", "letter",  "bridge", "magnet", "sailor",
+    "winter", "museum", "ticket", "harbor",  "candle", "market", "pepper",
+    "rocket", "school", "shadow", "thunder", "velvet", "walnut", "zebra",
+    "basket", "copper", "desert", "falcon",  "guitar", "hammer", "island",
+    "jacket", "kettle", "lemon",  "mirror",  "needle"};
+
+// Draws words from the request's key, one after the other.
+class Words {
+ public:
+  explicit Words(uint64_t key) : key_(key) {}
+  uint64_t number(uint64_t n) { return draw_index(key_, next_++, n); }
+  std::string thing() { return kThings[number(kThings.size())]; }
+  std::string things(int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += (i ? " " : "") + thing();
+    return text;
+  }
+
+ private:
+  uint64_t key_;
+  uint64_t next_ = 0;
+};
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() &&
+         text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+std::string a_task(Words& words) {
+  switch (words.number(7)) {
+    case 0:
+      return "Write a story about a " + words.thing() + " and the " +
+             words.things(4) + ".";
+    case 1:
+      return "How does one " + words.thing() + " change a " + words.things(5) +
+             "?";
+    case 2:
+      return "Draw a picture of the " + words.thing() + ".";
+    case 3:
+      return words.thing();
+    case 4:
+      return "Name the " + words.things(3) + " in the order of " +
+             words.things(4) + ".";
+    default:
+      return "Explain to a " + words.things(3) + " why " + words.things(6) +
+             " is old.";
+  }
+}
+
+const stages::AlignPrompt& align_prompt() {
+  static const stages::AlignPrompt prompt =
+      stages::load_prompts("prompts").align;
+  return prompt;
+}
+
+// Goes on with a numbered list of tasks; the last item is cut off.
+std::string tasks(Words& words) {
+  std::string text = " " + a_task(words) + "\nInput: None\n\n";
+  for (int number = 7; number < 10; ++number) {
+    text += std::to_string(number) + ". Task: " + a_task(words) +
+            "\nInput: " + (words.number(3) ? "None" : words.things(6)) + "\n\n";
+  }
+  return text + "10. Task: " + a_task(words);
+}
+
+std::string topics(Words& words) {
+  std::string text = " " + words.things(2) + "\n";
+  for (int number = 5; number <= 10; ++number) {
+    text += std::to_string(number) + ". " + words.things(2) + "\n";
+  }
+  return text;
+}
+
+std::string thoughtful(Words& words) {
+  const std::string thought =
+      " The user asks about a " + words.thing() +
+      ". I should follow rules 2 (informative), " +
+      (words.number(4) ? "3 (helpful).\n\n" : "3 (candor), 8.\n\n");
+  if (words.number(6) == 0) return thought;  // never comes to the answer
+  return thought + align_prompt().answer_tag + " The " + words.things(8) +
+         " is what you want." + align_prompt().stop.at(0) + " Thanks.";
+}
+
+std::string loop(Words& words) {
+  std::string text;
+  const std::string again = words.things(3);
+  for (int i = 0; i < 12; ++i) text += "The " + again + " again. ";
+  return text;
+}
+
+std::string script(const Request& request) {
+  Words words(request.key);
+  const std::string& suffix = request.suffix;
+  if (ends_with(suffix, ". Task:")) return tasks(words);
+  if (ends_with(suffix, "\n4.")) return topics(words);
+  if (ends_with(suffix, " |")) {
+    return " Why did the " + words.things(5) + "?\n9. next";
+  }
+  if (ends_with(suffix, align_prompt().thought_tag)) return thoughtful(words);
+  if (words.number(8) == 0) return loop(words);
+  if (ends_with(suffix, "(in depth)\n")) {
+    return "In depth: " + words.things(60) + ".";
+  }
+  return "In short: " + words.things(12) + ".\n\n### User\nmore";
+}
+
+}  // namespace
+
+void KillSwitch::tick() {
+  if (ticks_left > 0 && --ticks_left == 0) std::raise(SIGKILL);
+}
+
+std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
+    const stages::ModelOptions&, const std::string& adapter) {
+  ++num_opened_;
+  generate::ScriptedOptions options;
+  options.script = script;
+  options.num_slots = options_.num_slots;
+  options.kill_after = options_.kill_after;
+  options.fingerprint = options_.base;
+  if (!adapter.empty()) {
+    options.fingerprint += " + " + read_file(adapter + "/digest");
+  }
+  return generate::make_scripted_generator(options);
+}
+
+// As a trainer does: a checkpoint on the way, the adapter at the end, the same
+// result with and without the checkpoint.
+stages::TuneReport ScriptedWorkbench::tune(
+    const stages::ModelOptions&, const stages::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples,
+    const std::string& folder) {
+  samples_ = samples;
+  Hasher hasher;
+  stages::TuneReport report;
+  for (const stages::TrainingSample& sample : samples) {
+    hasher.add(sample.key).add(sample.prompt).add(sample.response);
+    hasher.add(uint64_t{sample.ends});
+  }
+  hasher.add(options.seed);
+  report.digest = hasher.digest();
+  const auto step = [this](const std::string& path, const std::string& text) {
+    if (std::filesystem::exists(path)) return;
+    if (options_.kill) options_.kill->tick();
+    write_file_atomic(path, text);
+  };
+  step(folder + "/checkpoint", "half way");
+  make_folder(folder + "/adapter");
+  step(folder + "/adapter/digest", report.digest);
+  if (options_.kill) options_.kill->tick();
+  report.num_samples = int64_t(samples.size());
+  report.num_steps = 1 + report.num_samples / options.batch_size;
+  report.loss_before = 2.0;
+  report.loss_after = 1.0;
+  return report;
+}
+
+stages::Recipe small_recipe(const std::string& run_folder) {
+  stages::Recipe recipe;
+  recipe.name = "small";
+  recipe.run_folder = run_folder;
+  recipe.prompts_folder = std::filesystem::absolute("prompts").string();
+  recipe.model.path = "none";
+  recipe.seed = 7;
+  recipe.instruct.num_instructions = 14;
+  recipe.instruct.num_red_team = 6;
+  recipe.instruct.topics_per_type = 7;
+  recipe.instruct.sampling.max_new_tokens = 60;
+  recipe.instruct.sampling.ban_eos = true;
+  recipe.align.sampling.max_new_tokens = 40;
+  recipe.verbose.sampling.max_new_tokens = 80;
+  recipe.num_held_out = 6;
+  return recipe;
+}
+
+}  // namespace selfalign::tests

@@ -1,0 +1,56 @@
+// A world for the pipeline without a model: a generator that writes what a
+// base model would write under each stage's prompt, good and bad, and a
+// workbench whose "adapters" are digests of the samples.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "generate/generator.h"
+#include "stages/recipe.h"
+#include "stages/workbench.h"
+
+namespace selfalign::tests {
+
+// Ends the process with SIGKILL at the n-th tick; 0 never does.
+struct KillSwitch {
+  int ticks_left = 0;
+  void tick();
+};
+
+struct WorldOptions {
+  int num_slots = 4;
+  std::string base = "scripted base";  // fingerprint
+  KillSwitch* kill = nullptr;          // ticks inside tune
+  int kill_after = 0;                  // completions of one generator
+};
+
+class ScriptedWorkbench final : public stages::Workbench {
+ public:
+  explicit ScriptedWorkbench(WorldOptions options)
+      : options_(std::move(options)) {}
+
+  std::unique_ptr<generate::Generator> open_generator(
+      const stages::ModelOptions& model, const std::string& adapter) override;
+  stages::TuneReport tune(const stages::ModelOptions& model,
+                          const stages::TuneOptions& options,
+                          const std::vector<stages::TrainingSample>& samples,
+                          const std::string& folder) override;
+
+  int num_opened() const { return num_opened_; }
+  // Of the last tune.
+  const std::vector<stages::TrainingSample>& samples() const {
+    return samples_;
+  }
+
+ private:
+  WorldOptions options_;
+  int num_opened_ = 0;
+  std::vector<stages::TrainingSample> samples_;
+};
+
+// A small recipe on the project's own prompts; tests run in the repository.
+stages::Recipe small_recipe(const std::string& run_folder);
+
+}  // namespace selfalign::tests

@@ -105,12 +105,13 @@ bool is_one_of(const std::string& word,
 
 bool is_medium(const std::string& word) {
   return is_one_of(
-      word, {"image",  "images",     "picture",     "pictures", "photo",
-             "photos", "photograph", "photographs", "video",    "videos",
-             "audio",  "recording",  "recordings",  "sound",    "screenshot",
-             "chart",  "graph",      "diagram",     "map",      "drawing",
-             "sketch", "painting",   "website",     "link",     "url",
-             "file",   "attachment", "spreadsheet"});
+      word,
+      {"image",      "images",     "picture",     "pictures", "photo",
+       "photos",     "photograph", "photographs", "video",    "videos",
+       "audio",      "recording",  "recordings",  "sound",    "screenshot",
+       "chart",      "graph",      "diagram",     "map",      "drawing",
+       "sketch",     "painting",   "website",     "link",     "file",
+       "attachment", "spreadsheet"});
 }
 
 // An order to make something for eyes or ears, something shown that is not
@@ -120,7 +121,12 @@ bool needs_more_than_text(const Words& words, std::string& found) {
   static const std::array<std::string_view, 12> kActs = {
       "draw", "sketch", "paint", "photograph", "film", "sing",
       "hum",  "remind", "wake",  "download",   "call", "phone"};
-  if (std::find(kActs.begin(), kActs.end(), words[0]) != kActs.end()) {
+  // "draw up", "call for", "draw conclusions" are about text.
+  const bool figurative =
+      words.size() > 1 &&
+      is_one_of(words[1], {"up", "on", "from", "for", "out", "conclusions"});
+  if (!figurative &&
+      std::find(kActs.begin(), kActs.end(), words[0]) != kActs.end()) {
     found = words[0];
     return true;
   }
@@ -158,7 +164,7 @@ Judgement judge_form(const std::string& text) {
     return Rejection{"malformed", "starts with a mark"};
   }
   for (const std::string_view mark :
-       {"Task:", "Input:", "Output:", " | ", "None.\n"}) {
+       {"Task:", "Text:", "Input:", "Output:", " | "}) {
     if (text.find(mark) != std::string::npos) {
       return Rejection{"malformed", str("holds \"", mark, "\"")};
     }

@@ -113,8 +113,7 @@ class SelfInstruct {
                               .key();
     std::vector<uint64_t> parents;
     std::string exemplars;
-    for (const uint32_t i :
-         draw_sample(draw, uint32_t(seeds_.size()), uint32_t(num_exemplars_))) {
+    for (const uint32_t i : draw_exemplars(draw)) {
       parents.push_back(seeds_[i]);
       if (!exemplars.empty()) exemplars += "\n\n";
       exemplars += show(prompt_, parents.size(), run_.prompts.seed_tasks[i]);
@@ -134,11 +133,38 @@ class SelfInstruct {
     return planned;
   }
 
+  // Two in five with an input, the others without, in a drawn order.
+  std::vector<uint32_t> draw_exemplars(uint64_t draw) const {
+    std::vector<uint32_t> kinds[2];
+    for (uint32_t i = 0; i < seeds_.size(); ++i) {
+      kinds[run_.prompts.seed_tasks[i].input.empty() ? 0 : 1].push_back(i);
+    }
+    const size_t with_input =
+        std::clamp((num_exemplars_ * 2 + 2) / 5,
+                   num_exemplars_ - std::min(num_exemplars_, kinds[0].size()),
+                   kinds[1].size());
+    const size_t wanted[2] = {num_exemplars_ - with_input, with_input};
+    std::vector<uint32_t> chosen;
+    for (const uint64_t kind : {0, 1}) {
+      const uint64_t key = Hasher().add(draw).add(kind).key();
+      for (const uint32_t i : draw_sample(key, uint32_t(kinds[kind].size()),
+                                          uint32_t(wanted[kind]))) {
+        chosen.push_back(kinds[kind][i]);
+      }
+    }
+    std::vector<uint32_t> ordered;
+    for (const uint32_t i :
+         draw_sample(draw, uint32_t(chosen.size()), uint32_t(chosen.size()))) {
+      ordered.push_back(chosen[i]);
+    }
+    return ordered;
+  }
+
   bool accept(const Row& row, const Completion& completion, Accepted& out) {
     ++num_requests_;
-    const auto tasks =
-        parse_tasks(completion.text, int(num_exemplars_) + 1,
-                    completion.finish == Finish::kLength, prompt_.no_input);
+    const auto tasks = parse_tasks(completion.text, int(num_exemplars_) + 1,
+                                   completion.finish == Finish::kLength,
+                                   task_form(prompt_.item, prompt_.no_input));
     uint64_t index = 0;
     for (const ListedTask& task : tasks) {
       const std::string text = join_instruction(task.task, task.input);
@@ -160,7 +186,7 @@ class SelfInstruct {
   }
 
   Judgement judge(const ListedTask& task, const std::string& text) const {
-    if (!task.malformed.empty()) return Rejection{"malformed", task.malformed};
+    if (task.cut_off) return Rejection{"malformed", "cut off"};
     if (Judgement judgement = judge_instruction(text, false)) return judgement;
     if (auto like = dedup_.find(task.task)) {
       return Rejection{"duplicate", *like};

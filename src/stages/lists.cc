@@ -8,28 +8,21 @@
 namespace selfalign::stages {
 namespace {
 
-// Position of the line start of "N." followed by `tag`, npos if none.
-size_t find_item(const std::string& text, size_t from, int number,
-                 const std::string& tag) {
-  const std::string mark = "\n" + std::to_string(number) + "." + tag;
-  return text.find(mark, from);
-}
-
-bool is_line_with_number(const std::string& text, size_t at) {
+bool starts_item(const std::string& text, size_t at, const std::string& mark) {
   size_t digits = 0;
   while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
     ++at;
     ++digits;
   }
-  return digits > 0 && digits <= 3 && text.compare(at, 6, ". Task") == 0;
+  return digits > 0 && digits <= 3 && text.compare(at, mark.size(), mark) == 0;
 }
 
 // The end of an item: the first later line that starts any item, whatever its
 // number.
-size_t item_end(const std::string& text, size_t from) {
+size_t item_end(const std::string& text, size_t from, const std::string& mark) {
   for (size_t at = text.find('\n', from); at != std::string::npos;
        at = text.find('\n', at + 1)) {
-    if (is_line_with_number(text, at + 1)) return at;
+    if (starts_item(text, at + 1, mark)) return at;
   }
   return text.size();
 }
@@ -47,36 +40,42 @@ bool means_none(const std::string& input, const std::string& no_input) {
   return plain.empty() || plain == none || plain == "n/a" || plain == "-";
 }
 
-ListedTask parse_task(const std::string& item, bool cut_off,
-                      const std::string& no_input) {
+ListedTask parse_task(const std::string& item, const TaskForm& form) {
   ListedTask task;
-  const std::string tag = "Input:";
-  const size_t at = item.find("\n" + tag);
-  task.task = trim(item.substr(0, at));
-  if (at == std::string::npos) {
-    task.malformed = cut_off ? "cut_off" : "no_input_line";
-    return task;
-  }
-  task.input = trim(item.substr(at + 1 + tag.size()));
-  if (means_none(task.input, no_input)) task.input.clear();
-  if (cut_off) task.malformed = "cut_off";
+  task.task = trim(item.substr(0, item.find('\n')));
+  const size_t at = item.find("\n" + form.input_mark);
+  if (at == std::string::npos) return task;
+  task.input = trim(item.substr(at + 1 + form.input_mark.size()));
+  if (means_none(task.input, form.no_input)) task.input.clear();
   return task;
 }
 
 }  // namespace
 
+TaskForm task_form(const std::string& item, const std::string& no_input) {
+  const auto between = [&item](const std::string& from, const std::string& to) {
+    const size_t begin = item.find(from);
+    const size_t end = item.find(to);
+    if (begin == std::string::npos || end == std::string::npos) return item;
+    const size_t after = begin + from.size();
+    return trim(item.substr(after, end > after ? end - after : 0));
+  };
+  return {between("{number}", "{instruction}"),
+          between("{instruction}", "{input}"), no_input};
+}
+
 std::vector<ListedTask> parse_tasks(const std::string& text, int first,
-                                    bool cut_off, const std::string& no_input) {
+                                    bool cut_off, const TaskForm& form) {
   std::vector<ListedTask> tasks;
   size_t begin = 0;
   for (int number = first;; ++number) {
-    const size_t end = item_end(text, begin);
+    const size_t end = item_end(text, begin, form.task_mark);
     const bool last = end == text.size();
-    tasks.push_back(
-        parse_task(text.substr(begin, end - begin), last && cut_off, no_input));
-    const std::string tag = " Task:";
-    if (last || find_item(text, end, number + 1, tag) != end) return tasks;
-    begin = end + 1 + std::to_string(number + 1).size() + 1 + tag.size();
+    tasks.push_back(parse_task(text.substr(begin, end - begin), form));
+    tasks.back().cut_off = last && cut_off;
+    const std::string mark = std::to_string(number + 1) + form.task_mark;
+    if (last || text.compare(end + 1, mark.size(), mark) != 0) return tasks;
+    begin = end + 1 + mark.size();
   }
 }
 
@@ -95,8 +94,9 @@ std::vector<std::string> parse_list(const std::string& text, int first,
     if (!item.empty() && item.back() == '.') item.pop_back();
     const bool last = end == text.size();
     if (!(last && cut_off)) items.push_back(std::move(item));
-    if (last || find_item(text, end, number + 1, "") != end) return items;
-    begin = end + 1 + std::to_string(number + 1).size() + 1;
+    const std::string mark = std::to_string(number + 1) + ".";
+    if (last || text.compare(end + 1, mark.size(), mark) != 0) return items;
+    begin = end + 1 + mark.size();
   }
 }
 

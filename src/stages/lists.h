@@ -8,16 +8,27 @@
 
 namespace selfalign::stages {
 
-struct ListedTask {
-  std::string task;
-  std::string input;      // "" if it needs none
-  std::string malformed;  // why it is no whole item; "" if it is
+// How an item of the list of tasks looks: "7. Task: Sum up.\nText: None".
+struct TaskForm {
+  std::string task_mark;   // after the number: ". Task:"
+  std::string input_mark;  // starts the input's line: "Text:"
+  std::string no_input;    // stands for no input: "None"
 };
-// `text` starts inside item `first`. With `cut_off` (the completion ended by
-// length) the last item is not whole. Items after a number out of order are
-// not read.
+// Out of the template of an item, which has {number}, {instruction} and
+// {input} in that order.
+TaskForm task_form(const std::string& item, const std::string& no_input);
+
+struct ListedTask {
+  std::string task;      // one line
+  std::string input;     // "" if it needs none
+  bool cut_off = false;  // not whole: the completion ended in it by length
+};
+// `text` starts inside item `first`, after its mark. The task is the first
+// line of an item; the input goes from the line with its mark to the item's
+// end; lines between the two are dropped. Items after a number out of order
+// are not read. With `cut_off` the last item is not whole.
 std::vector<ListedTask> parse_tasks(const std::string& text, int first,
-                                    bool cut_off, const std::string& no_input);
+                                    bool cut_off, const TaskForm& form);
 
 // The instruction as the later stages see it: the task, and after a blank
 // line the input if there is one.

@@ -34,6 +34,7 @@ void get_text(YamlMap& map, const std::string& key, std::string& out) {
 void get_template(YamlMap& map, const std::string& key, std::string& out,
                   const std::vector<std::string>& places) {
   get_text(map, key, out);
+  if (!map.has(key)) return;
   text::Values values;
   for (const std::string& place : places) values[place] = "";
   try {

@@ -91,7 +91,7 @@ YamlMap::YamlMap(const YAML::Node& node, std::string name,
     mistakes_.add(node_.Mark(),
                   str(name_.empty() ? "file" : name_,
                       ": expected keys and values, found something else"));
-    node_ = YAML::Node();
+    node_ = YAML::Node(YAML::NodeType::Undefined);
   }
 }
 
@@ -104,7 +104,7 @@ YAML::Node YamlMap::find(const std::string& key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
     known_.push_back(key);
   }
-  if (node_.IsMap()) {
+  if (node_.IsDefined() && node_.IsMap()) {
     for (const auto& entry : node_) {
       if (entry.first.IsScalar() && entry.first.Scalar() == key) {
         return entry.second;
@@ -117,7 +117,7 @@ YAML::Node YamlMap::find(const std::string& key) {
 bool YamlMap::has(const std::string& key) { return find(key).IsDefined(); }
 
 YamlMap& YamlMap::require(const std::string& key) {
-  if (!has(key)) {
+  if (!has(key) && node_.IsDefined()) {
     mistakes_.add(node_.Mark(), str(named(key),
                                     ": expected this key, found "
                                     "none; add it"));
@@ -245,8 +245,7 @@ void YamlMap::get(const std::string& key, std::string& out,
 
 YamlMap YamlMap::map(const std::string& key) {
   const YAML::Node value = find(key);
-  return YamlMap(value.IsDefined() ? value : YAML::Node(), named(key),
-                 mistakes_);
+  return YamlMap(value, named(key), mistakes_);
 }
 
 std::vector<YAML::Node> YamlMap::items(const std::string& key) {
@@ -262,7 +261,7 @@ std::vector<YAML::Node> YamlMap::items(const std::string& key) {
 }
 
 void YamlMap::done() {
-  if (!node_.IsMap()) return;
+  if (!node_.IsDefined() || !node_.IsMap()) return;
   std::vector<std::string> seen;
   for (const auto& entry : node_) {
     const std::string key =

@@ -44,7 +44,8 @@ class YamlMap {
   YamlMap(const YAML::Node& node, std::string name, YamlMistakes& mistakes);
 
   bool has(const std::string& key);
-  // Reports the key as missing if it is.
+  // Reports the key as missing if it is (not in a mapping that is missing or
+  // no mapping: that is one mistake, reported already).
   YamlMap& require(const std::string& key);
 
   void get(const std::string& key, std::string& out);
@@ -59,7 +60,7 @@ class YamlMap {
   // One of `choices`.
   void get(const std::string& key, std::string& out,
            const std::vector<std::string>& choices);
-  // A mapping; an empty one where the key is missing.
+  // A mapping, without any key where `key` is missing.
   YamlMap map(const std::string& key);
   // The items of a sequence; none where the key is missing.
   std::vector<YAML::Node> items(const std::string& key);

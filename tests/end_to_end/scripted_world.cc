@@ -75,10 +75,10 @@ const stages::AlignPrompt& align_prompt() {
 
 // Goes on with a numbered list of tasks; the last item is cut off.
 std::string tasks(Words& words) {
-  std::string text = " " + a_task(words) + "\nInput: None\n\n";
+  std::string text = " " + a_task(words) + "\nText: None\n\n";
   for (int number = 7; number < 10; ++number) {
     text += std::to_string(number) + ". Task: " + a_task(words) +
-            "\nInput: " + (words.number(3) ? "None" : words.things(6)) + "\n\n";
+            "\nText: " + (words.number(3) ? "None" : words.things(6)) + "\n\n";
   }
   return text + "10. Task: " + a_task(words);
 }

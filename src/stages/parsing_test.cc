@@ -1,0 +1,102 @@
+// Reading what a model wrote: thoughts, rules, lists of tasks and topics.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "stages/lists.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::stages {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const std::vector<std::string> kNames = {"ethical", "informative", "helpful",
+                                         "question assessment", "step-by-step"};
+
+TEST(Thought, EndsAtTheFirstLineWithTheAnswerTag) {
+  const ThoughtfulAnswer parts =
+      split_thought(" Think of Sage: it.\n\nSage: Hello.\nSage: no.", "Sage:");
+  EXPECT_EQ(parts.thought, "Think of Sage: it.");
+  EXPECT_EQ(parts.answer, "Hello.\nSage: no.");
+  EXPECT_TRUE(parts.has_answer);
+}
+
+TEST(Thought, MayBeMissingOrAll) {
+  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:").answer, "Hi.");
+  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:").thought, "");
+  const ThoughtfulAnswer all = split_thought("only thoughts", "Sage:");
+  EXPECT_FALSE(all.has_answer);
+  EXPECT_EQ(all.thought, "only thoughts");
+  EXPECT_EQ(all.answer, "");
+}
+
+TEST(Rules, AreNumbersWithTheirNames) {
+  const FiredRules fired = find_rules(
+      "I should follow rules 3 (helpful), 4 (Question-Assessment) and 3 "
+      "(helpful). It took 5 (step-by-step) days.",
+      kNames);
+  EXPECT_THAT(fired.rules, ElementsAre(3, 4));
+  EXPECT_EQ(fired.num_malformed, 0);
+}
+
+TEST(Rules, MalformedOnesAreCounted) {
+  const FiredRules fired = find_rules(
+      "Rules 1, 2 (helpful), 99 (ethical), 5 (step by step), 1 (ethic\nal)",
+      kNames);
+  EXPECT_THAT(fired.rules, ElementsAre(5));
+  EXPECT_EQ(fired.num_malformed, 4);
+  EXPECT_THAT(find_rules("See 1 (ethical).", kNames).rules, IsEmpty());
+  EXPECT_THAT(find_rules("Overruled 1 (ethical).", kNames).rules, IsEmpty());
+  EXPECT_EQ(find_rules("rules 99999999999999999999", kNames).num_malformed, 1);
+  EXPECT_THAT(find_rules("rules. No rule 1 (ethical).", kNames).rules,
+              ElementsAre(1));
+}
+
+const TaskForm kForm =
+    task_form("{number}. Task: {instruction}\nText: {input}", "None");
+
+TEST(Tasks, TheFormIsReadFromTheTemplate) {
+  EXPECT_EQ(kForm.task_mark, ". Task:");
+  EXPECT_EQ(kForm.input_mark, "Text:");
+}
+
+TEST(Tasks, AreReadWithAndWithoutInput) {
+  const auto tasks = parse_tasks(
+      " Name a bird.\nText: None\n\n7. Task: Sum up.\nOutput: 1\nText: One.\n"
+      "\nTwo.\n\n8. Task: Say 3. Task: hi\n9. Task: Cut",
+      6, true, kForm);
+  ASSERT_EQ(tasks.size(), 4u);
+  EXPECT_EQ(tasks[0].task, "Name a bird.");
+  EXPECT_EQ(tasks[0].input, "");
+  EXPECT_FALSE(tasks[0].cut_off);
+  EXPECT_EQ(tasks[1].task, "Sum up.");
+  EXPECT_EQ(tasks[1].input, "One.\n\nTwo.");
+  EXPECT_EQ(tasks[2].task, "Say 3. Task: hi");
+  EXPECT_TRUE(tasks[3].cut_off);
+}
+
+TEST(Tasks, EndAtANumberOutOfOrder) {
+  const auto tasks =
+      parse_tasks(" A.\nText: n/a\n9. Task: B.\nText: x", 6, false, kForm);
+  ASSERT_EQ(tasks.size(), 1u);
+  EXPECT_EQ(tasks[0].input, "");
+  EXPECT_EQ(parse_tasks("", 6, false, kForm).at(0).task, "");
+  EXPECT_EQ(parse_tasks("\n", 6, false, kForm).at(0).task, "");
+}
+
+TEST(Tasks, InputFollowsABlankLine) {
+  EXPECT_EQ(join_instruction("Do.", ""), "Do.");
+  EXPECT_EQ(join_instruction("Do.", "this"), "Do.\n\nthis");
+}
+
+TEST(Topics, AreReadInOrder) {
+  EXPECT_THAT(
+      parse_list(" Sea salt.\n5. Ice\n6.  Tea \nthe end\n7. Fog", 4, false),
+      ElementsAre("Sea salt", "Ice", "Tea"));
+  EXPECT_THAT(parse_list(" Sea\n5. Ic", 4, true), ElementsAre("Sea"));
+  EXPECT_THAT(parse_list("", 4, true), IsEmpty());
+}
+
+}  // namespace
+}  // namespace selfalign::stages

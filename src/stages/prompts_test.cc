@@ -1,0 +1,109 @@
+#include "stages/prompts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::stages {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+TEST(Prompts, TheProjectsOwnAreComplete) {
+  const Prompts prompts = load_prompts("prompts");
+  EXPECT_EQ(prompts.principles.size(), 16u);
+  EXPECT_EQ(prompts.exemplars.size(), 5u);
+  EXPECT_EQ(prompts.seed_tasks.size(), 175u);
+  EXPECT_EQ(prompts.red_team.types.size(), 20u);
+  EXPECT_GE(prompts.identity.size(), 90u);
+  EXPECT_EQ(prompts.held_out.size(), 50u);
+  int num_shown = 0;
+  for (const HeldOutInstruction& row : prompts.held_out) num_shown += row.show;
+  EXPECT_EQ(num_shown, 5);
+}
+
+TEST(Prompts, AreLaidOutAsTheirFilesSay) {
+  const Prompts prompts = load_prompts("prompts");
+  const std::string prefix = align_prefix(prompts);
+  EXPECT_THAT(prefix, HasSubstr("\n1 (" + prompts.principles[0].name + "). "));
+  EXPECT_THAT(prefix, HasSubstr("16 (" + prompts.principles[15].name + "). "));
+  for (const Exemplar& exemplar : prompts.exemplars) {
+    EXPECT_THAT(prefix, HasSubstr(exemplar.turns[0].answer));
+  }
+  EXPECT_THAT(prefix, EndsWith(prompts.align.close + "\n\n"));
+  const std::string suffix = align_suffix(prompts, "Why {this}?");
+  EXPECT_THAT(suffix, HasSubstr("Why {this}?"));
+  EXPECT_THAT(suffix, EndsWith(prompts.align.thought_tag));
+  EXPECT_THAT(chat_turn(prompts.engraved, "Why?"),
+              EndsWith(prompts.engraved.answer));
+  EXPECT_EQ(prompts.engraved.prompt.find('{'), std::string::npos);
+}
+
+class EditedPromptsTest : public ::testing::Test {
+ protected:
+  EditedPromptsTest() {
+    folder_ = ::testing::TempDir() + "prompts_test." + std::to_string(getpid());
+    fs::remove_all(folder_);
+    fs::copy("prompts", folder_);
+  }
+  ~EditedPromptsTest() override { fs::remove_all(folder_); }
+
+  void replace(const std::string& file, const std::string& from,
+               const std::string& to) {
+    const std::string path = folder_ + "/" + file;
+    std::string text = read_file(path);
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    write_file_atomic(path, text.replace(at, from.size(), to));
+  }
+  std::string error() {
+    try {
+      load_prompts(folder_);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  std::string folder_;
+};
+
+TEST_F(EditedPromptsTest, AnEditChangesTheDigest) {
+  const std::string digest = load_prompts(folder_).digest;
+  EXPECT_EQ(digest, load_prompts("prompts").digest);
+  replace("held_out.yaml", "show: true", "show: false");
+  EXPECT_NE(load_prompts(folder_).digest, digest);
+}
+
+TEST_F(EditedPromptsTest, ARenamedPrincipleIsMissedInTheExemplars) {
+  replace("principles.yaml", "name: candor", "name: honesty");
+  EXPECT_THAT(error(), HasSubstr("exemplars.yaml:"));
+  EXPECT_THAT(error(), HasSubstr("exemplars.thought: expected \"rules N"));
+}
+
+TEST_F(EditedPromptsTest, MistakesHaveFileAndLine) {
+  replace("self_instruct.yaml", "list of {total}", "list of {totl}");
+  EXPECT_THAT(error(), HasSubstr("self_instruct.yaml:"));
+  EXPECT_THAT(error(), HasSubstr("{totl}"));
+  replace("self_instruct.yaml", "list of {totl}", "list of {total}");
+  EXPECT_EQ(error(), "");
+  replace("meta.yaml", "  between:", "  betwen:");
+  EXPECT_THAT(error(), HasSubstr("did you mean \"between\"?"));
+  EXPECT_THAT(error(), HasSubstr("engraved.between: expected this key"));
+}
+
+TEST_F(EditedPromptsTest, AMissingFileIsNamed) {
+  fs::remove(folder_ + "/identity.yaml");
+  EXPECT_THAT(error(), HasSubstr("identity.yaml"));
+}
+
+}  // namespace
+}  // namespace selfalign::stages

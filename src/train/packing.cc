@@ -13,14 +13,43 @@ int64_t loss_begin(const Sample& sample) {
   return std::max<int64_t>(1, sample.prompt_length);
 }
 
+int64_t num_inputs(const Sample& sample) {
+  return int64_t(sample.tokens.size()) - 1;
+}
+
+// Tokens that the samples order[begin..end) start with in common and that
+// predict nothing with loss.
+int64_t shared_inputs(const std::vector<Sample>& samples,
+                      const std::vector<uint32_t>& order, size_t begin,
+                      size_t end) {
+  const Sample* first = nullptr;
+  int64_t shared = 0;
+  for (size_t i = begin; i < end; ++i) {
+    const Sample& sample = samples[order[i]];
+    if (num_loss_tokens(sample) == 0) continue;
+    if (first == nullptr) {
+      first = &sample;
+      shared = loss_begin(sample) - 1;
+      continue;
+    }
+    shared = std::min(shared, loss_begin(sample) - 1);
+    const auto differ =
+        std::mismatch(first->tokens.begin(), first->tokens.begin() + shared,
+                      sample.tokens.begin());
+    shared = differ.first - first->tokens.begin();
+  }
+  return shared;
+}
+
 void append(Pack& pack, const Sample& sample) {
-  const int64_t base = int64_t(pack.ids.size());
-  const int64_t inputs = int64_t(sample.tokens.size()) - 1;
-  for (int64_t i = 0; i < inputs; ++i) {
+  const int64_t begin = pack.segments.empty() ? 0 : pack.shared;
+  const int64_t inputs = num_inputs(sample);
+  const int64_t base = int64_t(pack.ids.size()) - begin;  // row of token 0
+  for (int64_t i = begin; i < inputs; ++i) {
     pack.ids.push_back(sample.tokens[i]);
     pack.positions.push_back(i);
   }
-  pack.segments.push_back(inputs);
+  pack.segments.push_back(inputs - begin);
   for (int64_t i = loss_begin(sample); i <= inputs; ++i) {
     pack.loss_rows.push_back(base + i - 1);
     pack.targets.push_back(sample.tokens[i]);
@@ -36,6 +65,11 @@ void append(Pack& pack, const Sample& sample) {
 
 }  // namespace
 
+int64_t Pack::num_tokens() const {
+  return int64_t(ids.size()) +
+         shared * std::max<int64_t>(0, int64_t(segments.size()) - 1);
+}
+
 int64_t num_loss_tokens(const Sample& sample) {
   return std::max<int64_t>(0,
                            int64_t(sample.tokens.size()) - loss_begin(sample));
@@ -45,14 +79,18 @@ std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
                                const std::vector<uint32_t>& order, size_t begin,
                                size_t end, int64_t pack_tokens) {
   std::vector<Pack> packs;
+  const int64_t shared = shared_inputs(samples, order, begin, end);
   for (size_t i = begin; i < end; ++i) {
     const Sample& sample = samples[order[i]];
     if (num_loss_tokens(sample) == 0) continue;
-    const int64_t inputs = int64_t(sample.tokens.size()) - 1;
+    const int64_t added = num_inputs(sample) - shared;
     auto room = std::find_if(packs.begin(), packs.end(), [&](const Pack& p) {
-      return int64_t(p.ids.size()) + inputs <= pack_tokens;
+      return int64_t(p.ids.size()) + added <= pack_tokens;
     });
-    if (room == packs.end()) room = packs.insert(packs.end(), Pack{});
+    if (room == packs.end()) {
+      room = packs.insert(packs.end(), Pack{});
+      room->shared = shared;
+    }
     append(*room, sample);
   }
   return packs;
@@ -96,7 +134,7 @@ void check_samples(const std::vector<Sample>& samples,
 int64_t longest_input(const std::vector<Sample>& samples) {
   int64_t longest = 1;
   for (const Sample& sample : samples) {
-    longest = std::max(longest, int64_t(sample.tokens.size()) - 1);
+    longest = std::max(longest, num_inputs(sample));
   }
   return longest;
 }

@@ -1,6 +1,9 @@
 // Samples laid one after another into passes of about equal length, so that
 // short samples do not pay for padding. Samples of a pack do not see each
-// other: positions start anew and attention is cut at the segments.
+// other: positions start anew and attention is cut at the segments. Tokens that
+// all samples of a pack start with (the meta prompt) stand in it once and are
+// seen by all, which changes neither loss nor gradient (only a dropout mask is
+// then the same for all of them): a fifth to a third less work.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +19,14 @@ namespace selfalign::train {
 struct Pack {
   std::vector<int64_t> ids;        // input tokens of all samples
   std::vector<int64_t> positions;  // 0, 1, ... within each sample
-  std::vector<int64_t> segments;   // input tokens of each sample
+  std::vector<int64_t> segments;   // input tokens of each sample; for all but
+                                   // the first without the shared ones
+  int64_t shared = 0;              // first inputs, common to all samples
   std::vector<int64_t> loss_rows;  // rows of `ids` whose next token counts
   std::vector<int64_t> targets;    // that next token, one per loss row
+
+  // Input tokens of the samples, the shared ones counted for each.
+  int64_t num_tokens() const;
 };
 
 // Tokens of the sample that carry loss: those from prompt_length on, without
@@ -27,7 +35,8 @@ int64_t num_loss_tokens(const Sample& sample);
 
 // Puts the samples order[begin..end) into packs, each into the first pack that
 // has room; a sample longer than pack_tokens is a pack of its own. Samples
-// without loss tokens are left out.
+// without loss tokens are left out. Positions that predict a token with loss
+// are never shared.
 std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
                                const std::vector<uint32_t>& order, size_t begin,
                                size_t end, int64_t pack_tokens);

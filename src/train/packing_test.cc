@@ -52,6 +52,22 @@ TEST(Packing, FirstFitKeepsEverySampleOnce) {
   EXPECT_EQ(packs[0].segments, (std::vector<int64_t>{29, 19, 4, 39}));
 }
 
+TEST(Packing, CommonStartStandsOnce) {
+  // The third sample's prompt ends in the common start: its last prompt token
+  // predicts a token with loss and is not shared.
+  const std::vector<Sample> samples = {
+      {{1, 2, 3, 4, 5}, 4}, {{1, 2, 3, 9, 8, 7}, 5}, {{1, 2, 3, 6}, 3}};
+  const auto packs = pack_samples(samples, in_order(3), 0, 3, 100);
+  ASSERT_EQ(packs.size(), 1u);
+  EXPECT_EQ(packs[0].shared, 2);
+  EXPECT_EQ(packs[0].ids, (std::vector<int64_t>{1, 2, 3, 4, 3, 9, 8, 3}));
+  EXPECT_EQ(packs[0].positions, (std::vector<int64_t>{0, 1, 2, 3, 2, 3, 4, 2}));
+  EXPECT_EQ(packs[0].segments, (std::vector<int64_t>{4, 3, 1}));
+  EXPECT_EQ(packs[0].loss_rows, (std::vector<int64_t>{3, 6, 7}));
+  EXPECT_EQ(packs[0].targets, (std::vector<int64_t>{5, 7, 6}));
+  EXPECT_EQ(packs[0].num_tokens(), 4 + 5 + 3);
+}
+
 TEST(Packing, EpochOrderIsAPermutationThatChanges) {
   const auto first = epoch_order(7, 0, 50);
   EXPECT_EQ(first, epoch_order(7, 0, 50));

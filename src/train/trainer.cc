@@ -104,7 +104,7 @@ std::vector<Sample> report_samples(const std::vector<Sample>& samples) {
 
 int64_t input_tokens(const std::vector<Pack>& packs) {
   int64_t tokens = 0;
-  for (const Pack& pack : packs) tokens += int64_t(pack.ids.size());
+  for (const Pack& pack : packs) tokens += pack.num_tokens();
   return tokens;
 }
 
@@ -232,7 +232,7 @@ class Trainer {
     check_finite(loss, "loss");
     state_.loss_sum += loss;
     state_.packs_done = int64_t(index) + 1;
-    state_.tokens_done += int64_t(pack.ids.size());
+    state_.tokens_done += pack.num_tokens();
   }
 
   // Never lets a broken number into the adapter: the checkpoint on disk is

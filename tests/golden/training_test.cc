@@ -128,6 +128,29 @@ TEST_F(TrainingGolden, TenAdamWSteps) {
               golden_["final_loss"].get<double>(), 1e-4);
 }
 
+// Samples with a common start, which stands in the pack once, have the
+// gradients that they have alone; long enough for several blocks of queries.
+TEST_F(TrainingGolden, SharedStartChangesNothing) {
+  samples_.clear();
+  for (int i = 0; i < 5; ++i) {
+    Sample sample;
+    for (int t = 0; t < 60 + 70 * i; ++t) {
+      sample.tokens.push_back((t < 30 ? 7 * t : 11 * t * (i + 1)) % 256);
+    }
+    sample.prompt_length = 35 + i;
+    samples_.push_back(std::move(sample));
+  }
+  rope_ = model::make_rope(weights_.config, 400, at::kCPU);
+  const LoraParameters alone(lora_, at::kCPU);
+  const LoraParameters together(lora_, at::kCPU);
+  EXPECT_NEAR(backward(alone, 1), backward(together, 10000), 1e-5);
+  const double norm = alone.gradients().norm().item<double>();
+  const double error =
+      alone.gradients().sub(together.gradients()).norm().item<double>();
+  EXPECT_GT(norm, 0.1);
+  EXPECT_LE(error, 1e-5 * norm);
+}
+
 // bfloat16 weights with float32 masters stay near the float32 gradients.
 TEST_F(TrainingGolden, GradientsInBfloat16) {
   const LoraParameters exact(lora_, at::kCPU);

@@ -241,6 +241,7 @@ void place_tensors(std::vector<Entry>& entries, std::string_view data,
     entry.view.bytes = data.substr(entry.offset, entry.bytes);
   }
   std::vector<const Entry*> order;
+  order.reserve(entries.size());
   for (const Entry& entry : entries) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
     return a->offset < b->offset;

@@ -91,7 +91,8 @@ inline GgufBuilder tiny_llama_gguf() {
   file.real("llama.attention.layer_norm_rms_epsilon", 1e-5f);
   file.array("tokenizer.ggml.tokens", 8, 3,
              gguf_string("a") + gguf_string("b") + gguf_string("c"));
-  const auto f32 = [&](const std::string& name, std::vector<uint64_t> shape) {
+  const auto f32 = [&](const std::string& name,
+                       const std::vector<uint64_t>& shape) {
     uint64_t count = 1;
     for (uint64_t size : shape) count *= size;
     std::string bytes;
@@ -116,7 +117,7 @@ inline GgufBuilder tiny_llama_gguf() {
 // name is overwritten in place: a file cut to nothing first is flushed to disk
 // on some systems, which thousands of damaged files have no time for.
 inline std::string test_file(const std::string& name, std::string_view bytes) {
-  const std::string path = testing::TempDir() + "formats_" + name;
+  std::string path = testing::TempDir() + "formats_" + name;
   { std::ofstream make(path, std::ios::app); }
   std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << bytes;
   std::filesystem::resize_file(path, bytes.size());

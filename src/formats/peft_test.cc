@@ -13,7 +13,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string folder() {
-  const std::string path = testing::TempDir() + "formats_peft";
+  std::string path = testing::TempDir() + "formats_peft";
   make_folder(path);
   return path;
 }

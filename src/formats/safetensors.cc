@@ -143,7 +143,7 @@ std::vector<TensorView> parse_file(const MappedFile& map) {
   for (const auto& [name, entry] : header.items()) {
     if (name == kMetadata) continue;
     tensors.push_back(
-        parse_tensor(name, entry, data, path + ": tensor " + name));
+        parse_tensor(name, entry, data, str(path, ": tensor ", name)));
   }
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorView& a, const TensorView& b) {
@@ -218,7 +218,7 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
   }
   auto tensors = std::make_unique<MappedTensors>();
   for (const auto& [shard, names] : shards) {
-    tensors->add_shard(folder + "/" + shard, names);
+    tensors->add_shard(str(folder, "/", shard), names);
   }
   return tensors;
 }

@@ -130,12 +130,14 @@ TEST(ToFloat, DecodesTheBaseModelAsGgufDoes) {
   const TensorView* query =
       source->find("model.layers.0.self_attn.q_proj.weight");
   ASSERT_TRUE(embedding != nullptr && query != nullptr);
-  std::vector<float> values(64 * 576 + 576 * 576);
+  constexpr size_t kRows = 64;
+  constexpr size_t kWidth = 576;
+  std::vector<float> values((kRows + kWidth) * kWidth);
   TensorView rows = *embedding;
-  rows.shape[0] = 64;
-  rows.bytes = rows.bytes.substr(0, 64 * 576 / 32 * 34);
+  rows.shape[0] = kRows;
+  rows.bytes = rows.bytes.substr(0, kRows * kWidth / 32 * 34);
   to_float(rows, values.data());
-  to_float(*query, values.data() + 64 * 576);
+  to_float(*query, values.data() + kRows * kWidth);
   EXPECT_EQ(digest_bytes({reinterpret_cast<const char*>(values.data()),
                           values.size() * sizeof(float)}),
             "1f995531c9f853e6f2df346968d1095c");

@@ -20,8 +20,9 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   };
   plan.sampling = run.recipe.align.sampling;
   plan.sampling.stop = prompts.align.stop;
-  plan.split = [tag = prompts.align.answer_tag](const std::string& text) {
-    return split_thought(text, tag);
+  plan.split = [&align = prompts.align](const std::string& text) {
+    return split_thought(text, align.answer_tag,
+                         {align.user_tag, align.thought_tag, align.answer_tag});
   };
   plan.rules = [names = principle_names(prompts)](const std::string& thought) {
     return find_rules(thought, names);
@@ -31,8 +32,7 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
       plan.exemplars.push_back(turn.answer);
     }
   }
-  plan.frame = {prompts.align.thought_tag, "\n" + prompts.align.answer_tag,
-                "\n" + prompts.align.user_tag};
+  plan.frame = {prompts.align.thought_tag, prompts.align.answer_tag};
   return plan;
 }
 

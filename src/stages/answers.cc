@@ -73,7 +73,7 @@ class Answering {
 
   ThoughtfulAnswer split(const std::string& text) const {
     if (plan_.split) return plan_.split(text);
-    return {"", trim(text), true};
+    return {"", trim(text), true, false};
   }
 
   void accept(const Row& row, const Completion& completion, Accepted& out) {
@@ -95,7 +95,8 @@ class Answering {
         plan_.rules ? plan_.rules(parts.thought) : FiredRules();
     num_malformed_rules_ += fired.num_malformed;
     if (judgement) return;
-    out.rows.push_back(pair(row, instruction, parts.answer, completion, fired));
+    const bool ends = parts.closed || completion.finish == Finish::kStop;
+    out.rows.push_back(pair(row, instruction, parts.answer, ends, fired));
   }
 
   void count(const Completion& completion) {
@@ -105,8 +106,7 @@ class Answering {
   }
 
   Row pair(const Row& row, const std::string& instruction,
-           const std::string& answer, const Completion& completion,
-           const FiredRules& fired) {
+           const std::string& answer, bool ends, const FiredRules& fired) {
     const int tokens = generator_.count_tokens(answer);
     num_pair_tokens_ += tokens;
     Row pair{parsed_key(plan_.pairs, row.key, 0),
@@ -115,7 +115,7 @@ class Answering {
              {row.key},
              Json{{"instruction", instruction},
                   {"response", answer},
-                  {"ends", completion.finish == Finish::kStop},
+                  {"ends", ends},
                   {"tokens", tokens}}};
     if (plan_.rules) {
       pair.content["rules"] = fired.rules;

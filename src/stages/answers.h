@@ -37,7 +37,7 @@ struct AnswerPlan {
 // Answers all instructions, judges the answers and commits both stages. Rows
 // of `requests` have the instruction as parent and hold its text; rows of
 // `pairs` have the request as parent and hold instruction, response, ends
-// (false if it was cut off by length), tokens, and the rules that fired. The
+// (false if length cut it off), tokens, and the rules that fired. The
 // pairs' manifest has the mean answer length in tokens under
 // "mean_answer_tokens", the share that ended by itself under "share_ended".
 void answer_all(const AnswerPlan& plan, generate::Generator& generator,

@@ -172,11 +172,22 @@ Judgement judge_form(const std::string& text) {
   return std::nullopt;
 }
 
-bool names_rules(const std::string& answer) {
+// A thought in the wrong place.
+bool is_thought(const std::string& answer) {
+  if (answer.rfind("The user ", 0) == 0) return true;
   for (const std::string_view mark :
-       {"I should follow rule", "should follow rules", "internal thought",
-        "(auto reply)"}) {
+       {"should follow rule", "internal thought", "(auto reply)"}) {
     if (answer.find(mark) != std::string::npos) return true;
+  }
+  // "rules 3" and "rule 3 ("
+  for (size_t at = answer.find("rule"); at != std::string::npos;
+       at = answer.find("rule", at + 4)) {
+    const size_t number = at + 4 + (answer.compare(at + 4, 1, "s") == 0);
+    const size_t digits = answer.find_first_not_of("0123456789", number + 1);
+    if (answer.compare(number, 1, " ") == 0 && digits != number + 1 &&
+        digits != std::string::npos && answer.compare(digits, 2, " (") == 0) {
+      return true;
+    }
   }
   return false;
 }
@@ -242,7 +253,7 @@ Judgement judge_answer(const std::string& answer, generate::Finish finish,
       return Rejection{"leaks_prompt", mark};
     }
   }
-  if (names_rules(answer)) return Rejection{"leaks_prompt", "names the rules"};
+  if (is_thought(answer)) return Rejection{"leaks_prompt", "a thought"};
   if (has_repetition(answer)) return Rejection{"repetition", ""};
   for (size_t i = 0; i < context.exemplars.size(); ++i) {
     if (text::rouge_l(answer, context.exemplars[i]) > 0.7) {

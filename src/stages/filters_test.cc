@@ -91,6 +91,9 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge("Это ответ на русском языке"), "not_english");
   EXPECT_EQ(judge("Yes.\nSage (internal thoughts): so"), "leaks_prompt");
   EXPECT_EQ(judge("I should follow rules 3 and 4."), "leaks_prompt");
+  EXPECT_EQ(judge("The user asks about salt. It is salt."), "leaks_prompt");
+  EXPECT_EQ(judge("As rules 3 (helpful) says, yes."), "leaks_prompt");
+  EXPECT_EQ(judge("In chess, rule 3 forbids it."), "");
   EXPECT_EQ(judge("Octopuses are soft animals with eight arms."),
             "copies_exemplar");
   EXPECT_EQ(judge("Tell me why the sea is salty and who says so!"),

@@ -14,18 +14,28 @@ using ::testing::IsEmpty;
 const std::vector<std::string> kNames = {"ethical", "informative", "helpful",
                                          "question assessment", "step-by-step"};
 
+const std::vector<std::string> kTags = {"User:", "Sage:", "Sage (thoughts):"};
+
 TEST(Thought, EndsAtTheFirstLineWithTheAnswerTag) {
-  const ThoughtfulAnswer parts =
-      split_thought(" Think of Sage: it.\n\nSage: Hello.\nSage: no.", "Sage:");
+  const ThoughtfulAnswer parts = split_thought(
+      " Think of Sage: it.\n\nSage: Hello User: you.\n", "Sage:", kTags);
   EXPECT_EQ(parts.thought, "Think of Sage: it.");
-  EXPECT_EQ(parts.answer, "Hello.\nSage: no.");
+  EXPECT_EQ(parts.answer, "Hello User: you.");
   EXPECT_TRUE(parts.has_answer);
+  EXPECT_FALSE(parts.closed);
+}
+
+TEST(Thought, AnAnswerEndsAtTheNextTag) {
+  const ThoughtfulAnswer parts = split_thought(
+      " T.\nSage: A.\n\nSage (thoughts): B.\nSage: C.", "Sage:", kTags);
+  EXPECT_EQ(parts.answer, "A.");
+  EXPECT_TRUE(parts.closed);
 }
 
 TEST(Thought, MayBeMissingOrAll) {
-  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:").answer, "Hi.");
-  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:").thought, "");
-  const ThoughtfulAnswer all = split_thought("only thoughts", "Sage:");
+  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:", kTags).answer, "Hi.");
+  EXPECT_EQ(split_thought("Sage: Hi.", "Sage:", kTags).thought, "");
+  const ThoughtfulAnswer all = split_thought("only thoughts", "Sage:", kTags);
   EXPECT_FALSE(all.has_answer);
   EXPECT_EQ(all.thought, "only thoughts");
   EXPECT_EQ(all.answer, "");
@@ -33,24 +43,28 @@ TEST(Thought, MayBeMissingOrAll) {
 
 TEST(Rules, AreNumbersWithTheirNames) {
   const FiredRules fired = find_rules(
-      "I should follow rules 3 (helpful), 4 (Question-Assessment) and 3 "
-      "(helpful). It took 5 (step-by-step) days.",
+      "Like 2 (two) birds. I should follow rules 3 (helpful), 4 "
+      "(Question-Assessment) and 3 (helpful). It took 5 (five) days.",
       kNames);
   EXPECT_THAT(fired.rules, ElementsAre(3, 4));
   EXPECT_EQ(fired.num_malformed, 0);
 }
 
+TEST(Rules, TheNameDecides) {
+  const FiredRules fired =
+      find_rules("I follow rules 1 (helpful), 77 (step by step).", kNames);
+  EXPECT_THAT(fired.rules, ElementsAre(3, 5));
+  EXPECT_EQ(fired.num_malformed, 2);
+}
+
 TEST(Rules, MalformedOnesAreCounted) {
-  const FiredRules fired = find_rules(
-      "Rules 1, 2 (helpful), 99 (ethical), 5 (step by step), 1 (ethic\nal)",
-      kNames);
+  const FiredRules fired =
+      find_rules("Rules 1, 2 (kind), 5 (step-by-step), 1 (ethic\nal)", kNames);
   EXPECT_THAT(fired.rules, ElementsAre(5));
-  EXPECT_EQ(fired.num_malformed, 4);
-  EXPECT_THAT(find_rules("See 1 (ethical).", kNames).rules, IsEmpty());
-  EXPECT_THAT(find_rules("Overruled 1 (ethical).", kNames).rules, IsEmpty());
+  EXPECT_EQ(fired.num_malformed, 3);
   EXPECT_EQ(find_rules("rules 99999999999999999999", kNames).num_malformed, 1);
-  EXPECT_THAT(find_rules("rules. No rule 1 (ethical).", kNames).rules,
-              ElementsAre(1));
+  EXPECT_EQ(find_rules("Overruled 1 of 3. No rule. 4.", kNames).num_malformed,
+            0);
 }
 
 const TaskForm kForm =

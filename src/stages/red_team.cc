@@ -30,7 +30,8 @@ constexpr char kTopicRequests[] = "redteam.topic_requests";
 constexpr char kTopics[] = "redteam.topics";
 constexpr char kRequests[] = "redteam.requests";
 constexpr char kQuestions[] = "redteam.questions";
-constexpr size_t kNumExamples = 8;  // seed questions shown per request
+// Seed questions of other types that a request shows, before all of its own.
+constexpr size_t kNumOthers = 4;
 
 std::string lower(std::string text) {
   for (char& c : text) {
@@ -238,14 +239,7 @@ class RedTeam {
     const std::string name = json_string(topic.content, "topic", kTopics);
     std::vector<uint64_t> parents = {topic.key};
     std::string examples;
-    const uint64_t draw = Hasher()
-                              .add("redteam.examples")
-                              .add(run_.recipe.seed)
-                              .add(uint64_t(n))
-                              .key();
-    for (const uint32_t i :
-         draw_sample(draw, uint32_t(seeds_.size()),
-                     uint32_t(std::min(kNumExamples, seeds_.size())))) {
+    for (const size_t i : draw_examples(type, n)) {
       if (!examples.empty()) examples += '\n';
       examples += fill_template(prompt_.example,
                                 {{"number", std::to_string(parents.size())},
@@ -271,6 +265,27 @@ class RedTeam {
                 prompt_.question_prompt + prompt_.example + prompt_.hint,
                 Json{{"type", type}, {"topic", name}}, planned);
     return planned;
+  }
+
+  // Some of other types, then those of `type`, which a small model needs to
+  // stay with it.
+  std::vector<size_t> draw_examples(const std::string& type, int64_t n) const {
+    std::vector<size_t> own, others, chosen;
+    for (size_t i = 0; i < seeds_.size(); ++i) {
+      (seeds_[i][0] == type ? own : others).push_back(i);
+    }
+    const uint64_t draw = Hasher()
+                              .add("redteam.examples")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(n))
+                              .key();
+    for (const uint32_t i :
+         draw_sample(draw, uint32_t(others.size()),
+                     uint32_t(std::min(kNumOthers, others.size())))) {
+      chosen.push_back(others[i]);
+    }
+    chosen.insert(chosen.end(), own.begin(), own.end());
+    return chosen;
   }
 
   bool accept_question(const Row& row, const Completion& completion,

@@ -29,47 +29,48 @@ std::string normal_name(const std::string& name) {
   return normal;
 }
 
-// Position after the next word "rule" or "rules" at or after `from`.
-size_t after_rules_word(const std::string& text, size_t from) {
-  for (size_t i = from; i + 4 <= text.size(); ++i) {
-    if (lower(text[i]) != 'r' || (i > 0 && is_letter(text[i - 1]))) continue;
-    std::string word;
-    size_t end = i;
-    while (end < text.size() && is_letter(text[end]))
-      word += lower(text[end++]);
-    if (word == "rule" || word == "rules") return end;
-  }
-  return std::string::npos;
-}
-
 class RuleReader {
  public:
   RuleReader(const std::string& text, const std::vector<std::string>& names)
-      : text_(text), names_(names) {}
+      : text_(text) {
+    for (const std::string& name : names) names_.push_back(normal_name(name));
+  }
 
   FiredRules read() {
-    for (size_t at = after_rules_word(text_, 0); at != std::string::npos;
-         at = after_rules_word(text_, at)) {
-      at = read_sentence(at);
+    bool about_rules = false;
+    for (size_t at = 0; at < text_.size();) {
+      const bool in_word =
+          at > 0 && (is_letter(text_[at - 1]) || is_digit(text_[at - 1]));
+      if (!in_word && is_digit(text_[at])) {
+        at = read_rule(at, about_rules);
+      } else if (!in_word && is_rule_word(at)) {
+        about_rules = true;
+        at += 4;
+      } else {
+        if (ends_sentence(at)) about_rules = false;
+        ++at;
+      }
     }
     return std::move(fired_);
   }
 
  private:
-  // Reads numbers up to the end of the sentence; the position there.
-  size_t read_sentence(size_t at) {
-    while (at < text_.size()) {
-      const char c = text_[at];
-      const bool ends =
-          c == '\n' || ((c == '.' || c == ';') &&
-                        (at + 1 == text_.size() || !is_digit(text_[at + 1])));
-      if (ends) return at;
-      at = is_digit(c) ? read_rule(at) : at + 1;
+  bool is_rule_word(size_t at) const {
+    std::string word;
+    while (at < text_.size() && is_letter(text_[at])) {
+      word += lower(text_[at++]);
     }
-    return at;
+    return word == "rule" || word == "rules";
   }
 
-  size_t read_rule(size_t at) {
+  bool ends_sentence(size_t at) const {
+    const char c = text_[at];
+    return c == '\n' || ((c == '.' || c == ';') &&
+                         (at + 1 == text_.size() || !is_digit(text_[at + 1])));
+  }
+
+  // Reads "3 (helpful)" from its number on; the position after it.
+  size_t read_rule(size_t at, bool about_rules) {
     size_t number = 0;
     for (; at < text_.size() && is_digit(text_[at]); ++at) {
       number = std::min<size_t>(number * 10 + size_t(text_[at] - '0'), 1000);
@@ -79,25 +80,36 @@ class RuleReader {
     const size_t close = text_.find_first_of(")\n", open);
     if (open >= text_.size() || text_[open] != '(' ||
         close == std::string::npos || text_[close] != ')') {
-      ++fired_.num_malformed;
+      fired_.num_malformed += about_rules;
       return at;
     }
-    const std::string name =
-        normal_name(text_.substr(open + 1, close - open - 1));
-    if (number < 1 || number > names_.size() ||
-        normal_name(names_[number - 1]) != name) {
-      ++fired_.num_malformed;
-    } else if (std::find(fired_.rules.begin(), fired_.rules.end(),
-                         static_cast<int>(number)) == fired_.rules.end()) {
-      fired_.rules.push_back(static_cast<int>(number));
+    const auto name =
+        std::find(names_.begin(), names_.end(),
+                  normal_name(text_.substr(open + 1, close - open - 1)));
+    if (name == names_.end()) {
+      fired_.num_malformed += about_rules;
+      return close + 1;
+    }
+    const int rule = static_cast<int>(name - names_.begin()) + 1;
+    fired_.num_malformed += number != static_cast<size_t>(rule);
+    if (std::find(fired_.rules.begin(), fired_.rules.end(), rule) ==
+        fired_.rules.end()) {
+      fired_.rules.push_back(rule);
     }
     return close + 1;
   }
 
   const std::string& text_;
-  const std::vector<std::string>& names_;
+  std::vector<std::string> names_;
   FiredRules fired_;
 };
+
+// Position of the first line at or after `from` that starts with `tag`.
+size_t find_line(const std::string& text, size_t from, const std::string& tag) {
+  if (from == 0 && text.rfind(tag, 0) == 0) return 0;
+  const size_t at = text.find("\n" + tag, from);
+  return at == std::string::npos ? at : at + 1;
+}
 
 }  // namespace
 
@@ -109,17 +121,20 @@ std::string trim(const std::string& text) {
 }
 
 ThoughtfulAnswer split_thought(const std::string& text,
-                               const std::string& answer_tag) {
+                               const std::string& answer_tag,
+                               const std::vector<std::string>& tags) {
   ThoughtfulAnswer parts;
-  size_t at = text.rfind(answer_tag, 0) == 0 ? 0 : std::string::npos;
-  if (at == std::string::npos) {
-    at = text.find("\n" + answer_tag);
-    if (at != std::string::npos) ++at;
-  }
+  const size_t at = find_line(text, 0, answer_tag);
   parts.has_answer = at != std::string::npos;
   parts.thought = trim(text.substr(0, at));
-  if (parts.has_answer)
-    parts.answer = trim(text.substr(at + answer_tag.size()));
+  if (!parts.has_answer) return parts;
+  const size_t begin = at + answer_tag.size();
+  size_t end = std::string::npos;
+  for (const std::string& tag : tags) {
+    end = std::min(end, find_line(text, begin, tag));
+  }
+  parts.closed = end != std::string::npos;
+  parts.answer = trim(text.substr(begin, parts.closed ? end - begin : end));
   return parts;
 }
 

@@ -12,18 +12,24 @@ struct ThoughtfulAnswer {
   std::string thought;      // trimmed; may be empty
   std::string answer;       // trimmed; empty without an answer tag
   bool has_answer = false;  // a line started with the answer tag
+  bool closed = false;      // a line with a tag followed the answer
 };
-// `text` goes on right after the thought tag.
+// `text` goes on right after the thought tag. The thought ends at the first
+// line that starts with `answer_tag`, the answer at the next line that starts
+// with one of `tags`.
 ThoughtfulAnswer split_thought(const std::string& text,
-                               const std::string& answer_tag);
+                               const std::string& answer_tag,
+                               const std::vector<std::string>& tags);
 
 struct FiredRules {
   std::vector<int> rules;  // numbers from 1, in the order named, each once
-  int num_malformed = 0;   // numbers without a name or with another one's
+  // Numbers that are not the name's, and in a sentence about "rules" numbers
+  // without a name or with an unknown one.
+  int num_malformed = 0;
 };
-// The rules named after the word "rule" or "rules" up to the end of that
-// sentence, as "3 (helpful), 7 (candor)"; `names` are the principles in order.
-// Spaces, case and hyphens in a name do not matter.
+// Every "3 (helpful)" of a thought. The name decides which principle fired: a
+// small model often writes a right name with a wrong number. `names` are the
+// principles in order; spaces, case and hyphens in a name do not matter.
 FiredRules find_rules(const std::string& thought,
                       const std::vector<std::string>& names);
 

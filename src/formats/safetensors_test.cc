@@ -72,6 +72,8 @@ TEST(Safetensors, RefusesBadHeaders) {
   EXPECT_THAT(refusal(raw(UINT64_MAX) + "{}"), HasSubstr("found a length of"));
   EXPECT_THAT(refusal("[]", ""), HasSubstr("expected a JSON object"));
   EXPECT_THAT(refusal("{", ""), HasSubstr("header:1:"));
+  // A number that no double holds: found by fuzzing.
+  EXPECT_THAT(refusal(R"({"t":1e999})", ""), HasSubstr("a.safetensors"));
   EXPECT_THAT(refusal(R"({"t":3})", ""),
               HasSubstr("tensor t: expected an obj"));
   EXPECT_THAT(refusal(R"({"t":{"shape":[1],"data_offsets":[0,4]}})", "1234"),

@@ -28,6 +28,14 @@ constexpr const char* kMarksAndSpaces =
 constexpr const char* kSpaceSet = R"(\t-\r\x{85}\p{Z})";
 constexpr const char* kWordSet = R"(\p{L}\p{M}\p{N}\p{Pc})";
 
+// Numbers that Unicode 15 to 16 added to those PCRE2 10.42 knows (Unicode 14):
+// the reference cuts at them.
+constexpr const char* kNumberSet =
+    R"(\p{N}\x{10D40}-\x{10D49}\x{116D0}-\x{116E3}\x{11BF0}-\x{11BF9})"
+    R"(\x{11DE0}-\x{11DE9}\x{11F50}-\x{11F59}\x{16130}-\x{16139})"
+    R"(\x{16D70}-\x{16D79}\x{16FF4}-\x{16FF6}\x{1CCF0}-\x{1CCF9})"
+    R"(\x{1D2C0}-\x{1D2D3}\x{1E4F0}-\x{1E4F9}\x{1E5F1}-\x{1E5FA})";
+
 [[noreturn]] void bad_pattern(const std::string& where,
                               const std::string& pattern,
                               const std::string& what) {
@@ -39,6 +47,19 @@ constexpr const char* kWordSet = R"(\p{L}\p{M}\p{N}\p{Pc})";
                   "'; use a model whose tokenizer is supported"));
 }
 
+// An escape of Oniguruma as PCRE2 writes it; "" if there is no such thing.
+std::string replace_class(char escape, bool in_set) {
+  const bool space = escape == 's' || escape == 'S';
+  const bool negated = escape == 'S' || escape == 'W';
+  if (space || escape == 'w' || escape == 'W') {
+    const std::string set = space ? kSpaceSet : kWordSet;
+    if (in_set) return negated ? "" : set;
+    return str(negated ? "[^" : "[", set, "]");
+  }
+  const bool hexadecimal = escape == 'h' || escape == 'H';
+  return hexadecimal ? "" : std::string{'\\', escape};
+}
+
 // Oniguruma to PCRE2: rewrites classes that mean something else there and
 // refuses what only Oniguruma has.
 std::string to_pcre2(const std::string& pattern, const std::string& where) {
@@ -48,18 +69,11 @@ std::string to_pcre2(const std::string& pattern, const std::string& where) {
     const char c = pattern[i];
     if (c == '\\' && i + 1 < pattern.size()) {
       const char next = pattern[++i];
-      if (next == 'h' || next == 'H') bad_pattern(where, pattern, "\\h");
-      if (in_set && (next == 'S' || next == 'W')) {
-        bad_pattern(where, pattern, "a negated class inside a set");
+      const std::string replaced = replace_class(next, in_set);
+      if (replaced.empty()) {
+        bad_pattern(where, pattern, str("\\", next, in_set ? " in a set" : ""));
       }
-      const bool space = next == 's' || next == 'S';
-      if (space || next == 'w' || next == 'W') {
-        const std::string set = space ? kSpaceSet : kWordSet;
-        const bool negated = next == 'S' || next == 'W';
-        out += in_set ? set : str(negated ? "[^" : "[", set, "]");
-      } else {
-        out += {c, next};
-      }
+      out += replaced;
       continue;
     }
     if (in_set && c == '[' && !pattern.substr(i).starts_with("[:")) {
@@ -195,6 +209,10 @@ struct PreTokenizer::Run {
 
 PreTokenizerStep gpt2_step() { return split_step(kGpt2); }
 
+PreTokenizerStep digits_step(bool individual) {
+  return split_step(str("[", kNumberSet, individual ? "]" : "]+"));
+}
+
 std::string quote_pattern(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -213,7 +231,7 @@ std::vector<PreTokenizerStep> pre_tokenizer_named(const std::string& name,
   }
   if (name == "smollm" || name == "starcoder" || name == "refact" ||
       name == "command-r" || name == "codeshell") {
-    return {split_step(R"(\p{N})"), gpt2_step()};
+    return {digits_step(true), gpt2_step()};
   }
   if (name == "llama-bpe" || name == "llama3" || name == "llama-v3") {
     return {split_step(str(kCased, R"(|\p{N}{1,3})", kMarksAndSpaces))};

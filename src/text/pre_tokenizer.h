@@ -38,6 +38,8 @@ std::vector<PreTokenizerStep> pre_tokenizer_named(const std::string& name,
                                                   const std::string& where);
 // tokenizer.json's ByteLevel with use_regex: the pattern of GPT-2.
 PreTokenizerStep gpt2_step();
+// tokenizer.json's Digits: each number apart, or runs of them.
+PreTokenizerStep digits_step(bool individual);
 // `text` as a pattern that matches exactly it.
 std::string quote_pattern(std::string_view text);
 

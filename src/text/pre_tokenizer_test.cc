@@ -38,6 +38,8 @@ TEST(PreTokenizer, Names) {
                           "\n", "ok", " "));
   EXPECT_THAT(named("smollm", "x12  3 y"),
               ElementsAre("x", "1", "2", "  ", "3", " y"));
+  EXPECT_THAT(named("smollm", "a\U0001E5F1\U0001E5F2"),  // of Unicode 16
+              ElementsAre("a", "\U0001E5F1", "\U0001E5F2"));
   EXPECT_THAT(named("llama-bpe", "I'LL (1234)\n\n x"),
               ElementsAre("I", "'LL", " (", "123", "4", ")\n\n", " x"));
   EXPECT_THAT(named("qwen2", "a 12"), ElementsAre("a", " ", "1", "2"));

@@ -37,6 +37,16 @@ struct TextHash {
   }
 };
 
+unsigned byte_of_piece(const std::string& piece, const std::string& where) {
+  unsigned byte = 0;
+  if (piece.size() != 6 || std::sscanf(piece.c_str(), "<0x%2X>", &byte) != 1) {
+    throw Error(ErrorKind::kInput,
+                str(where, ": expected a byte piece like <0x0A>, found '",
+                    piece, "'; get the model's files again"));
+  }
+  return byte;
+}
+
 class SentencePiece : public Tokenizer {
  public:
   explicit SentencePiece(SentencePieceVocabulary vocabulary);
@@ -136,15 +146,7 @@ void SentencePiece::add_pieces() {
     token.text = piece;
     switch (v_.types[i]) {
       case TokenType::kByte: {
-        unsigned byte = 0;
-        if (piece.size() != 6 ||
-            std::sscanf(piece.c_str(), "<0x%2X>", &byte) != 1) {
-          throw Error(ErrorKind::kInput,
-                      str(v_.where,
-                          ": expected a byte piece like <0x0A>, "
-                          "found '",
-                          piece, "'; get the model's files again"));
-        }
+        const unsigned byte = byte_of_piece(piece, v_.where);
         byte_ids_[byte] = id;
         bytes_of_ids_[i] = static_cast<int>(byte);
         break;

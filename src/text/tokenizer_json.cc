@@ -110,8 +110,8 @@ bool add_pre_tokenizers(const Json& json, const std::string& where,
   if (type == "Split") {
     steps.push_back(split_step(json, where));
   } else if (type == "Digits") {
-    const bool single = json_bool_or(json, "individual_digits", where, false);
-    steps.emplace_back().pattern = single ? R"(\p{N})" : R"(\p{N}+)";
+    steps.push_back(
+        digits_step(json_bool_or(json, "individual_digits", where, false)));
   } else {
     unknown_kind(where, "a pre-tokenizer out of",
                  "ByteLevel, Split, Digits and Sequence", type);

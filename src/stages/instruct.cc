@@ -199,7 +199,7 @@ class SelfInstruct {
   // About as many requests as the rest will take, going by the yield so far.
   int64_t lookahead() const {
     const double yield =
-        num_requests_ < 4 ? 2.0 : double(num_kept_ + 1) / double(num_requests_);
+        num_requests_ < 4 ? 3.0 : double(num_kept_ + 1) / double(num_requests_);
     const double rest = double(options_.num_instructions - num_kept_);
     return 4 + int64_t(std::ceil(1.25 * rest / yield));
   }

@@ -45,8 +45,11 @@ ListedTask parse_task(const std::string& item, const TaskForm& form) {
   task.task = trim(item.substr(0, item.find('\n')));
   const size_t at = item.find("\n" + form.input_mark);
   if (at == std::string::npos) return task;
-  task.input = trim(item.substr(at + 1 + form.input_mark.size()));
-  if (means_none(task.input, form.no_input)) task.input.clear();
+  const size_t begin = at + 1 + form.input_mark.size();
+  const size_t again = item.find("\n" + form.input_mark, begin);
+  task.input = trim(item.substr(begin, again - begin));
+  const std::string line = trim(task.input.substr(0, task.input.find('\n')));
+  if (means_none(line, form.no_input)) task.input.clear();
   return task;
 }
 

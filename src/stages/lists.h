@@ -24,9 +24,10 @@ struct ListedTask {
   bool cut_off = false;  // not whole: the completion ended in it by length
 };
 // `text` starts inside item `first`, after its mark. The task is the first
-// line of an item; the input goes from the line with its mark to the item's
-// end; lines between the two are dropped. Items after a number out of order
-// are not read. With `cut_off` the last item is not whole.
+// line of an item; the input goes from the line with its mark to the next such
+// line or the item's end, and is none if its first line says so; lines between
+// task and input are dropped. Items after a number out of order are not read.
+// With `cut_off` the last item is not whole.
 std::vector<ListedTask> parse_tasks(const std::string& text, int first,
                                     bool cut_off, const TaskForm& form);
 

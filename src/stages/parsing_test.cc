@@ -90,6 +90,15 @@ TEST(Tasks, AreReadWithAndWithoutInput) {
   EXPECT_TRUE(tasks[3].cut_off);
 }
 
+TEST(Tasks, AnInputSaidTwiceOrTakenBackIsRead) {
+  const auto tasks = parse_tasks(
+      " A.\nText: One.\nText: None\n7. Task: B.\nText: None.\n\nAnd so on.", 6,
+      false, kForm);
+  ASSERT_EQ(tasks.size(), 2u);
+  EXPECT_EQ(tasks[0].input, "One.");
+  EXPECT_EQ(tasks[1].input, "");
+}
+
 TEST(Tasks, EndAtANumberOutOfOrder) {
   const auto tasks =
       parse_tasks(" A.\nText: n/a\n9. Task: B.\nText: x", 6, false, kForm);

@@ -48,6 +48,6 @@ class LineReader {
 // the disk behind it is full.
 void write_out(const std::string& text);
 // One JSON value and a line break.
-void write_out(const Json& value);
+void write_json(const Json& value);
 
 }  // namespace selfalign::cli

@@ -46,8 +46,7 @@ class GenerateReader {
 
  private:
   int vocab_size_;
-  std::unordered_map<std::string, std::shared_ptr<const std::string>>
-      prefixes_;
+  std::unordered_map<std::string, std::shared_ptr<const std::string>> prefixes_;
   std::unordered_map<uint64_t, uint64_t> times_seen_;
   std::unordered_set<uint64_t> keys_;
 };

@@ -1,0 +1,223 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/chat_session.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/model_flags.h"
+#include "cli/run_folder.h"
+#include "cli/workbench.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Talk to a model in the terminal:
+  selfalign chat MODEL                        the base model, no prompt at all
+  selfalign chat MODEL --adapter runs/smollm2-demo/verbose/adapter
+  selfalign chat MODEL --adapter ADAPTER --compare      base and adapter, in turn
+  selfalign chat runs/smollm2-demo --compare  a run that is done: its base model
+                                              and its last adapter
+  printf 'Hi!\nWho made you?\n' | selfalign chat MODEL --adapter ADAPTER
+
+A line is a turn; the model sees the turns before it. /clear forgets them,
+/exit or Ctrl-D ends. Ctrl-C ends the answer that is being written, or, at the
+prompt, the chat. An adapter answers under the short prompt it was trained
+with (prompts/meta.yaml), a base model sees only the layout of the turns.)";
+
+struct ChatFlags {
+  ModelFlags model;
+  bool compare = false;
+  std::string prompts;
+  std::string form = "auto";
+  uint64_t seed = 0;
+  generate::Sampling sampling;
+};
+
+struct Side {
+  std::string name;
+  ChatSession session;
+};
+
+// The model may be a run: its base model, its last adapter, its prompts.
+void resolve_run(ChatFlags& flags) {
+  const std::string run = flags.model.model.path;
+  if (!is_run_folder(run)) return;
+  const stages::Recipe recipe = recipe_of_run(run);
+  flags.model.model.path = recipe.model.path;
+  if (flags.model.adapter.empty()) flags.model.adapter = last_adapter(run);
+  if (flags.prompts.empty()) flags.prompts = run + "/prompts";
+}
+
+// Two forms were trained; a run's folder RUN/engraved/adapter says which.
+std::string form_of(const ChatFlags& flags) {
+  if (flags.form != "auto") return flags.form;
+  const std::filesystem::path folder =
+      (std::filesystem::path(flags.model.adapter) / "")
+          .lexically_normal()
+          .parent_path();
+  return folder.parent_path().filename() == "engraved" ? "engraved" : "verbose";
+}
+
+std::vector<Side> open_sides(const ChatFlags& flags,
+                             LocalWorkbench& workbench) {
+  const std::string prompts = find_prompts(flags.prompts, flags.model.adapter);
+  std::vector<Side> sides;
+  const auto add = [&](const std::string& name, const std::string& adapter,
+                       const std::string& form) {
+    sides.push_back(
+        {name, ChatSession(workbench.open_generator(flags.model.model, adapter),
+                           read_chat_prompt(prompts, form), flags.sampling,
+                           flags.model.model.max_context, flags.seed)});
+  };
+  if (flags.compare || flags.model.adapter.empty()) {
+    add("base", "", "none");
+  }
+  if (!flags.model.adapter.empty()) {
+    add(form_of(flags), flags.model.adapter, form_of(flags));
+  }
+  return sides;
+}
+
+void print_answer(const Side& side, const generate::Completion& completion,
+                  const std::string& user, const Shell& shell, bool named) {
+  if (shell.json) {
+    write_json(Json{{"model", side.name},
+                    {"user", user},
+                    {"answer", completion.text},
+                    {"finish_reason", generate::finish_name(completion.finish)},
+                    {"num_tokens", completion.num_tokens}});
+    return;
+  }
+  write_out((named ? "[" + side.name + "]\n" : "") + completion.text + "\n\n");
+  if (completion.finish == generate::Finish::kLength) {
+    log_info("(cut at --max-tokens)");
+  } else if (completion.finish == generate::Finish::kNoRoom) {
+    log_warning(
+        "(no room for an answer; a shorter question, or a larger "
+        "--max-context)");
+  }
+}
+
+// False once the chat shall end.
+bool take_turn(std::vector<Side>& sides, const std::string& user,
+               const Shell& shell, bool interactive) {
+  for (Side& side : sides) {
+    const auto completion = side.session.answer(user);
+    if (!completion) {  // an interrupt ended the answer
+      if (!interactive) return false;
+      set_interrupted(false);
+      log_info("(stopped)");
+      return true;
+    }
+    print_answer(side, *completion, user, shell, sides.size() > 1);
+    if (side.session.num_left_out() > 0) {
+      log_info(str("(", side.name, ": the first ", side.session.num_left_out(),
+                   " turns no longer fit and are left out)"));
+    }
+  }
+  return true;
+}
+
+void chat(ChatFlags flags, const Shell& shell) {
+  resolve_run(flags);
+  if (flags.compare && flags.model.adapter.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "--compare: expected an adapter to compare the base with, "
+                "found none; add --adapter");
+  }
+  const bool interactive = ::isatty(STDIN_FILENO) == 1;
+  LocalWorkbench workbench;
+  std::vector<Side> sides = open_sides(flags, workbench);
+  if (interactive) log_info("/exit or Ctrl-D ends, /clear starts anew");
+  LineReader reader;
+  while (true) {
+    if (interactive && ::isatty(STDOUT_FILENO) == 1) write_out("> ");
+    const std::optional<std::string> line = reader.next();
+    if (!line) break;
+    if (line->find_first_not_of(" \t") == std::string::npos) continue;
+    if (*line == "/exit") return;
+    if (*line == "/clear") {
+      for (Side& side : sides) side.session.clear();
+      log_info("(cleared)");
+    } else if (!take_turn(sides, *line, shell, interactive)) {
+      return;
+    }
+  }
+  if (interactive) {
+    set_interrupted(false);  // Ctrl-C at the prompt is a way to leave
+    if (::isatty(STDOUT_FILENO) == 1) write_out("\n");
+  }
+}
+
+void add_sampling(CLI::App& command, ChatFlags& flags) {
+  generate::Sampling& sampling = flags.sampling;
+  sampling.temperature = 0.3;
+  sampling.top_p = 0.7;
+  sampling.max_new_tokens = 512;
+  sampling.repetition_penalty = 1.1;
+  command
+      .add_option("--temperature", sampling.temperature,
+                  "0 always takes the most probable word")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  command
+      .add_option("--top-p", sampling.top_p,
+                  "of the probability, in (0, 1]; the rest is never drawn")
+      ->check(CLI::Range(1e-6, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--max-tokens", sampling.max_new_tokens,
+                  "of one answer, at most")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--repetition-penalty", sampling.repetition_penalty,
+                  "1 is off")
+      ->check(CLI::Range(0.01, 100.0))
+      ->capture_default_str();
+  command.add_option("--seed", flags.seed, "another one gives other answers")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app, Shell& shell) {
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk to a model, or to two side by side");
+  auto flags = std::make_shared<ChatFlags>();
+  flags->model.model.num_slots = 1;
+  command
+      ->add_option("model", flags->model.model.path,
+                   "HF folder, GGUF file or the folder of a run")
+      ->required();
+  command->add_option("--adapter", flags->model.adapter,
+                      "PEFT adapter folder, merged into the model");
+  command->add_flag("--compare", flags->compare,
+                    "answers of base and adapter, one after the other");
+  command->add_option("--prompts", flags->prompts,
+                      "folder with meta.yaml; else the run's own, or prompts/");
+  command
+      ->add_option("--form", flags->form,
+                   "short prompt of the adapter: auto (from the adapter's "
+                   "folder), engraved or verbose")
+      ->check(CLI::IsMember({"auto", "engraved", "verbose"}))
+      ->capture_default_str();
+  add_sampling(*command, *flags);
+  flags->model.add_compute(*command);
+  flags->model.add_engine(*command);
+  command->footer(kFooter);
+  command->callback([flags, &shell] {
+    shell.action = [flags, &shell] { chat(*flags, shell); };
+  });
+}
+
+}  // namespace selfalign::cli

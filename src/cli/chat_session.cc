@@ -1,0 +1,74 @@
+#include "cli/chat_session.h"
+
+#include <utility>
+
+#include "base/hash.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::cli {
+
+stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
+                                    const std::string& form) {
+  const stages::Prompts prompts = stages::load_prompts(prompts_folder);
+  stages::ChatPrompt chat =
+      form == "verbose" ? prompts.verbose : prompts.engraved;
+  if (form == "none") chat.prompt.clear();
+  return chat;
+}
+
+std::string render_chat(const stages::ChatPrompt& prompt,
+                        const std::vector<ChatTurn>& turns, size_t first,
+                        const std::string& user) {
+  std::string text = prompt.prompt;
+  for (size_t i = first; i < turns.size(); ++i) {
+    text += stages::chat_turn(prompt, turns[i].user) + turns[i].answer +
+            prompt.between;
+  }
+  return text + stages::chat_turn(prompt, user);
+}
+
+ChatSession::ChatSession(std::unique_ptr<generate::Generator> generator,
+                         stages::ChatPrompt prompt, generate::Sampling sampling,
+                         int max_context, uint64_t seed)
+    : generator_(std::move(generator)),
+      prompt_(std::move(prompt)),
+      sampling_(std::move(sampling)),
+      max_context_(max_context),
+      seed_(seed) {
+  sampling_.stop = prompt_.stop;
+}
+
+void ChatSession::clear() {
+  turns_.clear();
+  first_ = 0;
+}
+
+std::string ChatSession::fitting_prompt(const std::string& user) {
+  std::string prompt = render_chat(prompt_, turns_, first_, user);
+  // One token may stand before the text (BOS).
+  const int room = max_context_ - sampling_.max_new_tokens - 1;
+  while (first_ < turns_.size() && generator_->count_tokens(prompt) > room) {
+    prompt = render_chat(prompt_, turns_, ++first_, user);
+  }
+  return prompt;
+}
+
+std::optional<generate::Completion> ChatSession::answer(
+    const std::string& user) {
+  generate::Request request;
+  request.suffix = fitting_prompt(user);
+  request.sampling = sampling_;
+  request.key = Hasher().add(seed_).add(num_asked_++).add(request.suffix).key();
+  std::optional<generate::Request> next = std::move(request);
+  std::optional<generate::Completion> answer;
+  generator_->generate([&next] { return std::exchange(next, std::nullopt); },
+                       [&answer](generate::Completion completion) {
+                         answer = std::move(completion);
+                       });
+  if (!answer) return std::nullopt;
+  answer->text = stages::trim(answer->text);
+  turns_.push_back({user, answer->text});
+  return answer;
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,57 @@
+// One side of a chat: a model, the short prompt it answers under, and what was
+// said so far.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "generate/generator.h"
+#include "stages/prompts.h"
+
+namespace selfalign::cli {
+
+// Form "engraved" or "verbose" of the short prompts in the folder; "none" is
+// their turns with nothing before them, which is also how a base model is
+// asked: what it sees is the layout alone.
+stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
+                                    const std::string& form);
+
+struct ChatTurn {
+  std::string user;
+  std::string answer;
+};
+
+// The text that asks for the answer to `user` after the turns [first, end).
+std::string render_chat(const stages::ChatPrompt& prompt,
+                        const std::vector<ChatTurn>& turns, size_t first,
+                        const std::string& user);
+
+class ChatSession {
+ public:
+  ChatSession(std::unique_ptr<generate::Generator> generator,
+              stages::ChatPrompt prompt, generate::Sampling sampling,
+              int max_context, uint64_t seed);
+
+  // The answer, trimmed; none if an interrupt ended it. The oldest turns are
+  // left out of the prompt where they leave no room for a whole answer.
+  std::optional<generate::Completion> answer(const std::string& user);
+  // Turns that the last prompt left out.
+  size_t num_left_out() const { return first_; }
+  void clear();
+
+ private:
+  std::string fitting_prompt(const std::string& user);
+
+  std::unique_ptr<generate::Generator> generator_;
+  stages::ChatPrompt prompt_;
+  generate::Sampling sampling_;
+  int max_context_;
+  uint64_t seed_;
+  uint64_t num_asked_ = 0;
+  size_t first_ = 0;
+  std::vector<ChatTurn> turns_;
+};
+
+}  // namespace selfalign::cli

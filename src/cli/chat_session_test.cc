@@ -1,0 +1,107 @@
+#include "cli/chat_session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "cli/training_samples.h"
+#include "generate/scripted.h"
+
+namespace selfalign::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+stages::ChatPrompt frame() {
+  return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
+}
+
+struct Scripted {
+  std::vector<generate::Request> seen;
+  ChatSession session(int max_context) {
+    generate::ScriptedOptions options;
+    options.script = [this](const generate::Request& request) {
+      seen.push_back(request);
+      return "  answer " + std::to_string(seen.size()) + "\nU: forged";
+    };
+    generate::Sampling sampling;
+    sampling.max_new_tokens = 10;
+    return ChatSession(generate::make_scripted_generator(options), frame(),
+                       sampling, max_context, 0);
+  }
+};
+
+TEST(ChatSessionTest, TheModelSeesTheTurnsBefore) {
+  Scripted model;
+  ChatSession session = model.session(1000);
+  EXPECT_EQ(session.answer("one {braces}")->text, "answer 1");
+  EXPECT_EQ(session.answer("two")->text, "answer 2");
+  EXPECT_EQ(model.seen[0].suffix, "About.\n\nU: one {braces}\nA: ");
+  EXPECT_EQ(model.seen[1].suffix,
+            "About.\n\nU: one {braces}\nA: answer 1\nU: two\nA: ");
+  session.clear();
+  session.answer("three");
+  EXPECT_EQ(model.seen[2].suffix, "About.\n\nU: three\nA: ");
+  EXPECT_NE(model.seen[0].key, model.seen[2].key);
+}
+
+TEST(ChatSessionTest, TheOldestTurnsGoWhereThereIsNoRoom) {
+  Scripted model;
+  ChatSession session = model.session(21);  // words are tokens here
+  for (const char* user : {"one", "two", "three"}) session.answer(user);
+  EXPECT_EQ(session.num_left_out(), 1u);
+  EXPECT_EQ(model.seen[2].suffix,
+            "About.\n\nU: two\nA: answer 2\nU: three\nA: ");
+}
+
+TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
+  Scripted model;
+  ChatSession session = model.session(1000);
+  set_interrupted(true);
+  EXPECT_EQ(session.answer("one"), std::nullopt);
+  set_interrupted(false);
+  ASSERT_TRUE(session.answer("two"));
+  EXPECT_EQ(model.seen.back().suffix, "About.\n\nU: two\nA: ");
+}
+
+TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
+  for (const char* form : {"engraved", "verbose"}) {
+    const stages::ChatPrompt one = read_chat_prompt("prompts", form);
+    EXPECT_THAT(one.prompt, HasSubstr("AI assistant"));
+    EXPECT_EQ(one.prompt.find('{'), std::string::npos) << one.prompt;
+    EXPECT_THAT(one.user, HasSubstr("{instruction}"));
+    EXPECT_FALSE(one.stop.empty());
+  }
+  EXPECT_EQ(read_chat_prompt("prompts", "none").prompt, "");
+  EXPECT_THROW(read_chat_prompt(testing::TempDir() + "/nothing", "verbose"),
+               Error);
+}
+
+TEST(TrainingSamplesTest, EveryAnswerIsASample) {
+  const std::vector<formats::Conversation> rows = {
+      {{{"user", "q"}, {"assistant", "a"}, {"user", "r"}, {"assistant", "b"}}},
+      {{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}}};
+  const auto samples = training_samples(rows, frame(), "data");
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[0].prompt, "About.\n\nU: q\nA: ");
+  EXPECT_EQ(samples[0].response, "a");
+  EXPECT_TRUE(samples[0].ends);
+  EXPECT_EQ(samples[1].prompt, "About.\n\nU: q\nA: a\nU: r\nA: ");
+  EXPECT_EQ(samples[2].prompt, "Be brief.\n\nU: q\nA: ");
+}
+
+TEST(TrainingSamplesTest, RefusesRowsWithoutAnAnswer) {
+  const std::vector<formats::Conversation> bad[] = {
+      {{{{"user", "q"}}}},
+      {{{{"assistant", "a"}}}},
+      {{{{"user", "q"}, {"user", "r"}}}},
+      {formats::Conversation{}}};
+  for (const auto& rows : bad) {
+    EXPECT_THROW(training_samples(rows, frame(), "data"), Error);
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::cli

@@ -1,0 +1,129 @@
+#include <CLI/CLI.hpp>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/model_flags.h"
+#include "cli/requests.h"
+#include "cli/workbench.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] =
+    R"(One request a line, one result a line, in the same order:
+  echo '{"prompt": "The capital of France is", "temperature": 0,
+         "max_tokens": 8}' | tr -d '\n' | selfalign generate --model MODEL
+  {"key":"9f...","text":" Paris.","finish_reason":"stop",...}
+
+Members of a request (all but prompt may be left out):
+  prompt, prefix              prefix stands before the prompt; what many
+                              requests have in common is computed once
+  key                         a number or string of your own, unique; it seeds
+                              the row: the same key, prompt and settings give
+                              the same text again
+  temperature, top_p          1.0 each; temperature 0 is greedy
+  max_tokens, stop            256 tokens; stop is a string or list of strings
+  repetition_penalty          1.0 is off
+  ngram_penalty               [n=1, n=2, n=3, n=4], taken off the logits
+  logit_bias                  {"TOKEN ID": number or "-inf"}
+  ban_eos, logprobs           false; logprobs adds token_logprobs
+finish_reason is stop, length or no_room (prompt longer than --max-context).)";
+
+// Joins the engine, which answers in any order, to lines in and lines out.
+class Lines {
+ public:
+  Lines(int vocab_size, bool show_progress)
+      : parser_(vocab_size),
+        progress_("generate", 0, "rows"),
+        show_progress_(show_progress) {}
+
+  // Does not wait for a line while rows are being decoded.
+  std::optional<generate::Request> next() {
+    if (problem_ || (in_flight_ > 0 && !reader_.ready())) return std::nullopt;
+    const std::optional<std::string> line = reader_.next_filled();
+    if (!line) return std::nullopt;
+    try {
+      GenerateLine parsed = parser_.parse(*line, reader_.where());
+      generate::Request request = std::move(parsed.request);
+      parsed.request = {};
+      index_of_[request.key] = num_read_;
+      waiting_.emplace(num_read_++, Waiting{std::move(parsed), std::nullopt});
+      ++in_flight_;
+      return request;
+    } catch (const Error& error) {
+      problem_ = error;  // the rows before this line are finished first
+      return std::nullopt;
+    }
+  }
+
+  void done(generate::Completion completion) {
+    --in_flight_;
+    const auto index = index_of_.find(completion.key);
+    waiting_.at(index->second).completion = std::move(completion);
+    index_of_.erase(index);
+    while (!waiting_.empty() && waiting_.begin()->second.completion) {
+      const Waiting& first = waiting_.begin()->second;
+      write_json(completion_json(*first.completion, first.line));
+      waiting_.erase(waiting_.begin());
+      ++num_written_;
+    }
+    if (show_progress_) progress_.update(num_written_);
+  }
+
+  void finish() const {
+    if (problem_) throw *problem_;
+  }
+
+ private:
+  struct Waiting {
+    GenerateLine line;
+    std::optional<generate::Completion> completion;
+  };
+
+  LineReader reader_;
+  GenerateReader parser_;
+  Progress progress_;
+  bool show_progress_;
+  std::map<uint64_t, Waiting> waiting_;              // by place in the input
+  std::unordered_map<uint64_t, uint64_t> index_of_;  // key -> place
+  uint64_t num_read_ = 0;
+  uint64_t num_written_ = 0;
+  int in_flight_ = 0;
+  std::optional<Error> problem_;
+};
+
+void generate_lines(const ModelFlags& flags, bool show_progress) {
+  LocalWorkbench workbench;
+  const std::unique_ptr<generate::Generator> generator =
+      workbench.open_generator(flags.model, flags.adapter);
+  Lines lines(workbench.tokenizer(flags.model.path)->size(), show_progress);
+  generator->generate(
+      [&lines] { return lines.next(); },
+      [&lines](generate::Completion c) { lines.done(std::move(c)); });
+  lines.finish();
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "generate", "Complete prompts: JSON lines in, JSON lines out");
+  auto flags = std::make_shared<ModelFlags>();
+  flags->model.num_slots = 16;
+  flags->add_all(*command);
+  command->footer(kFooter);
+  command->callback([flags, &shell] {
+    shell.resume_hint =
+        "give the lines that have no result yet to the same command; rows "
+        "with a key of their own come out the same";
+    shell.action = [flags, &shell] { generate_lines(*flags, !shell.quiet); };
+  });
+}
+
+}  // namespace selfalign::cli

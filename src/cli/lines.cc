@@ -1,0 +1,106 @@
+#include "cli/lines.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr size_t kMaxLineBytes = size_t{64} << 20;
+constexpr size_t kReadBytes = size_t{64} << 10;
+// A signal that comes between the check and the wait is seen after this time.
+constexpr int kPollMs = 200;
+
+}  // namespace
+
+bool LineReader::fill(int timeout_ms) {
+  pollfd entry{descriptor_, POLLIN, 0};
+  if (::poll(&entry, 1, timeout_ms) <= 0) return false;
+  buffer_.erase(0, begin_);
+  scanned_ -= begin_;
+  begin_ = 0;
+  const size_t old_size = buffer_.size();
+  buffer_.resize(old_size + kReadBytes);
+  const ssize_t n = ::read(descriptor_, buffer_.data() + old_size, kReadBytes);
+  const int problem = errno;
+  buffer_.resize(old_size + (n > 0 ? static_cast<size_t>(n) : 0));
+  if (n == 0) at_end_ = true;
+  if (n < 0 && problem != EINTR && problem != EAGAIN) {
+    throw Error(ErrorKind::kInput,
+                str(name_, ": expected lines of text, found: ",
+                    std::strerror(problem), "; check what is piped in"));
+  }
+  return n >= 0;
+}
+
+bool LineReader::ready() {
+  while (true) {
+    const size_t end = buffer_.find('\n', scanned_);
+    if (end != std::string::npos || at_end_ || interrupted()) return true;
+    scanned_ = buffer_.size();
+    if (!fill(0)) return false;
+  }
+}
+
+std::optional<std::string> LineReader::next() {
+  size_t end = std::string::npos;
+  while (!interrupted()) {
+    end = buffer_.find('\n', scanned_);
+    if (end != std::string::npos || at_end_) break;
+    scanned_ = buffer_.size();
+    if (buffer_.size() - begin_ > kMaxLineBytes) {
+      throw Error(ErrorKind::kInput,
+                  str(name_, " line ", line_ + 1, ": expected at most ",
+                      kMaxLineBytes, " bytes, found more; split the line"));
+    }
+    fill(kPollMs);
+  }
+  if (interrupted()) return std::nullopt;
+  const bool last = end == std::string::npos;
+  if (last && begin_ == buffer_.size()) return std::nullopt;
+  std::string line =
+      buffer_.substr(begin_, (last ? buffer_.size() : end) - begin_);
+  begin_ = last ? buffer_.size() : end + 1;
+  scanned_ = begin_;
+  ++line_;
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+std::optional<std::string> LineReader::next_filled() {
+  while (std::optional<std::string> line = next()) {
+    if (line->find_first_not_of(" \t") != std::string::npos) return line;
+  }
+  return std::nullopt;
+}
+
+std::string LineReader::where() const { return str(name_, " line ", line_); }
+
+void write_out(const std::string& text) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, rest.data(), rest.size());
+    if (n >= 0) {
+      rest.remove_prefix(static_cast<size_t>(n));
+    } else if (errno == EPIPE) {
+      throw BrokenPipe();
+    } else if (errno != EINTR) {
+      const bool full = errno == ENOSPC || errno == EDQUOT;
+      throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
+                  str("stdout: expected to write ", rest.size(),
+                      " bytes, found: ", std::strerror(errno),
+                      full ? "; free some space" : "; check where it goes"));
+    }
+  }
+}
+
+void write_json(const Json& value) { write_out(dump_json(value) + "\n"); }
+
+}  // namespace selfalign::cli

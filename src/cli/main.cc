@@ -1,0 +1,132 @@
+// selfalign: from a base model to a principle-following assistant.
+// One pass: read the command line, run what was named, say why it stopped.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <new>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/threads.h"
+#include "model/aten.h"
+#include "torch/headeronly/version.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Start here:
+  selfalign run recipes/smollm2-demo.yaml     all four stages, some minutes
+  selfalign status runs/smollm2-demo          what is there, what was rejected
+  selfalign show runs/smollm2-demo align.answers:0
+                                              one row, from principle to answer
+  selfalign chat runs/smollm2-demo --compare   base model and assistant, in turn
+
+Each subcommand has its own help: selfalign chat --help
+Results go to stdout, messages to stderr.
+Exit codes: 0 done, 1 failed, 2 wrong command line or recipe, 3 bad input
+  data, 4 not enough memory or disk, 5 damaged run folder, 75 interrupted:
+  the same command goes on.)";
+
+std::string version_text() {
+  return str("selfalign ", SELFALIGN_VERSION, ", torch ", TORCH_VERSION_MAJOR,
+             ".", TORCH_VERSION_MINOR, ".", TORCH_VERSION_PATCH);
+}
+
+void declare(CLI::App& app, Shell& shell) {
+  app.set_version_flag("--version", version_text());
+  app.add_flag("--json", shell.json,
+               "results and messages as JSON, one object a line");
+  app.add_flag("-q,--quiet", shell.quiet,
+               "warnings and errors only, no progress");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(kFooter);
+  add_run(app, shell);
+  add_resume(app, shell);
+  add_status(app, shell);
+  add_show(app, shell);
+  add_export(app, shell);
+  add_chat(app, shell);
+  add_generate(app, shell);
+  add_score(app, shell);
+  add_train(app, shell);
+  add_tokenize(app, shell);
+  add_inspect(app, shell);
+  add_annotations(app, shell);
+}
+
+int fail(ErrorKind kind, const std::string& text) {
+  log_error(text);
+  return static_cast<int>(kind);
+}
+
+int fail_torch(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  const bool memory =
+      dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+      text.find("can't allocate memory") != std::string::npos;
+  if (!memory) return fail(ErrorKind::kFailed, "torch: " + text);
+  return fail(ErrorKind::kResources,
+              "memory: expected enough for the model and its context, found: " +
+                  text.substr(0, text.find('\n')) +
+                  "; use fewer --slots, a smaller --max-context or bfloat16");
+}
+
+// Runs the action and turns whatever ends it into an exit code.
+int perform(const Shell& shell) {
+  try {
+    shell.action();
+    stop_if_interrupted(shell.resume_hint.c_str());
+    return 0;
+  } catch (const BrokenPipe&) {
+    return 0;  // the reader has all it wanted
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInterrupted) {
+      log_warning(error.what());
+      return static_cast<int>(error.kind());
+    }
+    return fail(error.kind(), error.what());
+  } catch (const c10::Error& error) {
+    return fail_torch(error);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorKind::kResources,
+                "memory: expected enough for this command, found none left; "
+                "use fewer --slots or a smaller --max-context");
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kFailed, error.what());
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app(
+      "selfalign: principle-driven self-alignment of a language model, "
+      "from fewer than 300 lines of human writing (Sun et al. 2023)",
+      "selfalign");
+  Shell shell;
+  declare(app, shell);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+  }
+  set_log_json(shell.json);
+  if (shell.quiet) set_log_level(LogLevel::kWarning);
+  // OMP_NUM_THREADS decides where it is set; torch reads it by itself.
+  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    at::set_num_threads(available_cores());
+  }
+  return perform(shell);
+}
+
+}  // namespace
+}  // namespace selfalign::cli
+
+int main(int argc, char** argv) {
+  // A reader that goes away shows as EPIPE; a run must not die of it.
+  std::signal(SIGPIPE, SIG_IGN);
+  selfalign::install_interrupt_handlers();
+  return selfalign::cli::run(argc, argv);
+}

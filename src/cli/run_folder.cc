@@ -1,0 +1,107 @@
+#include "cli/run_folder.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+#include "stages/funnel.h"
+
+namespace selfalign::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kRecipeFile[] = "recipe.resolved.yaml";
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+Json stage_json(const store::Store& store, const std::string& stage) {
+  Json out{{"stage", stage}, {"done", false}};
+  const std::optional<store::Manifest> manifest = store.manifest(stage);
+  out["rows"] = manifest ? manifest->num_rows : store.num_rows(stage);
+  out["completions"] = store.num_completions(stage);
+  if (!manifest) return out;
+  const stages::Funnel funnel = stages::funnel_of(*manifest);
+  out["done"] = true;
+  out["kept"] = funnel.num_kept;
+  out["rejected"] = Json::object();
+  for (const auto& [reason, count] : funnel.rejected) {
+    out["rejected"][reason] = count;
+  }
+  out["digest"] = manifest->digest;
+  out["report"] = manifest->report;
+  return out;
+}
+
+}  // namespace
+
+bool is_run_folder(const std::string& folder) {
+  return is_file(fs::path(folder) / kRecipeFile);
+}
+
+stages::Recipe recipe_of_run(const std::string& folder) {
+  if (!is_run_folder(folder)) {
+    throw Error(ErrorKind::kInput,
+                str(folder, ": expected a run folder with ", kRecipeFile,
+                    ", found none; make one with: selfalign run RECIPE"));
+  }
+  const fs::path whole = fs::absolute(folder).lexically_normal();
+  stages::Recipe recipe = stages::read_recipe(whole / kRecipeFile);
+  recipe.run_folder = whole;
+  return recipe;
+}
+
+std::string last_adapter(const std::string& folder) {
+  for (const char* name : {"verbose", "engraved"}) {
+    const fs::path adapter = fs::path(folder) / name / "adapter";
+    if (is_file(adapter / "adapter_config.json")) return adapter;
+  }
+  throw Error(ErrorKind::kInput,
+              folder +
+                  ": expected an adapter of this run, found none yet; go "
+                  "on with: selfalign resume " +
+                  folder);
+}
+
+std::string find_prompts(const std::string& given, const std::string& adapter) {
+  if (!given.empty()) return given;
+  if (!adapter.empty()) {
+    fs::path folder = fs::absolute(adapter).lexically_normal();
+    for (int levels = 0; levels < 4; ++levels) {
+      if (is_run_folder(folder)) return folder / "prompts";
+      folder = folder.parent_path();
+    }
+  }
+  std::error_code problem;
+  const fs::path program = fs::read_symlink("/proc/self/exe", problem);
+  for (const fs::path& folder :
+       {fs::path("prompts"), program.parent_path().parent_path() / "prompts"}) {
+    if (is_file(folder / "meta.yaml")) return folder;
+  }
+  throw Error(ErrorKind::kUsage,
+              "prompts: expected the folder with meta.yaml here, found none; "
+              "name it with --prompts");
+}
+
+bool is_done(const store::Store& store) {
+  return is_file(fs::path(store.folder()) / "report.json");
+}
+
+Json status_json(const store::Store& store) {
+  Json list = Json::array();
+  for (const store::Manifest& manifest : store.manifests()) {
+    list.push_back(stage_json(store, manifest.stage));
+  }
+  for (const std::string& stage : store.stages()) {
+    if (!store.manifest(stage)) list.push_back(stage_json(store, stage));
+  }
+  return {{"run", store.folder()},
+          {"done", is_done(store)},
+          {"digest", store.run_digest()},
+          {"stages", std::move(list)}};
+}
+
+}  // namespace selfalign::cli

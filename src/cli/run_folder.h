@@ -1,0 +1,35 @@
+// What the subcommands read of a run folder, and where the prompts are.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "stages/recipe.h"
+#include "store/store.h"
+
+namespace selfalign::cli {
+
+bool is_run_folder(const std::string& folder);
+
+// The recipe of the run, from RUN/recipe.resolved.yaml, with run_folder set to
+// `folder`: a run that was moved goes on where it is. Error kInput if there is
+// no run in the folder.
+stages::Recipe recipe_of_run(const std::string& folder);
+
+// The adapter of the final tuning, else of the engraving. Error kInput if the
+// run has neither yet.
+std::string last_adapter(const std::string& folder);
+
+// The folder with meta.yaml: `given` if not empty; else the copy in the run in
+// which `adapter` lies; else ./prompts; else prompts beside the program's
+// folder. Error kUsage where none of them is there.
+std::string find_prompts(const std::string& given, const std::string& adapter);
+
+// {"run", "done", "digest", "stages": [{"stage", "done", "rows",
+//  "completions", "kept", "rejected": {reason: count}, "digest", "report"}]}.
+// kept, rejected, digest and report stand only in stages that are done.
+Json status_json(const store::Store& store);
+// True once the pipeline came to its end, the closing report included.
+bool is_done(const store::Store& store);
+
+}  // namespace selfalign::cli

@@ -1,0 +1,138 @@
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/chat_session.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/model_flags.h"
+#include "cli/run_folder.h"
+#include "cli/training_samples.h"
+#include "cli/workbench.h"
+#include "formats/datasets.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Tune a LoRA adapter on a dataset of your own:
+  selfalign train answers.jsonl --model MODEL --output tuned
+  selfalign chat MODEL --adapter tuned/adapter
+
+The dataset is JSON lines or one JSON array, in Alpaca form (instruction,
+input, output), ShareGPT form (conversations) or messages form. The loss is on
+the assistant's text and the end-of-text token after it, and every assistant
+turn is a sample. The prompt before it is the short one of prompts/meta.yaml
+(--form), or a system turn of the dataset where it has one.
+
+--output then holds adapter/ (PEFT), metrics.jsonl, tensorboard/ and the last
+checkpoint. Stopped at any time, the same command goes on to the same result.)";
+
+struct TrainFlags {
+  ModelFlags model;
+  stages::TuneOptions tune;
+  std::string dataset;
+  std::string output;
+  std::string prompts;
+  std::string form = "verbose";
+};
+
+Json report_json(const stages::TuneReport& report, const std::string& output) {
+  return {{"adapter", output + "/adapter"},
+          {"digest", report.digest},
+          {"samples", report.num_samples},
+          {"truncated", report.num_truncated},
+          {"response_tokens", report.num_tokens},
+          {"steps", report.num_steps},
+          {"loss_before", report.loss_before},
+          {"loss_after", report.loss_after}};
+}
+
+void train(const TrainFlags& flags, const Shell& shell) {
+  const stages::ChatPrompt prompt =
+      read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
+  const std::vector<stages::TrainingSample> samples = training_samples(
+      formats::read_dataset(flags.dataset), prompt, flags.dataset);
+  LocalWorkbench workbench;
+  const stages::TuneReport report =
+      workbench.tune(flags.model.model, flags.tune, samples, flags.output);
+  const Json json = report_json(report, flags.output);
+  if (shell.json) {
+    write_json(json);
+    return;
+  }
+  for (const auto& [name, value] : json.items()) {
+    write_out(
+        name + ": " +
+        (value.is_string() ? value.get<std::string>() : dump_json(value)) +
+        "\n");
+  }
+}
+
+void add_tune(CLI::App& command, stages::TuneOptions& tune) {
+  const auto add = [&command](const char* name, auto& value, double low,
+                              double high, const char* help) {
+    command.add_option(name, value, help)
+        ->check(CLI::Range(low, high))
+        ->capture_default_str();
+  };
+  tune.batch_size = 32;
+  add("--rank", tune.rank, 1, 4096, "of the LoRA matrices");
+  add("--alpha", tune.alpha, 1e-6, 1e6, "the update is scaled by alpha/rank");
+  add("--dropout", tune.dropout, 0, 0.99, "on the input of the LoRA branch");
+  add("--epochs", tune.epochs, 1, 10000, "passes over the dataset");
+  add("--batch-size", tune.batch_size, 1, 1 << 20,
+      "samples per optimizer step");
+  add("--max-length", tune.max_length, 2, 1 << 20,
+      "tokens of a sample; the rest is cut off");
+  add("--learning-rate", tune.learning_rate, 0, 1, "at its highest");
+  add("--warmup-steps", tune.warmup_steps, 0, 1 << 20,
+      "logarithmic, then linear decay to 0");
+  add("--weight-decay", tune.weight_decay, 0, 10, "of AdamW");
+  add("--max-grad-norm", tune.max_grad_norm, 0, 1e6, "0: no clipping");
+  add("--checkpoint-steps", tune.checkpoint_steps, 1, 1 << 20,
+      "optimizer steps between checkpoints");
+  command.add_option("--seed", tune.seed, "of order, dropout and first values")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Shell& shell) {
+  CLI::App* command =
+      app.add_subcommand("train", "Tune a LoRA adapter on a dataset");
+  auto flags = std::make_shared<TrainFlags>();
+  command
+      ->add_option("dataset", flags->dataset,
+                   "Alpaca, ShareGPT or messages, JSON or JSON lines")
+      ->required();
+  command
+      ->add_option("--model", flags->model.model.path, "HF folder or GGUF file")
+      ->required();
+  command
+      ->add_option("--output", flags->output,
+                   "folder for adapter, metrics and checkpoints")
+      ->required();
+  command->add_option("--prompts", flags->prompts,
+                      "folder with meta.yaml; else prompts/");
+  command
+      ->add_option("--form", flags->form,
+                   "short prompt before every conversation: engraved, verbose "
+                   "or none")
+      ->check(CLI::IsMember({"engraved", "verbose", "none"}))
+      ->capture_default_str();
+  add_tune(*command, flags->tune);
+  flags->model.add_compute(*command);
+  command->footer(kFooter);
+  command->callback([flags, &shell] {
+    shell.resume_hint =
+        "run the same command again: it goes on from the "
+        "checkpoint in " +
+        flags->output;
+    shell.action = [flags, &shell] { train(*flags, shell); };
+  });
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,153 @@
+#include "cli/workbench.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "formats/load_tokenizer.h"
+#include "model/device.h"
+
+namespace selfalign::cli {
+namespace {
+
+train::TrainOptions train_options(const stages::TuneOptions& options,
+                                  const std::string& base_model,
+                                  const std::string& folder) {
+  train::TrainOptions result;
+  result.rank = options.rank;
+  result.alpha = options.alpha;
+  result.dropout = options.dropout;
+  result.epochs = options.epochs;
+  result.batch_size = options.batch_size;
+  result.learning_rate = options.learning_rate;
+  result.warmup_steps = options.warmup_steps;
+  result.weight_decay = options.weight_decay;
+  result.max_grad_norm = options.max_grad_norm;
+  result.checkpoint_steps = options.checkpoint_steps;
+  result.seed = options.seed;
+  result.folder = folder;
+  result.base_model = base_model;
+  return result;
+}
+
+}  // namespace
+
+TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
+                                const stages::TrainingSample& sample,
+                                int64_t max_length) {
+  TokenizedSample result;
+  std::vector<int>& tokens = result.sample.tokens;
+  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) {
+    tokens.push_back(tokenizer.bos());
+  }
+  const auto append = [&tokens](const std::vector<int>& more) {
+    tokens.insert(tokens.end(), more.begin(), more.end());
+  };
+  append(tokenizer.encode(sample.prompt));
+  result.sample.prompt_length = static_cast<int64_t>(tokens.size());
+  append(tokenizer.encode(sample.response));
+  if (sample.ends) tokens.push_back(tokenizer.eos());
+  if (static_cast<int64_t>(tokens.size()) > max_length) {
+    tokens.resize(static_cast<size_t>(max_length));
+    result.truncated = true;
+  }
+  return result;
+}
+
+std::shared_ptr<const model::Weights> LocalWorkbench::weights(
+    const stages::ModelOptions& model) {
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  const std::string name = model.path + "\n" + model::describe(compute);
+  if (!weights_ || weights_name_ != name) {
+    weights_.reset();
+    log_info(str("loading ", model.path, " (", model::describe(compute), ", ",
+                 at::get_num_threads(), " threads)"));
+    weights_ = std::make_shared<const model::Weights>(
+        model::load_weights(model.path, compute.device, compute.dtype));
+    weights_name_ = name;
+  }
+  return weights_;
+}
+
+std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
+    const std::string& path) {
+  if (!tokenizer_ || tokenizer_path_ != path) {
+    tokenizer_ = formats::load_tokenizer(path);
+    tokenizer_path_ = path;
+  }
+  return tokenizer_;
+}
+
+std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
+    const stages::ModelOptions& model, const std::string& adapter) {
+  std::shared_ptr<const model::Weights> base = weights(model);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  if (words->size() > base->config.vocab_size) {
+    throw Error(ErrorKind::kInput,
+                str(model.path, ": expected a tokenizer of at most ",
+                    base->config.vocab_size,
+                    " tokens, as the model has, "
+                    "found ",
+                    words->size(),
+                    "; use files that belong "
+                    "together"));
+  }
+  engine::EngineOptions options;
+  options.num_slots = model.num_slots;
+  options.max_context = model.max_context;
+  options.show_progress = show_progress_;
+  if (!adapter.empty()) {
+    const model::Lora lora =
+        model::load_lora(adapter, base->config, base->device());
+    auto merged = std::make_shared<model::Weights>(*base);
+    model::merge_lora(*merged, lora);
+    base = std::move(merged);
+  }
+  return engine::make_engine(std::move(base), words, options);
+}
+
+stages::TuneReport LocalWorkbench::tune(
+    const stages::ModelOptions& model, const stages::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples,
+    const std::string& folder) {
+  const std::shared_ptr<const model::Weights> base = weights(model);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  if (words->eos() < 0) {
+    throw Error(ErrorKind::kInput,
+                str(model.path,
+                    ": expected an end-of-text token, without "
+                    "which no answer learns to stop, found none; use a "
+                    "tokenizer with eos_token"));
+  }
+  stages::TuneReport report;
+  std::vector<train::Sample> tokenized;
+  for (const stages::TrainingSample& sample : samples) {
+    TokenizedSample one = tokenize_sample(*words, sample, options.max_length);
+    report.num_truncated += one.truncated ? 1 : 0;
+    const auto length = static_cast<int64_t>(one.sample.tokens.size());
+    // A prompt that fills max_length leaves nothing to learn from.
+    if (one.sample.prompt_length < length) {
+      tokenized.push_back(std::move(one.sample));
+    }
+  }
+  if (tokenized.empty()) {
+    throw Error(ErrorKind::kInput,
+                str(folder, ": expected samples to train on, found ",
+                    samples.size(), ", none with a response within ",
+                    options.max_length, " tokens; raise max_length"));
+  }
+  make_folder(folder);
+  const train::TrainReport done = train::train_lora(
+      *base, tokenized, train_options(options, model.path, folder));
+  report.num_samples = static_cast<int64_t>(tokenized.size());
+  report.num_tokens = done.num_tokens;
+  report.num_steps = done.num_steps;
+  report.loss_before = done.loss_before;
+  report.loss_after = done.loss_after;
+  report.digest = done.digest;
+  return report;
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,280 @@
+// The program as its users meet it: what it prints where, and its exit codes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tiny_model.h"
+
+namespace selfalign {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Result {
+  int code = -1;
+  std::string out;
+  std::string err;
+
+  std::vector<Json> lines() const {
+    std::vector<Json> values;
+    std::istringstream in(out);
+    for (std::string line; std::getline(in, line);) {
+      values.push_back(parse_json(line, "stdout"));
+    }
+    return values;
+  }
+};
+
+class ProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "/program_test_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+    make_folder(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string path(const std::string& name) const {
+    return folder_ + "/" + name;
+  }
+
+  std::string model() {
+    make_tiny_model(path("model"));
+    return path("model") + " --device cpu --dtype float32";
+  }
+
+  // A line for bash; `selfalign` stands for the program.
+  Result bash(const std::string& line, const std::string& input = "") const {
+    write_file_atomic(path("stdin"), input);
+    write_file_atomic(path("line"),
+                      "set -o pipefail\nselfalign() { '" SELFALIGN_PROGRAM
+                      "' \"$@\"; }\n" +
+                          line + "\n");
+    const std::string command = "bash '" + path("line") + "' <'" +
+                                path("stdin") + "' >'" + path("stdout") +
+                                "' 2>'" + path("stderr") + "'";
+    const int status = std::system(command.c_str());
+    Result result;
+    result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    result.out = read_file(path("stdout"));
+    result.err = read_file(path("stderr"));
+    return result;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ProgramTest, HelpAndVersion) {
+  const Result help = bash("selfalign --help");
+  EXPECT_EQ(help.code, 0);
+  for (const char* name :
+       {"run", "resume", "status", "show", "export", "chat", "generate",
+        "score", "train", "tokenize", "inspect", "annotations"}) {
+    EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + name));
+    const Result one = bash(std::string("selfalign ") + name + " --help");
+    EXPECT_EQ(one.code, 0);
+    EXPECT_THAT(one.out, HasSubstr(std::string("selfalign ") + name));
+  }
+  EXPECT_THAT(bash("selfalign --version").out, HasSubstr("selfalign 0."));
+}
+
+TEST_F(ProgramTest, WrongCommandLinesExitWith2) {
+  for (const char* line :
+       {"selfalign", "selfalign dance", "selfalign status",
+        "selfalign tokenize a b", "selfalign generate --model m --slots 0",
+        "selfalign chat m --frequency 3"}) {
+    const Result result = bash(line);
+    EXPECT_EQ(result.code, 2) << line;
+    EXPECT_EQ(result.out, "") << line;
+    EXPECT_NE(result.err, "") << line;
+  }
+}
+
+TEST_F(ProgramTest, AWrongRecipeExitsWith2AndSaysWhere) {
+  write_file_atomic(path("bad.yaml"), "name: x\nmodle:\n  path: y\n");
+  const Result result = bash("selfalign run " + path("bad.yaml"));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("bad.yaml:2:1: "));
+  EXPECT_THAT(result.err, HasSubstr("did you mean"));
+}
+
+TEST_F(ProgramTest, BadInputFilesExitWith3) {
+  write_file_atomic(path("cut.gguf"), std::string("GGUF\3\0\0\0\1", 9));
+  for (const std::string& line :
+       {"selfalign inspect " + path("cut.gguf"),
+        "selfalign tokenize " + path("cut.gguf"),
+        "selfalign generate --model " + path("cut.gguf"),
+        "selfalign generate --model " + path("absent"),
+        "selfalign status " + path("absent"),
+        "selfalign resume " + path("absent")}) {
+    const Result result = bash(line, "\"a\"\n");
+    EXPECT_EQ(result.code, 3) << line << result.err;
+    EXPECT_EQ(result.out, "") << line;
+    EXPECT_THAT(result.err, HasSubstr("error: " + folder_)) << line;
+  }
+}
+
+TEST_F(ProgramTest, TokenizeGivesIdsAndTextBack) {
+  model();
+  const Result result = bash("selfalign tokenize " + path("model"),
+                             "\"ab\"\n\"\"\n\n\"\\u00e9<|endoftext|>\"\n");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "{\"ids\":[97,98],\"decoded\":\"ab\"}\n"
+            "{\"ids\":[],\"decoded\":\"\"}\n"
+            "{\"ids\":[195,169,256],\"decoded\":\"é<|endoftext|>\"}\n");
+  const Result bad = bash("selfalign tokenize " + path("model"), "\"a\"\n7\n");
+  EXPECT_EQ(bad.code, 3);
+  EXPECT_THAT(bad.err, HasSubstr("stdin line 2"));
+}
+
+TEST_F(ProgramTest, GenerateAnswersInOrderAndRepeatably) {
+  const std::string command =
+      "selfalign generate --slots 3 --max-context 256 --model " + model();
+  std::string input;
+  for (int i = 0; i < 9; ++i) {
+    input += dump_json({{"prompt", "row " + std::to_string(i)},
+                        {"key", "k" + std::to_string(i)},
+                        {"max_tokens", 3 + (7 * i) % 11},
+                        {"logprobs", i == 0}}) +
+             "\n";
+  }
+  const Result result = bash(command, input);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::vector<Json> lines = result.lines();
+  ASSERT_EQ(lines.size(), 9u);
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(lines[i]["key"], "k" + std::to_string(i));
+    EXPECT_LE(lines[i]["num_tokens"], 3 + (7 * i) % 11);
+    EXPECT_EQ(lines[i].contains("token_logprobs"), i == 0);
+  }
+  // One row alone, in another place: the same text.
+  const Result alone = bash(
+      command + " <<<'" +
+      dump_json(
+          {{"prompt", "row 5"}, {"key", "k5"}, {"max_tokens", 3 + 35 % 11}}) +
+      "'");
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  EXPECT_EQ(alone.lines().at(0), lines[5]);
+}
+
+TEST_F(ProgramTest, ABadLineIsNamedAfterTheRowsBeforeIt) {
+  for (const std::string name : {"generate", "score"}) {
+    const std::string good = name == "score"
+                                 ? R"({"context": "a", "continuations": ["b"]})"
+                                 : R"({"prompt": "a", "max_tokens": 2})";
+    const Result result = bash(
+        "selfalign " + name + " --slots 2 --max-context 64 --model " + model(),
+        good + "\n{\"prompt\": \n" + good + "\n");
+    EXPECT_EQ(result.code, 3);
+    EXPECT_EQ(result.lines().size(), 1u) << name;
+    EXPECT_THAT(result.err, HasSubstr("stdin line 2"));
+  }
+}
+
+TEST_F(ProgramTest, ScoreGivesALogprobPerToken) {
+  const Result result =
+      bash("selfalign score --slots 2 --max-context 64 --model " + model(),
+           R"({"context": "ab", "continuations": ["cd", "e"], "key": 4})"
+           "\n");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Json line = result.lines().at(0);
+  EXPECT_EQ(line["key"], 4);
+  EXPECT_EQ(line["continuations"][0]["tokens"], Json({'c', 'd'}));
+  EXPECT_EQ(line["continuations"][0]["logprobs"].size(), 2u);
+  EXPECT_LT(line["continuations"][1]["sum"], 0.0);
+}
+
+TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
+  const std::string named = model();
+  std::string rows;
+  for (const char* word : {"one", "two", "three", "four"}) {
+    rows += dump_json({{"instruction", word}, {"output", "aaaa"}}) + "\n";
+  }
+  write_file_atomic(path("data.jsonl"), rows);
+  const std::string train =
+      "selfalign train " + path("data.jsonl") + " --model " + named +
+      " --output " + path("tuned") +
+      " --epochs 20 --batch-size 4 --warmup-steps 2 --learning-rate 0.02 "
+      "--form none --json";
+  const Result trained = bash(train);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Json report = trained.lines().at(0);
+  EXPECT_EQ(report["samples"], 4);
+  EXPECT_EQ(report["steps"], 20);
+  EXPECT_LT(report["loss_after"], report["loss_before"]);
+  const Result chat =
+      bash("selfalign chat " + named + " --adapter " + path("tuned/adapter") +
+               " --compare --json --max-tokens 4 --max-context 2000",
+           "hello\n/clear\nagain\n/exit\nnever\n");
+  ASSERT_EQ(chat.code, 0) << chat.err;
+  const std::vector<Json> lines = chat.lines();
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0]["model"], "base");
+  EXPECT_EQ(lines[1]["model"], "verbose");
+  EXPECT_EQ(lines[3]["user"], "again");
+  const Result again = bash(train);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.lines().at(0)["digest"], report["digest"]);
+}
+
+TEST_F(ProgramTest, InspectShowsFoldersAndAdapters) {
+  model();
+  const Result result = bash("selfalign inspect --json " + path("model"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Json report = result.lines().at(0);
+  EXPECT_EQ(report["kind"], "HF folder");
+  EXPECT_EQ(report["config"]["num_layers"], 2);
+  EXPECT_EQ(report["tokenizer"]["size"], 257);
+  EXPECT_EQ(report["tokenizer"]["eos"]["text"], "<|endoftext|>");
+  EXPECT_EQ(report["totals"]["tensors"], report["tensors"].size());
+  const Result text = bash("selfalign inspect --no-tensors " + path("model"));
+  EXPECT_THAT(text.out, HasSubstr("hidden_size: 32"));
+  EXPECT_EQ(text.out.find("q_proj"), std::string::npos);
+}
+
+TEST_F(ProgramTest, AReaderThatLeavesEndsItQuietly) {
+  model();
+  std::string input;
+  for (int i = 0; i < 20000; ++i) input += "\"some text to tokenize\"\n";
+  const Result result =
+      bash("selfalign tokenize " + path("model") + " | head -n 1", input);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.lines().size(), 1u);
+}
+
+TEST_F(ProgramTest, AFullDiskExitsWith4) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  model();
+  const Result result =
+      bash("selfalign tokenize " + path("model") + " >/dev/full", "\"a\"\n");
+  EXPECT_EQ(result.code, 4);
+  EXPECT_THAT(result.err, HasSubstr("stdout"));
+}
+
+TEST_F(ProgramTest, AnInterruptExitsWith75) {
+  const std::string named = model();
+  const Result result =
+      bash("mkfifo " + path("input") + "\nsleep 60 >" + path("input") +
+           " & holder=$!\n'" SELFALIGN_PROGRAM
+           "' generate --max-context 64 --model " +
+           named + " <" + path("input") +
+           " & program=$!\nuntil grep -q loading " + path("stderr") +
+           "; do sleep 0.05; done\nkill -INT $program\nwait $program; code=$?\n"
+           "kill $holder\nexit $code");
+  EXPECT_EQ(result.code, 75) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("interrupted"));
+}
+
+}  // namespace
+}  // namespace selfalign

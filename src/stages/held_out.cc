@@ -101,6 +101,7 @@ generate::Generator& verbose(Models& models) { return models.tuned("verbose"); }
 
 void run_held_out(const Run& run) {
   const std::vector<Row> questions = add_questions(run);
+  if (questions.empty()) return;
   const auto short_plan = [&](const ChatPrompt& prompt) {
     AnswerPlan plan = chat_plan(prompt, run, questions);
     plan.sampling = run.recipe.align.sampling;

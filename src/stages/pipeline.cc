@@ -67,9 +67,9 @@ void check_same_recipe(const Recipe& recipe, const std::string& path) {
 
 // Keeps a copy of the prompts with the run: its evidence, and what a later
 // process goes on with.
-void keep_prompts(const Recipe& recipe, store::Store& store) {
+void keep_prompts(const Recipe& recipe, bool begun, store::Store& store) {
   const std::string copy = store.folder() + "/prompts";
-  const auto known = store.meta("prompts.digest");
+  const auto known = begun ? store.meta("prompts.digest") : std::nullopt;
   if (known && !std::filesystem::exists(recipe.prompts_folder)) return;
   const Prompts prompts = load_prompts(recipe.prompts_folder);
   if (known && *known != prompts.digest) {
@@ -116,12 +116,14 @@ void require_rows(const store::Store& store, const std::string& what,
 std::unique_ptr<store::Store> open_run(const Recipe& recipe) {
   auto store = store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
   const std::string path = recipe.run_folder + kRecipeFile;
-  if (std::filesystem::exists(path)) {
+  // Until there is a row, recipe and prompts may still change.
+  const bool begun = !store->stages().empty();
+  if (begun) {
     check_same_recipe(recipe, path);
   } else {
     write_file_atomic(path, recipe_to_yaml(recipe));
   }
-  keep_prompts(recipe, *store);
+  keep_prompts(recipe, begun, *store);
   return store;
 }
 

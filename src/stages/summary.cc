@@ -37,11 +37,19 @@ bool is_in_funnel(const Manifest& manifest) {
           ends_with(manifest.stage, ".samples"));
 }
 
+double figure(const Manifest& manifest, const char* name) {
+  return json_number_or(manifest.report, name, manifest.stage, 0.0);
+}
+
 Json stage_json(const Manifest& manifest) {
+  Json rejected = Json::object();
+  for (const auto& [reason, count] : funnel_of(manifest).rejected) {
+    rejected[reason] = count;
+  }
   return Json{{"stage", manifest.stage},
               {"made", manifest.num_rows},
               {"kept", manifest.num_kept},
-              {"rejected", manifest.report.value("rejected", Json::object())}};
+              {"rejected", rejected}};
 }
 
 Json lengths_json(const store::Store& store) {
@@ -49,7 +57,7 @@ Json lengths_json(const store::Store& store) {
   for (const char* stage : {"align.pairs", "verbose.pairs"}) {
     const auto manifest = store.manifest(stage);
     if (!manifest) continue;
-    lengths[stage] = manifest->report.value("mean_answer_tokens", 0.0);
+    lengths[stage] = figure(*manifest, "mean_answer_tokens");
   }
   return lengths;
 }
@@ -58,7 +66,15 @@ Json tuning_json(const store::Store& store) {
   Json tunings = Json::object();
   for (const char* name : {"engrave", "verbose"}) {
     const auto manifest = store.manifest(str(name, ".adapter"));
-    if (manifest) tunings[name] = manifest->report;
+    if (!manifest) continue;
+    Json& tuning = tunings[name];
+    for (const char* count :
+         {"num_samples", "num_tokens", "num_truncated", "num_steps"}) {
+      tuning[count] = static_cast<int64_t>(figure(*manifest, count));
+    }
+    for (const char* loss : {"loss_before", "loss_after"}) {
+      tuning[loss] = figure(*manifest, loss);
+    }
   }
   return tunings;
 }
@@ -69,13 +85,12 @@ Json held_out_json(const store::Store& store) {
     const auto answers = store.manifest(str("held_out.", variant, ".answers"));
     const auto pairs = store.manifest(str("held_out.", variant, ".pairs"));
     if (!answers || !pairs) continue;
-    Json figures{
-        {"num_answers", answers->num_rows},
-        {"num_kept", answers->num_kept},
-        {"share_ended", pairs->report.value("share_ended", 0.0)},
-        {"mean_answer_tokens", pairs->report.value("mean_answer_tokens", 0.0)}};
+    Json figures{{"num_answers", answers->num_rows},
+                 {"num_kept", answers->num_kept},
+                 {"share_ended", figure(*pairs, "share_ended")},
+                 {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens")}};
     const auto loss = store.manifest(str("held_out.", variant, ".loss"));
-    if (loss) figures["loss"] = loss->report.value("loss", 0.0);
+    if (loss) figures["loss"] = figure(*loss, "loss");
     all[variant] = figures;
   }
   return all;
@@ -85,8 +100,10 @@ Json held_out_json(const store::Store& store) {
 Json answers_json(const store::Store& store) {
   Json all = Json::array();
   for (const Row& question : store.rows("held_out.questions")) {
-    if (!question.content.value("show", false)) continue;
-    Json entry{{"instruction", question.content["instruction"]}};
+    const std::string where = store.folder() + ": " + question.stage;
+    if (!json_bool_or(question.content, "show", where, false)) continue;
+    Json entry{
+        {"instruction", json_string(question.content, "instruction", where)}};
     for (const Row& child : store.children(question.key)) {
       const auto completion = store.completion(child.key);
       if (!completion) continue;

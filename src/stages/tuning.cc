@@ -28,11 +28,12 @@ std::vector<Row> sample_rows(const TuningPlan& plan, const Run& run) {
                                  .add(plan.prompt.user)
                                  .add(plan.prompt.answer)
                                  .digest();
+  const std::string where = run.store.folder() + ": " + plan.pairs;
   for (const Row& pair : run.store.rows(plan.pairs)) {
     add(Hasher().add(plan.samples).add(pair.key).add(prompt).key(), {pair.key},
-        Json{{"instruction", pair.content["instruction"]},
-             {"response", pair.content["response"]},
-             {"ends", pair.content["ends"]},
+        Json{{"instruction", json_string(pair.content, "instruction", where)},
+             {"response", json_string(pair.content, "response", where)},
+             {"ends", json_bool(pair.content, "ends", where)},
              {"source", plan.pairs}});
   }
   for (int time = 0; time < run.recipe.identity_repeats; ++time) {
@@ -90,7 +91,7 @@ void tune_on_pairs(const TuningPlan& plan, const Run& run) {
   if (stage_done(run.store, plan.adapter)) return;
   if (!stage_done(run.store, plan.samples)) {
     const std::vector<Row> rows = sample_rows(plan, run);
-    if (rows.empty()) {
+    if (run.store.num_rows(plan.pairs) == 0) {
       throw Error(ErrorKind::kFailed,
                   str(plan.pairs,
                       ": expected pairs to train on, found none; "

@@ -275,6 +275,20 @@ TEST_F(PipelineTest, AnotherModelRecipeOrPromptsAreRefused) {
   stages::open_run(recipe);  // the run's own copy does
 }
 
+TEST_F(PipelineTest, BeforeTheFirstRowEverythingMayChange) {
+  Recipe recipe = small_recipe(folder("a"));
+  recipe.prompts_folder = folder("prompts");
+  fs::create_directories(root_);
+  fs::copy("prompts", recipe.prompts_folder);
+  write_file_atomic(recipe.prompts_folder + "/held_out.yaml", "held: 1\n");
+  EXPECT_EQ(kind_of([&] { stages::open_run(recipe); }, "held_out.yaml:1:1"),
+            ErrorKind::kUsage);
+  recipe = small_recipe(folder("a"));
+  recipe.seed = 8;
+  stages::open_run(recipe);
+  EXPECT_EQ(run("a").size(), 32u);
+}
+
 TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
   run("a");
   const auto store = Store::open(folder("a"), OpenMode::kReadOnly);

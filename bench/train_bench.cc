@@ -4,7 +4,6 @@
 //
 // usage: train_bench MODEL [auto|float32|bfloat16] [num_samples] [length]
 //                    [prompt] [pack_tokens] [dropout]
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -46,54 +45,50 @@ std::vector<Sample> random_samples(const BenchOptions& bench, int vocabulary) {
   return samples;
 }
 
+std::vector<Pack> make_packs(const BenchOptions& bench, int vocabulary) {
+  const std::vector<Sample> samples = random_samples(bench, vocabulary);
+  std::vector<uint32_t> order(samples.size());
+  std::iota(order.begin(), order.end(), 0u);
+  return pack_samples(samples, order, 0, order.size(), bench.pack_tokens);
+}
+
 void run(const BenchOptions& bench) {
   const model::Compute compute = model::choose_compute("auto", bench.dtype);
   const model::Weights weights =
       model::load_weights(bench.model, compute.device, compute.dtype);
-  const std::vector<Sample> samples =
-      random_samples(bench, int(weights.config.vocab_size));
+  const std::vector<Pack> packs =
+      make_packs(bench, int(weights.config.vocab_size));
   const TrainOptions options;
   const LoraParameters parameters(init_lora(weights.config, options),
                                   compute.device);
   AdamW adam(options, parameters.values());
   const model::Rope rope =
       model::make_rope(weights.config, bench.length, compute.device);
-  std::vector<uint32_t> order(samples.size());
-  std::iota(order.begin(), order.end(), 0u);
-  const std::vector<Pack> packs =
-      pack_samples(samples, order, 0, order.size(), bench.pack_tokens);
-  int64_t targets = 0;
-  for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
-  std::printf("%s, %zu packs, %lld response tokens\n",
-              model::describe(compute).c_str(), packs.size(),
-              static_cast<long long>(targets));
-  double best = 0.0;
+  double targets = 0.0;
+  for (const Pack& pack : packs) targets += double(pack.targets.size());
+  std::printf("%s, %zu packs, %.0f response tokens\n",
+              model::describe(compute).c_str(), packs.size(), targets);
   for (int step = 0; step < bench.num_steps; ++step) {
     const auto began = std::chrono::steady_clock::now();
     const std::clock_t cpu_began = std::clock();
     double loss = 0.0;
     for (const Pack& pack : packs) {
       SeededDropout dropout(bench.dropout, uint64_t(step), compute.device);
-      loss +=
-          backward_pack(weights, rope, parameters, pack, 1.0 / double(targets),
-                        bench.dropout > 0.0 ? &dropout : nullptr);
+      loss += backward_pack(weights, rope, parameters, pack, 1.0 / targets,
+                            bench.dropout > 0.0 ? &dropout : nullptr);
     }
     clip_gradients(parameters.gradients(), options.max_grad_norm);
     adam.step(parameters.values(), parameters.gradients(), 4e-4);
     parameters.gradients().zero_();
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - began)
-            .count();
-    const double rate = bench.num_samples * bench.length / seconds;
-    best = std::max(best, rate);
+    const std::chrono::duration<double> wall =
+        std::chrono::steady_clock::now() - began;
     // On a busy machine the processor time says more than the clock.
     const double cpu_s = double(std::clock() - cpu_began) / CLOCKS_PER_SEC;
-    std::printf("step %d: %.1f tokens/s, %.1f per CPU second, loss %.3f\n",
-                step, rate, bench.num_samples * bench.length / cpu_s,
-                loss / double(targets));
+    const int tokens = bench.num_samples * bench.length;
+    std::printf("step %d: %.1f tokens/s, %.1f per CPU second, loss %.6f\n",
+                step, tokens / wall.count(), tokens / cpu_s, loss / targets);
     std::fflush(stdout);
   }
-  std::printf("best %.1f tokens/s\n", best);
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <cmath>
+#include <limits>
+
 #include "train/attention.h"
 #include "train/loss.h"
 
@@ -39,12 +42,22 @@ at::Generator make_generator(at::Device device, uint64_t seed) {
 }  // namespace
 
 SeededDropout::SeededDropout(double p, uint64_t seed, at::Device device)
-    : p_(p), generator_(make_generator(device, seed)) {}
+    : num_dropped_(std::lround(p * 65536.0)),
+      generator_(make_generator(device, seed)) {}
 
 at::Tensor SeededDropout::apply(const at::Tensor& x) {
   if (last_input_.is_same(x)) return last_output_;
-  const at::Tensor mask = at::empty(x.sizes(), x.options());
-  mask.bernoulli_(1.0 - p_, generator_).div_(1.0 - p_);
+  // Four draws of 16 bits from each random number: three times as fast as a
+  // draw of its own for each element.
+  const at::Tensor bits =
+      at::empty({(x.numel() + 3) / 4}, x.options().dtype(at::kLong));
+  bits.random_(std::numeric_limits<int64_t>::min(), std::nullopt, generator_);
+  const at::Tensor mask = bits.view(at::kShort)
+                              .narrow(0, 0, x.numel())
+                              .ge(num_dropped_ - 32768)
+                              .view(x.sizes())
+                              .to(x.scalar_type())
+                              .mul_(65536.0 / double(65536 - num_dropped_));
   last_input_ = x;
   last_output_ = at::mul(x, mask);
   return last_output_;

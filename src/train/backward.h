@@ -13,12 +13,13 @@ namespace selfalign::train {
 // projections q, k and v of a layer read the same input and share its mask.
 class SeededDropout : public model::LoraDropout {
  public:
-  // p: probability of dropping, in [0, 1). What is kept is scaled by 1/(1-p).
+  // p: probability of dropping, in [0, 1), rounded to a multiple of 2^-16. What
+  // is kept is scaled by 1/(1-p).
   SeededDropout(double p, uint64_t seed, at::Device device);
   at::Tensor apply(const at::Tensor& x) override;
 
  private:
-  double p_;
+  int64_t num_dropped_;  // of 65536
   at::Generator generator_;
   at::Tensor last_input_, last_output_;
 };

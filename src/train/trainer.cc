@@ -43,7 +43,7 @@ void check_options(const TrainOptions& o) {
   };
   need(o.rank >= 1 && o.rank <= 4096, "rank", "1 to 4096", double(o.rank));
   need(std::isfinite(o.alpha) && o.alpha > 0, "alpha", "over 0", o.alpha);
-  need(o.dropout >= 0 && o.dropout < 1, "dropout", "0 to below 1", o.dropout);
+  need(o.dropout >= 0 && o.dropout <= 0.99, "dropout", "0 to 0.99", o.dropout);
   need(o.epochs >= 1, "epochs", "at least 1", o.epochs);
   need(o.batch_size >= 1, "batch_size", "at least 1", o.batch_size);
   need(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate",

@@ -35,7 +35,7 @@ struct TrainOptions {
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;
   int checkpoint_steps = 10;
-  int64_t pack_tokens = 2048;  // tokens of one forward pass, about
+  int64_t pack_tokens = 1024;  // tokens of one forward pass, about
   uint64_t seed = 0;
   std::string folder;             // checkpoint, metrics.jsonl, tensorboard/
   std::string base_model;         // named in adapter_config.json

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "stages/funnel.h"
+#include "stages/prompts.h"
 
 namespace selfalign::cli {
 namespace {
@@ -51,6 +52,12 @@ stages::Recipe recipe_of_run(const std::string& folder) {
   const fs::path whole = fs::absolute(folder).lexically_normal();
   stages::Recipe recipe = stages::read_recipe(whole / kRecipeFile);
   recipe.run_folder = whole;
+  // The run's own copy, whatever became of the original; complete once its
+  // last file is there.
+  const fs::path prompts = whole / "prompts";
+  if (is_file(prompts / stages::prompt_files().back())) {
+    recipe.prompts_folder = prompts;
+  }
   return recipe;
 }
 

@@ -71,16 +71,19 @@ Part attend_prefix(const at::Tensor& q, const AtenSequence& prefix,
       prefix.keys[layer].slice(1, 0, prefix.length()).unsqueeze(0);
   const at::Tensor values =
       prefix.values[layer].slice(1, 0, prefix.length()).unsqueeze(0);
-  at::Tensor out, lse;
-  if (q.is_cuda()) {
-    auto result = at::_scaled_dot_product_flash_attention(q, keys, values);
-    out = std::get<0>(result);
-    lse = std::get<1>(result);
-  } else {
-    std::tie(out, lse) =
+  if (!q.is_cuda()) {
+    const auto [out, lse] =
         at::_scaled_dot_product_flash_attention_for_cpu(q, keys, values);
+    return {out.to(at::kFloat), lse.to(at::kFloat).unsqueeze(-1)};
   }
-  return {out.to(at::kFloat), lse.to(at::kFloat).unsqueeze(-1)};
+  // CUDA's flash attention knows 16-bit types and head sizes in steps of 8.
+  if (q.scalar_type() == at::kFloat || q.size(-1) % 8 != 0) {
+    return attend_masked(q, keys, values, at::zeros({1}, q.options()));
+  }
+  const auto result = at::_scaled_dot_product_flash_attention(q, keys, values);
+  const at::Tensor& lse = std::get<1>(result);  // may be padded at the end
+  return {std::get<0>(result).to(at::kFloat),
+          lse.slice(-1, 0, q.size(2)).to(at::kFloat).unsqueeze(-1)};
 }
 
 struct Slabs {

@@ -280,12 +280,29 @@ TEST(Engine, InterruptDropsWhatIsUnfinished) {
   EXPECT_EQ(run(*generator, some_requests(5, 1.0)).size(), 5u);
 }
 
+void check_score(const generate::ContinuationScore& score,
+                 const model::Weights& weights, const std::vector<int>& context,
+                 const std::vector<int>& continuation) {
+  EXPECT_EQ(score.tokens, continuation);
+  ASSERT_EQ(score.logprobs.size(), score.tokens.size());
+  ASSERT_EQ(score.is_greedy.size(), score.tokens.size());
+  std::vector<int> whole = context;
+  whole.insert(whole.end(), continuation.begin(), continuation.end());
+  const at::Tensor want = at::log_softmax(reference_logits(weights, whole), -1);
+  for (size_t i = 0; i < score.tokens.size(); ++i) {
+    const at::Tensor row = want[int64_t(context.size() + i) - 1];
+    EXPECT_NEAR(score.logprobs[i], row[score.tokens[i]].item<float>(), 2e-4);
+    EXPECT_EQ(score.is_greedy[i],
+              row.argmax().item<int64_t>() == score.tokens[i]);
+  }
+}
+
 TEST(Engine, ScoresEqualTheModel) {
   const auto weights = tiny_weights();
   const ByteTokenizer tokenizer(true);
   const auto generator =
       make_engine(weights, std::make_shared<ByteTokenizer>(true), kOptions);
-  std::vector<generate::ScoreRequest> requests = {
+  const std::vector<generate::ScoreRequest> requests = {
       {1, *kPrefix + "Q: 1?", {" yes", " no, never", std::string(70, 'z')}},
       {2, *kPrefix + "Q: 2?", {" x", "", " a longer one"}},
       {3, "", {"abc"}}};
@@ -297,24 +314,13 @@ TEST(Engine, ScoresEqualTheModel) {
     context.insert(context.begin(), tokenizer.bos());
     ASSERT_EQ(scores[r].continuations.size(), requests[r].continuations.size());
     for (size_t c = 0; c < scores[r].continuations.size(); ++c) {
-      const generate::ContinuationScore& score = scores[r].continuations[c];
-      EXPECT_EQ(score.tokens,
-                tokenizer.encode(requests[r].continuations[c], false));
-      ASSERT_EQ(score.logprobs.size(), score.tokens.size());
-      ASSERT_EQ(score.is_greedy.size(), score.tokens.size());
-      std::vector<int> whole = context;
-      whole.insert(whole.end(), score.tokens.begin(), score.tokens.end());
-      const at::Tensor want =
-          at::log_softmax(reference_logits(*weights, whole), -1);
-      for (size_t i = 0; i < score.tokens.size(); ++i) {
-        const at::Tensor row = want[int64_t(context.size() + i) - 1];
-        EXPECT_NEAR(score.logprobs[i], row[score.tokens[i]].item<float>(),
-                    2e-4);
-        EXPECT_EQ(score.is_greedy[i],
-                  row.argmax().item<int64_t>() == score.tokens[i]);
-      }
+      check_score(scores[r].continuations[c], *weights, context,
+                  tokenizer.encode(requests[r].continuations[c], false));
     }
   }
+}
+
+TEST(Engine, ScoreRefusesWhatHasNoPlace) {
   EXPECT_THROW(engine_of()->score({{1, "", {"abc"}}}), Error);
   EXPECT_THROW(engine_of()->score({{1, "a", {std::string(400, 'b')}}}), Error);
 }

@@ -38,19 +38,22 @@ SELFALIGN_INLINE void store(float* p, Vf x) {
 }
 SELFALIGN_INLINE Vf splat(float x) { return x - Vf{}; }
 SELFALIGN_INLINE Vf max_of(Vf a, Vf b) { return a > b ? a : b; }
-SELFALIGN_INLINE float horizontal_max(Vf x) {
-  float m = x[0];
-  for (int i = 1; i < kLanes; ++i) m = x[i] > m ? x[i] : m;
-  return m;
+// Lane i gets lane i ^ distance.
+SELFALIGN_INLINE Vf swap_lanes(Vf x, int distance) {
+  Vi lanes;
+  for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ distance;
+  return __builtin_shuffle(x, lanes);
 }
-// In a fixed order of pairs.
+// Over all lanes, in a fixed order of pairs.
+SELFALIGN_INLINE float horizontal_max(Vf x) {
+#pragma GCC unroll 4
+  for (int d = kLanes / 2; d > 0; d /= 2) x = max_of(x, swap_lanes(x, d));
+  return x[0];
+}
 SELFALIGN_INLINE float horizontal_sum(Vf x) {
-  float s[kLanes];
-  for (int i = 0; i < kLanes; ++i) s[i] = x[i];
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) s[i] += s[i + half];
-  }
-  return s[0];
+#pragma GCC unroll 4
+  for (int d = kLanes / 2; d > 0; d /= 2) x += swap_lanes(x, d);
+  return x[0];
 }
 
 // exp to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6
@@ -142,7 +145,12 @@ template <int kRows, int kBlocks, typename T, typename Finish>
 SELFALIGN_INLINE void compute_tile(const T* a, int64_t lda, const T* b,
                                    int64_t block_size, int64_t depth,
                                    const Finish& finish) {
-  Vf c[kRows][kBlocks * kVectors] = {};
+  Vf c[kRows][kBlocks * kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kBlocks * kVectors; ++j) c[r][j] = Vf{};
+  }
   tile<kRows, kBlocks>(a, lda, b, block_size, depth, c);
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) finish(r, c[r]);
@@ -171,31 +179,37 @@ SELFALIGN_INLINE void panel(const T* a, int64_t rows, int64_t lda, const T* b,
 
 // ---- Linear layers ----
 
+// One row of one block, c [kVectors], to its place.
+template <typename T>
+SELFALIGN_INLINE void store_block(const GemmArgs<T>& args, int64_t row,
+                                  int64_t column, const Vf* c) {
+  float* out = args.out + row * args.ldc + column;
+  const float* bias = args.bias ? args.bias + column : nullptr;
+  const int64_t left = args.columns - column;
+  if (left < kBlock) {
+    for (int64_t j = 0; j < left; ++j) {
+      float y = c[j / kLanes][j % kLanes];
+      if (bias) y += bias[j];
+      out[j] = args.accumulate ? out[j] + y : y;
+    }
+    return;
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    Vf y = c[v];
+    if (bias) y += load(bias + v * kLanes);
+    if (args.accumulate) y += load(out + v * kLanes);
+    store(out + v * kLanes, y);
+  }
+}
+
 template <int kBlocks, typename T>
 void linear_panel(const GemmArgs<T>& args, int64_t block) {
   const int64_t size = args.depth * kBlock;
   panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
                  args.depth, [&](int64_t row, const auto& c) {
                    for (int b = 0; b < kBlocks; ++b) {
-                     const int64_t column = (block + b) * kBlock;
-                     float* out = args.out + row * args.ldc + column;
-                     const float* bias =
-                         args.bias ? args.bias + column : nullptr;
-                     const int64_t left = args.columns - column;
-                     if (left >= kBlock) {
-                       for (int v = 0; v < kVectors; ++v) {
-                         Vf y = c[b * kVectors + v];
-                         if (bias) y += load(bias + v * kLanes);
-                         if (args.accumulate) y += load(out + v * kLanes);
-                         store(out + v * kLanes, y);
-                       }
-                       continue;
-                     }
-                     for (int64_t j = 0; j < left; ++j) {
-                       float y = c[b * kVectors + j / kLanes][j % kLanes];
-                       if (bias) y += bias[j];
-                       out[j] = args.accumulate ? out[j] + y : y;
-                     }
+                     store_block(args, row, (block + b) * kBlock,
+                                 c + b * kVectors);
                    }
                  });
 }
@@ -363,15 +377,10 @@ void convert(const float* x, int64_t n, float factor, T* out) {
 // ---- Sampler ----
 
 float max_all(const float* x, int64_t n) {
-  constexpr float kNever = -__builtin_inff();
-  Vf high[4] = {splat(kNever), splat(kNever), splat(kNever), splat(kNever)};
+  Vf high = splat(-__builtin_inff());
   int64_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    for (int j = 0; j < 4; ++j)
-      high[j] = max_of(high[j], load(x + i + j * kLanes));
-  }
-  float m = horizontal_max(
-      max_of(max_of(high[0], high[1]), max_of(high[2], high[3])));
+  for (; i + kLanes <= n; i += kLanes) high = max_of(high, load(x + i));
+  float m = horizontal_max(high);
   for (; i < n; ++i) m = x[i] > m ? x[i] : m;
   return m;
 }

@@ -139,19 +139,21 @@ TEST(Kernels, GateAndUpAreJoined) {
   }
 }
 
-// Attention of rows over `keys` keys in pages against softmax in double.
+// Queries [rows, dim], keys and values [keys, dim], and what attend() made.
 template <typename T>
-void check_attend(const Kernels& set, int64_t rows, int64_t dim, int64_t keys,
-                  bool causal, double tolerance) {
-  SCOPED_TRACE(testing::Message() << set.name << " " << rows << " rows, "
-                                  << keys << " keys, causal " << causal);
-  const auto q = random_values<T>(rows * dim, 1);
-  const auto k = random_values<T>(keys * dim, 2);
-  const auto v = random_values<T>(keys * dim, 3);
-  Aligned<float> out(rows * dim), max(rows, -INFINITY), sum(rows);
-  for (int64_t first = 0; first < keys; first += kPageKeys) {
+struct AttendCase {
+  int64_t rows, dim, keys;
+  bool causal;
+  Aligned<T> q = random_values<T>(size_t(rows * dim), 1);
+  Aligned<T> k = random_values<T>(size_t(keys * dim), 2);
+  Aligned<T> v = random_values<T>(size_t(keys * dim), 3);
+  Aligned<float> out = Aligned<float>(size_t(rows * dim));
+  Aligned<float> max = Aligned<float>(size_t(rows), -INFINITY);
+  Aligned<float> sum = Aligned<float>(size_t(rows));
+
+  // Keys first .. first + count - 1 as one page.
+  void attend_page(const Kernels& set, int64_t first, int64_t count) {
     Aligned<T> key_page(kPageKeys * dim), value_page(kPageKeys * dim);
-    const int64_t count = std::min(kPageKeys, keys - first);
     for (int64_t j = 0; j < count; ++j) {
       for (int64_t d = 0; d < dim; ++d) {
         key_page[j / kBlock * kBlock * dim + packed_index<T>(d, j % kBlock)] =
@@ -174,7 +176,9 @@ void check_attend(const Kernels& set, int64_t rows, int64_t dim, int64_t keys,
                         .max = max.data(),
                         .sum = sum.data()});
   }
-  for (int64_t i = 0; i < rows; ++i) {
+
+  // Softmax in double over all keys that row i sees.
+  void check_row(int64_t i, double tolerance) const {
     std::vector<double> want(dim);
     double total = 0;
     for (int64_t j = 0; j < (causal ? std::min(keys, i + 1) : keys); ++j) {
@@ -196,15 +200,25 @@ void check_attend(const Kernels& set, int64_t rows, int64_t dim, int64_t keys,
     ASSERT_NEAR(double{max[i]} + std::log(double{sum[i]}), std::log(total),
                 1e-4);
   }
+};
+
+template <typename T>
+void check_attend(const Kernels& set, AttendCase<T> test, double tolerance) {
+  SCOPED_TRACE(testing::Message() << set.name << " " << test.rows << " rows, "
+                                  << test.keys << " keys");
+  for (int64_t first = 0; first < test.keys; first += kPageKeys) {
+    test.attend_page(set, first, std::min(kPageKeys, test.keys - first));
+  }
+  for (int64_t i = 0; i < test.rows; ++i) test.check_row(i, tolerance);
 }
 
 TEST(Kernels, AttentionEqualsTheReference) {
   for (int s = 0; s < num_kernel_sets(); ++s) {
     for (int64_t keys : {1, 17, 64, 65, 150}) {
-      check_attend<float>(kernel_set(s), 3, 64, keys, false, 1e-5);
-      check_attend<float>(kernel_set(s), 48, 16, keys, true, 1e-5);
-      check_attend<Bf16>(kernel_set(s), 5, 80, keys, false, 2e-2);
-      check_attend<Bf16>(kernel_set(s), 48, 32, keys, true, 2e-2);
+      check_attend<float>(kernel_set(s), {3, 64, keys, false}, 1e-5);
+      check_attend<float>(kernel_set(s), {48, 16, keys, true}, 1e-5);
+      check_attend<Bf16>(kernel_set(s), {5, 80, keys, false}, 2e-2);
+      check_attend<Bf16>(kernel_set(s), {48, 32, keys, true}, 2e-2);
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "engine/parallel.h"
 
+#include <ATen/Parallel.h>
 #include <omp.h>
 
 #include <exception>
@@ -8,7 +9,9 @@ namespace selfalign::engine {
 
 void parallel_for(int64_t count, const std::function<void(int64_t)>& work) {
   std::exception_ptr error;
-#pragma omp parallel for schedule(dynamic, 1)
+  const int threads = num_threads();
+#pragma omp parallel for schedule(dynamic, 1) \
+    num_threads(threads) if (count > 1 && threads > 1)
   for (int64_t i = 0; i < count; ++i) {
     try {
       work(i);
@@ -20,7 +23,7 @@ void parallel_for(int64_t count, const std::function<void(int64_t)>& work) {
   if (error) std::rethrow_exception(error);
 }
 
-int num_threads() { return omp_get_max_threads(); }
+int num_threads() { return at::get_num_threads(); }
 int this_thread() { return omp_get_thread_num(); }
 
 }  // namespace selfalign::engine

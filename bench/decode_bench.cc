@@ -1,0 +1,141 @@
+// Tokens per second of the local generator on random tokens: prefill of a
+// shared prefix, then decoding of all slots at temperature 1 with top-p, as
+// stage 2 does it. Compare with ../shared/bench/llama_peer.sh.
+// usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW ROUNDS]
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "base/random.h"
+#include "engine/engine.h"
+#include "engine/kernels.h"
+#include "model/device.h"
+
+namespace selfalign {
+namespace {
+
+constexpr uint64_t kSeed = 2023;
+
+// Text is a list of token ids, so that lengths are exact.
+class IdTokenizer : public text::Tokenizer {
+ public:
+  explicit IdTokenizer(int size) : size_(size) {}
+  std::vector<int> encode(std::string_view text, bool) const override {
+    std::istringstream in{std::string(text)};
+    std::vector<int> ids;
+    for (int id = 0; in >> id;) ids.push_back(id);
+    return ids;
+  }
+  std::string decode(const std::vector<int>& ids, bool) const override {
+    std::string text;
+    for (int id : ids) text += decode_token(id, false);
+    return text;
+  }
+  std::string decode_token(int id, bool) const override {
+    return std::to_string(id) + " ";
+  }
+  int size() const override { return size_; }
+  int bos() const override { return -1; }
+  int eos() const override { return 0; }
+  bool adds_bos() const override { return false; }
+  const std::vector<int>& end_tokens() const override { return ends_; }
+  int token_id(std::string_view) const override { return -1; }
+  bool is_special(int) const override { return false; }
+
+ private:
+  int size_;
+  std::vector<int> ends_ = {0};
+};
+
+std::string random_text(uint64_t key, int tokens, int vocab) {
+  std::string text;
+  for (int t = 0; t < tokens; ++t) {
+    text += std::to_string(draw_index(key, t, vocab)) + " ";
+  }
+  return text;
+}
+
+struct Job {
+  int slots = 64, prefix = 1700, suffix = 30, new_tokens = 48, rounds = 1;
+};
+
+// Seconds for `rows` rows of `new_tokens` tokens.
+double timed(generate::Generator& generator, const Job& job, int vocab,
+             int rows, int new_tokens) {
+  const auto prefix = std::make_shared<const std::string>(
+      random_text(kSeed, job.prefix, vocab));
+  int given = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  generator.generate(
+      [&]() -> std::optional<generate::Request> {
+        if (given == rows) return std::nullopt;
+        generate::Request request;
+        request.key = kSeed + static_cast<uint64_t>(++given);
+        request.prefix = prefix;
+        request.suffix = random_text(request.key, job.suffix, vocab);
+        request.sampling.top_p = 0.98;
+        request.sampling.max_new_tokens = new_tokens;
+        request.sampling.ban_eos = true;
+        return request;
+      },
+      [](generate::Completion) {});
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
+void run(const std::string& path, const std::string& dtype, const Job& job) {
+  const model::Compute compute = model::choose_compute("auto", dtype);
+  const auto weights = std::make_shared<const model::Weights>(
+      model::load_weights(path, compute.device, compute.dtype));
+  const int vocab = static_cast<int>(weights->config.vocab_size);
+  engine::EngineOptions options;
+  options.num_slots = job.slots;
+  const auto generator = engine::make_engine(
+      weights, std::make_shared<IdTokenizer>(vocab), options);
+  std::printf("%s, kernels %s, %d slots\n", model::describe(compute).c_str(),
+              engine::kernels().name, job.slots);
+  const double prefill = timed(*generator, job, vocab, 1, 1);
+  std::printf("prefill %8.1f tok/s  (%d tokens)\n",
+              (job.prefix + job.suffix) / prefill, job.prefix + job.suffix);
+  // What the first token of every row costs is its prompt's, not decoding's.
+  const double prompts = timed(*generator, job, vocab, job.slots, 1);
+  const int rows = job.slots * job.rounds;
+  const double all = timed(*generator, job, vocab, job.slots, job.new_tokens);
+  std::printf("decode  %8.1f tok/s  (%d rows of %d, after their prompts)\n",
+              job.slots * (job.new_tokens - 1) / (all - prompts), job.slots,
+              job.new_tokens);
+  const double refilled = timed(*generator, job, vocab, rows, job.new_tokens);
+  std::printf("rows    %8.1f tok/s  (%d rows, prompts of %d included)\n",
+              rows * job.new_tokens / refilled, rows, job.suffix);
+}
+
+}  // namespace
+}  // namespace selfalign
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr,
+                 "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
+                 "ROUNDS]\n");
+    return 2;
+  }
+  const auto number = [&](int i, int fallback) {
+    return argc > i ? std::atoi(argv[i]) : fallback;
+  };
+  try {
+    selfalign::run(argv[1], argc > 2 ? argv[2] : "auto",
+                   {.slots = number(3, 64),
+                    .prefix = number(4, 1700),
+                    .suffix = number(5, 30),
+                    .new_tokens = number(6, 48),
+                    .rounds = number(7, 1)});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -197,14 +197,14 @@ bool is_thought(const std::string& answer) {
 bool has_repetition(const std::string& text) {
   const Words words = text::rouge_words(text);
   if (repeats_at_the_end(words)) return true;
-  if (words.size() < 40) return false;
+  if (words.size() < 24) return false;
   std::set<std::string> grams;
   const size_t num_grams = words.size() - 3;
   for (size_t i = 0; i < num_grams; ++i) {
     grams.insert(words[i] + ' ' + words[i + 1] + ' ' + words[i + 2] + ' ' +
                  words[i + 3]);
   }
-  return grams.size() * 2 < num_grams;
+  return grams.size() * 100 < num_grams * 65;
 }
 
 Judgement judge_instruction(const std::string& instruction, bool red_team) {

@@ -109,6 +109,14 @@ TEST(Repetition, IsNotAListOfSimilarLines) {
   EXPECT_TRUE(has_repetition(
       "so it goes on and on and on and on and on and on and on and on"));
   EXPECT_FALSE(has_repetition(""));
+  EXPECT_TRUE(has_repetition(
+      "In the sea there are animals. They are very important to the sea. They "
+      "are very important to the sea. Fish are very important to the sea."));
+  for (const Exemplar& exemplar : load_prompts("prompts").exemplars) {
+    for (const ExemplarTurn& turn : exemplar.turns) {
+      EXPECT_FALSE(has_repetition(turn.answer)) << turn.answer;
+    }
+  }
 }
 
 // The human-written seeds are what good instructions look like.

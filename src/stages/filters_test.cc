@@ -110,8 +110,9 @@ TEST(Repetition, IsNotAListOfSimilarLines) {
       "so it goes on and on and on and on and on and on and on and on"));
   EXPECT_FALSE(has_repetition(""));
   EXPECT_TRUE(has_repetition(
-      "In the sea there are animals. They are very important to the sea. They "
-      "are very important to the sea. Fish are very important to the sea."));
+      "In the sea there are fish. They are very important to the sea. They are "
+      "very important to the sea. Fish are very important to the sea. They are "
+      "very important to the sea, too."));
   for (const Exemplar& exemplar : load_prompts("prompts").exemplars) {
     for (const ExemplarTurn& turn : exemplar.turns) {
       EXPECT_FALSE(has_repetition(turn.answer)) << turn.answer;

@@ -90,30 +90,31 @@ class Answering {
     out.verdicts.push_back({row.key, plan_.filter, !judgement,
                             judgement ? judgement->reason : "",
                             judgement ? judgement->detail : ""});
-    count(completion);
+    const int tokens = generator_.count_tokens(parts.answer);
+    count(completion, tokens);
     const FiredRules fired =
         plan_.rules ? plan_.rules(parts.thought) : FiredRules();
     num_malformed_rules_ += fired.num_malformed;
     if (judgement) return;
     const bool ends = parts.closed || completion.finish == Finish::kStop;
-    out.rows.push_back(pair(row, instruction, parts.answer, ends, fired));
+    out.rows.push_back(pair(row, parts.answer, tokens, ends, fired));
   }
 
-  void count(const Completion& completion) {
+  void count(const Completion& completion, int answer_tokens) {
     ++num_answers_;
     num_tokens_ += completion.num_tokens;
+    num_answer_tokens_ += answer_tokens;
     if (completion.finish == Finish::kStop) ++num_ended_;
   }
 
-  Row pair(const Row& row, const std::string& instruction,
-           const std::string& answer, bool ends, const FiredRules& fired) {
-    const int tokens = generator_.count_tokens(answer);
+  Row pair(const Row& row, const std::string& answer, int tokens, bool ends,
+           const FiredRules& fired) {
     num_pair_tokens_ += tokens;
     Row pair{parsed_key(plan_.pairs, row.key, 0),
              plan_.pairs,
              num_pairs_++,
              {row.key},
-             Json{{"instruction", instruction},
+             Json{{"instruction", row.content["instruction"]},
                   {"response", answer},
                   {"ends", ends},
                   {"tokens", tokens}}};
@@ -129,9 +130,11 @@ class Answering {
       return count ? static_cast<double>(sum) / static_cast<double>(count)
                    : 0.0;
     };
-    Json figures{{"mean_answer_tokens", mean(num_pair_tokens_, num_pairs_)},
-                 {"mean_completion_tokens", mean(num_tokens_, num_answers_)},
-                 {"share_ended", mean(num_ended_, num_answers_)}};
+    Json figures{
+        {"mean_answer_tokens", mean(num_pair_tokens_, num_pairs_)},
+        {"mean_answer_tokens_of_all", mean(num_answer_tokens_, num_answers_)},
+        {"mean_completion_tokens", mean(num_tokens_, num_answers_)},
+        {"share_ended", mean(num_ended_, num_answers_)}};
     if (plan_.rules) {
       Json fired = Json::object();
       for (const auto& [rule, times] : num_fired_) {
@@ -150,6 +153,7 @@ class Answering {
   const std::string fingerprint_;
   int64_t num_answers_ = 0;
   int64_t num_tokens_ = 0;
+  int64_t num_answer_tokens_ = 0;
   int64_t num_ended_ = 0;
   int64_t num_pairs_ = 0;
   int64_t num_pair_tokens_ = 0;

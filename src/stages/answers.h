@@ -39,7 +39,8 @@ struct AnswerPlan {
 // `pairs` have the request as parent and hold instruction, response, ends
 // (false if length cut it off), tokens, and the rules that fired. The
 // pairs' manifest has the mean answer length in tokens under
-// "mean_answer_tokens", the share that ended by itself under "share_ended".
+// "mean_answer_tokens" (of the pairs) and "mean_answer_tokens_of_all" (of all
+// answers), the share that ended by itself under "share_ended".
 void answer_all(const AnswerPlan& plan, generate::Generator& generator,
                 const Run& run);
 

@@ -249,7 +249,7 @@ Judgement judge_answer(const std::string& answer, generate::Finish finish,
     return Rejection{"garbled", "few letters"};
   }
   for (const std::string& mark : context.frame) {
-    if (answer.find(mark) != std::string::npos) {
+    if (!mark.empty() && answer.find(mark) != std::string::npos) {
       return Rejection{"leaks_prompt", mark};
     }
   }

@@ -73,7 +73,7 @@ class AnswersTest : public ::testing::Test {
   std::string instruction_ = "Tell me why the sea is salty and who says so.";
   std::vector<std::string> exemplars_ = {
       "Octopuses are soft animals with eight arms and three hearts."};
-  std::vector<std::string> frame_ = {"Sage (internal thoughts):"};
+  std::vector<std::string> frame_ = {"Sage (internal thoughts):", ""};
 };
 
 TEST_F(AnswersTest, ShortCutAndPlainOnesAreKept) {

@@ -85,10 +85,11 @@ Json held_out_json(const store::Store& store) {
     const auto answers = store.manifest(str("held_out.", variant, ".answers"));
     const auto pairs = store.manifest(str("held_out.", variant, ".pairs"));
     if (!answers || !pairs) continue;
-    Json figures{{"num_answers", answers->num_rows},
-                 {"num_kept", answers->num_kept},
-                 {"share_ended", figure(*pairs, "share_ended")},
-                 {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens")}};
+    Json figures{
+        {"num_answers", answers->num_rows},
+        {"num_kept", answers->num_kept},
+        {"share_ended", figure(*pairs, "share_ended")},
+        {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens_of_all")}};
     const auto loss = store.manifest(str("held_out.", variant, ".loss"));
     if (loss) figures["loss"] = figure(*loss, "loss");
     all[variant] = figures;
@@ -129,6 +130,10 @@ void print_wrapped(std::ostream& out, const std::string& text,
   std::istringstream lines(text);
   std::string line;
   while (std::getline(lines, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) {
+      out << '\n';
+      continue;
+    }
     while (indent.size() + line.size() > width) {
       size_t cut = line.rfind(' ', width - indent.size());
       if (cut == std::string::npos || cut == 0) cut = width - indent.size();
@@ -183,13 +188,13 @@ void print_held_out(std::ostream& out, const Json& held_out) {
   if (held_out.empty()) return;
   out << '\n'
       << std::left << std::setw(26) << "held-out instructions" << std::right
-      << std::setw(8) << "answers" << std::setw(17) << "end by themselves"
+      << std::setw(8) << "answers" << std::setw(19) << "end by themselves"
       << std::setw(13) << "mean tokens" << '\n';
   for (size_t i = 0; i < kVariants.size(); ++i) {
     const auto found = held_out.find(kVariants[i]);
     if (found == held_out.end()) continue;
     out << std::left << std::setw(26) << kVariantTitles[i] << std::right
-        << std::setw(8) << found->value("num_answers", 0) << std::setw(15)
+        << std::setw(8) << found->value("num_answers", 0) << std::setw(17)
         << fixed(100.0 * found->value("share_ended", 0.0), 0) << " %"
         << std::setw(13) << fixed(found->value("mean_answer_tokens", 0.0), 1)
         << '\n';

@@ -157,6 +157,11 @@ TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   const Json rules = store->manifest("align.pairs")->report["rules_fired"];
   EXPECT_EQ(rules["2"], store->manifest("align.pairs")->num_rows);
   EXPECT_GT(store->manifest("align.pairs")->report["malformed_rules"], 0);
+  for (const char* variant : {"base", "prompted", "engraved", "verbose"}) {
+    const auto pairs = store->manifest(str("held_out.", variant, ".pairs"));
+    EXPECT_GT(pairs->num_rows, 0) << variant;
+    EXPECT_GT(pairs->report["mean_answer_tokens_of_all"], 1.0) << variant;
+  }
 }
 
 TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {

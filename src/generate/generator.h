@@ -34,7 +34,7 @@ struct Sampling {
 // A prompt is prefix + suffix. The prefix is shared by many requests and is
 // computed once; requests with the same prefix text share it.
 struct Request {
-  uint64_t key = 0;     // of the row: seeds its draws, names its completion
+  uint64_t key = 0;  // of the row: seeds its draws, names its completion
   std::shared_ptr<const std::string> prefix;  // may be null: none
   std::string suffix;
   Sampling sampling;
@@ -47,18 +47,18 @@ enum class Finish {
   kNoRoom,     // the prompt leaves no room in the context
   kCancelled,  // taken back before it was done
 };
-const char* finish_name(Finish finish);          // "stop", "length", ...
+const char* finish_name(Finish finish);            // "stop", "length", ...
 Finish finish_from_name(const std::string& name);  // Error kInput if unknown
 
 struct Completion {
   uint64_t key = 0;
-  std::string text;  // valid UTF-8, without the stop string
+  std::string text;           // valid UTF-8, without the stop string
   int num_tokens = 0;         // sampled, the end-of-text token not counted
   int num_prompt_tokens = 0;  // prefix and suffix
   Finish finish = Finish::kStop;
   double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
-  std::vector<int> tokens;              // when asked for
-  std::vector<float> token_logprobs;    // when asked for, one per token
+  std::vector<int> tokens;            // when asked for
+  std::vector<float> token_logprobs;  // when asked for, one per token
 };
 
 // Log-probabilities of continuations of one context. The context is computed
@@ -70,8 +70,8 @@ struct ScoreRequest {
 };
 struct ContinuationScore {
   std::vector<int> tokens;
-  std::vector<float> logprobs;   // natural log, one per token
-  std::vector<bool> is_greedy;   // the token is the most probable one
+  std::vector<float> logprobs;  // natural log, one per token
+  std::vector<bool> is_greedy;  // the token is the most probable one
 };
 struct Scores {
   uint64_t key = 0;

@@ -12,8 +12,8 @@ namespace selfalign::generate {
 struct ScriptedOptions {
   // Text for a request; default: words drawn from the request's key.
   std::function<std::string(const Request&)> script;
-  int num_slots = 4;       // requests in flight; completions come in an order
-                           // that depends on the keys, not on arrival
+  int num_slots = 4;  // requests in flight; completions come in an order
+                      // that depends on the keys, not on arrival
   std::string fingerprint = "scripted";
   // Ends the process with SIGKILL when that many completions were pushed;
   // 0 never does.

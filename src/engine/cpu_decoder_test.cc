@@ -118,6 +118,18 @@ TEST(CpuDecoder, EqualsTheModelInBfloat16) {
   }
 }
 
+// Sizes that are no multiples of a block, a group of one, and one key head for
+// more query heads than a task has rows.
+TEST(CpuDecoder, OddShapesEqualTheModel) {
+  for (const TinyShape& shape :
+       {TinyShape{.hidden = 40, .heads = 5, .kv_heads = 5, .head_dim = 20},
+        TinyShape{.hidden = 24, .heads = 50, .kv_heads = 1, .head_dim = 6}}) {
+    const auto weights = tiny_weights(shape);
+    check_against_reference(*make_cpu_decoder(*weights, kSmall), *weights, 70,
+                            5e-4f);
+  }
+}
+
 TEST(CpuDecoder, ProjectionBiasesAreAdded) {
   const auto weights = tiny_weights();
   for (model::LayerWeights& w : weights->layers) {
@@ -131,6 +143,7 @@ TEST(CpuDecoder, ProjectionBiasesAreAdded) {
 }
 
 TEST(AtenDecoder, EqualsTheModel) {
+  const OneThread one_thread;
   const auto weights = tiny_weights();
   for (int64_t prefix : {0, 1, 150}) {
     check_against_reference(*make_aten_decoder(weights, kSmall), *weights,
@@ -214,6 +227,7 @@ TEST(CpuDecoder, BitsDoNotDependOnNeighbours) {
 }
 
 TEST(AtenDecoder, BitsDoNotDependOnNeighbours) {
+  const OneThread one_thread;
   constexpr DecoderOptions kOptions{
       .num_slots = 16, .prefill_chunk = 64, .max_context = 300};
   for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {

@@ -1,8 +1,12 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <new>
+#include <optional>
 
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
 #include "engine/aten_decoder.h"
 #include "engine/cpu_decoder.h"
 #include "engine/generation.h"
@@ -49,8 +53,14 @@ class Engine : public generate::Generator {
   std::vector<generate::Scores> score(
       const std::vector<generate::ScoreRequest>& requests) override {
     std::vector<generate::Scores> scores;
+    std::optional<Progress> progress;
+    if (options_.show_progress) {
+      progress.emplace("score", requests.size(), "contexts");
+    }
     for (const generate::ScoreRequest& request : requests) {
+      stop_if_interrupted("run the same command again");
       scores.push_back(scorer_->score(request));
+      if (progress) progress->update(scores.size());
     }
     return scores;
   }
@@ -99,8 +109,15 @@ std::unique_ptr<generate::Generator> make_engine(
   EngineOptions fitted = options;
   fitted.max_context = static_cast<int>(
       std::min<int64_t>(options.max_context, weights->config.max_positions));
-  return std::make_unique<Engine>(std::move(weights), std::move(tokenizer),
-                                  fitted);
+  try {
+    return std::make_unique<Engine>(std::move(weights), std::move(tokenizer),
+                                    fitted);
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorKind::kResources,
+                "engine: expected memory for the packed weights and the "
+                "activations, found less; use a smaller model, bfloat16 or "
+                "fewer slots");
+  }
 }
 
 }  // namespace selfalign::engine

@@ -14,17 +14,22 @@
 namespace selfalign::engine {
 
 struct EngineOptions {
-  int num_slots = 64;        // rows decoded together; fixed, idle ones padded
+  int num_slots = 64;        // rows decoded together
   int max_context = 4096;    // tokens of prefix, suffix and completion
-  int prefill_chunk = 128;   // tokens a prefill pass computes; fixed, padded
+  int prefill_chunk = 128;   // prompt tokens that a pass takes in
   bool share_prefix = true;  // false: the prefix is part of each row's own
                              // text (slow; the reference for tests)
   bool show_progress = false;
 };
 
 // The weights (an adapter already merged) and the tokenizer are shared with
-// whoever else holds them. `description` becomes part of the fingerprint
-// (compute, adapter digest).
+// whoever else holds them; on a CPU the engine keeps packed copies and only the
+// embedding of `weights`. One call of the generator at a time. Error kUsage for
+// options out of range, kInput if tokenizer and weights do not fit, kResources.
+//
+// The fingerprint holds the weights' digest, device class, dtype, library
+// version and context; on a CPU also the instruction set, elsewhere slots and
+// chunk (on a CPU no bit depends on them).
 std::unique_ptr<generate::Generator> make_engine(
     std::shared_ptr<const model::Weights> weights,
     std::shared_ptr<const text::Tokenizer> tokenizer,

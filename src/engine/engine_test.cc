@@ -149,6 +149,7 @@ TEST(Engine, GreedyTextEqualsTheModelStepByStep) {
 
 // The path of other devices, on CPU tensors.
 TEST(Engine, AtenDecoderGivesTheSameGreedyText) {
+  const OneThread one_thread;
   const auto weights = tiny_weights();
   const ByteTokenizer tokenizer;
   const auto decoder = make_aten_decoder(

@@ -75,9 +75,8 @@ std::vector<int> Generation::prompt_tokens(const Row& row) const {
         prefix_->tokens.insert(prefix_->tokens.begin(), tokenizer.bos());
       }
     }
-    tokens = parts_.options.share_prefix
-                 ? std::vector<int>{prefix_->tokens.back()}
-                 : prefix_->tokens;
+    tokens = prefix_->tokens;
+    if (shared_prefix()) tokens.erase(tokens.begin(), tokens.end() - 1);
   }
   const std::vector<int> suffix = tokenizer.encode(row.request.suffix);
   tokens.insert(tokens.end(), suffix.begin(), suffix.end());
@@ -88,6 +87,12 @@ std::vector<int> Generation::prompt_tokens(const Row& row) const {
   return tokens;
 }
 
+Prefix* Generation::shared_prefix() const {
+  const bool shared = prefix_ != nullptr && parts_.options.share_prefix &&
+                      !prefix_->tokens.empty();
+  return shared ? prefix_.get() : nullptr;
+}
+
 void Generation::admit(generate::Request request,
                        const generate::OnCompletion& done) {
   check_sampling(request.sampling, parts_.tokenizer.size());
@@ -95,9 +100,9 @@ void Generation::admit(generate::Request request,
   row->request = std::move(request);
   row->text = CompletionText(row->request.sampling.stop);
   row->tokens = prompt_tokens(*row);
-  const bool shared = prefix_ != nullptr && parts_.options.share_prefix;
+  Prefix* shared = shared_prefix();
   const int64_t before =
-      shared ? static_cast<int64_t>(prefix_->tokens.size()) - 1 : 0;
+      shared ? static_cast<int64_t>(shared->tokens.size()) - 1 : 0;
   row->num_prompt_tokens =
       static_cast<int>(before) + static_cast<int>(row->tokens.size());
   const int64_t max_context = parts_.options.max_context;
@@ -108,9 +113,9 @@ void Generation::admit(generate::Request request,
   for (int token : parts_.tokenizer.encode(row->request.suffix)) {
     row->history.add_prompt(token);
   }
-  if (shared && prefix_->sequence == nullptr) {
-    prefix_->sequence = parts_.decoder.new_sequence(max_context, true);
-    fill_sequence(parts_.decoder, *prefix_->sequence, prefix_->tokens, before,
+  if (shared && shared->sequence == nullptr) {
+    shared->sequence = parts_.decoder.new_sequence(max_context, true);
+    fill_sequence(parts_.decoder, *shared->sequence, shared->tokens, before,
                   parts_.options.prefill_chunk);
   }
   row->sequence = parts_.decoder.new_sequence(max_context - before, false);
@@ -118,7 +123,8 @@ void Generation::admit(generate::Request request,
 }
 
 void Generation::prefill_alone() {
-  const Sequence* prefix = prefix_ ? prefix_->sequence.get() : nullptr;
+  const Prefix* shared = shared_prefix();
+  const Sequence* prefix = shared ? shared->sequence.get() : nullptr;
   for (const auto& row : rows_) {
     while (row->unfed() > 1) {
       const Span span{
@@ -151,7 +157,8 @@ std::vector<Generation::Row*> Generation::pass(const float** logits) {
     wanted.push_back(tokens - 1);
     ready.push_back(row.get());
   }
-  const Sequence* prefix = prefix_ ? prefix_->sequence.get() : nullptr;
+  const Prefix* shared = shared_prefix();
+  const Sequence* prefix = shared ? shared->sequence.get() : nullptr;
   *logits = parts_.decoder.forward(prefix, spans, wanted);
   return ready;
 }

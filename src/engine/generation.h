@@ -50,6 +50,9 @@ class Generation {
               const generate::OnCompletion& done);
   void admit(generate::Request request, const generate::OnCompletion& done);
   std::vector<int> prompt_tokens(const Row& row) const;
+  // The prefix that rows see through the decoder; null: it is part of each
+  // row's own tokens, or there is none.
+  Prefix* shared_prefix() const;
 
   // One pass; returns the rows that have logits now, in order of the logits.
   std::vector<Row*> pass(const float** logits);

@@ -69,6 +69,7 @@ std::string ByteTokenizer::decode_token(int id, bool) const {
 
 at::Tensor reference_logits(const model::Weights& weights,
                             const std::vector<int>& tokens) {
+  const OneThread one_thread;
   const c10::InferenceMode mode;
   const int64_t count = static_cast<int64_t>(tokens.size());
   model::CausalAttention attention;

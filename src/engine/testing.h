@@ -41,6 +41,16 @@ class ByteTokenizer : public text::Tokenizer {
   std::vector<int> ends_ = {256};
 };
 
+// One ATen thread while it lives: on tiny tensors a second one only costs.
+class OneThread {
+ public:
+  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before_); }
+
+ private:
+  int before_;
+};
+
 // Logits [tokens, vocab] float32 of one text by model::hidden_states.
 at::Tensor reference_logits(const model::Weights& weights,
                             const std::vector<int>& tokens);

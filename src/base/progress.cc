@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace selfalign {
 namespace {
+
+std::atomic<bool> shown{true};
 
 using Seconds = std::chrono::duration<double>;
 
@@ -44,6 +47,8 @@ std::string rate_text(double rate) {
 }
 
 }  // namespace
+
+void set_progress_shown(bool on) { shown = on; }
 
 Progress::Progress(std::string title, uint64_t total, std::string unit)
     : title_(std::move(title)),
@@ -78,6 +83,7 @@ void Progress::set_start(uint64_t done) {
 }
 
 void Progress::print(bool last) {
+  if (!shown) return;
   printed_ = true;
   const Seconds passed = std::chrono::steady_clock::now() - began_;
   const uint64_t fresh = done_ > start_ ? done_ - start_ : 0;

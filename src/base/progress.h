@@ -9,6 +9,9 @@
 
 namespace selfalign {
 
+// False: no progress is printed anywhere (--quiet). The default is true.
+void set_progress_shown(bool on);
+
 class Progress {
  public:
   // `total` 0 means unknown. `unit` is plural: "rows", "tokens", "steps".

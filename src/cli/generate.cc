@@ -38,10 +38,8 @@ finish_reason is stop, length or no_room (prompt longer than --max-context).)";
 // Joins the engine, which answers in any order, to lines in and lines out.
 class Lines {
  public:
-  Lines(int vocab_size, bool show_progress)
-      : parser_(vocab_size),
-        progress_("generate", 0, "rows"),
-        show_progress_(show_progress) {}
+  explicit Lines(int vocab_size)
+      : parser_(vocab_size), progress_("generate", 0, "rows") {}
 
   // Does not wait for a line while rows are being decoded.
   std::optional<generate::Request> next() {
@@ -73,7 +71,7 @@ class Lines {
       waiting_.erase(waiting_.begin());
       ++num_written_;
     }
-    if (show_progress_) progress_.update(num_written_);
+    progress_.update(num_written_);
   }
 
   void finish() const {
@@ -89,7 +87,6 @@ class Lines {
   LineReader reader_;
   GenerateReader parser_;
   Progress progress_;
-  bool show_progress_;
   std::map<uint64_t, Waiting> waiting_;              // by place in the input
   std::unordered_map<uint64_t, uint64_t> index_of_;  // key -> place
   uint64_t num_read_ = 0;
@@ -98,11 +95,11 @@ class Lines {
   std::optional<Error> problem_;
 };
 
-void generate_lines(const ModelFlags& flags, bool show_progress) {
+void generate_lines(const ModelFlags& flags) {
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
-  Lines lines(workbench.tokenizer(flags.model.path)->size(), show_progress);
+  Lines lines(workbench.tokenizer(flags.model.path)->size());
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });
@@ -122,7 +119,7 @@ void add_generate(CLI::App& app, Shell& shell) {
     shell.resume_hint =
         "give the lines that have no result yet to the same command; rows "
         "with a key of their own come out the same";
-    shell.action = [flags, &shell] { generate_lines(*flags, !shell.quiet); };
+    shell.action = [flags] { generate_lines(*flags); };
   });
 }
 

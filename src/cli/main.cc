@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/threads.h"
@@ -100,6 +101,16 @@ int perform(const Shell& shell) {
   }
 }
 
+// What the person set for OpenMP holds: its library read it by itself, and a
+// binding has narrowed this thread's mask already.
+void set_threads() {
+  for (const char* name : {"OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES",
+                           "GOMP_CPU_AFFINITY"}) {
+    if (std::getenv(name) != nullptr) return;
+  }
+  at::set_num_threads(available_cores());
+}
+
 int run(int argc, char** argv) {
   CLI::App app(
       "selfalign: principle-driven self-alignment of a language model, "
@@ -113,11 +124,11 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
   }
   set_log_json(shell.json);
-  if (shell.quiet) set_log_level(LogLevel::kWarning);
-  // OMP_NUM_THREADS decides where it is set; torch reads it by itself.
-  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
-    at::set_num_threads(available_cores());
+  if (shell.quiet) {
+    set_log_level(LogLevel::kWarning);
+    set_progress_shown(false);
   }
+  set_threads();
   return perform(shell);
 }
 

@@ -43,15 +43,13 @@ void perform_run(const stages::Recipe& recipe, Shell& shell) {
     log_info(folder + ": already done; selfalign status shows what is there");
   }
   LocalWorkbench workbench;
-  workbench.set_show_progress(!shell.quiet);
   try {
     if (!was_done) stages::run_pipeline(recipe, workbench, *store);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
-    const std::string text = error.what();
-    throw Error(error.kind(), text.find("selfalign resume") != std::string::npos
-                                  ? text
-                                  : text + "; " + shell.resume_hint);
+    // The stages and the trainer do not know what this run is called.
+    throw Error(error.kind(),
+                "interrupted: all finished work is kept; " + shell.resume_hint);
   }
   if (shell.json) {
     write_json(status_json(*store));

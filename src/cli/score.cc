@@ -28,7 +28,7 @@ computed once for all its continuations. A member "key" comes back as it is.)";
 // Enough to keep the engine busy, few enough to answer soon.
 constexpr size_t kMaxBatch = 64;
 
-void score_lines(const ModelFlags& flags, bool show_progress) {
+void score_lines(const ModelFlags& flags) {
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
@@ -59,7 +59,7 @@ void score_lines(const ModelFlags& flags, bool show_progress) {
       write_json(scores_json(scores.at(i), lines[i]));
     }
     num_done += lines.size();
-    if (show_progress) progress.update(num_done);
+    progress.update(num_done);
   }
   if (problem) throw *problem;
 }
@@ -75,7 +75,7 @@ void add_score(CLI::App& app, Shell& shell) {
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.resume_hint = "give the lines that have no result yet again";
-    shell.action = [flags, &shell] { score_lines(*flags, !shell.quiet); };
+    shell.action = [flags] { score_lines(*flags); };
   });
 }
 

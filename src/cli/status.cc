@@ -20,10 +20,22 @@ A line per stage: what was made, what was kept, what was rejected and why.
 The closing table follows once all is done. The digest is the same for every
 run of the same recipe, machine and version, however often it was stopped.)";
 
+// A tuning has no rows to count: its losses stand in their place.
+std::string stage_line(const store::Manifest& manifest) {
+  const Json& report = manifest.report;
+  if (!report.contains("loss_after")) {
+    return stages::funnel_line(stages::funnel_of(manifest));
+  }
+  return str(manifest.stage, ": ", report.value("num_samples", 0), " samples, ",
+             report.value("num_steps", 0), " steps; loss ",
+             report.value("loss_before", 0.0), " -> ",
+             report.value("loss_after", 0.0));
+}
+
 std::string status_text(const store::Store& store) {
   std::string out = "run " + store.folder() + "\n";
   for (const store::Manifest& manifest : store.manifests()) {
-    out += "  " + stages::funnel_line(stages::funnel_of(manifest)) + "\n";
+    out += "  " + stage_line(manifest) + "\n";
   }
   for (const std::string& stage : store.stages()) {
     if (store.manifest(stage)) continue;

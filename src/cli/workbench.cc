@@ -97,7 +97,6 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
-  options.show_progress = show_progress_;
   if (!adapter.empty()) {
     const model::Lora lora =
         model::load_lora(adapter, base->config, base->device());

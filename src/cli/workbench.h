@@ -28,8 +28,6 @@ class LocalWorkbench : public stages::Workbench {
       const stages::ModelOptions& model);
   std::shared_ptr<const text::Tokenizer> tokenizer(const std::string& path);
 
-  void set_show_progress(bool on) { show_progress_ = on; }
-
  private:
   // What was loaded last. One model at a time: a run uses one, and two would
   // need twice the memory.
@@ -37,7 +35,6 @@ class LocalWorkbench : public stages::Workbench {
   std::shared_ptr<const model::Weights> weights_;
   std::string tokenizer_path_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
-  bool show_progress_ = false;
 };
 
 // A sample as tokens: BOS where the model has one, the prompt, the response

@@ -1,6 +1,7 @@
 #include "engine/parallel.h"
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -13,6 +14,7 @@ namespace selfalign::engine {
 namespace {
 
 constexpr int kSpins = 2000;  // some 40 microseconds, then a helper sleeps
+constexpr std::chrono::microseconds kNap{50};
 
 thread_local int thread_index = 0;
 thread_local bool inside = false;  // of a task
@@ -57,10 +59,10 @@ class Pool {
     wake_.notify_all();
     take_tasks();
     for (int spins = 0; finished_.load(std::memory_order_acquire) < count;) {
-      if (++spins < kSpins) {
+      if (++spins < 5 * kSpins) {
         pause();
-      } else {
-        std::this_thread::yield();  // a helper is at work, or has to get there
+      } else {  // longer than any task: the helper at work was put off
+        std::this_thread::sleep_for(kNap);
       }
     }
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));

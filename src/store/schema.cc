@@ -5,7 +5,8 @@
 namespace selfalign::store {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+// 1: everything but annotations; 2: with them.
+constexpr int kSchemaVersion = 2;
 constexpr int kApplicationId = 0x53414c4e;  // "SALN"
 
 const char* const kSchema = R"sql(
@@ -53,6 +54,17 @@ CREATE TABLE meta (
   value TEXT NOT NULL);
 )sql";
 
+// What version 2 adds.
+const char* const kAnnotations = R"sql(
+CREATE TABLE annotations (
+  key BIGINT PRIMARY KEY REFERENCES rows (key),
+  author TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  text TEXT NOT NULL,
+  note TEXT NOT NULL,
+  time_s DOUBLE PRECISION NOT NULL);
+)sql";
+
 }  // namespace
 
 void damaged(const Database& db, const std::string& found) {
@@ -69,6 +81,10 @@ Json stored_json(const Database& db, const std::string& text) {
   }
 }
 
+bool has_annotations(Database& db) {
+  return db.query_int("PRAGMA user_version") >= 2;
+}
+
 generate::Finish stored_finish(const Database& db, const std::string& name) {
   try {
     return generate::finish_from_name(name);
@@ -80,9 +96,13 @@ generate::Finish stored_finish(const Database& db, const std::string& name) {
 void prepare_schema(Database& db) {
   const int64_t version = db.query_int("PRAGMA user_version");
   if (version == 0 && db.query_int("SELECT COUNT(*) FROM sqlite_master") == 0) {
-    db.exec(str("BEGIN IMMEDIATE;", kSchema,
+    db.exec(str("BEGIN IMMEDIATE;", kSchema, kAnnotations,
                 "PRAGMA application_id=", kApplicationId,
                 ";PRAGMA user_version=", kSchemaVersion, ";COMMIT;"));
+  } else if (version == 1 &&
+             db.query_int("PRAGMA application_id") == kApplicationId) {
+    db.exec(str("BEGIN IMMEDIATE;", kAnnotations,
+                "PRAGMA user_version=", kSchemaVersion, ";COMMIT;"));
   }
 }
 

@@ -9,11 +9,15 @@
 
 namespace selfalign::store {
 
-// Makes the tables in an empty database.
+// Makes the tables in an empty database and adds to those of an earlier version
+// what it lacks.
 void prepare_schema(Database& db);
 // Error kDamaged for another program's database, a newer schema and, with
 // `thorough`, pages that do not hang together.
 void check_schema(Database& db, bool thorough);
+
+// False for a store of version 1, which a reader takes as it is.
+bool has_annotations(Database& db);
 
 // Throws Error kDamaged: `found` names what should not be there.
 [[noreturn]] void damaged(const Database& db, const std::string& found);

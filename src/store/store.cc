@@ -42,6 +42,10 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
   return std::unique_ptr<Store>(new Store(folder, std::move(impl)));
 }
 
+std::optional<std::string> Store::writer_of(const std::string& folder) {
+  return lock_holder(folder + "/run.lock");
+}
+
 void Store::transaction(const std::function<void()>& fn) {
   SELFALIGN_CHECK(!impl_->in_transaction, "transactions do not nest");
   const int64_t num_changes = impl_->db.num_changes();
@@ -174,17 +178,7 @@ std::optional<StoredCompletion> Store::completion(uint64_t key) const {
                   "num_prompt_tokens, logprob, fingerprint, time_s "
                   "FROM completions WHERE key = ?");
   if (!query.bind_key(key).step()) return std::nullopt;
-  StoredCompletion stored;
-  stored.completion.key = key;
-  stored.completion.text = query.get_text(0);
-  stored.thought = query.get_text(1);
-  stored.completion.finish = stored_finish(impl_->db, query.get_text(2));
-  stored.completion.num_tokens = static_cast<int>(query.get_int(3));
-  stored.completion.num_prompt_tokens = static_cast<int>(query.get_int(4));
-  stored.completion.logprob = query.get_double(5);
-  stored.fingerprint = query.get_text(6);
-  stored.time_s = query.get_double(7);
-  return stored;
+  return impl_->read_completion(query, key, 0);
 }
 
 int64_t Store::num_completions(const std::string& stage) const {

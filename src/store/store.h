@@ -8,6 +8,7 @@
 //   parents     key -> keys of the rows it came from
 //   completions key -> raw text, thought, finish, tokens, fingerprint, time
 //   verdicts    key, filter -> kept, reason, detail
+//   annotations key -> what a person decided about the row
 //   manifests   stage -> counts, digest, report
 //   meta        name -> value
 #pragma once
@@ -50,6 +51,28 @@ struct Verdict {
   std::string detail;  // for the person: what matched
 };
 
+// A person's decision about a row. It changes no row, completion or verdict
+// and is part of no digest; stages that come after ask for it.
+enum class Decision { kKeep, kDrop, kEdit };
+// "keep", "drop", "edit".
+const char* decision_name(Decision decision);
+
+struct Annotation {
+  uint64_t key = 0;
+  std::string author;
+  Decision decision = Decision::kKeep;
+  std::string text;     // what stands in place of the row's; "": the row's own
+  std::string note;     // for other persons
+  double time_s = 0.0;  // Unix time
+};
+
+// What scan() shows of a row.
+struct SeenRow {
+  Row row;  // without its parents
+  std::optional<StoredCompletion> completion;
+  std::optional<Verdict> verdict;  // of the filter asked for
+};
+
 struct Manifest {
   std::string stage;
   int64_t num_rows = 0;
@@ -73,6 +96,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   const std::string& folder() const { return folder_; }
+  // "process 123" while one has the run open for writing, else none.
+  static std::optional<std::string> writer_of(const std::string& folder);
 
   // Writes inside fn are one transaction: all or none of them survive a crash.
   // Writes outside are a transaction each. Not nested.
@@ -102,9 +127,22 @@ class Store {
   // Rows of the stage that `filter` kept, by seq.
   std::vector<Row> kept(const std::string& stage,
                         const std::string& filter) const;
+  // Names of the filters that judged rows of the stage, sorted.
+  std::vector<std::string> filters(const std::string& stage) const;
   // Rejected rows by reason: {reason, count}, most first.
   std::vector<std::pair<std::string, int64_t>> rejections(
       const std::string& stage, const std::string& filter) const;
+
+  // Calls `visit` for each row of the stage by seq until that says false. For
+  // looking through many rows: the parents are not read.
+  void scan(const std::string& stage, const std::string& filter,
+            const std::function<bool(const SeenRow&)>& visit) const;
+
+  // A person's decision about a row that is there; an earlier one is replaced.
+  void annotate(const Annotation& annotation);
+  std::optional<Annotation> annotation(uint64_t key) const;
+  std::vector<Annotation> annotations(
+      const std::string& stage) const;  // by seq
 
   // Digest of rows 0..num_rows-1 of the stage: keys, parents, contents,
   // completions (text, finish) and verdicts of `filter`, in order of seq.

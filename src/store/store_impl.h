@@ -45,6 +45,24 @@ struct Store::Impl {
     return std::move(rows[0]);
   }
 
+  // A completion whose text, thought, finish, num_tokens, num_prompt_tokens,
+  // logprob, fingerprint and time_s stand from column `first` on.
+  StoredCompletion read_completion(const Statement& query, uint64_t key,
+                                   int first) const {
+    StoredCompletion stored;
+    stored.completion.key = key;
+    stored.completion.text = query.get_text(first);
+    stored.thought = query.get_text(first + 1);
+    stored.completion.finish = stored_finish(db, query.get_text(first + 2));
+    stored.completion.num_tokens = static_cast<int>(query.get_int(first + 3));
+    stored.completion.num_prompt_tokens =
+        static_cast<int>(query.get_int(first + 4));
+    stored.completion.logprob = query.get_double(first + 5);
+    stored.fingerprint = query.get_text(first + 6);
+    stored.time_s = query.get_double(first + 7);
+    return stored;
+  }
+
   void check_same(const Row& row) const {
     const std::optional<Row> old = find_row(row.key);
     if (!old || old->stage != row.stage || old->seq != row.seq ||

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "store/sqlite.h"
 
 namespace selfalign::store {
 namespace {
@@ -184,6 +185,65 @@ TEST_F(StoreTest, OneWriterAndAnyReaders) {
   }
   writer.reset();
   EXPECT_EQ(open()->num_rows("a"), 2);
+}
+
+TEST_F(StoreTest, DecisionsStandBesideTheRows) {
+  auto store = open();
+  store->add_rows({row_of(1, "a", 0), row_of(2, "a", 1), row_of(3, "b", 0)});
+  const std::string digest = store->digest("a", "f", 2);
+  store->annotate({2, "ann", Decision::kEdit, "better", "was rude", 7.5});
+  store->annotate({1, "ann", Decision::kKeep, "", "", 8.0});
+  store->annotate({1, "bob", Decision::kDrop, "", "", 9.0});
+  EXPECT_EQ(store->digest("a", "f", 2), digest);
+  EXPECT_EQ(store->row(2)->content["text"], "t2");
+  const std::vector<Annotation> all = store->annotations("a");
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].author, "bob");
+  EXPECT_EQ(all[0].decision, Decision::kDrop);
+  EXPECT_EQ(all[1].text, "better");
+  EXPECT_EQ(store->annotation(2)->note, "was rude");
+  EXPECT_EQ(store->annotation(2)->time_s, 7.5);
+  EXPECT_FALSE(store->annotation(3).has_value());
+}
+
+TEST_F(StoreTest, AVersion1StoreIsReadAndWrittenOn) {
+  open()->add_rows({row_of(1, "a", 0)});
+  {
+    Database db(folder_ + "/run.db", true);
+    db.exec("DROP TABLE annotations; PRAGMA user_version=1");
+  }
+  {
+    auto reader = open(OpenMode::kReadOnly);
+    EXPECT_EQ(reader->num_rows("a"), 1);
+    EXPECT_TRUE(reader->annotations("a").empty());
+    EXPECT_FALSE(reader->annotation(1).has_value());
+  }
+  open()->annotate({1, "ann", Decision::kDrop, "", "", 1.0});
+  EXPECT_EQ(open(OpenMode::kReadOnly)->annotations("a").size(), 1u);
+}
+
+TEST_F(StoreTest, ScanShowsCompletionsAndVerdictsUntilTold) {
+  auto store = open();
+  store->add_rows({row_of(1, "a", 0), row_of(2, "a", 1), row_of(3, "a", 2)});
+  store->add_completion(completion_of(2, "x"));
+  store->set_verdicts({{2, "f", false, "short", "d"}, {3, "g", true, "", ""}});
+  std::vector<std::string> seen;
+  store->scan("a", "f", [&](const SeenRow& row) {
+    seen.push_back(str(row.row.seq, row.row.content["text"],
+                       row.completion ? row.completion->completion.text : "-",
+                       row.verdict ? row.verdict->reason : "-"));
+    return seen.size() < 2;
+  });
+  EXPECT_EQ(seen, (std::vector<std::string>{"0\"t1\"--", "1\"t2\"xshort"}));
+  EXPECT_EQ(store->filters("a"), (std::vector<std::string>{"f", "g"}));
+}
+
+TEST_F(StoreTest, TellsWhetherAWriterIsAtWork) {
+  auto writer = open();
+  EXPECT_EQ(Store::writer_of(folder_), str("process ", getpid()));
+  writer.reset();
+  EXPECT_FALSE(Store::writer_of(folder_).has_value());
+  EXPECT_FALSE(Store::writer_of(folder_ + "/none").has_value());
 }
 
 TEST_F(StoreTest, AKilledWriterLeavesItsCommitsAndNoLock) {

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/error.h"
 
@@ -22,6 +24,17 @@ std::string holder_of(int fd) {
   return pid.empty() ? "another process" : "process " + pid;
 }
 
+// A reader that asks whether there is a writer holds the lock for an instant:
+// that is waited for.
+bool lock_soon(int fd) {
+  constexpr int kTries = 5;
+  for (int i = 0; i < kTries; ++i) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 }  // namespace
 
 WriterLock::WriterLock(const std::string& path) {
@@ -32,7 +45,7 @@ WriterLock::WriterLock(const std::string& path) {
                     std::strerror(errno),
                     "; free disk space or make the folder writable"));
   }
-  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_soon(fd_)) {
     const std::string holder = holder_of(fd_);
     ::close(fd_);
     throw Error(ErrorKind::kFailed,
@@ -48,5 +61,14 @@ WriterLock::WriterLock(const std::string& path) {
 }
 
 WriterLock::~WriterLock() { ::close(fd_); }
+
+std::optional<std::string> lock_holder(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::optional<std::string> holder;
+  if (flock(fd, LOCK_SH | LOCK_NB) != 0) holder = holder_of(fd);
+  ::close(fd);
+  return holder;
+}
 
 }  // namespace selfalign::store

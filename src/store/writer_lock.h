@@ -3,6 +3,7 @@
 // leaves nothing to clean up.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace selfalign::store {
@@ -19,5 +20,9 @@ class WriterLock {
  private:
   int fd_ = -1;
 };
+
+// "process 123" if one holds the lock on `path`, else none. Never waits and
+// needs no right to write.
+std::optional<std::string> lock_holder(const std::string& path);
 
 }  // namespace selfalign::store

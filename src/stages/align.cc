@@ -38,8 +38,8 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
 
 void run_align(const Run& run) {
   if (stage_done(run.store, "align.pairs")) return;
-  answer_all(align_plan(run, kept_instructions(run.store)), run.models.base(),
-             run);
+  answer_all(align_plan(run, instructions_for("align.answers", run.store)),
+             run.models.base(), run);
 }
 
 }  // namespace selfalign::stages

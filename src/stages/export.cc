@@ -1,6 +1,7 @@
 #include "stages/export.h"
 
 #include "base/error.h"
+#include "stages/decisions.h"
 
 namespace selfalign::stages {
 
@@ -13,14 +14,13 @@ ExportReport export_pairs(const store::Store& store, const std::string& set,
   const std::string stage = set == "engrave" ? "align.pairs" : "verbose.pairs";
   ExportReport report;
   std::vector<formats::Conversation> conversations;
-  for (const store::Row& row : store.rows(stage)) {
-    if (!json_bool(row.content, "ends", stage)) {
+  for (const ReviewedPair& pair : reviewed_pairs(store, stage)) {
+    if (!pair.ends) {
       ++report.num_cut_off;
       continue;
     }
     conversations.push_back(
-        {{{"user", json_string(row.content, "instruction", stage)},
-          {"assistant", json_string(row.content, "response", stage)}}});
+        {{{"user", pair.instruction}, {"assistant", pair.response}}});
   }
   if (conversations.empty()) {
     throw Error(ErrorKind::kInput,

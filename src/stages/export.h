@@ -1,4 +1,5 @@
-// A run's pairs of instruction and answer as a dataset file for other tools.
+// A run's pairs of instruction and answer as a dataset file for other tools, as
+// they are after review.
 #pragma once
 
 #include <cstdint>

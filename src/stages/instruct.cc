@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "stages/completing.h"
+#include "stages/decisions.h"
 #include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
@@ -246,6 +247,11 @@ std::vector<Row> kept_instructions(const store::Store& store) {
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+std::vector<Row> instructions_for(const std::string& consumer,
+                                  store::Store& store) {
+  return without_dropped(kept_instructions(store), consumer, store);
 }
 
 }  // namespace selfalign::stages

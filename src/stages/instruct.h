@@ -9,6 +9,7 @@
 //     -> redteam.requests -> redteam.questions
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "stages/dedup.h"
@@ -24,5 +25,9 @@ void run_red_team(const Run& run, Dedup& dedup);
 // The instructions of a finished stage 1, in order: tasks, then questions.
 // Their content has the text under "instruction".
 std::vector<store::Row> kept_instructions(const store::Store& store);
+// Those that the stage `consumer` is to answer: without what a person dropped
+// before it began.
+std::vector<store::Row> instructions_for(const std::string& consumer,
+                                         store::Store& store);
 
 }  // namespace selfalign::stages

@@ -111,7 +111,19 @@ class Tracer {
       if (!verdict.detail.empty()) out_ << " (" << verdict.detail << ")";
       out_ << '\n';
     }
+    if (const auto annotation = store_.annotation(row.key)) {
+      print_annotation(*annotation);
+    }
     out_ << '\n';
+  }
+
+  void print_annotation(const store::Annotation& annotation) {
+    out_ << "  review by " << annotation.author << ": "
+         << store::decision_name(annotation.decision) << '\n';
+    if (!annotation.text.empty()) {
+      print_text(out_, "text after review", annotation.text);
+    }
+    if (!annotation.note.empty()) print_text(out_, "note", annotation.note);
   }
 
   void print_source(const Row& row) {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "stages/decisions.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
 
@@ -16,7 +17,9 @@ namespace {
 using store::Row;
 
 // Pairs in order, then the self-identification rows as often as asked.
-std::vector<Row> sample_rows(const TuningPlan& plan, const Run& run) {
+std::vector<Row> sample_rows(const TuningPlan& plan,
+                             const std::vector<ReviewedPair>& pairs,
+                             const Run& run) {
   std::vector<Row> rows;
   const auto add = [&](uint64_t key, std::vector<uint64_t> parents,
                        Json content) {
@@ -28,13 +31,15 @@ std::vector<Row> sample_rows(const TuningPlan& plan, const Run& run) {
                                  .add(plan.prompt.user)
                                  .add(plan.prompt.answer)
                                  .digest();
-  const std::string where = run.store.folder() + ": " + plan.pairs;
-  for (const Row& pair : run.store.rows(plan.pairs)) {
-    add(Hasher().add(plan.samples).add(pair.key).add(prompt).key(), {pair.key},
-        Json{{"instruction", json_string(pair.content, "instruction", where)},
-             {"response", json_string(pair.content, "response", where)},
-             {"ends", json_bool(pair.content, "ends", where)},
-             {"source", plan.pairs}});
+  for (const ReviewedPair& pair : pairs) {
+    Hasher key;
+    key.add(plan.samples).add(pair.row.key).add(prompt);
+    if (pair.reviewed) key.add(pair.response);
+    add(key.key(), {pair.row.key},
+        Json{{"instruction", pair.instruction},
+             {"response", pair.response},
+             {"ends", pair.ends},
+             {"source", pair.reviewed ? "review" : plan.pairs}});
   }
   for (int time = 0; time < run.recipe.identity_repeats; ++time) {
     for (const IdentityRow& row : run.prompts.identity) {
@@ -90,16 +95,20 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
 void tune_on_pairs(const TuningPlan& plan, const Run& run) {
   if (stage_done(run.store, plan.adapter)) return;
   if (!stage_done(run.store, plan.samples)) {
-    const std::vector<Row> rows = sample_rows(plan, run);
-    if (run.store.num_rows(plan.pairs) == 0) {
-      throw Error(ErrorKind::kFailed,
-                  str(plan.pairs,
-                      ": expected pairs to train on, found none; "
-                      "look at the reasons of rejection above, or ask for "
-                      "more instructions"));
+    // Rows that are there already hold the decisions of their time.
+    if (run.store.num_rows(plan.samples) == 0) {
+      const std::vector<ReviewedPair> pairs =
+          reviewed_pairs(run.store, plan.pairs);
+      if (pairs.empty()) {
+        throw Error(ErrorKind::kFailed,
+                    str(plan.pairs,
+                        ": expected pairs to train on, found none; "
+                        "look at the reasons of rejection above and at what "
+                        "was dropped in review, or ask for more instructions"));
+      }
+      run.store.add_rows(sample_rows(plan, pairs, run));
     }
-    run.store.add_rows(rows);
-    finish_stage(run.store, plan.samples, "", int64_t(rows.size()));
+    finish_stage(run.store, plan.samples, "", run.store.num_rows(plan.samples));
   }
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;

@@ -22,7 +22,8 @@ struct TuningPlan {
 
 // Commits the samples, tunes, commits the adapter's digest and losses. Rows of
 // `samples` hold instruction, response and ends; their parent is the pair, or
-// none for a self-identification row ("source" says which).
+// none for a self-identification row. "source" is the stage of the pairs,
+// "review" where a person wrote or kept the response, or "identity".
 void tune_on_pairs(const TuningPlan& plan, const Run& run);
 
 }  // namespace selfalign::stages

@@ -8,8 +8,8 @@ namespace selfalign::stages {
 namespace {
 
 void answer_in_depth(const Run& run) {
-  AnswerPlan plan =
-      chat_plan(run.prompts.verbose_distill, run, kept_instructions(run.store));
+  AnswerPlan plan = chat_plan(run.prompts.verbose_distill, run,
+                              instructions_for("verbose.answers", run.store));
   plan.title = "verbose";
   plan.requests = "verbose.answers";
   plan.pairs = "verbose.pairs";

@@ -1,0 +1,152 @@
+#include "stages/decisions.h"
+
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "stages/thoughts.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Annotation;
+using store::Decision;
+using store::Row;
+using store::Store;
+
+std::string sealed_name(const std::string& consumer) {
+  return "dropped." + consumer;
+}
+
+std::set<uint64_t> dropped_now(const std::vector<Row>& rows,
+                               const Store& store) {
+  std::set<std::string> stages;
+  for (const Row& row : rows) stages.insert(row.stage);
+  std::set<uint64_t> dropped;
+  for (const std::string& stage : stages) {
+    for (const Annotation& annotation : store.annotations(stage)) {
+      if (annotation.decision == Decision::kDrop) {
+        dropped.insert(annotation.key);
+      }
+    }
+  }
+  return dropped;
+}
+
+std::set<uint64_t> dropped_then(const std::string& sealed) {
+  std::set<uint64_t> dropped;
+  constexpr size_t kDigits = 16;
+  for (size_t at = 0; at < sealed.size(); at += kDigits) {
+    dropped.insert(key_from_hex(sealed.substr(at, kDigits)));
+  }
+  return dropped;
+}
+
+// An answer that the filter had rejected and a person wants.
+ReviewedPair kept_answer(const Store& store, Row row,
+                         const Annotation& annotation) {
+  ReviewedPair pair;
+  pair.instruction = json_string(row.content, "instruction", row.stage);
+  pair.response = annotation.text;
+  pair.reviewed = true;
+  if (annotation.decision == Decision::kKeep) {
+    const auto stored = store.completion(row.key);
+    // Cut off by length, and nothing came after the answer.
+    pair.ends = !stored ||
+                stored->completion.finish == generate::Finish::kStop ||
+                !trim(stored->completion.text).ends_with(annotation.text);
+  }
+  pair.row = std::move(row);
+  return pair;
+}
+
+// Stages whose rows can be decided on, each with those that ask.
+const std::map<std::string, std::vector<std::string>>& consumers() {
+  static const std::vector<std::string> kAnswering = {"align.answers",
+                                                      "verbose.answers"};
+  static const std::map<std::string, std::vector<std::string>> all = {
+      {"instruct.tasks", kAnswering},
+      {"redteam.questions", kAnswering},
+      {"given.instructions", kAnswering},
+      {"align.pairs", {"engrave.samples"}},
+      {"align.answers", {"engrave.samples"}},
+      {"verbose.pairs", {"verbose.samples"}},
+      {"verbose.answers", {"verbose.samples"}}};
+  return all;
+}
+
+}  // namespace
+
+std::vector<Row> without_dropped(std::vector<Row> rows,
+                                 const std::string& consumer, Store& store) {
+  const std::string name = sealed_name(consumer);
+  const auto sealed = store.meta(name);
+  std::set<uint64_t> dropped;
+  if (store.num_rows(consumer) > 0) {
+    dropped = dropped_then(sealed.value_or(""));
+  } else {
+    dropped = dropped_now(rows, store);
+    std::string text;
+    for (const uint64_t key : dropped) text += key_to_hex(key);
+    if (text != sealed.value_or("")) store.set_meta(name, text);
+  }
+  std::erase_if(rows,
+                [&](const Row& row) { return dropped.contains(row.key); });
+  return rows;
+}
+
+std::vector<ReviewedPair> reviewed_pairs(const Store& store,
+                                         const std::string& pairs) {
+  std::map<uint64_t, Annotation> decisions;
+  for (Annotation& annotation : store.annotations(pairs)) {
+    decisions[annotation.key] = std::move(annotation);
+  }
+  const std::string where = store.folder() + ": " + pairs;
+  std::vector<ReviewedPair> result;
+  for (Row& row : store.rows(pairs)) {
+    ReviewedPair pair{{},
+                      json_string(row.content, "instruction", where),
+                      json_string(row.content, "response", where),
+                      json_bool(row.content, "ends", where)};
+    const auto decided = decisions.find(row.key);
+    if (decided != decisions.end()) {
+      if (decided->second.decision == Decision::kDrop) continue;
+      if (decided->second.decision == Decision::kEdit) {
+        pair.response = decided->second.text;
+        pair.ends = pair.reviewed = true;
+      }
+    }
+    pair.row = std::move(row);
+    result.push_back(std::move(pair));
+  }
+  for (const Annotation& annotation : store.annotations(answers_of(pairs))) {
+    if (annotation.decision == Decision::kDrop || annotation.text.empty()) {
+      continue;
+    }
+    result.push_back(
+        kept_answer(store, *store.row(annotation.key), annotation));
+  }
+  return result;
+}
+
+std::string answers_of(const std::string& pairs) {
+  constexpr std::string_view kEnd = ".pairs";
+  SELFALIGN_CHECK(pairs.ends_with(kEnd), pairs);
+  return pairs.substr(0, pairs.size() - kEnd.size()) + ".answers";
+}
+
+bool can_be_decided(const std::string& stage) {
+  return consumers().contains(stage);
+}
+
+std::string made_already(const Store& store, const std::string& stage) {
+  const auto found = consumers().find(stage);
+  if (found == consumers().end()) return "";
+  for (const std::string& consumer : found->second) {
+    if (store.num_rows(consumer) > 0) return consumer;
+  }
+  return "";
+}
+
+}  // namespace selfalign::stages

@@ -6,7 +6,7 @@
 namespace selfalign::stages {
 
 std::optional<std::string> Dedup::find(const std::string& text) const {
-  const auto match = index_.find_above(text, threshold_);
+  const auto match = index_.find_above(text);
   if (!match) return std::nullopt;
   std::ostringstream detail;
   detail << std::fixed << std::setprecision(2) << match->score

@@ -7,20 +7,19 @@
 #include <string>
 #include <vector>
 
-#include "text/rouge.h"
+#include "text/rouge_index.h"
 
 namespace selfalign::stages {
 
 class Dedup {
  public:
-  explicit Dedup(double threshold) : threshold_(threshold) {}
+  explicit Dedup(double threshold) : index_(threshold) {}
 
   // What `text` duplicates, for the person: "0.83 with: ...".
   std::optional<std::string> find(const std::string& text) const;
   void keep(const std::string& text);
 
  private:
-  double threshold_;
   text::RougeIndex index_;
   std::vector<std::string> kept_;
 };

@@ -196,8 +196,10 @@ void add_chat(CLI::App& app, Shell& shell) {
   auto flags = std::make_shared<ChatFlags>();
   flags->model.model.num_slots = 1;
   command
-      ->add_option("model", flags->model.model.path,
-                   "HF folder, GGUF file or the folder of a run")
+      ->add_option(
+          "model", flags->model.model.path,
+          "HF folder, GGUF file, http://HOST:PORT/v1#NAME or the folder "
+          "of a run")
       ->required();
   command->add_option("--adapter", flags->model.adapter,
                       "PEFT adapter folder, merged into the model");

@@ -11,6 +11,7 @@
 #include "cli/model_flags.h"
 #include "cli/requests.h"
 #include "cli/workbench.h"
+#include "generate/remote.h"
 
 namespace selfalign::cli {
 namespace {
@@ -33,7 +34,12 @@ Members of a request (all but prompt may be left out):
   ngram_penalty               [n=1, n=2, n=3, n=4], taken off the logits
   logit_bias                  {"TOKEN ID": number or "-inf"}
   ban_eos, logprobs           false; logprobs adds token_logprobs
-finish_reason is stop, length or no_room (prompt longer than --max-context).)";
+finish_reason is stop, length or no_room (prompt longer than --max-context).
+
+A model behind an OpenAI-compatible server, --slots requests at once; the key,
+if it needs one, from the environment variable SELFALIGN_API_KEY:
+  selfalign generate --model http://localhost:8000/v1#NAME < requests.jsonl
+Whether the same seed gives the same text again is then the server's doing.)";
 
 // Joins the engine, which answers in any order, to lines in and lines out.
 class Lines {
@@ -99,7 +105,8 @@ void generate_lines(const ModelFlags& flags) {
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
-  Lines lines(workbench.tokenizer(flags.model.path)->size());
+  const bool remote = generate::is_remote_model(flags.model.path);
+  Lines lines(remote ? 0 : workbench.tokenizer(flags.model.path)->size());
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });

@@ -29,7 +29,10 @@ void ModelFlags::add_engine(CLI::App& command) {
 }
 
 void ModelFlags::add_all(CLI::App& command) {
-  command.add_option("--model", model.path, "HF folder or GGUF file")
+  command
+      .add_option("--model", model.path,
+                  "HF folder, GGUF file or http://HOST:PORT/v1#NAME, a model "
+                  "behind an OpenAI-compatible server")
       ->required();
   command.add_option("--adapter", adapter,
                      "PEFT adapter folder, merged into the model");

@@ -107,15 +107,17 @@ std::map<int, double> logit_bias_of(const Json& object,
   std::map<int, double> bias;
   if (!object.contains("logit_bias")) return bias;
   const Json& value = object.at("logit_bias");
-  const std::string expected = str("an object from token ids below ",
-                                   vocab_size, " to numbers or \"-inf\"");
+  const std::string below =
+      vocab_size > 0 ? " below " + std::to_string(vocab_size) : "";
+  const std::string expected =
+      str("an object from token ids", below, " to numbers or \"-inf\"");
   if (!value.is_object()) throw_member(where, "logit_bias", expected, value);
   for (const auto& [name, amount] : value.items()) {
     const bool digits =
         !name.empty() && name.size() < 10 &&
         name.find_first_not_of("0123456789") == std::string::npos;
     const int id = digits ? std::stoi(name) : -1;
-    if (id < 0 || id >= vocab_size) {
+    if (id < 0 || (vocab_size > 0 && id >= vocab_size)) {
       throw_member(where, "logit_bias", expected, Json(name));
     }
     if (amount.is_number()) {
@@ -196,8 +198,8 @@ GenerateLine GenerateReader::parse(std::string_view line,
     result.request.prefix = shared;
   }
   result.request.sampling = sampling_of(object, where, vocab_size_);
-  result.request.want_logprobs = true;
   result.logprobs = json_bool_or(object, "logprobs", where, false);
+  result.request.want_logprobs = result.logprobs || vocab_size_ > 0;
   if (object.contains("key") && !object.at("key").is_null()) {
     result.key = object.at("key");
     result.request.key = key_of(result.key, where);

@@ -35,7 +35,9 @@ struct GenerateLine {
 
 class GenerateReader {
  public:
-  // `vocab_size` bounds the ids of logit_bias.
+  // `vocab_size` bounds the ids of logit_bias. 0 stands for a remote model's,
+  // which is not known: there is no bound, and log-probabilities, which not
+  // every server gives, are asked for only by lines that want them.
   explicit GenerateReader(int vocab_size) : vocab_size_(vocab_size) {}
 
   // Error kInput, naming `where`, on bad JSON, an unknown member, a value out

@@ -66,6 +66,15 @@ TEST(GenerateReaderTest, ReadsEveryMember) {
   EXPECT_TRUE(line.logprobs);
 }
 
+TEST(GenerateReaderTest, ARemoteModelIsAskedForLogprobsOnlyWhereTheyAreWanted) {
+  GenerateReader reader(0);
+  EXPECT_FALSE(reader.parse(R"({"prompt": "a"})", "x").request.want_logprobs);
+  const GenerateLine line = reader.parse(
+      R"({"prompt": "a", "logprobs": true, "logit_bias": {"999999": 1}})", "x");
+  EXPECT_TRUE(line.request.want_logprobs);
+  EXPECT_EQ(line.request.sampling.logit_bias.at(999999), 1);
+}
+
 TEST(GenerateReaderTest, LinesWithTheSamePrefixShareIt) {
   GenerateReader reader(kVocab);
   const auto a = reader.parse(R"({"prompt":"1","prefix":"same"})", "a");

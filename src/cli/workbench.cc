@@ -1,11 +1,13 @@
 #include "cli/workbench.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "formats/load_tokenizer.h"
+#include "generate/remote.h"
 #include "model/device.h"
 
 namespace selfalign::cli {
@@ -29,6 +31,35 @@ train::TrainOptions train_options(const stages::TuneOptions& options,
   result.folder = folder;
   result.base_model = base_model;
   return result;
+}
+
+// Weights and tokenizer of a remote model stay where they are.
+void require_local(const std::string& path) {
+  if (!generate::is_remote_model(path)) return;
+  throw Error(ErrorKind::kUsage,
+              path +
+                  ": expected a model on this machine, found a server's; give "
+                  "the HF folder or GGUF file");
+}
+
+std::unique_ptr<generate::Generator> open_remote(
+    const stages::ModelOptions& model, const std::string& adapter) {
+  if (!adapter.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str(model.path,
+                    ": expected no adapter with a server's model, "
+                    "found ",
+                    adapter,
+                    "; let the server load it and give the "
+                    "name it has there"));
+  }
+  generate::RemoteOptions options;
+  options.model = model.path;
+  options.http.num_in_flight = model.num_slots;
+  if (const char* key = std::getenv("SELFALIGN_API_KEY")) {
+    options.http.api_key = key;
+  }
+  return generate::make_remote_generator(options);
 }
 
 }  // namespace
@@ -57,6 +88,7 @@ TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
 
 std::shared_ptr<const model::Weights> LocalWorkbench::weights(
     const stages::ModelOptions& model) {
+  require_local(model.path);
   const model::Compute compute =
       model::choose_compute(model.device, model.dtype);
   const std::string name = model.path + "\n" + model::describe(compute);
@@ -73,6 +105,7 @@ std::shared_ptr<const model::Weights> LocalWorkbench::weights(
 
 std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
     const std::string& path) {
+  require_local(path);
   if (!tokenizer_ || tokenizer_path_ != path) {
     tokenizer_ = formats::load_tokenizer(path);
     tokenizer_path_ = path;
@@ -82,6 +115,7 @@ std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
 
 std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
     const stages::ModelOptions& model, const std::string& adapter) {
+  if (generate::is_remote_model(model.path)) return open_remote(model, adapter);
   std::shared_ptr<const model::Weights> base = weights(model);
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   if (words->size() > base->config.vocab_size) {

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "base/error.h"
+#include "generate/testing_server.h"
+
 namespace selfalign::cli {
 namespace {
 
@@ -65,6 +70,25 @@ TEST(TokenizeSampleTest, ACutSampleTeachesNoStop) {
   const auto cut = tokenize_sample(ByteTokenizer(false), sample(true), 4);
   EXPECT_TRUE(cut.truncated);
   EXPECT_THAT(cut.sample.tokens, ElementsAre('a', 'b', 'c', 'd'));
+}
+
+TEST(LocalWorkbenchTest, OpensAServersModelAndSendsTheKeyOfTheEnvironment) {
+  std::string headers;
+  const generate::TestServer server([&](const generate::TestRequest& request) {
+    headers = request.headers;
+    return generate::TestReply{.body = R"({"data": [{"id": "tiny"}]})"};
+  });
+  ::setenv("SELFALIGN_API_KEY", "secret-7", 1);
+  stages::ModelOptions model;
+  model.path = server.url() + "#tiny";
+  LocalWorkbench workbench;
+  const auto generator = workbench.open_generator(model, "");
+  ::unsetenv("SELFALIGN_API_KEY");
+  EXPECT_EQ(generator->fingerprint(), "remote tiny");
+  EXPECT_THAT(headers, ::testing::HasSubstr("Bearer secret-7\r\n"));
+  EXPECT_THROW(workbench.open_generator(model, "adapter"), Error);
+  EXPECT_THROW(workbench.tune(model, {}, {}, "folder"), Error);
+  EXPECT_THROW(workbench.tokenizer(model.path), Error);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "generate/remote.h"
 #include "stages/yaml.h"
 
 namespace selfalign::stages {
@@ -14,6 +15,7 @@ namespace fs = std::filesystem;
 constexpr int kMany = 100'000'000;
 
 std::string resolve(const std::string& recipe_path, const std::string& path) {
+  if (generate::is_remote_model(path)) return path;
   if (path.empty()) return path;
   const fs::path folder = fs::absolute(recipe_path).parent_path();
   std::string resolved = (folder / path).lexically_normal().string();

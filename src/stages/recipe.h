@@ -12,7 +12,7 @@
 namespace selfalign::stages {
 
 struct ModelOptions {
-  std::string path;             // HF folder or GGUF file
+  std::string path;  // HF folder, GGUF file or http://HOST:PORT/v1#NAME
   std::string device = "auto";  // auto, cpu, cuda
   std::string dtype = "auto";   // auto, float32, bfloat16
   int num_slots = 64;           // rows decoded together; part of every digest

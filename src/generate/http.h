@@ -1,0 +1,74 @@
+// Many HTTP requests in flight at once, each tried again until it is answered
+// or clearly never will be. What an answer means is the caller's business.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace selfalign::generate {
+
+struct HttpOptions {
+  int num_in_flight = 16;
+  double connect_timeout_s = 10;
+  double timeout_s = 600;  // of one try, the server's work included
+  // Tries of one request before the whole work ends in an Error.
+  int max_tries = 10;
+  // Wait before the second try; doubles each time up to max_backoff_s, and is
+  // drawn from its upper half so that many requests do not come back at once.
+  double first_backoff_s = 0.5;
+  double max_backoff_s = 60;
+  // A server's Retry-After is kept to, but no longer than this.
+  double max_retry_after_s = 300;
+  size_t max_response_bytes = size_t{64} << 20;
+  // Sent as a bearer token, to the host of the URL and nobody else; never in a
+  // message. Without line breaks.
+  std::string api_key;
+};
+
+struct HttpRequest {
+  std::string url;   // http or https
+  std::string body;  // JSON, sent by POST; "" asks by GET
+  uint64_t key = 0;  // the caller's; also spreads the waits
+};
+struct HttpReply {
+  long status = 0;  // 2xx or 4xx (429 and 408 are tried again)
+  std::string body;
+};
+
+class HttpClient {
+ public:
+  explicit HttpClient(HttpOptions options);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // The next request, or none for now; asked again after every answer.
+  using Next = std::function<std::optional<HttpRequest>()>;
+  // Takes an answer. A text means that the answer is no good, in words that
+  // fit after "found": the request, which may have been changed, is tried
+  // again.
+  using Answered =
+      std::function<std::optional<std::string>(HttpRequest&, HttpReply)>;
+
+  // Runs until `next` gives none and nothing is in flight, or until an
+  // interrupt, which drops what is unfinished. Connection failures, timeouts,
+  // bodies cut short and the statuses 408, 429 and 5xx are tried again.
+  // Error kFailed names the server, what it did last and what to do, once a
+  // request was tried max_tries times, and at once on a redirect (they are not
+  // followed), a bad certificate or too large a body.
+  void run(const Next& next, const Answered& answered);
+
+  // One request, run alone; none if an interrupt ended it.
+  std::optional<HttpReply> fetch(HttpRequest request);
+
+ private:
+  class Work;
+  HttpOptions options_;
+  struct Multi;
+  std::unique_ptr<Multi> multi_;  // keeps connections from call to call
+};
+
+}  // namespace selfalign::generate

@@ -1,0 +1,282 @@
+#include "generate/remote_reply.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace selfalign::generate {
+namespace {
+
+constexpr char kWhere[] = "a wrong answer";
+constexpr size_t kMaxTokens = size_t{1} << 22;
+constexpr size_t kMaxMessage = 300;
+
+[[noreturn]] void throw_wrong(const std::string& text) {
+  throw Error(ErrorKind::kInput, str(kWhere, ": ", text));
+}
+
+// One token of an answer; `logprob` and `best` are NaN where not told.
+struct Token {
+  std::string text;
+  int id = -1;
+  double logprob = std::numeric_limits<double>::quiet_NaN();
+  double best = std::numeric_limits<double>::quiet_NaN();
+  int64_t offset = -1;  // in characters of the echoed text
+};
+
+double logprob_value(const Json& value) {
+  if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
+  if (!value.is_number()) throw_wrong("a log-probability that is no number");
+  const double number = value.get<double>();
+  // Rounding lifts a certain token a little over 0.
+  if (!std::isfinite(number) || number > 1e-3) {
+    throw_wrong(str("the log-probability ", number));
+  }
+  return std::min(number, 0.0);
+}
+
+double max_of(double a, double b) { return std::isnan(a) ? b : std::max(a, b); }
+
+// {"tokens": [], "token_logprobs": [], "top_logprobs": [{text: logprob}],
+//  "text_offset": []}
+std::vector<Token> read_lists(const Json& lists) {
+  const Json& texts = lists.at("tokens");
+  const Json logprobs = lists.value("token_logprobs", Json());
+  if (!texts.is_array() || !logprobs.is_array() ||
+      texts.size() != logprobs.size() || texts.size() > kMaxTokens) {
+    throw_wrong("lists of tokens and log-probabilities that do not fit");
+  }
+  const Json top = lists.value("top_logprobs", Json());
+  const Json offsets = lists.value("text_offset", Json());
+  std::vector<Token> tokens(texts.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!texts[i].is_string()) throw_wrong("a token that is no text");
+    tokens[i].text = texts[i].get<std::string>();
+    tokens[i].logprob = logprob_value(logprobs[i]);
+    if (top.is_array() && i < top.size() && top[i].is_object()) {
+      for (const auto& [text, value] : top[i].items()) {
+        tokens[i].best = max_of(tokens[i].best, logprob_value(value));
+      }
+    }
+    if (offsets.is_array() && i < offsets.size() &&
+        offsets[i].is_number_integer()) {
+      tokens[i].offset = offsets[i].get<int64_t>();
+    }
+  }
+  return tokens;
+}
+
+// {"content": [{"id", "token", "logprob", "top_logprobs": [{"logprob"}]}]}
+std::vector<Token> read_content(const Json& content) {
+  if (!content.is_array() || content.size() > kMaxTokens) {
+    throw_wrong("'logprobs' without a list of tokens");
+  }
+  std::vector<Token> tokens;
+  for (const Json& item : content) {
+    Token token;
+    token.text = json_string(item, "token", kWhere);
+    token.id = static_cast<int>(
+        std::clamp<int64_t>(json_int_or(item, "id", kWhere, -1), -1, 1 << 30));
+    token.logprob = logprob_value(item.value("logprob", Json()));
+    const Json top = item.value("top_logprobs", Json());
+    for (size_t i = 0; top.is_array() && i < top.size(); ++i) {
+      if (!top[i].is_object()) throw_wrong("a choice that is no object");
+      token.best =
+          max_of(token.best, logprob_value(top[i].value("logprob", Json())));
+    }
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+// None where the answer has no log-probabilities.
+std::vector<Token> read_tokens(const Json& choice) {
+  const Json logprobs = choice.value("logprobs", Json());
+  if (logprobs.is_null()) return {};
+  if (!logprobs.is_object()) throw_wrong("'logprobs' that is no object");
+  if (logprobs.contains("content")) return read_content(logprobs["content"]);
+  if (logprobs.contains("tokens")) return read_lists(logprobs);
+  return {};
+}
+
+Json first_choice(const Json& reply) {
+  if (!reply.is_object() || !reply.contains("choices") ||
+      !reply["choices"].is_array() || reply["choices"].empty() ||
+      !reply["choices"][0].is_object()) {
+    throw_wrong("no 'choices'");
+  }
+  return reply["choices"][0];
+}
+
+Finish finish_of(const Json& choice) {
+  const std::string reason = json_string(choice, "finish_reason", kWhere);
+  if (reason == "stop" || reason == "eos" || reason == "eos_token") {
+    return Finish::kStop;
+  }
+  // What a server's filter cut is cut, too.
+  if (reason == "length" || reason == "content_filter") return Finish::kLength;
+  throw_wrong(str("the finish_reason \"", reason.substr(0, 40), "\""));
+}
+
+int count_of(const Json& reply, const char* name, int fallback) {
+  const Json usage = reply.value("usage", Json());
+  if (!usage.is_object()) return fallback;
+  const int64_t count = json_int_or(usage, name, kWhere, fallback);
+  if (count < 0 || count > (1 << 30)) throw_wrong(str(name, " of ", count));
+  return static_cast<int>(count);
+}
+
+// Keeps the tokens that `text`, cut perhaps, still holds.
+void add_tokens(const std::vector<Token>& tokens, Completion& completion) {
+  size_t length = 0;
+  for (const Token& token : tokens) {
+    if (length >= completion.text.size()) return;
+    length += token.text.size();
+    if (std::isnan(token.logprob)) throw_wrong("a token without a logprob");
+    completion.logprob += token.logprob;
+    completion.token_logprobs.push_back(static_cast<float>(token.logprob));
+    if (token.id >= 0) completion.tokens.push_back(token.id);
+  }
+}
+
+int64_t num_characters(const std::string& text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (c & 0xc0) != 0x80; });
+}
+
+// First token of the last `num_bytes` bytes of tokens[0, end), where these end
+// with `prompt`; else tokens.size().
+size_t first_by_text(const std::vector<Token>& tokens, size_t end,
+                     const std::string& prompt, size_t num_bytes) {
+  std::string spelled;
+  for (size_t i = 0; i < end; ++i) spelled += tokens[i].text;
+  if (!spelled.ends_with(prompt)) return tokens.size();
+  size_t first = end;
+  for (size_t taken = 0; taken < num_bytes && first > 0;) {
+    taken += tokens[--first].text.size();
+  }
+  return first;
+}
+
+// The same by the server's offsets, where tokens are parts of characters. A
+// beginning-of-text token shifts them by its name.
+size_t first_by_offset(const std::vector<Token>& tokens,
+                       const std::string& context) {
+  const std::string& begin = tokens[0].text;
+  const int64_t shift = context.starts_with(begin) ? 0 : num_characters(begin);
+  const int64_t border = num_characters(context) + shift;
+  size_t first = tokens.size();
+  while (first > 0 && tokens[first - 1].offset >= border) --first;
+  return first;
+}
+
+}  // namespace
+
+Completion completion_of(const std::string& body, const Request& request,
+                         int (*estimate)(const std::string&)) {
+  const Json reply = parse_json(body, kWhere);
+  const Json choice = first_choice(reply);
+  Completion completion;
+  completion.key = request.key;
+  completion.text = json_string(choice, "text", kWhere);
+  completion.finish = finish_of(choice);
+  completion.num_tokens =
+      count_of(reply, "completion_tokens", estimate(completion.text));
+  completion.num_prompt_tokens = count_of(
+      reply, "prompt_tokens",
+      estimate((request.prefix ? *request.prefix : "") + request.suffix));
+  size_t end = completion.text.size();
+  for (const std::string& stop : request.sampling.stop) {
+    end = std::min(end, completion.text.find(stop));
+  }
+  if (end < completion.text.size()) {
+    completion.text.resize(end);
+    completion.finish = Finish::kStop;
+  }
+  if (request.want_logprobs) add_tokens(read_tokens(choice), completion);
+  return completion;
+}
+
+ContinuationScore score_of(const std::string& body, const std::string& context,
+                           const std::string& continuation) {
+  const Json reply = parse_json(body, kWhere);
+  const Json choice = first_choice(reply);
+  const std::vector<Token> tokens = read_tokens(choice);
+  const std::string prompt = context + continuation;
+  if (tokens.empty() ||
+      !json_string(choice, "text", kWhere).starts_with(prompt)) {
+    throw_wrong("an answer without the prompt and its log-probabilities");
+  }
+  // A token that was generated, if any, stands last.
+  size_t end = tokens.size() - 1;
+  size_t first = first_by_text(tokens, end, prompt, continuation.size());
+  if (first == tokens.size()) {
+    end = tokens.size();
+    first = first_by_text(tokens, end, prompt, continuation.size());
+  }
+  if (first == tokens.size() && !continuation.empty()) {
+    first = first_by_offset(tokens, context);
+  }
+  ContinuationScore score;
+  for (size_t i = first; i < end; ++i) {
+    if (std::isnan(tokens[i].logprob)) {
+      throw_wrong("no log-probability of the first token of the text");
+    }
+    score.logprobs.push_back(static_cast<float>(tokens[i].logprob));
+    score.is_greedy.push_back(!(tokens[i].logprob < tokens[i].best - 1e-6));
+    if (tokens[i].id >= 0) score.tokens.push_back(tokens[i].id);
+  }
+  if (score.logprobs.empty() != continuation.empty()) {
+    throw_wrong("tokens that do not spell the prompt");
+  }
+  return score;
+}
+
+std::vector<std::string> models_of(const std::string& body) {
+  const Json reply = parse_json(body, kWhere);
+  if (!reply.is_object() || !reply.contains("data") ||
+      !reply["data"].is_array()) {
+    throw_wrong("no list of models");
+  }
+  std::vector<std::string> names;
+  for (const Json& model : reply["data"]) {
+    if (names.size() == 1000) break;
+    names.push_back(json_string(model, "id", kWhere));
+  }
+  return names;
+}
+
+std::string error_text(const std::string& body) {
+  std::string text = body;
+  const auto reply = nlohmann::json::parse(body.substr(0, 1 << 16), nullptr,
+                                           /*allow_exceptions=*/false);
+  if (reply.is_object()) {
+    const auto& error = reply.contains("error") ? reply["error"] : reply;
+    if (error.is_string()) text = error.get<std::string>();
+    for (const char* name : {"message", "detail"}) {
+      if (error.is_object() && error.contains(name) &&
+          error[name].is_string()) {
+        text = error[name].get<std::string>();
+        break;
+      }
+    }
+  }
+  if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + " ...";
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+bool is_too_long(long status, const std::string& body) {
+  if (status != 400 && status != 413 && status != 422) return false;
+  for (const char* words : {"context length", "context size", "context window",
+                            "exceed_context", "context_length_exceeded"}) {
+    if (body.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace selfalign::generate

@@ -1,0 +1,401 @@
+#include "generate/remote.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "generate/testing_server.h"
+
+namespace selfalign::generate {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kModels[] = R"({"data":[{"id":"tiny"}]})";
+
+std::string completion_body(const std::string& text,
+                            const std::string& finish = "stop") {
+  return dump_json(
+      Json{{"choices", {{{"text", text}, {"finish_reason", finish}}}},
+           {"usage", {{"completion_tokens", 2}, {"prompt_tokens", 5}}}});
+}
+
+// Answers every prompt with itself in brackets.
+TestReply answer_prompt(const Json& body) {
+  return {.body = completion_body(
+              str("[", body.at("prompt").get<std::string>(), "]"))};
+}
+
+class RemoteTest : public ::testing::Test {
+ protected:
+  RemoteTest() { set_log_level(LogLevel::kError); }
+  ~RemoteTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_interrupted(false);
+  }
+
+  // `on_completion` answers /completions; models are listed.
+  void serve(std::function<TestReply(const Json&)> on_completion) {
+    server_ = std::make_unique<TestServer>(
+        [this, on_completion](const TestRequest& request) {
+          headers_ = request.headers;
+          if (request.target == "/v1/models") return TestReply{.body = kModels};
+          if (request.target != "/v1/completions")
+            return TestReply{.status = 404};
+          bodies_.push_back(parse_json(request.body, "request"));
+          return on_completion(bodies_.back());
+        });
+  }
+
+  RemoteOptions options() const {
+    RemoteOptions options;
+    options.model = server_->url();
+    options.http.num_in_flight = 4;
+    options.http.first_backoff_s = 0.01;
+    options.http.max_backoff_s = 0.02;
+    options.http.max_tries = 4;
+    return options;
+  }
+
+  std::map<uint64_t, Completion> run(const RemoteOptions& options,
+                                     int num_rows) {
+    const auto generator = make_remote_generator(options);
+    const auto prefix = std::make_shared<const std::string>("Q");
+    std::map<uint64_t, Completion> all;
+    uint64_t key = 0;
+    generator->generate(
+        [&]() -> std::optional<Request> {
+          if (key == static_cast<uint64_t>(num_rows)) return std::nullopt;
+          Request request;
+          request.key = key++;
+          request.prefix = prefix;
+          request.suffix = std::to_string(request.key);
+          return request;
+        },
+        [&](Completion c) { all.emplace(c.key, std::move(c)); });
+    return all;
+  }
+
+  std::string error_of(const RemoteOptions& options, int num_rows = 1) {
+    try {
+      run(options, num_rows);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  void expect_right(const std::map<uint64_t, Completion>& all,
+                    size_t num_rows) {
+    EXPECT_EQ(all.size(), num_rows);
+    for (const auto& [key, completion] : all) {
+      EXPECT_EQ(completion.text, str("[Q", key, "]"));
+    }
+  }
+
+  std::vector<Json> bodies_;
+  std::string headers_;
+  std::unique_ptr<TestServer> server_;
+};
+
+TEST_F(RemoteTest, ManyInFlightAndOutOfOrderAreNotMixedUp) {
+  serve([](const Json& body) {
+    TestReply reply = answer_prompt(body);
+    reply.delay_s = body.at("seed").get<int>() % 3 == 0 ? 0.02 : 0.004;
+    return reply;
+  });
+  RemoteOptions many = options();
+  many.http.num_in_flight = 8;
+  const auto all = run(many, 60);
+  expect_right(all, 60);
+  EXPECT_EQ(all.at(3).num_tokens, 2);
+  EXPECT_EQ(all.at(3).num_prompt_tokens, 5);
+  EXPECT_GT(server_->max_at_once(), 3);
+  EXPECT_LE(server_->max_at_once(), 8);
+}
+
+TEST_F(RemoteTest, SamplingIsSentAsTheApiNamesIt) {
+  serve(answer_prompt);
+  const auto generator = make_remote_generator(options());
+  EXPECT_EQ(generator->fingerprint(), "remote tiny");
+  Request request;
+  request.key = 0xffffffff00000005;
+  request.suffix = "Hi";
+  request.sampling.temperature = 0.5;
+  request.sampling.top_p = 0.25;
+  request.sampling.max_new_tokens = 9;
+  request.sampling.stop = {"a", "b", "c", "d", "]"};
+  request.sampling.repetition_penalty = 1.5;
+  request.sampling.ngram_penalty = {0.75};
+  request.sampling.logit_bias = {{3, -1e9}};
+  request.sampling.ban_eos = true;
+  std::optional<Request> next = request;
+  Completion completion;
+  generator->generate([&] { return std::exchange(next, std::nullopt); },
+                      [&](Completion c) { completion = std::move(c); });
+  EXPECT_EQ(completion.text, "[Hi");  // cut here at the fifth
+  const Json expected = parse_json(
+      R"({"model":"tiny","prompt":"Hi","max_tokens":9,"temperature":0.5,
+          "top_p":0.25,"seed":5,"stop":["a","b","c","d"],
+          "frequency_penalty":0.75,"logit_bias":{"3":-100.0},
+          "repetition_penalty":1.5,"repeat_penalty":1.5,"ignore_eos":true})",
+      "expected");
+  EXPECT_EQ(bodies_.at(0), expected);
+}
+
+TEST_F(RemoteTest, MembersBeyondTheApiAreLeftOutOnceRefused) {
+  serve([](const Json& body) {
+    if (!body.contains("ignore_eos")) return answer_prompt(body);
+    return TestReply{
+        .status = 400,
+        .body = R"({"error":{"message":"unrecognized: ignore_eos"}})"};
+  });
+  const auto generator = make_remote_generator(options());
+  int num_left = 3;
+  int num_done = 0;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        if (num_left == 0) return std::nullopt;
+        Request request;
+        request.key = static_cast<uint64_t>(num_left--);
+        request.sampling.ban_eos = true;
+        return request;
+      },
+      [&](Completion) { ++num_done; });
+  EXPECT_EQ(num_done, 3);
+}
+
+TEST_F(RemoteTest, WaitsAsLongAsTheServerAsks) {
+  int num_refused = 0;
+  serve([&](const Json& body) {
+    if (num_refused++ > 0) return answer_prompt(body);
+    return TestReply{.status = 429, .headers = "Retry-After: 1\r\n"};
+  });
+  const auto began = std::chrono::steady_clock::now();
+  expect_right(run(options(), 1), 1);
+  EXPECT_GE(std::chrono::steady_clock::now() - began,
+            std::chrono::milliseconds(950));
+}
+
+TEST_F(RemoteTest, RetryAfterIsBounded) {
+  int num_refused = 0;
+  serve([&](const Json& body) {
+    if (num_refused++ > 0) return answer_prompt(body);
+    return TestReply{.status = 503, .headers = "Retry-After: 100000\r\n"};
+  });
+  RemoteOptions bounded = options();
+  bounded.http.max_retry_after_s = 0.05;
+  expect_right(run(bounded, 1), 1);
+}
+
+TEST_F(RemoteTest, FailuresThatPassAreOutlived) {
+  std::set<std::string> failed;
+  serve([&](const Json& body) {
+    const auto prompt = body.at("prompt").get<std::string>();
+    const TestReply good = answer_prompt(body);
+    if (!failed.insert(prompt).second) return good;
+    switch (std::stoi(prompt.substr(1))) {
+      case 0:
+        return TestReply{.status = 500, .body = "out of luck"};
+      case 1:
+        return TestReply{.body = "{\"choices\": [{\"text"};
+      case 2:
+        return TestReply{.body = good.body, .missing_bytes = 9};
+      case 3:
+        return TestReply{.hang_up = true};
+      case 4:
+        return TestReply{.body = completion_body("x", "abort")};
+      default:
+        return TestReply{.body = good.body, .delay_s = 30};  // hangs
+    }
+  });
+  RemoteOptions hasty = options();
+  hasty.http.timeout_s = 0.3;
+  expect_right(run(hasty, 6), 6);
+}
+
+TEST_F(RemoteTest, FailuresThatStayEndTheWork) {
+  serve([](const Json&) {
+    return TestReply{.status = 502, .body = "bad gateway"};
+  });
+  const std::string error = error_of(options());
+  EXPECT_THAT(error, HasSubstr("/v1/completions: expected an answer, found "
+                               "status 502: bad gateway in 4 tries"));
+  EXPECT_EQ(bodies_.size(), 4u);
+}
+
+TEST_F(RemoteTest, BrokenJsonEndsTheWorkInTheEnd) {
+  serve([](const Json&) { return TestReply{.body = "{\"choices\":[{]"}; });
+  EXPECT_THAT(error_of(options()), HasSubstr("found a wrong answer:1:14"));
+}
+
+TEST_F(RemoteTest, RefusalsAreNotTriedAgain) {
+  serve([](const Json&) {
+    return TestReply{.status = 404, .body = R"({"error":{"message":"gone"}})"};
+  });
+  EXPECT_THAT(error_of(options()), HasSubstr("found status 404: gone"));
+  EXPECT_EQ(bodies_.size(), 1u);
+}
+
+TEST_F(RemoteTest, AHugeBodyIsNotRead) {
+  serve([](const Json&) {
+    return TestReply{.body = completion_body(std::string(100000, 'x'))};
+  });
+  RemoteOptions small = options();
+  small.http.max_response_bytes = 50000;
+  EXPECT_THAT(error_of(small), HasSubstr("an answer of over 50000 bytes"));
+  EXPECT_EQ(bodies_.size(), 1u);
+}
+
+TEST_F(RemoteTest, ATooLongPromptIsAnOutcome) {
+  serve([](const Json&) {
+    return TestReply{.status = 400,
+                     .body = R"({"message":"maximum context length is 16"})"};
+  });
+  EXPECT_EQ(run(options(), 1).at(0).finish, Finish::kNoRoom);
+}
+
+TEST_F(RemoteTest, NobodyListens) {
+  serve(answer_prompt);
+  const RemoteOptions gone = options();
+  server_.reset();
+  const std::string error = error_of(gone);
+  EXPECT_THAT(error, HasSubstr("/v1/models: expected an answer, found "));
+  EXPECT_THAT(error, HasSubstr("see that the server runs"));
+}
+
+TEST_F(RemoteTest, AnInterruptDropsWhatIsUnfinished) {
+  serve([](const Json& body) {
+    TestReply reply = answer_prompt(body);
+    if (body.at("prompt") != "Q0") reply.delay_s = 30;
+    return reply;
+  });
+  const auto generator = make_remote_generator(options());
+  uint64_t key = 0;
+  int num_done = 0;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        Request request;
+        request.suffix = str("Q", request.key = key++);
+        return request;
+      },
+      [&](Completion) {
+        ++num_done;
+        set_interrupted(true);
+      });
+  EXPECT_EQ(num_done, 1);
+}
+
+TEST_F(RemoteTest, TheKeyGoesToTheServerAndIntoNoMessage) {
+  serve([](const Json&) { return TestReply{.status = 401, .body = "no"}; });
+  RemoteOptions secret = options();
+  secret.http.api_key = "abc-secret";
+  const std::string error = error_of(secret);
+  EXPECT_THAT(headers_, HasSubstr("Authorization: Bearer abc-secret\r\n"));
+  EXPECT_THAT(error, HasSubstr("SELFALIGN_API_KEY"));
+  EXPECT_THAT(error, Not(HasSubstr("abc-secret")));
+  secret.http.api_key = "a\r\nHost: b";
+  EXPECT_THAT(error_of(secret), HasSubstr("expected one line"));
+}
+
+TEST_F(RemoteTest, RedirectsAreNotFollowed) {
+  serve([this](const Json&) {
+    return TestReply{
+        .status = 307,
+        .headers = str("Location: ", server_->url(), "/other\r\n")};
+  });
+  EXPECT_THAT(error_of(options()), HasSubstr("a redirect (status 307)"));
+  EXPECT_EQ(server_->num_requests(), 2);
+}
+
+TEST_F(RemoteTest, ModelsAreChosenByName) {
+  serve(answer_prompt);
+  RemoteOptions named = options();
+  named.model += "#tiny";
+  expect_right(run(named, 1), 1);
+  named.model = server_->url() + "#other";
+  EXPECT_THAT(error_of(named), HasSubstr("found other; it has: tiny"));
+  for (const char* bad :
+       {"http://user:pass@host/v1", "http://", "http://a?b", "http://a b/v1"}) {
+    named.model = bad;
+    EXPECT_THAT(error_of(named), HasSubstr("model: expected http://")) << bad;
+    EXPECT_THAT(error_of(named), Not(HasSubstr("pass@"))) << bad;
+  }
+}
+
+// Tokens are single characters here.
+TestReply echo(const Json& body, size_t num_generated) {
+  const auto text =
+      body.at("prompt").get<std::string>() + std::string(num_generated, '!');
+  Json tokens = Json::array(), logprobs = Json::array();
+  for (const char c : text) {
+    logprobs.push_back(tokens.empty() ? Json() : Json(-0.5));
+    tokens.push_back(std::string(1, c));
+  }
+  return {.body = dump_json(Json{
+              {"choices",
+               {{{"text", text},
+                 {"finish_reason", "length"},
+                 {"logprobs",
+                  {{"tokens", tokens}, {"token_logprobs", logprobs}}}}}}})};
+}
+
+TEST_F(RemoteTest, ScoresByEcho) {
+  serve([](const Json& body) { return echo(body, 0); });
+  const auto scores = make_remote_generator(options())->score(
+      {{1, "ab", {"cd", "e"}}, {2, "x", {"yz!"}}});
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_EQ(scores[0].key, 1u);
+  EXPECT_EQ(scores[0].continuations.at(0).logprobs.size(), 2u);
+  EXPECT_EQ(scores[0].continuations.at(1).logprobs.size(), 1u);
+  EXPECT_EQ(scores[1].continuations.at(0).logprobs.size(), 3u);
+  EXPECT_EQ(bodies_.at(0).at("max_tokens"), 0);
+}
+
+TEST_F(RemoteTest, ScoresWhereAtLeastOneTokenIsGenerated) {
+  serve([](const Json& body) {
+    if (body.at("max_tokens") == 0) return TestReply{.status = 400};
+    return echo(body, 1);
+  });
+  const auto scores =
+      make_remote_generator(options())->score({{1, "ab", {"cd", "e", "fgh"}}});
+  EXPECT_EQ(scores[0].continuations.at(0).logprobs.size(), 2u);
+  EXPECT_EQ(scores[0].continuations.at(2).logprobs.size(), 3u);
+}
+
+TEST_F(RemoteTest, SaysWhenTheServerCannotScore) {
+  for (const TestReply& reply :
+       {TestReply{.status = 400, .body = "echo is not supported"},
+        TestReply{.body = completion_body("!")}}) {
+    serve([&](const Json&) { return reply; });
+    try {
+      make_remote_generator(options())->score({{1, "ab", {"cd"}}});
+      ADD_FAILURE() << "scored";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("echo with logprobs"));
+    }
+  }
+}
+
+TEST_F(RemoteTest, CountsTokensByTheServerOrByLength) {
+  serve(answer_prompt);  // 404 for /tokenize
+  EXPECT_EQ(make_remote_generator(options())->count_tokens("abcdefg"), 3);
+  server_ = std::make_unique<TestServer>([](const TestRequest& request) {
+    if (request.target == "/tokenize") {
+      return TestReply{.body = R"({"tokens":[1,2,3,4,5]})"};
+    }
+    return TestReply{.body = kModels};
+  });
+  EXPECT_EQ(make_remote_generator(options())->count_tokens("abcdefg"), 5);
+}
+
+}  // namespace
+}  // namespace selfalign::generate

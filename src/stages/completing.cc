@@ -54,7 +54,7 @@ class Completing {
   // The next request the generator should work on; rows whose completion is
   // stored already are accepted on the way.
   std::optional<generate::Request> next() {
-    while (!ended_ && !plan_over_ && num_planned_ < num_accepted_ + window()) {
+    while (!ended_ && !plan_over_ && may_plan()) {
       std::optional<PlannedRow> planned = plan_.plan(num_planned_);
       if (!planned) {
         plan_over_ = true;
@@ -126,6 +126,11 @@ class Completing {
     new_rows_.clear();
     new_completions_.clear();
     accepted_ = Accepted();
+  }
+
+  bool may_plan() const {
+    return num_planned_ < num_accepted_ + window() &&
+           (!plan_.needs || plan_.needs(num_planned_) <= num_accepted_);
   }
 
   int64_t window() const {

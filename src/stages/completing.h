@@ -44,6 +44,9 @@ struct CompletionPlan {
   // How many rows after the last accepted one may be under way; decides speed
   // only, never results. Optional: no limit.
   std::function<int64_t()> lookahead;
+  // How many rows must be accepted before row n is planned: what came of those
+  // may then decide what row n is (rounds.h). At most n; optional: none.
+  std::function<int64_t(int64_t n)> needs;
   // Units done, for the progress line. Optional: rows accepted.
   std::function<uint64_t()> units_done;
 };

@@ -165,6 +165,7 @@ void read_self_instruct(const std::string& folder, Prompts& out) {
 
 void read_type(YamlMap& item, YamlMistakes& mistakes, QuestionType& type) {
   get_text(item, "type", type.type);
+  item.get("weight", type.weight, 0.0, 1e6);
   item.require("topics").get("topics", type.topics);
   each(item, mistakes, "questions", [&](YamlMap& entry) {
     SeedQuestion question;

@@ -65,6 +65,7 @@ struct SeedQuestion {
 };
 struct QuestionType {
   std::string type;
+  double weight = 1.0;  // its share of the questions against the others'
   std::vector<std::string> topics;
   std::vector<SeedQuestion> questions;
 };

@@ -53,7 +53,16 @@ void read_instruct(YamlMap map, InstructOptions& instruct) {
   map.get("max_requests", instruct.max_requests, 1, kMany);
   map.get("max_rouge_l", instruct.max_rouge_l, 0.0, 1.0);
   map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
+  map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
+  map.get("balance", instruct.balance, {"quota", "smallest", "none"});
   read_sampling(map, instruct.sampling);
+  map.done();
+}
+
+void read_contamination(YamlMap map, ContaminationOptions& contamination) {
+  map.get("sets", contamination.sets);
+  map.get("ngram_words", contamination.ngram_words, 3, 1000);
+  map.get("max_rouge_l", contamination.max_rouge_l, 0.0, 1.0);
   map.done();
 }
 
@@ -182,6 +191,7 @@ Recipe read_recipe(const std::string& path) {
   read_model(map.map("model"), recipe.model);
   map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
   read_instruct(map.map("instruct"), recipe.instruct);
+  read_contamination(map.map("contamination"), recipe.contamination);
   read_answers(map.map("align"), recipe.align.sampling);
   read_tune(map.map("engrave"), recipe.engrave);
   read_answers(map.map("verbose"), recipe.verbose.sampling);
@@ -193,6 +203,7 @@ Recipe read_recipe(const std::string& path) {
   mistakes.throw_if_any();
   recipe.model.path = resolve(path, recipe.model.path);
   recipe.prompts_folder = resolve(path, recipe.prompts_folder);
+  for (std::string& set : recipe.contamination.sets) set = resolve(path, set);
   recipe.run_folder =
       recipe.run_folder.empty()
           ? fs::absolute("runs/" + recipe.name).lexically_normal().string()
@@ -223,7 +234,19 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_int(out, "max_requests", instruct.max_requests);
   put(out, "max_rouge_l", instruct.max_rouge_l);
   put_int(out, "topics_per_type", instruct.topics_per_type);
+  put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
+  put(out, "balance", instruct.balance);
   put_sampling(out, instruct.sampling);
+  out << YAML::EndMap;
+  const ContaminationOptions& contamination = recipe.contamination;
+  out << YAML::Key << "contamination" << YAML::Value << YAML::BeginMap
+      << YAML::Key << "sets" << YAML::Value << YAML::BeginSeq;
+  for (const std::string& set : contamination.sets) {
+    out << YAML::DoubleQuoted << set;
+  }
+  out << YAML::EndSeq;
+  put_int(out, "ngram_words", contamination.ngram_words);
+  put(out, "max_rouge_l", contamination.max_rouge_l);
   out << YAML::EndMap;
   put_answers(out, "align", recipe.align.sampling);
   put_tune(out, "engrave", recipe.engrave);

@@ -20,13 +20,26 @@ struct ModelOptions {
 };
 
 struct InstructOptions {
-  int num_instructions = 80;    // kept, of Self-Instruct
-  int num_red_team = 40;        // kept, of topic-guided red-teaming
-  int num_exemplars = 5;        // seed tasks per prompt (paper: section 3.1)
-  int max_requests = 2000;      // gives up with what is there
-  double max_rouge_l = 0.7;     // above is a duplicate
-  int topics_per_type = 10;     // asked for
+  int num_instructions = 80;  // kept, of Self-Instruct
+  int num_red_team = 40;      // kept, of topic-guided red-teaming
+  int num_exemplars = 5;      // seed tasks per prompt (paper: section 3.1)
+  // Instructions of the run itself shown beside them (Self-Instruct: 2 and 6).
+  int num_machine_exemplars = 0;
+  int max_requests = 2000;   // gives up with what is there
+  double max_rouge_l = 0.7;  // above is a duplicate
+  int topics_per_type = 10;  // asked for
+  // How red-team questions are spread over the types: quota, smallest, none
+  // (balance.h).
+  std::string balance = "quota";
   generate::Sampling sampling;  // temperature 1.0, top_p 0.98
+};
+
+// What generated rows must not hold (contamination.h). The held-out
+// instructions are always guarded.
+struct ContaminationOptions {
+  std::vector<std::string> sets;  // files of evaluation sets
+  int ngram_words = 13;           // as many words in a row in common
+  double max_rouge_l = 0.7;       // with a question of a set
 };
 
 struct AlignOptions {
@@ -61,6 +74,7 @@ struct Recipe {
   ModelOptions model;
   std::string prompts_folder;  // relative to the recipe's folder
   InstructOptions instruct;
+  ContaminationOptions contamination;
   AlignOptions align;
   TuneOptions engrave;
   VerboseOptions verbose;

@@ -68,6 +68,8 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
             "run_folder: ../runs/a b\n"
             "seed: 18446744073709551615\n"
             "align: {sampling: {temperature: 0.1, ngram_penalty: [0.5, 1]}}\n"
+            "instruct: {balance: smallest, num_machine_exemplars: 2}\n"
+            "contamination: {sets: [../x.csv, y.jsonl], max_rouge_l: 0.6}\n"
             "final: {learning_rate: 3.3e-5, epochs: 3}\n"));
   const std::string yaml = recipe_to_yaml(recipe);
   const Recipe again = read_recipe(write(yaml));
@@ -75,6 +77,12 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
   EXPECT_EQ(again.seed, UINT64_MAX);
   EXPECT_EQ(again.run_folder, folder_ + "/runs/a b");
   EXPECT_EQ(again.final.learning_rate, 3.3e-5);
+  EXPECT_EQ(again.instruct.balance, "smallest");
+  EXPECT_EQ(again.instruct.num_machine_exemplars, 2);
+  EXPECT_EQ(
+      again.contamination.sets,
+      (std::vector<std::string>{folder_ + "/x.csv", folder_ + "/sub/y.jsonl"}));
+  EXPECT_EQ(again.contamination.max_rouge_l, 0.6);
   EXPECT_EQ(again.align.sampling.ngram_penalty,
             (std::vector<double>{0.5, 1.0}));
 }

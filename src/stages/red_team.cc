@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "stages/balance.h"
 #include "stages/completing.h"
 #include "stages/filters.h"
 #include "stages/funnel.h"
@@ -198,17 +200,48 @@ class RedTeam {
     out.rows.push_back(std::move(row));
   }
 
-  // Topics -> questions: one question per request, going round all topics in
-  // an order drawn once.
+  // Topics -> questions: one question per request.
   void write_questions(generate::Generator* base) {
-    order_ =
-        draw_sample(Hasher().add("redteam.order").add(run_.recipe.seed).key(),
-                    uint32_t(topics_.size()), uint32_t(topics_.size()));
+    int64_t num_requests = 0;
+    Json figures = Json::object();
+    if (base && !topics_.empty()) {
+      balance_ = make_balance();
+      num_requests = complete_rows(question_plan(), *base, run_.store);
+      figures = balance_->figures();
+      warn_of_shortfall(num_requests);
+    } else if (base) {
+      log_warning("instruct: no topic was kept, so no red-team questions");
+    }
+    finish_stage(run_.store, kRequests, "", num_requests);
+    finish_stage(run_.store, kQuestions, kInstructFilter, num_questions_,
+                 figures);
+  }
+
+  std::unique_ptr<TypeBalance> make_balance() const {
+    std::vector<TypeTopics> types;
+    for (const QuestionType& type : prompt_.types) {
+      types.push_back({type.type, type.weight, {}});
+      for (size_t i = 0; i < topics_.size(); ++i) {
+        if (json_string(topics_[i].content, "type", kTopics) == type.type) {
+          types.back().topics.push_back(i);
+        }
+      }
+    }
+    const uint64_t draw =
+        Hasher().add("redteam.order").add(run_.recipe.seed).key();
+    return std::make_unique<TypeBalance>(
+        BalanceOptions{options_.balance, options_.num_red_team,
+                       options_.max_requests, draw},
+        std::move(types));
+  }
+
+  CompletionPlan question_plan() {
     CompletionPlan plan;
     plan.title = "red-team questions";
     plan.unit = "questions";
     plan.total = uint64_t(options_.num_red_team);
-    plan.units_done = [this] { return uint64_t(num_kept_); };
+    plan.units_done = [this] { return uint64_t(balance_->num_kept()); };
+    plan.needs = [this](int64_t n) { return balance_->needs(n); };
     plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
       if (n >= options_.max_requests) return std::nullopt;
       return question_request(n);
@@ -218,23 +251,30 @@ class RedTeam {
       return accept_question(row, completion, out);
     };
     plan.lookahead = [this] {
-      const double yield = double(num_kept_ + 2) / double(num_questions_ + 2);
-      const double rest = double(options_.num_red_team - num_kept_);
+      const double num_kept = double(balance_->num_kept());
+      const double yield = (num_kept + 2.0) / double(num_questions_ + 2);
+      const double rest = double(options_.num_red_team) - num_kept;
       return 4 + int64_t(std::ceil(1.25 * rest / yield));
     };
-    const int64_t num_requests =
-        base && !topics_.empty() ? complete_rows(plan, *base, run_.store) : 0;
-    if (num_kept_ < options_.num_red_team) {
-      log_warning(str("instruct: ", num_kept_, " of ", options_.num_red_team,
-                      " red-team questions after ", num_requests,
-                      " requests; raise instruct.max_requests for more"));
-    }
-    finish_stage(run_.store, kRequests, "", num_requests);
-    finish_stage(run_.store, kQuestions, kInstructFilter, num_questions_);
+    return plan;
   }
 
-  PlannedRow question_request(int64_t n) const {
-    const Row& topic = topics_[order_[size_t(n) % order_.size()]];
+  void warn_of_shortfall(int64_t num_requests) const {
+    if (balance_->num_kept() < options_.num_red_team) {
+      log_warning(str("instruct: ", balance_->num_kept(), " of ",
+                      options_.num_red_team, " red-team questions after ",
+                      num_requests,
+                      " requests; raise instruct.max_requests for more"));
+    }
+    const std::string short_types = balance_->short_types();
+    if (!short_types.empty()) {
+      log_warning("instruct: types that did not fill their share: " +
+                  short_types);
+    }
+  }
+
+  PlannedRow question_request(int64_t n) {
+    const Row& topic = topics_[balance_->next_topic(n)];
     const std::string type = json_string(topic.content, "type", kTopics);
     const std::string name = json_string(topic.content, "topic", kTopics);
     std::vector<uint64_t> parents = {topic.key};
@@ -310,13 +350,15 @@ class RedTeam {
         judgement = Rejection{"duplicate", *like};
       }
     }
+    const std::string type = json_string(row.content, "type", kRequests);
+    if (!judgement && balance_->is_full(type)) {
+      judgement = Rejection{"surplus", "of its type"};
+    }
     add_verdict(out, question.key, kInstructFilter, judgement);
     out.rows.push_back(std::move(question));
-    if (!judgement) {
-      dedup_.keep(text);
-      ++num_kept_;
-    }
-    return num_kept_ < options_.num_red_team;
+    if (!judgement) dedup_.keep(text);
+    balance_->add_outcome(type, !judgement);
+    return !balance_->finished();
   }
 
   const Run& run_;
@@ -331,10 +373,9 @@ class RedTeam {
   std::vector<size_t> topic_plan_;                 // type of request n
   std::vector<std::set<std::string>> known_;       // topics of each type
   int64_t num_topics_ = 0;
-  std::vector<Row> topics_;      // kept
-  std::vector<uint32_t> order_;  // in which topics are used
+  std::vector<Row> topics_;  // kept
+  std::unique_ptr<TypeBalance> balance_;
   int64_t num_questions_ = 0;
-  int64_t num_kept_ = 0;
 };
 
 }  // namespace

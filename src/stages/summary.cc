@@ -118,6 +118,17 @@ Json answers_json(const store::Store& store) {
   return all;
 }
 
+// How the questions are spread over the question types (balance.h).
+Json red_team_json(const store::Store& store) {
+  const auto manifest = store.manifest("redteam.questions");
+  Json figures = Json::object();
+  if (!manifest) return figures;
+  for (const char* name : {"balance", "unused_topics", "types"}) {
+    if (manifest->report.contains(name)) figures[name] = manifest->report[name];
+  }
+  return figures;
+}
+
 std::string fixed(double value, int digits) {
   std::ostringstream out;
   out << std::fixed << std::setprecision(digits) << value;
@@ -166,6 +177,23 @@ void print_stages(std::ostream& out, const Json& report) {
   for (const auto& [stage, tokens] : report["mean_answer_tokens"].items()) {
     out << "mean answer of " << stage << ": " << fixed(tokens.get<double>(), 1)
         << " tokens\n";
+  }
+}
+
+// Types that got fewer questions than their share, or topics not used.
+void print_red_team(std::ostream& out, const Json& red_team) {
+  if (red_team.value("unused_topics", 0) > 0) {
+    out << "red-team topics cut away: " << red_team.value("unused_topics", 0)
+        << '\n';
+  }
+  if (!red_team.contains("types")) return;
+  for (const auto& [type, figures] : red_team["types"].items()) {
+    const int share = figures.value("share", 0);
+    const int kept = figures.value("kept", 0);
+    if (kept < share) {
+      out << "short of its share: " << type << ", " << kept << " of " << share
+          << " questions\n";
+    }
   }
 }
 
@@ -232,6 +260,7 @@ Json run_report(const Recipe& recipe, const store::Store& store) {
       report["stages"].push_back(stage_json(manifest));
   }
   report["mean_answer_tokens"] = lengths_json(store);
+  report["red_team"] = red_team_json(store);
   report["tuning"] = tuning_json(store);
   report["held_out"] = held_out_json(store);
   report["answers"] = answers_json(store);
@@ -244,6 +273,7 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
   std::ostringstream out;
   out << "# " << recipe.name << "\n\n";
   print_stages(out, report);
+  print_red_team(out, report["red_team"]);
   print_tuning(out, report["tuning"]);
   print_held_out(out, report["held_out"]);
   print_answers(out, report["answers"]);

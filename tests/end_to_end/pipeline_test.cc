@@ -166,6 +166,24 @@ TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   }
 }
 
+TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
+  Recipe recipe = small_recipe(folder("a"));
+  recipe.instruct.num_red_team = 60;
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  run_pipeline(recipe, workbench, *store);
+  std::map<std::string, int> of_type;
+  const std::string filter = "instruct.default.1";
+  for (const store::Row& row : store->kept("redteam.questions", filter)) {
+    ++of_type[row.content["type"]];
+  }
+  EXPECT_EQ(of_type.size(), 20u);
+  for (const auto& [type, number] : of_type) EXPECT_EQ(number, 3) << type;
+  const Json report = parse_json(read_file(folder("a") + "/report.json"), "");
+  EXPECT_EQ(report["red_team"]["balance"], "quota");
+  EXPECT_EQ(report["red_team"]["types"].size(), 20u);
+}
+
 TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
   const Recipe recipe = small_recipe(folder("a"));
   ScriptedWorkbench workbench({});

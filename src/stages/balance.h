@@ -1,0 +1,101 @@
+// How the questions of red-teaming are spread over the question types (recipe
+// key instruct.balance).
+//   quota     each type gets its share of all questions by the weights in
+//             red_team.yaml (largest remainder); a type asks as long as it
+//             lacks questions. One that has used up its share of the requests
+//             leaves what it lacks to the others.
+//   smallest  as the paper's code: the topics of every type are cut to the
+//             number of the type that has fewest, then all are used in turn.
+//   none      all topics in turn: a type with more topics gets more questions.
+// Which topic request n asks for depends only on n and on what came of the
+// requests it may know (rounds.h): the same whatever the timing was.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace selfalign::stages {
+
+struct BalanceOptions {
+  std::string kind = "quota";  // quota, smallest, none
+  int64_t num_questions = 0;   // wanted
+  int64_t max_requests = 0;
+  uint64_t draw = 0;  // key of the order of topics
+};
+
+// A question type: its weight and the numbers of its topics.
+struct TypeTopics {
+  std::string name;
+  double weight = 1.0;
+  std::vector<size_t> topics;
+};
+
+// `total` items by weight: the whole parts, then one each by the largest
+// remainder, the earlier in `order` on a tie. Nothing where all weights are 0.
+std::vector<int64_t> largest_remainder(int64_t total,
+                                       const std::vector<double>& weights,
+                                       const std::vector<uint32_t>& order);
+
+class TypeBalance {
+ public:
+  // Some type must have a topic.
+  TypeBalance(const BalanceOptions& options, std::vector<TypeTopics> types);
+
+  // Requests whose outcome must be there before request n is planned.
+  int64_t needs(int64_t n) const;
+  // The number of the topic that request n asks for; n = 0, 1, 2 ... once each,
+  // when needs(n) outcomes have been added.
+  size_t next_topic(int64_t n);
+  // Whether the type has all it may have: a further question is surplus.
+  bool is_full(const std::string& type) const;
+  // The outcome of the next request in sequence, asked for `type`.
+  void add_outcome(const std::string& type, bool kept);
+  // Nothing is wanted any more, or no type is left that could bring it.
+  bool finished() const;
+  int64_t num_kept() const { return num_kept_; }
+
+  // "3 of 5 for <type>, ...": types with fewer questions than their share.
+  std::string short_types() const;
+  // {"balance", "unused_topics", "types": {name: {"topics", "wanted", "share",
+  //  "asked", "kept"}}}: "share" was meant for the type, "wanted" is what
+  // became of it when others could not fill theirs. Only kept and asked stand
+  // there where no type has a share.
+  Json figures() const;
+
+ private:
+  // What is known after some outcomes.
+  struct State {
+    std::vector<int64_t> wanted;  // by type; with quotas
+    std::vector<int64_t> asked;
+    std::vector<int64_t> kept;
+    std::vector<bool> given_up;
+  };
+  struct Outcome {
+    size_t type;
+    bool kept;
+  };
+  size_t type_named(const std::string& type) const;
+  void cut_to_smallest();
+  void apply(const Outcome& outcome, State& state) const;
+  void give_up(size_t type, State& state) const;
+  size_t next_type() const;
+
+  BalanceOptions options_;
+  std::vector<TypeTopics> types_;
+  bool has_quotas_;
+  std::vector<uint32_t> order_;     // of types, drawn: who is first on a tie
+  std::vector<size_t> all_topics_;  // in the order of use; without quotas
+  std::vector<int64_t> share_;      // wanted at the beginning
+  std::vector<int64_t> planned_;    // requests by type
+  std::vector<Outcome> outcomes_;
+  size_t num_known_ = 0;
+  State known_;  // after outcomes 0 .. num_known_ - 1
+  State now_;    // after all
+  int64_t num_kept_ = 0;
+  int64_t num_unused_ = 0;  // topics cut away
+};
+
+}  // namespace selfalign::stages

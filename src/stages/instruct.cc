@@ -13,6 +13,7 @@
 #include "stages/funnel.h"
 #include "stages/keys.h"
 #include "stages/lists.h"
+#include "stages/rounds.h"
 #include "text/template.h"
 
 namespace selfalign::stages {
@@ -39,7 +40,8 @@ std::string show(const SelfInstructPrompt& prompt, size_t number,
 
 // Self-Instruct: request n shows num_exemplars seed tasks, drawn by n alone,
 // and the model goes on with the list. Tasks are accepted in order until there
-// are enough.
+// are enough. With num_machine_exemplars, tasks kept from requests that n may
+// know (rounds.h) are shown beside them; seeds stand in while there are none.
 class SelfInstruct {
  public:
   SelfInstruct(const Run& run, Dedup& dedup)
@@ -47,7 +49,8 @@ class SelfInstruct {
         options_(run.recipe.instruct),
         prompt_(run.prompts.self_instruct),
         dedup_(dedup),
-        num_exemplars_(std::min(size_t(options_.num_exemplars),
+        num_exemplars_(std::min(size_t(options_.num_exemplars) +
+                                    size_t(options_.num_machine_exemplars),
                                 run.prompts.seed_tasks.size())) {
     sampling_ = options_.sampling;
     sampling_.stop = prompt_.stop;
@@ -102,7 +105,38 @@ class SelfInstruct {
       return accept(row, completion, out);
     };
     plan.lookahead = [this] { return lookahead(); };
+    if (options_.num_machine_exemplars > 0) plan.needs = known_before;
     return plan;
+  }
+
+  struct Shown {
+    uint64_t key;
+    SeedTask task;
+  };
+
+  // What request n shows: tasks of the run, then seed tasks; in a drawn order.
+  std::vector<Shown> exemplars_of(int64_t n, uint64_t draw) const {
+    const auto known = size_t(known_before(n));
+    const size_t pool = known == 0 ? 0 : pool_sizes_[known - 1];
+    const size_t num_machine = std::min(
+        {size_t(options_.num_machine_exemplars), pool, num_exemplars_});
+    std::vector<Shown> shown;
+    const uint64_t key = Hasher().add("machine").add(draw).key();
+    for (const uint32_t i :
+         draw_sample(key, uint32_t(pool), uint32_t(num_machine))) {
+      shown.push_back(pool_[i]);
+    }
+    for (const uint32_t i :
+         draw_exemplars(draw, num_exemplars_ - num_machine)) {
+      shown.push_back({seeds_[i], run_.prompts.seed_tasks[i]});
+    }
+    if (num_machine == 0) return shown;  // in a drawn order already
+    std::vector<Shown> ordered;
+    for (const uint32_t i :
+         draw_sample(key, uint32_t(shown.size()), uint32_t(shown.size()))) {
+      ordered.push_back(shown[i]);
+    }
+    return ordered;
   }
 
   std::optional<PlannedRow> request(int64_t n) {
@@ -114,10 +148,10 @@ class SelfInstruct {
                               .key();
     std::vector<uint64_t> parents;
     std::string exemplars;
-    for (const uint32_t i : draw_exemplars(draw)) {
-      parents.push_back(seeds_[i]);
+    for (const Shown& exemplar : exemplars_of(n, draw)) {
+      parents.push_back(exemplar.key);
       if (!exemplars.empty()) exemplars += "\n\n";
-      exemplars += show(prompt_, parents.size(), run_.prompts.seed_tasks[i]);
+      exemplars += show(prompt_, parents.size(), exemplar.task);
     }
     PlannedRow planned;
     planned.row = {generated_key({kRequests, parents, prompt_digest_, sampling_,
@@ -135,16 +169,15 @@ class SelfInstruct {
   }
 
   // Two in five with an input, the others without, in a drawn order.
-  std::vector<uint32_t> draw_exemplars(uint64_t draw) const {
+  std::vector<uint32_t> draw_exemplars(uint64_t draw, size_t number) const {
     std::vector<uint32_t> kinds[2];
     for (uint32_t i = 0; i < seeds_.size(); ++i) {
       kinds[run_.prompts.seed_tasks[i].input.empty() ? 0 : 1].push_back(i);
     }
     const size_t with_input =
-        std::clamp((num_exemplars_ * 2 + 2) / 5,
-                   num_exemplars_ - std::min(num_exemplars_, kinds[0].size()),
-                   kinds[1].size());
-    const size_t wanted[2] = {num_exemplars_ - with_input, with_input};
+        std::clamp((number * 2 + 2) / 5,
+                   number - std::min(number, kinds[0].size()), kinds[1].size());
+    const size_t wanted[2] = {number - with_input, with_input};
     std::vector<uint32_t> chosen;
     for (const uint64_t kind : {0, 1}) {
       const uint64_t key = Hasher().add(draw).add(kind).key();
@@ -169,11 +202,9 @@ class SelfInstruct {
     uint64_t index = 0;
     for (const ListedTask& task : tasks) {
       const std::string text = join_instruction(task.task, task.input);
-      Row candidate{parsed_key(kTasks, row.key, index++),
-                    kTasks,
-                    num_tasks_++,
-                    {row.key},
-                    Json{{"instruction", text}}};
+      const uint64_t key = parsed_key(kTasks, row.key, index++);
+      Row candidate{
+          key, kTasks, num_tasks_++, {row.key}, Json{{"instruction", text}}};
       const Judgement judgement = judge(task, text);
       out.verdicts.push_back({candidate.key, kInstructFilter, !judgement,
                               judgement ? judgement->reason : "",
@@ -182,7 +213,11 @@ class SelfInstruct {
       if (judgement) continue;
       dedup_.keep(task.task);
       ++num_kept_;
+      if (options_.num_machine_exemplars > 0) {
+        pool_.push_back({key, {task.task, task.input}});
+      }
     }
+    pool_sizes_.push_back(pool_.size());
     return num_kept_ < options_.num_instructions;
   }
 
@@ -213,7 +248,9 @@ class SelfInstruct {
   generate::Sampling sampling_;
   std::string prompt_digest_;
   std::string fingerprint_;
-  std::vector<uint64_t> seeds_;  // keys
+  std::vector<uint64_t> seeds_;     // keys
+  std::vector<Shown> pool_;         // kept tasks, where they serve as exemplars
+  std::vector<size_t> pool_sizes_;  // after request 0, 1 ...
   int64_t num_requests_ = 0;
   int64_t num_tasks_ = 0;
   int64_t num_kept_ = 0;

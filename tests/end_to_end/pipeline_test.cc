@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -22,6 +23,7 @@
 #include "stages/export.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
+#include "stages/rounds.h"
 #include "stages/thoughts.h"
 #include "stages/trace.h"
 
@@ -54,9 +56,18 @@ class PipelineTest : public ::testing::Test {
     return root_ + "/" + name;
   }
 
+  using Tweak = std::function<void(Recipe&)>;
+
+  Recipe recipe_of(const std::string& name, const Tweak& tweak) const {
+    Recipe recipe = small_recipe(folder(name));
+    if (tweak) tweak(recipe);
+    return recipe;
+  }
+
   // Runs to the end here; the run's digest.
-  std::string run(const std::string& name, WorldOptions options = {}) {
-    const Recipe recipe = small_recipe(folder(name));
+  std::string run(const std::string& name, WorldOptions options = {},
+                  const Tweak& tweak = {}) {
+    const Recipe recipe = recipe_of(name, tweak);
     ScriptedWorkbench workbench(options);
     auto store = stages::open_run(recipe);
     run_pipeline(recipe, workbench, *store);
@@ -65,11 +76,12 @@ class PipelineTest : public ::testing::Test {
 
   // Runs in a child that is killed at tick `kill_at` (a store's commit or a
   // step of the tuning) or after `kill_after` completions; true if it was.
-  bool run_and_kill(const std::string& name, int kill_at, int kill_after = 0) {
+  bool run_and_kill(const std::string& name, int kill_at, int kill_after = 0,
+                    const Tweak& tweak = {}) {
     const pid_t child = fork();
     if (child == 0) {
       try {
-        const Recipe recipe = small_recipe(folder(name));
+        const Recipe recipe = recipe_of(name, tweak);
         KillSwitch kill{kill_at};
         WorldOptions options;
         options.kill = &kill;
@@ -166,12 +178,43 @@ TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   }
 }
 
+// Exemplars from the run's own tasks: what a request shows depends on tasks
+// kept before, but not on when they came.
+TEST_F(PipelineTest, BootstrapIsTheSameInAnyOrderAndAfterKills) {
+  const auto tweak = [](Recipe& recipe) {
+    recipe.instruct.num_exemplars = 3;
+    recipe.instruct.num_machine_exemplars = 2;
+    recipe.instruct.num_instructions = 500;
+  };
+  const std::string digest = run("a", {}, tweak);
+  WorldOptions wide;
+  wide.num_slots = 150;
+  EXPECT_EQ(run("b", wide, tweak), digest);
+  for (const int after : {40, 150}) {
+    EXPECT_TRUE(run_and_kill("c", 0, after, tweak));
+  }
+  EXPECT_EQ(run("c", {}, tweak), digest);
+
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  int64_t num_machine = 0;
+  for (const store::Row& row : store->rows("instruct.requests")) {
+    ASSERT_EQ(row.parents.size(), 5u);
+    for (const uint64_t parent : row.parents) {
+      const store::Row shown = *store->row(parent);
+      if (shown.stage != "instruct.tasks") continue;
+      ++num_machine;
+      EXPECT_TRUE(store->verdicts(parent).at(0).kept);
+      // Of a request that had to be accepted before this one was planned.
+      EXPECT_LT(store->row(shown.parents.at(0))->seq,
+                stages::known_before(row.seq));
+    }
+  }
+  EXPECT_GT(num_machine, 20);
+}
+
 TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
-  Recipe recipe = small_recipe(folder("a"));
-  recipe.instruct.num_red_team = 60;
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  run_pipeline(recipe, workbench, *store);
+  run("a", {}, [](Recipe& recipe) { recipe.instruct.num_red_team = 60; });
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
   std::map<std::string, int> of_type;
   const std::string filter = "instruct.default.1";
   for (const store::Row& row : store->kept("redteam.questions", filter)) {

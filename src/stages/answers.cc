@@ -1,5 +1,6 @@
 #include "stages/answers.h"
 
+#include <array>
 #include <map>
 
 #include "base/error.h"
@@ -94,7 +95,7 @@ class Answering {
     count(completion, tokens);
     const FiredRules fired =
         plan_.rules ? plan_.rules(parts.thought) : FiredRules();
-    num_malformed_rules_ += fired.num_malformed;
+    if (plan_.rules && !parts.thought.empty()) count_forms(fired);
     if (judgement) return;
     const bool ends = parts.closed || completion.finish == Finish::kStop;
     out.rows.push_back(pair(row, parts.answer, tokens, ends, fired));
@@ -105,6 +106,14 @@ class Answering {
     num_tokens_ += completion.num_tokens;
     num_answer_tokens_ += answer_tokens;
     if (completion.finish == Finish::kStop) ++num_ended_;
+  }
+
+  void count_forms(const FiredRules& fired) {
+    ++num_thoughts_;
+    num_without_rules_ += fired.rules.empty();
+    for (size_t i = 0; i < kNumRuleForms; ++i) {
+      num_forms_[i] += fired.forms[i];
+    }
   }
 
   Row pair(const Row& row, const std::string& answer, int tokens, bool ends,
@@ -141,7 +150,11 @@ class Answering {
         fired[std::to_string(rule)] = times;
       }
       figures["rules_fired"] = fired;
-      figures["malformed_rules"] = num_malformed_rules_;
+      figures["thoughts"] = num_thoughts_;
+      figures["thoughts_without_rules"] = num_without_rules_;
+      for (size_t i = 0; i < kNumRuleForms; ++i) {
+        figures["rule_forms"][kRuleFormNames[i]] = num_forms_[i];
+      }
     }
     return figures;
   }
@@ -158,7 +171,9 @@ class Answering {
   int64_t num_pairs_ = 0;
   int64_t num_pair_tokens_ = 0;
   std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
-  int64_t num_malformed_rules_ = 0;
+  int64_t num_thoughts_ = 0;
+  int64_t num_without_rules_ = 0;
+  std::array<int64_t, kNumRuleForms> num_forms_{};
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stages/filters.h"
+#include "stages/rules.h"
 #include "stages/run.h"
 #include "stages/thoughts.h"
 
@@ -40,7 +41,9 @@ struct AnswerPlan {
 // (false if length cut it off), tokens, and the rules that fired. The
 // pairs' manifest has the mean answer length in tokens under
 // "mean_answer_tokens" (of the pairs) and "mean_answer_tokens_of_all" (of all
-// answers), the share that ended by itself under "share_ended".
+// answers), the share that ended by itself under "share_ended"; with `rules`,
+// over all answers with a thought: "thoughts", "thoughts_without_rules" and
+// "rule_forms" (mentions of each form of rules.h).
 void answer_all(const AnswerPlan& plan, generate::Generator& generator,
                 const Run& run);
 

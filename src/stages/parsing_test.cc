@@ -1,4 +1,4 @@
-// Reading what a model wrote: thoughts, rules, lists of tasks and topics.
+// Reading what a model wrote: thoughts, lists of tasks and topics.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,9 +10,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-const std::vector<std::string> kNames = {"ethical", "informative", "helpful",
-                                         "question assessment", "step-by-step"};
 
 const std::vector<std::string> kTags = {"User:", "Sage:", "Sage (thoughts):"};
 
@@ -39,32 +36,6 @@ TEST(Thought, MayBeMissingOrAll) {
   EXPECT_FALSE(all.has_answer);
   EXPECT_EQ(all.thought, "only thoughts");
   EXPECT_EQ(all.answer, "");
-}
-
-TEST(Rules, AreNumbersWithTheirNames) {
-  const FiredRules fired = find_rules(
-      "Like 2 (two) birds. I should follow rules 3 (helpful), 4 "
-      "(Question-Assessment) and 3 (helpful). It took 5 (five) days.",
-      kNames);
-  EXPECT_THAT(fired.rules, ElementsAre(3, 4));
-  EXPECT_EQ(fired.num_malformed, 0);
-}
-
-TEST(Rules, TheNameDecides) {
-  const FiredRules fired =
-      find_rules("I follow rules 1 (helpful), 77 (step by step).", kNames);
-  EXPECT_THAT(fired.rules, ElementsAre(3, 5));
-  EXPECT_EQ(fired.num_malformed, 2);
-}
-
-TEST(Rules, MalformedOnesAreCounted) {
-  const FiredRules fired =
-      find_rules("Rules 1, 2 (kind), 5 (step-by-step), 1 (ethic\nal)", kNames);
-  EXPECT_THAT(fired.rules, ElementsAre(5));
-  EXPECT_EQ(fired.num_malformed, 3);
-  EXPECT_EQ(find_rules("rules 99999999999999999999", kNames).num_malformed, 1);
-  EXPECT_EQ(find_rules("Overruled 1 of 3. No rule. 4.", kNames).num_malformed,
-            0);
 }
 
 const TaskForm kForm =

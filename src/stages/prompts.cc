@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "stages/thoughts.h"
+#include "stages/rules.h"
 #include "stages/yaml.h"
 #include "text/template.h"
 
@@ -78,7 +78,7 @@ void read_turn(YamlMap& item, const std::vector<std::string>& names,
   get_text(item, "thought", turn.thought);
   get_text(item, "answer", turn.answer);
   const FiredRules fired = find_rules(turn.thought, names);
-  if (fired.rules.empty() || fired.num_malformed > 0) {
+  if (fired.rules.empty() || fired.num_malformed() > 0) {
     item.mistake("thought",
                  "expected \"rules N (name), ...\" with numbers and names of "
                  "principles.yaml");

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
+#include "stages/principles.h"
 
 namespace selfalign::stages {
 namespace {
@@ -261,6 +262,10 @@ Json run_report(const Recipe& recipe, const store::Store& store) {
   }
   report["mean_answer_tokens"] = lengths_json(store);
   report["red_team"] = red_team_json(store);
+  if (store.num_rows("align.answers") > 0) {
+    report["principles"] = principles_json(
+        principle_use(store, load_prompts(store.folder() + "/prompts")));
+  }
   report["tuning"] = tuning_json(store);
   report["held_out"] = held_out_json(store);
   report["answers"] = answers_json(store);
@@ -274,6 +279,9 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
   out << "# " << recipe.name << "\n\n";
   print_stages(out, report);
   print_red_team(out, report["red_team"]);
+  if (report.contains("principles")) {
+    out << '\n' << principles_summary(report["principles"]);
+  }
   print_tuning(out, report["tuning"]);
   print_held_out(out, report["held_out"]);
   print_answers(out, report["answers"]);

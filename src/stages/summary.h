@@ -9,8 +9,9 @@
 
 namespace selfalign::stages {
 
-// Everything run_summary prints, under "stages", "red_team", "tuning",
-// "held_out", "answers" and "digest"; parts that are not done yet are missing.
+// Everything run_summary prints, under "stages", "red_team", "principles",
+// "tuning", "held_out", "answers" and "digest"; parts that are not done yet are
+// missing.
 Json run_report(const Recipe& recipe, const store::Store& store);
 
 // Writes report.txt and report.json into the run folder.

@@ -1,6 +1,5 @@
-// Reading a principle-driven answer: the internal thoughts, the rules they
-// name, and the answer after them (paper: section 3.2; the form is described
-// in prompts/align.yaml).
+// Reading a principle-driven answer: the internal thoughts and the answer after
+// them (paper: section 3.2; the form is described in prompts/align.yaml).
 #pragma once
 
 #include <string>
@@ -20,18 +19,6 @@ struct ThoughtfulAnswer {
 ThoughtfulAnswer split_thought(const std::string& text,
                                const std::string& answer_tag,
                                const std::vector<std::string>& tags);
-
-struct FiredRules {
-  std::vector<int> rules;  // numbers from 1, in the order named, each once
-  // Numbers that are not the name's, and in a sentence about "rules" numbers
-  // without a name or with an unknown one.
-  int num_malformed = 0;
-};
-// Every "3 (helpful)" of a thought. The name decides which principle fired: a
-// small model often writes a right name with a wrong number. `names` are the
-// principles in order; spaces, case and hyphens in a name do not matter.
-FiredRules find_rules(const std::string& thought,
-                      const std::vector<std::string>& names);
 
 std::string trim(const std::string& text);
 

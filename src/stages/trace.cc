@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
-#include "stages/thoughts.h"
+#include "stages/rules.h"
 
 namespace selfalign::stages {
 namespace {

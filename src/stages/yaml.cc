@@ -3,30 +3,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/words.h"
 
 namespace selfalign::stages {
 namespace {
 
 constexpr uint64_t kMaxBytes = uint64_t{16} << 20;
-
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 template <typename Number>
 bool parse_number(const std::string& text, Number& out) {
@@ -44,7 +29,7 @@ std::string nearest(const std::string& word,
   std::string best;
   size_t best_distance = SIZE_MAX;
   for (const std::string& candidate : known) {
-    const size_t distance = edit_distance(word, candidate);
+    const size_t distance = text::edit_distance(word, candidate);
     if (distance >= best_distance) continue;
     best_distance = distance;
     best = candidate;

@@ -25,5 +25,7 @@ std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);
 // Lines without their "\n" or "\r\n"; no empty line after a final line break.
 std::vector<std::string_view> split_lines(std::string_view text);
+// Least number of bytes to insert, drop or replace that makes one the other.
+size_t edit_distance(std::string_view a, std::string_view b);
 
 }  // namespace selfalign::text

@@ -57,6 +57,13 @@ TEST(Words, HoldsBackOnlyAnUnfinishedCharacter) {
   EXPECT_EQ(complete_utf8_prefix_length("a\x80\x80\x80\x80"), 5u);
 }
 
+TEST(Words, EditDistance) {
+  EXPECT_EQ(edit_distance("", ""), 0u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("helpful", "helpfull"), 1u);
+}
+
 TEST(Words, Trims) {
   EXPECT_EQ(trim(" \n a b\u00a0\u2003"), "a b");
   EXPECT_EQ(trim(""), "");

@@ -23,6 +23,7 @@
 #include "stages/export.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
+#include "stages/principles.h"
 #include "stages/rounds.h"
 #include "stages/thoughts.h"
 #include "stages/trace.h"
@@ -170,7 +171,10 @@ TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   }
   const Json rules = store->manifest("align.pairs")->report["rules_fired"];
   EXPECT_EQ(rules["2"], store->manifest("align.pairs")->num_rows);
-  EXPECT_GT(store->manifest("align.pairs")->report["malformed_rules"], 0);
+  const Json forms = store->manifest("align.pairs")->report["rule_forms"];
+  for (const char* form : {"whole", "number_only", "wrong_number"}) {
+    EXPECT_GT(forms[form], 0) << form;
+  }
   for (const char* variant : {"base", "prompted", "engraved", "verbose"}) {
     const auto pairs = store->manifest(str("held_out.", variant, ".pairs"));
     EXPECT_GT(pairs->num_rows, 0) << variant;
@@ -486,6 +490,36 @@ TEST_F(PipelineTest, PairsAreExported) {
             store->num_rows("align.pairs"));
   EXPECT_EQ(int64_t(formats::read_dataset(path).size()), report.num_written);
   EXPECT_GT(report.num_written, 0);
+}
+
+TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
+  run("a");
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const stages::PrincipleUse use =
+      stages::principle_use(*store, stages::load_prompts("prompts"));
+  ASSERT_EQ(use.rules.size(), 16u);
+  ASSERT_GE(use.types.size(), 2u);
+  EXPECT_EQ(use.types[0], "self-instruct");
+  EXPECT_EQ(use.num_rows().kept, store->num_rows("align.pairs"));
+  EXPECT_EQ(use.num_rows().kept + use.num_rows().rejected, 20);
+  EXPECT_EQ(use.rows[0].kept + use.rows[0].rejected, 14);
+  // Every thought of the scripted world names rule 2 and rule 3 or 7.
+  EXPECT_EQ(use.num_fired(1).kept, use.num_rows().kept);
+  EXPECT_EQ(use.num_fired(2).kept + use.num_fired(6).kept, use.num_rows().kept);
+  EXPECT_GT(use.num_fired(6).kept, 0);
+  EXPECT_DOUBLE_EQ(use.lift(0, 1), 1.0);
+  EXPECT_EQ(use.never().size(), 16u - 3 - (use.num_fired(7).kept > 0));
+  int64_t of_pairs = 0;
+  for (const store::Row& pair : store->rows("align.pairs")) {
+    for (const Json& rule : pair.content["rules"]) of_pairs += rule == 7;
+  }
+  EXPECT_EQ(of_pairs, use.num_fired(6).kept);
+  const Json report = parse_json(read_file(folder("a") + "/report.json"), "");
+  EXPECT_EQ(report["principles"], principles_json(use));
+  EXPECT_THAT(principles_text(use), HasSubstr("never in a kept row: ethical"));
+  const std::string csv = principles_csv(use);
+  EXPECT_EQ(size_t(std::count(csv.begin(), csv.end(), '\n')),
+            1 + use.types.size() * 16);
 }
 
 TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {

@@ -1,0 +1,315 @@
+#include "stages/principles.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <map>
+#include <sstream>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace selfalign::stages {
+namespace {
+
+using store::Row;
+
+constexpr char kSelfInstruct[] = "self-instruct";
+constexpr char kGiven[] = "given";
+constexpr size_t kMaxTypeWidth = 34;
+
+double ratio(int64_t part, int64_t whole) {
+  return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+}
+
+KeptRejected& operator+=(KeptRejected& sum, const KeptRejected& more) {
+  sum.kept += more.kept;
+  sum.rejected += more.rejected;
+  return sum;
+}
+
+bool is_red_team(const std::string& type) {
+  return type != kSelfInstruct && type != kGiven;
+}
+
+class Counting {
+ public:
+  Counting(const store::Store& store, const Prompts& prompts) : store_(store) {
+    use_.rules = principle_names(prompts);
+    type_order_ = {kSelfInstruct, kGiven};
+    for (const QuestionType& type : prompts.red_team.types) {
+      type_order_.push_back(type.type);
+    }
+  }
+
+  PrincipleUse count() {
+    for (const std::string& stage : store_.stages()) {
+      if (stage.starts_with("instruct.") || stage.starts_with("redteam.") ||
+          stage.starts_with("given.") || stage.starts_with("refill.")) {
+        for (const Row& row : store_.rows(stage)) {
+          types_[row.key] = question_type(row);
+        }
+      }
+    }
+    for (const char* stage : {"align.pairs", "refill.pairs"}) {
+      for (const Row& pair : store_.rows(stage)) {
+        kept_.insert(pair.parents.begin(), pair.parents.end());
+      }
+    }
+    for (const char* stage : {"align.answers", "refill.answers"}) {
+      for (const Row& row : store_.rows(stage)) add(row);
+    }
+    sort_types();
+    return std::move(use_);
+  }
+
+ private:
+  void add(const Row& row) {
+    const auto stored = store_.completion(row.key);
+    if (!stored || store_.verdicts(row.key).empty()) return;
+    const bool kept = kept_.contains(row.key);
+    const size_t type = type_of(row);
+    const auto hit = [kept](KeptRejected& count) {
+      ++(kept ? count.kept : count.rejected);
+    };
+    hit(use_.rows[type]);
+    if (stored->thought.empty()) ++use_.without_thought;
+    const FiredRules fired = find_rules(stored->thought, use_.rules);
+    for (size_t i = 0; i < kNumRuleForms; ++i) use_.forms[i] += fired.forms[i];
+    for (const int rule : fired.rules) hit(use_.fired[type][size_t(rule - 1)]);
+    if (fired.rules.empty()) hit(use_.unnamed[type]);
+  }
+
+  size_t type_of(const Row& row) {
+    const auto known =
+        row.parents.empty() ? types_.end() : types_.find(row.parents[0]);
+    const std::string type = known == types_.end() ? kGiven : known->second;
+    const auto [place, is_new] = places_.emplace(type, use_.types.size());
+    if (is_new) {
+      use_.types.push_back(type);
+      use_.rows.emplace_back();
+      use_.unnamed.emplace_back();
+      use_.fired.emplace_back(use_.rules.size());
+    }
+    return place->second;
+  }
+
+  // Into the order of the prompts, whatever row came first.
+  void sort_types() {
+    std::vector<size_t> order(use_.types.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    const auto place = [this](size_t i) {
+      return std::find(type_order_.begin(), type_order_.end(), use_.types[i]) -
+             type_order_.begin();
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return place(a) < place(b); });
+    const auto reorder = [&order](auto& list) {
+      auto old = std::move(list);
+      list.clear();
+      for (const size_t i : order) list.push_back(std::move(old[i]));
+    };
+    reorder(use_.types);
+    reorder(use_.rows);
+    reorder(use_.unnamed);
+    reorder(use_.fired);
+  }
+
+  const store::Store& store_;
+  std::vector<std::string> type_order_;
+  std::unordered_map<uint64_t, std::string> types_;  // of instructions
+  std::unordered_set<uint64_t> kept_;                // answers with a pair
+  std::map<std::string, size_t> places_;             // of types in use_
+  PrincipleUse use_;
+};
+
+// Share of the kept rows of all types that `which` takes in which rule r
+// fired.
+template <typename Which>
+double share(const PrincipleUse& use, size_t r, const Which& which) {
+  KeptRejected fired, rows;
+  for (size_t t = 0; t < use.types.size(); ++t) {
+    if (!which(use.types[t])) continue;
+    fired += use.fired[t][r];
+    rows += use.rows[t];
+  }
+  return ratio(fired.kept, rows.kept);
+}
+
+std::string percent(double share, int width, int digits) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(digits) << std::setw(width)
+      << 100.0 * share;
+  return out.str();
+}
+
+// In quotes where a separator is inside.
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+Json type_json(const PrincipleUse& use, size_t t) {
+  Json type{{"type", use.types[t]},
+            {"kept", use.rows[t].kept},
+            {"rejected", use.rows[t].rejected},
+            {"unnamed", use.unnamed[t].kept + use.unnamed[t].rejected}};
+  for (const char* list : {"fired", "fired_rejected", "lift"}) {
+    type[list] = Json::array();
+  }
+  for (size_t r = 0; r < use.rules.size(); ++r) {
+    type["fired"].push_back(use.fired[t][r].kept);
+    type["fired_rejected"].push_back(use.fired[t][r].rejected);
+    type["lift"].push_back(use.lift(t, r));
+  }
+  return type;
+}
+
+}  // namespace
+
+KeptRejected PrincipleUse::num_rows() const {
+  KeptRejected sum;
+  for (const KeptRejected& count : rows) sum += count;
+  return sum;
+}
+
+KeptRejected PrincipleUse::num_fired(size_t r) const {
+  KeptRejected sum;
+  for (const auto& counts : fired) sum += counts[r];
+  return sum;
+}
+
+std::vector<std::string> PrincipleUse::never() const {
+  std::vector<std::string> names;
+  for (size_t r = 0; r < rules.size(); ++r) {
+    if (num_fired(r).kept == 0) names.push_back(rules[r]);
+  }
+  return names;
+}
+
+double PrincipleUse::lift(size_t t, size_t r) const {
+  const double overall = ratio(num_fired(r).kept, num_rows().kept);
+  return overall > 0.0 ? ratio(fired[t][r].kept, rows[t].kept) / overall : 0.0;
+}
+
+std::string question_type(const Row& instruction) {
+  const std::string type =
+      json_string_or(instruction.content, "type", instruction.stage, "");
+  if (!type.empty()) return type;
+  return instruction.stage.starts_with("instruct.") ? kSelfInstruct : kGiven;
+}
+
+PrincipleUse principle_use(const store::Store& store, const Prompts& prompts) {
+  return Counting(store, prompts).count();
+}
+
+Json principles_json(const PrincipleUse& use) {
+  const KeptRejected rows = use.num_rows();
+  KeptRejected unnamed;
+  for (const KeptRejected& count : use.unnamed) unnamed += count;
+  Json forms = Json::object();
+  for (size_t i = 0; i < kNumRuleForms; ++i) {
+    forms[kRuleFormNames[i]] = use.forms[i];
+  }
+  Json all{
+      {"rows", rows.kept + rows.rejected},
+      {"kept", rows.kept},
+      {"without_thought", use.without_thought},
+      {"unnamed", {{"kept", unnamed.kept}, {"rejected", unnamed.rejected}}},
+      {"forms", forms},
+      {"never", use.never()},
+      {"rules", Json::array()},
+      {"types", Json::array()}};
+  for (size_t r = 0; r < use.rules.size(); ++r) {
+    const KeptRejected fired = use.num_fired(r);
+    all["rules"].push_back(
+        {{"number", r + 1},
+         {"name", use.rules[r]},
+         {"kept", fired.kept},
+         {"rejected", fired.rejected},
+         {"share_of_kept", ratio(fired.kept, rows.kept)},
+         {"share_of_self_instruct",
+          share(use, r,
+                [](const std::string& t) { return t == kSelfInstruct; })},
+         {"share_of_red_team", share(use, r, is_red_team)}});
+  }
+  for (size_t t = 0; t < use.types.size(); ++t) {
+    all["types"].push_back(type_json(use, t));
+  }
+  return all;
+}
+
+std::string principles_summary(const Json& principles) {
+  std::ostringstream out;
+  out << std::left << std::setw(30) << "principles in thoughts" << std::right
+      << std::setw(7) << "kept" << std::setw(9) << "rejected" << std::setw(10)
+      << "% of kept" << std::setw(15) << "self-instruct" << std::setw(10)
+      << "red team" << '\n';
+  for (const Json& rule : principles["rules"]) {
+    const std::string name =
+        rule["name"].get<std::string>().substr(0, kMaxTypeWidth - 10);
+    out << std::setw(4) << rule["number"].get<int>() << "  " << std::left
+        << std::setw(24) << name << std::right << std::setw(7)
+        << rule["kept"].get<int64_t>() << std::setw(9)
+        << rule["rejected"].get<int64_t>();
+    out << percent(rule["share_of_kept"].get<double>(), 10, 1)
+        << percent(rule["share_of_self_instruct"].get<double>(), 15, 1)
+        << percent(rule["share_of_red_team"].get<double>(), 10, 1) << '\n';
+  }
+  out << "thoughts that name no rule: " << principles["unnamed"]["kept"]
+      << " kept, " << principles["unnamed"]["rejected"]
+      << " rejected; mentions:";
+  for (const auto& [form, count] : principles["forms"].items()) {
+    out << " " << count << " " << form;
+  }
+  out << '\n';
+  if (!principles["never"].empty()) {
+    out << "never in a kept row:";
+    const char* separator = " ";
+    for (const Json& name : principles["never"]) {
+      out << separator << name.get<std::string>();
+      separator = ", ";
+    }
+    out << '\n';
+  }
+  return out.str();
+}
+
+std::string principles_text(const PrincipleUse& use) {
+  std::ostringstream out;
+  out << principles_summary(principles_json(use));
+  out << "\n% of a type's kept rows, by rule\n"
+      << std::left << std::setw(kMaxTypeWidth) << "type" << std::right
+      << std::setw(7) << "kept";
+  for (size_t r = 0; r < use.rules.size(); ++r) out << std::setw(4) << r + 1;
+  out << '\n';
+  for (size_t t = 0; t < use.types.size(); ++t) {
+    out << std::left << std::setw(kMaxTypeWidth)
+        << use.types[t].substr(0, kMaxTypeWidth - 1) << std::right
+        << std::setw(7) << use.rows[t].kept;
+    for (const KeptRejected& fired : use.fired[t]) {
+      out << percent(ratio(fired.kept, use.rows[t].kept), 4, 0);
+    }
+    out << '\n';
+  }
+  return out.str();
+}
+
+std::string principles_csv(const PrincipleUse& use) {
+  std::ostringstream out;
+  out << "type,rule_number,rule,rows,kept,rejected,share_of_kept,lift\n";
+  for (size_t t = 0; t < use.types.size(); ++t) {
+    for (size_t r = 0; r < use.rules.size(); ++r) {
+      const KeptRejected& fired = use.fired[t][r];
+      out << csv_field(use.types[t]) << ',' << r + 1 << ','
+          << csv_field(use.rules[r]) << ',' << use.rows[t].kept << ','
+          << fired.kept << ',' << fired.rejected << ','
+          << ratio(fired.kept, use.rows[t].kept) << ',' << use.lift(t, r)
+          << '\n';
+    }
+  }
+  return out.str();
+}
+
+}  // namespace selfalign::stages

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "stages/repetition.h"
 #include "text/rouge.h"
 
 namespace selfalign::stages {
@@ -68,21 +69,6 @@ Judgement judge_language(const std::string& text, const Words& words) {
     return Rejection{"not_english", "no common English word"};
   }
   return std::nullopt;
-}
-
-bool repeats_at_the_end(const Words& words) {
-  for (size_t period = 1; period <= 40 && 3 * period <= words.size();
-       ++period) {
-    size_t same = 0;
-    while (same + period < words.size() &&
-           words[words.size() - 1 - same] ==
-               words[words.size() - 1 - same - period]) {
-      ++same;
-    }
-    // `same` words repeat what stands one period before them.
-    if (same >= 2 * period && same + period >= 12) return true;
-  }
-  return false;
 }
 
 bool contains_placeholder(const std::string& text, std::string& found) {
@@ -193,19 +179,6 @@ bool is_thought(const std::string& answer) {
 }
 
 }  // namespace
-
-bool has_repetition(const std::string& text) {
-  const Words words = text::rouge_words(text);
-  if (repeats_at_the_end(words)) return true;
-  if (words.size() < 24) return false;
-  std::set<std::string> grams;
-  const size_t num_grams = words.size() - 3;
-  for (size_t i = 0; i < num_grams; ++i) {
-    grams.insert(words[i] + ' ' + words[i + 1] + ' ' + words[i + 2] + ' ' +
-                 words[i + 3]);
-  }
-  return grams.size() * 100 < num_grams * 65;
-}
 
 Judgement judge_instruction(const std::string& instruction, bool red_team) {
   const Words words = text::rouge_words(instruction);

@@ -11,10 +11,10 @@
 
 namespace selfalign::stages {
 
-constexpr char kInstructFilter[] = "instruct.default.1";
+constexpr char kInstructFilter[] = "instruct.default.2";
 constexpr char kTopicFilter[] = "topics.default.1";
-constexpr char kAlignFilter[] = "align.default.1";
-constexpr char kVerboseFilter[] = "verbose.default.1";
+constexpr char kAlignFilter[] = "align.default.2";
+constexpr char kVerboseFilter[] = "verbose.default.2";
 
 struct Rejection {
   std::string reason;
@@ -29,7 +29,7 @@ using Judgement = std::optional<Rejection>;  // none: kept
 //   too_short  under 3 words          too_long  over 150 words
 //   garbled    replacement or control characters, few letters
 //   not_english  other scripts, or 8 words without a common English one
-//   repetition   goes round in circles
+//   repetition   goes round in circles (repetition.h)
 //   placeholder  "[name]", "<...>", "____" instead of content
 //   not_text   needs eyes, ears, files or an act in the world
 Judgement judge_instruction(const std::string& instruction, bool red_team);
@@ -53,10 +53,5 @@ struct AnswerContext {
 //   copies_instruction  ROUGE-L > 0.8 with the instruction, over 4 words
 Judgement judge_answer(const std::string& answer, generate::Finish finish,
                        const AnswerContext& context);
-
-// True if `text` goes round in circles: the same 1 to 40 words three times in
-// a row over at least 12 words, or of 24 and more words under 65 % of the
-// 4-grams new (plain prose has over 90 %). Exposed for tests.
-bool has_repetition(const std::string& text);
 
 }  // namespace selfalign::stages

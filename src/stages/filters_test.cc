@@ -103,23 +103,6 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge(loop), "repetition");
 }
 
-TEST(Repetition, IsNotAListOfSimilarLines) {
-  EXPECT_FALSE(has_repetition(
-      "1. Wash the rice. 2. Boil the rice. 3. Serve the rice. 4. Eat it."));
-  EXPECT_TRUE(has_repetition(
-      "so it goes on and on and on and on and on and on and on and on"));
-  EXPECT_FALSE(has_repetition(""));
-  EXPECT_TRUE(has_repetition(
-      "In the sea there are fish. They are very important to the sea. They are "
-      "very important to the sea. Fish are very important to the sea. They are "
-      "very important to the sea, too."));
-  for (const Exemplar& exemplar : load_prompts("prompts").exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
-      EXPECT_FALSE(has_repetition(turn.answer)) << turn.answer;
-    }
-  }
-}
-
 // The human-written seeds are what good instructions look like.
 TEST(Instructions, SeedsPassTheFilter) {
   int num_rejected = 0;

@@ -21,6 +21,7 @@
 #include "stages/annotations.h"
 #include "stages/decisions.h"
 #include "stages/export.h"
+#include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/principles.h"
@@ -220,8 +221,8 @@ TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
   run("a", {}, [](Recipe& recipe) { recipe.instruct.num_red_team = 60; });
   const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
   std::map<std::string, int> of_type;
-  const std::string filter = "instruct.default.1";
-  for (const store::Row& row : store->kept("redteam.questions", filter)) {
+  for (const store::Row& row :
+       store->kept("redteam.questions", stages::kInstructFilter)) {
     ++of_type[row.content["type"]];
   }
   EXPECT_EQ(of_type.size(), 20u);
@@ -370,9 +371,9 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
   size_t at = 0;
   for (const char* part :
        {"== instruct.seeds:", "== instruct.requests:", "self_instruct.yaml",
-        "== instruct.tasks:", "instruct.default.1: kept",
+        "== instruct.tasks:", "instruct.default.2: kept",
         "== align.answers:", "raw text:", "internal thought: ",
-        "principle 2 (informative): ", "align.default.1: kept",
+        "principle 2 (informative): ", "align.default.2: kept",
         "== align.pairs:", "== engrave.samples:0", "<-- this row"}) {
     const size_t found = text.find(part, at);
     ASSERT_NE(found, std::string::npos) << part << " in\n" << text;
@@ -412,7 +413,7 @@ TEST_F(PipelineTest, SamplesHonourWhatAPersonDecided) {
   uint64_t edited = 0;
   uint64_t rejected = 0;
   const auto judged = [](Store& store) {
-    return !store.rejections("align.answers", "align.default.1").empty() &&
+    return !store.rejections("align.answers", stages::kAlignFilter).empty() &&
            store.num_rows("align.pairs") > 1;
   };
   run_until(recipe, judged, [&](Store& store) {
@@ -422,7 +423,7 @@ TEST_F(PipelineTest, SamplesHonourWhatAPersonDecided) {
     edited = pairs[1].key;
     store.annotate(decided(dropped, store::Decision::kDrop));
     store.annotate(decided(edited, store::Decision::kEdit, "Better."));
-    store.scan("align.answers", "align.default.1",
+    store.scan("align.answers", stages::kAlignFilter,
                [&](const store::SeenRow& seen) {
                  if (!seen.verdict || seen.verdict->kept) return true;
                  rejected = seen.row.key;

@@ -1,9 +1,73 @@
 #include "stages/align.h"
 
+#include <algorithm>
+
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 
 namespace selfalign::stages {
+
+namespace {
+
+// The published bias against words that are not wanted.
+constexpr double kBan = -100.0;
+
+// The words that all of `thoughts` begin with.
+std::string common_opening(const std::vector<std::string>& thoughts) {
+  if (thoughts.empty()) return "";
+  size_t size = thoughts[0].size();
+  for (const std::string& thought : thoughts) {
+    size_t same = 0;
+    while (same < std::min(size, thought.size()) &&
+           thought[same] == thoughts[0][same]) {
+      ++same;
+    }
+    size = same;
+  }
+  const std::string opening = thoughts[0].substr(0, size);
+  const size_t sentence = opening.find(". ");
+  if (sentence != std::string::npos) return opening.substr(0, sentence + 1);
+  return trim(opening.substr(0, opening.find_last_of(" \n") + 1));
+}
+
+AnswerFrame align_frame(const Prompts& prompts) {
+  const AlignPrompt& align = prompts.align;
+  AnswerFrame frame;
+  frame.assistant = align.assistant;
+  frame.answer_tag = align.answer_tag;
+  frame.user_tag = align.user_tag;
+  frame.turn_tags = {align.user_tag, align.thought_tag, align.answer_tag};
+  frame.marks = {align.thought_tag, align.answer_tag};
+  std::vector<std::string> thoughts;
+  for (const Exemplar& exemplar : prompts.exemplars) {
+    for (const ExemplarTurn& turn : exemplar.turns) {
+      frame.exemplars.push_back(turn.answer);
+      thoughts.push_back(turn.thought);
+    }
+  }
+  frame.opening = common_opening(thoughts);
+  return frame;
+}
+
+// Never sampled: what the words begin with, alone or inside a line.
+void ban_words(const std::vector<std::string>& words,
+               generate::Generator& generator, generate::Sampling& sampling) {
+  if (words.empty()) return;
+  generate::ScoreRequest request;
+  request.context = "\n";
+  for (const std::string& word : words) {
+    request.continuations.insert(request.continuations.end(),
+                                 {word, " " + word});
+  }
+  for (const generate::Scores& scores : generator.score({request})) {
+    for (const auto& continuation : scores.continuations) {
+      if (continuation.tokens.empty()) continue;
+      sampling.logit_bias[continuation.tokens[0]] = kBan;
+    }
+  }
+}
+
+}  // namespace
 
 AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   const Prompts& prompts = run.prompts;
@@ -11,7 +75,7 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   plan.title = "align";
   plan.requests = "align.answers";
   plan.pairs = "align.pairs";
-  plan.filter = kAlignFilter;
+  plan.filter = &Profile::align;
   plan.instructions = std::move(instructions);
   plan.prefix = std::make_shared<const std::string>(align_prefix(prompts));
   plan.suffix_template = prompts.align.suffix;
@@ -20,26 +84,22 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   };
   plan.sampling = run.recipe.align.sampling;
   plan.sampling.stop = prompts.align.stop;
-  plan.split = [&align = prompts.align](const std::string& text) {
-    return split_thought(text, align.answer_tag,
-                         {align.user_tag, align.thought_tag, align.answer_tag});
-  };
   plan.rules = [names = principle_names(prompts)](const std::string& thought) {
     return find_rules(thought, names);
   };
-  for (const Exemplar& exemplar : prompts.exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
-      plan.exemplars.push_back(turn.answer);
-    }
-  }
-  plan.frame = {prompts.align.thought_tag, prompts.align.answer_tag};
+  plan.frame = align_frame(prompts);
   return plan;
 }
 
 void run_align(const Run& run) {
   if (stage_done(run.store, "align.pairs")) return;
-  answer_all(align_plan(run, instructions_for("align.answers", run.store)),
-             run.models.base(), run);
+  const Profile& profile = profile_named(run.recipe.profile);
+  AnswerPlan plan =
+      align_plan(run, instructions_for("align.answers", run.store));
+  generate::Generator& base = run.models.base();
+  if (!profile.stops_at_turns) plan.sampling.stop.clear();
+  ban_words(profile.banned_words, base, plan.sampling);
+  answer_all(plan, base, run);
 }
 
 }  // namespace selfalign::stages

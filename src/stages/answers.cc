@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
+#include "stages/instruction_filter.h"
 #include "stages/keys.h"
 
 namespace selfalign::stages {
@@ -16,6 +17,26 @@ using generate::Completion;
 using generate::Finish;
 using store::Row;
 
+AnswerFrame frame_of(const AnswerPlan& plan) {
+  AnswerFrame frame = plan.frame;
+  frame.prompt = *plan.prefix;
+  frame.has_stop = !plan.sampling.stop.empty();
+  return frame;
+}
+
+// How what the other profile would keep differs from the own answer; "" if it
+// is the same.
+std::string difference(const ReadAnswer& own, const ReadAnswer& others) {
+  std::string text;
+  if (own.answer != others.answer) {
+    text = str(own.answer.size(), " -> ", others.answer.size(), " bytes");
+  }
+  if (own.ends != others.ends) {
+    text += str(text.empty() ? "" : ", ", others.ends ? "" : "no ", "end");
+  }
+  return text;
+}
+
 class Answering {
  public:
   Answering(const AnswerPlan& plan, generate::Generator& generator,
@@ -23,6 +44,9 @@ class Answering {
       : plan_(plan),
         generator_(generator),
         run_(run),
+        frame_(frame_of(plan)),
+        own_(profile_named(run.recipe.profile).*plan.filter),
+        other_(other_profile(profile_named(run.recipe.profile)).*plan.filter),
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
         fingerprint_(generator.fingerprint()) {}
@@ -36,7 +60,7 @@ class Answering {
       return request(n);
     };
     completions.find_thought = [this](const std::string& text) {
-      return split(text).thought;
+      return find_thought(text);
     };
     completions.accept = [this](const Row& row, const Completion& completion,
                                 Accepted& out) {
@@ -44,7 +68,7 @@ class Answering {
       return true;
     };
     const int64_t num_rows = complete_rows(completions, generator_, run_.store);
-    finish_stage(run_.store, plan_.requests, plan_.filter, num_rows);
+    finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
   }
 
@@ -72,33 +96,29 @@ class Answering {
     return planned;
   }
 
-  ThoughtfulAnswer split(const std::string& text) const {
-    if (plan_.split) return plan_.split(text);
-    return {"", trim(text), true, false};
+  std::string find_thought(const std::string& text) const {
+    if (frame_.answer_tag.empty()) return "";
+    return split_thought(text, frame_.answer_tag, frame_.turn_tags).thought;
   }
 
   void accept(const Row& row, const Completion& completion, Accepted& out) {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
-    const ThoughtfulAnswer parts = split(completion.text);
-    Judgement judgement;
-    if (plan_.split && parts.thought.empty() && parts.has_answer) {
-      judgement = Rejection{"no_thought", ""};
-    } else {
-      judgement = judge_answer(parts.answer, completion.finish,
-                               {instruction, plan_.exemplars, plan_.frame});
+    const RawAnswer raw{instruction, completion.text, completion.finish};
+    const ReadAnswer read = own_.read(raw, frame_);
+    const ReadAnswer others = other_.read(raw, frame_);
+    out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
+    out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
+    if (!others.judgement) {
+      out.verdicts.back().detail = difference(read, others);
     }
-    out.verdicts.push_back({row.key, plan_.filter, !judgement,
-                            judgement ? judgement->reason : "",
-                            judgement ? judgement->detail : ""});
-    const int tokens = generator_.count_tokens(parts.answer);
+    const int tokens = generator_.count_tokens(read.answer);
     count(completion, tokens);
     const FiredRules fired =
-        plan_.rules ? plan_.rules(parts.thought) : FiredRules();
-    if (plan_.rules && !parts.thought.empty()) count_forms(fired);
-    if (judgement) return;
-    const bool ends = parts.closed || completion.finish == Finish::kStop;
-    out.rows.push_back(pair(row, parts.answer, tokens, ends, fired));
+        plan_.rules ? plan_.rules(read.thought) : FiredRules();
+    if (plan_.rules && !read.thought.empty()) count_forms(fired);
+    if (read.judgement) return;
+    out.rows.push_back(pair(row, read, tokens, fired));
   }
 
   void count(const Completion& completion, int answer_tokens) {
@@ -116,7 +136,7 @@ class Answering {
     }
   }
 
-  Row pair(const Row& row, const std::string& answer, int tokens, bool ends,
+  Row pair(const Row& row, const ReadAnswer& read, int tokens,
            const FiredRules& fired) {
     num_pair_tokens_ += tokens;
     Row pair{parsed_key(plan_.pairs, row.key, 0),
@@ -124,8 +144,8 @@ class Answering {
              num_pairs_++,
              {row.key},
              Json{{"instruction", row.content["instruction"]},
-                  {"response", answer},
-                  {"ends", ends},
+                  {"response", read.answer},
+                  {"ends", read.ends},
                   {"tokens", tokens}}};
     if (plan_.rules) {
       pair.content["rules"] = fired.rules;
@@ -162,6 +182,9 @@ class Answering {
   const AnswerPlan& plan_;
   generate::Generator& generator_;
   const Run& run_;
+  const AnswerFrame frame_;
+  const AnswerFilter own_;
+  const AnswerFilter other_;
   const std::string prompt_digest_;
   const std::string fingerprint_;
   int64_t num_answers_ = 0;

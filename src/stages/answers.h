@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "stages/filters.h"
+#include "stages/profile.h"
 #include "stages/rules.h"
 #include "stages/run.h"
 #include "stages/thoughts.h"
@@ -19,7 +19,7 @@ struct AnswerPlan {
   std::string title;     // of the progress line
   std::string requests;  // stage of the requests: "align.answers"
   std::string pairs;     // stage of the kept pairs: "align.pairs"
-  std::string filter;    // "align.default.1"
+  AnswerFilter Profile::*filter = nullptr;  // &Profile::align
 
   std::vector<store::Row> instructions;       // text under "instruction"
   std::shared_ptr<const std::string> prefix;  // the prompt all rows share
@@ -27,15 +27,14 @@ struct AnswerPlan {
   std::function<std::string(const std::string& instruction)> suffix;
   generate::Sampling sampling;
 
-  // Takes the raw completion apart. Optional: the whole text is the answer.
-  std::function<ThoughtfulAnswer(const std::string& text)> split;
+  AnswerFrame frame;  // how the answer stands in the prompt
   // Numbers of the principles a thought names. Optional.
   std::function<FiredRules(const std::string& thought)> rules;
-  std::vector<std::string> exemplars;  // answers shown in the prompt
-  std::vector<std::string> frame;      // text only the prompt's frame has
 };
 
-// Answers all instructions, judges the answers and commits both stages. Rows
+// Answers all instructions, judges the answers by both profiles and commits
+// both stages. What the other profile keeps with another text or end than the
+// run's own has that in the detail of its verdict. Rows
 // of `requests` have the instruction as parent and hold its text; rows of
 // `pairs` have the request as parent and hold instruction, response, ends
 // (false if length cut it off), tokens, and the rules that fired. The

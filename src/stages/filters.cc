@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "stages/repetition.h"
+#include "stages/thoughts.h"
 #include "text/rouge.h"
 
 namespace selfalign::stages {
@@ -211,9 +212,34 @@ Judgement judge_topic(const std::string& topic) {
   return judge_language(topic, words);
 }
 
-Judgement judge_answer(const std::string& answer, generate::Finish finish,
-                       const AnswerContext& context) {
-  if (finish == generate::Finish::kNoRoom) return Rejection{"no_room", ""};
+ReadAnswer read_answer(const RawAnswer& raw, const AnswerFrame& frame) {
+  ReadAnswer read;
+  bool closed = false;
+  if (frame.answer_tag.empty()) {
+    size_t end = std::string::npos;
+    for (const std::string& tag : frame.turn_tags) {
+      end = std::min(end, raw.text.find("\n" + tag));
+    }
+    closed = end != std::string::npos;
+    read.answer = trim(raw.text.substr(0, end));
+  } else {
+    ThoughtfulAnswer parts =
+        split_thought(raw.text, frame.answer_tag, frame.turn_tags);
+    closed = parts.closed;
+    read.thought = std::move(parts.thought);
+    read.answer = std::move(parts.answer);
+    if (read.thought.empty() && parts.has_answer) {
+      read.judgement = Rejection{"no_thought", ""};
+    }
+  }
+  read.ends = closed || raw.finish == generate::Finish::kStop;
+  if (!read.judgement) read.judgement = judge_answer(read.answer, raw, frame);
+  return read;
+}
+
+Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
+                       const AnswerFrame& frame) {
+  if (raw.finish == generate::Finish::kNoRoom) return Rejection{"no_room", ""};
   if (answer.empty()) return Rejection{"no_answer", ""};
   const Characters count = count_characters(answer);
   if (count.broken) return Rejection{"garbled", "broken characters"};
@@ -221,20 +247,20 @@ Judgement judge_answer(const std::string& answer, generate::Finish finish,
   if (count.visible >= 40 && count.letters * 4 < count.visible) {
     return Rejection{"garbled", "few letters"};
   }
-  for (const std::string& mark : context.frame) {
+  for (const std::string& mark : frame.marks) {
     if (!mark.empty() && answer.find(mark) != std::string::npos) {
       return Rejection{"leaks_prompt", mark};
     }
   }
   if (is_thought(answer)) return Rejection{"leaks_prompt", "a thought"};
   if (has_repetition(answer)) return Rejection{"repetition", ""};
-  for (size_t i = 0; i < context.exemplars.size(); ++i) {
-    if (text::rouge_l(answer, context.exemplars[i]) > 0.7) {
+  for (size_t i = 0; i < frame.exemplars.size(); ++i) {
+    if (text::rouge_l(answer, frame.exemplars[i]) > 0.7) {
       return Rejection{"copies_exemplar", str("answer ", i + 1)};
     }
   }
   if (text::rouge_words(answer).size() > 4 &&
-      text::rouge_l(answer, context.instruction) > 0.8) {
+      text::rouge_l(answer, raw.instruction) > 0.8) {
     return Rejection{"copies_instruction", ""};
   }
   return std::nullopt;

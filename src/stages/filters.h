@@ -1,6 +1,7 @@
-// Why a row is kept or rejected (default profile). Filters annotate: nothing
-// is deleted, every rejection has a short fixed word and a detail for the
-// person. A change of what they decide gives them a new version in the name.
+// Why a row is kept or rejected (default profile; paper_filters.h has the
+// published ones). Filters annotate: nothing is deleted, every rejection has a
+// short fixed word and a detail for the person. A change of what they decide
+// gives them a new version in the name (profile.cc).
 #pragma once
 
 #include <optional>
@@ -10,11 +11,6 @@
 #include "generate/generator.h"
 
 namespace selfalign::stages {
-
-constexpr char kInstructFilter[] = "instruct.default.2";
-constexpr char kTopicFilter[] = "topics.default.1";
-constexpr char kAlignFilter[] = "align.default.2";
-constexpr char kVerboseFilter[] = "verbose.default.2";
 
 struct Rejection {
   std::string reason;
@@ -38,20 +34,46 @@ Judgement judge_instruction(const std::string& instruction, bool red_team);
 // garbled. Duplicates within the type are the caller's.
 Judgement judge_topic(const std::string& topic);
 
-struct AnswerContext {
-  const std::string& instruction;
-  const std::vector<std::string>& exemplars;  // answers shown in the prompt
-  // Text that only the prompt's frame has: tags of turns, "internal thoughts".
-  const std::vector<std::string>& frame;
+// What the prompt of an answer looks like.
+struct AnswerFrame {
+  std::string assistant{};   // its name
+  std::string answer_tag{};  // starts the answer's line; "": all is answer
+  std::string user_tag{};    // starts the next turn's line
+  // A line that starts with one of these ends the answer.
+  std::vector<std::string> turn_tags{};
+  std::vector<std::string> exemplars{};  // answers shown in the prompt
+  // Text that only the frame has: tags of turns, "internal thoughts".
+  std::vector<std::string> marks{};
+  std::string opening{};  // words that every shown thought begins with
+  std::string prompt{};   // what stands before the instruction
+  bool has_stop = false;  // generation stopped at the tags
 };
-// An answer. An answer that was cut off by length is kept: what it says is
-// good to learn from, only its end is not (TrainingSample::ends).
+
+// A completion, and what a filter reads out of it.
+struct RawAnswer {
+  const std::string& instruction;
+  const std::string& text;
+  generate::Finish finish;
+};
+struct ReadAnswer {
+  std::string thought;
+  std::string answer;  // as it is to be learned from
+  bool ends = false;   // the answer came to its end: it teaches a stop
+  Judgement judgement;
+};
+
+// Reads the answer and judges it. An answer that was cut off by length is
+// kept: what it says is good to learn from, only its end is not.
+ReadAnswer read_answer(const RawAnswer& raw, const AnswerFrame& frame);
+
+// The verdict on a parsed answer.
+//   no_thought   an answer without a thought before it
 //   no_room    the prompt left no room      no_answer  nothing there
 //   garbled, repetition                     as above
 //   leaks_prompt        shows the frame or names the rules
 //   copies_exemplar     ROUGE-L > 0.7 with an answer of the prompt
 //   copies_instruction  ROUGE-L > 0.8 with the instruction, over 4 words
-Judgement judge_answer(const std::string& answer, generate::Finish finish,
-                       const AnswerContext& context);
+Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
+                       const AnswerFrame& frame);
 
 }  // namespace selfalign::stages

@@ -67,13 +67,13 @@ class AnswersTest : public ::testing::Test {
  protected:
   std::string judge(const std::string& answer,
                     generate::Finish finish = generate::Finish::kStop) {
-    return reason(
-        judge_answer(answer, finish, {instruction_, exemplars_, frame_}));
+    return reason(judge_answer(answer, {instruction_, answer, finish}, frame_));
   }
   std::string instruction_ = "Tell me why the sea is salty and who says so.";
-  std::vector<std::string> exemplars_ = {
-      "Octopuses are soft animals with eight arms and three hearts."};
-  std::vector<std::string> frame_ = {"Sage (internal thoughts):", ""};
+  AnswerFrame frame_ = {
+      .exemplars = {"Octopuses are soft animals with eight arms and three "
+                    "hearts."},
+      .marks = {"Sage (internal thoughts):", ""}};
 };
 
 TEST_F(AnswersTest, ShortCutAndPlainOnesAreKept) {

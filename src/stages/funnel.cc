@@ -62,6 +62,16 @@ void finish_stage(store::Store& store, const std::string& stage,
   log_info(funnel_line(funnel_of(manifest)));
 }
 
+std::vector<store::Row> kept_rows(const store::Store& store,
+                                  const std::string& stage) {
+  const auto manifest = store.manifest(stage);
+  if (!manifest) return {};
+  const auto filter = manifest->report.find("filter");
+  if (filter == manifest->report.end()) return store.rows(stage);
+  return store.kept(stage, json_string(manifest->report, "filter",
+                                       store.folder() + ": " + stage));
+}
+
 bool stage_done(const store::Store& store, const std::string& stage) {
   return store.manifest(stage).has_value();
 }

@@ -31,6 +31,11 @@ void finish_stage(store::Store& store, const std::string& stage,
                   const std::string& filter, int64_t num_rows,
                   const Json& figures = Json::object());
 
+// The rows that a finished stage's own filter kept, in order; none of a stage
+// that is not done.
+std::vector<store::Row> kept_rows(const store::Store& store,
+                                  const std::string& stage);
+
 bool stage_done(const store::Store& store, const std::string& stage);
 
 }  // namespace selfalign::stages

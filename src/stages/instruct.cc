@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "stages/completing.h"
 #include "stages/decisions.h"
-#include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
 #include "stages/lists.h"
@@ -44,11 +43,11 @@ std::string show(const SelfInstructPrompt& prompt, size_t number,
 // know (rounds.h) are shown beside them; seeds stand in while there are none.
 class SelfInstruct {
  public:
-  SelfInstruct(const Run& run, Dedup& dedup)
+  SelfInstruct(const Run& run, InstructionFilters& filters)
       : run_(run),
         options_(run.recipe.instruct),
         prompt_(run.prompts.self_instruct),
-        dedup_(dedup),
+        filters_(filters),
         num_exemplars_(std::min(size_t(options_.num_exemplars) +
                                     size_t(options_.num_machine_exemplars),
                                 run.prompts.seed_tasks.size())) {
@@ -76,7 +75,8 @@ class SelfInstruct {
                       " requests; raise instruct.max_requests for more"));
     }
     finish_stage(run_.store, kRequests, "", num_requests);
-    finish_stage(run_.store, kTasks, kInstructFilter, num_tasks_);
+    finish_stage(run_.store, kTasks, filters_.profile().instruct_filter,
+                 num_tasks_);
   }
 
  private:
@@ -168,8 +168,11 @@ class SelfInstruct {
     return planned;
   }
 
-  // Two in five with an input, the others without, in a drawn order.
+  // Two in five with an input, the others without, in a drawn order; or any.
   std::vector<uint32_t> draw_exemplars(uint64_t draw, size_t number) const {
+    if (!filters_.profile().balances_exemplars) {
+      return draw_sample(draw, uint32_t(seeds_.size()), uint32_t(number));
+    }
     std::vector<uint32_t> kinds[2];
     for (uint32_t i = 0; i < seeds_.size(); ++i) {
       kinds[run_.prompts.seed_tasks[i].input.empty() ? 0 : 1].push_back(i);
@@ -203,15 +206,11 @@ class SelfInstruct {
     for (const ListedTask& task : tasks) {
       const std::string text = join_instruction(task.task, task.input);
       const uint64_t key = parsed_key(kTasks, row.key, index++);
-      Row candidate{
-          key, kTasks, num_tasks_++, {row.key}, Json{{"instruction", text}}};
-      const Judgement judgement = judge(task, text);
-      out.verdicts.push_back({candidate.key, kInstructFilter, !judgement,
-                              judgement ? judgement->reason : "",
-                              judgement ? judgement->detail : ""});
-      out.rows.push_back(std::move(candidate));
-      if (judgement) continue;
-      dedup_.keep(task.task);
+      out.rows.push_back(
+          {key, kTasks, num_tasks_++, {row.key}, Json{{"instruction", text}}});
+      // What the last request has beyond the wanted number is surplus.
+      const bool surplus = num_kept_ >= options_.num_instructions;
+      if (filters_.judge(key, task, text, surplus, out)) continue;
       ++num_kept_;
       if (options_.num_machine_exemplars > 0) {
         pool_.push_back({key, {task.task, task.input}});
@@ -219,17 +218,6 @@ class SelfInstruct {
     }
     pool_sizes_.push_back(pool_.size());
     return num_kept_ < options_.num_instructions;
-  }
-
-  Judgement judge(const ListedTask& task, const std::string& text) const {
-    if (task.cut_off) return Rejection{"malformed", "cut off"};
-    if (Judgement judgement = judge_instruction(text, false)) return judgement;
-    if (auto like = dedup_.find(task.task)) {
-      return Rejection{"duplicate", *like};
-    }
-    // What the last request has beyond the wanted number.
-    if (num_kept_ >= options_.num_instructions) return Rejection{"surplus", ""};
-    return std::nullopt;
   }
 
   // About as many requests as the rest will take, going by the yield so far.
@@ -243,7 +231,7 @@ class SelfInstruct {
   const Run& run_;
   const InstructOptions& options_;
   const SelfInstructPrompt& prompt_;
-  Dedup& dedup_;
+  InstructionFilters& filters_;
   const size_t num_exemplars_;
   generate::Sampling sampling_;
   std::string prompt_digest_;
@@ -259,28 +247,18 @@ class SelfInstruct {
 }  // namespace
 
 void run_instruct(const Run& run) {
-  Dedup dedup(run.recipe.instruct.max_rouge_l);
-  for (const SeedTask& task : run.prompts.seed_tasks) {
-    dedup.keep(task.instruction);
-  }
-  // What the run is measured on must not be trained on.
-  for (const HeldOutInstruction& question : run.prompts.held_out) {
-    dedup.keep(question.instruction);
-  }
+  InstructionFilters filters(run.recipe, run.prompts);
   if (!stage_done(run.store, kTasks)) {
-    SelfInstruct(run, dedup).run();
+    SelfInstruct(run, filters).run();
   } else {
-    for (const Row& row : run.store.kept(kTasks, kInstructFilter)) {
-      const std::string text = json_string(row.content, "instruction", kTasks);
-      dedup.keep(text.substr(0, text.find("\n\n")));
-    }
+    filters.recall_tasks(run.store, kTasks);
   }
-  run_red_team(run, dedup);
+  run_red_team(run, filters);
 }
 
 std::vector<Row> kept_instructions(const store::Store& store) {
-  std::vector<Row> rows = store.kept(kTasks, kInstructFilter);
-  for (Row& row : store.kept("redteam.questions", kInstructFilter)) {
+  std::vector<Row> rows = kept_rows(store, kTasks);
+  for (Row& row : kept_rows(store, "redteam.questions")) {
     rows.push_back(std::move(row));
   }
   return rows;

@@ -12,15 +12,15 @@
 #include <string>
 #include <vector>
 
-#include "stages/dedup.h"
+#include "stages/instruction_filter.h"
 #include "stages/run.h"
 
 namespace selfalign::stages {
 
 void run_instruct(const Run& run);
 
-// The second half; `dedup` holds all that is kept so far.
-void run_red_team(const Run& run, Dedup& dedup);
+// The second half; `filters` remember all that is kept so far.
+void run_red_team(const Run& run, InstructionFilters& filters);
 
 // The instructions of a finished stage 1, in order: tasks, then questions.
 // Their content has the text under "instruction".

@@ -45,6 +45,7 @@ ListedTask parse_task(const std::string& item, const TaskForm& form) {
   task.task = trim(item.substr(0, item.find('\n')));
   const size_t at = item.find("\n" + form.input_mark);
   if (at == std::string::npos) return task;
+  task.has_input_line = true;
   const size_t begin = at + 1 + form.input_mark.size();
   const size_t again = item.find("\n" + form.input_mark, begin);
   task.input = trim(item.substr(begin, again - begin));
@@ -77,7 +78,10 @@ std::vector<ListedTask> parse_tasks(const std::string& text, int first,
     tasks.push_back(parse_task(text.substr(begin, end - begin), form));
     tasks.back().cut_off = last && cut_off;
     const std::string mark = std::to_string(number + 1) + form.task_mark;
-    if (last || text.compare(end + 1, mark.size(), mark) != 0) return tasks;
+    if (last || text.compare(end + 1, mark.size(), mark) != 0) {
+      tasks.back().is_last = true;
+      return tasks;
+    }
     begin = end + 1 + mark.size();
   }
 }
@@ -87,20 +91,23 @@ std::string join_instruction(const std::string& task,
   return input.empty() ? task : task + "\n\n" + input;
 }
 
-std::vector<std::string> parse_list(const std::string& text, int first,
-                                    bool cut_off) {
-  std::vector<std::string> items;
+std::vector<ListedItem> parse_list(const std::string& text, int first,
+                                   bool cut_off) {
+  std::vector<ListedItem> items;
   size_t begin = 0;
   for (int number = first;; ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    std::string item = trim(text.substr(begin, end - begin));
-    if (!item.empty() && item.back() == '.') item.pop_back();
     const bool last = end == text.size();
-    if (!(last && cut_off)) items.push_back(std::move(item));
+    items.push_back({trim(text.substr(begin, end - begin)), last && cut_off});
     const std::string mark = std::to_string(number + 1) + ".";
     if (last || text.compare(end + 1, mark.size(), mark) != 0) return items;
     begin = end + 1 + mark.size();
   }
+}
+
+std::string plain_topic(std::string topic) {
+  if (!topic.empty() && topic.back() == '.') topic.pop_back();
+  return topic;
 }
 
 }  // namespace selfalign::stages

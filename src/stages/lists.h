@@ -22,6 +22,8 @@ struct ListedTask {
   std::string task;      // one line
   std::string input;     // "" if it needs none
   bool cut_off = false;  // not whole: the completion ended in it by length
+  bool has_input_line = false;  // a line with the input's mark
+  bool is_last = false;         // of its completion
 };
 // `text` starts inside item `first`, after its mark. The task is the first
 // line of an item; the input goes from the line with its mark to the next such
@@ -35,10 +37,28 @@ std::vector<ListedTask> parse_tasks(const std::string& text, int first,
 // line the input if there is one.
 std::string join_instruction(const std::string& task, const std::string& input);
 
+struct ListedItem {
+  std::string text;      // trimmed; may be empty
+  bool cut_off = false;  // not whole: the completion ended in it by length
+};
 // Lines "first+1. text", ... after the text of item `first`, which `text`
-// starts with. With `cut_off` the last one is dropped. Trimmed, final period
-// taken off, empty ones included.
-std::vector<std::string> parse_list(const std::string& text, int first,
-                                    bool cut_off);
+// starts with. With `cut_off` the last one is not whole.
+std::vector<ListedItem> parse_list(const std::string& text, int first,
+                                   bool cut_off);
+
+// A topic and a question as the model listed them, with what they are of.
+struct ListedTopic {
+  std::string text;
+  std::string type;
+  bool cut_off = false;
+};
+struct ListedQuestion {
+  std::string text;
+  std::string type;
+  std::string topic;
+  bool cut_off = false;
+};
+// Without the period that a list item may end in.
+std::string plain_topic(std::string topic);
 
 }  // namespace selfalign::stages

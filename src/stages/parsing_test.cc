@@ -9,7 +9,6 @@ namespace selfalign::stages {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 const std::vector<std::string> kTags = {"User:", "Sage:", "Sage (thoughts):"};
 
@@ -58,6 +57,10 @@ TEST(Tasks, AreReadWithAndWithoutInput) {
   EXPECT_EQ(tasks[1].task, "Sum up.");
   EXPECT_EQ(tasks[1].input, "One.\n\nTwo.");
   EXPECT_EQ(tasks[2].task, "Say 3. Task: hi");
+  EXPECT_TRUE(tasks[1].has_input_line);
+  EXPECT_FALSE(tasks[2].has_input_line);
+  EXPECT_FALSE(tasks[2].is_last);
+  EXPECT_TRUE(tasks[3].is_last);
   EXPECT_TRUE(tasks[3].cut_off);
 }
 
@@ -85,11 +88,17 @@ TEST(Tasks, InputFollowsABlankLine) {
 }
 
 TEST(Topics, AreReadInOrder) {
-  EXPECT_THAT(
-      parse_list(" Sea salt.\n5. Ice\n6.  Tea \nthe end\n7. Fog", 4, false),
-      ElementsAre("Sea salt", "Ice", "Tea"));
-  EXPECT_THAT(parse_list(" Sea\n5. Ic", 4, true), ElementsAre("Sea"));
-  EXPECT_THAT(parse_list("", 4, true), IsEmpty());
+  const auto items =
+      parse_list(" Sea salt.\n5. Ice\n6.  Tea \nthe end\n7. Fog", 4, false);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].text, "Sea salt.");
+  EXPECT_EQ(items[2].text, "Tea");
+  EXPECT_FALSE(items[2].cut_off);
+  const auto cut = parse_list(" Sea\n5. Ic", 4, true);
+  ASSERT_EQ(cut.size(), 2u);
+  EXPECT_FALSE(cut[0].cut_off);
+  EXPECT_TRUE(cut[1].cut_off);
+  EXPECT_EQ(parse_list("", 4, true).at(0).text, "");
 }
 
 }  // namespace

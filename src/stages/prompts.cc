@@ -282,6 +282,10 @@ std::string align_suffix(const Prompts& prompts,
                        "align.yaml: suffix");
 }
 
+std::string chat_user_tag(const ChatPrompt& chat) {
+  return trim(chat.user.substr(0, chat.user.find("{instruction}")));
+}
+
 std::string chat_turn(const ChatPrompt& chat, const std::string& instruction) {
   return fill_template(chat.user, {{"instruction", instruction}},
                        "meta.yaml: user") +

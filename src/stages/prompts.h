@@ -120,6 +120,8 @@ std::string align_suffix(const Prompts& prompts,
                          const std::string& instruction);
 // The user's turn of a chat prompt and the tag of the answer after it.
 std::string chat_turn(const ChatPrompt& chat, const std::string& instruction);
+// What opens a user's turn of a chat prompt: "### User"; may be empty.
+std::string chat_user_tag(const ChatPrompt& chat);
 
 std::vector<std::string> principle_names(const Prompts& prompts);
 

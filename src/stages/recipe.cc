@@ -23,8 +23,9 @@ std::string resolve(const std::string& recipe_path, const std::string& path) {
   return resolved;
 }
 
-void read_sampling(YamlMap& stage, generate::Sampling& sampling) {
-  YamlMap map = stage.map("sampling");
+void read_sampling(YamlMap& stage, const char* key,
+                   generate::Sampling& sampling) {
+  YamlMap map = stage.map(key);
   map.get("temperature", sampling.temperature, 0.0, 10.0);
   map.get("top_p", sampling.top_p, 1e-6, 1.0);
   map.get("max_new_tokens", sampling.max_new_tokens, 1, 1 << 20);
@@ -46,7 +47,7 @@ void read_model(YamlMap map, ModelOptions& model) {
   map.done();
 }
 
-void read_instruct(YamlMap map, InstructOptions& instruct) {
+void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("num_instructions", instruct.num_instructions, 0, kMany);
   map.get("num_red_team", instruct.num_red_team, 0, kMany);
   map.get("num_exemplars", instruct.num_exemplars, 1, 50);
@@ -55,7 +56,14 @@ void read_instruct(YamlMap map, InstructOptions& instruct) {
   map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
   map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
   map.get("balance", instruct.balance, {"quota", "smallest", "none"});
-  read_sampling(map, instruct.sampling);
+  map.get("shard_size", instruct.shard_size, 1, kMany);
+  read_sampling(map, "sampling", instruct.sampling);
+  if (!own_red_team) {
+    instruct.topic_sampling = instruct.sampling;
+    instruct.question_sampling = instruct.sampling;
+  }
+  read_sampling(map, "topic_sampling", instruct.topic_sampling);
+  read_sampling(map, "question_sampling", instruct.question_sampling);
   map.done();
 }
 
@@ -84,7 +92,7 @@ void read_tune(YamlMap map, TuneOptions& tune) {
 
 // A stage whose only key is the sampling.
 void read_answers(YamlMap map, generate::Sampling& sampling) {
-  read_sampling(map, sampling);
+  read_sampling(map, "sampling", sampling);
   map.done();
 }
 
@@ -96,10 +104,6 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
   }
   if (recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
     map.mistake("instruct", "expected num_instructions or num_red_team over 0");
-  }
-  if (recipe.profile == "paper") {
-    map.mistake("profile",
-                "the paper profile is not part of this version; use default");
   }
 }
 
@@ -121,6 +125,22 @@ Recipe default_recipe() {
   return recipe;
 }
 
+// Where the published scripts have another number than the paper's text, or
+// than we have.
+void use_published_settings(Recipe& recipe) {
+  recipe.profile = "paper";
+  recipe.instruct.sampling.max_new_tokens = 1024;
+  recipe.instruct.topic_sampling = recipe.instruct.sampling;
+  recipe.instruct.topic_sampling.max_new_tokens = 128;
+  recipe.instruct.question_sampling = recipe.instruct.sampling;
+  recipe.instruct.question_sampling.top_p = 0.95;
+  recipe.instruct.question_sampling.max_new_tokens = 384;
+  recipe.instruct.balance = "smallest";
+  recipe.align.sampling.top_p = 0.95;
+  recipe.verbose.sampling.repetition_penalty = 1.0;
+  recipe.verbose.sampling.ngram_penalty = {0.0, 0.0, 1.0, 2.0};
+}
+
 // Shortest decimal text that reads back to the same number.
 std::string number(double value) {
   char text[32];
@@ -139,8 +159,9 @@ void put_int(YAML::Emitter& out, const char* key, Integer value) {
   out << YAML::Key << key << YAML::Value << std::to_string(value);
 }
 
-void put_sampling(YAML::Emitter& out, const generate::Sampling& sampling) {
-  out << YAML::Key << "sampling" << YAML::Value << YAML::BeginMap;
+void put_sampling(YAML::Emitter& out, const char* key,
+                  const generate::Sampling& sampling) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
   put(out, "temperature", sampling.temperature);
   put(out, "top_p", sampling.top_p);
   put_int(out, "max_new_tokens", sampling.max_new_tokens);
@@ -172,7 +193,7 @@ void put_tune(YAML::Emitter& out, const char* key, const TuneOptions& tune) {
 void put_answers(YAML::Emitter& out, const char* key,
                  const generate::Sampling& sampling) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
-  put_sampling(out, sampling);
+  put_sampling(out, "sampling", sampling);
   out << YAML::EndMap;
 }
 
@@ -186,11 +207,13 @@ Recipe read_recipe(const std::string& path) {
   map.get("name", recipe.name);
   map.get("run_folder", recipe.run_folder);
   map.get("profile", recipe.profile, {"default", "paper"});
+  if (recipe.profile == "paper") use_published_settings(recipe);
   map.get("seed", recipe.seed);
   map.require("model");
   read_model(map.map("model"), recipe.model);
   map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
-  read_instruct(map.map("instruct"), recipe.instruct);
+  read_instruct(map.map("instruct"), recipe.profile == "paper",
+                recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
   read_answers(map.map("align"), recipe.align.sampling);
   read_tune(map.map("engrave"), recipe.engrave);
@@ -236,7 +259,10 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_int(out, "topics_per_type", instruct.topics_per_type);
   put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
   put(out, "balance", instruct.balance);
-  put_sampling(out, instruct.sampling);
+  put_int(out, "shard_size", instruct.shard_size);
+  put_sampling(out, "sampling", instruct.sampling);
+  put_sampling(out, "topic_sampling", instruct.topic_sampling);
+  put_sampling(out, "question_sampling", instruct.question_sampling);
   out << YAML::EndMap;
   const ContaminationOptions& contamination = recipe.contamination;
   out << YAML::Key << "contamination" << YAML::Value << YAML::BeginMap

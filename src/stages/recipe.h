@@ -31,7 +31,13 @@ struct InstructOptions {
   // How red-team questions are spread over the types: quota, smallest, none
   // (balance.h).
   std::string balance = "quota";
+  // Profile paper: tasks kept per shard, the reach of its comparison.
+  int shard_size = 8192;
   generate::Sampling sampling;  // temperature 1.0, top_p 0.98
+  // Of red-teaming; a recipe that is silent on them has `sampling`, except in
+  // profile paper.
+  generate::Sampling topic_sampling;
+  generate::Sampling question_sampling;
 };
 
 // What generated rows must not hold (contamination.h). The held-out
@@ -68,8 +74,8 @@ struct TuneOptions {
 
 struct Recipe {
   std::string name;
-  std::string run_folder;  // default "runs/<name>"
-  std::string profile = "default";
+  std::string run_folder;           // default "runs/<name>"
+  std::string profile = "default";  // or "paper" (profile.h)
   uint64_t seed = 0;
   ModelOptions model;
   std::string prompts_folder;  // relative to the recipe's folder

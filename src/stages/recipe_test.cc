@@ -62,6 +62,69 @@ TEST_F(RecipeTest, DefaultsArePaperSettingsAndPathsAreResolved) {
   EXPECT_TRUE(std::filesystem::path(recipe.run_folder).is_absolute());
 }
 
+// The numbers of the authors' scripts, one by one.
+TEST_F(RecipeTest, ProfilePaperHasThePublishedSettings) {
+  const Recipe recipe =
+      read_recipe(write(std::string(kSmall) + "profile: paper\n"));
+  const InstructOptions& instruct = recipe.instruct;
+  EXPECT_EQ(instruct.num_exemplars, 5);
+  EXPECT_EQ(instruct.max_rouge_l, 0.7);
+  EXPECT_EQ(instruct.shard_size, 8192);
+  EXPECT_EQ(instruct.balance, "smallest");
+  EXPECT_EQ(instruct.sampling.temperature, 1.0);
+  EXPECT_EQ(instruct.sampling.top_p, 0.98);
+  EXPECT_EQ(instruct.sampling.max_new_tokens, 1024);
+  EXPECT_TRUE(instruct.sampling.ban_eos);
+  EXPECT_EQ(instruct.topic_sampling.temperature, 1.0);
+  EXPECT_EQ(instruct.topic_sampling.top_p, 0.98);
+  EXPECT_EQ(instruct.topic_sampling.max_new_tokens, 128);
+  EXPECT_TRUE(instruct.topic_sampling.ban_eos);
+  EXPECT_EQ(instruct.question_sampling.temperature, 1.0);
+  EXPECT_EQ(instruct.question_sampling.top_p, 0.95);
+  EXPECT_EQ(instruct.question_sampling.max_new_tokens, 384);
+  EXPECT_TRUE(instruct.question_sampling.ban_eos);
+  EXPECT_EQ(recipe.align.sampling.temperature, 0.5);
+  EXPECT_EQ(recipe.align.sampling.top_p, 0.95);
+  EXPECT_EQ(recipe.align.sampling.max_new_tokens, 256);
+  EXPECT_FALSE(recipe.align.sampling.ban_eos);
+  EXPECT_EQ(recipe.verbose.sampling.temperature, 0.3);
+  EXPECT_EQ(recipe.verbose.sampling.top_p, 0.7);
+  EXPECT_EQ(recipe.verbose.sampling.max_new_tokens, 512);
+  EXPECT_EQ(recipe.verbose.sampling.repetition_penalty, 1.0);
+  EXPECT_EQ(recipe.verbose.sampling.ngram_penalty,
+            (std::vector<double>{0.0, 0.0, 1.0, 2.0}));
+  for (const TuneOptions& tune : {recipe.engrave, recipe.final}) {
+    EXPECT_EQ(tune.rank, 16);
+    EXPECT_EQ(tune.alpha, 16.0);
+    EXPECT_EQ(tune.dropout, 0.05);
+    EXPECT_EQ(tune.epochs, 1);
+    EXPECT_EQ(tune.batch_size, 768);
+    EXPECT_EQ(tune.learning_rate, 4e-4);
+    EXPECT_EQ(tune.warmup_steps, 100);
+    EXPECT_EQ(tune.weight_decay, 0.0);
+    EXPECT_EQ(tune.max_grad_norm, 1.0);
+  }
+  EXPECT_EQ(recipe.engrave.max_length, 512);
+  EXPECT_EQ(recipe.final.max_length, 768);
+  EXPECT_EQ(recipe.identity_repeats, 1);
+}
+
+TEST_F(RecipeTest, ARecipeSaysOtherwiseThanItsProfile) {
+  const Recipe recipe =
+      read_recipe(write("profile: paper\n" + std::string(kSmall) +
+                        "instruct: {sampling: {top_p: 0.5}, shard_size: 9}\n"
+                        "align: {sampling: {top_p: 0.9}}\n"));
+  EXPECT_EQ(recipe.instruct.shard_size, 9);
+  EXPECT_EQ(recipe.instruct.sampling.top_p, 0.5);
+  EXPECT_EQ(recipe.instruct.question_sampling.top_p, 0.95);
+  EXPECT_EQ(recipe.align.sampling.top_p, 0.9);
+  const Recipe own = read_recipe(
+      write(std::string(kSmall) +
+            "instruct: {sampling: {top_p: 0.5, max_new_tokens: 7}}\n"));
+  EXPECT_EQ(own.instruct.topic_sampling.top_p, 0.5);
+  EXPECT_EQ(own.instruct.question_sampling.max_new_tokens, 7);
+}
+
 TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
   Recipe recipe = read_recipe(
       write(std::string(kSmall) +
@@ -120,7 +183,7 @@ TEST_F(RecipeTest, MissingKeysAndOtherFilesAreMistakes) {
   EXPECT_NE(error_of("").find("model"), std::string::npos);
   EXPECT_NE(error_of("- a\n- b\n").find("F:1:1"), std::string::npos);
   EXPECT_NE(error_of("a: [1\nb: 2").find("expected YAML"), std::string::npos);
-  EXPECT_NE(error_of(std::string(kSmall) + "profile: paper\n")
+  EXPECT_NE(error_of(std::string(kSmall) + "profile: papers\n")
                 .find("F:4:10: profile"),
             std::string::npos);
   EXPECT_NE(error_of(std::string(kSmall) + "name: ../x\n").find("F:4:7: name"),

@@ -3,7 +3,6 @@
 #include <array>
 #include <cmath>
 #include <memory>
-#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -11,7 +10,6 @@
 #include "base/random.h"
 #include "stages/balance.h"
 #include "stages/completing.h"
-#include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/keys.h"
@@ -35,27 +33,13 @@ constexpr char kQuestions[] = "redteam.questions";
 // Seed questions of other types that a request shows, before all of its own.
 constexpr size_t kNumOthers = 4;
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return text;
-}
-
-void add_verdict(Accepted& out, uint64_t key, const char* filter,
-                 const Judgement& judgement) {
-  out.verdicts.push_back({key, filter, !judgement,
-                          judgement ? judgement->reason : "",
-                          judgement ? judgement->detail : ""});
-}
-
 class RedTeam {
  public:
-  RedTeam(const Run& run, Dedup& dedup)
+  RedTeam(const Run& run, InstructionFilters& filters)
       : run_(run),
         options_(run.recipe.instruct),
         prompt_(run.prompts.red_team),
-        dedup_(dedup) {}
+        filters_(filters) {}
 
   void run() {
     add_seeds();
@@ -65,7 +49,7 @@ class RedTeam {
       fingerprint_ = base->fingerprint();
     }
     if (!stage_done(run_.store, kTopics)) brainstorm(base);
-    topics_ = run_.store.kept(kTopics, kTopicFilter);
+    topics_ = kept_rows(run_.store, kTopics);
     write_questions(base);
   }
 
@@ -92,7 +76,6 @@ class RedTeam {
                                       {"question", seed.question}});
         seed_keys_.push_back(key);
         seeds_.push_back({type.type, seed.topic, seed.question});
-        dedup_.keep(seed.question);
       }
     }
     run_.store.add_rows(rows);
@@ -102,11 +85,10 @@ class RedTeam {
   // Types -> topics: for each type the list of its seed topics, gone on with
   // as often as it takes to ask for topics_per_type new ones.
   void brainstorm(generate::Generator* base) {
-    known_.resize(prompt_.types.size());
     Accepted seeds;
     for (size_t t = 0; t < types_.size(); ++t) {
       for (size_t i = 0; i < prompt_.types[t].topics.size(); ++i) {
-        add_topic(types_[t], t, i, prompt_.types[t].topics[i], seeds);
+        add_topic(types_[t], t, i, {prompt_.types[t].topics[i]}, seeds);
       }
     }
     run_.store.transaction([&] {
@@ -129,7 +111,8 @@ class RedTeam {
     const int64_t num_requests =
         base ? complete_rows(plan, *base, run_.store) : 0;
     finish_stage(run_.store, kTopicRequests, "", num_requests);
-    finish_stage(run_.store, kTopics, kTopicFilter, num_topics_);
+    finish_stage(run_.store, kTopics, filters_.profile().topic_filter,
+                 num_topics_);
   }
 
   void plan_topics(size_t type) {
@@ -156,7 +139,7 @@ class RedTeam {
                        {"topics", topics},
                        {"next", std::to_string(type.topics.size() + 1)}},
                       "red_team.yaml: topic_prompt");
-    planned.request.sampling = options_.sampling;
+    planned.request.sampling = options_.topic_sampling;
     planned.request.sampling.stop = prompt_.topic_stop;
     finish_plan(kTopicRequests, n, {types_[topic_plan_[size_t(n)]]},
                 prompt_.topic_prompt, Json{{"type", type.type}}, planned);
@@ -186,17 +169,16 @@ class RedTeam {
   }
 
   void add_topic(uint64_t parent, size_t type, size_t index,
-                 const std::string& topic, Accepted& out) {
+                 const ListedItem& item, Accepted& out) {
     Row row{parsed_key(kTopics, parent, index),
             kTopics,
             num_topics_++,
             {parent},
-            Json{{"type", prompt_.types[type].type}, {"topic", topic}}};
-    Judgement judgement = judge_topic(topic);
-    if (!judgement && !known_[type].insert(lower(topic)).second) {
-      judgement = Rejection{"duplicate", "of a topic of this type"};
-    }
-    add_verdict(out, row.key, kTopicFilter, judgement);
+            Json{{"type", prompt_.types[type].type},
+                 {"topic", plain_topic(item.text)}}};
+    filters_.judge(
+        row.key, ListedTopic{item.text, prompt_.types[type].type, item.cut_off},
+        out);
     out.rows.push_back(std::move(row));
   }
 
@@ -213,8 +195,8 @@ class RedTeam {
       log_warning("instruct: no topic was kept, so no red-team questions");
     }
     finish_stage(run_.store, kRequests, "", num_requests);
-    finish_stage(run_.store, kQuestions, kInstructFilter, num_questions_,
-                 figures);
+    finish_stage(run_.store, kQuestions, filters_.profile().instruct_filter,
+                 num_questions_, figures);
   }
 
   std::unique_ptr<TypeBalance> make_balance() const {
@@ -299,7 +281,7 @@ class RedTeam {
                                   {"topic", name}},
                                  "red_team.yaml: hint")}},
         "red_team.yaml: question_prompt");
-    planned.request.sampling = options_.sampling;
+    planned.request.sampling = options_.question_sampling;
     planned.request.sampling.stop = prompt_.question_stop;
     finish_plan(kRequests, n, std::move(parents),
                 prompt_.question_prompt + prompt_.example + prompt_.hint,
@@ -339,39 +321,27 @@ class RedTeam {
                  Json{{"instruction", text},
                       {"type", row.content["type"]},
                       {"topic", row.content["topic"]}}};
-    Judgement judgement;
-    if (completion.finish == Finish::kLength) {
-      judgement = Rejection{"malformed", "cut_off"};
-    } else {
-      judgement = judge_instruction(text, true);
-    }
-    if (!judgement) {
-      if (auto like = dedup_.find(text)) {
-        judgement = Rejection{"duplicate", *like};
-      }
-    }
     const std::string type = json_string(row.content, "type", kRequests);
-    if (!judgement && balance_->is_full(type)) {
-      judgement = Rejection{"surplus", "of its type"};
-    }
-    add_verdict(out, question.key, kInstructFilter, judgement);
+    const ListedQuestion listed{text, type,
+                                json_string(row.content, "topic", kRequests),
+                                completion.finish == Finish::kLength};
+    const bool kept =
+        !filters_.judge(question.key, listed, balance_->is_full(type), out);
     out.rows.push_back(std::move(question));
-    if (!judgement) dedup_.keep(text);
-    balance_->add_outcome(type, !judgement);
+    balance_->add_outcome(type, kept);
     return !balance_->finished();
   }
 
   const Run& run_;
   const InstructOptions& options_;
   const RedTeamPrompt& prompt_;
-  Dedup& dedup_;
+  InstructionFilters& filters_;
   std::string fingerprint_;
 
   std::vector<uint64_t> types_;      // keys of the types' rows
   std::vector<uint64_t> seed_keys_;  // of the seed questions' rows
   std::vector<std::array<std::string, 3>> seeds_;  // type, topic, question
   std::vector<size_t> topic_plan_;                 // type of request n
-  std::vector<std::set<std::string>> known_;       // topics of each type
   int64_t num_topics_ = 0;
   std::vector<Row> topics_;  // kept
   std::unique_ptr<TypeBalance> balance_;
@@ -380,8 +350,8 @@ class RedTeam {
 
 }  // namespace
 
-void run_red_team(const Run& run, Dedup& dedup) {
-  if (!stage_done(run.store, kQuestions)) RedTeam(run, dedup).run();
+void run_red_team(const Run& run, InstructionFilters& filters) {
+  if (!stage_done(run.store, kQuestions)) RedTeam(run, filters).run();
 }
 
 }  // namespace selfalign::stages

@@ -10,6 +10,7 @@
 #include "stages/decisions.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
+#include "stages/profile.h"
 
 namespace selfalign::stages {
 namespace {
@@ -41,12 +42,13 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
              {"ends", pair.ends},
              {"source", pair.reviewed ? "review" : plan.pairs}});
   }
-  for (int time = 0; time < run.recipe.identity_repeats; ++time) {
+  const int repeats = plan.with_identity ? run.recipe.identity_repeats : 0;
+  for (int time = 0; time < repeats; ++time) {
     for (const IdentityRow& row : run.prompts.identity) {
       add(item_key(plan.samples, prompt + row.question, rows.size()), {},
           Json{{"instruction", row.question},
                {"response", row.answer},
-               {"ends", true},
+               {"ends", profile_named(run.recipe.profile).repeats_identity},
                {"source", "identity"}});
     }
   }
@@ -55,15 +57,25 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
 
 std::vector<TrainingSample> training_samples(const TuningPlan& plan,
                                              const Run& run) {
+  const bool learns_end_of_text =
+      profile_named(run.recipe.profile).learns_end_of_text;
   std::vector<TrainingSample> samples;
   for (const Row& row : run.store.rows(plan.samples)) {
     const std::string where = plan.samples;
     const std::string instruction =
         json_string(row.content, "instruction", where);
-    samples.push_back({row.key,
-                       plan.prompt.prompt + chat_turn(plan.prompt, instruction),
-                       json_string(row.content, "response", where),
-                       json_bool(row.content, "ends", where)});
+    const ChatPrompt& prompt = plan.other_prompt && row.seq % 2 == 1
+                                   ? *plan.other_prompt
+                                   : plan.prompt;
+    TrainingSample sample{row.key,
+                          prompt.prompt + chat_turn(prompt, instruction),
+                          json_string(row.content, "response", where),
+                          json_bool(row.content, "ends", where)};
+    if (sample.ends && !learns_end_of_text) {
+      sample.response += prompt.between + chat_user_tag(prompt) + "\n";
+      sample.ends = false;
+    }
+    samples.push_back(std::move(sample));
   }
   return samples;
 }

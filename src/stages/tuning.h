@@ -17,6 +17,9 @@ struct TuningPlan {
   std::string adapter;  // stage of the result: "engrave.adapter"
   std::string folder;   // of the run: "engraved"
   const ChatPrompt& prompt;
+  // If not null: every second sample stands under this one.
+  const ChatPrompt* other_prompt = nullptr;
+  bool with_identity = true;  // self-identification rows are samples, too
   const TuneOptions& options;
 };
 

@@ -2,10 +2,29 @@
 
 #include "stages/funnel.h"
 #include "stages/instruct.h"
+#include "stages/keys.h"
 #include "stages/tuning.h"
 
 namespace selfalign::stages {
 namespace {
+
+// The engraved model is asked about itself, too.
+void add_identity_questions(const Run& run, std::vector<store::Row>& rows) {
+  constexpr char kStage[] = "verbose.identity";
+  std::vector<store::Row> questions;
+  for (int time = 0; time < run.recipe.identity_repeats; ++time) {
+    for (const IdentityRow& row : run.prompts.identity) {
+      questions.push_back({item_key(kStage, row.question, questions.size()),
+                           kStage,
+                           int64_t(questions.size()),
+                           {},
+                           Json{{"instruction", row.question}}});
+    }
+  }
+  run.store.add_rows(questions);
+  finish_stage(run.store, kStage, "", int64_t(questions.size()));
+  rows.insert(rows.end(), questions.begin(), questions.end());
+}
 
 void answer_in_depth(const Run& run) {
   AnswerPlan plan = chat_plan(run.prompts.verbose_distill, run,
@@ -13,6 +32,9 @@ void answer_in_depth(const Run& run) {
   plan.title = "verbose";
   plan.requests = "verbose.answers";
   plan.pairs = "verbose.pairs";
+  const Profile& profile = profile_named(run.recipe.profile);
+  if (!profile.stops_at_turns) plan.sampling.stop.clear();
+  if (!profile.repeats_identity) add_identity_questions(run, plan.instructions);
   answer_all(plan, run.models.tuned("engraved"), run);
 }
 
@@ -21,7 +43,7 @@ void answer_in_depth(const Run& run) {
 AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
                      std::vector<store::Row> instructions) {
   AnswerPlan plan;
-  plan.filter = kVerboseFilter;
+  plan.filter = &Profile::verbose;
   plan.instructions = std::move(instructions);
   plan.prefix = std::make_shared<const std::string>(prompt.prompt);
   plan.suffix_template = prompt.user + prompt.answer;
@@ -30,19 +52,28 @@ AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
   };
   plan.sampling = run.recipe.verbose.sampling;
   plan.sampling.stop = prompt.stop;
-  plan.frame = {trim(prompt.answer)};
+  plan.frame.user_tag = chat_user_tag(prompt);
+  for (const std::string& stop : prompt.stop) {
+    plan.frame.turn_tags.push_back(trim(stop));
+  }
+  plan.frame.marks = {trim(prompt.answer)};
   return plan;
 }
 
 void run_verbose(const Run& run) {
   if (!stage_done(run.store, "verbose.pairs")) answer_in_depth(run);
-  tune_on_pairs({.pairs = "verbose.pairs",
-                 .samples = "verbose.samples",
-                 .adapter = "verbose.adapter",
-                 .folder = "verbose",
-                 .prompt = run.prompts.verbose,
-                 .options = run.recipe.final},
-                run);
+  const Profile& profile = profile_named(run.recipe.profile);
+  tune_on_pairs(
+      {.pairs = "verbose.pairs",
+       .samples = "verbose.samples",
+       .adapter = "verbose.adapter",
+       .folder = "verbose",
+       .prompt = run.prompts.verbose,
+       .other_prompt =
+           profile.one_verbose_prompt ? nullptr : &run.prompts.engraved,
+       .with_identity = profile.repeats_identity,
+       .options = run.recipe.final},
+      run);
 }
 
 }  // namespace selfalign::stages

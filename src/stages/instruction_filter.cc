@@ -1,0 +1,158 @@
+#include "stages/instruction_filter.h"
+
+#include "base/error.h"
+#include "stages/thoughts.h"
+#include "text/words.h"
+
+namespace selfalign::stages {
+namespace {
+
+// What the published code compares across shards: a-z and 0-9, all else a
+// space.
+std::string letters_and_digits(std::string text) {
+  for (char& c : text) {
+    const char lower = static_cast<char>(c | 0x20);
+    if (lower >= 'a' && lower <= 'z') {
+      c = lower;
+    } else if (c < '0' || c > '9') {
+      c = ' ';
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+InstructionFilter::InstructionFilter(const Profile& profile,
+                                     const InstructOptions& options,
+                                     const Prompts& prompts)
+    : profile_(profile),
+      options_(options),
+      prompts_(prompts),
+      dedup_(options.max_rouge_l) {
+  begin_shard();
+  if (profile_.judge_question == nullptr) return;
+  for (const QuestionType& type : prompts_.red_team.types) {
+    for (const SeedQuestion& seed : type.questions) dedup_.keep(seed.question);
+  }
+}
+
+void InstructionFilter::begin_shard() {
+  dedup_ = Dedup(options_.max_rouge_l);
+  for (const SeedTask& task : prompts_.seed_tasks) {
+    dedup_.keep(task.instruction);
+  }
+  for (const HeldOutInstruction& question : prompts_.held_out) {
+    dedup_.keep(question.instruction);
+  }
+  in_shard_ = 0;
+  earlier_.merge(shard_texts_);
+  shard_texts_.clear();
+}
+
+void InstructionFilter::remember_task(const std::string& task) {
+  dedup_.keep(task);
+  if (profile_.compares_whole_run) return;
+  shard_texts_.insert(letters_and_digits(task));
+  if (++in_shard_ >= options_.shard_size) begin_shard();
+}
+
+Judgement InstructionFilter::judge(const ListedTask& task,
+                                   const std::string& text, bool surplus) {
+  if (Judgement judgement = profile_.judge_task(task, text)) return judgement;
+  if (auto like = dedup_.find(task.task)) return Rejection{"duplicate", *like};
+  if (!profile_.compares_whole_run &&
+      earlier_.contains(letters_and_digits(task.task))) {
+    return Rejection{"duplicate", "of another shard"};
+  }
+  if (surplus) return Rejection{"surplus", ""};
+  remember_task(task.task);
+  return std::nullopt;
+}
+
+Judgement InstructionFilter::judge(const ListedQuestion& question,
+                                   bool surplus) {
+  if (question.cut_off) return Rejection{"malformed", "cut off"};
+  if (question.text.empty()) return Rejection{"malformed", "nothing there"};
+  if (profile_.judge_question == nullptr) {
+    if (!asked_.emplace(question.type, question.topic).second) {
+      return Rejection{"duplicate", "a second question for the topic"};
+    }
+    if (surplus) return Rejection{"surplus", "of its type"};
+    return std::nullopt;
+  }
+  if (Judgement judgement = profile_.judge_question(question.text)) {
+    return judgement;
+  }
+  if (auto like = dedup_.find(question.text)) {
+    return Rejection{"duplicate", *like};
+  }
+  if (surplus) return Rejection{"surplus", "of its type"};
+  dedup_.keep(question.text);
+  return std::nullopt;
+}
+
+Judgement InstructionFilter::judge(const ListedTopic& topic) {
+  if (Judgement judgement = profile_.judge_topic(topic)) return judgement;
+  const std::string name = text::to_lower(plain_topic(topic.text));
+  if (!topics_.emplace(topic.type, name).second) {
+    return Rejection{"duplicate", "of a topic of this type"};
+  }
+  return std::nullopt;
+}
+
+InstructionFilters::InstructionFilters(const Recipe& recipe,
+                                       const Prompts& prompts)
+    : own_(profile_named(recipe.profile), recipe.instruct, prompts),
+      other_(other_profile(own_.profile()), recipe.instruct, prompts) {}
+
+Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
+                                    const std::string& text, bool surplus,
+                                    Accepted& out) {
+  out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
+                                    other_.judge(task, text, surplus)));
+  const Judgement judgement = own_.judge(task, text, surplus);
+  out.verdicts.push_back(
+      verdict_of(key, own_.profile().instruct_filter, judgement));
+  return judgement;
+}
+
+Judgement InstructionFilters::judge(uint64_t key,
+                                    const ListedQuestion& question,
+                                    bool surplus, Accepted& out) {
+  out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
+                                    other_.judge(question, surplus)));
+  const Judgement judgement = own_.judge(question, surplus);
+  out.verdicts.push_back(
+      verdict_of(key, own_.profile().instruct_filter, judgement));
+  return judgement;
+}
+
+Judgement InstructionFilters::judge(uint64_t key, const ListedTopic& topic,
+                                    Accepted& out) {
+  out.verdicts.push_back(
+      verdict_of(key, other_.profile().topic_filter, other_.judge(topic)));
+  const Judgement judgement = own_.judge(topic);
+  out.verdicts.push_back(
+      verdict_of(key, own_.profile().topic_filter, judgement));
+  return judgement;
+}
+
+void InstructionFilters::recall_tasks(const store::Store& store,
+                                      const std::string& tasks) {
+  for (InstructionFilter* filter : {&own_, &other_}) {
+    for (const store::Row& row :
+         store.kept(tasks, filter->profile().instruct_filter)) {
+      const std::string text = json_string(row.content, "instruction", tasks);
+      filter->remember_task(text.substr(0, text.find("\n\n")));
+    }
+  }
+}
+
+store::Verdict verdict_of(uint64_t key, const std::string& filter,
+                          const Judgement& judgement) {
+  return {key, filter, !judgement, judgement ? judgement->reason : "",
+          judgement ? judgement->detail : ""};
+}
+
+}  // namespace selfalign::stages

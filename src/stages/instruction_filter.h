@@ -1,0 +1,76 @@
+// Stage 1's verdicts on tasks, topics and questions: what a profile makes of
+// one by itself, and what it has kept before. Both profiles judge every row;
+// the run's own decides.
+#pragma once
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "stages/completing.h"
+#include "stages/dedup.h"
+#include "stages/profile.h"
+#include "stages/prompts.h"
+#include "stages/recipe.h"
+
+namespace selfalign::stages {
+
+// One profile's memory. A text that is judged and not rejected is remembered.
+class InstructionFilter {
+ public:
+  // Seeds and held-out instructions count as kept: what a run is measured on
+  // must not be trained on.
+  InstructionFilter(const Profile& profile, const InstructOptions& options,
+                    const Prompts& prompts);
+
+  // With `surplus` there are enough already: what is good is "surplus".
+  Judgement judge(const ListedTask& task, const std::string& text,
+                  bool surplus);
+  Judgement judge(const ListedQuestion& question, bool surplus);
+  Judgement judge(const ListedTopic& topic);
+  // A task kept by an earlier process.
+  void remember_task(const std::string& task);
+
+  const Profile& profile() const { return profile_; }
+
+ private:
+  void begin_shard();
+
+  const Profile& profile_;
+  const InstructOptions& options_;
+  const Prompts& prompts_;
+  Dedup dedup_;  // of the run, or of the shard
+  int in_shard_ = 0;
+  std::set<std::string> shard_texts_;  // of this shard, letters and digits
+  std::set<std::string> earlier_;      // of the shards before it
+  std::set<std::pair<std::string, std::string>> topics_;  // type, lower case
+  std::set<std::pair<std::string, std::string>> asked_;   // type, topic
+};
+
+// The run's own profile, whose verdict is returned, and the other one. Both
+// verdicts on row `key` are added to `out`.
+class InstructionFilters {
+ public:
+  InstructionFilters(const Recipe& recipe, const Prompts& prompts);
+
+  Judgement judge(uint64_t key, const ListedTask& task, const std::string& text,
+                  bool surplus, Accepted& out);
+  Judgement judge(uint64_t key, const ListedQuestion& question, bool surplus,
+                  Accepted& out);
+  Judgement judge(uint64_t key, const ListedTopic& topic, Accepted& out);
+  // Takes up what an earlier process kept of the stage `tasks`.
+  void recall_tasks(const store::Store& store, const std::string& tasks);
+
+  const Profile& profile() const { return own_.profile(); }
+
+ private:
+  InstructionFilter own_;
+  InstructionFilter other_;
+};
+
+// The verdict of `filter` on row `key`.
+store::Verdict verdict_of(uint64_t key, const std::string& filter,
+                          const Judgement& judgement);
+
+}  // namespace selfalign::stages

@@ -1,0 +1,241 @@
+#include "stages/paper_filters.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "base/error.h"
+#include "stages/thoughts.h"
+#include "text/words.h"
+
+namespace selfalign::stages {
+namespace {
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
+bool is_mark(char c) {
+  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') ||
+         (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+
+// Characters, not bytes: the published limits count those.
+size_t count_characters(std::string_view text) {
+  return size_t(std::count_if(text.begin(), text.end(),
+                              [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+bool is_word_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+         (c & 0x80) != 0;
+}
+
+// True if lower-case `text` holds `word` as a whole word.
+bool holds_word(const std::string& text, std::string_view word) {
+  for (size_t at = text.find(word); at != std::string::npos;
+       at = text.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    if ((at == 0 || !is_word_character(text[at - 1])) &&
+        (end == text.size() || !is_word_character(text[end]))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+const char* unsuitable_word(const std::string& text) {
+  const std::string lower = text::to_lower(text);
+  for (const char* word :
+       {"image", "images", "graph", "graphs", "picture", "pictures", "file",
+        "files", "map", "maps", "draw", "plot", "go to", "video", "audio",
+        "music", "flowchart", "diagram"}) {
+    if (holds_word(lower, word)) return word;
+  }
+  return nullptr;
+}
+
+// All but the last word, as what length has cut off may end inside one.
+std::string without_last_word(const std::string& text) {
+  const size_t space = text.rfind(' ');
+  return space == std::string::npos ? text : text.substr(0, space);
+}
+
+// Words of the published exemplars that the authors saw in other answers.
+const char* exemplar_word(const std::string& answer) {
+  for (const char* word :
+       {"Good job! Clear context",
+        "Could you please provide more details or context so I can try to "
+        "assist you better?",
+        "president", "President", "Zhiqing", "1, 1, 4", "weather",
+        "or by watching the news or checking your local", "alpaca", "Alpaca"}) {
+    if (answer.find(word) != std::string::npos) return word;
+  }
+  return nullptr;
+}
+
+Judgement judge_aligned(const ReadAnswer& read, const AnswerFrame& frame) {
+  if (read.ends && count_characters(read.answer) < kPaperMinFinished) {
+    return Rejection{"too_short",
+                     str(count_characters(read.answer), " characters")};
+  }
+  for (const std::string& mark :
+       {frame.user_tag, frame.assistant + " (auto reply):"}) {
+    if (read.answer.find(mark) != std::string::npos) {
+      return Rejection{"leaks_prompt", mark};
+    }
+  }
+  if (const char* word = exemplar_word(read.answer)) {
+    return Rejection{"exemplar_word", word};
+  }
+  if (starts_with(read.answer, "I'm sorry") ||
+      starts_with(read.answer, "I am sorry")) {
+    return Rejection{"apology", ""};
+  }
+  if (read.answer.empty()) return Rejection{"no_answer", "nothing there"};
+  return std::nullopt;
+}
+
+// A long paragraph of the prompt that stands in the answer, too.
+bool copies_paragraph(const std::string& answer, const std::string& prompt) {
+  for (const std::string_view line : text::split_lines(prompt)) {
+    const std::string_view paragraph = text::trim(line);
+    if (paragraph.size() >= 100 && answer.find(paragraph) != std::string::npos)
+      return true;
+  }
+  return false;
+}
+
+Judgement judge_verbose(const ReadAnswer& read, const RawAnswer& raw,
+                        const AnswerFrame& frame) {
+  for (const std::string& text : {raw.instruction, read.answer}) {
+    if (text.find("Zhiqing") != std::string::npos) {
+      return Rejection{"exemplar_word", "Zhiqing"};
+    }
+  }
+  const size_t length = count_characters(read.answer);
+  if (!read.ends && length < kPaperMinUnfinished) {
+    return Rejection{"too_short", str(length, " characters")};
+  }
+  for (const char* heading : {"## See also", "## External links"}) {
+    if (read.answer.find(heading) != std::string::npos) {
+      return Rejection{"wiki", heading};
+    }
+  }
+  for (const std::string& mark : frame.marks) {
+    if (!mark.empty() && read.answer.find(mark) != std::string::npos) {
+      return Rejection{"leaks_prompt", mark};
+    }
+  }
+  if (copies_paragraph(read.answer, frame.prompt)) {
+    return Rejection{"copies_exemplar", "a paragraph of the prompt"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Judgement paper_judge_task(const ListedTask& task) {
+  if (task.is_last) return Rejection{"malformed", "last of the list"};
+  if (!task.has_input_line) return Rejection{"malformed", "no input line"};
+  const size_t words = text::count_words(task.task);
+  if (words <= 3) return Rejection{"too_short", str(words, " words")};
+  if (words > 150) return Rejection{"too_long", str(words, " words")};
+  for (const std::string& text : {task.task, task.input}) {
+    if (const char* word = unsuitable_word(text)) {
+      return Rejection{"not_text", word};
+    }
+  }
+  if (is_mark(task.task[0])) {
+    return Rejection{"malformed", "starts with a mark"};
+  }
+  if (task.task[0] & 0x80) {
+    return Rejection{"not_english", "starts with a character beyond ASCII"};
+  }
+  return std::nullopt;
+}
+
+Judgement paper_judge_topic(const std::string& topic) {
+  const size_t words = text::count_words(topic);
+  if (words > 3) return Rejection{"too_long", str(words, " words")};
+  if (words == 0) return Rejection{"too_short", "empty"};
+  if (topic[0] < 'A' || topic[0] > 'Z') {
+    return Rejection{"malformed", "does not start with a capital letter"};
+  }
+  if (is_mark(topic.back())) {
+    return Rejection{"malformed", "ends in a mark"};
+  }
+  return std::nullopt;
+}
+
+std::string cut_at_repeated_clause(const std::string& text, bool backticks) {
+  const std::string_view ends = backticks ? "\n.?!;:,`" : "\n.?!;:,";
+  std::set<std::string_view> seen;
+  const std::string_view all = text;
+  size_t begin = 0;
+  while (begin < all.size()) {
+    const size_t mark = all.find_first_of(ends, begin);
+    const size_t end = mark == std::string_view::npos ? all.size() : mark + 1;
+    const std::string_view clause = all.substr(begin, end - begin);
+    const bool bare = clause.size() == 1 && mark == begin;
+    if (!bare && !seen.insert(clause).second) break;
+    begin = end;
+  }
+  return trim(text.substr(0, begin));
+}
+
+ReadAnswer paper_read_align(const RawAnswer& raw, const AnswerFrame& frame) {
+  ReadAnswer read;
+  const size_t tag = raw.text.find("\n\n" + frame.answer_tag);
+  read.thought = trim(raw.text.substr(0, tag));
+  if (!starts_with(read.thought, frame.opening)) {
+    read.judgement = Rejection{"no_opening", "of a thought"};
+    return read;
+  }
+  if (tag == std::string::npos) {
+    read.judgement = Rejection{"no_answer", "a thought only"};
+    return read;
+  }
+  const std::string whole =
+      trim(raw.text.substr(tag + 2 + frame.answer_tag.size()));
+  std::string answer = cut_at_repeated_clause(whole, false);
+  const size_t next = answer.find("\n\n" + frame.user_tag);
+  const bool stopped = frame.has_stop &&
+                       raw.finish == generate::Finish::kStop &&
+                       answer.size() == whole.size();
+  read.ends = next != std::string::npos || stopped;
+  read.answer =
+      read.ends ? trim(answer.substr(0, next)) : without_last_word(answer);
+  read.judgement = judge_aligned(read, frame);
+  constexpr std::string_view kHearsay =
+      "According to my knowledge from Wikipedia, h";
+  if (starts_with(read.answer, kHearsay) &&
+      starts_with(read.answer.substr(kHearsay.size()), "ere")) {
+    read.answer = "H" + read.answer.substr(kHearsay.size());
+  }
+  return read;
+}
+
+ReadAnswer paper_read_verbose(const RawAnswer& raw, const AnswerFrame& frame) {
+  ReadAnswer read;
+  const std::string text = trim(raw.text);
+  const size_t next = frame.user_tag.empty() ? std::string::npos
+                                             : text.find(frame.user_tag + "\n");
+  const bool stopped = frame.has_stop && raw.finish == generate::Finish::kStop;
+  const bool closed = next != std::string::npos || stopped;
+  const std::string body =
+      closed ? trim(text.substr(0, next)) : without_last_word(text);
+  // The tag after a finished answer is part of it: what cuts the answer cuts
+  // the tag.
+  read.answer = cut_at_repeated_clause(body, true);
+  read.ends = closed && read.answer.size() == trim(body).size();
+  const size_t thirteenth = read.answer.find("\n13. ");
+  if (thirteenth != std::string::npos) {
+    read.answer.resize(thirteenth);
+    read.ends = false;
+  }
+  read.judgement = judge_verbose(read, raw, frame);
+  return read;
+}
+
+}  // namespace selfalign::stages

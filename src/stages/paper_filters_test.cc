@@ -1,0 +1,303 @@
+// The published filters, faults included, beside what the default makes of
+// the same rows.
+#include "stages/paper_filters.h"
+
+#include <gtest/gtest.h>
+
+#include "stages/instruction_filter.h"
+#include "stages/profile.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Finish;
+
+std::string reason(const Judgement& judgement) {
+  return judgement ? judgement->reason : "";
+}
+
+std::string judge_task(const std::string& task, const std::string& input = "") {
+  return reason(paper_judge_task({task, input, false, true, false}));
+}
+
+TEST(PaperTasks, WordsNotLettersAreCounted) {
+  EXPECT_EQ(judge_task("Name three birds"), "too_short");
+  EXPECT_EQ(judge_task("Name three small birds"), "");
+  std::string words = "Say";
+  for (int i = 1; i < 150; ++i) words += " it";
+  EXPECT_EQ(judge_task(words), "");
+  EXPECT_EQ(judge_task(words + " all"), "too_long");
+}
+
+TEST(PaperTasks, EighteenWordsAreUnsuitableWhereverTheyStand) {
+  for (const char* word :
+       {"image", "images", "graph", "graphs", "picture", "pictures", "file",
+        "files", "map", "maps", "draw", "plot", "go to", "video", "audio",
+        "music", "flowchart", "diagram"}) {
+    EXPECT_EQ(judge_task(std::string("Say what a ") + word + " is"), "not_text")
+        << word;
+  }
+  // Nothing to see is asked for, and still it is dropped ...
+  const char* plot = "Sum up the Plot of the novel Emma";
+  EXPECT_EQ(judge_task(plot), "not_text");
+  EXPECT_FALSE(judge_instruction(plot, false));
+  EXPECT_EQ(judge_task("Sum up this short text", "We go to sea."), "not_text");
+  // ... and what is to be seen, but not in the list, is kept.
+  const char* photo = "Describe this photo in detail";
+  EXPECT_EQ(judge_task(photo), "");
+  EXPECT_EQ(reason(judge_instruction(photo, false)), "not_text");
+  // Whole words only.
+  EXPECT_EQ(judge_task("Explain the profile of a drawer"), "");
+}
+
+TEST(PaperTasks, BeginningsAndEnds) {
+  EXPECT_EQ(judge_task("\"Carpe diem\": translate it now"), "malformed");
+  EXPECT_EQ(judge_task("Écris une lettre au roi"), "not_english");
+  EXPECT_EQ(judge_task("Escribe una carta al rey"), "");
+  EXPECT_EQ(reason(paper_judge_task(
+                {"Name three small birds", "", false, false, false})),
+            "malformed");
+  // The last of a list is dropped though it is whole.
+  const ListedTask last{"Name three small birds", "", false, true, true};
+  EXPECT_EQ(reason(paper_judge_task(last)), "malformed");
+  EXPECT_FALSE(profile_named("default").judge_task(last, last.task));
+}
+
+TEST(PaperTopics, UpToThreeWordsWithACapital) {
+  EXPECT_EQ(reason(paper_judge_topic("Stock prices today")), "");
+  EXPECT_EQ(reason(paper_judge_topic("Stock prices of today")), "too_long");
+  EXPECT_EQ(reason(paper_judge_topic("stock prices")), "malformed");
+  EXPECT_EQ(reason(paper_judge_topic("Stock prices.")), "malformed");
+  EXPECT_EQ(reason(paper_judge_topic("")), "too_short");
+  // A topic cut off by length is taken for whole.
+  const ListedTopic cut{"Stock pri", "money", true};
+  EXPECT_FALSE(profile_named("paper").judge_topic(cut));
+  EXPECT_EQ(reason(profile_named("default").judge_topic(cut)), "malformed");
+}
+
+TEST(Clauses, ARepeatedOneCutsTheAnswer) {
+  EXPECT_EQ(cut_at_repeated_clause("One. Two. One. Three.", false),
+            "One. Two. One. Three.");  // " One." is not "One."
+  EXPECT_EQ(cut_at_repeated_clause("So. A, b. A, c.", false), "So. A, b.");
+  EXPECT_EQ(cut_at_repeated_clause("A...\n\nB?!\n\n", false), "A...\n\nB?!");
+  EXPECT_EQ(cut_at_repeated_clause("", false), "");
+  EXPECT_EQ(cut_at_repeated_clause("x `a` or `b` or c", false),
+            "x `a` or `b` or c");
+  EXPECT_EQ(cut_at_repeated_clause("x `a` or `b` or `c`", true),
+            "x `a` or `b`");
+}
+
+TEST(Clauses, CutCodeAndLists) {
+  const std::string code =
+      "```\nfor a in x:\n  total += a\nfor b in y:\n  total += a\nprint()\n```";
+  EXPECT_EQ(cut_at_repeated_clause(code, false),
+            "```\nfor a in x:\n  total += a\nfor b in y:");
+  const std::string list =
+      "1. Salt\n2. Oil\n- Salt, to taste\n- Oil, to taste\n- Ice";
+  EXPECT_EQ(cut_at_repeated_clause(list, false),
+            "1. Salt\n2. Oil\n- Salt, to taste\n- Oil,");
+}
+
+class PaperAnswersTest : public ::testing::Test {
+ protected:
+  ReadAnswer read(const std::string& text, Finish finish = Finish::kLength) {
+    return paper_read_align({instruction_, text, finish}, frame_);
+  }
+  // An answer after a thought that begins as it should, and the next turn.
+  ReadAnswer finished(const std::string& answer) {
+    return read(kThought + answer + "\n\nUser: And now?");
+  }
+  ReadAnswer by_default(const std::string& text,
+                        Finish finish = Finish::kLength) {
+    return read_answer({instruction_, text, finish}, frame_);
+  }
+  static std::string of_length(size_t n) {
+    std::string text = "Salt.";
+    for (int i = 0; text.size() < n; ++i) text += " w" + std::to_string(i);
+    return text.substr(0, n);
+  }
+
+  const std::string kThought = " Here rules 2 (informative) apply.\n\nSage: ";
+  std::string instruction_ = "Why is the sea salty?";
+  AnswerFrame frame_ = {.assistant = "Sage",
+                        .answer_tag = "Sage:",
+                        .user_tag = "User:",
+                        .turn_tags = {"User:", "Sage:"},
+                        .marks = {"Sage:"},
+                        .opening = "Here rules"};
+};
+
+TEST_F(PaperAnswersTest, FinishedOnesUnder149CharactersAreDropped) {
+  EXPECT_EQ(reason(finished(of_length(147)).judgement), "too_short");
+  EXPECT_EQ(reason(finished(of_length(148)).judgement), "too_short");
+  const ReadAnswer kept = finished(of_length(149));
+  EXPECT_EQ(reason(kept.judgement), "");
+  EXPECT_EQ(kept.answer, of_length(149));
+  EXPECT_TRUE(kept.ends);
+  // Characters, not bytes.
+  EXPECT_EQ(reason(finished(of_length(147) + "\xc3\xa9").judgement),
+            "too_short");
+  // The same answer, not finished, is kept; and so it is by default.
+  EXPECT_EQ(reason(read(kThought + "It is salt from rocks.").judgement), "");
+  EXPECT_FALSE(by_default(kThought + "Salt.\n\nUser: And?").judgement);
+}
+
+TEST_F(PaperAnswersTest, UnfinishedOnesLoseTheirLastWord) {
+  const ReadAnswer cut = read(kThought + "It is salt from roc");
+  EXPECT_EQ(cut.answer, "It is salt from");
+  EXPECT_FALSE(cut.ends);
+  // End of text is no end either: only the next turn is.
+  const ReadAnswer ended = read(kThought + "It is salt.", Finish::kStop);
+  EXPECT_EQ(ended.answer, "It is");
+  EXPECT_FALSE(ended.ends);
+  EXPECT_EQ(by_default(kThought + "It is salt.", Finish::kStop).answer,
+            "It is salt.");
+  // Where generation stops at the next turn, the stop is that turn.
+  frame_.has_stop = true;
+  EXPECT_TRUE(read(kThought + of_length(149), Finish::kStop).ends);
+}
+
+TEST_F(PaperAnswersTest, ARepeatedClauseTakesTheEndAway) {
+  const std::string answer =
+      of_length(160) + ". So it is, and it is, and it is, here is the rest.";
+  const ReadAnswer cut = finished(answer);
+  EXPECT_EQ(reason(cut.judgement), "");
+  EXPECT_FALSE(cut.ends);
+  EXPECT_EQ(cut.answer, of_length(160) + ". So it is, and it");
+  EXPECT_EQ(by_default(kThought + answer + "\n\nUser: And?").answer, answer);
+}
+
+TEST_F(PaperAnswersTest, WordsOfTheExemplarsAreDropped) {
+  const std::string long_enough = of_length(150);
+  for (const char* word : {"president", "President", "weather", "alpaca",
+                           "Alpaca", "1, 1, 4", "Good job! Clear context"}) {
+    const std::string answer =
+        long_enough + " The " + word + " and nothing else to say.";
+    EXPECT_EQ(reason(finished(answer).judgement), "exemplar_word") << word;
+    EXPECT_FALSE(by_default(kThought + answer + "\n\nUser: A").judgement);
+  }
+  EXPECT_EQ(reason(finished(long_enough + " the Weather").judgement), "");
+  EXPECT_EQ(reason(read(kThought + "I am sorry, but no.").judgement),
+            "apology");
+  EXPECT_EQ(reason(read(kThought + "I'm sorry, but no.").judgement), "apology");
+  EXPECT_EQ(reason(read(kThought + "Well.\nUser: so you say").judgement),
+            "leaks_prompt");
+  EXPECT_EQ(
+      reason(read(kThought + "Well.\nSage (auto reply): so it is").judgement),
+      "leaks_prompt");
+}
+
+TEST_F(PaperAnswersTest, ThoughtsMustOpenAsShownAndComeToAnAnswer) {
+  EXPECT_EQ(reason(read(" The user asks.\n\nSage: Salt it is.").judgement),
+            "no_opening");
+  EXPECT_EQ(reason(read(" Here rules 2 apply.\nSage: No.").judgement),
+            "no_answer");
+  EXPECT_EQ(reason(read(kThought).judgement), "no_answer");
+  EXPECT_EQ(read(kThought + "Salt.").thought,
+            "Here rules 2 (informative) apply.");
+}
+
+TEST_F(PaperAnswersTest, HearsayIsLeftOut) {
+  EXPECT_EQ(read(kThought + "According to my knowledge from Wikipedia, here "
+                            "are three ways.")
+                .answer,
+            "Here are three");
+}
+
+class PaperVerboseTest : public ::testing::Test {
+ protected:
+  ReadAnswer read(const std::string& text) {
+    return paper_read_verbose({instruction_, text, Finish::kLength}, frame_);
+  }
+  std::string instruction_ = "Why is the sea salty?";
+  AnswerFrame frame_ = {.user_tag = "### User",
+                        .turn_tags = {"### User", "### Sage"},
+                        .marks = {"### Sage (in depth)"},
+                        .prompt =
+                            "Intro.\n\nPeople have kept bees for several "
+                            "thousand years, and the best-known reason "
+                            "for it is the honey that they make.\n"};
+};
+
+TEST_F(PaperVerboseTest, ShortUnfinishedOnesAreDropped) {
+  EXPECT_EQ(reason(read("Salt.\n\n### User\nmore").judgement), "");
+  EXPECT_EQ(reason(read(std::string(127, 'a') + " cut").judgement),
+            "too_short");
+  EXPECT_EQ(reason(read(std::string(128, 'a') + " cut").judgement), "");
+}
+
+TEST_F(PaperVerboseTest, ListsEndAtTwelveAndLoseTheEnd) {
+  std::string list = "Here are things:\n";
+  for (int i = 1; i <= 14; ++i) {
+    list += std::to_string(i) + ". Thing " + std::to_string(i) + " of many\n";
+  }
+  const ReadAnswer cut = read(list + "\n### User\n");
+  EXPECT_EQ(cut.answer, list.substr(0, list.find("\n13. ")));
+  EXPECT_FALSE(cut.ends);
+  EXPECT_TRUE(read(list.substr(0, 60) + "\n\n### User\nmore").ends);
+}
+
+TEST_F(PaperVerboseTest, FrameHeadingsAndCopiesAreDropped) {
+  const std::string end = "\n\n### User\nmore";
+  EXPECT_EQ(reason(read("Salt.\n\n## See also\nSea" + end).judgement), "wiki");
+  EXPECT_EQ(reason(read("Salt.\n\n### Sage (in depth)\nSea" + end).judgement),
+            "leaks_prompt");
+  EXPECT_EQ(reason(read("Salt. " + frame_.prompt.substr(8) + end).judgement),
+            "copies_exemplar");
+  instruction_ = "Who is Zhiqing?";
+  EXPECT_EQ(reason(read("Salt." + end).judgement), "exemplar_word");
+}
+
+TEST(PaperDuplicates, AreFoundWithinAShardOnly) {
+  InstructOptions options;
+  options.shard_size = 2;
+  const Prompts prompts;
+  InstructionFilter paper(profile_named("paper"), options, prompts);
+  InstructionFilter whole(profile_named("default"), options, prompts);
+  const auto judge = [&](InstructionFilter& filter, const std::string& text) {
+    return reason(filter.judge({text, "", false, true, false}, text, false));
+  };
+  const std::string bread = "Explain how good bread rises in the oven.";
+  const std::string close = "Explain how good bread rises in an oven.";
+  for (InstructionFilter* filter : {&paper, &whole}) {
+    EXPECT_EQ(judge(*filter, bread), "");
+    EXPECT_EQ(judge(*filter, close), "duplicate");
+    EXPECT_EQ(judge(*filter, "Name three birds of the sea."), "");
+  }
+  // A new shard: near duplicates pass, the same letters do not.
+  EXPECT_EQ(judge(paper, close), "");
+  EXPECT_EQ(judge(paper, "Explain how good bread rises in the OVEN!"),
+            "duplicate");
+  EXPECT_EQ(judge(whole, close), "duplicate");
+}
+
+TEST(PaperQuestions, AreTakenAsTheyComeOnePerTopic) {
+  const Prompts prompts;
+  InstructionFilter paper(profile_named("paper"), {}, prompts);
+  InstructionFilter own(profile_named("default"), {}, prompts);
+  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Snow", false}, false)),
+            "");
+  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Rain", false}, false)),
+            "");
+  EXPECT_EQ(reason(paper.judge({"Is it so?", "news", "Rain", false}, false)),
+            "duplicate");
+  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Snow", false}, false)),
+            "");
+  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Rain", false}, false)),
+            "duplicate");
+  EXPECT_EQ(reason(own.judge({"Is it so?", "news", "Rain", false}, false)), "");
+}
+
+TEST(Profiles, FiltersAreNamedAndPaired) {
+  const Profile& own = profile_named("default");
+  const Profile& paper = profile_named("paper");
+  EXPECT_EQ(paper.align.name, "align.paper.1");
+  EXPECT_EQ(counterpart(own.instruct_filter), paper.instruct_filter);
+  EXPECT_EQ(counterpart(own.topic_filter), paper.topic_filter);
+  EXPECT_EQ(counterpart(own.align.name), paper.align.name);
+  EXPECT_EQ(counterpart(paper.verbose.name), own.verbose.name);
+  EXPECT_EQ(counterpart("align.default.0"), "");
+}
+
+}  // namespace
+}  // namespace selfalign::stages

@@ -1,0 +1,66 @@
+// The two profiles over the same stages. "paper" does as the authors' code
+// does, faults included where they shape the data; "default" repairs them. A
+// stage asks the profile of its recipe; the other profile's filters judge the
+// same rows, so that every run shows what the difference is (profiles.h).
+// Settings that differ (sampling and the like) are defaults of the recipe
+// (recipe.cc), which may say otherwise.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "stages/filters.h"
+#include "stages/lists.h"
+
+namespace selfalign::stages {
+
+struct AnswerFilter {
+  std::string name;  // of the verdicts: "align.default.1"
+  ReadAnswer (*read)(const RawAnswer& raw, const AnswerFrame& frame);
+};
+
+struct Profile {
+  std::string name;
+
+  // Names of filters: "<stage>.<profile>.<version>".
+  std::string instruct_filter;  // tasks and questions
+  std::string topic_filter;
+  Judgement (*judge_task)(const ListedTask& task, const std::string& text);
+  Judgement (*judge_topic)(const ListedTopic& topic);
+  // A question for a topic. Null: any is taken, one for each topic.
+  Judgement (*judge_question)(const std::string& question);
+
+  // Tasks are compared with all that was kept in the run; else within a shard
+  // of instruct.shard_size, and across shards for equal letters and digits.
+  bool compares_whole_run;
+  // Seed tasks of a prompt: two in five with an input, and red-team examples
+  // with those of the type asked for; else drawn from all alike.
+  bool balances_exemplars;
+
+  AnswerFilter align;
+  AnswerFilter verbose;
+  // Generation ends at the next turn's tag; else at its full length.
+  bool stops_at_turns;
+  // Words whose first token is never sampled in stage 2.
+  std::vector<std::string> banned_words;
+
+  // A finished answer is learned with the end-of-text token after it; else
+  // with the tag of the next turn.
+  bool learns_end_of_text;
+  // Self-identification rows are learned as they are in both tunings; else
+  // without an end in stage 3, and their questions are answered by the
+  // engraved model for stage 4.
+  bool repeats_identity;
+  // Samples of stage 4 stand under its own prompt; else by turns under stage
+  // 3's and its own.
+  bool one_verbose_prompt;
+};
+
+// "default" or "paper".
+const Profile& profile_named(const std::string& name);
+// The profile that a run of `own` is compared with.
+const Profile& other_profile(const Profile& own);
+// The other profile's filter of the same rows; "" if `filter` is none's.
+std::string counterpart(const std::string& filter);
+
+}  // namespace selfalign::stages

@@ -7,65 +7,80 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
-#include "formats/datasets.h"
+#include "cli/run_folder.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
 namespace {
 
 constexpr char kFooter[] =
-    R"(Instructions and answers of a run, for other tools:
-  selfalign export runs/smollm2-demo --output answers.jsonl
+    R"(Instructions and answers of a run as a dataset folder:
+  selfalign export runs/smollm2-demo --output demo-messages
   selfalign export runs/smollm2-demo --stage engraved --form alpaca \
-      --output engraved.jsonl
+      --output demo-alpaca
+  selfalign export runs/smollm2-demo --form parquet --output demo-parquet
 
 Stages: engraved (answers under the principles, without them and without the
-thoughts) and verbose (the long answers of the engraved model).
-Forms, as read by torchtune, axolotl and LLaMA-Factory, one object a line:
-  alpaca    {"instruction", "input", "output"}
+thoughts) and verbose (the long answers of the engraved model; the default
+where there are any).
+Forms, as read by torchtune, axolotl and LLaMA-Factory:
+  alpaca    {"instruction", "input", "output"}, one object a line
   sharegpt  {"conversations": [{"from": "human", "value"}, {"from": "gpt", ...}]}
   messages  {"messages": [{"role": "user", "content"}, ...]}
-Answers that were cut off are left out. The adapters need no export: RUN/engraved/adapter
-and RUN/verbose/adapter are PEFT folders.)";
+  parquet   instruction, response, messages, key, stage, type, rules, ends
+Answers that were cut off are left out; Parquet marks them in "ends".
+The folder must not be there yet. Beside the data it holds README.md (a dataset
+card), dataset_info.json (for LLaMA-Factory: dataset_dir is the folder),
+axolotl.yaml and manifest.json, with the SHA-256 of every input and output. The
+adapters need no export: RUN/engraved/adapter and RUN/verbose/adapter are PEFT
+folders.)";
 
 struct ExportFlags {
   std::string run;
-  std::string stage = "verbose";
+  std::string stage;
   std::string form = "messages";
   std::string output;
 };
 
 void export_run(const ExportFlags& flags, const Shell& shell) {
-  const formats::DatasetForm form = formats::dataset_form(flags.form);
   const std::unique_ptr<store::Store> store =
       store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  const stages::ExportReport report = stages::export_pairs(
-      *store, flags.stage == "engraved" ? "engrave" : "verbose", form,
-      flags.output);
+  stages::ExportOptions options;
+  options.set = flags.stage == "engraved" ? "engrave" : flags.stage;
+  options.form = flags.form;
+  options.folder = flags.output;
+  options.program = "selfalign " SELFALIGN_VERSION;
+  const stages::ExportReport report =
+      stages::export_dataset(*store, recipe_of_run(flags.run), options);
   if (shell.json) {
     write_json(Json{{"output", flags.output},
+                    {"set", report.set},
                     {"rows", report.num_written},
-                    {"cut_off", report.num_cut_off}});
+                    {"cut_off", report.num_cut_off},
+                    {"files", report.files}});
     return;
   }
-  log_info(str(flags.output, ": ", report.num_written, " rows, ",
-               report.num_cut_off, " left out because they were cut off"));
+  log_info(str(flags.output, ": ", report.num_written, " rows of ", report.set,
+               flags.form == "parquet" ? ", of them marked as cut off "
+                                       : ", left out as cut off ",
+               report.num_cut_off));
 }
 
 }  // namespace
 
 void add_export(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
-      "export", "Instructions and answers as a dataset file");
+      "export", "Instructions and answers as a dataset folder");
   auto flags = std::make_shared<ExportFlags>();
   command->add_option("run", flags->run, "run folder")->required();
   command->add_option("--stage", flags->stage, "engraved or verbose")
-      ->check(CLI::IsMember({"engraved", "verbose"}))
+      ->check(CLI::IsMember({"engraved", "verbose"}));
+  command
+      ->add_option("--form", flags->form,
+                   "alpaca, sharegpt, messages or parquet")
+      ->check(CLI::IsMember({"alpaca", "sharegpt", "messages", "parquet"}))
       ->capture_default_str();
-  command->add_option("--form", flags->form, "alpaca, sharegpt or messages")
-      ->check(CLI::IsMember({"alpaca", "sharegpt", "messages"}))
-      ->capture_default_str();
-  command->add_option("--output", flags->output, "file to write")->required();
+  command->add_option("--output", flags->output, "folder to make")->required();
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.action = [flags, &shell] { export_run(*flags, shell); };

@@ -1,35 +1,195 @@
 #include "stages/export.h"
 
+#include <filesystem>
+#include <map>
+
 #include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "formats/datasets.h"
+#include "formats/parquet.h"
+#include "stages/data_card.h"
 #include "stages/decisions.h"
+#include "stages/principles.h"
 
 namespace selfalign::stages {
+namespace {
 
-ExportReport export_pairs(const store::Store& store, const std::string& set,
-                          formats::DatasetForm form, const std::string& path) {
-  if (set != "engrave" && set != "verbose") {
+namespace fs = std::filesystem;
+using store::Row;
+
+constexpr char kParquet[] = "parquet";
+
+std::string pairs_of(const std::string& set) {
+  return set == "engrave" ? "align.pairs" : "verbose.pairs";
+}
+
+std::string chosen_set(const store::Store& store, const std::string& set) {
+  if (set == "engrave" || set == "verbose") return set;
+  if (!set.empty()) {
     throw Error(ErrorKind::kUsage,
                 str("set: expected engrave or verbose, found \"", set, "\""));
   }
-  const std::string stage = set == "engrave" ? "align.pairs" : "verbose.pairs";
-  ExportReport report;
-  std::vector<formats::Conversation> conversations;
-  for (const ReviewedPair& pair : reviewed_pairs(store, stage)) {
-    if (!pair.ends) {
-      ++report.num_cut_off;
-      continue;
-    }
-    conversations.push_back(
-        {{{"user", pair.instruction}, {"assistant", pair.response}}});
+  return store.num_rows("verbose.pairs") > 0 ? "verbose" : "engrave";
+}
+
+// The instruction that a pair or an answer came from, itself if none is known.
+Row instruction_of(const store::Store& store, Row row) {
+  while (row.stage.ends_with(".pairs") || row.stage.ends_with(".answers")) {
+    auto parent =
+        row.parents.empty() ? std::nullopt : store.row(row.parents[0]);
+    if (!parent) break;
+    row = std::move(*parent);
   }
-  if (conversations.empty()) {
+  return row;
+}
+
+// Rules that stage 2's thoughts named, by key of the instruction.
+std::map<uint64_t, std::vector<int64_t>> rules_by_instruction(
+    const store::Store& store) {
+  std::map<uint64_t, uint64_t> instructions;  // of answers
+  for (const Row& answer : store.rows("align.answers")) {
+    if (!answer.parents.empty()) instructions[answer.key] = answer.parents[0];
+  }
+  std::map<uint64_t, std::vector<int64_t>> rules;
+  for (const Row& pair : store.rows("align.pairs")) {
+    const auto found = pair.content.find("rules");
+    if (found == pair.content.end() || pair.parents.empty()) continue;
+    std::vector<int64_t>& list = rules[instructions[pair.parents[0]]];
+    for (const Json& rule : *found) list.push_back(rule.get<int64_t>());
+  }
+  return rules;
+}
+
+std::vector<ExportRow> export_rows(const store::Store& store,
+                                   const std::string& set) {
+  const auto rules = rules_by_instruction(store);
+  std::vector<ExportRow> rows;
+  for (const ReviewedPair& pair : reviewed_pairs(store, pairs_of(set))) {
+    const Row source = instruction_of(store, pair.row);
+    const auto named = rules.find(source.key);
+    rows.push_back(
+        {pair.row.key, pair.row.stage, question_type(source), pair.instruction,
+         pair.response,
+         named == rules.end() ? std::vector<int64_t>() : named->second,
+         pair.ends});
+  }
+  return rows;
+}
+
+formats::Conversation conversation(const ExportRow& row) {
+  return {{{"user", row.instruction}, {"assistant", row.response}}};
+}
+
+template <typename Value, typename Get>
+formats::ParquetColumn column(const char* name,
+                              const std::vector<ExportRow>& rows,
+                              const Get& get) {
+  std::vector<Value> values;
+  for (const ExportRow& row : rows) values.push_back(get(row));
+  return {name, std::move(values)};
+}
+
+void write_table(const std::string& path, const std::vector<ExportRow>& rows,
+                 const std::string& program) {
+  using Text = std::string;
+  formats::ParquetOptions options;
+  options.created_by = program;
+  formats::write_parquet(
+      path,
+      {column<Text>("instruction", rows,
+                    [](const ExportRow& r) { return r.instruction; }),
+       column<Text>("response", rows,
+                    [](const ExportRow& r) { return r.response; }),
+       column<formats::Conversation>("messages", rows, conversation),
+       column<Text>("key", rows,
+                    [](const ExportRow& r) { return key_to_hex(r.key); }),
+       column<Text>("stage", rows, [](const ExportRow& r) { return r.stage; }),
+       column<Text>("type", rows, [](const ExportRow& r) { return r.type; }),
+       column<std::vector<int64_t>>("rules", rows,
+                                    [](const ExportRow& r) { return r.rules; }),
+       column<bool>("ends", rows, [](const ExportRow& r) { return r.ends; })},
+      options);
+}
+
+void write_data(const std::string& path, const std::vector<ExportRow>& rows,
+                const ExportOptions& options) {
+  if (options.form == kParquet) {
+    write_table(path, rows, options.program);
+    return;
+  }
+  std::vector<formats::Conversation> conversations;
+  for (const ExportRow& row : rows) {
+    if (row.ends) conversations.push_back(conversation(row));
+  }
+  formats::write_dataset(path, formats::dataset_form(options.form),
+                         conversations);
+}
+
+// A folder beside the wanted one; it gets its name when all is in it.
+std::string partial_folder(const std::string& folder) {
+  if (fs::exists(folder)) {
+    throw Error(ErrorKind::kUsage,
+                folder +
+                    ": expected a folder that is not there yet, found "
+                    "one; name another, or remove it first");
+  }
+  const std::string partial = folder + ".partial";
+  fs::remove_all(partial);
+  make_folder(partial);
+  return partial;
+}
+
+void publish(const std::string& partial, const std::string& folder) {
+  std::error_code problem;
+  fs::rename(partial, folder, problem);
+  if (problem) {
+    throw Error(ErrorKind::kFailed,
+                str(folder, ": expected to rename ", partial,
+                    " to it, found: ", problem.message()));
+  }
+}
+
+}  // namespace
+
+ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
+                            const ExportOptions& options) {
+  const bool is_parquet = options.form == kParquet;
+  if (!is_parquet) formats::dataset_form(options.form);  // known, or an Error
+  ExportReport report;
+  report.set = chosen_set(store, options.set);
+  const std::vector<ExportRow> rows = export_rows(store, report.set);
+  for (const ExportRow& row : rows) report.num_cut_off += !row.ends;
+  report.num_written =
+      int64_t(rows.size()) - (is_parquet ? 0 : report.num_cut_off);
+  if (report.num_written == 0) {
     throw Error(ErrorKind::kInput,
-                str(store.folder(), ": expected finished rows of ", stage,
+                str(store.folder(), ": expected finished rows of ",
+                    pairs_of(report.set),
                     ", found none; let the run go on with: selfalign resume ",
                     store.folder()));
   }
-  formats::write_dataset(path, form, conversations);
-  report.num_written = static_cast<int64_t>(conversations.size());
+  std::string folder = fs::path(options.folder).lexically_normal();
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  const std::string partial = partial_folder(folder);
+  ExportContext context{store, recipe, options, report,
+                        is_parquet ? "train.parquet" : "train.jsonl"};
+  const auto write = [&](const std::string& name, const std::string& text) {
+    write_file_atomic(partial + "/" + name, text);
+    report.files.push_back(name);
+  };
+  write_data(partial + "/" + context.data_file, rows, options);
+  report.files.push_back(context.data_file);
+  write("README.md", data_card(context));
+  write("dataset_info.json", llama_factory_entry(context).dump(2) + "\n");
+  write("axolotl.yaml", axolotl_stanza(context));
+  Json manifest = export_manifest(context);
+  manifest["outputs"] = Json::array();
+  for (const std::string& name : report.files) {
+    manifest["outputs"].push_back(hashed_file(name, partial + "/" + name));
+  }
+  write("manifest.json", manifest.dump(2) + "\n");
+  publish(partial, folder);
   return report;
 }
 

@@ -20,7 +20,6 @@
 #include "scripted_world.h"
 #include "stages/annotations.h"
 #include "stages/decisions.h"
-#include "stages/export.h"
 #include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
@@ -479,18 +478,6 @@ TEST_F(PipelineTest, ADroppedInstructionIsNotAnswered) {
   EXPECT_TRUE(answered("align.answers", late));  // it had begun
   EXPECT_EQ(store->num_rows("verbose.answers"), 18);
   EXPECT_FALSE(answered("verbose.answers", late));
-}
-
-TEST_F(PipelineTest, PairsAreExported) {
-  run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
-  const std::string path = folder("a") + "/pairs.jsonl";
-  const stages::ExportReport report = stages::export_pairs(
-      *store, "engrave", formats::DatasetForm::kAlpaca, path);
-  EXPECT_EQ(report.num_written + report.num_cut_off,
-            store->num_rows("align.pairs"));
-  EXPECT_EQ(int64_t(formats::read_dataset(path).size()), report.num_written);
-  EXPECT_GT(report.num_written, 0);
 }
 
 TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {

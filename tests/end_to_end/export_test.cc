@@ -1,0 +1,222 @@
+// Exports of a finished run of the scripted world.
+#include "stages/export.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "formats/datasets.h"
+#include "scripted_world.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::ExportOptions;
+using stages::ExportReport;
+using ::testing::HasSubstr;
+
+class ExportTest : public ::testing::Test {
+ protected:
+  ExportTest() {
+    set_log_level(LogLevel::kWarning);
+    fs::remove_all(root_);
+    recipe_ = small_recipe(root_ + "/run");
+    recipe_.model.path = root_ + "/model.gguf";
+    ScriptedWorkbench workbench({});
+    store_ = stages::open_run(recipe_);
+    run_pipeline(recipe_, workbench, *store_);
+    write_file_atomic(recipe_.model.path, "weights");
+  }
+  ~ExportTest() override {
+    set_log_level(LogLevel::kInfo);
+    fs::remove_all(root_);
+  }
+
+  std::string folder(const std::string& form) const {
+    return root_ + "/out/" + form;
+  }
+  ExportReport write(const std::string& form, const std::string& set = "") {
+    return export_dataset(*store_, recipe_,
+                          {set, form, folder(form), "selfalign test"});
+  }
+  std::string text(const std::string& form, const std::string& file) const {
+    return read_file(folder(form) + "/" + file);
+  }
+  Json json(const std::string& form, const std::string& file) const {
+    return parse_json(text(form, file), file);
+  }
+
+  const std::string root_ = testing::TempDir() + "/export_test";
+  stages::Recipe recipe_;
+  std::unique_ptr<store::Store> store_;
+};
+
+TEST_F(ExportTest, EveryJsonFormHoldsTheSameFinishedPairs) {
+  std::vector<formats::Conversation> first;
+  for (const char* form : {"alpaca", "sharegpt", "messages"}) {
+    const ExportReport report = write(form, "engrave");
+    EXPECT_EQ(report.num_written + report.num_cut_off,
+              store_->num_rows("align.pairs"));
+    const auto rows = formats::read_dataset(folder(form) + "/train.jsonl");
+    ASSERT_EQ(int64_t(rows.size()), report.num_written);
+    if (first.empty()) first = rows;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      ASSERT_EQ(rows[i].turns.size(), 2u);
+      EXPECT_EQ(rows[i].turns[0].text, first[i].turns[0].text);
+      EXPECT_EQ(rows[i].turns[1].text, first[i].turns[1].text);
+    }
+  }
+  EXPECT_EQ(first[0].turns[1].text,
+            store_->rows("align.pairs")[0].content["response"]);
+}
+
+TEST_F(ExportTest, TheManifestHashesEveryInputAndOutput) {
+  const ExportReport report = write("messages");
+  EXPECT_EQ(report.set, "verbose");
+  const Json manifest = json("messages", "manifest.json");
+  std::set<std::string> listed;
+  for (const Json& file : manifest["outputs"]) {
+    const std::string name = file["name"];
+    listed.insert(name);
+    EXPECT_EQ(file["sha256"], sha256_file(folder("messages") + "/" + name));
+  }
+  for (const auto& entry : fs::directory_iterator(folder("messages"))) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(listed.contains(name) || name == "manifest.json") << name;
+  }
+  std::set<std::string> inputs;
+  for (const Json& file : manifest["inputs"]) {
+    const std::string name = file["name"];
+    inputs.insert(name);
+    const std::string path = name == "model/model.gguf"
+                                 ? recipe_.model.path
+                                 : recipe_.run_folder + "/" + name;
+    EXPECT_EQ(file["sha256"], sha256_file(path)) << name;
+    EXPECT_EQ(file["bytes"], fs::file_size(path));
+  }
+  EXPECT_TRUE(inputs.contains("recipe.resolved.yaml"));
+  EXPECT_TRUE(inputs.contains("prompts/principles.yaml"));
+  EXPECT_TRUE(inputs.contains("model/model.gguf"));
+  EXPECT_EQ(manifest["run"]["digest"], store_->run_digest());
+  EXPECT_EQ(manifest["run"]["stages"].size(), store_->manifests().size());
+  EXPECT_EQ(manifest["program"], "selfalign test");
+}
+
+TEST_F(ExportTest, AModelThatIsGoneIsMarked) {
+  fs::remove(recipe_.model.path);
+  write("messages");
+  EXPECT_THAT(text("messages", "manifest.json"),
+              HasSubstr("\"missing\": true"));
+}
+
+TEST_F(ExportTest, TheCardSaysHowItWasMade) {
+  write("sharegpt");
+  const std::string card = text("sharegpt", "README.md");
+  const size_t end = card.find("\n---\n");
+  ASSERT_NE(end, std::string::npos);
+  const YAML::Node header = YAML::Load(card.substr(4, end - 4));
+  EXPECT_EQ(header["license"].Scalar(), "unknown");
+  EXPECT_EQ(header["size_categories"][0].Scalar(), "n<1K");
+  EXPECT_EQ(header["configs"][0]["data_files"][0]["path"].Scalar(),
+            "train.jsonl");
+  for (const std::string& part :
+       {std::string("| align.answers | 20 |"), store_->run_digest(),
+        std::string("1. **ethical**: Sage "), std::string("no_answer"),
+        std::string("max_new_tokens: 40"), std::string("model.gguf"),
+        std::string("## Known limits")}) {
+    EXPECT_THAT(card, HasSubstr(part));
+  }
+  EXPECT_EQ(card.find(root_), std::string::npos);  // no places of this machine
+}
+
+TEST_F(ExportTest, TheStanzasFitTheForm) {
+  for (const char* form : {"alpaca", "sharegpt", "messages", "parquet"}) {
+    write(form);
+    const Json entry = json(form, "dataset_info.json")["small-verbose"];
+    const std::string file = entry["file_name"];
+    EXPECT_TRUE(fs::exists(folder(form) + "/" + file));
+    const YAML::Node axolotl =
+        YAML::Load(text(form, "axolotl.yaml"))["datasets"][0];
+    EXPECT_EQ(axolotl["path"].Scalar(), file);
+    if (std::string(form) == "parquet") {
+      EXPECT_EQ(axolotl["ds_type"].Scalar(), "parquet");
+      EXPECT_EQ(entry["columns"]["messages"], "messages");
+      continue;
+    }
+    // Every name that a stanza gives is in the data's first row.
+    const std::string lines = text(form, file);
+    const Json row = parse_json(lines.substr(0, lines.find('\n')), file);
+    for (const auto& [_, column] : entry["columns"].items()) {
+      EXPECT_TRUE(row.contains(column.get<std::string>())) << column;
+    }
+    if (!entry.contains("tags")) continue;
+    const Json& turn = row[axolotl["field_messages"].Scalar()][0];
+    EXPECT_EQ(turn[entry["tags"]["role_tag"].get<std::string>()],
+              entry["tags"]["user_tag"]);
+    const YAML::Node names = axolotl["message_property_mappings"];
+    EXPECT_TRUE(turn.contains(names["role"].Scalar()));
+    EXPECT_TRUE(turn.contains(names["content"].Scalar()));
+    EXPECT_EQ(axolotl["roles"]["user"][0].Scalar(),
+              entry["tags"]["user_tag"].get<std::string>());
+  }
+}
+
+TEST_F(ExportTest, PyarrowReadsTheTable) {
+  const std::string reader = ".deps/pyarrow";
+  if (!fs::exists(reader)) {
+    GTEST_SKIP() << reader << " is not there; ./dev test fetches it";
+  }
+  const ExportReport report = write("parquet", "engrave");
+  EXPECT_EQ(report.num_written, store_->num_rows("align.pairs"));
+  write_file_atomic(root_ + "/read.py",
+                    "import json,sys,pyarrow.parquet as p\n"
+                    "json.dump(p.read_table(sys.argv[1]).to_pylist(),"
+                    "open(sys.argv[2],'w'))\n");
+  ASSERT_EQ(
+      std::system(("PYTHONPATH=" + reader + " python3 " + root_ + "/read.py " +
+                   folder("parquet") + "/train.parquet " + root_ + "/rows.json")
+                      .c_str()),
+      0);
+  const Json rows = parse_json(read_file(root_ + "/rows.json"), "rows");
+  const auto pairs = store_->rows("align.pairs");
+  ASSERT_EQ(rows.size(), pairs.size());
+  std::set<std::string> types;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const Json& content = pairs[i].content;
+    EXPECT_EQ(rows[i]["instruction"], content["instruction"]);
+    EXPECT_EQ(rows[i]["response"], content["response"]);
+    EXPECT_EQ(rows[i]["rules"], content["rules"]);
+    EXPECT_EQ(rows[i]["ends"], content["ends"]);
+    EXPECT_EQ(rows[i]["stage"], "align.pairs");
+    EXPECT_EQ(rows[i]["messages"][1]["content"], content["response"]);
+    types.insert(rows[i]["type"].get<std::string>());
+  }
+  EXPECT_TRUE(types.contains("self-instruct"));
+  EXPECT_GT(types.size(), 1u);
+}
+
+TEST_F(ExportTest, RefusesWhatIsThereAndWhatIsUnknown) {
+  write("messages");
+  EXPECT_THROW(write("messages"), Error);
+  EXPECT_THROW(write("csv"), Error);
+  EXPECT_THROW(write("alpaca", "final"), Error);
+  EXPECT_FALSE(fs::exists(folder("alpaca")));
+  // What a killed export left is not in the way.
+  make_folder(folder("alpaca") + ".partial");
+  write_file_atomic(folder("alpaca") + ".partial/half", "x");
+  write("alpaca");
+  EXPECT_FALSE(fs::exists(folder("alpaca") + "/half"));
+}
+
+}  // namespace
+}  // namespace selfalign::tests

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "stages/rules.h"
+#include "stages/thoughts.h"
 #include "stages/yaml.h"
 #include "text/template.h"
 

@@ -24,6 +24,7 @@
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/principles.h"
+#include "stages/profile.h"
 #include "stages/rounds.h"
 #include "stages/thoughts.h"
 #include "stages/trace.h"
@@ -221,7 +222,8 @@ TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
   const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
   std::map<std::string, int> of_type;
   for (const store::Row& row :
-       store->kept("redteam.questions", stages::kInstructFilter)) {
+       store->kept("redteam.questions",
+                   stages::profile_named("default").instruct_filter)) {
     ++of_type[row.content["type"]];
   }
   EXPECT_EQ(of_type.size(), 20u);
@@ -412,7 +414,10 @@ TEST_F(PipelineTest, SamplesHonourWhatAPersonDecided) {
   uint64_t edited = 0;
   uint64_t rejected = 0;
   const auto judged = [](Store& store) {
-    return !store.rejections("align.answers", stages::kAlignFilter).empty() &&
+    return !store
+                .rejections("align.answers",
+                            stages::profile_named("default").align.name)
+                .empty() &&
            store.num_rows("align.pairs") > 1;
   };
   run_until(recipe, judged, [&](Store& store) {
@@ -422,7 +427,7 @@ TEST_F(PipelineTest, SamplesHonourWhatAPersonDecided) {
     edited = pairs[1].key;
     store.annotate(decided(dropped, store::Decision::kDrop));
     store.annotate(decided(edited, store::Decision::kEdit, "Better."));
-    store.scan("align.answers", stages::kAlignFilter,
+    store.scan("align.answers", stages::profile_named("default").align.name,
                [&](const store::SeenRow& seen) {
                  if (!seen.verdict || seen.verdict->kept) return true;
                  rejected = seen.row.key;

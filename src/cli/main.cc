@@ -49,6 +49,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_resume(app, shell);
   add_status(app, shell);
   add_show(app, shell);
+  add_ablate(app, shell);
   add_principles(app, shell);
   add_export(app, shell);
   add_chat(app, shell);

@@ -91,15 +91,18 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   return plan;
 }
 
+AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
+  const Profile& profile = profile_named(run.recipe.profile);
+  AnswerPlan plan = align_plan(run, std::move(instructions));
+  if (!profile.stops_at_turns) plan.sampling.stop.clear();
+  ban_words(profile.banned_words, run.models.base(), plan.sampling);
+  return plan;
+}
+
 void run_align(const Run& run) {
   if (stage_done(run.store, "align.pairs")) return;
-  const Profile& profile = profile_named(run.recipe.profile);
-  AnswerPlan plan =
-      align_plan(run, instructions_for("align.answers", run.store));
-  generate::Generator& base = run.models.base();
-  if (!profile.stops_at_turns) plan.sampling.stop.clear();
-  ban_words(profile.banned_words, base, plan.sampling);
-  answer_all(plan, base, run);
+  answer_all(stage_plan(run, instructions_for("align.answers", run.store)),
+             run.models.base(), run);
 }
 
 }  // namespace selfalign::stages

@@ -13,6 +13,9 @@ namespace selfalign::stages {
 
 void run_align(const Run& run);
 
+// What run_align does, as the recipe's profile has it; opens the base model.
+AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions);
+
 // Stage 2's request for each of `instructions`, under other stage names for
 // the held-out evaluation.
 AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions);

@@ -78,13 +78,7 @@ class Answering {
     const std::string text =
         json_string(source.content, "instruction", source.stage);
     PlannedRow planned;
-    planned.row = {generated_key({plan_.requests,
-                                  {source.key},
-                                  prompt_digest_,
-                                  plan_.sampling,
-                                  fingerprint_,
-                                  0,
-                                  run_.recipe.seed}),
+    planned.row = {key_of(source),
                    plan_.requests,
                    n,
                    {source.key},
@@ -94,6 +88,17 @@ class Answering {
     planned.request.suffix = plan_.suffix(text);
     planned.request.sampling = plan_.sampling;
     return planned;
+  }
+
+  uint64_t key_of(const Row& source) const {
+    if (plan_.key) return plan_.key(source);
+    return generated_key({plan_.requests,
+                          {source.key},
+                          prompt_digest_,
+                          plan_.sampling,
+                          fingerprint_,
+                          0,
+                          run_.recipe.seed});
   }
 
   std::string find_thought(const std::string& text) const {

@@ -28,6 +28,8 @@ struct AnswerPlan {
   generate::Sampling sampling;
 
   AnswerFrame frame;  // how the answer stands in the prompt
+  // Key of an instruction's request. Optional: the hash of all it depends on.
+  std::function<uint64_t(const store::Row& instruction)> key;
   // Numbers of the principles a thought names. Optional.
   std::function<FiredRules(const std::string& thought)> rules;
 };

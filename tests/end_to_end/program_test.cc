@@ -76,9 +76,9 @@ class ProgramTest : public testing::Test {
 TEST_F(ProgramTest, HelpAndVersion) {
   const Result help = bash("selfalign --help");
   EXPECT_EQ(help.code, 0);
-  for (const char* name :
-       {"run", "resume", "status", "show", "principles", "export", "chat",
-        "generate", "score", "train", "tokenize", "inspect", "annotations"}) {
+  for (const char* name : {"run", "resume", "status", "show", "principles",
+                           "ablate", "export", "chat", "generate", "score",
+                           "train", "tokenize", "inspect", "annotations"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + name));
     const Result one = bash(std::string("selfalign ") + name + " --help");
     EXPECT_EQ(one.code, 0);

@@ -91,11 +91,14 @@ std::string topics(Words& words) {
   return text;
 }
 
-std::string thoughtful(Words& words) {
+// `prompt` as the rows share it: a rule that is not in it is not named.
+std::string thoughtful(const std::string& prompt, Words& words) {
+  const bool has_candor = prompt.find("(candor)") != std::string::npos;
   const std::string thought =
       " The user asks about a " + words.thing() +
       ". I should follow rules 2 (informative), " +
-      (words.number(4) ? "3 (helpful).\n\n" : "3 (candor), 8.\n\n");
+      (words.number(4) || !has_candor ? "3 (helpful).\n\n"
+                                      : "3 (candor), 8.\n\n");
   if (words.number(6) == 0) return thought;  // never comes to the answer
   return thought + align_prompt().answer_tag + " The " + words.things(8) +
          " is what you want." + align_prompt().stop.at(0) + " Thanks.";
@@ -116,7 +119,9 @@ std::string script(const Request& request) {
   if (ends_with(suffix, " |")) {
     return " Why did the " + words.things(5) + "?\n9. next";
   }
-  if (ends_with(suffix, align_prompt().thought_tag)) return thoughtful(words);
+  if (ends_with(suffix, align_prompt().thought_tag)) {
+    return thoughtful(request.prefix ? *request.prefix : "", words);
+  }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {
     return "In depth: " + words.things(60) + ".";

@@ -1,0 +1,141 @@
+// Ablations of a finished run of the scripted world.
+#include "stages/ablate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "scripted_world.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::AblateOptions;
+using store::OpenMode;
+using store::Store;
+using ::testing::HasSubstr;
+
+class AblateTest : public ::testing::Test {
+ protected:
+  AblateTest() {
+    set_log_level(LogLevel::kWarning);
+    fs::remove_all(recipe_.run_folder);
+    ScriptedWorkbench workbench({});
+    auto store = stages::open_run(recipe_);
+    run_pipeline(recipe_, workbench, *store);
+    digest_ = store->run_digest();
+  }
+  ~AblateTest() override {
+    set_log_level(LogLevel::kInfo);
+    fs::remove_all(recipe_.run_folder);
+  }
+
+  Json ablate(const AblateOptions& options, WorldOptions world = {}) {
+    ScriptedWorkbench workbench(world);
+    const auto run = Store::open(recipe_.run_folder, OpenMode::kReadOnly);
+    return stages::ablate(recipe_, *run, options, workbench);
+  }
+  std::string digest(const Json& report) {
+    return Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly)
+        ->run_digest();
+  }
+
+  const stages::Recipe recipe_ =
+      small_recipe(testing::TempDir() + "/ablate_test");
+  std::string digest_;
+};
+
+TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
+  const Json report = ablate({});
+  EXPECT_EQ(report["rows"], 20);
+  EXPECT_EQ(report["texts_changed"], 0);
+  EXPECT_EQ(report["before"], report["after"]);
+  EXPECT_TRUE(report["examples"].empty());
+  const auto run = Store::open(recipe_.run_folder, OpenMode::kReadOnly);
+  const auto again =
+      Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly);
+  for (const store::Row& row : run->rows("align.answers")) {
+    EXPECT_EQ(run->completion(row.key)->completion.text,
+              again->completion(row.key)->completion.text);
+  }
+  EXPECT_EQ(run->run_digest(), digest_);
+}
+
+TEST_F(AblateTest, ADroppedRuleIsNotNamedAndOnlyThoseRowsChange) {
+  AblateOptions options;
+  options.edit.drop_rules = {7};
+  const Json report = ablate(options);
+  Json candor;
+  for (const Json& rule : report["rules"]) {
+    if (rule["name"] == "candor") candor = rule;
+  }
+  EXPECT_GT(candor["before"], 0);
+  EXPECT_EQ(candor["after"], 0);
+  EXPECT_EQ(report["texts_changed"], candor["before"]);
+  EXPECT_THAT(stages::ablation_text(report), HasSubstr("rule: candor"));
+  EXPECT_EQ(read_file(report["folder"].get<std::string>() + "/report.txt"),
+            stages::ablation_text(report));
+  EXPECT_EQ(report["examples"][0]["before"].get<std::string>().find("candor") ==
+                std::string::npos,
+            false);
+  EXPECT_EQ(Store::open(recipe_.run_folder, OpenMode::kReadOnly)->run_digest(),
+            digest_);
+}
+
+TEST_F(AblateTest, TheSameRowsAreDrawnForEveryEdit) {
+  AblateOptions options;
+  options.num_rows = 6;
+  const Json control = ablate(options);
+  EXPECT_EQ(control["rows"], 6);
+  EXPECT_EQ(control["texts_changed"], 0);
+  options.edit.drop_exemplars = {2};
+  const Json other = ablate(options);
+  EXPECT_EQ(other["before"], control["before"]);
+  EXPECT_NE(other["folder"], control["folder"]);
+}
+
+TEST_F(AblateTest, GoesOnAfterAKill) {
+  AblateOptions options;
+  options.edit.drop_rules = {7};
+  options.name = "whole";
+  const std::string whole = digest(ablate(options));
+  options.name = "killed";
+  for (const int after : {1, 9, 17}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      WorldOptions world;
+      world.kill_after = after;
+      ablate(options, world);
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFSIGNALED(status)) << after;
+  }
+  EXPECT_EQ(digest(ablate(options)), whole);
+}
+
+TEST_F(AblateTest, AnotherEditOrModelIsRefused) {
+  AblateOptions options;
+  options.name = "a";
+  ablate(options);
+  options.edit.drop_rules = {1};
+  EXPECT_THROW(ablate(options), Error);
+  options.name = "b";
+  WorldOptions world;
+  world.base = "another base";
+  EXPECT_THROW(ablate(options, world), Error);
+  options.name = "../b";
+  EXPECT_THROW(ablate(options), Error);
+}
+
+}  // namespace
+}  // namespace selfalign::tests

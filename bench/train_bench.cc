@@ -34,13 +34,12 @@ struct BenchOptions {
 std::vector<Sample> random_samples(const BenchOptions& bench, int vocabulary) {
   std::vector<Sample> samples;
   for (int i = 0; i < bench.num_samples; ++i) {
-    Sample sample;
-    sample.prompt_length = bench.prompt;
+    std::vector<int> tokens;
     for (int t = 0; t < bench.length; ++t) {
-      sample.tokens.push_back(
+      tokens.push_back(
           int(draw_index(uint64_t(i), uint64_t(t), uint64_t(vocabulary))));
     }
-    samples.push_back(std::move(sample));
+    samples.push_back(text_sample(tokens, bench.prompt));
   }
   return samples;
 }

@@ -57,14 +57,19 @@ void resolve_run(ChatFlags& flags) {
   if (flags.prompts.empty()) flags.prompts = run + "/prompts";
 }
 
-// Two forms were trained; a run's folder RUN/engraved/adapter says which.
+// The form an adapter was trained under; a run's folder RUN/engraved/adapter
+// says which.
 std::string form_of(const ChatFlags& flags) {
   if (flags.form != "auto") return flags.form;
   const std::filesystem::path folder =
       (std::filesystem::path(flags.model.adapter) / "")
           .lexically_normal()
           .parent_path();
-  return folder.parent_path().filename() == "engraved" ? "engraved" : "verbose";
+  const std::filesystem::path tuning = folder.parent_path();
+  if (tuning.filename() == "engraved") return "engraved";
+  const bool baseline =
+      tuning.filename() == "tuned" && is_run_folder(tuning.parent_path());
+  return baseline ? "tuned" : "verbose";
 }
 
 std::vector<Side> open_sides(const ChatFlags& flags,
@@ -210,8 +215,8 @@ void add_chat(CLI::App& app, Shell& shell) {
   command
       ->add_option("--form", flags->form,
                    "short prompt of the adapter: auto (from the adapter's "
-                   "folder), engraved or verbose")
-      ->check(CLI::IsMember({"auto", "engraved", "verbose"}))
+                   "folder), engraved, verbose or tuned")
+      ->check(CLI::IsMember({"auto", "engraved", "verbose", "tuned"}))
       ->capture_default_str();
   add_sampling(*command, *flags);
   flags->model.add_compute(*command);

@@ -10,8 +10,9 @@ namespace selfalign::cli {
 stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
                                     const std::string& form) {
   const stages::Prompts prompts = stages::load_prompts(prompts_folder);
-  stages::ChatPrompt chat =
-      form == "verbose" ? prompts.verbose : prompts.engraved;
+  stages::ChatPrompt chat = form == "verbose" ? prompts.verbose
+                            : form == "tuned" ? prompts.tuned
+                                              : prompts.engraved;
   if (form == "none") chat.prompt.clear();
   return chat;
 }

@@ -12,9 +12,9 @@
 
 namespace selfalign::cli {
 
-// Form "engraved" or "verbose" of the short prompts in the folder; "none" is
-// their turns with nothing before them, which is also how a base model is
-// asked: what it sees is the layout alone.
+// Form "engraved", "verbose" or "tuned" of the short prompts in the folder;
+// "none" is their turns with nothing before them, which is also how a base
+// model is asked: what it sees is the layout alone.
 stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
                                     const std::string& form);
 

@@ -79,17 +79,24 @@ TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
                Error);
 }
 
-TEST(TrainingSamplesTest, EveryAnswerIsASample) {
+// What a tuned model reads before its second answer is what a chat shows it.
+TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   const std::vector<formats::Conversation> rows = {
       {{{"user", "q"}, {"assistant", "a"}, {"user", "r"}, {"assistant", "b"}}},
       {{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}}};
   const auto samples = training_samples(rows, frame(), "data");
-  ASSERT_EQ(samples.size(), 3u);
-  EXPECT_EQ(samples[0].prompt, "About.\n\nU: q\nA: ");
-  EXPECT_EQ(samples[0].response, "a");
-  EXPECT_TRUE(samples[0].ends);
-  EXPECT_EQ(samples[1].prompt, "About.\n\nU: q\nA: a\nU: r\nA: ");
-  EXPECT_EQ(samples[2].prompt, "Be brief.\n\nU: q\nA: ");
+  ASSERT_EQ(samples.size(), 2u);
+  const std::vector<stages::TrainingTurn>& turns = samples[0].turns;
+  ASSERT_EQ(turns.size(), 2u);
+  EXPECT_EQ(turns[0].prompt, "About.\n\nU: q\nA: ");
+  EXPECT_EQ(turns[0].response, "a");
+  EXPECT_TRUE(turns[0].ends);
+  EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
+  EXPECT_EQ(turns[1].response, "b");
+  EXPECT_EQ(turns[0].prompt + turns[0].response + turns[1].prompt,
+            render_chat(frame(), {{"q", "a"}}, 0, "r"));
+  ASSERT_EQ(samples[1].turns.size(), 1u);
+  EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
 }
 
 TEST(TrainingSamplesTest, RefusesRowsWithoutAnAnswer) {

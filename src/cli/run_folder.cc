@@ -57,12 +57,13 @@ stages::Recipe recipe_of_run(const std::string& folder) {
   const fs::path prompts = whole / "prompts";
   if (is_file(prompts / stages::prompt_files().back())) {
     recipe.prompts_folder = prompts;
+    recipe.prompts_overlay.clear();
   }
   return recipe;
 }
 
 std::string last_adapter(const std::string& folder) {
-  for (const char* name : {"verbose", "engraved"}) {
+  for (const char* name : {"verbose", "engraved", "tuned"}) {
     const fs::path adapter = fs::path(folder) / name / "adapter";
     if (is_file(adapter / "adapter_config.json")) return adapter;
   }

@@ -21,11 +21,12 @@ constexpr char kFooter[] = R"(Tune a LoRA adapter on a dataset of your own:
   selfalign train answers.jsonl --model MODEL --output tuned
   selfalign chat MODEL --adapter tuned/adapter
 
-The dataset is JSON lines or one JSON array, in Alpaca form (instruction,
-input, output), ShareGPT form (conversations) or messages form. The loss is on
-the assistant's text and the end-of-text token after it, and every assistant
-turn is a sample. The prompt before it is the short one of prompts/meta.yaml
-(--form), or a system turn of the dataset where it has one.
+The dataset is JSON lines or one JSON array: Alpaca (instruction, input,
+output), Dolly (instruction, context, response), Self-Instruct seed tasks,
+ShareGPT (conversations) or messages. The loss is on every text of the assistant
+and the end-of-text token after it; a conversation of several turns is one
+sample. The prompt before it is the short one of prompts/meta.yaml (--form), or a
+system turn of the dataset where it has one.
 
 --output then holds adapter/ (PEFT), metrics.jsonl, tensorboard/ and the last
 checkpoint. Stopped at any time, the same command goes on to the same result.)";
@@ -106,7 +107,7 @@ void add_train(CLI::App& app, Shell& shell) {
   auto flags = std::make_shared<TrainFlags>();
   command
       ->add_option("dataset", flags->dataset,
-                   "Alpaca, ShareGPT or messages, JSON or JSON lines")
+                   "conversations, JSON or JSON lines; forms see below")
       ->required();
   command
       ->add_option("--model", flags->model.model.path, "HF folder or GGUF file")
@@ -119,9 +120,9 @@ void add_train(CLI::App& app, Shell& shell) {
                       "folder with meta.yaml; else prompts/");
   command
       ->add_option("--form", flags->form,
-                   "short prompt before every conversation: engraved, verbose "
-                   "or none")
-      ->check(CLI::IsMember({"engraved", "verbose", "none"}))
+                   "short prompt before every conversation: engraved, "
+                   "verbose, tuned or none")
+      ->check(CLI::IsMember({"engraved", "verbose", "tuned", "none"}))
       ->capture_default_str();
   add_tune(*command, flags->tune);
   flags->model.add_compute(*command);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "stages/tuning.h"
 
 namespace selfalign::cli {
 namespace {
@@ -32,7 +33,7 @@ std::vector<stages::TrainingSample> training_samples(
       i = 1;
     }
     if (i == turns.size()) throw_row(where, row, "no turns");
-    std::vector<ChatTurn> past;
+    std::vector<stages::TrainingTurn> exchanges;
     for (; i < turns.size(); i += 2) {
       if (turns[i].role != "user") {
         throw_row(where, row, "a turn of '" + turns[i].role + "'");
@@ -40,14 +41,16 @@ std::vector<stages::TrainingSample> training_samples(
       if (i + 1 == turns.size() || turns[i + 1].role != "assistant") {
         throw_row(where, row, "a user's turn without an answer");
       }
-      stages::TrainingSample sample;
-      sample.prompt = render_chat(own, past, 0, turns[i].text);
-      sample.response = turns[i + 1].text;
-      sample.key =
-          Hasher().add(row).add(sample.prompt).add(sample.response).key();
-      samples.push_back(std::move(sample));
-      past.push_back({turns[i].text, turns[i + 1].text});
+      exchanges.push_back({turns[i].text, turns[i + 1].text});
     }
+    stages::TrainingSample sample{0, stages::chat_turns(own, exchanges)};
+    Hasher key;
+    key.add(row);
+    for (const stages::TrainingTurn& turn : sample.turns) {
+      key.add(turn.prompt).add(turn.response);
+    }
+    sample.key = key.key();
+    samples.push_back(std::move(sample));
   }
   return samples;
 }

@@ -68,21 +68,32 @@ TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
                                 const stages::TrainingSample& sample,
                                 int64_t max_length) {
   TokenizedSample result;
-  std::vector<int>& tokens = result.sample.tokens;
-  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) {
-    tokens.push_back(tokenizer.bos());
-  }
-  const auto append = [&tokens](const std::vector<int>& more) {
-    tokens.insert(tokens.end(), more.begin(), more.end());
+  std::vector<int>& inputs = result.sample.inputs;
+  // The last target of max_length tokens is no input.
+  const auto predict = [&](int token) {
+    const int64_t row = static_cast<int64_t>(inputs.size()) - 1;
+    if (row < 0) return;  // nothing predicts the first token
+    if (row + 2 > max_length) {
+      result.truncated = true;
+      return;
+    }
+    result.sample.loss_rows.push_back(row);
+    result.sample.targets.push_back(token);
   };
-  append(tokenizer.encode(sample.prompt));
-  result.sample.prompt_length = static_cast<int64_t>(tokens.size());
-  append(tokenizer.encode(sample.response));
-  if (sample.ends) tokens.push_back(tokenizer.eos());
-  if (static_cast<int64_t>(tokens.size()) > max_length) {
-    tokens.resize(static_cast<size_t>(max_length));
-    result.truncated = true;
+  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) {
+    inputs.push_back(tokenizer.bos());
   }
+  for (const stages::TrainingTurn& turn : sample.turns) {
+    const std::vector<int> prompt = tokenizer.encode(turn.prompt);
+    inputs.insert(inputs.end(), prompt.begin(), prompt.end());
+    for (const int token : tokenizer.encode(turn.response)) {
+      predict(token);
+      inputs.push_back(token);
+    }
+    if (turn.ends) predict(tokenizer.eos());
+  }
+  const std::vector<int64_t>& rows = result.sample.loss_rows;
+  inputs.resize(rows.empty() ? 0 : static_cast<size_t>(rows.back()) + 1);
   return result;
 }
 
@@ -159,9 +170,8 @@ stages::TuneReport LocalWorkbench::tune(
   for (const stages::TrainingSample& sample : samples) {
     TokenizedSample one = tokenize_sample(*words, sample, options.max_length);
     report.num_truncated += one.truncated ? 1 : 0;
-    const auto length = static_cast<int64_t>(one.sample.tokens.size());
     // A prompt that fills max_length leaves nothing to learn from.
-    if (one.sample.prompt_length < length) {
+    if (!one.sample.targets.empty()) {
       tokenized.push_back(std::move(one.sample));
     }
   }

@@ -37,12 +37,14 @@ class LocalWorkbench : public stages::Workbench {
   std::shared_ptr<const text::Tokenizer> tokenizer_;
 };
 
-// A sample as tokens: BOS where the model has one, the prompt, the response
-// and, if it ends, the end-of-text token; cut to max_length. The two texts are
-// tokenized apart, as they are when the model answers.
+// A sample as tokens: BOS where the model has one, then for each turn the
+// prompt and the response, which is to be predicted, and after it, if it ends,
+// the end-of-text token, which is predicted and not read. Cut to max_length:
+// what is left ends in an answer or in a part of one, and a part teaches no
+// stop. The texts are tokenized apart, as they are when the model answers.
 struct TokenizedSample {
   train::Sample sample;
-  bool truncated = false;  // what was cut off includes the end-of-text token
+  bool truncated = false;  // something to be predicted was cut off
 };
 TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
                                 const stages::TrainingSample& sample,

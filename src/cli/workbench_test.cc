@@ -43,25 +43,30 @@ class ByteTokenizer : public text::Tokenizer {
   std::vector<int> ends_ = {257};
 };
 
-stages::TrainingSample sample(bool ends) {
-  stages::TrainingSample result;
-  result.prompt = "ab";
-  result.response = "cd";
-  result.ends = ends;
-  return result;
+stages::TrainingSample sample(bool ends) { return {0, {{"ab", "cd", ends}}}; }
+
+// Two turns: "ab" and "f" are the user's, "cd" and "g" the answers.
+stages::TrainingSample two_turns(bool first_ends) {
+  return {0, {{"ab", "cd", first_ends}, {"_f", "g"}}};
+}
+
+train::Sample cut(const stages::TrainingSample& sample, int64_t max_length) {
+  return tokenize_sample(ByteTokenizer(false), sample, max_length).sample;
 }
 
 TEST(TokenizeSampleTest, TheLossStartsAfterThePrompt) {
   const auto one = tokenize_sample(ByteTokenizer(false), sample(true), 100);
-  EXPECT_THAT(one.sample.tokens, ElementsAre('a', 'b', 'c', 'd', 257));
-  EXPECT_EQ(one.sample.prompt_length, 2);
+  EXPECT_THAT(one.sample.inputs, ElementsAre('a', 'b', 'c', 'd'));
+  EXPECT_THAT(one.sample.loss_rows, ElementsAre(1, 2, 3));
+  EXPECT_THAT(one.sample.targets, ElementsAre('c', 'd', 257));
   EXPECT_FALSE(one.truncated);
 }
 
 TEST(TokenizeSampleTest, BosWhereTheModelHasOneAndNoEndWhereThereIsNone) {
   const auto one = tokenize_sample(ByteTokenizer(true), sample(false), 100);
-  EXPECT_THAT(one.sample.tokens, ElementsAre(256, 'a', 'b', 'c', 'd'));
-  EXPECT_EQ(one.sample.prompt_length, 3);
+  EXPECT_THAT(one.sample.inputs, ElementsAre(256, 'a', 'b', 'c'));
+  EXPECT_THAT(one.sample.loss_rows, ElementsAre(2, 3));
+  EXPECT_THAT(one.sample.targets, ElementsAre('c', 'd'));
 }
 
 TEST(TokenizeSampleTest, ACutSampleTeachesNoStop) {
@@ -69,7 +74,37 @@ TEST(TokenizeSampleTest, ACutSampleTeachesNoStop) {
   EXPECT_FALSE(exact.truncated);
   const auto cut = tokenize_sample(ByteTokenizer(false), sample(true), 4);
   EXPECT_TRUE(cut.truncated);
-  EXPECT_THAT(cut.sample.tokens, ElementsAre('a', 'b', 'c', 'd'));
+  EXPECT_THAT(cut.sample.inputs, ElementsAre('a', 'b', 'c'));
+  EXPECT_THAT(cut.sample.targets, ElementsAre('c', 'd'));
+}
+
+// The end-of-text token after the first answer is predicted and not read: the
+// inputs are what a chat shows the model as its history.
+TEST(TokenizeSampleTest, EveryAnswerIsLearnedAndWhereItStops) {
+  const auto two = tokenize_sample(ByteTokenizer(false), two_turns(true), 100);
+  EXPECT_FALSE(two.truncated);
+  EXPECT_THAT(two.sample.inputs,
+              ElementsAre('a', 'b', 'c', 'd', '_', 'f', 'g'));
+  EXPECT_THAT(two.sample.loss_rows, ElementsAre(1, 2, 3, 5, 6));
+  EXPECT_THAT(two.sample.targets, ElementsAre('c', 'd', 257, 'g', 257));
+  EXPECT_THAT(cut(two_turns(false), 100).targets,
+              ElementsAre('c', 'd', 'g', 257));
+}
+
+TEST(TokenizeSampleTest, WhatIsLeftOfACutConversationEndsInAnAnswer) {
+  EXPECT_THAT(cut(two_turns(true), 8).targets,
+              ElementsAre('c', 'd', 257, 'g', 257));
+  EXPECT_THAT(cut(two_turns(true), 7).targets, ElementsAre('c', 'd', 257, 'g'));
+  for (const int64_t length : {5, 6}) {  // the user's second turn is left out
+    EXPECT_THAT(cut(two_turns(true), length).inputs,
+                ElementsAre('a', 'b', 'c', 'd'));
+    EXPECT_THAT(cut(two_turns(true), length).targets,
+                ElementsAre('c', 'd', 257));
+    EXPECT_TRUE(tokenize_sample(ByteTokenizer(false), two_turns(true), length)
+                    .truncated);
+  }
+  EXPECT_THAT(cut(two_turns(true), 4).targets, ElementsAre('c', 'd'));
+  EXPECT_TRUE(cut(two_turns(true), 2).inputs.empty());
 }
 
 TEST(LocalWorkbenchTest, OpensAServersModelAndSendsTheKeyOfTheEnvironment) {

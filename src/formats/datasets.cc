@@ -1,10 +1,12 @@
 #include "formats/datasets.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/unicode.h"
 
 namespace selfalign::formats {
 namespace {
@@ -18,10 +20,31 @@ const char* form_name(DatasetForm form) {
   return kNames[static_cast<size_t>(form)];
 }
 
-std::optional<DatasetForm> recognise(const Json& row) {
-  if (row.contains("messages")) return DatasetForm::kMessages;
-  if (row.contains("conversations")) return DatasetForm::kShareGpt;
-  if (row.contains("instruction")) return DatasetForm::kAlpaca;
+// What a row may be; the first three can be written too.
+enum class RowForm {
+  kAlpaca,
+  kShareGpt,
+  kMessages,
+  kDolly,
+  kSelfInstruct,
+  kPrompt
+};
+
+const char* row_form_name(RowForm form) {
+  constexpr const char* kNames[] = {"alpaca", "sharegpt",      "messages",
+                                    "dolly",  "self-instruct", "prompt"};
+  return kNames[static_cast<size_t>(form)];
+}
+
+std::optional<RowForm> recognise(const Json& row) {
+  if (row.contains("messages")) return RowForm::kMessages;
+  if (row.contains("conversations")) return RowForm::kShareGpt;
+  if (row.contains("instances")) return RowForm::kSelfInstruct;
+  if (row.contains("instruction")) {
+    const bool dolly = row.contains("response") || row.contains("context");
+    return dolly ? RowForm::kDolly : RowForm::kAlpaca;
+  }
+  if (row.contains("prompt")) return RowForm::kPrompt;
   return std::nullopt;
 }
 
@@ -40,67 +63,108 @@ DialogueForm dialogue_form(DatasetForm form) {
 
 std::string read_role(const std::string& name, const std::string& where) {
   if (name == "human" || name == "user") return "user";
-  if (name == "gpt" || name == "assistant") return "assistant";
+  if (name == "gpt" || name == "assistant" || name == "chatgpt") {
+    return "assistant";
+  }
   if (name == "system") return "system";
   fail(where,
        "expected role system, user (human) or assistant (gpt), found \"" +
            name + "\"; remove such turns");
 }
 
-Conversation read_alpaca(const Json& row, const std::string& where) {
-  std::string request = json_string(row, "instruction", where);
-  const std::string input = json_string_or(row, "input", where, "");
+// A task with an optional input, and its answer.
+Conversation make_task(std::string request, const std::string& input,
+                       std::string answer, const std::string& where) {
   if (!request.empty() && !input.empty()) request += "\n\n";
   request += input;
   if (request.empty()) fail(where, "instruction: expected text, found none");
-  return {{{"user", std::move(request)},
-           {"assistant", json_string(row, "output", where)}}};
+  return {{{"user", std::move(request)}, {"assistant", std::move(answer)}}};
 }
 
-Conversation read_dialogue(const Json& row, DatasetForm form,
+Conversation read_dialogue(const Json& row, const DialogueForm& names,
                            const std::string& where) {
-  const DialogueForm names = dialogue_form(form);
   const Json& list = row[names.list];
-  if (!list.is_array() || list.empty()) {
-    fail(where, str(names.list, ": expected a list of turns, found ",
-                    list.is_array() ? "an empty one" : "something else"));
+  if (!list.is_array()) {
+    fail(where,
+         str(names.list, ": expected a list of turns, found something else"));
   }
   Conversation conversation;
   for (const Json& turn : list) {
     const std::string role = json_string(turn, names.role, where);
+    const bool marked_up = turn.contains("markdown") && !turn.contains("value");
     conversation.turns.push_back(
-        {read_role(role, where), json_string(turn, names.text, where)});
+        {read_role(role, where),
+         json_string(turn, marked_up ? "markdown" : names.text, where)});
   }
   return conversation;
+}
+
+Conversation read_self_instruct(const Json& row, const std::string& where) {
+  const Json& instances = row["instances"];
+  if (!instances.is_array() || instances.empty() || !instances[0].is_object()) {
+    fail(where, "instances: expected a list with input and output, found none");
+  }
+  return make_task(json_string(row, "instruction", where),
+                   json_string_or(instances[0], "input", where, ""),
+                   json_string(instances[0], "output", where), where);
 }
 
 // Reads rows one by one; the first decides the form.
 class RowReader {
  public:
+  explicit RowReader(bool prompts_only) : prompts_only_(prompts_only) {}
+
   void add(const Json& row, const std::string& where) {
     if (!row.is_object())
       fail(where, "expected an object, found another value");
     const auto form = recognise(row);
-    if (!form) {
+    if (!form || (*form == RowForm::kPrompt && !prompts_only_)) {
       fail(where,
-           "expected a row with instruction (Alpaca), conversations "
-           "(ShareGPT) or messages, found none of them");
+           "expected a row with instruction (Alpaca, Dolly, Self-Instruct), "
+           "conversations (ShareGPT) or messages, found none of them");
     }
     if (form_ && *form_ != *form) {
       fail(where,
-           str("expected the form of the first row, ", form_name(*form_),
-               ", found ", form_name(*form), "; keep one form in a file"));
+           str("expected the form of the first row, ", row_form_name(*form_),
+               ", found ", row_form_name(*form), "; keep one form in a file"));
     }
     form_ = form;
-    rows_.push_back(*form == DatasetForm::kAlpaca
-                        ? read_alpaca(row, where)
-                        : read_dialogue(row, *form, where));
+    rows_.push_back(read(row, where));
   }
 
   std::vector<Conversation> take() { return std::move(rows_); }
 
  private:
-  std::optional<DatasetForm> form_;
+  Conversation read(const Json& row, const std::string& where) const {
+    switch (*form_) {
+      case RowForm::kAlpaca:
+        return make_task(json_string(row, "instruction", where),
+                         json_string_or(row, "input", where, ""),
+                         answer(row, "output", where), where);
+      case RowForm::kDolly:
+        return make_task(json_string(row, "instruction", where),
+                         json_string_or(row, "context", where, ""),
+                         answer(row, "response", where), where);
+      case RowForm::kSelfInstruct:
+        return read_self_instruct(row, where);
+      case RowForm::kPrompt:
+        return {{{"user", json_string(row, "prompt", where)}}};
+      case RowForm::kShareGpt:
+        return read_dialogue(row, dialogue_form(DatasetForm::kShareGpt), where);
+      case RowForm::kMessages:
+        break;
+    }
+    return read_dialogue(row, dialogue_form(DatasetForm::kMessages), where);
+  }
+
+  std::string answer(const Json& row, const char* name,
+                     const std::string& where) const {
+    return prompts_only_ ? json_string_or(row, name, where, "")
+                         : json_string(row, name, where);
+  }
+
+  const bool prompts_only_;
+  std::optional<RowForm> form_;
   std::vector<Conversation> rows_;
 };
 
@@ -121,6 +185,57 @@ void read_lines(std::string_view text, const std::string& path,
     const std::string where = str(path, ": line ", number);
     reader.add(parse_json(line, where), where);
   }
+}
+
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const text::Utf8Char next = text::utf8_char(text, at);
+    if (next.code < 0) return false;
+    at += next.length;
+  }
+  return true;
+}
+
+std::string_view without_bom(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  return text;
+}
+
+std::vector<Conversation> read_rows(const std::string& path,
+                                    bool prompts_only) {
+  const MappedFile map(path);
+  const std::string_view text = without_bom(map.bytes());
+  RowReader reader(prompts_only);
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '[') {
+    read_array(text, path, reader);
+  } else {
+    read_lines(text, path, reader);
+  }
+  std::vector<Conversation> rows = reader.take();
+  if (rows.empty()) fail(path, "expected rows, found none");
+  return rows;
+}
+
+std::vector<std::string> read_prompt_lines(const std::string& path) {
+  const MappedFile map(path);
+  std::string_view text = without_bom(map.bytes());
+  std::vector<std::string> prompts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const size_t begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) continue;
+    line = line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin);
+    if (!is_utf8(line)) {
+      fail(path, str("line of prompt ", prompts.size() + 1,
+                     ": expected UTF-8, found other bytes"));
+    }
+    prompts.emplace_back(line);
+  }
+  if (prompts.empty()) fail(path, "expected lines of text, found none");
+  return prompts;
 }
 
 // The one user turn and the one assistant turn of a row of Alpaca.
@@ -165,19 +280,19 @@ DatasetForm dataset_form(std::string_view name) {
 }
 
 std::vector<Conversation> read_dataset(const std::string& path) {
-  const MappedFile map(path);
-  std::string_view text = map.bytes();
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  RowReader reader;
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && text[first] == '[') {
-    read_array(text, path, reader);
-  } else {
-    read_lines(text, path, reader);
+  return read_rows(path, false);
+}
+
+std::vector<std::string> read_prompts(const std::string& path) {
+  if (path.ends_with(".txt")) return read_prompt_lines(path);
+  std::vector<std::string> prompts;
+  for (const Conversation& row : read_rows(path, true)) {
+    const auto user =
+        std::find_if(row.turns.begin(), row.turns.end(),
+                     [](const Turn& turn) { return turn.role == "user"; });
+    prompts.push_back(user == row.turns.end() ? "" : user->text);
   }
-  std::vector<Conversation> rows = reader.take();
-  if (rows.empty()) fail(path, "expected rows, found none");
-  return rows;
+  return prompts;
 }
 
 void write_dataset(const std::string& path, DatasetForm form,

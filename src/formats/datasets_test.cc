@@ -52,6 +52,61 @@ TEST(ReadDataset, ReadsDialogues) {
   EXPECT_EQ(flat(messages[0]), "user: a|assistant: b|");
 }
 
+TEST(ReadDataset, ReadsDolly) {
+  const auto rows = read(
+      R"({"instruction":"Who?","context":"Ann left.","response":"Ann","category":"closed_qa"})"
+      "\n"
+      R"({"instruction":"Hi","context":"","response":"Hello"})");
+  EXPECT_EQ(flat(rows[0]), "user: Who?\n\nAnn left.|assistant: Ann|");
+  EXPECT_EQ(flat(rows[1]), "user: Hi|assistant: Hello|");
+}
+
+TEST(ReadDataset, ReadsTheFirstInstanceOfASelfInstructSeed) {
+  const auto rows = read(
+      R"({"id":"seed_task_1","name":"sum","instruction":"Add.","instances":)"
+      R"([{"input":"1, 2","output":"3"},{"input":"2","output":"2"}]})");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(flat(rows[0]), "user: Add.\n\n1, 2|assistant: 3|");
+}
+
+TEST(ReadDataset, ReadsOtherNamesOfShareGpt) {
+  const auto rows =
+      read(R"({"id":"x_0","conversations":[{"from":"user","value":"a"},)"
+           R"({"from":"chatgpt","markdown":"*b*"}]})"
+           "\n"
+           R"({"id":"x_1","conversations":[]})");
+  EXPECT_EQ(flat(rows[0]), "user: a|assistant: *b*|");
+  EXPECT_EQ(flat(rows[1]), "");
+}
+
+TEST(ReadPrompts, TakesTheFirstTurnOfTheUser) {
+  const auto prompts = [](const std::string& text) {
+    return read_prompts(test_file("prompts.jsonl", text));
+  };
+  using List = std::vector<std::string>;
+  EXPECT_EQ(prompts(R"({"instruction":"a","input":"b"})"), List{"a\n\nb"});
+  EXPECT_EQ(prompts("{\"prompt\":\"a\"}\n{\"prompt\":\"\"}"), (List{"a", ""}));
+  EXPECT_EQ(prompts(R"([{"instruction":"a","context":"","response":"r"}])"),
+            List{"a"});
+  EXPECT_EQ(prompts(R"([{"conversations":[{"from":"system","value":"s"},
+                       {"from":"gpt","value":"g"},{"from":"human","value":"h"},
+                       {"from":"human","value":"i"}]},{"conversations":[]}])"),
+            (List{"h", ""}));
+  EXPECT_EQ(read_prompts(test_file("p.txt", "\xef\xbb\xbf a b \r\n\n\t\nc")),
+            (List{"a b", "c"}));
+}
+
+TEST(ReadPrompts, RefusesWhatIsNone) {
+  const auto error = [](const std::string& name, const std::string& text) {
+    return error_of([&] { read_prompts(test_file(name, text)); });
+  };
+  EXPECT_THAT(error("p.txt", " \n\n"), HasSubstr("expected lines of text"));
+  EXPECT_THAT(error("p.txt", "a\nb\xff\n"), HasSubstr("line of prompt 2"));
+  EXPECT_THAT(error("p.jsonl", "plain text\n"), HasSubstr("line 1"));
+  EXPECT_THAT(error("p.jsonl", R"({"text":"a"})"), HasSubstr("found none"));
+  EXPECT_THAT(error("p.jsonl", R"({"prompt":3})"), HasSubstr("line 1"));
+}
+
 TEST(ReadDataset, NamesTheLineOfAnError) {
   const std::string good = R"({"instruction":"a","output":"b"})"
                            "\n";
@@ -64,7 +119,17 @@ TEST(ReadDataset, NamesTheLineOfAnError) {
   EXPECT_THAT(refusal(R"([{"instruction":"a","output":"b"}, 3])"),
               HasSubstr("row 2: expected an object"));
   EXPECT_THAT(refusal(R"({"text":"a"})"), HasSubstr("found none of them"));
-  EXPECT_THAT(refusal(R"({"messages":[]})"), HasSubstr("an empty one"));
+  EXPECT_THAT(refusal(R"({"messages":{}})"), HasSubstr("a list of turns"));
+  EXPECT_THAT(refusal(R"({"messages":[7]})"), HasSubstr("line 1"));
+  EXPECT_THAT(refusal(R"({"prompt":"a"})"), HasSubstr("found none of them"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","instances":[]})"),
+              HasSubstr("instances: expected a list"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","instances":[3]})"),
+              HasSubstr("instances: expected a list"));
+  EXPECT_THAT(refusal(R"({"instances":[{"input":"","output":"b"}]})"),
+              HasSubstr("'instruction'"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","context":"b"})"),
+              HasSubstr("'response'"));
   EXPECT_THAT(refusal(R"({"messages":[{"role":"tool","content":""}]})"),
               HasSubstr("found \"tool\""));
   EXPECT_THAT(refusal(R"({"instruction":"","output":"b"})"),

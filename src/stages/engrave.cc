@@ -5,7 +5,7 @@
 namespace selfalign::stages {
 
 void run_engrave(const Run& run) {
-  tune_on_pairs({.pairs = "align.pairs",
+  tune_on_pairs({.source = "align.pairs",
                  .samples = "engrave.samples",
                  .adapter = "engrave.adapter",
                  .folder = "engraved",

@@ -96,6 +96,7 @@ generate::Generator& engraved(Models& models) {
   return models.tuned("engraved");
 }
 generate::Generator& verbose(Models& models) { return models.tuned("verbose"); }
+generate::Generator& tuned(Models& models) { return models.tuned("tuned"); }
 
 }  // namespace
 
@@ -109,10 +110,16 @@ void run_held_out(const Run& run) {
     return plan;
   };
   answer_as("base", short_plan(plain_prompt()), base, run);
+  if (run.recipe.has("tune")) {
+    answer_as("tuned", short_plan(run.prompts.tuned), tuned, run);
+    return;
+  }
   answer_as("prompted", align_plan(run, questions), base, run);
+  if (!run.recipe.has("engrave")) return;
   score_as("base", base, run);
   answer_as("engraved", short_plan(run.prompts.engraved), engraved, run);
   score_as("engraved", engraved, run);
+  if (!run.recipe.has("verbose")) return;
   answer_as("verbose", chat_plan(run.prompts.verbose, run, questions), verbose,
             run);
 }

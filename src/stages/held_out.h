@@ -1,10 +1,11 @@
 // What the run has achieved, on instructions that no stage has seen: base,
 // base under stage 2's prompt, engraved and verbose model answer the same
-// held-out instructions; and how well the engraved model, without principles,
-// expects the answers that the principles brought about.
+// held-out instructions, as far as the recipe makes them (a baseline is
+// compared with the plain base); and how well the engraved model, without
+// principles, expects the answers that the principles brought about.
 //
 // Stages: held_out.questions -> held_out.V.answers -> held_out.V.pairs for V =
-// base, prompted, engraved, verbose; held_out.base.loss and
+// base, prompted, engraved, verbose, tuned; held_out.base.loss and
 // held_out.engraved.loss: mean loss per token of the prompted base's answers
 // under the engraved model's short prompt.
 #pragma once

@@ -258,8 +258,8 @@ void run_instruct(const Run& run) {
 
 std::vector<Row> kept_instructions(const store::Store& store) {
   std::vector<Row> rows = kept_rows(store, kTasks);
-  for (Row& row : kept_rows(store, "redteam.questions")) {
-    rows.push_back(std::move(row));
+  for (const char* stage : {"redteam.questions", "given.instructions"}) {
+    for (Row& row : kept_rows(store, stage)) rows.push_back(std::move(row));
   }
   return rows;
 }

@@ -22,7 +22,8 @@ void run_instruct(const Run& run);
 // The second half; `filters` remember all that is kept so far.
 void run_red_team(const Run& run, InstructionFilters& filters);
 
-// The instructions of a finished stage 1, in order: tasks, then questions.
+// The instructions of a finished stage 1, in order: tasks, then questions; or
+// those a person gave (given.h).
 // Their content has the text under "instruction".
 std::vector<store::Row> kept_instructions(const store::Store& store);
 // Those that the stage `consumer` is to answer: without what a person dropped

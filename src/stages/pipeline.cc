@@ -10,10 +10,12 @@
 #include "stages/align.h"
 #include "stages/engrave.h"
 #include "stages/funnel.h"
+#include "stages/given.h"
 #include "stages/held_out.h"
 #include "stages/instruct.h"
 #include "stages/run.h"
 #include "stages/summary.h"
+#include "stages/tune.h"
 #include "stages/verbose.h"
 #include "stages/yaml.h"
 
@@ -37,16 +39,18 @@ void flatten(const YAML::Node& node, const std::string& name,
   }
 }
 
-// Places may move; the model is checked by its fingerprint and the prompts by
-// their digest.
+// Places may move; the model is checked by its fingerprint, prompts and given
+// data by their digests.
 bool is_place(const std::string& field) {
   return field == "run_folder" || field == "model.path" ||
-         field == "prompts_folder";
+         field == "prompts_folder" || field == "prompts_overlay" ||
+         field == "instructions.path" || field == "data.path";
 }
 
 void check_same_recipe(const Recipe& recipe, const std::string& path) {
   std::map<std::string, std::string> old_fields, new_fields;
-  flatten(load_yaml(path), "", old_fields);
+  // Through read_recipe: what an older version did not know has its default.
+  flatten(YAML::Load(recipe_to_yaml(read_recipe(path))), "", old_fields);
   flatten(YAML::Load(recipe_to_yaml(recipe)), "", new_fields);
   std::string differences;
   for (const auto& [field, value] : new_fields) {
@@ -71,21 +75,25 @@ void keep_prompts(const Recipe& recipe, bool begun, store::Store& store) {
   const std::string copy = store.folder() + "/prompts";
   const auto known = begun ? store.meta("prompts.digest") : std::nullopt;
   if (known && !std::filesystem::exists(recipe.prompts_folder)) return;
-  const Prompts prompts = load_prompts(recipe.prompts_folder);
+  const std::string& overlay = recipe.prompts_overlay;
+  if (known && !overlay.empty() && !std::filesystem::exists(overlay)) return;
+  const Prompts prompts = load_prompts(recipe.prompts_folder, overlay);
   if (known && *known != prompts.digest) {
-    throw Error(ErrorKind::kUsage,
-                str(recipe.prompts_folder,
-                    ": expected the prompts this run was begun with (a copy "
-                    "is in ",
-                    copy,
-                    "), found others; restore them, or give the new "
-                    "ones another run_folder"));
+    throw Error(
+        ErrorKind::kUsage,
+        str(recipe.prompts_folder, overlay.empty() ? "" : " and ", overlay,
+            ": expected the prompts this run was begun with (a copy "
+            "is in ",
+            copy,
+            "), found others; restore them, or give the new "
+            "ones another run_folder"));
   }
   if (known) return;
   make_folder(copy);
   for (const std::string& file : prompt_files()) {
-    write_file_atomic(copy + "/" + file,
-                      read_file(recipe.prompts_folder + "/" + file));
+    write_file_atomic(
+        copy + "/" + file,
+        read_file(prompt_path(recipe.prompts_folder, overlay, file)));
   }
   store.set_meta("prompts.digest", prompts.digest);
 }
@@ -133,21 +141,35 @@ void run_pipeline(const Recipe& recipe, Workbench& workbench,
   Models models(recipe, workbench, store);
   const Run run{recipe, prompts, store, workbench, models};
 
-  // 1. The base model writes instructions, from seeds and adversarial topics.
-  run_instruct(run);
-  require_rows(store, "instruction", kept_instructions(store).size());
+  // 1. The base model writes instructions, from seeds and adversarial topics;
+  // or a person gives them.
+  if (recipe.has("instruct")) run_instruct(run);
+  if (!recipe.instructions.path.empty()) take_instructions(run);
 
   // 2. It answers them under the principles; thoughts are cut out and kept.
-  run_align(run);
-  require_rows(store, "pair", size_t(store.num_rows("align.pairs")));
+  if (recipe.has("align")) {
+    require_rows(store, "instruction", kept_instructions(store).size());
+    run_align(run);
+    require_rows(store, "pair", size_t(store.num_rows("align.pairs")));
+  }
 
   // 3. The principles move into its weights.
-  run_engrave(run);
-  SELFALIGN_CHECK(stage_done(store, "engrave.adapter"));
+  if (recipe.has("engrave")) {
+    run_engrave(run);
+    SELFALIGN_CHECK(stage_done(store, "engrave.adapter"));
+  }
 
   // 4. The engraved model answers at length; the base is tuned on that.
-  run_verbose(run);
-  SELFALIGN_CHECK(stage_done(store, "verbose.adapter"));
+  if (recipe.has("verbose")) {
+    run_verbose(run);
+    SELFALIGN_CHECK(stage_done(store, "verbose.adapter"));
+  }
+
+  // A baseline in place of all that: the base is tuned on given data.
+  if (recipe.has("tune")) {
+    run_tune(run);
+    SELFALIGN_CHECK(stage_done(store, "tune.adapter"));
+  }
 
   // What came of it, on instructions nobody has seen.
   run_held_out(run);

@@ -1,5 +1,7 @@
 #include "stages/prompts.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
 
 #include "base/error.h"
@@ -13,12 +15,21 @@
 namespace selfalign::stages {
 namespace {
 
+namespace fs = std::filesystem;
 using text::fill_template;
 
-// Opens folder/file, lets `read` take its keys, reports all mistakes.
-void read_file_of(const std::string& folder, const std::string& file,
+struct PromptsFolder {
+  std::string folder;
+  std::string overlay;
+  std::string path(const std::string& file) const {
+    return prompt_path(folder, overlay, file);
+  }
+};
+
+// Opens the folder's `file`, lets `read` take its keys, reports all mistakes.
+void read_file_of(const PromptsFolder& folder, const std::string& file,
                   const std::function<void(YamlMap&, YamlMistakes&)>& read) {
-  const std::string path = folder + "/" + file;
+  const std::string path = folder.path(file);
   YamlMistakes mistakes(path);
   YamlMap map(load_yaml(path), "", mistakes);
   read(map, mistakes);
@@ -58,7 +69,7 @@ void each(YamlMap& map, YamlMistakes& mistakes, const std::string& key,
   }
 }
 
-void read_principles(const std::string& folder, Prompts& out) {
+void read_principles(const PromptsFolder& folder, Prompts& out) {
   read_file_of(folder, "principles.yaml", [&](YamlMap& map, YamlMistakes& m) {
     each(map, m, "principles", [&](YamlMap& item) {
       Principle principle;
@@ -87,7 +98,7 @@ void read_turn(YamlMap& item, const std::vector<std::string>& names,
   exemplar.turns.push_back(std::move(turn));
 }
 
-void read_exemplars(const std::string& folder, Prompts& out) {
+void read_exemplars(const PromptsFolder& folder, Prompts& out) {
   const std::vector<std::string> names = principle_names(out);
   read_file_of(folder, "exemplars.yaml", [&](YamlMap& map, YamlMistakes& m) {
     each(map, m, "exemplars", [&](YamlMap& item) {
@@ -102,7 +113,7 @@ void read_exemplars(const std::string& folder, Prompts& out) {
   });
 }
 
-void read_align(const std::string& folder, AlignPrompt& align) {
+void read_align(const PromptsFolder& folder, AlignPrompt& align) {
   read_file_of(folder, "align.yaml", [&](YamlMap& map, YamlMistakes&) {
     get_text(map, "assistant", align.assistant);
     get_text(map, "user_tag", align.user_tag);
@@ -131,7 +142,7 @@ void read_chat(YamlMap map, const std::string& assistant, ChatPrompt& chat) {
   }
 }
 
-void read_meta(const std::string& folder, Prompts& out) {
+void read_meta(const PromptsFolder& folder, Prompts& out) {
   read_file_of(folder, "meta.yaml", [&](YamlMap& map, YamlMistakes&) {
     std::string assistant;
     get_text(map, "assistant", assistant);
@@ -142,10 +153,13 @@ void read_meta(const std::string& folder, Prompts& out) {
       map.require(key);
       read_chat(map.map(key), assistant, *chat);
     }
+    out.tuned = out.engraved;
+    out.tuned.prompt.clear();
+    if (map.has("tuned")) read_chat(map.map("tuned"), assistant, out.tuned);
   });
 }
 
-void read_self_instruct(const std::string& folder, Prompts& out) {
+void read_self_instruct(const PromptsFolder& folder, Prompts& out) {
   SelfInstructPrompt& prompt = out.self_instruct;
   read_file_of(folder, "self_instruct.yaml", [&](YamlMap& map, YamlMistakes&) {
     map.get("num_total", prompt.num_total, 1, 1000);
@@ -176,7 +190,7 @@ void read_type(YamlMap& item, YamlMistakes& mistakes, QuestionType& type) {
   });
 }
 
-void read_red_team(const std::string& folder, RedTeamPrompt& prompt) {
+void read_red_team(const PromptsFolder& folder, RedTeamPrompt& prompt) {
   read_file_of(folder, "red_team.yaml", [&](YamlMap& map, YamlMistakes& m) {
     map.get("num_topics", prompt.num_topics, 1, 1000);
     get_template(map, "topic_prompt", prompt.topic_prompt,
@@ -196,7 +210,7 @@ void read_red_team(const std::string& folder, RedTeamPrompt& prompt) {
   });
 }
 
-void read_identity(const std::string& folder, Prompts& out) {
+void read_identity(const PromptsFolder& folder, Prompts& out) {
   read_file_of(folder, "identity.yaml", [&](YamlMap& map, YamlMistakes& m) {
     each(map, m, "identity", [&](YamlMap& item) {
       IdentityRow row;
@@ -207,7 +221,7 @@ void read_identity(const std::string& folder, Prompts& out) {
   });
 }
 
-void read_held_out(const std::string& folder, Prompts& out) {
+void read_held_out(const PromptsFolder& folder, Prompts& out) {
   read_file_of(folder, "held_out.yaml", [&](YamlMap& map, YamlMistakes& m) {
     each(map, m, "held_out", [&](YamlMap& item) {
       HeldOutInstruction row;
@@ -216,6 +230,29 @@ void read_held_out(const std::string& folder, Prompts& out) {
       out.held_out.push_back(std::move(row));
     });
   });
+}
+
+// A file that replaces nothing is a mistake in its name.
+void check_overlay(const std::string& overlay) {
+  if (overlay.empty()) return;
+  if (!fs::is_directory(overlay)) {
+    throw Error(ErrorKind::kInput, str(overlay,
+                                       ": expected a folder with prompt files "
+                                       "(prompts_overlay), found none"));
+  }
+  const std::vector<std::string>& known = prompt_files();
+  for (const auto& entry : fs::directory_iterator(overlay)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".yaml" ||
+        std::find(known.begin(), known.end(), name) != known.end()) {
+      continue;
+    }
+    throw Error(ErrorKind::kUsage,
+                str(entry.path().string(),
+                    ": expected a file that replaces one of the prompts, "
+                    "found another name; did you mean ",
+                    nearest(name, known), "?"));
+  }
 }
 
 }  // namespace
@@ -228,7 +265,16 @@ const std::vector<std::string>& prompt_files() {
   return files;
 }
 
-Prompts load_prompts(const std::string& folder) {
+std::string prompt_path(const std::string& folder, const std::string& overlay,
+                        const std::string& file) {
+  const std::string own = overlay + "/" + file;
+  return !overlay.empty() && fs::exists(own) ? own : folder + "/" + file;
+}
+
+Prompts load_prompts(const std::string& plain_folder,
+                     const std::string& overlay) {
+  check_overlay(overlay);
+  const PromptsFolder folder{plain_folder, overlay};
   Prompts prompts;
   read_principles(folder, prompts);
   read_exemplars(folder, prompts);
@@ -240,7 +286,7 @@ Prompts load_prompts(const std::string& folder) {
   read_held_out(folder, prompts);
   Hasher hasher;
   for (const std::string& file : prompt_files()) {
-    hasher.add(file).add(read_file(folder + "/" + file));
+    hasher.add(file).add(read_file(folder.path(file)));
   }
   prompts.digest = hasher.digest();
   return prompts;

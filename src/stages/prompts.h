@@ -100,6 +100,7 @@ struct Prompts {
   ChatPrompt engraved;
   ChatPrompt verbose_distill;
   ChatPrompt verbose;
+  ChatPrompt tuned;  // of a baseline; where not given, engraved's turns alone
   std::vector<IdentityRow> identity;
   std::vector<HeldOutInstruction> held_out;
   std::string digest;  // of all the files
@@ -108,10 +109,17 @@ struct Prompts {
 // The files a prompts folder holds.
 const std::vector<std::string>& prompt_files();
 
+// Where a prompt file is: in `overlay` ("": none) if that has one of the name,
+// else in `folder`.
+std::string prompt_path(const std::string& folder, const std::string& overlay,
+                        const std::string& file);
+
 // Reads the folder. Error kUsage names every mistake of a file at
 // file:line:column: unknown and missing keys, templates with unknown places,
-// exemplars that name a rule that is not there.
-Prompts load_prompts(const std::string& folder);
+// exemplars that name a rule that is not there, files of the overlay that
+// replace none.
+Prompts load_prompts(const std::string& folder,
+                     const std::string& overlay = "");
 
 // Stage 2's prompt up to the user's turn, the same for every row; and the
 // rest, which ends in the thought tag.

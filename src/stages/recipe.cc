@@ -1,5 +1,6 @@
 #include "stages/recipe.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -90,6 +91,64 @@ void read_tune(YamlMap map, TuneOptions& tune) {
   map.done();
 }
 
+void read_given(YamlMap map, GivenData& given) {
+  map.get("path", given.path);
+  map.get("max_rows", given.max_rows, int64_t{0}, int64_t{kMany});
+  map.done();
+}
+
+// The stages a recipe may name, in the order of the method.
+const std::vector<std::string>& known_stages() {
+  static const std::vector<std::string> stages = {"instruct", "align",
+                                                  "engrave", "verbose", "tune"};
+  return stages;
+}
+
+void read_stages(YamlMap& map, Recipe& recipe) {
+  std::vector<std::string> named = recipe.stages;
+  map.get("stages", named);
+  recipe.stages.clear();
+  for (const std::string& stage : known_stages()) {
+    const auto times = std::count(named.begin(), named.end(), stage);
+    if (times > 0) recipe.stages.push_back(stage);
+    if (times > 1) map.mistake("stages", "expected " + stage + " once");
+  }
+  for (const std::string& name : named) {
+    if (std::count(known_stages().begin(), known_stages().end(), name)) {
+      continue;
+    }
+    map.mistake("stages", str("expected instruct, align, engrave, verbose or "
+                              "tune, found \"",
+                              name, "\"; did you mean \"",
+                              nearest(name, known_stages()), "\"?"));
+  }
+}
+
+// Each stage works on what an earlier one made, or on given data.
+void check_stages(YamlMap& map, const Recipe& recipe) {
+  const bool given = !recipe.instructions.path.empty();
+  const auto need = [&](bool ok, const char* key, const char* text) {
+    if (!ok) map.mistake(key, text);
+  };
+  need(!recipe.has("align") || recipe.has("instruct") || given, "stages",
+       "align needs instructions: add instruct, or give them under "
+       "instructions.path");
+  need(!recipe.has("engrave") || recipe.has("align"), "stages",
+       "engrave needs the answers of align: add it");
+  need(!recipe.has("verbose") || recipe.has("engrave"), "stages",
+       "verbose needs the model of engrave: add it");
+  need(!recipe.has("tune") || recipe.stages.size() == 1, "stages",
+       "tune stands alone: it trains the base on given data");
+  need(!given || !recipe.has("instruct"), "instructions",
+       "given instructions take the place of stage instruct: leave one out");
+  need(!given || recipe.has("align"), "instructions",
+       "instructions are given for stage align: add it, or leave them out");
+  need(recipe.has("tune") != recipe.data.path.empty(), "data",
+       "data.path and stage tune belong together: give both or neither");
+  need(!recipe.stages.empty() || recipe.num_held_out > 0, "num_held_out",
+       "without stages the held-out answers are all there is: expected some");
+}
+
 // A stage whose only key is the sampling.
 void read_answers(YamlMap map, generate::Sampling& sampling) {
   read_sampling(map, "sampling", sampling);
@@ -102,7 +161,9 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
     map.mistake("name",
                 str("expected a plain name, found \"", recipe.name, "\""));
   }
-  if (recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
+  check_stages(map, recipe);
+  if (recipe.has("instruct") &&
+      recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
     map.mistake("instruct", "expected num_instructions or num_red_team over 0");
   }
 }
@@ -190,6 +251,13 @@ void put_tune(YAML::Emitter& out, const char* key, const TuneOptions& tune) {
   out << YAML::EndMap;
 }
 
+void put_given(YAML::Emitter& out, const char* key, const GivenData& given) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  put(out, "path", given.path);
+  put_int(out, "max_rows", given.max_rows);
+  out << YAML::EndMap;
+}
+
 void put_answers(YAML::Emitter& out, const char* key,
                  const generate::Sampling& sampling) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
@@ -198,6 +266,10 @@ void put_answers(YAML::Emitter& out, const char* key,
 }
 
 }  // namespace
+
+bool Recipe::has(const std::string& stage) const {
+  return std::find(stages.begin(), stages.end(), stage) != stages.end();
+}
 
 Recipe read_recipe(const std::string& path) {
   YamlMistakes mistakes(path);
@@ -209,9 +281,12 @@ Recipe read_recipe(const std::string& path) {
   map.get("profile", recipe.profile, {"default", "paper"});
   if (recipe.profile == "paper") use_published_settings(recipe);
   map.get("seed", recipe.seed);
+  read_stages(map, recipe);
   map.require("model");
   read_model(map.map("model"), recipe.model);
   map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
+  map.get("prompts_overlay", recipe.prompts_overlay);
+  read_given(map.map("instructions"), recipe.instructions);
   read_instruct(map.map("instruct"), recipe.profile == "paper",
                 recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
@@ -219,6 +294,8 @@ Recipe read_recipe(const std::string& path) {
   read_tune(map.map("engrave"), recipe.engrave);
   read_answers(map.map("verbose"), recipe.verbose.sampling);
   read_tune(map.map("final"), recipe.final);
+  read_given(map.map("data"), recipe.data);
+  read_tune(map.map("tune"), recipe.tune);
   map.get("identity_repeats", recipe.identity_repeats, 0, 1000);
   map.get("num_held_out", recipe.num_held_out, 0, 10000);
   check_recipe(map, recipe);
@@ -227,6 +304,9 @@ Recipe read_recipe(const std::string& path) {
   recipe.model.path = resolve(path, recipe.model.path);
   recipe.prompts_folder = resolve(path, recipe.prompts_folder);
   for (std::string& set : recipe.contamination.sets) set = resolve(path, set);
+  recipe.prompts_overlay = resolve(path, recipe.prompts_overlay);
+  recipe.instructions.path = resolve(path, recipe.instructions.path);
+  recipe.data.path = resolve(path, recipe.data.path);
   recipe.run_folder =
       recipe.run_folder.empty()
           ? fs::absolute("runs/" + recipe.name).lexically_normal().string()
@@ -241,6 +321,7 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put(out, "run_folder", recipe.run_folder);
   put(out, "profile", recipe.profile);
   put_int(out, "seed", recipe.seed);
+  out << YAML::Key << "stages" << YAML::Value << YAML::Flow << recipe.stages;
   out << YAML::Key << "model" << YAML::Value << YAML::BeginMap;
   put(out, "path", recipe.model.path);
   put(out, "device", recipe.model.device);
@@ -249,6 +330,8 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_int(out, "max_context", recipe.model.max_context);
   out << YAML::EndMap;
   put(out, "prompts_folder", recipe.prompts_folder);
+  put(out, "prompts_overlay", recipe.prompts_overlay);
+  put_given(out, "instructions", recipe.instructions);
   const InstructOptions& instruct = recipe.instruct;
   out << YAML::Key << "instruct" << YAML::Value << YAML::BeginMap;
   put_int(out, "num_instructions", instruct.num_instructions);
@@ -278,6 +361,8 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_tune(out, "engrave", recipe.engrave);
   put_answers(out, "verbose", recipe.verbose.sampling);
   put_tune(out, "final", recipe.final);
+  put_given(out, "data", recipe.data);
+  put_tune(out, "tune", recipe.tune);
   put_int(out, "identity_repeats", recipe.identity_repeats);
   put_int(out, "num_held_out", recipe.num_held_out);
   out << YAML::EndMap;

@@ -72,21 +72,38 @@ struct TuneOptions {
   uint64_t seed = 0;
 };
 
+// A file of prompts or conversations that a person gives (formats/datasets.h).
+struct GivenData {
+  std::string path;      // "": none
+  int64_t max_rows = 0;  // the first ones of the file; 0: all
+};
+
 struct Recipe {
   std::string name;
   std::string run_folder;           // default "runs/<name>"
   std::string profile = "default";  // or "paper" (profile.h)
   uint64_t seed = 0;
+  // What is done, in the order of the method; the paper's variants are subsets:
+  // without verbose Dromedary (non-verbose); without instruct, on given
+  // prompts, Dromedary-2; tune alone a baseline on given data; none at all the
+  // prompted base.
+  std::vector<std::string> stages = {"instruct", "align", "engrave", "verbose"};
   ModelOptions model;
-  std::string prompts_folder;  // relative to the recipe's folder
+  std::string prompts_folder;   // relative to the recipe's folder
+  std::string prompts_overlay;  // its files replace those of prompts_folder
+  GivenData instructions;       // prompts in place of stage instruct
   InstructOptions instruct;
   ContaminationOptions contamination;
   AlignOptions align;
   TuneOptions engrave;
   VerboseOptions verbose;
   TuneOptions final;
+  GivenData data;            // conversations for stage tune
+  TuneOptions tune;          // of the base on them, the same way as the others
   int identity_repeats = 1;  // times the self-identification rows are used
   int num_held_out = 50;     // held-out instructions used for the report
+
+  bool has(const std::string& stage) const;
 };
 
 // Error kUsage lists every mistake of the file, a line each. Relative paths in

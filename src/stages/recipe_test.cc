@@ -133,7 +133,10 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
             "align: {sampling: {temperature: 0.1, ngram_penalty: [0.5, 1]}}\n"
             "instruct: {balance: smallest, num_machine_exemplars: 2}\n"
             "contamination: {sets: [../x.csv, y.jsonl], max_rouge_l: 0.6}\n"
-            "final: {learning_rate: 3.3e-5, epochs: 3}\n"));
+            "final: {learning_rate: 3.3e-5, epochs: 3}\n"
+            "stages: [align]\n"
+            "prompts_overlay: ../over\n"
+            "instructions: {path: ../p.jsonl, max_rows: 9}\n"));
   const std::string yaml = recipe_to_yaml(recipe);
   const Recipe again = read_recipe(write(yaml));
   EXPECT_EQ(recipe_to_yaml(again), yaml);
@@ -146,6 +149,11 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
       again.contamination.sets,
       (std::vector<std::string>{folder_ + "/x.csv", folder_ + "/sub/y.jsonl"}));
   EXPECT_EQ(again.contamination.max_rouge_l, 0.6);
+  EXPECT_EQ(again.stages, std::vector<std::string>{"align"});
+  EXPECT_EQ(again.prompts_overlay, folder_ + "/over");
+  EXPECT_EQ(again.instructions.path, folder_ + "/p.jsonl");
+  EXPECT_EQ(again.instructions.max_rows, 9);
+  EXPECT_EQ(again.data.path, "");
   EXPECT_EQ(again.align.sampling.ngram_penalty,
             (std::vector<double>{0.5, 1.0}));
 }
@@ -188,6 +196,49 @@ TEST_F(RecipeTest, MissingKeysAndOtherFilesAreMistakes) {
             std::string::npos);
   EXPECT_NE(error_of(std::string(kSmall) + "name: ../x\n").find("F:4:7: name"),
             std::string::npos);
+}
+
+TEST_F(RecipeTest, StagesAreAnySensibleSubset) {
+  const auto stages = [&](const std::string& text) {
+    return read_recipe(write(kSmall + text)).stages;
+  };
+  using List = std::vector<std::string>;
+  EXPECT_EQ(stages(""), (List{"instruct", "align", "engrave", "verbose"}));
+  EXPECT_EQ(stages("stages: [engrave, align, instruct]\n"),
+            (List{"instruct", "align", "engrave"}));
+  EXPECT_EQ(stages("stages: [align, engrave]\ninstructions: {path: p.jsonl}\n"),
+            (List{"align", "engrave"}));
+  EXPECT_EQ(stages("stages: [tune]\ndata: {path: d.json, max_rows: 3}\n"),
+            List{"tune"});
+  EXPECT_EQ(stages("stages: []\n"), List{});
+}
+
+TEST_F(RecipeTest, StagesThatDoNotGoTogetherAreMistakes) {
+  const auto error = [&](const std::string& text) {
+    return error_of(kSmall + text);
+  };
+  EXPECT_EQ(error("stages: [instruct, alin]\n"),
+            "F:4:9: stages: expected instruct, align, engrave, verbose or "
+            "tune, found \"alin\"; did you mean \"align\"?");
+  for (const auto& [text, part] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"stages: [align]\n", "F:4:9: stages: align needs instructions"},
+           {"stages: [instruct, engrave]\n", "F:4:9: stages: engrave needs"},
+           {"stages: [instruct, align, verbose]\n",
+            "F:4:9: stages: verbose needs"},
+           {"stages: [instruct, align, align]\n",
+            "F:4:9: stages: expected align once"},
+           {"stages: [tune]\n", "data: data.path and stage tune"},
+           {"data: {path: d}\n", "F:4:7: data: data.path and stage tune"},
+           {"stages: [instruct, tune]\ndata: {path: d}\n",
+            "F:4:9: stages: tune stands alone"},
+           {"instructions: {path: p}\n",
+            "F:4:15: instructions: given instructions take the place"},
+           {"stages: []\ninstructions: {path: p}\n",
+            "F:5:15: instructions: instructions are given for stage align"},
+           {"stages: []\nnum_held_out: 0\n", "F:5:15: num_held_out"}}) {
+    EXPECT_NE(error(text).find(part), std::string::npos) << text << error(text);
+  }
 }
 
 TEST(Nearest, IsTheSmallestEditDistance) {

@@ -17,10 +17,11 @@ namespace {
 using store::Manifest;
 using store::Row;
 
-constexpr std::array<const char*, 4> kVariants = {"base", "prompted",
-                                                  "engraved", "verbose"};
-constexpr std::array<const char*, 4> kVariantTitles = {
-    "base, plain", "base, principles prompt", "engraved", "verbose"};
+constexpr std::array<const char*, 5> kVariants = {
+    "base", "prompted", "engraved", "verbose", "tuned"};
+constexpr std::array<const char*, 5> kVariantTitles = {
+    "base, plain", "base, principles prompt", "engraved", "verbose",
+    "tuned on given data"};
 
 bool starts_with(const std::string& text, const char* prefix) {
   return text.rfind(prefix, 0) == 0;
@@ -65,7 +66,7 @@ Json lengths_json(const store::Store& store) {
 
 Json tuning_json(const store::Store& store) {
   Json tunings = Json::object();
-  for (const char* name : {"engrave", "verbose"}) {
+  for (const char* name : {"engrave", "verbose", "tune"}) {
     const auto manifest = store.manifest(str(name, ".adapter"));
     if (!manifest) continue;
     Json& tuning = tunings[name];

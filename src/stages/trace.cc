@@ -141,7 +141,9 @@ class Tracer {
         {"held_out.engraved.answers", "meta.yaml (engraved)",
          &recipe_.align.sampling},
         {"held_out.verbose.answers", "meta.yaml (verbose)",
-         &recipe_.verbose.sampling}};
+         &recipe_.verbose.sampling},
+        {"held_out.tuned.answers", "meta.yaml (tuned)",
+         &recipe_.align.sampling}};
     for (const StageSource& source : sources) {
       if (row.stage != source.stage) continue;
       out_ << "  prompt: " << store_.folder() << "/prompts: " << source.files

@@ -27,11 +27,7 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
     rows.push_back({key, plan.samples, int64_t(rows.size()), std::move(parents),
                     std::move(content)});
   };
-  const std::string prompt = Hasher()
-                                 .add(plan.prompt.prompt)
-                                 .add(plan.prompt.user)
-                                 .add(plan.prompt.answer)
-                                 .digest();
+  const std::string prompt = prompt_digest(plan.prompt);
   for (const ReviewedPair& pair : pairs) {
     Hasher key;
     key.add(plan.samples).add(pair.row.key).add(prompt);
@@ -40,7 +36,7 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
         Json{{"instruction", pair.instruction},
              {"response", pair.response},
              {"ends", pair.ends},
-             {"source", pair.reviewed ? "review" : plan.pairs}});
+             {"source", pair.reviewed ? "review" : plan.source}});
   }
   const int repeats = plan.with_identity ? run.recipe.identity_repeats : 0;
   for (int time = 0; time < repeats; ++time) {
@@ -55,27 +51,49 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
   return rows;
 }
 
+TrainingTurn read_turn(const Json& turn, const std::string& where) {
+  return {json_string(turn, "instruction", where),
+          json_string(turn, "response", where), json_bool(turn, "ends", where)};
+}
+
+// A pair is what stages 3 and 4 learn from.
+TrainingSample pair_sample(const TuningPlan& plan, const Row& row,
+                           bool learns_end_of_text) {
+  const ChatPrompt& prompt =
+      plan.other_prompt && row.seq % 2 == 1 ? *plan.other_prompt : plan.prompt;
+  TrainingSample sample{
+      row.key, chat_turns(prompt, {read_turn(row.content, plan.samples)})};
+  TrainingTurn& turn = sample.turns[0];
+  if (turn.ends && !learns_end_of_text) {
+    turn.response += prompt.between + chat_user_tag(prompt) + "\n";
+    turn.ends = false;
+  }
+  return sample;
+}
+
+// A conversation is what a baseline learns from; a system turn of its own
+// stands in place of the prompt.
+TrainingSample conversation_sample(const TuningPlan& plan, const Row& row) {
+  std::vector<TrainingTurn> turns;
+  for (const Json& turn : row.content["turns"]) {
+    turns.push_back(read_turn(turn, plan.samples));
+  }
+  ChatPrompt prompt = plan.prompt;
+  if (row.content.contains("system")) {
+    prompt.prompt = json_string(row.content, "system", plan.samples) + "\n\n";
+  }
+  return {row.key, chat_turns(prompt, turns)};
+}
+
 std::vector<TrainingSample> training_samples(const TuningPlan& plan,
                                              const Run& run) {
   const bool learns_end_of_text =
       profile_named(run.recipe.profile).learns_end_of_text;
   std::vector<TrainingSample> samples;
   for (const Row& row : run.store.rows(plan.samples)) {
-    const std::string where = plan.samples;
-    const std::string instruction =
-        json_string(row.content, "instruction", where);
-    const ChatPrompt& prompt = plan.other_prompt && row.seq % 2 == 1
-                                   ? *plan.other_prompt
-                                   : plan.prompt;
-    TrainingSample sample{row.key,
-                          prompt.prompt + chat_turn(prompt, instruction),
-                          json_string(row.content, "response", where),
-                          json_bool(row.content, "ends", where)};
-    if (sample.ends && !learns_end_of_text) {
-      sample.response += prompt.between + chat_user_tag(prompt) + "\n";
-      sample.ends = false;
-    }
-    samples.push_back(std::move(sample));
+    samples.push_back(row.content.contains("turns")
+                          ? conversation_sample(plan, row)
+                          : pair_sample(plan, row, learns_end_of_text));
   }
   return samples;
 }
@@ -105,20 +123,47 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
 }  // namespace
 
 void tune_on_pairs(const TuningPlan& plan, const Run& run) {
+  tune_on_rows(plan, run, [&] {
+    const std::vector<ReviewedPair> pairs =
+        reviewed_pairs(run.store, plan.source);
+    return pairs.empty() ? std::vector<Row>() : sample_rows(plan, pairs, run);
+  });
+}
+
+std::string prompt_digest(const ChatPrompt& prompt) {
+  return Hasher()
+      .add(prompt.prompt)
+      .add(prompt.user)
+      .add(prompt.answer)
+      .digest();
+}
+
+std::vector<TrainingTurn> chat_turns(const ChatPrompt& prompt,
+                                     const std::vector<TrainingTurn>& plain) {
+  std::vector<TrainingTurn> turns;
+  for (const TrainingTurn& turn : plain) {
+    const std::string& before = turns.empty() ? prompt.prompt : prompt.between;
+    turns.push_back(
+        {before + chat_turn(prompt, turn.prompt), turn.response, turn.ends});
+  }
+  return turns;
+}
+
+void tune_on_rows(const TuningPlan& plan, const Run& run,
+                  const std::function<std::vector<Row>()>& make_rows) {
   if (stage_done(run.store, plan.adapter)) return;
   if (!stage_done(run.store, plan.samples)) {
     // Rows that are there already hold the decisions of their time.
     if (run.store.num_rows(plan.samples) == 0) {
-      const std::vector<ReviewedPair> pairs =
-          reviewed_pairs(run.store, plan.pairs);
-      if (pairs.empty()) {
+      const std::vector<Row> rows = make_rows();
+      if (rows.empty()) {
         throw Error(ErrorKind::kFailed,
-                    str(plan.pairs,
-                        ": expected pairs to train on, found none; "
+                    str(plan.source,
+                        ": expected rows to train on, found none; "
                         "look at the reasons of rejection above and at what "
-                        "was dropped in review, or ask for more instructions"));
+                        "was dropped in review, or ask for more"));
       }
-      run.store.add_rows(sample_rows(plan, pairs, run));
+      run.store.add_rows(rows);
     }
     finish_stage(run.store, plan.samples, "", run.store.num_rows(plan.samples));
   }

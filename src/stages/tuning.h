@@ -1,8 +1,9 @@
-// What stages 3 and 4 have in common: training samples out of kept pairs and
-// self-identification rows under a short prompt, and a LoRA tuning of the base
-// model on them. Same trainer, two recipes.
+// What stages 3 and 4 and the baselines have in common: a LoRA tuning of the
+// base model on samples under a short prompt; in stages 3 and 4 they are the
+// kept pairs and the self-identification rows. Same trainer, several recipes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@
 namespace selfalign::stages {
 
 struct TuningPlan {
-  std::string pairs;    // stage the samples come from: "align.pairs"
+  std::string source;   // stage the samples come from: "align.pairs"
   std::string samples;  // stage of the samples: "engrave.samples"
   std::string adapter;  // stage of the result: "engrave.adapter"
   std::string folder;   // of the run: "engraved"
@@ -28,5 +29,19 @@ struct TuningPlan {
 // none for a self-identification row. "source" is the stage of the pairs,
 // "review" where a person wrote or kept the response, or "identity".
 void tune_on_pairs(const TuningPlan& plan, const Run& run);
+
+// The same on samples that `make_rows` makes where they are not committed yet.
+// A row holds instruction, response and ends, or for several turns "turns": a
+// list of such objects, and "system" where a text of its own stands in place of
+// the prompt.
+void tune_on_rows(const TuningPlan& plan, const Run& run,
+                  const std::function<std::vector<store::Row>()>& make_rows);
+
+// Of the prompt, for the keys of samples made under it.
+std::string prompt_digest(const ChatPrompt& prompt);
+
+// The turns of a conversation as a chat lays them out under `prompt`.
+std::vector<TrainingTurn> chat_turns(const ChatPrompt& prompt,
+                                     const std::vector<TrainingTurn>& plain);
 
 }  // namespace selfalign::stages

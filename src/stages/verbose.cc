@@ -64,7 +64,7 @@ void run_verbose(const Run& run) {
   if (!stage_done(run.store, "verbose.pairs")) answer_in_depth(run);
   const Profile& profile = profile_named(run.recipe.profile);
   tune_on_pairs(
-      {.pairs = "verbose.pairs",
+      {.source = "verbose.pairs",
        .samples = "verbose.samples",
        .adapter = "verbose.adapter",
        .folder = "verbose",

@@ -12,13 +12,21 @@
 
 namespace selfalign::stages {
 
-// One training sample: the loss is on `response` (and the end-of-text token
-// after it when `ends` is true) and not on `prompt`.
-struct TrainingSample {
-  uint64_t key = 0;  // of the row it came from
+// One exchange of a training sample: the loss is on `response` (and on the
+// end-of-text token that must follow it when `ends` is true), not on `prompt`.
+struct TrainingTurn {
   std::string prompt;
   std::string response;
   bool ends = true;
+};
+
+// A conversation to learn from. A later prompt begins with the text between two
+// turns and follows the response itself: the end-of-text token is what the
+// model must write there, not what it reads, exactly as a chat shows it its
+// history.
+struct TrainingSample {
+  uint64_t key = 0;  // of the row it came from
+  std::vector<TrainingTurn> turns;
 };
 
 struct TuneReport {

@@ -9,14 +9,6 @@
 namespace selfalign::train {
 namespace {
 
-int64_t loss_begin(const Sample& sample) {
-  return std::max<int64_t>(1, sample.prompt_length);
-}
-
-int64_t num_inputs(const Sample& sample) {
-  return int64_t(sample.tokens.size()) - 1;
-}
-
 // Tokens that the samples order[begin..end) start with in common and that
 // predict nothing with loss.
 int64_t shared_inputs(const std::vector<Sample>& samples,
@@ -26,33 +18,33 @@ int64_t shared_inputs(const std::vector<Sample>& samples,
   int64_t shared = 0;
   for (size_t i = begin; i < end; ++i) {
     const Sample& sample = samples[order[i]];
-    if (num_loss_tokens(sample) == 0) continue;
+    if (sample.targets.empty()) continue;
     if (first == nullptr) {
       first = &sample;
-      shared = loss_begin(sample) - 1;
+      shared = sample.loss_rows[0];
       continue;
     }
-    shared = std::min(shared, loss_begin(sample) - 1);
+    shared = std::min(shared, sample.loss_rows[0]);
     const auto differ =
-        std::mismatch(first->tokens.begin(), first->tokens.begin() + shared,
-                      sample.tokens.begin());
-    shared = differ.first - first->tokens.begin();
+        std::mismatch(first->inputs.begin(), first->inputs.begin() + shared,
+                      sample.inputs.begin());
+    shared = differ.first - first->inputs.begin();
   }
   return shared;
 }
 
 void append(Pack& pack, const Sample& sample) {
   const int64_t begin = pack.segments.empty() ? 0 : pack.shared;
-  const int64_t inputs = num_inputs(sample);
+  const int64_t inputs = int64_t(sample.inputs.size());
   const int64_t base = int64_t(pack.ids.size()) - begin;  // row of token 0
   for (int64_t i = begin; i < inputs; ++i) {
-    pack.ids.push_back(sample.tokens[i]);
+    pack.ids.push_back(sample.inputs[size_t(i)]);
     pack.positions.push_back(i);
   }
   pack.segments.push_back(inputs - begin);
-  for (int64_t i = loss_begin(sample); i <= inputs; ++i) {
-    pack.loss_rows.push_back(base + i - 1);
-    pack.targets.push_back(sample.tokens[i]);
+  for (size_t i = 0; i < sample.targets.size(); ++i) {
+    pack.loss_rows.push_back(base + sample.loss_rows[i]);
+    pack.targets.push_back(sample.targets[i]);
   }
 }
 
@@ -70,9 +62,15 @@ int64_t Pack::num_tokens() const {
          shared * std::max<int64_t>(0, int64_t(segments.size()) - 1);
 }
 
-int64_t num_loss_tokens(const Sample& sample) {
-  return std::max<int64_t>(0,
-                           int64_t(sample.tokens.size()) - loss_begin(sample));
+Sample text_sample(const std::vector<int>& tokens, int64_t prompt_length) {
+  Sample sample;
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    sample.inputs.push_back(tokens[i - 1]);
+    if (int64_t(i) < prompt_length) continue;
+    sample.loss_rows.push_back(int64_t(i) - 1);
+    sample.targets.push_back(tokens[i]);
+  }
+  return sample;
 }
 
 std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
@@ -82,8 +80,8 @@ std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
   const int64_t shared = shared_inputs(samples, order, begin, end);
   for (size_t i = begin; i < end; ++i) {
     const Sample& sample = samples[order[i]];
-    if (num_loss_tokens(sample) == 0) continue;
-    const int64_t added = num_inputs(sample) - shared;
+    if (sample.targets.empty()) continue;
+    const int64_t added = int64_t(sample.inputs.size()) - shared;
     auto room = std::find_if(packs.begin(), packs.end(), [&](const Pack& p) {
       return int64_t(p.ids.size()) + added <= pack_tokens;
     });
@@ -108,20 +106,31 @@ void check_samples(const std::vector<Sample>& samples,
   int64_t with_loss = 0;
   for (size_t i = 0; i < samples.size(); ++i) {
     const Sample& sample = samples[i];
-    const int64_t length = int64_t(sample.tokens.size());
-    if (length > config.max_positions) {
-      bad_sample(i, str("at most ", config.max_positions, " tokens"), length);
+    const int64_t length = int64_t(sample.inputs.size());
+    if (length >= config.max_positions) {
+      bad_sample(i, str("at most ", config.max_positions, " tokens"),
+                 length + 1);
     }
-    if (sample.prompt_length < 0 || sample.prompt_length > length) {
-      bad_sample(i, str("a prompt of 0 to ", length, " tokens"),
-                 sample.prompt_length);
+    if (sample.loss_rows.size() != sample.targets.size()) {
+      bad_sample(i, str(sample.loss_rows.size(), " targets"),
+                 int64_t(sample.targets.size()));
     }
-    for (int token : sample.tokens) {
-      if (token < 0 || token >= config.vocab_size) {
-        bad_sample(i, str("tokens of 0 to ", config.vocab_size - 1), token);
+    int64_t low = 0;
+    for (const int64_t row : sample.loss_rows) {
+      if (row < low || row >= length) {
+        bad_sample(i, str("targets after tokens ", low, " to ", length - 1),
+                   row);
+      }
+      low = row + 1;
+    }
+    for (const std::vector<int>* tokens : {&sample.inputs, &sample.targets}) {
+      for (const int token : *tokens) {
+        if (token < 0 || token >= config.vocab_size) {
+          bad_sample(i, str("tokens of 0 to ", config.vocab_size - 1), token);
+        }
       }
     }
-    with_loss += num_loss_tokens(sample);
+    with_loss += int64_t(sample.targets.size());
   }
   if (with_loss == 0) {
     throw Error(ErrorKind::kInput,
@@ -134,7 +143,7 @@ void check_samples(const std::vector<Sample>& samples,
 int64_t longest_input(const std::vector<Sample>& samples) {
   int64_t longest = 1;
   for (const Sample& sample : samples) {
-    longest = std::max(longest, num_inputs(sample));
+    longest = std::max(longest, int64_t(sample.inputs.size()));
   }
   return longest;
 }

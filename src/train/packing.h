@@ -14,24 +14,19 @@
 
 namespace selfalign::train {
 
-// One forward pass. A sample's last token is predicted but predicts nothing,
-// so it is a target and never an input.
+// One forward pass.
 struct Pack {
   std::vector<int64_t> ids;        // input tokens of all samples
   std::vector<int64_t> positions;  // 0, 1, ... within each sample
   std::vector<int64_t> segments;   // input tokens of each sample; for all but
                                    // the first without the shared ones
   int64_t shared = 0;              // first inputs, common to all samples
-  std::vector<int64_t> loss_rows;  // rows of `ids` whose next token counts
-  std::vector<int64_t> targets;    // that next token, one per loss row
+  std::vector<int64_t> loss_rows;  // rows of `ids` with a target
+  std::vector<int64_t> targets;    // one per loss row
 
   // Input tokens of the samples, the shared ones counted for each.
   int64_t num_tokens() const;
 };
-
-// Tokens of the sample that carry loss: those from prompt_length on, without
-// the very first token, which nothing predicts.
-int64_t num_loss_tokens(const Sample& sample);
 
 // Puts the samples order[begin..end) into packs, each into the first pack that
 // has room; a sample longer than pack_tokens is a pack of its own. Samples
@@ -46,7 +41,8 @@ std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
 std::vector<uint32_t> epoch_order(uint64_t seed, int epoch, size_t num_samples);
 
 // Error kInput unless every token is in the vocabulary, every sample fits the
-// context, every prompt_length lies in its sample, and some token has loss.
+// context, loss rows ascend within the inputs and have a target each, and some
+// token has loss.
 void check_samples(const std::vector<Sample>& samples,
                    const formats::ModelConfig& config);
 

@@ -17,7 +17,8 @@ std::vector<uint32_t> in_order(size_t n) {
 }
 
 TEST(Packing, InputsTargetsAndSegments) {
-  const std::vector<Sample> samples = {{{5, 6, 7, 8}, 2}, {{9, 10, 11}, 0}};
+  const std::vector<Sample> samples = {text_sample({5, 6, 7, 8}, 2),
+                                       text_sample({9, 10, 11}, 0)};
   const auto packs = pack_samples(samples, in_order(2), 0, 2, 100);
   ASSERT_EQ(packs.size(), 1u);
   EXPECT_EQ(packs[0].ids, (std::vector<int64_t>{5, 6, 7, 9, 10}));
@@ -29,12 +30,24 @@ TEST(Packing, InputsTargetsAndSegments) {
   EXPECT_EQ(packs[0].targets, (std::vector<int64_t>{7, 8, 10, 11}));
 }
 
+// After an answer inside a conversation the target is not the next input.
+TEST(Packing, TargetsOfSeveralTurns) {
+  const std::vector<Sample> samples = {{{5, 6, 7, 8}, {0, 1, 3}, {6, 99, 98}},
+                                       text_sample({5, 6, 9}, 2)};
+  const auto packs = pack_samples(samples, in_order(2), 0, 2, 100);
+  ASSERT_EQ(packs.size(), 1u);
+  EXPECT_EQ(packs[0].shared, 0);  // token 5 predicts with loss
+  EXPECT_EQ(packs[0].ids, (std::vector<int64_t>{5, 6, 7, 8, 5, 6}));
+  EXPECT_EQ(packs[0].loss_rows, (std::vector<int64_t>{0, 1, 3, 5}));
+  EXPECT_EQ(packs[0].targets, (std::vector<int64_t>{6, 99, 98, 9}));
+}
+
 TEST(Packing, FirstFitKeepsEverySampleOnce) {
   std::vector<Sample> samples;
   for (int length : {30, 80, 20, 70, 5, 150, 1, 40}) {
-    samples.push_back({std::vector<int>(size_t(length), 3), 0});
+    samples.push_back(text_sample(std::vector<int>(size_t(length), 3), 0));
   }
-  samples.push_back({std::vector<int>(10, 3), 10});  // no response
+  samples.push_back(text_sample(std::vector<int>(10, 3), 10));  // no response
   const auto packs =
       pack_samples(samples, in_order(samples.size()), 0, samples.size(), 100);
   int64_t targets = 0;
@@ -55,8 +68,9 @@ TEST(Packing, FirstFitKeepsEverySampleOnce) {
 TEST(Packing, CommonStartStandsOnce) {
   // The third sample's prompt ends in the common start: its last prompt token
   // predicts a token with loss and is not shared.
-  const std::vector<Sample> samples = {
-      {{1, 2, 3, 4, 5}, 4}, {{1, 2, 3, 9, 8, 7}, 5}, {{1, 2, 3, 6}, 3}};
+  const std::vector<Sample> samples = {text_sample({1, 2, 3, 4, 5}, 4),
+                                       text_sample({1, 2, 3, 9, 8, 7}, 5),
+                                       text_sample({1, 2, 3, 6}, 3)};
   const auto packs = pack_samples(samples, in_order(3), 0, 3, 100);
   ASSERT_EQ(packs.size(), 1u);
   EXPECT_EQ(packs[0].shared, 2);
@@ -84,7 +98,7 @@ TEST(Packing, RefusesBadSamples) {
   config.max_positions = 4;
   const auto kind = [&](const Sample& sample) {
     try {
-      check_samples({{{1, 2}, 1}, sample}, config);
+      check_samples({text_sample({1, 2}, 1), sample}, config);
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("sample 1"), std::string::npos)
           << error.what();
@@ -92,13 +106,19 @@ TEST(Packing, RefusesBadSamples) {
     }
     return false;
   };
-  EXPECT_TRUE(kind({{1, 10}, 0}));
-  EXPECT_TRUE(kind({{1, -1}, 0}));
-  EXPECT_TRUE(kind({{1, 2, 3, 4, 5}, 0}));
-  EXPECT_TRUE(kind({{1, 2}, 3}));
-  EXPECT_TRUE(kind({{1, 2}, -1}));
-  EXPECT_FALSE(kind({{1, 2}, 2}));
-  EXPECT_THROW(check_samples({{{1, 2}, 2}}, config), Error);
+  EXPECT_TRUE(kind(text_sample({1, 10}, 0)));
+  EXPECT_TRUE(kind(text_sample({10, 1}, 0)));
+  EXPECT_TRUE(kind(text_sample({1, -1}, 0)));
+  EXPECT_TRUE(kind(text_sample({1, 2, 3, 4, 5}, 0)));
+  EXPECT_FALSE(kind(text_sample({1, 2, 3, 4}, 0)));
+  EXPECT_TRUE(kind({{1, 2}, {2}, {1}}));
+  EXPECT_TRUE(kind({{1, 2}, {-1}, {1}}));
+  EXPECT_TRUE(kind({{1, 2}, {1, 0}, {1, 1}}));
+  EXPECT_TRUE(kind({{1, 2}, {1, 1}, {1, 1}}));
+  EXPECT_TRUE(kind({{1, 2}, {0, 1}, {1}}));
+  EXPECT_FALSE(kind({{1, 2}, {0, 1}, {1, 3}}));
+  EXPECT_FALSE(kind(text_sample({1, 2}, 2)));
+  EXPECT_THROW(check_samples({text_sample({1, 2}, 2)}, config), Error);
 }
 
 }  // namespace

@@ -79,9 +79,12 @@ std::string identity_of(const model::Weights& weights,
   hasher.add(uint64_t(o.batch_size)).add(uint64_t(o.warmup_steps));
   hasher.add(uint64_t(o.pack_tokens)).add(o.seed);
   for (const Sample& sample : samples) {
-    hasher.add({reinterpret_cast<const char*>(sample.tokens.data()),
-                sample.tokens.size() * sizeof(int)});
-    hasher.add(uint64_t(sample.prompt_length));
+    hasher.add({reinterpret_cast<const char*>(sample.inputs.data()),
+                sample.inputs.size() * sizeof(int)});
+    hasher.add({reinterpret_cast<const char*>(sample.loss_rows.data()),
+                sample.loss_rows.size() * sizeof(int64_t)});
+    hasher.add({reinterpret_cast<const char*>(sample.targets.data()),
+                sample.targets.size() * sizeof(int)});
   }
   return hasher.digest();
 }
@@ -90,8 +93,8 @@ std::vector<Sample> report_samples(const std::vector<Sample>& samples) {
   std::vector<Sample> chosen;
   int64_t tokens = 0;
   for (const Sample& sample : samples) {
-    if (num_loss_tokens(sample) == 0) continue;
-    const int64_t length = int64_t(sample.tokens.size());
+    if (sample.targets.empty()) continue;
+    const int64_t length = int64_t(sample.inputs.size()) + 1;
     if (chosen.size() == kReportSamples ||
         (!chosen.empty() && tokens + length > kReportTokens)) {
       break;
@@ -276,7 +279,9 @@ class Trainer {
     }
     TrainReport report;
     report.num_steps = num_steps_;
-    for (const Sample& s : samples_) report.num_tokens += num_loss_tokens(s);
+    for (const Sample& sample : samples_) {
+      report.num_tokens += int64_t(sample.targets.size());
+    }
     report.loss_before = state_.loss_before;
     report.loss_after = *state_.loss_after;
     report.digest = model::lora_digest(lora);
@@ -291,8 +296,8 @@ class Trainer {
   uint64_t total_tokens() const {
     int64_t tokens = 0;
     for (const Sample& sample : samples_) {
-      if (num_loss_tokens(sample) == 0) continue;
-      tokens += int64_t(sample.tokens.size()) - 1;
+      if (sample.targets.empty()) continue;
+      tokens += int64_t(sample.inputs.size());
     }
     return uint64_t(tokens) * uint64_t(options_.epochs);
   }

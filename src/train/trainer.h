@@ -1,7 +1,7 @@
-// LoRA tuning of the base model on (prompt, response) samples: response-only
-// loss, packing without attention across samples, AdamW on float32 masters,
-// the paper's schedule (100 logarithmic warm-up steps, then linear decay),
-// gradient accumulation, checkpoints that resume to the same bits.
+// LoRA tuning of the base model on conversations: loss on the answers alone,
+// packing without attention across samples, AdamW on float32 masters, the
+// paper's schedule (100 logarithmic warm-up steps, then linear decay), gradient
+// accumulation, checkpoints that resume to the same bits.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,17 @@
 
 namespace selfalign::train {
 
-// One sample as tokens; the loss is on tokens prompt_length..end-1.
+// One sample: what the model reads, and what it must predict after some of it.
+// A target need not be the next input: after an answer inside a conversation it
+// is the end-of-text token, which the model writes and does not read.
 struct Sample {
-  std::vector<int> tokens;
-  int64_t prompt_length = 0;
+  std::vector<int> inputs;
+  std::vector<int64_t> loss_rows;  // places in inputs, ascending
+  std::vector<int> targets;        // what follows there, one per loss row
 };
+// A text whose tokens from prompt_length on are to be learned, without the very
+// first one, which nothing predicts.
+Sample text_sample(const std::vector<int>& tokens, int64_t prompt_length);
 
 // Settings; sentence per field in stages/recipe.h (TuneOptions), which the
 // command line copies here.

@@ -27,13 +27,12 @@ class Training : public testing::Test {
                                      at::kFloat)) {
     at::set_num_threads(1);  // the model is tiny
     for (int i = 0; i < 10; ++i) {
-      Sample sample;
+      std::vector<int> tokens;
       const int length = 8 + 3 * i;
       for (int t = 0; t < length; ++t) {
-        sample.tokens.push_back(int(draw_index(uint64_t(i), uint64_t(t), 256)));
+        tokens.push_back(int(draw_index(uint64_t(i), uint64_t(t), 256)));
       }
-      sample.prompt_length = length / 3;
-      samples_.push_back(sample);
+      samples_.push_back(text_sample(tokens, length / 3));
     }
     options_.rank = 4;
     options_.alpha = 8;
@@ -149,9 +148,9 @@ TEST_F(Training, OtherSettingsOrSamplesAreDamage) {
   options_.learning_rate *= 2;
   EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged);
   options_.learning_rate /= 2;
-  samples_[3].tokens[2] ^= 1;
+  samples_[3].inputs[2] ^= 1;
   EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged);
-  samples_[3].tokens[2] ^= 1;
+  samples_[3].inputs[2] ^= 1;
   EXPECT_NO_THROW(train(folder));
 }
 

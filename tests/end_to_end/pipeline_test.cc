@@ -244,12 +244,14 @@ TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const stages::TrainingSample& sample = workbench.samples()[i];
     EXPECT_EQ(sample.key, rows[i].key);
-    EXPECT_EQ(sample.response, rows[i].content["response"]);
-    EXPECT_THAT(sample.prompt, HasSubstr("### User\n"));
+    ASSERT_EQ(sample.turns.size(), 1u);
+    const std::string& prompt = sample.turns[0].prompt;
+    EXPECT_EQ(sample.turns[0].response, rows[i].content["response"]);
+    EXPECT_THAT(prompt, HasSubstr("### User\n"));
     for (const std::string& hidden :
          {prompts.align.thought_tag, prompts.principles[0].text,
           stages::trim(prompts.verbose_distill.answer)}) {
-      EXPECT_EQ(sample.prompt.find(hidden), std::string::npos) << hidden;
+      EXPECT_EQ(prompt.find(hidden), std::string::npos) << hidden;
     }
   }
   EXPECT_EQ(rows.back().content["source"], "identity");

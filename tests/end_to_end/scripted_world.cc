@@ -159,8 +159,10 @@ stages::TuneReport ScriptedWorkbench::tune(
   Hasher hasher;
   stages::TuneReport report;
   for (const stages::TrainingSample& sample : samples) {
-    hasher.add(sample.key).add(sample.prompt).add(sample.response);
-    hasher.add(uint64_t{sample.ends});
+    hasher.add(sample.key);
+    for (const stages::TrainingTurn& turn : sample.turns) {
+      hasher.add(turn.prompt).add(turn.response).add(uint64_t{turn.ends});
+    }
   }
   hasher.add(options.seed);
   report.digest = hasher.digest();

@@ -3,6 +3,7 @@
 // gradients, ten AdamW steps.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "base/file.h"
@@ -30,8 +31,8 @@ class TrainingGolden : public testing::Test {
         rope_(model::make_rope(weights_.config, 64, at::kCPU)) {
     at::set_num_threads(1);  // the model is tiny
     for (const Json& json : golden_["samples"]) {
-      samples_.push_back({json["tokens"].get<std::vector<int>>(),
-                          json["prompt_length"].get<int64_t>()});
+      samples_.push_back(text_sample(json["tokens"].get<std::vector<int>>(),
+                                     json["prompt_length"].get<int64_t>()));
     }
     options_.warmup_steps = golden_["warmup_steps"];
     options_.learning_rate = golden_["learning_rate"];
@@ -44,7 +45,9 @@ class TrainingGolden : public testing::Test {
     std::vector<uint32_t> order(samples_.size());
     std::iota(order.begin(), order.end(), 0u);
     int64_t targets = 0;
-    for (const Sample& sample : samples_) targets += num_loss_tokens(sample);
+    for (const Sample& sample : samples_) {
+      targets += int64_t(sample.targets.size());
+    }
     double sum = 0.0;
     for (const Pack& pack :
          pack_samples(samples_, order, 0, order.size(), pack_tokens)) {
@@ -133,12 +136,11 @@ TEST_F(TrainingGolden, TenAdamWSteps) {
 TEST_F(TrainingGolden, SharedStartChangesNothing) {
   samples_.clear();
   for (int i = 0; i < 5; ++i) {
-    Sample sample;
+    std::vector<int> tokens;
     for (int t = 0; t < 60 + 70 * i; ++t) {
-      sample.tokens.push_back((t < 30 ? 7 * t : 11 * t * (i + 1)) % 256);
+      tokens.push_back((t < 30 ? 7 * t : 11 * t * (i + 1)) % 256);
     }
-    sample.prompt_length = 35 + i;
-    samples_.push_back(std::move(sample));
+    samples_.push_back(text_sample(tokens, 35 + i));
   }
   rope_ = model::make_rope(weights_.config, 400, at::kCPU);
   const LoraParameters alone(lora_, at::kCPU);
@@ -149,6 +151,72 @@ TEST_F(TrainingGolden, SharedStartChangesNothing) {
       alone.gradients().sub(together.gradients()).norm().item<double>();
   EXPECT_GT(norm, 0.1);
   EXPECT_LE(error, 1e-5 * norm);
+}
+
+// Two turns: user 10 tokens, answer 8, user 6, answer 7; each answer ends with
+// token 0, which is predicted there and not read.
+struct TwoTurns {
+  std::vector<int> text;
+  Sample whole, first, second;
+
+  TwoTurns() {
+    for (int t = 0; t < 31; ++t) text.push_back((37 * t + 11) % 256);
+    whole.inputs = text;
+    for (const auto& [begin, end] : {std::pair{10, 18}, {24, 31}}) {
+      Sample& part = begin == 10 ? first : second;
+      part.inputs.assign(text.begin(), text.begin() + end);
+      for (int t = begin; t <= end; ++t) {
+        for (Sample* sample : {&whole, &part}) {
+          sample->loss_rows.push_back(t - 1);
+          sample->targets.push_back(t == end ? 0 : text[size_t(t)]);
+        }
+      }
+    }
+  }
+};
+
+TEST_F(TrainingGolden, LossOfTwoTurnsIsThatOfTheLogits) {
+  const TwoTurns turns;
+  at::Tensor ids = at::empty({31}, at::kLong);
+  for (int64_t t = 0; t < 31; ++t) {
+    ids.data_ptr<int64_t>()[t] = turns.text[size_t(t)];
+  }
+  const at::NoGradGuard no_graph;
+  model::CausalAttention attention;
+  const at::Tensor hidden = model::hidden_states(
+      weights_, rope_, ids, at::arange(31, at::kLong), attention, &lora_);
+  const at::Tensor logits =
+      model::logits(weights_, hidden).to(at::kDouble).contiguous();
+  const int64_t vocabulary = logits.size(1);
+  double sum = 0.0;
+  const auto add = [&](int64_t row, int token) {
+    const double* values = logits.data_ptr<double>() + row * vocabulary;
+    double total = 0.0;
+    for (int64_t v = 0; v < vocabulary; ++v) total += std::exp(values[v]);
+    sum += std::log(total) - values[token];
+  };
+  for (int64_t t = 10; t < 18; ++t) add(t - 1, turns.text[size_t(t)]);
+  add(17, 0);
+  for (int64_t t = 24; t < 31; ++t) add(t - 1, turns.text[size_t(t)]);
+  add(30, 0);
+  EXPECT_NEAR(mean_loss(weights_, &lora_, {turns.whole}, 1000), sum / 17.0,
+              1e-5);
+}
+
+// The gradient of both turns is the sum of the gradients of each alone, and the
+// loss too.
+TEST_F(TrainingGolden, TwoTurnsAreTheSumOfEachAlone) {
+  const TwoTurns turns;
+  const LoraParameters together(lora_, at::kCPU);
+  const LoraParameters apart(lora_, at::kCPU);
+  samples_ = {turns.whole};
+  const double whole = backward(together, 1000);
+  samples_ = {turns.first, turns.second};
+  EXPECT_NEAR(backward(apart, 1), whole, 1e-5);
+  const double norm = together.gradients().norm().item<double>();
+  EXPECT_GT(norm, 0.1);
+  EXPECT_LE(together.gradients().sub(apart.gradients()).norm().item<double>(),
+            1e-5 * norm);
 }
 
 // bfloat16 weights with float32 masters stay near the float32 gradients.

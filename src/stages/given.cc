@@ -1,0 +1,151 @@
+#include "stages/given.h"
+
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "formats/datasets.h"
+#include "stages/conversations.h"
+#include "stages/dedup.h"
+#include "stages/filters.h"
+#include "stages/funnel.h"
+#include "stages/keys.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Row;
+using store::Verdict;
+
+// A stage whose rows are those of a file.
+class GivenStage {
+ public:
+  GivenStage(const Run& run, const GivenData& given, std::string stage,
+             std::string filter)
+      : run_(run),
+        given_(given),
+        stage_(std::move(stage)),
+        filter_(std::move(filter)) {}
+
+  // True if the rows are still to be made. Error kUsage if the file is not the
+  // one that the run was begun with; it may be gone once its rows are there.
+  bool begin() {
+    const bool done = stage_done(run_.store, stage_);
+    if (done && !std::filesystem::exists(given_.path)) return false;
+    digest_ = digest_file(given_.path);
+    const auto known = run_.store.meta(stage_ + ".digest");
+    if (known && *known != digest_) {
+      throw Error(ErrorKind::kUsage,
+                  str(given_.path,
+                      ": expected the file this run was begun with, found "
+                      "other content; restore it, or start a run in another "
+                      "folder"));
+    }
+    return !done;
+  }
+
+  template <typename Item>
+  void cut(std::vector<Item>& items) const {
+    if (given_.max_rows > 0 && items.size() > size_t(given_.max_rows)) {
+      items.resize(size_t(given_.max_rows));
+    }
+  }
+
+  void add(Json content, const Judgement& judgement) {
+    const uint64_t key = item_key(stage_, digest_, rows_.size());
+    rows_.push_back(
+        {key, stage_, int64_t(rows_.size()), {}, std::move(content)});
+    verdicts_.push_back({key, filter_, !judgement,
+                         judgement ? judgement->reason : "",
+                         judgement ? judgement->detail : ""});
+  }
+
+  void finish() {
+    run_.store.transaction([this] {
+      run_.store.set_meta(stage_ + ".digest", digest_);
+      run_.store.add_rows(rows_);
+      run_.store.set_verdicts(verdicts_);
+    });
+    finish_stage(run_.store, stage_, filter_, int64_t(rows_.size()));
+  }
+
+ private:
+  const Run& run_;
+  const GivenData& given_;
+  const std::string stage_;
+  const std::string filter_;
+  std::string digest_;  // of the file
+  std::vector<Row> rows_;
+  std::vector<Verdict> verdicts_;
+};
+
+Judgement judge_by_default(const std::string& text, Dedup& dedup) {
+  if (Judgement judgement = judge_instruction(text, false)) return judgement;
+  if (auto like = dedup.find(text)) return Rejection{"duplicate", *like};
+  dedup.keep(text);
+  return std::nullopt;
+}
+
+// Dromedary-2's published cleaning: 2 to 256 tokens, no two alike.
+Judgement judge_as_published(const std::string& text, const Run& run,
+                             std::set<std::string>& seen) {
+  const int tokens = run.models.base().count_tokens(text);
+  if (tokens < 2) return Rejection{"too_short", str(tokens, " tokens")};
+  if (tokens > 256) return Rejection{"too_long", str(tokens, " tokens")};
+  if (!seen.insert(text).second) return Rejection{"duplicate", "the same text"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+void take_instructions(const Run& run) {
+  const GivenData& given = run.recipe.instructions;
+  const bool published = run.recipe.profile == "paper";
+  GivenStage stage(run, given, kGivenInstructions,
+                   "given." + run.recipe.profile + ".1");
+  if (!stage.begin()) return;
+  std::vector<std::string> texts = formats::read_prompts(given.path);
+  stage.cut(texts);
+  Dedup dedup(run.recipe.instruct.max_rouge_l);
+  // What the run is measured on must not be trained on.
+  for (const HeldOutInstruction& question : run.prompts.held_out) {
+    dedup.keep(question.instruction);
+  }
+  std::set<std::string> seen;
+  Progress progress("given instructions", texts.size(), "rows");
+  for (size_t i = 0; i < texts.size(); ++i) {
+    stop_if_interrupted("the same command begins with the given file again");
+    const std::string& text = texts[i];
+    Judgement judgement = published ? judge_as_published(text, run, seen)
+                                    : judge_by_default(text, dedup);
+    stage.add(Json{{"instruction", text}}, judgement);
+    progress.update(i + 1);
+  }
+  stage.finish();
+}
+
+void take_conversations(const Run& run) {
+  const GivenData& given = run.recipe.data;
+  GivenStage stage(run, given, kGivenConversations, kConversationFilter);
+  if (!stage.begin()) return;
+  std::vector<formats::Conversation> rows = formats::read_dataset(given.path);
+  stage.cut(rows);
+  for (const formats::Conversation& row : rows) {
+    Json messages = Json::array();
+    for (const formats::Turn& turn : row.turns) {
+      messages.push_back({{"role", turn.role}, {"content", turn.text}});
+    }
+    const Exchanges exchanges = find_exchanges(row);
+    Judgement judgement;
+    if (!exchanges.problem.empty()) {
+      judgement = Rejection{exchanges.problem, exchanges.detail};
+    }
+    stage.add(Json{{"messages", std::move(messages)}}, judgement);
+  }
+  stage.finish();
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,61 @@
+#include "stages/tune.h"
+
+#include "base/hash.h"
+#include "stages/conversations.h"
+#include "stages/given.h"
+#include "stages/tuning.h"
+
+namespace selfalign::stages {
+namespace {
+
+using store::Row;
+
+constexpr char kSamples[] = "tune.samples";
+
+formats::Conversation conversation_of(const Row& row) {
+  formats::Conversation conversation;
+  for (const Json& message : row.content["messages"]) {
+    conversation.turns.push_back(
+        {json_string(message, "role", kGivenConversations),
+         json_string(message, "content", kGivenConversations)});
+  }
+  return conversation;
+}
+
+std::vector<Row> sample_rows(const Run& run) {
+  const std::string prompt = prompt_digest(run.prompts.tuned);
+  std::vector<Row> rows;
+  for (const Row& row :
+       run.store.kept(kGivenConversations, kConversationFilter)) {
+    const Exchanges exchanges = find_exchanges(conversation_of(row));
+    Json turns = Json::array();
+    for (const Exchange& turn : exchanges.turns) {
+      turns.push_back({{"instruction", turn.user},
+                       {"response", turn.answer},
+                       {"ends", true}});
+    }
+    Json content{{"turns", std::move(turns)}, {"source", kGivenConversations}};
+    if (!exchanges.system.empty()) content["system"] = exchanges.system;
+    rows.push_back({Hasher().add(kSamples).add(row.key).add(prompt).key(),
+                    kSamples,
+                    int64_t(rows.size()),
+                    {row.key},
+                    std::move(content)});
+  }
+  return rows;
+}
+
+}  // namespace
+
+void run_tune(const Run& run) {
+  take_conversations(run);
+  tune_on_rows({.source = kGivenConversations,
+                .samples = kSamples,
+                .adapter = "tune.adapter",
+                .folder = "tuned",
+                .prompt = run.prompts.tuned,
+                .options = run.recipe.tune},
+               run, [&run] { return sample_rows(run); });
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,273 @@
+// The paper's variants over a scripted generator: subsets of the stages, given
+// prompts, a baseline on given conversations, other prompts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "scripted_world.h"
+#include "stages/funnel.h"
+#include "stages/given.h"
+#include "stages/instruct.h"
+#include "stages/pipeline.h"
+#include "stages/prompts.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using store::OpenMode;
+using store::Store;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class VariantsTest : public ::testing::Test {
+ protected:
+  VariantsTest() {
+    set_log_level(LogLevel::kWarning);
+    root_ = testing::TempDir() + "variants." + std::to_string(getpid());
+    fs::remove_all(root_);
+    make_folder(root_);
+  }
+  ~VariantsTest() override {
+    set_log_level(LogLevel::kInfo);
+    fs::remove_all(root_);
+  }
+
+  std::string path(const std::string& name) const { return root_ + "/" + name; }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    write_file_atomic(path(name), text);
+    return path(name);
+  }
+
+  Recipe recipe(const std::string& name, std::vector<std::string> stages) {
+    Recipe recipe = small_recipe(path(name));
+    recipe.stages = std::move(stages);
+    return recipe;
+  }
+
+  // Runs to the end; the run's digest.
+  std::string run(const Recipe& recipe, WorldOptions options = {}) {
+    ScriptedWorkbench workbench(options);
+    auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+    samples_ = workbench.samples();
+    return store->run_digest();
+  }
+
+  std::unique_ptr<Store> open(const Recipe& recipe) const {
+    return Store::open(recipe.run_folder, OpenMode::kReadOnly);
+  }
+
+  static std::string error_of(const std::function<void()>& fn) {
+    try {
+      fn();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no Error";
+  }
+
+  std::string root_;
+  std::vector<stages::TrainingSample> samples_;  // of the last tuning
+};
+
+// The stages that `store` has committed and whose name starts with `prefix`.
+std::vector<std::string> committed(const Store& store,
+                                   const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const store::Manifest& manifest : store.manifests()) {
+    if (manifest.stage.starts_with(prefix)) names.push_back(manifest.stage);
+  }
+  return names;
+}
+
+std::string digest_of(const Store& store, const std::string& stage) {
+  const auto manifest = store.manifest(stage);
+  return manifest ? manifest->digest : "none";
+}
+
+Json rejected(const Store& store, const std::string& stage) {
+  return store.manifest(stage)->report["rejected"];
+}
+
+// Dromedary (non-verbose) is Dromedary up to its third stage, row for row.
+TEST_F(VariantsTest, NonVerboseIsTheWholeMethodWithoutItsLastStage) {
+  const Recipe whole =
+      recipe("whole", {"instruct", "align", "engrave", "verbose"});
+  const Recipe shorter = recipe("shorter", {"instruct", "align", "engrave"});
+  run(whole);
+  run(shorter);
+  const auto a = open(whole);
+  const auto b = open(shorter);
+  for (const char* stage : {"instruct.tasks", "align.pairs", "engrave.adapter",
+                            "held_out.engraved.pairs", "held_out.base.loss"}) {
+    EXPECT_EQ(digest_of(*a, stage), digest_of(*b, stage)) << stage;
+    EXPECT_NE(digest_of(*a, stage), "none") << stage;
+  }
+  EXPECT_THAT(committed(*b, "verbose."), ElementsAre());
+  EXPECT_THAT(committed(*b, "held_out.verbose"), ElementsAre());
+  const std::string report = read_file(path("shorter") + "/report.txt");
+  EXPECT_THAT(report, HasSubstr("engraved"));
+  EXPECT_THAT(report, Not(HasSubstr("verbose")));
+}
+
+// Dromedary-2: given prompts in place of stage 1.
+TEST_F(VariantsTest, GivenInstructionsTakeThePlaceOfStageOne) {
+  const std::string held_out =
+      stages::load_prompts("prompts").held_out[0].instruction;
+  std::string text;
+  for (const std::string& line :
+       {std::string("Explain why the moon has phases to a child."),
+        std::string("Explain why the moon has phases to a child!"),
+        std::string("Go"), std::string("Draw a picture of a house."), held_out,
+        std::string("Name three rivers of Europe and where they end."),
+        std::string("How does a baker know that the bread is done?"),
+        std::string("Write a short poem about a lamp and its shadow."),
+        std::string("Never read because of max_rows.")}) {
+    text += dump_json({{"prompt", line}}) + "\n";
+  }
+  Recipe recipe = this->recipe("a", {"align", "engrave"});
+  recipe.instructions = {write("prompts.jsonl", text), 8};
+  const std::string digest = run(recipe);
+  const auto store = open(recipe);
+  EXPECT_THAT(committed(*store, "instruct."), ElementsAre());
+  EXPECT_THAT(committed(*store, "redteam."), ElementsAre());
+  EXPECT_EQ(store->num_rows("given.instructions"), 8);
+  EXPECT_EQ(rejected(*store, "given.instructions"),
+            Json({{"duplicate", 2}, {"not_text", 1}, {"too_short", 1}}));
+  const auto kept = stages::kept_instructions(*store);
+  ASSERT_EQ(kept.size(), 4u);
+  EXPECT_EQ(kept[1].content["instruction"],
+            "Name three rivers of Europe and where they end.");
+  EXPECT_EQ(store->manifest("align.answers")->num_rows, 4);
+  EXPECT_THAT(committed(*store, "engrave."),
+              ElementsAre("engrave.samples", "engrave.adapter"));
+
+  Recipe narrow = recipe;
+  narrow.run_folder = path("b");
+  WorldOptions one_slot;
+  one_slot.num_slots = 1;
+  EXPECT_EQ(run(narrow, one_slot), digest);
+}
+
+TEST_F(VariantsTest, AnotherGivenFileIsRefusedAndAFinishedOneMayBeGone) {
+  Recipe recipe = this->recipe("a", {"align", "engrave"});
+  recipe.instructions.path =
+      write("p.txt", "Name three rivers of Europe.\nSay what a lamp is for.\n");
+  const std::string digest = run(recipe);
+  write("p.txt", "Say what a lamp is for.\n");
+  EXPECT_THAT(error_of([&] { run(recipe); }),
+              HasSubstr("p.txt: expected the file this run was begun with"));
+  fs::remove(path("p.txt"));
+  EXPECT_EQ(run(recipe), digest);
+  recipe.run_folder = path("b");
+  EXPECT_THAT(error_of([&] { run(recipe); }), HasSubstr("p.txt"));
+}
+
+std::string dialogue(
+    std::initializer_list<std::pair<const char*, const char*>> turns) {
+  Json list = Json::array();
+  for (const auto& [from, value] : turns) {
+    list.push_back({{"from", from}, {"value", value}});
+  }
+  return dump_json({{"conversations", list}}) + "\n";
+}
+
+// Vicuna-style: many turns, loss on every answer; what cannot be used is
+// rejected with a reason.
+TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
+  Recipe recipe = this->recipe("a", {"tune"});
+  recipe.data.path = write(
+      "sharegpt.jsonl",
+      dialogue({{"human", "Hi"},
+                {"gpt", "Hello"},
+                {"human", "Why?"},
+                {"gpt", "So."},
+                {"human", "unanswered"}}) +
+          dialogue({{"gpt", "cut begin"}, {"human", "q"}, {"gpt", "a"}}) +
+          dialogue({{"system", "Be brief."}, {"human", "r"}, {"gpt", "b"}}) +
+          dialogue({{"human", "r"}, {"human", "s"}, {"gpt", "b"}}) +
+          dialogue({{"human", "r"}, {"gpt", " \n"}}) +
+          dialogue({{"human", "r"}}) + dialogue({}));
+  run(recipe);
+  const auto store = open(recipe);
+  EXPECT_EQ(store->num_rows("given.conversations"), 7);
+  EXPECT_EQ(rejected(*store, "given.conversations"),
+            Json({{"no_answer", 3}, {"out_of_turn", 1}}));
+  ASSERT_EQ(samples_.size(), 3u);
+  ASSERT_EQ(samples_[0].turns.size(), 2u);
+  const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;
+  EXPECT_EQ(samples_[0].turns[0].prompt,
+            prompt.prompt + stages::chat_turn(prompt, "Hi"));
+  EXPECT_EQ(samples_[0].turns[1].prompt,
+            prompt.between + stages::chat_turn(prompt, "Why?"));
+  EXPECT_EQ(samples_[0].turns[1].response, "So.");
+  EXPECT_TRUE(samples_[0].turns[0].ends && samples_[0].turns[1].ends);
+  EXPECT_EQ(samples_[1].turns[0].response, "a");
+  EXPECT_EQ(samples_[2].turns[0].prompt,
+            "Be brief.\n\n" + stages::chat_turn(prompt, "r"));
+  EXPECT_THAT(committed(*store, "tune."),
+              ElementsAre("tune.samples", "tune.adapter"));
+  EXPECT_THAT(committed(*store, "held_out."),
+              ElementsAre("held_out.questions", "held_out.base.answers",
+                          "held_out.base.pairs", "held_out.tuned.answers",
+                          "held_out.tuned.pairs"));
+  EXPECT_TRUE(fs::exists(path("a") + "/tuned/adapter"));
+  const std::string report = read_file(path("a") + "/report.txt");
+  EXPECT_THAT(report, HasSubstr("tuned on given data"));
+  EXPECT_THAT(report, HasSubstr("tune "));
+}
+
+TEST_F(VariantsTest, ABaselineWithoutAUsableRowSaysSo) {
+  Recipe recipe = this->recipe("a", {"tune"});
+  recipe.data.path = write("d.jsonl", dialogue({{"human", "r"}}));
+  EXPECT_THAT(error_of([&] { run(recipe); }),
+              HasSubstr("given.conversations: expected rows to train on"));
+}
+
+TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {
+  const Recipe recipe = this->recipe("a", {});
+  run(recipe);
+  EXPECT_THAT(committed(*open(recipe), ""),
+              ElementsAre("held_out.questions", "held_out.base.answers",
+                          "held_out.base.pairs", "held_out.prompted.answers",
+                          "held_out.prompted.pairs"));
+}
+
+// The overlay's files stand in place of the others, in the run's copy too, with
+// which it goes on when both folders are gone.
+TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
+  Recipe recipe = this->recipe("a", {"align"});
+  recipe.instructions.path = write("p.txt", "Name three rivers of Europe.\n");
+  recipe.prompts_overlay = path("over");
+  fs::copy("prompts/dromedary2", recipe.prompts_overlay);
+  const std::string digest = run(recipe);
+  const stages::Prompts used = stages::load_prompts(path("a") + "/prompts");
+  EXPECT_EQ(used.principles.size(), 17u);
+  EXPECT_EQ(used.principles.back().name, "multilingual");
+  EXPECT_EQ(used.exemplars.size(), 6u);
+  EXPECT_EQ(used.digest,
+            stages::load_prompts("prompts", recipe.prompts_overlay).digest);
+  EXPECT_NE(used.digest, stages::load_prompts("prompts").digest);
+  fs::remove_all(recipe.prompts_overlay);
+  EXPECT_EQ(run(recipe), digest);
+
+  recipe.run_folder = path("b");
+  EXPECT_THAT(error_of([&] { run(recipe); }), HasSubstr("over: expected"));
+  make_folder(recipe.prompts_overlay);
+  write("over/principle.yaml", "principles: []\n");
+  EXPECT_THAT(error_of([&] { run(recipe); }),
+              HasSubstr("did you mean principles.yaml?"));
+}
+
+}  // namespace
+}  // namespace selfalign::tests

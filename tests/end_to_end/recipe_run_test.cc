@@ -1,0 +1,206 @@
+// Every recipe of the project, run by the program: the real engine and trainer
+// on a model that knows its lines, with the numbers cut down and the data that
+// a user would give made here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "stages/prompts.h"
+#include "stages/recipe.h"
+#include "tiny_model.h"
+
+namespace selfalign {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using ::testing::HasSubstr;
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator("recipes")) {
+    if (entry.path().extension() == ".yaml") {
+      names.push_back(entry.path().stem().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// `count` different words of letters that mean nothing, after draw `key`.
+std::string words(uint64_t key, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) text += ' ';
+    for (uint64_t letter = 0; letter < 5; ++letter) {
+      text += static_cast<char>('a' +
+                                draw_index(key, uint64_t(i) * 5 + letter, 26));
+    }
+  }
+  return text;
+}
+
+// What the model says under the prompts of each stage.
+std::vector<Phrases> phrases_for(const stages::Prompts& prompts) {
+  std::vector<Phrases> all = {{". Task:", {}},
+                              {"\n4.", {}},
+                              {" |", {}},
+                              {prompts.align.thought_tag, {}},
+                              {prompts.engraved.answer, {}},
+                              {prompts.verbose_distill.answer, {}}};
+  for (uint64_t i = 0; i < 24; ++i) {
+    const std::string subject = words(i, 4);
+    all[0].texts.push_back(" Explain to me what " + words(100 + i, 5) +
+                           " is.\nText: None\n" +
+                           prompts.self_instruct.stop[0]);
+    all[1].texts.push_back(" " + words(200 + i, 2) + "\n5. " +
+                           words(300 + i, 2) + prompts.red_team.topic_stop[0]);
+    all[2].texts.push_back(" Why does the " + words(400 + i, 4) + " do it?" +
+                           prompts.red_team.question_stop[0]);
+    all[3].texts.push_back(
+        " Here rules 2 (informative), 3 (helpful) apply. The user asks for it."
+        "\n\n" +
+        prompts.align.answer_tag + " The answer is about " + words(500 + i, 7) +
+        "." + prompts.align.stop[0]);
+    all[4].texts.push_back("In short it is " + words(600 + i, 9) + "." +
+                           prompts.engraved.stop[0]);
+    all[5].texts.push_back("In depth it is " + words(700 + i, 30) + "." +
+                           prompts.verbose_distill.stop[0]);
+  }
+  return all;
+}
+
+// Rows in the form that the recipe's file name promises.
+std::string given_rows(const std::string& recipe) {
+  std::string text;
+  for (uint64_t i = 0; i < 8; ++i) {
+    const std::string ask = "Tell me what the " + words(800 + i, 4) + " is.";
+    const std::string answer = "It is " + words(900 + i, 6) + ".";
+    Json row;
+    if (recipe == "vicuna") {
+      row["id"] = "row_" + std::to_string(i);
+      for (int turn = 0; turn < 2; ++turn) {
+        row["conversations"].push_back({{"from", "human"}, {"value", ask}});
+        row["conversations"].push_back({{"from", "gpt"}, {"value", answer}});
+      }
+    } else if (recipe == "dolly") {
+      row = {{"instruction", ask},
+             {"context", i % 2 ? "" : words(i, 5)},
+             {"response", answer},
+             {"category", "open_qa"}};
+    } else if (recipe == "alpaca") {
+      row = {{"instruction", ask}, {"input", ""}, {"output", answer}};
+    } else {
+      row = {{"prompt", ask}};
+    }
+    text += dump_json(row) + "\n";
+  }
+  return text;
+}
+
+void cut_down(stages::TuneOptions& tune) {
+  tune.epochs = 1;
+  tune.batch_size = 4;
+  tune.max_length = 1024;
+  tune.warmup_steps = 1;
+}
+
+class RecipeRun : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    std::string name = GetParam();
+    folder_ = testing::TempDir() + "/recipe_run_" + name;
+    fs::remove_all(folder_);
+    make_folder(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // The recipe with everything that takes time made small.
+  Recipe small() const {
+    Recipe recipe = stages::read_recipe("recipes/" + GetParam() + ".yaml");
+    recipe.model = {folder_ + "/model", "cpu", "float32", 4, 12000};
+    recipe.run_folder = folder_ + "/run";
+    recipe.instruct.num_instructions = 6;
+    recipe.instruct.num_red_team = 4;
+    recipe.instruct.max_requests = 60;
+    recipe.instruct.topics_per_type = 5;
+    recipe.identity_repeats = std::min(recipe.identity_repeats, 1);
+    recipe.num_held_out = 2;
+    for (stages::TuneOptions* tune :
+         {&recipe.engrave, &recipe.final, &recipe.tune}) {
+      cut_down(*tune);
+    }
+    for (stages::GivenData* given : {&recipe.instructions, &recipe.data}) {
+      if (given->path.empty()) continue;
+      given->path = folder_ + "/given.jsonl";
+      write_file_atomic(given->path, given_rows(GetParam()));
+    }
+    return recipe;
+  }
+
+  int run(const Recipe& recipe) {
+    write_file_atomic(folder_ + "/r.yaml", stages::recipe_to_yaml(recipe));
+    const std::string command = "'" SELFALIGN_PROGRAM "' --json run '" +
+                                folder_ + "/r.yaml' >'" + folder_ +
+                                "/out' 2>'" + folder_ + "/err'";
+    const int status = std::system(command.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::string folder_;
+};
+
+TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
+  const Recipe recipe = small();
+  make_phrase_model(recipe.model.path,
+                    phrases_for(stages::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
+  ASSERT_EQ(run(recipe), 0) << read_file(folder_ + "/err");
+  const Json status = parse_json(read_file(folder_ + "/out"), "stdout");
+  EXPECT_EQ(status["done"], true);
+  const Json report =
+      parse_json(read_file(folder_ + "/run/report.json"), "report");
+  const std::vector<std::array<std::string, 3>> tunings = {
+      {"engrave", "engraved", "engrave"},
+      {"verbose", "verbose", "verbose"},
+      {"tune", "tuned", "tune"}};
+  for (const auto& [stage, variant, tuning] : tunings) {
+    EXPECT_EQ(fs::exists(folder_ + "/run/" + variant +
+                         "/adapter/adapter_model.safetensors"),
+              recipe.has(stage))
+        << stage;
+    EXPECT_EQ(report["tuning"].contains(tuning), recipe.has(stage)) << stage;
+    EXPECT_EQ(report["held_out"].contains(variant), recipe.has(stage)) << stage;
+    if (!recipe.has(stage)) continue;
+    EXPECT_GT(report["tuning"][tuning]["num_samples"], 2) << stage;
+    EXPECT_LT(report["tuning"][tuning]["loss_after"],
+              report["tuning"][tuning]["loss_before"])
+        << stage;
+  }
+  EXPECT_TRUE(report["held_out"].contains("base"));
+  EXPECT_EQ(report["held_out"].contains("prompted"), !recipe.has("tune"));
+  // Once more: nothing is left to do.
+  ASSERT_EQ(run(recipe), 0);
+  EXPECT_EQ(parse_json(read_file(folder_ + "/out"), "stdout")["digest"],
+            status["digest"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, RecipeRun, testing::ValuesIn(recipe_names()),
+                         [](const auto& param) {
+                           std::string name = param.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace selfalign

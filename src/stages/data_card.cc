@@ -22,8 +22,9 @@ std::string file_name(const std::string& path) {
 
 // The recipe without the places of this machine.
 Recipe portable(Recipe recipe) {
-  for (std::string* path :
-       {&recipe.run_folder, &recipe.model.path, &recipe.prompts_folder}) {
+  for (std::string* path : {&recipe.run_folder, &recipe.model.path,
+                            &recipe.prompts_folder, &recipe.prompts_overlay,
+                            &recipe.instructions.path, &recipe.data.path}) {
     *path = file_name(*path);
   }
   return recipe;
@@ -237,6 +238,11 @@ Json export_manifest(const ExportContext& context) {
   for (const std::string& name : prompt_files()) {
     inputs.push_back(
         hashed_file("prompts/" + name, store.folder() + "/prompts/" + name));
+  }
+  for (const std::string& given :
+       {context.recipe.instructions.path, context.recipe.data.path}) {
+    if (given.empty()) continue;
+    inputs.push_back(hashed_file("given/" + file_name(given), given));
   }
   add_model(context.recipe.model.path, inputs);
   return {{"format", "selfalign export 1"},

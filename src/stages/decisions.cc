@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "stages/funnel.h"
+#include "stages/refill.h"
 #include "stages/thoughts.h"
 
 namespace selfalign::stages {
@@ -76,6 +78,18 @@ const std::map<std::string, std::vector<std::string>>& consumers() {
   return all;
 }
 
+// Stage 2's pairs stand in several stages where rules were refilled.
+std::vector<Row> with_refills(const Store& store, const std::string& pairs) {
+  std::vector<Row> rows = store.rows(pairs);
+  if (pairs != "align.pairs") return rows;
+  for (int round = 1; stage_done(store, refill_stages(round).pairs); ++round) {
+    for (Row& row : store.rows(refill_stages(round).pairs)) {
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<Row> without_dropped(std::vector<Row> rows,
@@ -104,7 +118,7 @@ std::vector<ReviewedPair> reviewed_pairs(const Store& store,
   }
   const std::string where = store.folder() + ": " + pairs;
   std::vector<ReviewedPair> result;
-  for (Row& row : store.rows(pairs)) {
+  for (Row& row : with_refills(store, pairs)) {
     ReviewedPair pair{{},
                       json_string(row.content, "instruction", where),
                       json_string(row.content, "response", where),

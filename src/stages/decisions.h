@@ -30,7 +30,8 @@ struct ReviewedPair {
   bool ends = true;
   bool reviewed = false;  // a person wrote or kept what the filter did not
 };
-// Rows of the stage `pairs` ("align.pairs") in order, then the kept ones of
+// Rows of the stage `pairs` ("align.pairs", with what refills added) in order,
+// then the kept ones of
 // its answers ("align.answers").
 std::vector<ReviewedPair> reviewed_pairs(const store::Store& store,
                                          const std::string& pairs);

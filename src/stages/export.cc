@@ -47,15 +47,11 @@ Row instruction_of(const store::Store& store, Row row) {
 // Rules that stage 2's thoughts named, by key of the instruction.
 std::map<uint64_t, std::vector<int64_t>> rules_by_instruction(
     const store::Store& store) {
-  std::map<uint64_t, uint64_t> instructions;  // of answers
-  for (const Row& answer : store.rows("align.answers")) {
-    if (!answer.parents.empty()) instructions[answer.key] = answer.parents[0];
-  }
   std::map<uint64_t, std::vector<int64_t>> rules;
-  for (const Row& pair : store.rows("align.pairs")) {
-    const auto found = pair.content.find("rules");
-    if (found == pair.content.end() || pair.parents.empty()) continue;
-    std::vector<int64_t>& list = rules[instructions[pair.parents[0]]];
+  for (const ReviewedPair& pair : reviewed_pairs(store, "align.pairs")) {
+    const auto found = pair.row.content.find("rules");
+    if (found == pair.row.content.end()) continue;
+    std::vector<int64_t>& list = rules[instruction_of(store, pair.row).key];
     for (const Json& rule : *found) list.push_back(rule.get<int64_t>());
   }
   return rules;

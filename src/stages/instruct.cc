@@ -12,6 +12,7 @@
 #include "stages/funnel.h"
 #include "stages/keys.h"
 #include "stages/lists.h"
+#include "stages/refill.h"
 #include "stages/rounds.h"
 #include "text/template.h"
 
@@ -260,6 +261,12 @@ std::vector<Row> kept_instructions(const store::Store& store) {
   std::vector<Row> rows = kept_rows(store, kTasks);
   for (const char* stage : {"redteam.questions", "given.instructions"}) {
     for (Row& row : kept_rows(store, stage)) rows.push_back(std::move(row));
+  }
+  for (int round = 1; stage_done(store, refill_stages(round).questions);
+       ++round) {
+    for (Row& row : kept_rows(store, refill_stages(round).questions)) {
+      rows.push_back(std::move(row));
+    }
   }
   return rows;
 }

@@ -9,6 +9,7 @@
 //     -> redteam.requests -> redteam.questions
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,23 @@ void run_instruct(const Run& run);
 // The second half; `filters` remember all that is kept so far.
 void run_red_team(const Run& run, InstructionFilters& filters);
 
+// Questions to write on the topics that stage 1 found.
+struct QuestionGoal {
+  std::string requests;   // stages: "redteam.requests"
+  std::string questions;  // "redteam.questions"
+  std::string balance;    // BalanceOptions::kind
+  int64_t num_questions = 0;
+  int64_t max_requests = 0;
+  std::map<std::string, double> weights;  // by type, for the others 0; empty:
+                                          // those of red_team.yaml
+  std::string limit;  // the recipe's key for max_requests, for the person
+};
+void write_questions(const Run& run, InstructionFilters& filters,
+                     const QuestionGoal& goal);
+
 // The instructions of a finished stage 1, in order: tasks, then questions; or
-// those a person gave (given.h).
-// Their content has the text under "instruction".
+// those a person gave (given.h); then what refills added (refill.h). Their
+// content has the text under "instruction".
 std::vector<store::Row> kept_instructions(const store::Store& store);
 // Those that the stage `consumer` is to answer: without what a person dropped
 // before it began.

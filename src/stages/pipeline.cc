@@ -13,6 +13,7 @@
 #include "stages/given.h"
 #include "stages/held_out.h"
 #include "stages/instruct.h"
+#include "stages/refill.h"
 #include "stages/run.h"
 #include "stages/summary.h"
 #include "stages/tune.h"
@@ -151,6 +152,8 @@ void run_pipeline(const Recipe& recipe, Workbench& workbench,
     require_rows(store, "instruction", kept_instructions(store).size());
     run_align(run);
     require_rows(store, "pair", size_t(store.num_rows("align.pairs")));
+    // Principles that fired too seldom get further questions, if asked for.
+    run_refill(run);
   }
 
   // 3. The principles move into its weights.

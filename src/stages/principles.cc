@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "stages/refill.h"
+
 namespace selfalign::stages {
 namespace {
 
@@ -33,7 +35,8 @@ bool is_red_team(const std::string& type) {
 
 class Counting {
  public:
-  Counting(const store::Store& store, const Prompts& prompts) : store_(store) {
+  Counting(const store::Store& store, const Prompts& prompts, int before)
+      : store_(store), before_(before) {
     use_.rules = principle_names(prompts);
     type_order_ = {kSelfInstruct, kGiven};
     for (const QuestionType& type : prompts.red_team.types) {
@@ -50,19 +53,24 @@ class Counting {
         }
       }
     }
-    for (const char* stage : {"align.pairs", "refill.pairs"}) {
-      for (const Row& pair : store_.rows(stage)) {
-        kept_.insert(pair.parents.begin(), pair.parents.end());
-      }
-    }
-    for (const char* stage : {"align.answers", "refill.answers"}) {
-      for (const Row& row : store_.rows(stage)) add(row);
+    count_stages("align.answers", "align.pairs");
+    for (int round = 1; round < before_; ++round) {
+      const RefillStages stages = refill_stages(round);
+      if (store_.num_rows(stages.answers) == 0) break;
+      count_stages(stages.answers, stages.pairs);
     }
     sort_types();
     return std::move(use_);
   }
 
  private:
+  void count_stages(const std::string& answers, const std::string& pairs) {
+    for (const Row& pair : store_.rows(pairs)) {
+      kept_.insert(pair.parents.begin(), pair.parents.end());
+    }
+    for (const Row& row : store_.rows(answers)) add(row);
+  }
+
   void add(const Row& row) {
     const auto stored = store_.completion(row.key);
     if (!stored || store_.verdicts(row.key).empty()) return;
@@ -115,6 +123,7 @@ class Counting {
   }
 
   const store::Store& store_;
+  const int before_;
   std::vector<std::string> type_order_;
   std::unordered_map<uint64_t, std::string> types_;  // of instructions
   std::unordered_set<uint64_t> kept_;                // answers with a pair
@@ -200,8 +209,9 @@ std::string question_type(const Row& instruction) {
   return instruction.stage.starts_with("instruct.") ? kSelfInstruct : kGiven;
 }
 
-PrincipleUse principle_use(const store::Store& store, const Prompts& prompts) {
-  return Counting(store, prompts).count();
+PrincipleUse principle_use(const store::Store& store, const Prompts& prompts,
+                           int before) {
+  return Counting(store, prompts, before).count();
 }
 
 Json principles_json(const PrincipleUse& use) {

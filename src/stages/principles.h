@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,10 @@ struct PrincipleUse {
 // Type of the question that an instruction's row holds.
 std::string question_type(const store::Row& instruction);
 
-// Of the answered rows of align.answers. A run without any gives no types.
-PrincipleUse principle_use(const store::Store& store, const Prompts& prompts);
+// Of the answered rows of align.answers and of the refills before round
+// `before` (refill.h). A run without any gives no types.
+PrincipleUse principle_use(const store::Store& store, const Prompts& prompts,
+                           int before = std::numeric_limits<int>::max());
 
 // {"rows", "kept", "without_thought", "unnamed": {..}, "forms": {form: n},
 //  "never": [names], "rules": [{"number", "name", "kept", "rejected",

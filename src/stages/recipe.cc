@@ -75,6 +75,12 @@ void read_contamination(YamlMap map, ContaminationOptions& contamination) {
   map.done();
 }
 
+void read_refill(YamlMap map, RefillOptions& refill) {
+  map.get("min_per_rule", refill.min_per_rule, 0, kMany);
+  map.get("max_requests", refill.max_requests, 1, kMany);
+  map.done();
+}
+
 void read_tune(YamlMap map, TuneOptions& tune) {
   map.get("rank", tune.rank, int64_t{1}, int64_t{4096});
   map.get("alpha", tune.alpha, 1e-3, 1e5);
@@ -291,6 +297,7 @@ Recipe read_recipe(const std::string& path) {
                 recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
   read_answers(map.map("align"), recipe.align.sampling);
+  read_refill(map.map("refill"), recipe.refill);
   read_tune(map.map("engrave"), recipe.engrave);
   read_answers(map.map("verbose"), recipe.verbose.sampling);
   read_tune(map.map("final"), recipe.final);
@@ -358,6 +365,10 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put(out, "max_rouge_l", contamination.max_rouge_l);
   out << YAML::EndMap;
   put_answers(out, "align", recipe.align.sampling);
+  out << YAML::Key << "refill" << YAML::Value << YAML::BeginMap;
+  put_int(out, "min_per_rule", recipe.refill.min_per_rule);
+  put_int(out, "max_requests", recipe.refill.max_requests);
+  out << YAML::EndMap;
   put_tune(out, "engrave", recipe.engrave);
   put_answers(out, "verbose", recipe.verbose.sampling);
   put_tune(out, "final", recipe.final);

@@ -52,6 +52,13 @@ struct AlignOptions {
   generate::Sampling sampling;  // temperature 0.5, top_p 0.9, 256 new tokens
 };
 
+// Further questions of the types in which a principle fires most, until each
+// fired in enough kept answers (refill.h).
+struct RefillOptions {
+  int min_per_rule = 0;     // kept answers that name it; 0: no refill
+  int max_requests = 1000;  // for questions, in all
+};
+
 struct VerboseOptions {
   generate::Sampling sampling;  // temperature 0.3, top_p 0.7, 512 new tokens
 };
@@ -95,6 +102,7 @@ struct Recipe {
   InstructOptions instruct;
   ContaminationOptions contamination;
   AlignOptions align;
+  RefillOptions refill;
   TuneOptions engrave;
   VerboseOptions verbose;
   TuneOptions final;

@@ -33,18 +33,29 @@ constexpr char kQuestions[] = "redteam.questions";
 // Seed questions of other types that a request shows, before all of its own.
 constexpr size_t kNumOthers = 4;
 
+QuestionGoal stage_goal(const InstructOptions& options) {
+  return {kRequests,
+          kQuestions,
+          options.balance,
+          options.num_red_team,
+          options.max_requests,
+          {},
+          "instruct.max_requests"};
+}
+
 class RedTeam {
  public:
-  RedTeam(const Run& run, InstructionFilters& filters)
+  RedTeam(const Run& run, InstructionFilters& filters, QuestionGoal goal)
       : run_(run),
         options_(run.recipe.instruct),
         prompt_(run.prompts.red_team),
-        filters_(filters) {}
+        filters_(filters),
+        goal_(std::move(goal)) {}
 
   void run() {
     add_seeds();
     generate::Generator* base = nullptr;
-    if (options_.num_red_team > 0) {
+    if (goal_.num_questions > 0) {
       base = &run_.models.base();
       fingerprint_ = base->fingerprint();
     }
@@ -146,9 +157,9 @@ class RedTeam {
     return planned;
   }
 
-  void finish_plan(const char* stage, int64_t n, std::vector<uint64_t> parents,
-                   const std::string& prompt, Json content,
-                   PlannedRow& planned) const {
+  void finish_plan(const std::string& stage, int64_t n,
+                   std::vector<uint64_t> parents, const std::string& prompt,
+                   Json content, PlannedRow& planned) const {
     const uint64_t key =
         generated_key({stage, parents, Hasher().add(prompt).digest(),
                        planned.request.sampling, fingerprint_, uint64_t(n),
@@ -194,15 +205,20 @@ class RedTeam {
     } else if (base) {
       log_warning("instruct: no topic was kept, so no red-team questions");
     }
-    finish_stage(run_.store, kRequests, "", num_requests);
-    finish_stage(run_.store, kQuestions, filters_.profile().instruct_filter,
-                 num_questions_, figures);
+    finish_stage(run_.store, goal_.requests, "", num_requests);
+    finish_stage(run_.store, goal_.questions,
+                 filters_.profile().instruct_filter, num_questions_, figures);
   }
 
   std::unique_ptr<TypeBalance> make_balance() const {
     std::vector<TypeTopics> types;
     for (const QuestionType& type : prompt_.types) {
-      types.push_back({type.type, type.weight, {}});
+      const auto weight = goal_.weights.find(type.type);
+      types.push_back({type.type,
+                       goal_.weights.empty()           ? type.weight
+                       : weight == goal_.weights.end() ? 0.0
+                                                       : weight->second,
+                       {}});
       for (size_t i = 0; i < topics_.size(); ++i) {
         if (json_string(topics_[i].content, "type", kTopics) == type.type) {
           types.back().topics.push_back(i);
@@ -212,8 +228,8 @@ class RedTeam {
     const uint64_t draw =
         Hasher().add("redteam.order").add(run_.recipe.seed).key();
     return std::make_unique<TypeBalance>(
-        BalanceOptions{options_.balance, options_.num_red_team,
-                       options_.max_requests, draw},
+        BalanceOptions{goal_.balance, goal_.num_questions, goal_.max_requests,
+                       draw},
         std::move(types));
   }
 
@@ -221,11 +237,11 @@ class RedTeam {
     CompletionPlan plan;
     plan.title = "red-team questions";
     plan.unit = "questions";
-    plan.total = uint64_t(options_.num_red_team);
+    plan.total = uint64_t(goal_.num_questions);
     plan.units_done = [this] { return uint64_t(balance_->num_kept()); };
     plan.needs = [this](int64_t n) { return balance_->needs(n); };
     plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
-      if (n >= options_.max_requests) return std::nullopt;
+      if (n >= goal_.max_requests) return std::nullopt;
       return question_request(n);
     };
     plan.accept = [this](const Row& row, const Completion& completion,
@@ -235,18 +251,18 @@ class RedTeam {
     plan.lookahead = [this] {
       const double num_kept = double(balance_->num_kept());
       const double yield = (num_kept + 2.0) / double(num_questions_ + 2);
-      const double rest = double(options_.num_red_team) - num_kept;
+      const double rest = double(goal_.num_questions) - num_kept;
       return 4 + int64_t(std::ceil(1.25 * rest / yield));
     };
     return plan;
   }
 
   void warn_of_shortfall(int64_t num_requests) const {
-    if (balance_->num_kept() < options_.num_red_team) {
+    if (balance_->num_kept() < goal_.num_questions) {
       log_warning(str("instruct: ", balance_->num_kept(), " of ",
-                      options_.num_red_team, " red-team questions after ",
-                      num_requests,
-                      " requests; raise instruct.max_requests for more"));
+                      goal_.num_questions, " red-team questions after ",
+                      num_requests, " requests; raise ", goal_.limit,
+                      " for more"));
     }
     const std::string short_types = balance_->short_types();
     if (!short_types.empty()) {
@@ -283,7 +299,7 @@ class RedTeam {
         "red_team.yaml: question_prompt");
     planned.request.sampling = options_.question_sampling;
     planned.request.sampling.stop = prompt_.question_stop;
-    finish_plan(kRequests, n, std::move(parents),
+    finish_plan(goal_.requests, n, std::move(parents),
                 prompt_.question_prompt + prompt_.example + prompt_.hint,
                 Json{{"type", type}, {"topic", name}}, planned);
     return planned;
@@ -314,17 +330,17 @@ class RedTeam {
                        Accepted& out) {
     const std::string text =
         trim(completion.text.substr(0, completion.text.find('\n')));
-    Row question{parsed_key(kQuestions, row.key, 0),
-                 kQuestions,
+    Row question{parsed_key(goal_.questions, row.key, 0),
+                 goal_.questions,
                  num_questions_++,
                  {row.key},
                  Json{{"instruction", text},
                       {"type", row.content["type"]},
                       {"topic", row.content["topic"]}}};
-    const std::string type = json_string(row.content, "type", kRequests);
-    const ListedQuestion listed{text, type,
-                                json_string(row.content, "topic", kRequests),
-                                completion.finish == Finish::kLength};
+    const std::string type = json_string(row.content, "type", goal_.requests);
+    const ListedQuestion listed{
+        text, type, json_string(row.content, "topic", goal_.requests),
+        completion.finish == Finish::kLength};
     const bool kept =
         !filters_.judge(question.key, listed, balance_->is_full(type), out);
     out.rows.push_back(std::move(question));
@@ -336,6 +352,7 @@ class RedTeam {
   const InstructOptions& options_;
   const RedTeamPrompt& prompt_;
   InstructionFilters& filters_;
+  const QuestionGoal goal_;
   std::string fingerprint_;
 
   std::vector<uint64_t> types_;      // keys of the types' rows
@@ -351,7 +368,14 @@ class RedTeam {
 }  // namespace
 
 void run_red_team(const Run& run, InstructionFilters& filters) {
-  if (!stage_done(run.store, kQuestions)) RedTeam(run, filters).run();
+  if (!stage_done(run.store, kQuestions)) {
+    write_questions(run, filters, stage_goal(run.recipe.instruct));
+  }
+}
+
+void write_questions(const Run& run, InstructionFilters& filters,
+                     const QuestionGoal& goal) {
+  RedTeam(run, filters, goal).run();
 }
 
 }  // namespace selfalign::stages

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
+#include "stages/refill.h"
 #include "stages/rules.h"
 
 namespace selfalign::stages {
@@ -145,7 +146,7 @@ class Tracer {
         {"held_out.tuned.answers", "meta.yaml (tuned)",
          &recipe_.align.sampling}};
     for (const StageSource& source : sources) {
-      if (row.stage != source.stage) continue;
+      if (unrefilled(row.stage) != source.stage) continue;
       out_ << "  prompt: " << store_.folder() << "/prompts: " << source.files
            << "\n  sampling: temperature " << source.sampling->temperature
            << ", top-p " << source.sampling->top_p << ", at most "

@@ -26,12 +26,15 @@ constexpr char kFooter[] = R"(Talk to a model in the terminal:
   selfalign chat MODEL --adapter ADAPTER --compare      base and adapter, in turn
   selfalign chat runs/smollm2-demo --compare  a run that is done: its base model
                                               and its last adapter
+  selfalign chat runs/smollm2-demo --form multilingual
+  selfalign chat http://localhost:8000/v1#NAME --form few-shot
   printf 'Hi!\nWho made you?\n' | selfalign chat MODEL --adapter ADAPTER
 
 A line is a turn; the model sees the turns before it. /clear forgets them,
 /exit or Ctrl-D ends. Ctrl-C ends the answer that is being written, or, at the
 prompt, the chat. An adapter answers under the short prompt it was trained
-with (prompts/meta.yaml), a base model sees only the layout of the turns.)";
+with (prompts/meta.yaml), a base model sees only the layout of the turns;
+--form sets another of the short prompts there, for both.)";
 
 struct ChatFlags {
   ModelFlags model;
@@ -69,7 +72,7 @@ std::string form_of(const ChatFlags& flags) {
   if (tuning.filename() == "engraved") return "engraved";
   const bool baseline =
       tuning.filename() == "tuned" && is_run_folder(tuning.parent_path());
-  return baseline ? "tuned" : "verbose";
+  return baseline ? "tuned" : "final";
 }
 
 std::vector<Side> open_sides(const ChatFlags& flags,
@@ -84,7 +87,8 @@ std::vector<Side> open_sides(const ChatFlags& flags,
                            flags.model.model.max_context, flags.seed)});
   };
   if (flags.compare || flags.model.adapter.empty()) {
-    add("base", "", "none");
+    // The base is asked in the given form, too: so one sees what tuning adds.
+    add("base", "", flags.form == "auto" ? "none" : flags.form);
   }
   if (!flags.model.adapter.empty()) {
     add(form_of(flags), flags.model.adapter, form_of(flags));
@@ -199,6 +203,8 @@ void add_chat(CLI::App& app, Shell& shell) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk to a model, or to two side by side");
   auto flags = std::make_shared<ChatFlags>();
+  std::vector<std::string> forms = chat_forms();
+  forms.emplace_back("auto");
   flags->model.model.num_slots = 1;
   command
       ->add_option(
@@ -214,9 +220,11 @@ void add_chat(CLI::App& app, Shell& shell) {
                       "folder with meta.yaml; else the run's own, or prompts/");
   command
       ->add_option("--form", flags->form,
-                   "short prompt of the adapter: auto (from the adapter's "
-                   "folder), engraved, verbose or tuned")
-      ->check(CLI::IsMember({"auto", "engraved", "verbose", "tuned"}))
+                   "short prompt before the turns: auto (what the adapter was "
+                   "trained with; none for a base model), engraved, final, "
+                   "tuned, none, or an inference prompt of meta.yaml: standard, "
+                   "introduction, concise, verbose, multilingual, few-shot")
+      ->check(CLI::IsMember(forms))
       ->capture_default_str();
   add_sampling(*command, *flags);
   flags->model.add_compute(*command);

@@ -10,11 +10,16 @@ namespace selfalign::cli {
 stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
                                     const std::string& form) {
   const stages::Prompts prompts = stages::load_prompts(prompts_folder);
-  stages::ChatPrompt chat = form == "verbose" ? prompts.verbose
-                            : form == "tuned" ? prompts.tuned
-                                              : prompts.engraved;
-  if (form == "none") chat.prompt.clear();
+  if (form != "none") return stages::chat_form(prompts, form);
+  stages::ChatPrompt chat = prompts.engraved;
+  chat.prompt.clear();
   return chat;
+}
+
+std::vector<std::string> chat_forms() {
+  std::vector<std::string> forms = stages::inference_forms();
+  forms.insert(forms.begin(), {"none", "engraved", "final", "tuned"});
+  return forms;
 }
 
 std::string render_chat(const stages::ChatPrompt& prompt,

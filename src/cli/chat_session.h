@@ -12,9 +12,9 @@
 
 namespace selfalign::cli {
 
-// Form "engraved", "verbose" or "tuned" of the short prompts in the folder;
-// "none" is their turns with nothing before them, which is also how a base
-// model is asked: what it sees is the layout alone.
+// A form of the short prompts in the folder (stages::chat_form); "none" is
+// their turns with nothing before them, which is also how a base model is
+// asked: what it sees is the layout alone.
 stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
                                     const std::string& form);
 
@@ -22,6 +22,10 @@ struct ChatTurn {
   std::string user;
   std::string answer;
 };
+
+// All that read_chat_prompt takes: none, engraved, final, tuned and the
+// inference prompts.
+std::vector<std::string> chat_forms();
 
 // The text that asks for the answer to `user` after the turns [first, end).
 std::string render_chat(const stages::ChatPrompt& prompt,

@@ -67,7 +67,8 @@ TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
 }
 
 TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
-  for (const char* form : {"engraved", "verbose"}) {
+  for (const std::string& form : chat_forms()) {
+    if (form == "none") continue;
     const stages::ChatPrompt one = read_chat_prompt("prompts", form);
     EXPECT_THAT(one.prompt, HasSubstr("AI assistant"));
     EXPECT_EQ(one.prompt.find('{'), std::string::npos) << one.prompt;
@@ -75,8 +76,31 @@ TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
     EXPECT_FALSE(one.stop.empty());
   }
   EXPECT_EQ(read_chat_prompt("prompts", "none").prompt, "");
-  EXPECT_THROW(read_chat_prompt(testing::TempDir() + "/nothing", "verbose"),
+  EXPECT_THROW(read_chat_prompt(testing::TempDir() + "/nothing", "final"),
                Error);
+}
+
+// The turns of a form stand before the chat's own and are never left out.
+TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
+  for (const std::string& form : stages::inference_forms()) {
+    const stages::ChatPrompt chat = read_chat_prompt("prompts", form);
+    std::vector<std::string> seen;
+    generate::ScriptedOptions options;
+    options.script = [&seen](const generate::Request& request) {
+      seen.push_back(request.suffix);
+      return "answer " + std::to_string(seen.size());
+    };
+    generate::Sampling sampling;
+    sampling.max_new_tokens = 10;
+    ChatSession session(generate::make_scripted_generator(options), chat,
+                        sampling, 4096, 0);
+    session.answer("first?");
+    session.answer("second?");
+    EXPECT_EQ(seen.at(1), chat.prompt +
+                              "### User\nfirst?\n\n### Sage\nanswer 1\n\n"
+                              "### User\nsecond?\n\n### Sage\n")
+        << form;
+  }
 }
 
 // What a tuned model reads before its second answer is what a chat shows it.

@@ -6,10 +6,12 @@
 
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "cli/chat_session.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/requests.h"
+#include "cli/run_folder.h"
 #include "cli/workbench.h"
 #include "generate/remote.h"
 
@@ -36,6 +38,9 @@ Members of a request (all but prompt may be left out):
   ban_eos, logprobs           false; logprobs adds token_logprobs
 finish_reason is stop, length or no_room (prompt longer than --max-context).
 
+An assistant is asked in the form it was trained with, or another (see chat):
+  selfalign generate --model MODEL --adapter ADAPTER --form final < questions.jsonl
+
 A model behind an OpenAI-compatible server, --slots requests at once; the key,
 if it needs one, from the environment variable SELFALIGN_API_KEY:
   selfalign generate --model http://localhost:8000/v1#NAME < requests.jsonl
@@ -44,8 +49,12 @@ Whether the same seed gives the same text again is then the server's doing.)";
 // Joins the engine, which answers in any order, to lines in and lines out.
 class Lines {
  public:
-  explicit Lines(int vocab_size)
-      : parser_(vocab_size), progress_("generate", 0, "rows") {}
+  Lines(int vocab_size, std::optional<stages::ChatPrompt> form)
+      : parser_(vocab_size),
+        form_(std::move(form)),
+        progress_("generate", 0, "rows") {
+    if (form_) shared_ = std::make_shared<const std::string>(form_->prompt);
+  }
 
   // Does not wait for a line while rows are being decoded.
   std::optional<generate::Request> next() {
@@ -55,6 +64,7 @@ class Lines {
     try {
       GenerateLine parsed = parser_.parse(*line, reader_.where());
       generate::Request request = std::move(parsed.request);
+      if (form_) put_under(*form_, shared_, reader_.where(), request);
       parsed.request = {};
       index_of_[request.key] = num_read_;
       waiting_.emplace(num_read_++, Waiting{std::move(parsed), std::nullopt});
@@ -92,6 +102,8 @@ class Lines {
 
   LineReader reader_;
   GenerateReader parser_;
+  std::optional<stages::ChatPrompt> form_;
+  std::shared_ptr<const std::string> shared_;  // its prompt
   Progress progress_;
   std::map<uint64_t, Waiting> waiting_;              // by place in the input
   std::unordered_map<uint64_t, uint64_t> index_of_;  // key -> place
@@ -101,12 +113,23 @@ class Lines {
   std::optional<Error> problem_;
 };
 
-void generate_lines(const ModelFlags& flags) {
+struct GenerateFlags : ModelFlags {
+  std::string form;  // "": prompts go to the model as they are
+  std::string prompts;
+};
+
+void generate_lines(const GenerateFlags& flags) {
+  std::optional<stages::ChatPrompt> form;
+  if (!flags.form.empty()) {
+    form = read_chat_prompt(find_prompts(flags.prompts, flags.adapter),
+                            flags.form);
+  }
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
   const bool remote = generate::is_remote_model(flags.model.path);
-  Lines lines(remote ? 0 : workbench.tokenizer(flags.model.path)->size());
+  Lines lines(remote ? 0 : workbench.tokenizer(flags.model.path)->size(),
+              std::move(form));
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });
@@ -118,9 +141,15 @@ void generate_lines(const ModelFlags& flags) {
 void add_generate(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "generate", "Complete prompts: JSON lines in, JSON lines out");
-  auto flags = std::make_shared<ModelFlags>();
+  auto flags = std::make_shared<GenerateFlags>();
   flags->model.num_slots = 16;
   flags->add_all(*command);
+  command
+      ->add_option("--form", flags->form,
+                   "take prompts as instructions, asked in this form of chat")
+      ->check(CLI::IsMember(chat_forms()));
+  command->add_option("--prompts", flags->prompts,
+                      "folder with meta.yaml; else the run's own, or prompts/");
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.resume_hint =

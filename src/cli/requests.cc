@@ -215,6 +215,21 @@ GenerateLine GenerateReader::parse(std::string_view line,
   return result;
 }
 
+void put_under(const stages::ChatPrompt& chat,
+               std::shared_ptr<const std::string> shared,
+               const std::string& where, generate::Request& request) {
+  if (request.prefix) {
+    throw Error(ErrorKind::kInput,
+                where +
+                    ": expected no 'prefix' where --form gives one, found "
+                    "one; remove it, or leave out --form");
+  }
+  request.prefix = std::move(shared);
+  request.suffix = stages::chat_turn(chat, request.suffix);
+  request.sampling.stop.insert(request.sampling.stop.end(), chat.stop.begin(),
+                               chat.stop.end());
+}
+
 Json completion_json(const generate::Completion& completion,
                      const GenerateLine& line) {
   Json out{{"key", line.key},

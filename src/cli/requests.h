@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "generate/generator.h"
+#include "stages/prompts.h"
 
 namespace selfalign::cli {
 
@@ -52,6 +53,13 @@ class GenerateReader {
   std::unordered_map<uint64_t, uint64_t> times_seen_;
   std::unordered_set<uint64_t> keys_;
 };
+
+// Makes the request's text the user's turn of a short prompt: the prompt is the
+// shared prefix, and an answer ends at the prompt's stop strings, too. `shared`
+// is chat.prompt. Error kInput, naming `where`, if the request has a prefix.
+void put_under(const stages::ChatPrompt& chat,
+               std::shared_ptr<const std::string> shared,
+               const std::string& where, generate::Request& request);
 
 // {"key", "text", "finish_reason", "num_tokens", "num_prompt_tokens",
 //  "logprob", "tokens"} and, when asked for, "token_logprobs".

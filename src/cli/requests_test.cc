@@ -75,6 +75,19 @@ TEST(GenerateReaderTest, ARemoteModelIsAskedForLogprobsOnlyWhereTheyAreWanted) {
   EXPECT_EQ(line.request.sampling.logit_bias.at(999999), 1);
 }
 
+TEST(PutUnderTest, AnInstructionBecomesATurnOfTheForm) {
+  const stages::ChatPrompt chat = {
+      "About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
+  const auto shared = std::make_shared<const std::string>(chat.prompt);
+  generate::Request request =
+      parse(R"({"prompt": "Why {x}?", "stop": "!"})").request;
+  put_under(chat, shared, "here", request);
+  EXPECT_EQ(*request.prefix, "About.\n\n");
+  EXPECT_EQ(request.suffix, "U: Why {x}?\nA: ");
+  EXPECT_THAT(request.sampling.stop, ElementsAre("!", "\nU:"));
+  EXPECT_THROW(put_under(chat, shared, "here", request), Error);
+}
+
 TEST(GenerateReaderTest, LinesWithTheSamePrefixShareIt) {
   GenerateReader reader(kVocab);
   const auto a = reader.parse(R"({"prompt":"1","prefix":"same"})", "a");

@@ -37,7 +37,7 @@ struct TrainFlags {
   std::string dataset;
   std::string output;
   std::string prompts;
-  std::string form = "verbose";
+  std::string form = "final";
 };
 
 Json report_json(const stages::TuneReport& report, const std::string& output) {
@@ -121,8 +121,8 @@ void add_train(CLI::App& app, Shell& shell) {
   command
       ->add_option("--form", flags->form,
                    "short prompt before every conversation: engraved, "
-                   "verbose, tuned or none")
-      ->check(CLI::IsMember({"engraved", "verbose", "tuned", "none"}))
+                   "final, tuned or none")
+      ->check(CLI::IsMember({"engraved", "final", "tuned", "none"}))
       ->capture_default_str();
   add_tune(*command, flags->tune);
   flags->model.add_compute(*command);

@@ -142,6 +142,39 @@ void read_chat(YamlMap map, const std::string& assistant, ChatPrompt& chat) {
   }
 }
 
+// A form has the layout of `engraved`; what it says before the first turn, and
+// turns that have been, are its own.
+void read_form(YamlMap form, const std::string& assistant,
+               const ChatPrompt& layout, ChatPrompt& chat) {
+  chat = layout;
+  if (form.has("prompt")) {
+    get_template(form, "prompt", chat.prompt, {"assistant"});
+    try {
+      chat.prompt = fill_template(chat.prompt, {{"assistant", assistant}}, "");
+    } catch (const Error&) {  // reported by get_template
+    }
+  }
+  for (const YAML::Node& node : form.items("turns")) {
+    YamlMap turn(node, "turns", form.mistakes());
+    std::string user, answer;
+    get_text(turn, "user", user);
+    get_text(turn, "answer", answer);
+    turn.done();
+    chat.prompt += chat_turn(layout, user) + answer + layout.between;
+  }
+  form.done();
+}
+
+void read_inference(YamlMap& map, const std::string& assistant, Prompts& out) {
+  if (!map.has("inference")) return;
+  YamlMap forms = map.map("inference");
+  for (const std::string& name : inference_forms()) {
+    if (!forms.has(name)) continue;
+    read_form(forms.map(name), assistant, out.engraved, out.inference[name]);
+  }
+  forms.done();
+}
+
 void read_meta(const PromptsFolder& folder, Prompts& out) {
   read_file_of(folder, "meta.yaml", [&](YamlMap& map, YamlMistakes&) {
     std::string assistant;
@@ -156,6 +189,7 @@ void read_meta(const PromptsFolder& folder, Prompts& out) {
     out.tuned = out.engraved;
     out.tuned.prompt.clear();
     if (map.has("tuned")) read_chat(map.map("tuned"), assistant, out.tuned);
+    read_inference(map, assistant, out);
   });
 }
 
@@ -337,6 +371,27 @@ std::string chat_turn(const ChatPrompt& chat, const std::string& instruction) {
   return fill_template(chat.user, {{"instruction", instruction}},
                        "meta.yaml: user") +
          chat.answer;
+}
+
+const std::vector<std::string>& inference_forms() {
+  static const std::vector<std::string> forms = {"standard",     "introduction",
+                                                 "concise",      "verbose",
+                                                 "multilingual", "few-shot"};
+  return forms;
+}
+
+const ChatPrompt& chat_form(const Prompts& prompts, const std::string& form) {
+  if (form == "engraved") return prompts.engraved;
+  if (form == "final") return prompts.verbose;
+  if (form == "tuned") return prompts.tuned;
+  const auto found = prompts.inference.find(form);
+  if (found != prompts.inference.end()) return found->second;
+  std::string known = "engraved, final, tuned";
+  for (const auto& [name, chat] : prompts.inference) known += ", " + name;
+  throw Error(
+      ErrorKind::kUsage,
+      str("meta.yaml: expected an inference prompt \"", form, "\", found ",
+          known, "; take one of these or write it there"));
 }
 
 std::vector<std::string> principle_names(const Prompts& prompts) {

@@ -3,6 +3,7 @@
 // put together and how what the model writes under it is parsed.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,8 @@ struct Prompts {
   ChatPrompt verbose_distill;
   ChatPrompt verbose;
   ChatPrompt tuned;  // of a baseline; where not given, engraved's turns alone
+  // Forms in which a tuned model is asked, by name; the paper's, or fewer.
+  std::map<std::string, ChatPrompt> inference;
   std::vector<IdentityRow> identity;
   std::vector<HeldOutInstruction> held_out;
   std::string digest;  // of all the files
@@ -130,6 +133,12 @@ std::string align_suffix(const Prompts& prompts,
 std::string chat_turn(const ChatPrompt& chat, const std::string& instruction);
 // What opens a user's turn of a chat prompt: "### User"; may be empty.
 std::string chat_user_tag(const ChatPrompt& chat);
+
+// The short prompt of a form: "engraved", "final" (which stage 4 trained, key
+// `verbose`), "tuned" or one of `inference`. Error kUsage names the forms there are.
+const ChatPrompt& chat_form(const Prompts& prompts, const std::string& form);
+// Names that `inference` may have: the inference prompts of the paper.
+const std::vector<std::string>& inference_forms();
 
 std::vector<std::string> principle_names(const Prompts& prompts);
 

@@ -47,6 +47,26 @@ TEST(Prompts, AreLaidOutAsTheirFilesSay) {
   EXPECT_EQ(prompts.engraved.prompt.find('{'), std::string::npos);
 }
 
+TEST(Prompts, InferencePromptsAreTurnsInTheLayoutOfTheEngravedOne) {
+  const Prompts prompts = load_prompts("prompts");
+  for (const std::string& form : inference_forms()) {
+    const ChatPrompt& chat = chat_form(prompts, form);
+    EXPECT_EQ(chat.prompt.rfind("# Sage\n\nSage is an AI assistant", 0), 0u);
+    EXPECT_THAT(chat.prompt, EndsWith("\n\n")) << form;
+    EXPECT_EQ(chat.stop, prompts.engraved.stop);
+    EXPECT_EQ(chat.prompt.find("### User\n") == std::string::npos,
+              form == "concise");
+  }
+  EXPECT_THAT(chat_form(prompts, "standard").prompt,
+              HasSubstr("\n\n### User\nBefore we start: who are you?\n\n"
+                        "### Sage\nI am Sage, "));
+  EXPECT_GT(chat_form(prompts, "verbose").prompt.size(),
+            chat_form(prompts, "introduction").prompt.size());
+  EXPECT_THAT(chat_form(prompts, "multilingual").prompt, HasSubstr("用中文"));
+  EXPECT_EQ(chat_form(prompts, "final").prompt, prompts.verbose.prompt);
+  EXPECT_THROW(chat_form(prompts, "sideways"), Error);
+}
+
 class EditedPromptsTest : public ::testing::Test {
  protected:
   EditedPromptsTest() {
@@ -98,6 +118,17 @@ TEST_F(EditedPromptsTest, MistakesHaveFileAndLine) {
   replace("meta.yaml", "  between:", "  betwen:");
   EXPECT_THAT(error(), HasSubstr("did you mean \"between\"?"));
   EXPECT_THAT(error(), HasSubstr("engraved.between: expected this key"));
+}
+
+TEST_F(EditedPromptsTest, InferencePromptsAreChecked) {
+  replace("meta.yaml", "  concise:", "  concize:");
+  EXPECT_THAT(error(), HasSubstr("did you mean \"concise\"?"));
+  replace("meta.yaml", "  concize:", "  concise:");
+  replace("meta.yaml", "      - user: \"Before we start: who are you?\"",
+          "      - usr: a");
+  EXPECT_THAT(error(), HasSubstr("turns.user: expected this key"));
+  replace("meta.yaml", "inference:", "tuned_on:");
+  EXPECT_THAT(error(), HasSubstr("tuned_on"));
 }
 
 TEST_F(EditedPromptsTest, AMissingFileIsNamed) {

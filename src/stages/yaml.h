@@ -69,6 +69,7 @@ class YamlMap {
   // A mistake at the place of `key`'s value (of the mapping if it is missing).
   void mistake(const std::string& key, const std::string& text);
   const YAML::Node& node() const { return node_; }
+  YamlMistakes& mistakes() { return mistakes_; }
 
  private:
   YAML::Node find(const std::string& key);

@@ -220,7 +220,7 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   const std::vector<Json> lines = chat.lines();
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0]["model"], "base");
-  EXPECT_EQ(lines[1]["model"], "verbose");
+  EXPECT_EQ(lines[1]["model"], "final");
   EXPECT_EQ(lines[3]["user"], "again");
   const Result again = bash(train);
   EXPECT_EQ(again.code, 0) << again.err;

@@ -32,5 +32,6 @@ void add_ablate(CLI::App& app, Shell& shell);
 void add_principles(CLI::App& app, Shell& shell);
 void add_export(CLI::App& app, Shell& shell);
 void add_annotations(CLI::App& app, Shell& shell);
+void add_import(CLI::App& app, Shell& shell);
 
 }  // namespace selfalign::cli

@@ -108,6 +108,7 @@ void read_exemplars(const PromptsFolder& folder, Prompts& out) {
         each(item, m, "turns",
              [&](YamlMap& turn) { read_turn(turn, names, exemplar); });
       }
+      item.get("close", exemplar.close);
       out.exemplars.push_back(std::move(exemplar));
     });
   });
@@ -348,7 +349,7 @@ std::string align_prefix(const Prompts& prompts) {
                                  "align.yaml: turn") +
                    "\n\n";
     }
-    exemplars += align.close;
+    exemplars += exemplar.close.empty() ? align.close : exemplar.close;
   }
   return fill_template(align.prompt,
                        {{"assistant", align.assistant},

@@ -21,6 +21,7 @@ struct ExemplarTurn {
 };
 struct Exemplar {
   std::vector<ExemplarTurn> turns;  // at least one
+  std::string close;                // "": AlignPrompt::close
 };
 
 // Stage 2 (align.yaml).

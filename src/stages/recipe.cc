@@ -151,6 +151,12 @@ void check_stages(YamlMap& map, const Recipe& recipe) {
        "instructions are given for stage align: add it, or leave them out");
   need(recipe.has("tune") != recipe.data.path.empty(), "data",
        "data.path and stage tune belong together: give both or neither");
+  need(!generate::is_remote_model(recipe.model.path) ||
+           !(recipe.has("engrave") || recipe.has("tune")),
+       "stages",
+       "engrave, verbose and tune train the model, which a server's cannot be: "
+       "leave them out (stages: [instruct, align]) or give a model on this "
+       "machine under model.path");
   need(!recipe.stages.empty() || recipe.num_held_out > 0, "num_held_out",
        "without stages the held-out answers are all there is: expected some");
 }

@@ -241,6 +241,20 @@ TEST_F(RecipeTest, StagesThatDoNotGoTogetherAreMistakes) {
   }
 }
 
+TEST_F(RecipeTest, AServersModelIsNotResolvedAndNotTrained) {
+  const std::string remote =
+      "name: small\nmodel: {path: \"http://host:80/v1#m\"}\n"
+      "prompts_folder: ../prompts\n";
+  const Recipe recipe = read_recipe(write(remote + "stages: [instruct]\n"));
+  EXPECT_EQ(recipe.model.path, "http://host:80/v1#m");
+  const std::string found = error_of(remote);
+  EXPECT_NE(found.find("which a server's cannot be"), std::string::npos)
+      << found;
+  EXPECT_NE(error_of(remote + "stages: [tune]\ndata: {path: d}\n")
+                .find("F:4:9: stages: engrave, verbose and tune train"),
+            std::string::npos);
+}
+
 TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
   EXPECT_EQ(nearest("x", {}), "");

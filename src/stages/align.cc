@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 
@@ -61,7 +62,10 @@ void ban_words(const std::vector<std::string>& words,
   }
   for (const generate::Scores& scores : generator.score({request})) {
     for (const auto& continuation : scores.continuations) {
-      if (continuation.tokens.empty()) continue;
+      if (continuation.tokens.empty()) {  // a server that tells no ids
+        log_warning("align: the profile's banned words cannot be banned here");
+        return;
+      }
       sampling.logit_bias[continuation.tokens[0]] = kBan;
     }
   }

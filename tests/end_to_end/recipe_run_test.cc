@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -150,12 +151,16 @@ class RecipeRun : public testing::TestWithParam<std::string> {
 
   int run(const Recipe& recipe) {
     write_file_atomic(folder_ + "/r.yaml", stages::recipe_to_yaml(recipe));
-    const std::string command = "'" SELFALIGN_PROGRAM "' --json run '" +
-                                folder_ + "/r.yaml' >'" + folder_ +
-                                "/out' 2>'" + folder_ + "/err'";
+    return selfalign("run '" + folder_ + "/r.yaml'");
+  }
+  int selfalign(const std::string& arguments) {
+    const std::string command = "'" SELFALIGN_PROGRAM "' --json " + arguments +
+                                " >'" + folder_ + "/out' 2>'" + folder_ +
+                                "/err'";
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  Json output() { return parse_json(read_file(folder_ + "/out"), "stdout"); }
 
   std::string folder_;
 };
@@ -193,6 +198,37 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   ASSERT_EQ(run(recipe), 0);
   EXPECT_EQ(parse_json(read_file(folder_ + "/out"), "stdout")["digest"],
             status["digest"]);
+}
+
+TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
+  if (GetParam() != "smollm2-demo") return;  // once is enough
+  const Recipe recipe = small();
+  make_phrase_model(recipe.model.path,
+                    phrases_for(stages::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
+  ASSERT_EQ(run(recipe), 0) << read_file(folder_ + "/err");
+  const std::string run_folder = " '" + folder_ + "/run'";
+  // The real engine gives every text again: same draws, same bits.
+  ASSERT_EQ(selfalign("ablate" + run_folder), 0) << read_file(folder_ + "/err");
+  EXPECT_EQ(output()["rows"], 10);
+  EXPECT_EQ(output()["texts_changed"], 0);
+  ASSERT_EQ(selfalign("ablate -n 4 --drop-rule 3 --add-rule 'tidy: Be tidy.'" +
+                      run_folder),
+            0)
+      << read_file(folder_ + "/err");
+  EXPECT_EQ(output()["rows"], 4);
+  EXPECT_EQ(output()["rules"].size(), 17u);
+  ASSERT_EQ(selfalign("principles" + run_folder), 0);
+  EXPECT_EQ(output()["rules"][1]["kept"], output()["kept"]);
+  for (const char* form : {"messages", "parquet"}) {
+    const std::string to = folder_ + "/" + form;
+    ASSERT_EQ(selfalign(str("export --form ", form, " --output '", to, "'") +
+                        run_folder),
+              0)
+        << read_file(folder_ + "/err");
+    EXPECT_EQ(output()["files"].size(), 5u);
+    EXPECT_TRUE(fs::exists(to + "/manifest.json"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, RecipeRun, testing::ValuesIn(recipe_names()),

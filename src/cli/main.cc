@@ -58,6 +58,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_train(app, shell);
   add_tokenize(app, shell);
   add_inspect(app, shell);
+  add_profiles(app, shell);
   add_annotations(app, shell);
   add_import(app, shell);
 }

@@ -1,5 +1,6 @@
 #include "stages/profile.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -75,6 +76,11 @@ std::array<std::string, 4> filters_of(const Profile& profile) {
 }
 
 }  // namespace
+
+bool Profile::has_filter(const std::string& filter) const {
+  const auto filters = filters_of(*this);
+  return std::find(filters.begin(), filters.end(), filter) != filters.end();
+}
 
 const Profile& profile_named(const std::string& name) {
   SELFALIGN_CHECK(name == "default" || name == "paper", name);

@@ -54,6 +54,8 @@ struct Profile {
   // Samples of stage 4 stand under its own prompt; else by turns under stage
   // 3's and its own.
   bool one_verbose_prompt;
+
+  bool has_filter(const std::string& filter) const;
 };
 
 // "default" or "paper".

@@ -18,7 +18,7 @@ TEST(Recipes, AreValidAndNameTheirRunFolder) {
     EXPECT_TRUE(std::filesystem::exists(recipe.prompts_folder));
     ++num_recipes;
   }
-  EXPECT_GE(num_recipes, 2);
+  EXPECT_GE(num_recipes, 3);
 }
 
 }  // namespace

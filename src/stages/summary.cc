@@ -10,6 +10,7 @@
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
+#include "stages/profiles.h"
 
 namespace selfalign::stages {
 namespace {
@@ -240,6 +241,16 @@ void print_held_out(std::ostream& out, const Json& held_out) {
   }
 }
 
+// In the text the counts alone; `selfalign profiles` shows rows.
+Json without_examples(Json profiles) {
+  for (Json& stage : profiles["stages"]) {
+    for (Json& difference : stage["differences"]) {
+      difference["examples"] = Json::array();
+    }
+  }
+  return profiles;
+}
+
 void print_answers(std::ostream& out, const Json& answers) {
   for (const Json& entry : answers) {
     out << "\n## " << entry["instruction"].get<std::string>() << '\n';
@@ -269,6 +280,7 @@ Json run_report(const Recipe& recipe, const store::Store& store) {
   }
   report["tuning"] = tuning_json(store);
   report["held_out"] = held_out_json(store);
+  report["profiles"] = profiles_report(store, 3);
   report["answers"] = answers_json(store);
   report["digest"] = store.run_digest();
   return report;
@@ -285,6 +297,7 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
   }
   print_tuning(out, report["tuning"]);
   print_held_out(out, report["held_out"]);
+  out << '\n' << profiles_text(without_examples(report["profiles"]));
   print_answers(out, report["answers"]);
   out << "\nrun digest " << report["digest"].get<std::string>() << '\n';
   return out.str();

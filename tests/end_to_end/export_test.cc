@@ -132,7 +132,7 @@ TEST_F(ExportTest, TheCardSaysHowItWasMade) {
   for (const std::string& part :
        {std::string("| align.answers | 20 |"), store_->run_digest(),
         std::string("1. **ethical**: Sage "), std::string("no_answer"),
-        std::string("max_new_tokens: 40"), std::string("model.gguf"),
+        std::string("max_new_tokens: 70"), std::string("model.gguf"),
         std::string("## Known limits")}) {
     EXPECT_THAT(card, HasSubstr(part));
   }

@@ -86,7 +86,9 @@ std::string tasks(Words& words) {
 std::string topics(Words& words) {
   std::string text = " " + words.things(2) + "\n";
   for (int number = 5; number <= 10; ++number) {
-    text += std::to_string(number) + ". " + words.things(2) + "\n";
+    std::string topic = words.things(2);
+    if (words.number(2)) topic[0] = char(topic[0] - ('a' - 'A'));
+    text += std::to_string(number) + ". " + topic + "\n";
   }
   return text;
 }
@@ -95,13 +97,18 @@ std::string topics(Words& words) {
 std::string thoughtful(const std::string& prompt, Words& words) {
   const bool has_candor = prompt.find("(candor)") != std::string::npos;
   const std::string thought =
-      " The user asks about a " + words.thing() +
-      ". I should follow rules 2 (informative), " +
-      (words.number(4) || !has_candor ? "3 (helpful).\n\n"
-                                      : "3 (candor), 8.\n\n");
+      " Here rules 2 (informative), " +
+      std::string(words.number(4) || !has_candor ? "3 (helpful)"
+                                                 : "3 (candor), 8") +
+      " apply. The user asks about a " + words.thing() + ".\n\n";
   if (words.number(6) == 0) return thought;  // never comes to the answer
-  return thought + align_prompt().answer_tag + " The " + words.things(8) +
-         " is what you want." + align_prompt().stop.at(0) + " Thanks.";
+  // Too short for the published filter, or long enough, with words that it
+  // does not like or not.
+  std::string answer = " The " + words.things(8) + " is what you want.";
+  if (words.number(3)) answer += " And the " + words.things(24) + " as well.";
+  if (words.number(4) == 0) answer += " So says the president of the weather.";
+  return thought + align_prompt().answer_tag + answer + "\n\n" +
+         align_prompt().user_tag + " Thanks.";
 }
 
 std::string loop(Words& words) {
@@ -124,7 +131,8 @@ std::string script(const Request& request) {
   }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {
-    return "In depth: " + words.things(60) + ".";
+    return "In depth: " + words.things(60) + "." +
+           (words.number(2) ? "\n\n### User\nmore" : "");
   }
   return "In short: " + words.things(12) + ".\n\n### User\nmore";
 }
@@ -194,7 +202,7 @@ stages::Recipe small_recipe(const std::string& run_folder) {
   recipe.instruct.topics_per_type = 7;
   recipe.instruct.sampling.max_new_tokens = 60;
   recipe.instruct.sampling.ban_eos = true;
-  recipe.align.sampling.max_new_tokens = 40;
+  recipe.align.sampling.max_new_tokens = 70;
   recipe.verbose.sampling.max_new_tokens = 80;
   recipe.num_held_out = 6;
   return recipe;

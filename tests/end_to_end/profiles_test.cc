@@ -1,0 +1,199 @@
+// The same world under both profiles: what each keeps, and the report on the
+// rows where they differ.
+#include "stages/profiles.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "scripted_world.h"
+#include "stages/funnel.h"
+#include "stages/pipeline.h"
+#include "stages/profile.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using store::OpenMode;
+using store::Row;
+using store::Store;
+using ::testing::HasSubstr;
+
+class ProfilesTest : public ::testing::Test {
+ protected:
+  ProfilesTest() {
+    set_log_level(LogLevel::kError);
+    root_ = testing::TempDir() + "profiles." + std::to_string(getpid());
+    fs::remove_all(root_);
+  }
+  ~ProfilesTest() override {
+    set_interrupted(false);
+    set_log_level(LogLevel::kInfo);
+    fs::remove_all(root_);
+  }
+
+  Recipe recipe(const std::string& name, const std::string& profile) const {
+    Recipe recipe = small_recipe(root_ + "/" + name);
+    recipe.profile = profile;
+    if (profile == "paper") {
+      recipe.instruct.balance = "smallest";
+      recipe.instruct.shard_size = 5;
+    }
+    return recipe;
+  }
+  std::string run(const Recipe& recipe, WorldOptions options = {}) {
+    workbench_ = std::make_unique<ScriptedWorkbench>(options);
+    auto store = stages::open_run(recipe);
+    run_pipeline(recipe, *workbench_, *store);
+    return store->run_digest();
+  }
+  std::unique_ptr<Store> open(const std::string& name) const {
+    return Store::open(root_ + "/" + name, OpenMode::kReadOnly);
+  }
+
+  std::string root_;
+  std::unique_ptr<ScriptedWorkbench> workbench_;  // of the last run
+};
+
+TEST_F(ProfilesTest, EachIsReproducible) {
+  std::set<std::string> digests;
+  for (const std::string profile : {"default", "paper"}) {
+    const std::string digest = run(recipe(profile, profile));
+    WorldOptions wide;
+    wide.num_slots = 23;
+    EXPECT_EQ(run(recipe(profile + ".wide", profile), wide), digest);
+    digests.insert(digest);
+    // Stopped on the way and gone on with.
+    const Recipe stopped = recipe(profile + ".stopped", profile);
+    {
+      ScriptedWorkbench workbench({});
+      auto store = stages::open_run(stopped);
+      int commits = 0;
+      store->set_commit_hook([&] { set_interrupted(++commits >= 9); });
+      EXPECT_THROW(run_pipeline(stopped, workbench, *store), Error);
+      set_interrupted(false);
+    }
+    EXPECT_EQ(run(stopped), digest);
+    EXPECT_EQ(stages::profiles_report(*open(profile), 100),
+              stages::profiles_report(*open(profile + ".stopped"), 100));
+  }
+  EXPECT_EQ(digests.size(), 2u);
+}
+
+TEST_F(ProfilesTest, PaperDoesAsPublished) {
+  run(recipe("paper", "paper"));
+  const auto store = open("paper");
+  // Generation goes on through the next turn, and what ends is a turn's tag.
+  bool any_end = false;
+  for (const Row& pair : store->rows("align.pairs")) {
+    EXPECT_THAT(store->completion(pair.parents.at(0))->completion.text,
+                HasSubstr("User: Thanks."));
+    const std::string response = pair.content["response"];
+    EXPECT_GE(response.size(), 149u);
+    EXPECT_EQ(response.find("president"), std::string::npos);
+    any_end = any_end || pair.content["ends"].get<bool>();
+  }
+  EXPECT_TRUE(any_end);
+  std::set<std::string> reasons;
+  for (const store::Manifest& manifest : store->manifests()) {
+    for (const auto& [reason, count] : stages::funnel_of(manifest).rejected) {
+      reasons.insert(reason);
+    }
+  }
+  for (const char* reason : {"too_short", "exemplar_word", "not_text"}) {
+    EXPECT_TRUE(reasons.contains(reason)) << reason;
+  }
+  // Every type has as many topics as the type with fewest.
+  const Json red_team = store->manifest("redteam.questions")->report;
+  EXPECT_EQ(red_team["balance"], "smallest");
+  // The engraved model answers questions about itself; no row of its own.
+  EXPECT_GT(store->num_rows("verbose.identity"), 0);
+  for (const Row& row : store->rows("verbose.samples")) {
+    EXPECT_EQ(row.content["source"], "verbose.pairs");
+  }
+  // No sample teaches end of text; by turns two prompts; the stop is text.
+  std::set<std::string> openings;
+  int num_stops = 0;
+  for (const stages::TrainingSample& sample : workbench_->samples()) {
+    const stages::TrainingTurn& turn = sample.turns.at(0);
+    EXPECT_FALSE(turn.ends);
+    num_stops += turn.response.ends_with("\n\n### User\n");
+    openings.insert(turn.prompt.substr(0, turn.prompt.find("### User")));
+  }
+  EXPECT_GT(num_stops, 0);
+  EXPECT_EQ(openings.size(), 2u);
+  for (const Row& row : store->rows("engrave.samples")) {
+    if (row.content["source"] == "identity") {
+      EXPECT_EQ(row.content["ends"], false);
+    }
+  }
+}
+
+TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
+  for (const std::string profile : {"default", "paper"}) {
+    run(recipe(profile, profile));
+    const auto store = open(profile);
+    const Json report = stages::profiles_report(*store, 2);
+    EXPECT_EQ(report["profile"], profile);
+    EXPECT_GT(report["num_differ"], 0);
+    std::set<std::string> stages_seen;
+    for (const Json& stage : report["stages"]) {
+      stages_seen.insert(stage["stage"]);
+      // Counted again, row by row.
+      int64_t num_kept = 0;
+      for (const Row& row : store->rows(stage["stage"])) {
+        int sides = 0;
+        for (const store::Verdict& verdict : store->verdicts(row.key)) {
+          sides += verdict.kept && (verdict.filter == stage["default"] ||
+                                    verdict.filter == stage["paper"]);
+        }
+        num_kept += sides == 2;
+      }
+      EXPECT_EQ(stage["kept_by_both"], num_kept) << stage["stage"];
+      int64_t num_differ = 0;
+      for (const Json& difference : stage["differences"]) {
+        num_differ += difference["count"].get<int64_t>();
+        EXPECT_LE(difference["examples"].size(), 2u);
+        EXPECT_GE(difference["examples"].size(), 1u);
+      }
+      EXPECT_EQ(stage["num_differ"], num_differ);
+    }
+    EXPECT_EQ(stages_seen,
+              (std::set<std::string>{"instruct.tasks", "redteam.topics",
+                                     "redteam.questions", "align.answers",
+                                     "verbose.answers"}));
+    const std::string text = stages::profiles_text(report);
+    EXPECT_THAT(text, HasSubstr("default kept, paper exemplar_word"));
+    EXPECT_THAT(text, HasSubstr("default kept, paper too_short"));
+    EXPECT_THAT(text, HasSubstr("paper: president"));
+    EXPECT_THAT(read_file(root_ + "/" + profile + "/report.txt"),
+                HasSubstr("profiles differ on "));
+  }
+}
+
+TEST_F(ProfilesTest, TheOthersVerdictsArePartOfNoDigest) {
+  run(recipe("a", "default"));
+  auto store = Store::open(root_ + "/a", OpenMode::kWrite);
+  const store::Manifest manifest = *store->manifest("align.answers");
+  const stages::Profile& paper = stages::profile_named("paper");
+  const std::string own = stages::profile_named("default").align.name;
+  const uint64_t key = store->rows("align.answers").at(0).key;
+  store->set_verdicts({{key, paper.align.name, false, "other", "changed"}});
+  EXPECT_EQ(store->digest("align.answers", own, manifest.num_rows),
+            manifest.digest);
+  store->set_verdicts({{key, own, false, "other", "changed"}});
+  EXPECT_NE(store->digest("align.answers", own, manifest.num_rows),
+            manifest.digest);
+}
+
+}  // namespace
+}  // namespace selfalign::tests

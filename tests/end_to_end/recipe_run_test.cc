@@ -61,8 +61,10 @@ std::vector<Phrases> phrases_for(const stages::Prompts& prompts) {
                               {prompts.verbose_distill.answer, {}}};
   for (uint64_t i = 0; i < 24; ++i) {
     const std::string subject = words(i, 4);
+    // The published filter drops the last of a list.
     all[0].texts.push_back(" Explain to me what " + words(100 + i, 5) +
-                           " is.\nText: None\n" +
+                           " is.\nText: None\n\n7. Task: Say what " +
+                           words(150 + i, 5) + " is.\nText: None\n" +
                            prompts.self_instruct.stop[0]);
     all[1].texts.push_back(" " + words(200 + i, 2) + "\n5. " +
                            words(300 + i, 2) + prompts.red_team.topic_stop[0]);
@@ -71,8 +73,8 @@ std::vector<Phrases> phrases_for(const stages::Prompts& prompts) {
     all[3].texts.push_back(
         " Here rules 2 (informative), 3 (helpful) apply. The user asks for it."
         "\n\n" +
-        prompts.align.answer_tag + " The answer is about " + words(500 + i, 7) +
-        "." + prompts.align.stop[0]);
+        prompts.align.answer_tag + " The answer is about " +
+        words(500 + i, 22) + ".\n" + prompts.align.stop[0]);
     all[4].texts.push_back("In short it is " + words(600 + i, 9) + "." +
                            prompts.engraved.stop[0]);
     all[5].texts.push_back("In depth it is " + words(700 + i, 30) + "." +

@@ -32,6 +32,7 @@ void add_ablate(CLI::App& app, Shell& shell);
 void add_principles(CLI::App& app, Shell& shell);
 void add_export(CLI::App& app, Shell& shell);
 void add_profiles(CLI::App& app, Shell& shell);
+void add_contamination(CLI::App& app, Shell& shell);
 void add_annotations(CLI::App& app, Shell& shell);
 void add_import(CLI::App& app, Shell& shell);
 

@@ -59,6 +59,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_tokenize(app, shell);
   add_inspect(app, shell);
   add_profiles(app, shell);
+  add_contamination(app, shell);
   add_annotations(app, shell);
   add_import(app, shell);
 }

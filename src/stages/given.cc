@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "formats/datasets.h"
+#include "stages/contamination.h"
 #include "stages/conversations.h"
 #include "stages/dedup.h"
 #include "stages/filters.h"
@@ -109,18 +110,21 @@ void take_instructions(const Run& run) {
   if (!stage.begin()) return;
   std::vector<std::string> texts = formats::read_prompts(given.path);
   stage.cut(texts);
-  Dedup dedup(run.recipe.instruct.max_rouge_l);
   // What the run is measured on must not be trained on.
-  for (const HeldOutInstruction& question : run.prompts.held_out) {
-    dedup.keep(question.instruction);
-  }
+  const ContaminationGuard guard(run.recipe.contamination,
+                                 run.prompts.held_out);
+  keep_guard(guard, run.store);
+  Dedup dedup(run.recipe.instruct.max_rouge_l);
   std::set<std::string> seen;
   Progress progress("given instructions", texts.size(), "rows");
   for (size_t i = 0; i < texts.size(); ++i) {
     stop_if_interrupted("the same command begins with the given file again");
     const std::string& text = texts[i];
-    Judgement judgement = published ? judge_as_published(text, run, seen)
-                                    : judge_by_default(text, dedup);
+    Judgement judgement = guard.judge(text);
+    if (!judgement) {
+      judgement = published ? judge_as_published(text, run, seen)
+                            : judge_by_default(text, dedup);
+    }
     stage.add(Json{{"instruction", text}}, judgement);
     progress.update(i + 1);
   }

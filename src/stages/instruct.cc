@@ -27,6 +27,7 @@ using text::fill_template;
 constexpr char kSeeds[] = "instruct.seeds";
 constexpr char kRequests[] = "instruct.requests";
 constexpr char kTasks[] = "instruct.tasks";
+constexpr char kQuestions[] = "redteam.questions";
 
 std::string show(const SelfInstructPrompt& prompt, size_t number,
                  const SeedTask& task) {
@@ -248,7 +249,10 @@ class SelfInstruct {
 }  // namespace
 
 void run_instruct(const Run& run) {
+  if (stage_done(run.store, kTasks) && stage_done(run.store, kQuestions))
+    return;
   InstructionFilters filters(run.recipe, run.prompts);
+  keep_guard(filters.guard(), run.store);
   if (!stage_done(run.store, kTasks)) {
     SelfInstruct(run, filters).run();
   } else {
@@ -259,7 +263,7 @@ void run_instruct(const Run& run) {
 
 std::vector<Row> kept_instructions(const store::Store& store) {
   std::vector<Row> rows = kept_rows(store, kTasks);
-  for (const char* stage : {"redteam.questions", "given.instructions"}) {
+  for (const char* stage : {kQuestions, "given.instructions"}) {
     for (Row& row : kept_rows(store, stage)) rows.push_back(std::move(row));
   }
   for (int round = 1; stage_done(store, refill_stages(round).questions);

@@ -42,9 +42,6 @@ void InstructionFilter::begin_shard() {
   for (const SeedTask& task : prompts_.seed_tasks) {
     dedup_.keep(task.instruction);
   }
-  for (const HeldOutInstruction& question : prompts_.held_out) {
-    dedup_.keep(question.instruction);
-  }
   in_shard_ = 0;
   earlier_.merge(shard_texts_);
   shard_texts_.clear();
@@ -58,36 +55,40 @@ void InstructionFilter::remember_task(const std::string& task) {
 }
 
 Judgement InstructionFilter::judge(const ListedTask& task,
-                                   const std::string& text, bool surplus) {
+                                   const std::string& text,
+                                   const Circumstances& circumstances) {
   if (Judgement judgement = profile_.judge_task(task, text)) return judgement;
+  if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(task.task)) return Rejection{"duplicate", *like};
   if (!profile_.compares_whole_run &&
       earlier_.contains(letters_and_digits(task.task))) {
     return Rejection{"duplicate", "of another shard"};
   }
-  if (surplus) return Rejection{"surplus", ""};
+  if (circumstances.surplus) return Rejection{"surplus", ""};
   remember_task(task.task);
   return std::nullopt;
 }
 
 Judgement InstructionFilter::judge(const ListedQuestion& question,
-                                   bool surplus) {
+                                   const Circumstances& circumstances) {
   if (question.cut_off) return Rejection{"malformed", "cut off"};
   if (question.text.empty()) return Rejection{"malformed", "nothing there"};
   if (profile_.judge_question == nullptr) {
+    if (circumstances.contaminated) return circumstances.contaminated;
     if (!asked_.emplace(question.type, question.topic).second) {
       return Rejection{"duplicate", "a second question for the topic"};
     }
-    if (surplus) return Rejection{"surplus", "of its type"};
+    if (circumstances.surplus) return Rejection{"surplus", "of its type"};
     return std::nullopt;
   }
   if (Judgement judgement = profile_.judge_question(question.text)) {
     return judgement;
   }
+  if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(question.text)) {
     return Rejection{"duplicate", *like};
   }
-  if (surplus) return Rejection{"surplus", "of its type"};
+  if (circumstances.surplus) return Rejection{"surplus", "of its type"};
   dedup_.keep(question.text);
   return std::nullopt;
 }
@@ -103,15 +104,17 @@ Judgement InstructionFilter::judge(const ListedTopic& topic) {
 
 InstructionFilters::InstructionFilters(const Recipe& recipe,
                                        const Prompts& prompts)
-    : own_(profile_named(recipe.profile), recipe.instruct, prompts),
+    : guard_(recipe.contamination, prompts.held_out),
+      own_(profile_named(recipe.profile), recipe.instruct, prompts),
       other_(other_profile(own_.profile()), recipe.instruct, prompts) {}
 
 Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
                                     const std::string& text, bool surplus,
                                     Accepted& out) {
+  const Circumstances circumstances{surplus, guard_.judge(text)};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
-                                    other_.judge(task, text, surplus)));
-  const Judgement judgement = own_.judge(task, text, surplus);
+                                    other_.judge(task, text, circumstances)));
+  const Judgement judgement = own_.judge(task, text, circumstances);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().instruct_filter, judgement));
   return judgement;
@@ -120,9 +123,10 @@ Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
 Judgement InstructionFilters::judge(uint64_t key,
                                     const ListedQuestion& question,
                                     bool surplus, Accepted& out) {
+  const Circumstances circumstances{surplus, guard_.judge(question.text)};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
-                                    other_.judge(question, surplus)));
-  const Judgement judgement = own_.judge(question, surplus);
+                                    other_.judge(question, circumstances)));
+  const Judgement judgement = own_.judge(question, circumstances);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().instruct_filter, judgement));
   return judgement;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stages/completing.h"
+#include "stages/contamination.h"
 #include "stages/dedup.h"
 #include "stages/profile.h"
 #include "stages/prompts.h"
@@ -16,18 +17,23 @@
 
 namespace selfalign::stages {
 
+// What decides beside a text itself and what was kept before.
+struct Circumstances {
+  bool surplus = false;  // there are enough already: what is good is "surplus"
+  Judgement contaminated;  // stands in an evaluation set
+};
+
 // One profile's memory. A text that is judged and not rejected is remembered.
 class InstructionFilter {
  public:
-  // Seeds and held-out instructions count as kept: what a run is measured on
-  // must not be trained on.
+  // Seeds count as kept.
   InstructionFilter(const Profile& profile, const InstructOptions& options,
                     const Prompts& prompts);
 
-  // With `surplus` there are enough already: what is good is "surplus".
   Judgement judge(const ListedTask& task, const std::string& text,
-                  bool surplus);
-  Judgement judge(const ListedQuestion& question, bool surplus);
+                  const Circumstances& circumstances);
+  Judgement judge(const ListedQuestion& question,
+                  const Circumstances& circumstances);
   Judgement judge(const ListedTopic& topic);
   // A task kept by an earlier process.
   void remember_task(const std::string& task);
@@ -63,8 +69,10 @@ class InstructionFilters {
   void recall_tasks(const store::Store& store, const std::string& tasks);
 
   const Profile& profile() const { return own_.profile(); }
+  const ContaminationGuard& guard() const { return guard_; }
 
  private:
+  ContaminationGuard guard_;
   InstructionFilter own_;
   InstructionFilter other_;
 };

@@ -255,7 +255,7 @@ TEST(PaperDuplicates, AreFoundWithinAShardOnly) {
   InstructionFilter paper(profile_named("paper"), options, prompts);
   InstructionFilter whole(profile_named("default"), options, prompts);
   const auto judge = [&](InstructionFilter& filter, const std::string& text) {
-    return reason(filter.judge({text, "", false, true, false}, text, false));
+    return reason(filter.judge({text, "", false, true, false}, text, {}));
   };
   const std::string bread = "Explain how good bread rises in the oven.";
   const std::string close = "Explain how good bread rises in an oven.";
@@ -275,17 +275,16 @@ TEST(PaperQuestions, AreTakenAsTheyComeOnePerTopic) {
   const Prompts prompts;
   InstructionFilter paper(profile_named("paper"), {}, prompts);
   InstructionFilter own(profile_named("default"), {}, prompts);
-  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Snow", false}, false)),
+  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Snow", false}, {})),
             "");
-  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Rain", false}, false)),
+  EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Rain", false}, {})),
             "");
-  EXPECT_EQ(reason(paper.judge({"Is it so?", "news", "Rain", false}, false)),
+  EXPECT_EQ(reason(paper.judge({"Is it so?", "news", "Rain", false}, {})),
             "duplicate");
-  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Snow", false}, false)),
-            "");
-  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Rain", false}, false)),
+  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Snow", false}, {})), "");
+  EXPECT_EQ(reason(own.judge({"What is it?", "news", "Rain", false}, {})),
             "duplicate");
-  EXPECT_EQ(reason(own.judge({"Is it so?", "news", "Rain", false}, false)), "");
+  EXPECT_EQ(reason(own.judge({"Is it so?", "news", "Rain", false}, {})), "");
 }
 
 TEST(Profiles, FiltersAreNamedAndPaired) {

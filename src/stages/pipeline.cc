@@ -40,12 +40,13 @@ void flatten(const YAML::Node& node, const std::string& name,
   }
 }
 
-// Places may move; the model is checked by its fingerprint, prompts and given
-// data by their digests.
+// Places may move; the model is checked by its fingerprint, prompts, given
+// data and evaluation sets by their digests.
 bool is_place(const std::string& field) {
   return field == "run_folder" || field == "model.path" ||
          field == "prompts_folder" || field == "prompts_overlay" ||
-         field == "instructions.path" || field == "data.path";
+         field == "instructions.path" || field == "data.path" ||
+         field == "contamination.sets";
 }
 
 void check_same_recipe(const Recipe& recipe, const std::string& path) {

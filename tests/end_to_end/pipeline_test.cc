@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -129,6 +130,17 @@ std::string contents(const Store& store) {
     }
   }
   return text;
+}
+
+ErrorKind kind_of(const std::function<void()>& fn, const std::string& text) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr(text));
+    return error.kind();
+  }
+  ADD_FAILURE() << "no Error";
+  return ErrorKind::kFailed;
 }
 
 TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
@@ -257,6 +269,62 @@ TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
   EXPECT_EQ(rows.back().content["source"], "identity");
 }
 
+// An answer that the limit of length cut off teaches its text, but no end.
+TEST_F(PipelineTest, TruncatedSamplesTeachNoStop) {
+  Recipe recipe = small_recipe(folder("a"));
+  recipe.verbose.sampling.max_new_tokens = 60;  // of 45 to 75 words
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  run_pipeline(recipe, workbench, *store);
+  int num_cut = 0;
+  int num_whole = 0;
+  for (const stages::TrainingSample& sample : workbench.samples()) {
+    const store::Row row = *store->row(sample.key);
+    if (row.content["source"] != "verbose.pairs") {
+      EXPECT_TRUE(sample.turns.at(0).ends);
+      continue;
+    }
+    const store::Row pair = *store->row(row.parents.at(0));
+    const auto finish =
+        store->completion(pair.parents.at(0))->completion.finish;
+    ASSERT_EQ(sample.turns.at(0).ends, finish == generate::Finish::kStop);
+    ++(sample.turns.at(0).ends ? num_whole : num_cut);
+  }
+  EXPECT_GT(num_cut, 0);
+  EXPECT_GT(num_whole, 0);
+}
+
+// What stands in an evaluation set is rejected; a run goes on only under the
+// sets it was begun with.
+TEST_F(PipelineTest, ContaminatedInstructionsAreRejected) {
+  run("clean");
+  std::string text;
+  {
+    const auto store = Store::open(folder("clean"), OpenMode::kReadOnly);
+    text = stages::kept_instructions(*store).at(3).content["instruction"];
+  }
+  const std::string set = folder("set.jsonl");
+  write_file_atomic(set, dump_json(Json{{"question", text}}) + "\n");
+  const auto tweak = [&](Recipe& recipe) { recipe.contamination.sets = {set}; };
+  ASSERT_TRUE(run_and_kill("guarded", 8, 0, tweak));
+  write_file_atomic(set, "{\"question\": \"Why?\"}\n");
+  EXPECT_EQ(kind_of([&] { run("guarded", {}, tweak); }, "contamination.sets"),
+            ErrorKind::kUsage);
+  write_file_atomic(set, dump_json(Json{{"question", text}}) + "\n");
+  run("guarded", {}, tweak);
+  fs::remove(set);
+  run("guarded", {}, tweak);  // all instructions are there
+  const auto store = Store::open(folder("guarded"), OpenMode::kReadOnly);
+  for (const store::Row& row : stages::kept_instructions(*store)) {
+    EXPECT_NE(row.content["instruction"], text);
+  }
+  const auto rejections = store->rejections(
+      "instruct.tasks", stages::profile_named("default").instruct_filter);
+  EXPECT_TRUE(std::any_of(
+      rejections.begin(), rejections.end(),
+      [](const auto& reason) { return reason.first == "contaminated"; }));
+}
+
 TEST_F(PipelineTest, SurvivesAKillAtEveryCommitPoint) {
   const std::string digest = run("whole");
   int num_points = 0;
@@ -316,17 +384,6 @@ TEST_F(PipelineTest, AFinishedRunOpensNoModel) {
   run_pipeline(recipe, workbench, *store);
   EXPECT_EQ(workbench.num_opened(), 0);
   EXPECT_EQ(store->run_digest(), digest);
-}
-
-ErrorKind kind_of(const std::function<void()>& fn, const std::string& text) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr(text));
-    return error.kind();
-  }
-  ADD_FAILURE() << "no Error";
-  return ErrorKind::kFailed;
 }
 
 TEST_F(PipelineTest, AnotherModelRecipeOrPromptsAreRefused) {

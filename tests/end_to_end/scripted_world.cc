@@ -131,7 +131,7 @@ std::string script(const Request& request) {
   }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {
-    return "In depth: " + words.things(60) + "." +
+    return "In depth: " + words.things(45 + int(words.number(30))) + "." +
            (words.number(2) ? "\n\n### User\nmore" : "");
   }
   return "In short: " + words.things(12) + ".\n\n### User\nmore";

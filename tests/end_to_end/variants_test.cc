@@ -142,8 +142,10 @@ TEST_F(VariantsTest, GivenInstructionsTakeThePlaceOfStageOne) {
   EXPECT_THAT(committed(*store, "instruct."), ElementsAre());
   EXPECT_THAT(committed(*store, "redteam."), ElementsAre());
   EXPECT_EQ(store->num_rows("given.instructions"), 8);
-  EXPECT_EQ(rejected(*store, "given.instructions"),
-            Json({{"duplicate", 2}, {"not_text", 1}, {"too_short", 1}}));
+  EXPECT_EQ(rejected(*store, "given.instructions"), Json({{"contaminated", 1},
+                                                          {"duplicate", 1},
+                                                          {"not_text", 1},
+                                                          {"too_short", 1}}));
   const auto kept = stages::kept_instructions(*store);
   ASSERT_EQ(kept.size(), 4u);
   EXPECT_EQ(kept[1].content["instruction"],

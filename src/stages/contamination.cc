@@ -1,0 +1,314 @@
+#include "stages/contamination.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "text/rouge.h"
+
+namespace selfalign::stages {
+namespace {
+
+using Words = std::vector<std::string>;
+
+constexpr char kGuardDigest[] = "contamination.digest";
+
+// Calls `visit(hash, i)` for each run of `length` words, i its first word.
+template <typename Visit>
+void each_ngram(const Words& words, size_t length, const Visit& visit) {
+  for (size_t i = 0; i + length <= words.size(); ++i) {
+    Hasher hasher;
+    for (size_t k = i; k < i + length; ++k) hasher.add(words[k]);
+    visit(hasher.key(), i);
+  }
+}
+
+// The text, and its paragraphs where there are several.
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts = {text};
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find("\n\n", begin), text.size());
+    if (begin == 0 && end == text.size()) break;
+    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    begin = end + 2;
+  }
+  return parts;
+}
+
+std::string shortened(const std::string& text, size_t length) {
+  if (text.size() <= length) return text;
+  while (length > 0 &&
+         (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80)
+    --length;
+  return text.substr(0, length) + "...";
+}
+
+}  // namespace
+
+ContaminationGuard::ContaminationGuard(
+    const ContaminationOptions& options,
+    const std::vector<HeldOutInstruction>& held_out)
+    : options_(options), questions_(options.max_rouge_l) {
+  formats::EvaluationSet own{"held_out", {}};
+  for (const HeldOutInstruction& one : held_out) {
+    own.items.push_back(
+        {std::to_string(own.items.size() + 1), {one.instruction}, {}});
+  }
+  Hasher hasher;
+  hasher.add(uint64_t(options.ngram_words));
+  hasher.add(str(options.max_rouge_l));
+  const auto take = [&](const formats::EvaluationSet& set) {
+    hasher.add(set.items.size());
+    for (const formats::EvaluationItem& item : set.items) {
+      hasher.add(item.id).add(item.questions.size()).add(item.answers.size());
+      for (const std::string& text : item.questions) hasher.add(text);
+      for (const std::string& text : item.answers) hasher.add(text);
+    }
+    guard(set);
+  };
+  take(own);
+  for (const std::string& path : options.sets) {
+    take(formats::read_evaluation_set(path));
+  }
+  digest_ = hasher.digest();
+}
+
+void ContaminationGuard::guard(const formats::EvaluationSet& set) {
+  const auto number = static_cast<uint32_t>(sets_.size());
+  sets_.emplace_back(set.name, set.items.size());
+  ids_.emplace_back();
+  for (const formats::EvaluationItem& item : set.items) {
+    const Place place{number, static_cast<uint32_t>(ids_.back().size())};
+    ids_.back().push_back(item.id);
+    for (const std::string& question : item.questions) {
+      add_ngrams(question, place);
+      questions_.add(question);
+      question_places_.push_back(place);
+      question_texts_.push_back(question);
+    }
+    for (const std::string& answer : item.answers) add_ngrams(answer, place);
+  }
+}
+
+void ContaminationGuard::add_ngrams(const std::string& text, Place place) {
+  each_ngram(text::rouge_words(text), size_t(options_.ngram_words),
+             [&](uint64_t hash, size_t) { ngrams_.emplace(hash, place); });
+}
+
+Contamination ContaminationGuard::found(Place place, std::string kind,
+                                        std::string text) const {
+  return {sets_[place.set].first, ids_[place.set][place.item], std::move(kind),
+          std::move(text)};
+}
+
+std::optional<Contamination> ContaminationGuard::find_ngram(
+    const std::string& text) const {
+  const Words words = text::rouge_words(text);
+  const auto length = size_t(options_.ngram_words);
+  std::optional<Contamination> first;
+  each_ngram(words, length, [&](uint64_t hash, size_t i) {
+    if (first) return;
+    const auto at = ngrams_.find(hash);
+    if (at == ngrams_.end()) return;
+    std::string common;
+    for (size_t k = i; k < i + length; ++k) {
+      common += (common.empty() ? "" : " ") + words[k];
+    }
+    first = found(at->second, "ngram", common);
+  });
+  return first;
+}
+
+std::optional<Contamination> ContaminationGuard::find_near(
+    const std::string& text) const {
+  for (const std::string& part : parts_of(text)) {
+    const auto match = questions_.find_above(part);
+    if (!match) continue;
+    std::ostringstream score;
+    score << std::fixed << std::setprecision(2) << match->score;
+    return found(question_places_[match->index], "near_match",
+                 str(score.str(), " with: ", question_texts_[match->index]));
+  }
+  return std::nullopt;
+}
+
+std::optional<Contamination> ContaminationGuard::find(
+    const std::string& text) const {
+  if (auto ngram = find_ngram(text)) return ngram;
+  return find_near(text);
+}
+
+Judgement ContaminationGuard::judge(const std::string& text) const {
+  const auto contamination = find(text);
+  if (!contamination) return std::nullopt;
+  return Rejection{"contaminated",
+                   str(contamination->set, ", item ", contamination->item, ", ",
+                       contamination->kind, ", ", contamination->text)};
+}
+
+void keep_guard(const ContaminationGuard& guard, store::Store& store) {
+  const auto known = store.meta(kGuardDigest);
+  if (!known) {
+    store.set_meta(kGuardDigest, guard.digest());
+  } else if (*known != guard.digest()) {
+    throw Error(ErrorKind::kUsage,
+                str(store.folder(),
+                    ": contamination.sets: expected the sets this run was "
+                    "begun with, found files of other content; restore them, "
+                    "or start a run in another folder"));
+  }
+}
+
+namespace {
+
+// The text of a generated row: an answer, else an instruction. Not what only
+// repeats another stage's text, nor what a person wrote.
+std::optional<std::string> generated_text(const store::Row& row) {
+  const auto ends_with = [&](std::string_view end) {
+    return std::string_view(row.stage).ends_with(end);
+  };
+  if (row.stage.rfind("held_out.", 0) == 0 || ends_with(".seeds") ||
+      ends_with(".samples") || ends_with(".answers")) {
+    return std::nullopt;
+  }
+  for (const char* name : {"response", "instruction"}) {
+    const auto text = row.content.find(name);
+    if (text != row.content.end() && text->is_string()) {
+      return text->get<std::string>();
+    }
+  }
+  return std::nullopt;
+}
+
+class Report {
+ public:
+  Report(const store::Store& store, const ContaminationGuard& guard,
+         size_t num_examples)
+      : store_(store), guard_(guard), num_examples_(num_examples) {}
+
+  Json make(const ContaminationOptions& options) {
+    Json sets = Json::object();
+    for (const auto& [name, num_items] : guard_.sets()) sets[name] = num_items;
+    for (const std::string& stage : store_.stages()) check(stage);
+    return Json{{"sets", sets},
+                {"ngram_words", options.ngram_words},
+                {"max_rouge_l", options.max_rouge_l},
+                {"rows", num_rows_},
+                {"contaminated", num_contaminated_},
+                {"kept", num_kept_},
+                {"stages", stages_},
+                {"examples", examples_}};
+  }
+
+ private:
+  void check(const std::string& stage) {
+    const auto manifest = store_.manifest(stage);
+    std::string filter;
+    if (manifest) {
+      filter = json_string_or(manifest->report, "filter", stage, "");
+    } else if (const auto filters = store_.filters(stage); !filters.empty()) {
+      filter = filters[0];
+    }
+    Json counts{{"rows", 0}, {"contaminated", 0}, {"kept", 0}};
+    Json sets = Json::object();
+    std::vector<Json> kept, rejected;
+    int64_t num_rows = 0;
+    int64_t num_kept = 0;
+    store_.scan(stage, filter, [&](const store::SeenRow& seen) {
+      const auto text = generated_text(seen.row);
+      if (!text) return true;
+      ++num_rows;
+      const auto contamination = guard_.find(*text);
+      if (!contamination) return true;
+      const bool is_kept = !seen.verdict || seen.verdict->kept;
+      num_kept += is_kept;
+      Json& of_set = sets[contamination->set];
+      if (of_set.is_null()) of_set = Json{{"ngram", 0}, {"near_match", 0}};
+      of_set[contamination->kind] = of_set[contamination->kind].get<int>() + 1;
+      (is_kept ? kept : rejected)
+          .push_back(Json{{"row", str(stage, ":", seen.row.seq)},
+                          {"stage", stage},
+                          {"kept", is_kept},
+                          {"set", contamination->set},
+                          {"item", contamination->item},
+                          {"kind", contamination->kind},
+                          {"found", contamination->text},
+                          {"text", shortened(*text, 300)}});
+      return true;
+    });
+    if (num_rows == 0) return;
+    const auto num_contaminated =
+        static_cast<int64_t>(kept.size() + rejected.size());
+    stages_[stage] = Json{{"rows", num_rows},
+                          {"contaminated", num_contaminated},
+                          {"kept", num_kept},
+                          {"sets", sets}};
+    num_rows_ += num_rows;
+    num_contaminated_ += num_contaminated;
+    num_kept_ += num_kept;
+    kept.insert(kept.end(), rejected.begin(), rejected.end());
+    for (size_t i = 0; i < std::min(kept.size(), num_examples_); ++i) {
+      examples_.push_back(kept[i]);
+    }
+  }
+
+  const store::Store& store_;
+  const ContaminationGuard& guard_;
+  const size_t num_examples_;
+  int64_t num_rows_ = 0;
+  int64_t num_contaminated_ = 0;
+  int64_t num_kept_ = 0;
+  Json stages_ = Json::object();
+  Json examples_ = Json::array();
+};
+
+}  // namespace
+
+Json contamination_report(const store::Store& store,
+                          const ContaminationGuard& guard,
+                          const ContaminationOptions& options,
+                          size_t num_examples) {
+  return Report(store, guard, num_examples).make(options);
+}
+
+std::string contamination_text(const Json& report) {
+  std::ostringstream out;
+  for (const auto& [name, items] : report["sets"].items()) {
+    out << "guarded: " << name << ", " << items.get<int64_t>() << " items\n";
+  }
+  out << std::left << std::setw(22) << "stage" << std::right << std::setw(9)
+      << "rows" << std::setw(14) << "contaminated" << std::setw(8) << "kept"
+      << "  by set\n";
+  for (const auto& [stage, counts] : report["stages"].items()) {
+    out << std::left << std::setw(22) << stage << std::right << std::setw(9)
+        << counts["rows"].get<int64_t>() << std::setw(14)
+        << counts["contaminated"].get<int64_t>() << std::setw(8)
+        << counts["kept"].get<int64_t>();
+    const char* separator = "  ";
+    for (const auto& [set, kinds] : counts["sets"].items()) {
+      out << separator << set << " " << kinds["ngram"].get<int>() << " ngram + "
+          << kinds["near_match"].get<int>() << " near";
+      separator = ", ";
+    }
+    out << '\n';
+  }
+  for (const Json& example : report["examples"]) {
+    out << '\n'
+        << example["row"].get<std::string>()
+        << (example["kept"].get<bool>() ? " (kept)" : " (rejected)") << ", "
+        << example["set"].get<std::string>() << " item "
+        << example["item"].get<std::string>() << ", "
+        << example["kind"].get<std::string>() << ": "
+        << example["found"].get<std::string>() << "\n  "
+        << example["text"].get<std::string>() << '\n';
+  }
+  out << '\n'
+      << report["contaminated"].get<int64_t>() << " of "
+      << report["rows"].get<int64_t>() << " generated rows, "
+      << report["kept"].get<int64_t>() << " of them kept\n";
+  return out.str();
+}
+
+}  // namespace selfalign::stages

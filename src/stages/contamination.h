@@ -1,0 +1,90 @@
+// Whether generated text stands in an evaluation set: what a model is measured
+// on must not be trained on. Two checks, as usual in the field: as many words
+// in a row as in one of the set's texts (Brown et al. 2020, appendix C: 13),
+// questions and answers alike; or a ROUGE-L with one of its questions above a
+// threshold, which finds short questions and reworded ones. The held-out
+// instructions of the run are always guarded.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+#include "formats/evaluation_sets.h"
+#include "stages/filters.h"
+#include "stages/prompts.h"
+#include "stages/recipe.h"
+#include "store/store.h"
+#include "text/rouge_index.h"
+
+namespace selfalign::stages {
+
+struct Contamination {
+  std::string set;   // "truthfulqa/TruthfulQA.csv", "held_out"
+  std::string item;  // its id
+  std::string kind;  // "ngram", "near_match"
+  std::string text;  // the words in common; the question and the score
+};
+
+class ContaminationGuard {
+ public:
+  // Reads the sets; Error kInput names what is wrong in a file.
+  ContaminationGuard(const ContaminationOptions& options,
+                     const std::vector<HeldOutInstruction>& held_out);
+
+  // The first item that `text` has words of, else one that it is near to: the
+  // text as a whole or one of its paragraphs.
+  std::optional<Contamination> find(const std::string& text) const;
+  // The same as a rejection: reason "contaminated", detail "set, item, kind".
+  Judgement judge(const std::string& text) const;
+
+  // {name, number of items}, in the order given, held_out first.
+  const std::vector<std::pair<std::string, size_t>>& sets() const {
+    return sets_;
+  }
+  // Of all that is guarded and how.
+  std::string digest() const { return digest_; }
+
+ private:
+  struct Place {
+    uint32_t set;
+    uint32_t item;
+  };
+  void guard(const formats::EvaluationSet& set);
+  void add_ngrams(const std::string& text, Place place);
+  std::optional<Contamination> find_ngram(const std::string& text) const;
+  std::optional<Contamination> find_near(const std::string& text) const;
+  Contamination found(Place place, std::string kind, std::string text) const;
+
+  ContaminationOptions options_;
+  std::vector<std::pair<std::string, size_t>> sets_;
+  std::vector<std::vector<std::string>> ids_;   // [set][item]
+  std::unordered_map<uint64_t, Place> ngrams_;  // hash of the words -> first
+  text::RougeIndex questions_;
+  std::vector<Place> question_places_;       // as in questions_
+  std::vector<std::string> question_texts_;  // the same
+  std::string digest_;
+};
+
+// Checks that a run is gone on with under the same guard (Error kUsage), or
+// notes the guard for a run that begins.
+void keep_guard(const ContaminationGuard& guard, store::Store& store);
+
+// Every generated row of a run (instructions, questions, answers of all
+// stages, kept and rejected) against the guard:
+// {"sets": {name: items}, "ngram_words", "max_rouge_l", "rows", "contaminated",
+//  "kept", "stages": {stage: {"rows", "contaminated", "kept", "sets":
+//  {name: {"ngram", "near_match"}}}}, "examples": [{"row", "stage", "kept",
+//  "set", "item", "kind", "found", "text"}]}: "kept" are contaminated rows that
+// no filter rejected; examples are up to `num_examples` a stage, kept first.
+Json contamination_report(const store::Store& store,
+                          const ContaminationGuard& guard,
+                          const ContaminationOptions& options,
+                          size_t num_examples);
+std::string contamination_text(const Json& report);
+
+}  // namespace selfalign::stages

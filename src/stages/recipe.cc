@@ -263,6 +263,33 @@ void put_tune(YAML::Emitter& out, const char* key, const TuneOptions& tune) {
   out << YAML::EndMap;
 }
 
+void put_model(YAML::Emitter& out, const ModelOptions& model) {
+  out << YAML::Key << "model" << YAML::Value << YAML::BeginMap;
+  put(out, "path", model.path);
+  put(out, "device", model.device);
+  put(out, "dtype", model.dtype);
+  put_int(out, "num_slots", model.num_slots);
+  put_int(out, "max_context", model.max_context);
+  out << YAML::EndMap;
+}
+
+void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
+  out << YAML::Key << "instruct" << YAML::Value << YAML::BeginMap;
+  put_int(out, "num_instructions", instruct.num_instructions);
+  put_int(out, "num_red_team", instruct.num_red_team);
+  put_int(out, "num_exemplars", instruct.num_exemplars);
+  put_int(out, "max_requests", instruct.max_requests);
+  put(out, "max_rouge_l", instruct.max_rouge_l);
+  put_int(out, "topics_per_type", instruct.topics_per_type);
+  put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
+  put(out, "balance", instruct.balance);
+  put_int(out, "shard_size", instruct.shard_size);
+  put_sampling(out, "sampling", instruct.sampling);
+  put_sampling(out, "topic_sampling", instruct.topic_sampling);
+  put_sampling(out, "question_sampling", instruct.question_sampling);
+  out << YAML::EndMap;
+}
+
 void put_given(YAML::Emitter& out, const char* key, const GivenData& given) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
   put(out, "path", given.path);
@@ -335,31 +362,11 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put(out, "profile", recipe.profile);
   put_int(out, "seed", recipe.seed);
   out << YAML::Key << "stages" << YAML::Value << YAML::Flow << recipe.stages;
-  out << YAML::Key << "model" << YAML::Value << YAML::BeginMap;
-  put(out, "path", recipe.model.path);
-  put(out, "device", recipe.model.device);
-  put(out, "dtype", recipe.model.dtype);
-  put_int(out, "num_slots", recipe.model.num_slots);
-  put_int(out, "max_context", recipe.model.max_context);
-  out << YAML::EndMap;
+  put_model(out, recipe.model);
   put(out, "prompts_folder", recipe.prompts_folder);
   put(out, "prompts_overlay", recipe.prompts_overlay);
   put_given(out, "instructions", recipe.instructions);
-  const InstructOptions& instruct = recipe.instruct;
-  out << YAML::Key << "instruct" << YAML::Value << YAML::BeginMap;
-  put_int(out, "num_instructions", instruct.num_instructions);
-  put_int(out, "num_red_team", instruct.num_red_team);
-  put_int(out, "num_exemplars", instruct.num_exemplars);
-  put_int(out, "max_requests", instruct.max_requests);
-  put(out, "max_rouge_l", instruct.max_rouge_l);
-  put_int(out, "topics_per_type", instruct.topics_per_type);
-  put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
-  put(out, "balance", instruct.balance);
-  put_int(out, "shard_size", instruct.shard_size);
-  put_sampling(out, "sampling", instruct.sampling);
-  put_sampling(out, "topic_sampling", instruct.topic_sampling);
-  put_sampling(out, "question_sampling", instruct.question_sampling);
-  out << YAML::EndMap;
+  put_instruct(out, recipe.instruct);
   const ContaminationOptions& contamination = recipe.contamination;
   out << YAML::Key << "contamination" << YAML::Value << YAML::BeginMap
       << YAML::Key << "sets" << YAML::Value << YAML::BeginSeq;

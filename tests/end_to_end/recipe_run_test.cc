@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -121,8 +122,8 @@ void cut_down(stages::TuneOptions& tune) {
 class RecipeRun : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    std::string name = GetParam();
-    folder_ = testing::TempDir() + "/recipe_run_" + name;
+    folder_ = testing::TempDir() + "/recipe_run_" + GetParam() + "." +
+              std::to_string(getpid());
     fs::remove_all(folder_);
     make_folder(folder_);
   }

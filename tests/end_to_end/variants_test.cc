@@ -2,6 +2,7 @@
 // prompts, a baseline on given conversations, other prompts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -99,6 +100,15 @@ Json rejected(const Store& store, const std::string& stage) {
   return store.manifest(stage)->report["rejected"];
 }
 
+std::string dialogue(
+    std::initializer_list<std::pair<const char*, const char*>> turns) {
+  Json list = Json::array();
+  for (const auto& [from, value] : turns) {
+    list.push_back({{"from", from}, {"value", value}});
+  }
+  return dump_json({{"conversations", list}}) + "\n";
+}
+
 // Dromedary (non-verbose) is Dromedary up to its third stage, row for row.
 TEST_F(VariantsTest, NonVerboseIsTheWholeMethodWithoutItsLastStage) {
   const Recipe whole =
@@ -161,6 +171,65 @@ TEST_F(VariantsTest, GivenInstructionsTakeThePlaceOfStageOne) {
   EXPECT_EQ(run(narrow, one_slot), digest);
 }
 
+// Profile paper cleans given prompts as Dromedary-2 does: by length in tokens
+// and for equal texts only.
+TEST_F(VariantsTest, ThePaperProfileKeepsWhatIsMerelyAlike) {
+  Recipe recipe = this->recipe("a", {"align"});
+  recipe.profile = "paper";
+  std::string much;
+  for (int i = 0; i < 300; ++i) much += "word ";
+  recipe.instructions.path =
+      write("p.txt",
+            "Explain why the moon has phases to a child.\n"
+            "Explain why the moon has phases to a child!\nGo\n" +
+                much + "\nExplain why the moon has phases to a child.\n");
+  auto store = stages::open_run(recipe);
+  ScriptedWorkbench workbench({});
+  try {
+    run_pipeline(recipe, workbench, *store);
+  } catch (const Error&) {  // whether an answer is kept is not what is asked
+  }
+  EXPECT_EQ(rejected(*store, "given.instructions"),
+            Json({{"duplicate", 1}, {"too_long", 1}, {"too_short", 1}}));
+}
+
+// Killed at every commit, the same command comes to the same digest.
+TEST_F(VariantsTest, GivenDataSurvivesAKillAtEveryCommit) {
+  std::string prompts;
+  for (const char* thing : {"river", "lamp", "bread", "bridge", "falcon"}) {
+    prompts += std::string("Say in a few words what a ") + thing + " is.\n";
+  }
+  Recipe dromedary2 = recipe("d", {"align", "engrave"});
+  dromedary2.instructions.path = write("p.txt", prompts);
+  Recipe baseline = recipe("t", {"tune"});
+  baseline.data.path =
+      write("d.jsonl", dialogue({{"human", "Hi"}, {"gpt", "Hello"}}));
+  for (Recipe whole : {dromedary2, baseline}) {
+    const std::string digest = run(whole);
+    int point = 0;
+    for (bool killed = true; killed;) {
+      whole.run_folder = path("killed." + std::to_string(++point));
+      const pid_t child = fork();
+      if (child == 0) {
+        KillSwitch kill{point};
+        WorldOptions options;
+        options.kill = &kill;
+        ScriptedWorkbench workbench(options);
+        auto store = stages::open_run(whole);
+        store->set_commit_hook([&kill] { kill.tick(); });
+        run_pipeline(whole, workbench, *store);
+        _exit(0);
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      killed = WIFSIGNALED(status);
+      ASSERT_EQ(run(whole), digest) << "killed at commit " << point;
+      fs::remove_all(whole.run_folder);
+    }
+    EXPECT_GT(point, 10);
+  }
+}
+
 TEST_F(VariantsTest, AnotherGivenFileIsRefusedAndAFinishedOneMayBeGone) {
   Recipe recipe = this->recipe("a", {"align", "engrave"});
   recipe.instructions.path =
@@ -173,15 +242,6 @@ TEST_F(VariantsTest, AnotherGivenFileIsRefusedAndAFinishedOneMayBeGone) {
   EXPECT_EQ(run(recipe), digest);
   recipe.run_folder = path("b");
   EXPECT_THAT(error_of([&] { run(recipe); }), HasSubstr("p.txt"));
-}
-
-std::string dialogue(
-    std::initializer_list<std::pair<const char*, const char*>> turns) {
-  Json list = Json::array();
-  for (const auto& [from, value] : turns) {
-    list.push_back({{"from", from}, {"value", value}});
-  }
-  return dump_json({{"conversations", list}}) + "\n";
 }
 
 // Vicuna-style: many turns, loss on every answer; what cannot be used is

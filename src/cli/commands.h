@@ -21,6 +21,7 @@ struct Shell {
 void add_run(CLI::App& app, Shell& shell);
 void add_resume(CLI::App& app, Shell& shell);
 void add_status(CLI::App& app, Shell& shell);
+void add_verify(CLI::App& app, Shell& shell);
 void add_chat(CLI::App& app, Shell& shell);
 void add_generate(CLI::App& app, Shell& shell);
 void add_score(CLI::App& app, Shell& shell);

@@ -48,6 +48,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_run(app, shell);
   add_resume(app, shell);
   add_status(app, shell);
+  add_verify(app, shell);
   add_show(app, shell);
   add_ablate(app, shell);
   add_principles(app, shell);

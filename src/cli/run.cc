@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "stages/fork.h"
 #include "stages/pipeline.h"
 #include "stages/recipe.h"
 
@@ -32,12 +34,24 @@ Look at it, also while it runs:
 constexpr char kResumeFooter[] = R"(Goes on with a run that was stopped:
   selfalign resume runs/smollm2-demo
 All settings come from RUN/recipe.resolved.yaml. A run that is done is left as
-it is. Paths in the recipe were made absolute when the run began.)";
+it is. Paths in the recipe were made absolute when the run began.
 
-void perform_run(const stages::Recipe& recipe, Shell& shell) {
+With another recipe or other prompts, or after a review of what is done
+already, make a new run of it; the old one stays as it is:
+  selfalign resume runs/a --fork runs/b --recipe changed.yaml
+  selfalign resume runs/a --fork runs/b
+All that the changes do not affect is taken over: completions and adapters
+whose inputs are the same. The rest is made anew, and the result is what a
+run from scratch would give. --from STAGE makes everything from there anew.)";
+
+using OpenRun =
+    std::function<std::unique_ptr<store::Store>(const stages::Recipe&)>;
+
+void perform_run(const stages::Recipe& recipe, Shell& shell,
+                 const OpenRun& open = stages::open_run) {
   const std::string folder = recipe.run_folder;
   shell.resume_hint = "go on with: selfalign resume " + folder;
-  const std::unique_ptr<store::Store> store = stages::open_run(recipe);
+  const std::unique_ptr<store::Store> store = open(recipe);
   const bool was_done = is_done(*store);
   if (was_done) {
     log_info(folder + ": already done; selfalign status shows what is there");
@@ -84,13 +98,41 @@ void add_run(CLI::App& app, Shell& shell) {
 
 void add_resume(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
-      "resume", "Go on with a run that was stopped; needs nothing else");
-  auto folder = std::make_shared<std::string>();
-  command->add_option("run", *folder, "run folder")->required();
+      "resume", "Go on with a run that was stopped, or fork it");
+  struct Options {
+    std::string folder;
+    std::string fork;
+    std::string recipe;
+    std::string from;
+  };
+  auto options = std::make_shared<Options>();
+  command->add_option("run", options->folder, "run folder")->required();
+  CLI::Option* fork = command->add_option(
+      "--fork", options->fork,
+      "folder of a new run that takes over what stays the same");
+  command
+      ->add_option("--recipe", options->recipe,
+                   "what the new run goes by, in place of the run's recipe")
+      ->needs(fork);
+  command
+      ->add_option("--from", options->from,
+                   "take nothing over from this stage on, as align")
+      ->needs(fork);
   command->footer(kResumeFooter);
-  command->callback([folder, &shell] {
-    shell.action = [folder, &shell] {
-      perform_run(recipe_of_run(*folder), shell);
+  command->callback([options, &shell] {
+    shell.action = [options, &shell] {
+      if (options->fork.empty()) {
+        perform_run(recipe_of_run(options->folder), shell);
+        return;
+      }
+      stages::Recipe recipe = options->recipe.empty()
+                                  ? recipe_of_run(options->folder)
+                                  : stages::read_recipe(options->recipe);
+      recipe.run_folder =
+          std::filesystem::absolute(options->fork).lexically_normal();
+      perform_run(recipe, shell, [&](const stages::Recipe& its) {
+        return stages::open_fork(its, options->folder, options->from);
+      });
     };
   });
 }

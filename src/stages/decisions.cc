@@ -21,6 +21,34 @@ std::string sealed_name(const std::string& consumer) {
   return "dropped." + consumer;
 }
 
+constexpr char kReplay[] = "replay";
+
+std::string sealed_decisions(const std::string& stage) {
+  return "decided." + stage;
+}
+
+// Decisions on rows of `stage`, of those that samples are made of.
+std::vector<Annotation> decided(const Store& store, const std::string& stage) {
+  if (!store.meta(kReplay)) return store.annotations(stage);
+  std::vector<Annotation> sealed;
+  const auto text = store.meta(sealed_decisions(stage));
+  if (!text) return sealed;
+  for (const Json& item : parse_json(*text, stage)) {
+    Annotation annotation;
+    annotation.key = key_from_hex(json_string(item, "key", stage));
+    annotation.text = json_string(item, "text", stage);
+    const std::string name = json_string(item, "decision", stage);
+    for (const Decision decision :
+         {Decision::kKeep, Decision::kDrop, Decision::kEdit}) {
+      if (name == store::decision_name(decision)) {
+        annotation.decision = decision;
+      }
+    }
+    sealed.push_back(std::move(annotation));
+  }
+  return sealed;
+}
+
 std::set<uint64_t> dropped_now(const std::vector<Row>& rows,
                                const Store& store) {
   std::set<std::string> stages;
@@ -97,7 +125,7 @@ std::vector<Row> without_dropped(std::vector<Row> rows,
   const std::string name = sealed_name(consumer);
   const auto sealed = store.meta(name);
   std::set<uint64_t> dropped;
-  if (store.num_rows(consumer) > 0) {
+  if (store.num_rows(consumer) > 0 || store.meta(kReplay)) {
     dropped = dropped_then(sealed.value_or(""));
   } else {
     dropped = dropped_now(rows, store);
@@ -113,7 +141,7 @@ std::vector<Row> without_dropped(std::vector<Row> rows,
 std::vector<ReviewedPair> reviewed_pairs(const Store& store,
                                          const std::string& pairs) {
   std::map<uint64_t, Annotation> decisions;
-  for (Annotation& annotation : store.annotations(pairs)) {
+  for (Annotation& annotation : decided(store, pairs)) {
     decisions[annotation.key] = std::move(annotation);
   }
   const std::string where = store.folder() + ": " + pairs;
@@ -134,7 +162,7 @@ std::vector<ReviewedPair> reviewed_pairs(const Store& store,
     pair.row = std::move(row);
     result.push_back(std::move(pair));
   }
-  for (const Annotation& annotation : store.annotations(answers_of(pairs))) {
+  for (const Annotation& annotation : decided(store, answers_of(pairs))) {
     if (annotation.decision == Decision::kDrop || annotation.text.empty()) {
       continue;
     }
@@ -142,6 +170,32 @@ std::vector<ReviewedPair> reviewed_pairs(const Store& store,
         kept_answer(store, *store.row(annotation.key), annotation));
   }
   return result;
+}
+
+void seal_decisions(Store& store, const std::string& pairs) {
+  if (store.meta(kReplay)) return;
+  for (const std::string& stage : {pairs, answers_of(pairs)}) {
+    Json list = Json::array();
+    for (const Annotation& annotation : store.annotations(stage)) {
+      list.push_back({{"key", key_to_hex(annotation.key)},
+                      {"decision", store::decision_name(annotation.decision)},
+                      {"text", annotation.text}});
+    }
+    const std::string name = sealed_decisions(stage);
+    if (list.empty() && !store.meta(name)) continue;
+    store.set_meta(name, dump_json(list));
+  }
+}
+
+void replay_decisions(const Store& from, Store& to) {
+  to.set_meta(kReplay, "1");
+  const auto copy = [&](const std::string& name) {
+    if (const auto sealed = from.meta(name)) to.set_meta(name, *sealed);
+  };
+  for (const auto& [stage, askers] : consumers()) {
+    copy(sealed_decisions(stage));
+    for (const std::string& consumer : askers) copy(sealed_name(consumer));
+  }
 }
 
 std::string answers_of(const std::string& pairs) {

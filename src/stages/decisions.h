@@ -36,6 +36,13 @@ struct ReviewedPair {
 std::vector<ReviewedPair> reviewed_pairs(const store::Store& store,
                                          const std::string& pairs);
 
+// Keeps which decisions there are on `pairs` and its answers, as those that the
+// samples are made by.
+void seal_decisions(store::Store& store, const std::string& pairs);
+// `to`, in which the run `from` is played again, from now on goes by the
+// decisions that `from` was made by, whatever was decided later.
+void replay_decisions(const store::Store& from, store::Store& to);
+
 // "align.answers" of "align.pairs".
 std::string answers_of(const std::string& pairs);
 

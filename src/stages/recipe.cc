@@ -393,4 +393,12 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   return str(out.c_str(), "\n");
 }
 
+std::string tune_to_yaml(const TuneOptions& options) {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  put_tune(out, "tune", options);
+  out << YAML::EndMap;
+  return out.c_str();
+}
+
 }  // namespace selfalign::stages

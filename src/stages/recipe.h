@@ -119,5 +119,6 @@ struct Recipe {
 Recipe read_recipe(const std::string& path);
 // The whole recipe as YAML, every field written out; read_recipe takes it.
 std::string recipe_to_yaml(const Recipe& recipe);
+std::string tune_to_yaml(const TuneOptions& options);
 
 }  // namespace selfalign::stages

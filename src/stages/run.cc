@@ -1,6 +1,7 @@
 #include "stages/run.h"
 
 #include "base/error.h"
+#include "stages/run_files.h"
 
 namespace selfalign::stages {
 
@@ -30,9 +31,11 @@ generate::Generator& Models::open(const std::string& name,
     throw Error(
         ErrorKind::kUsage,
         str(store_.folder(), ": expected the ", name,
-            " model this run was begun with (", *expected, "), found ", found,
-            "; go on with that model, device and version, or start a "
-            "run in another folder"));
+            " model this run was begun with, found another (",
+            fingerprint_difference(*expected, found),
+            "); go on with that model, device and version, or make a run of "
+            "this one: selfalign resume ",
+            store_.folder(), " --fork NEW --recipe RECIPE"));
   }
   return *generator_;
 }

@@ -1,5 +1,6 @@
 #include "stages/tuning.h"
 
+#include <filesystem>
 #include <iomanip>
 #include <sstream>
 
@@ -98,18 +99,32 @@ std::vector<TrainingSample> training_samples(const TuningPlan& plan,
   return samples;
 }
 
+// Name -> digest of every file of the adapter.
+Json file_digests(const std::string& folder) {
+  std::map<std::string, std::string> digests;
+  if (std::filesystem::exists(folder)) {
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+      digests[file.path().filename()] = digest_file(file.path());
+    }
+  }
+  return digests;
+}
+
 void finish_tuning(const TuningPlan& plan, const TuneReport& report,
-                   store::Store& store) {
+                   const std::string& inputs, store::Store& store) {
   store::Manifest manifest;
   manifest.stage = plan.adapter;
   manifest.digest = report.digest;
-  manifest.report = Json{{"num_samples", report.num_samples},
-                         {"num_tokens", report.num_tokens},
-                         {"num_truncated", report.num_truncated},
-                         {"num_steps", report.num_steps},
-                         {"loss_before", report.loss_before},
-                         {"loss_after", report.loss_after},
-                         {"folder", plan.folder}};
+  manifest.report = Json{
+      {"num_samples", report.num_samples},
+      {"num_tokens", report.num_tokens},
+      {"num_truncated", report.num_truncated},
+      {"num_steps", report.num_steps},
+      {"loss_before", report.loss_before},
+      {"loss_after", report.loss_after},
+      {"folder", plan.folder},
+      {"inputs", inputs},
+      {"files", file_digests(store.folder() + "/" + plan.folder + "/adapter")}};
   store.commit_manifest(manifest);
   std::ostringstream line;
   line << plan.adapter << ": " << report.num_samples << " samples, "
@@ -124,6 +139,7 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
 
 void tune_on_pairs(const TuningPlan& plan, const Run& run) {
   tune_on_rows(plan, run, [&] {
+    seal_decisions(run.store, plan.source);
     const std::vector<ReviewedPair> pairs =
         reviewed_pairs(run.store, plan.source);
     return pairs.empty() ? std::vector<Row>() : sample_rows(plan, pairs, run);
@@ -170,10 +186,53 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;
   make_folder(folder);
-  finish_tuning(plan,
-                run.workbench.tune(run.recipe.model, plan.options,
-                                   training_samples(plan, run), folder),
-                run.store);
+  const std::vector<TrainingSample> samples = training_samples(plan, run);
+  finish_tuning(
+      plan, run.workbench.tune(run.recipe.model, plan.options, samples, folder),
+      tuning_inputs(plan.options, samples), run.store);
+}
+
+std::string tuning_inputs(const TuneOptions& options,
+                          const std::vector<TrainingSample>& samples) {
+  Hasher hasher;
+  hasher.add(tune_to_yaml(options));
+  for (const TrainingSample& sample : samples) {
+    hasher.add(sample.key).add(sample.turns.size());
+    for (const TrainingTurn& turn : sample.turns) {
+      hasher.add(turn.prompt).add(turn.response).add(uint64_t{turn.ends});
+    }
+  }
+  return hasher.digest();
+}
+
+TuneReport tune_report(const store::Manifest& manifest) {
+  const Json& json = manifest.report;
+  const std::string& where = manifest.stage;
+  TuneReport report;
+  report.num_samples = json_int(json, "num_samples", where);
+  report.num_tokens = json_int(json, "num_tokens", where);
+  report.num_truncated = json_int(json, "num_truncated", where);
+  report.num_steps = json_int(json, "num_steps", where);
+  report.loss_before = json_number(json, "loss_before", where);
+  report.loss_after = json_number(json, "loss_after", where);
+  report.digest = manifest.digest;
+  return report;
+}
+
+std::map<std::string, std::string> adapter_files(
+    const store::Manifest& manifest) {
+  std::map<std::string, std::string> files;
+  const auto found = manifest.report.find("files");
+  if (found == manifest.report.end() || !found->is_object()) return files;
+  for (const auto& [name, digest] : found->items()) {
+    if (name.empty() || name[0] == '.' || name.find('/') != name.npos) {
+      throw Error(ErrorKind::kDamaged,
+                  str(manifest.stage, ": expected plain file names, found \"",
+                      name, "\"; restore run.db from a copy"));
+    }
+    files[name] = json_string(*found, name, manifest.stage);
+  }
+  return files;
 }
 
 }  // namespace selfalign::stages

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -43,5 +44,15 @@ std::string prompt_digest(const ChatPrompt& prompt);
 // The turns of a conversation as a chat lays them out under `prompt`.
 std::vector<TrainingTurn> chat_turns(const ChatPrompt& prompt,
                                      const std::vector<TrainingTurn>& plain);
+
+// Digest of what a tuning depends on beside the model: settings and samples in
+// order. In the adapter's manifest as "inputs".
+std::string tuning_inputs(const TuneOptions& options,
+                          const std::vector<TrainingSample>& samples);
+// What an adapter's manifest says of its tuning.
+TuneReport tune_report(const store::Manifest& manifest);
+// Its files, names plain, with their digests when the tuning was done.
+std::map<std::string, std::string> adapter_files(
+    const store::Manifest& manifest);
 
 }  // namespace selfalign::stages

@@ -40,6 +40,10 @@ const char* decision_name(Decision decision) {
   return "";
 }
 
+void Store::set_annotation_source(const Store* from) {
+  impl_->annotation_source = from;
+}
+
 void Store::annotate(const Annotation& annotation) {
   write([&] {
     Statement upsert(impl_->db,

@@ -24,6 +24,7 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
       throw Error(ErrorKind::kResources, error.what());
     }
     lock = std::make_unique<WriterLock>(folder + "/run.lock");
+    remove_stale_temporaries(folder);
   } else if (!std::filesystem::exists(path)) {
     throw Error(ErrorKind::kInput,
                 str(folder,
@@ -65,6 +66,17 @@ void Store::transaction(const std::function<void()>& fn) {
   }
 }
 
+void Store::snapshot(const std::function<void()>& fn) const {
+  impl_->db.exec("BEGIN");
+  try {
+    fn();
+  } catch (...) {
+    impl_->db.exec_quietly("ROLLBACK");
+    throw;
+  }
+  impl_->db.exec("ROLLBACK");
+}
+
 void Store::write(const std::function<void()>& fn) {
   if (impl_->in_transaction) {
     fn();
@@ -104,6 +116,10 @@ void Store::add_rows(const std::vector<Row>& rows) {
             .bind(static_cast<int64_t>(i))
             .bind_key(row.parents[i])
             .run();
+      }
+      if (impl_->annotation_source == nullptr) continue;
+      if (const auto known = impl_->annotation_source->annotation(row.key)) {
+        annotate(*known);
       }
     }
   });

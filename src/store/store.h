@@ -81,6 +81,24 @@ struct Manifest {
   Json report;         // the stage's own figures (funnel, losses)
 };
 
+// What is wrong with a run, in the words of an Error.
+struct Problem {
+  std::string where;
+  std::string expected;
+  std::string found;
+  std::string advice;
+};
+
+// What became of rows 0..num_rows-1 of a stage. With a filter each of them is
+// kept, rejected or not judged yet; without one it is kept once it is whole.
+struct Account {
+  int64_t num_rows = 0;
+  int64_t num_completed = 0;  // with a completion
+  int64_t num_kept = 0;
+  std::vector<std::pair<std::string, int64_t>> rejected;  // most first
+  int64_t num_pending = 0;  // neither kept nor rejected yet
+};
+
 // A store is used by one thread at a time.
 enum class OpenMode { kReadOnly, kWrite };
 
@@ -102,6 +120,8 @@ class Store {
   // Writes inside fn are one transaction: all or none of them survive a crash.
   // Writes outside are a transaction each. Not nested.
   void transaction(const std::function<void()>& fn);
+  // Reads inside fn see one state of the run, also while a writer goes on.
+  void snapshot(const std::function<void()>& fn) const;
 
   // Adds rows. A row that is there already must be the same (else Error
   // kDamaged): work that is done again after a crash adds nothing.
@@ -138,6 +158,9 @@ class Store {
   void scan(const std::string& stage, const std::string& filter,
             const std::function<bool(const SeenRow&)>& visit) const;
 
+  // Rows that are added from now on come with the decision that `from` has for
+  // the same key; null: no more. The caller keeps it alive.
+  void set_annotation_source(const Store* from);
   // A person's decision about a row that is there; an earlier one is replaced.
   void annotate(const Annotation& annotation);
   std::optional<Annotation> annotation(uint64_t key) const;
@@ -148,6 +171,22 @@ class Store {
   // completions (text, finish) and verdicts of `filter`, in order of seq.
   std::string digest(const std::string& stage, const std::string& filter,
                      int64_t num_rows) const;
+
+  // Counted afresh from rows, completions and verdicts. `filter` "": none; in
+  // a stage with completions a row is then pending until it has its own.
+  Account account(const std::string& stage, const std::string& filter,
+                  int64_t num_rows) const;
+  // The filter that judged most rows of the stage, "" where none did.
+  std::string main_filter(const std::string& stage) const;
+  // Rows that have a parent among the rejected rows of `stage` or beyond its
+  // first num_rows, on which no person decided; by key.
+  std::vector<Row> heirs_of_nothing(const std::string& stage,
+                                    const std::string& filter,
+                                    int64_t num_rows) const;
+  // What does not hang together, whatever the stages mean: pages of the file,
+  // sequence numbers with gaps, parents that are not there, completions and
+  // verdicts of no row, content that is not JSON. At most 20 of each kind.
+  std::vector<Problem> problems() const;
 
   // Durable when it returns (fsync).
   void commit_manifest(const Manifest& manifest);

@@ -77,6 +77,7 @@ struct Store::Impl {
   Database db;
   bool in_transaction = false;
   std::function<void()> commit_hook;
+  const Store* annotation_source = nullptr;
 };
 
 }  // namespace selfalign::store

@@ -147,7 +147,10 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
     const stages::ModelOptions&, const std::string& adapter) {
   ++num_opened_;
   generate::ScriptedOptions options;
-  options.script = script;
+  options.script = [this](const Request& request) {
+    ++num_written_;
+    return script(request);
+  };
   options.num_slots = options_.num_slots;
   options.kill_after = options_.kill_after;
   options.fingerprint = options_.base;
@@ -164,6 +167,7 @@ stages::TuneReport ScriptedWorkbench::tune(
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   samples_ = samples;
+  ++num_tuned_;
   Hasher hasher;
   stages::TuneReport report;
   for (const stages::TrainingSample& sample : samples) {
@@ -172,7 +176,7 @@ stages::TuneReport ScriptedWorkbench::tune(
       hasher.add(turn.prompt).add(turn.response).add(uint64_t{turn.ends});
     }
   }
-  hasher.add(options.seed);
+  hasher.add(options.seed).add(std::to_string(options.learning_rate));
   report.digest = hasher.digest();
   const auto step = [this](const std::string& path, const std::string& text) {
     if (std::filesystem::exists(path)) return;

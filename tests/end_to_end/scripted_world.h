@@ -39,6 +39,8 @@ class ScriptedWorkbench final : public stages::Workbench {
                           const std::string& folder) override;
 
   int num_opened() const { return num_opened_; }
+  int num_written() const { return num_written_; }  // completions
+  int num_tuned() const { return num_tuned_; }
   // Of the last tune.
   const std::vector<stages::TrainingSample>& samples() const {
     return samples_;
@@ -47,6 +49,8 @@ class ScriptedWorkbench final : public stages::Workbench {
  private:
   WorldOptions options_;
   int num_opened_ = 0;
+  int num_written_ = 0;
+  int num_tuned_ = 0;
   std::vector<stages::TrainingSample> samples_;
 };
 

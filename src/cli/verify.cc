@@ -1,0 +1,60 @@
+#include "stages/verify.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] =
+    R"(Proves that a run lost nothing and has nothing twice:
+  selfalign verify runs/smollm2-demo
+  selfalign verify runs/smollm2-demo --json | jq .problems
+
+For each stage: rows = kept + rejected (by reason) + pending, counted afresh;
+sequence numbers without gaps, parents that are there and were kept, the
+digests of rows, recipe, prompts and adapters. Then the run is played again
+from its recipe, its prompts and the stored completions: every key, parsed
+row, verdict and sample must come out the same. No model is loaded, nothing is
+written to the run, and a process that is at work on it is not disturbed.
+
+Exit code 0, or 5 where something is wrong: each problem is a line that says
+where, what was expected, what was found and what to do.)";
+
+}  // namespace
+
+void add_verify(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "verify", "Prove that a run lost nothing and check every digest");
+  auto folder = std::make_shared<std::string>();
+  command->add_option("run", *folder, "run folder")->required();
+  command->footer(kFooter);
+  command->callback([folder, &shell] {
+    shell.action = [folder, &shell] {
+      // What the stages say when they are played again was said before.
+      set_log_level(LogLevel::kError);
+      set_progress_shown(false);
+      const stages::Verification verification = stages::verify_run(
+          std::filesystem::absolute(*folder).lexically_normal());
+      if (shell.json) {
+        write_json(verification_json(verification));
+      } else {
+        write_out(verification_text(verification));
+      }
+      if (verification.problems.empty()) return;
+      throw Error(
+          ErrorKind::kDamaged,
+          str(*folder, ": expected a sound run, found ",
+              verification.problems.size(), " problems; each says what to do"));
+    };
+  });
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,192 @@
+#include "stages/inherit.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "stages/tuning.h"
+
+namespace selfalign::stages {
+namespace {
+
+namespace fs = std::filesystem;
+using generate::Request;
+
+bool has_checkpoint(const std::string& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename() != "adapter") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+class InheritingGenerator final : public generate::Generator {
+ public:
+  InheritingGenerator(InheritingWorkbench& bench, std::string fingerprint,
+                      std::unique_ptr<generate::Generator> rest)
+      : bench_(bench),
+        fingerprint_(std::move(fingerprint)),
+        rest_(std::move(rest)) {}
+
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    const auto next_unknown = [&]() -> std::optional<Request> {
+      while (!interrupted()) {
+        std::optional<Request> request = next();
+        if (!request) break;
+        auto known = bench_.find_completion(request->key);
+        if (!known) return request;
+        done(std::move(*known));
+      }
+      return std::nullopt;
+    };
+    if (rest_) {
+      rest_->generate(next_unknown, done);
+    } else if (const auto request = next_unknown()) {
+      throw NotInherited("no completion of row " + key_to_hex(request->key));
+    }
+  }
+
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>& requests) override {
+    return rest_ ? rest_->score(requests) : std::vector<generate::Scores>();
+  }
+
+  std::string fingerprint() const override { return fingerprint_; }
+
+  int count_tokens(const std::string& text) const override {
+    return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
+  }
+
+ private:
+  InheritingWorkbench& bench_;
+  const std::string fingerprint_;
+  const std::unique_ptr<generate::Generator> rest_;
+};
+
+std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
+    const ModelOptions& model, const std::string& adapter) {
+  std::unique_ptr<generate::Generator> rest;
+  std::string fingerprint;
+  if (rest_ != nullptr) {
+    rest = rest_->open_generator(model, adapter);
+    fingerprint = rest->fingerprint();
+  } else {
+    const std::string name =
+        adapter.empty() ? "base"
+                        : fs::path(adapter).parent_path().filename().string();
+    const auto known = from_.meta("fingerprint." + name);
+    if (!known) throw NotInherited("no use of the " + name + " model");
+    fingerprint = *known;
+  }
+  if (adapter.empty()) base_ = fingerprint;
+  return std::make_unique<InheritingGenerator>(*this, fingerprint,
+                                               std::move(rest));
+}
+
+TuneReport InheritingWorkbench::tune(const ModelOptions& model,
+                                     const TuneOptions& options,
+                                     const std::vector<TrainingSample>& samples,
+                                     const std::string& folder) {
+  const auto manifest = find_adapter(folder, options, samples);
+  const std::string name = fs::path(folder).filename().string();
+  if (rest_ == nullptr) {
+    if (!manifest) {
+      throw NotInherited("no adapter in " + name +
+                         " of these samples and settings");
+    }
+    return tune_report(*manifest);
+  }
+  // A tuning that was begun here goes on here.
+  if (!manifest || has_checkpoint(folder) || !same_base(model)) {
+    return rest_->tune(model, options, samples, folder);
+  }
+  const std::string source = from_.folder() + "/" + name + "/adapter/";
+  make_folder(folder + "/adapter");
+  for (const auto& [file, digest] : adapter_files(*manifest)) {
+    const std::string bytes = read_file(source + file);
+    if (digest_bytes(bytes) != digest) {
+      throw Error(ErrorKind::kDamaged,
+                  str(source, file, ": expected digest ", digest,
+                      " as its manifest says, found another; look for more "
+                      "with: selfalign verify ",
+                      from_.folder()));
+    }
+    write_file_atomic(folder + "/adapter/" + file, bytes);
+  }
+  ++num_adapters_;
+  return tune_report(*manifest);
+}
+
+void InheritingWorkbench::redo_from(const std::string& stage) {
+  std::vector<std::string> order;
+  for (const store::Manifest& manifest : from_.manifests()) {
+    order.push_back(manifest.stage);
+  }
+  for (const std::string& name : from_.stages()) {
+    if (!from_.manifest(name)) order.push_back(name);
+  }
+  std::string names;
+  for (const std::string& name : order) {
+    names += (names.empty() ? "" : ", ") + name;
+    if (!redone_.empty() || name == stage || name.starts_with(stage + ".")) {
+      redone_.insert(name);
+    }
+  }
+  if (!redone_.empty()) return;
+  throw Error(ErrorKind::kUsage,
+              str("--from: expected a stage of ", from_.folder(), " (", names,
+                  "), found \"", stage, "\""));
+}
+
+std::optional<generate::Completion> InheritingWorkbench::find_completion(
+    uint64_t key) {
+  auto known = from_.completion(key);
+  if (!known) return std::nullopt;
+  if (!redone_.empty() && redone_.contains(from_.row(key)->stage)) {
+    return std::nullopt;
+  }
+  ++num_completions_;
+  return std::move(known->completion);
+}
+
+std::optional<store::Manifest> InheritingWorkbench::find_adapter(
+    const std::string& folder, const TuneOptions& options,
+    const std::vector<TrainingSample>& samples) const {
+  const std::string name = fs::path(folder).filename().string();
+  const std::string inputs = tuning_inputs(options, samples);
+  for (const store::Manifest& manifest : from_.manifests()) {
+    if (redone_.contains(manifest.stage)) continue;
+    if (json_string_or(manifest.report, "folder", "", "") == name &&
+        json_string_or(manifest.report, "inputs", "", "") == inputs) {
+      return manifest;
+    }
+  }
+  return std::nullopt;
+}
+
+bool InheritingWorkbench::same_base(const ModelOptions& model) {
+  if (base_.empty()) base_ = rest_->open_generator(model, "")->fingerprint();
+  return from_.meta("fingerprint.base") == base_;
+}
+
+// Without a model's tokenizer: as the other run counted.
+int InheritingWorkbench::count_tokens(const std::string& answer) {
+  if (tokens_.empty()) {
+    for (const std::string& stage : from_.stages()) {
+      if (!stage.ends_with(".pairs")) continue;
+      for (const store::Row& row : from_.rows(stage)) {
+        tokens_[json_string_or(row.content, "response", stage, "")] =
+            int(json_int_or(row.content, "tokens", stage, 0));
+      }
+    }
+    tokens_.emplace("", 0);
+  }
+  const auto found = tokens_.find(answer);
+  return found == tokens_.end() ? 0 : found->second;
+}
+
+}  // namespace selfalign::stages

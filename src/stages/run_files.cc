@@ -1,0 +1,209 @@
+#include "stages/run_files.h"
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "stages/yaml.h"
+
+namespace selfalign::stages {
+namespace {
+
+constexpr size_t kMaxListed = 12;  // differences of one file
+constexpr size_t kMaxShown = 60;   // bytes of a value
+
+using Fields = std::map<std::string, std::string>;
+
+// Every field as "a.b[2].c" -> text; a list of plain values is one field.
+void flatten(const YAML::Node& node, const std::string& name, Fields& fields) {
+  if (node.IsMap()) {
+    for (const auto& entry : node) {
+      const std::string key = entry.first.Scalar();
+      flatten(entry.second, name.empty() ? key : name + "." + key, fields);
+    }
+  } else if (node.IsSequence() && node.size() > 0 && !node[0].IsScalar()) {
+    for (size_t i = 0; i < node.size(); ++i) {
+      flatten(node[i], str(name, "[", i, "]"), fields);
+    }
+  } else if (node.IsScalar()) {
+    fields[name] = node.Scalar();
+  } else {
+    YAML::Emitter out;
+    out << YAML::Flow << node;
+    fields[name] = out.c_str();
+  }
+}
+
+Fields fields_of(const YAML::Node& node) {
+  Fields fields;
+  flatten(node, "", fields);
+  return fields;
+}
+
+// Places may move; the model is checked by its fingerprint, given data by their
+// digests and the prompts by what they say.
+bool is_place(const std::string& field) {
+  return field == "run_folder" || field == "model.path" ||
+         field == "prompts_folder" || field == "prompts_overlay" ||
+         field == "instructions.path" || field == "data.path" ||
+         field == "contamination.sets";
+}
+
+std::string shortened(std::string text) {
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  if (text.size() <= kMaxShown) return text;
+  size_t end = kMaxShown;
+  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + "...";
+}
+
+std::string value_of(const Fields& fields, const std::string& name) {
+  const auto found = fields.find(name);
+  return found == fields.end() ? "nothing" : shortened(found->second);
+}
+
+// A line for each field that differs: "  FILE: seed (was 7, is 8)".
+std::string differences(const std::string& file, const Fields& was,
+                        const Fields& is) {
+  std::set<std::string> names;
+  for (const auto& field : was) names.insert(field.first);
+  for (const auto& field : is) names.insert(field.first);
+  std::string lines;
+  size_t count = 0;
+  for (const std::string& name : names) {
+    const auto old_field = was.find(name), new_field = is.find(name);
+    if (is_place(name) || (old_field != was.end() && new_field != is.end() &&
+                           old_field->second == new_field->second)) {
+      continue;
+    }
+    if (++count > kMaxListed) continue;
+    lines += str("\n  ", file, ": ", name, " (was ", value_of(was, name),
+                 ", is ", value_of(is, name), ")");
+  }
+  if (count > kMaxListed) {
+    lines += str("\n  ", file, ": ", count - kMaxListed, " more");
+  }
+  return lines;
+}
+
+std::string recipe_differences(const Recipe& recipe, const std::string& path) {
+  // Through read_recipe: what an older version did not know has its default.
+  return differences("recipe",
+                     fields_of(YAML::Load(recipe_to_yaml(read_recipe(path)))),
+                     fields_of(YAML::Load(recipe_to_yaml(recipe))));
+}
+
+std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
+  std::string lines;
+  for (const std::string& file : prompt_files()) {
+    const std::string was = copy + "/" + file;
+    const std::string is =
+        prompt_path(recipe.prompts_folder, recipe.prompts_overlay, file);
+    if (read_file(was) == read_file(is)) continue;
+    lines +=
+        differences(file, fields_of(load_yaml(was)), fields_of(load_yaml(is)));
+  }
+  return lines;
+}
+
+void check_same(const Recipe& recipe, const store::Store& store) {
+  const std::string& folder = store.folder();
+  std::string found = recipe_differences(recipe, folder + kRecipeFile);
+  const std::string copy = folder + "/prompts";
+  // A run goes on with its copy where the original is no more.
+  std::error_code none;
+  const std::string& overlay = recipe.prompts_overlay;
+  if (std::filesystem::exists(recipe.prompts_folder, none) &&
+      (overlay.empty() || std::filesystem::exists(overlay, none)) &&
+      !std::filesystem::equivalent(recipe.prompts_folder, copy, none)) {
+    load_prompts(recipe.prompts_folder, overlay);  // its mistakes come first
+    found += prompt_differences(recipe, copy);
+  }
+  if (found.empty()) return;
+  throw Error(
+      ErrorKind::kUsage,
+      str(folder,
+          ": expected the recipe and prompts this run was begun with, found "
+          "others:",
+          found, "\ngo on with the old ones by: selfalign resume ", folder,
+          "\nor make a run of the new ones that keeps what they do not "
+          "affect: selfalign resume ",
+          folder, " --fork NEW --recipe RECIPE"));
+}
+
+}  // namespace
+
+void keep_run_files(const Recipe& recipe, store::Store& store) {
+  if (!store.stages().empty()) {
+    check_same(recipe, store);
+    return;
+  }
+  const std::string path = store.folder() + kRecipeFile;
+  const std::string copy = store.folder() + "/prompts";
+  const std::string& overlay = recipe.prompts_overlay;
+  const Prompts prompts = load_prompts(recipe.prompts_folder, overlay);
+  write_file_atomic(path, recipe_to_yaml(recipe));
+  make_folder(copy);
+  for (const std::string& file : prompt_files()) {
+    write_file_atomic(
+        copy + "/" + file,
+        read_file(prompt_path(recipe.prompts_folder, overlay, file)));
+  }
+  store.transaction([&] {
+    store.set_meta("prompts.digest", prompts.digest);
+    store.set_meta("recipe.digest", recipe_digest(path));
+  });
+}
+
+Prompts kept_prompts(const store::Store& store) {
+  Prompts prompts = load_prompts(store.folder() + "/prompts");
+  if (store.meta("prompts.digest") != prompts.digest) {
+    throw Error(ErrorKind::kDamaged,
+                str(store.folder(),
+                    "/prompts: expected the prompts this run "
+                    "was begun with, found others; restore "
+                    "them from a copy"));
+  }
+  return prompts;
+}
+
+std::string recipe_digest(const std::string& path) {
+  Hasher hasher;
+  for (const auto& [name, value] : fields_of(load_yaml(path))) {
+    if (!is_place(name)) hasher.add(name).add(value);
+  }
+  return hasher.digest();
+}
+
+std::string fingerprint_difference(const std::string& was,
+                                   const std::string& is) {
+  const auto parts_of = [](const std::string& text) {
+    std::vector<std::string> parts;
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(", ", begin), text.size());
+      parts.push_back(text.substr(begin, end - begin));
+      begin = end + 2;
+    }
+    return parts;
+  };
+  const std::vector<std::string> old_parts = parts_of(was);
+  const std::vector<std::string> new_parts = parts_of(is);
+  if (old_parts.size() != new_parts.size()) {
+    return str("was ", was, ", is ", is);
+  }
+  std::string text;
+  for (size_t i = 0; i < old_parts.size(); ++i) {
+    if (old_parts[i] == new_parts[i]) continue;
+    text += str(text.empty() ? "" : "; ", "was ", old_parts[i], ", is ",
+                new_parts[i]);
+  }
+  return text;
+}
+
+}  // namespace selfalign::stages

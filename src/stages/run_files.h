@@ -1,0 +1,31 @@
+// What a run keeps of its recipe and its prompts: copies in its folder, which
+// decide, and which a later recipe is compared with field by field.
+#pragma once
+
+#include <string>
+
+#include "stages/prompts.h"
+#include "stages/recipe.h"
+#include "store/store.h"
+
+namespace selfalign::stages {
+
+constexpr char kRecipeFile[] = "/recipe.resolved.yaml";
+
+// Writes the copies while the run has no row; after that checks that recipe
+// and prompts say the same as they do (comments and places may differ). Error
+// kUsage lists every field that differs, old and new.
+void keep_run_files(const Recipe& recipe, store::Store& store);
+
+// The run's own copy. Error kDamaged if it is not what the run was begun with.
+Prompts kept_prompts(const store::Store& store);
+
+// Digest of a recipe file's fields, places apart.
+std::string recipe_digest(const std::string& path);
+
+// "cpu bfloat16 (was), cpu float32 (is)": where two fingerprints of a
+// generator part; both in full where they are built differently.
+std::string fingerprint_difference(const std::string& was,
+                                   const std::string& is);
+
+}  // namespace selfalign::stages

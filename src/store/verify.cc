@@ -1,0 +1,183 @@
+// What can be said of a run's soundness without knowing what its stages mean.
+#include <map>
+
+#include "base/error.h"
+#include "store/store_impl.h"
+
+namespace selfalign::store {
+namespace {
+
+constexpr int64_t kMaxAlike = 20;  // problems of one kind that are listed
+
+constexpr char kRestore[] = "restore run.db from a copy or start a new run";
+
+class Findings {
+ public:
+  Findings(const Database& db, std::vector<Problem>& problems)
+      : db_(db), problems_(problems) {}
+  ~Findings() {
+    for (const auto& [expected, count] : counts_) {
+      if (count <= kMaxAlike) continue;
+      problems_.push_back({db_.path(), expected,
+                           str(count - kMaxAlike, " more that are not"),
+                           kRestore});
+    }
+  }
+
+  void add(const std::string& where, const std::string& expected,
+           const std::string& found) {
+    if (++counts_[expected] > kMaxAlike) return;
+    problems_.push_back({where, expected, found, kRestore});
+  }
+
+  // For each result row (stage, seq, detail) of `sql` one problem.
+  void add_rows(const char* sql, const std::string& expected,
+                const std::string& found) {
+    Statement query(db_, sql);
+    while (query.step()) {
+      add(str(query.get_text(0), ":", query.get_int(1)), expected,
+          found + query.get_text(2));
+    }
+  }
+
+ private:
+  const Database& db_;
+  std::vector<Problem>& problems_;
+  std::map<std::string, int64_t> counts_;
+};
+
+void check_pages(const Database& db, Findings& findings) {
+  Statement check(db, "PRAGMA integrity_check(20)");
+  while (check.step()) {
+    const std::string found = check.get_text(0);
+    if (found != "ok") findings.add(db.path(), "a sound database", found);
+  }
+}
+
+void check_sequence(const Database& db, Findings& findings) {
+  Statement query(db,
+                  "SELECT stage, COUNT(*), MIN(seq), MAX(seq) FROM rows "
+                  "GROUP BY stage HAVING MIN(seq) <> 0 OR "
+                  "MAX(seq) <> COUNT(*) - 1");
+  while (query.step()) {
+    findings.add(query.get_text(0), "rows numbered 0, 1, 2 without gaps",
+                 str(query.get_int(1), " rows numbered ", query.get_int(2),
+                     " to ", query.get_int(3)));
+  }
+}
+
+void check_references(const Database& db, Findings& findings) {
+  findings.add_rows(
+      "SELECT r.stage, r.seq, printf('%016x', p.parent) FROM parents p "
+      "JOIN rows r ON r.key = p.key LEFT JOIN rows q ON q.key = p.parent "
+      "WHERE q.key IS NULL",
+      "parents that are rows of this run", "none with key ");
+  findings.add_rows(
+      "SELECT r.stage, r.seq, '' FROM parents p JOIN rows r ON r.key = p.key "
+      "GROUP BY p.key HAVING MIN(p.position) <> 0 OR "
+      "MAX(p.position) <> COUNT(*) - 1",
+      "parents numbered without gaps", "gaps");
+  Statement query(db, "PRAGMA foreign_key_check");
+  while (query.step()) {
+    findings.add(db.path(), "entries that belong to a row",
+                 str("entry ", query.get_int(1), " of ", query.get_text(0),
+                     ", whose entry in ", query.get_text(2), " is gone"));
+  }
+}
+
+void check_values(const Database& db, Findings& findings) {
+  Statement rows(db, "SELECT stage, seq, content FROM rows");
+  while (rows.step()) {
+    try {
+      parse_json(rows.get_text(2), "content");
+    } catch (const Error& error) {
+      findings.add(str(rows.get_text(0), ":", rows.get_int(1)),
+                   "JSON as content", error.what());
+    }
+  }
+  findings.add_rows(
+      "SELECT r.stage, r.seq, c.finish FROM completions c "
+      "JOIN rows r ON r.key = c.key "
+      "WHERE c.finish NOT IN ('stop', 'length', 'no_room', 'cancelled')",
+      "a known finish reason", "");
+  findings.add_rows(
+      "SELECT r.stage, r.seq, v.filter FROM verdicts v "
+      "JOIN rows r ON r.key = v.key "
+      "WHERE v.kept NOT IN (0, 1) OR (v.kept = 0 AND v.reason = '')",
+      "verdicts that keep, or reject with a reason", "another one of ");
+}
+
+}  // namespace
+
+std::vector<Problem> Store::problems() const {
+  std::vector<Problem> problems;
+  {
+    Findings findings(impl_->db, problems);
+    check_pages(impl_->db, findings);
+    check_sequence(impl_->db, findings);
+    check_references(impl_->db, findings);
+    check_values(impl_->db, findings);
+  }
+  return problems;
+}
+
+Account Store::account(const std::string& stage, const std::string& filter,
+                       int64_t num_rows) const {
+  Account account;
+  Statement rows(impl_->db,
+                 "SELECT COUNT(*), COUNT(c.key), COUNT(v.key), "
+                 "COALESCE(SUM(v.kept), 0) FROM rows r "
+                 "LEFT JOIN completions c ON c.key = r.key "
+                 "LEFT JOIN verdicts v ON v.key = r.key AND v.filter = ? "
+                 "WHERE r.stage = ? AND r.seq < ?");
+  rows.bind(filter).bind(stage).bind(num_rows).step();
+  account.num_rows = rows.get_int(0);
+  account.num_completed = rows.get_int(1);
+  if (filter.empty()) {
+    account.num_kept =
+        account.num_completed > 0 ? account.num_completed : account.num_rows;
+  } else {
+    account.num_kept = rows.get_int(3);
+  }
+  Statement reasons(impl_->db,
+                    "SELECT v.reason, COUNT(*) AS n FROM rows r "
+                    "JOIN verdicts v ON v.key = r.key AND v.filter = ? "
+                    "WHERE r.stage = ? AND r.seq < ? AND v.kept = 0 "
+                    "GROUP BY v.reason ORDER BY n DESC, v.reason");
+  reasons.bind(filter).bind(stage).bind(num_rows);
+  int64_t num_judged = account.num_kept;
+  while (reasons.step()) {
+    account.rejected.emplace_back(reasons.get_text(0), reasons.get_int(1));
+    num_judged += reasons.get_int(1);
+  }
+  account.num_pending = account.num_rows - num_judged;
+  return account;
+}
+
+std::string Store::main_filter(const std::string& stage) const {
+  Statement query(impl_->db,
+                  "SELECT v.filter FROM rows r JOIN verdicts v "
+                  "ON v.key = r.key WHERE r.stage = ? GROUP BY v.filter "
+                  "ORDER BY COUNT(*) DESC, v.filter LIMIT 1");
+  return query.bind(stage).step() ? query.get_text(0) : "";
+}
+
+std::vector<Row> Store::heirs_of_nothing(const std::string& stage,
+                                         const std::string& filter,
+                                         int64_t num_rows) const {
+  Statement query(impl_->db,
+                  str("SELECT DISTINCT c.key, c.stage, c.seq, c.content "
+                      "FROM rows r JOIN parents p ON p.parent = r.key "
+                      "JOIN rows c ON c.key = p.key LEFT JOIN verdicts v "
+                      "ON v.key = r.key AND v.filter = ? WHERE r.stage = ? "
+                      "AND (v.kept = 0 OR r.seq >= ?)",
+                      has_annotations(impl_->db)
+                          ? " AND r.key NOT IN (SELECT key FROM annotations)"
+                          : "",
+                      " ORDER BY c.key")
+                      .c_str());
+  query.bind(filter).bind(stage).bind(num_rows);
+  return impl_->read_rows(query);
+}
+
+}  // namespace selfalign::store

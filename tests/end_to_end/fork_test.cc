@@ -1,0 +1,241 @@
+// A fork takes over what a change does not affect, makes the rest, and comes
+// to the digest of a run from scratch.
+#include "stages/fork.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "scripted_world.h"
+#include "stages/instruct.h"
+#include "stages/pipeline.h"
+#include "stages/verify.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using store::OpenMode;
+using store::Store;
+using ::testing::HasSubstr;
+
+// What a run cost and came to.
+struct Made {
+  std::string digest;
+  int num_written = 0;
+  int num_tuned = 0;
+};
+
+class ForkTest : public ::testing::Test {
+ protected:
+  ForkTest() {
+    set_log_level(LogLevel::kError);
+    set_progress_shown(false);
+    root_ = ::testing::TempDir() + "fork." + std::to_string(getpid());
+    fs::remove_all(root_);
+    make_folder(root_);
+  }
+  ~ForkTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_progress_shown(true);
+    fs::remove_all(root_);
+  }
+
+  std::string folder(const std::string& name) const {
+    return root_ + "/" + name;
+  }
+  Recipe recipe(const std::string& name) const {
+    return small_recipe(folder(name));
+  }
+
+  Made make(Store& store, const Recipe& recipe) const {
+    ScriptedWorkbench workbench({});
+    run_pipeline(recipe, workbench, store);
+    return {store.run_digest(), workbench.num_written(), workbench.num_tuned()};
+  }
+  Made run(const Recipe& recipe) const {
+    return make(*stages::open_run(recipe), recipe);
+  }
+  Made fork(const Recipe& recipe, const std::string& from = "") const {
+    return make(*stages::open_fork(recipe, folder("a"), from), recipe);
+  }
+
+  // Those of both runs, as far as they are the same.
+  int64_t num_same_manifests(const std::string& one,
+                             const std::string& other) const {
+    const auto a = Store::open(folder(one), OpenMode::kReadOnly)->manifests();
+    const auto b = Store::open(folder(other), OpenMode::kReadOnly)->manifests();
+    int64_t num = 0;
+    while (a[size_t(num)].digest == b[size_t(num)].digest) ++num;
+    return num;
+  }
+
+  void expect_sound(const std::string& name) const {
+    const stages::Verification verification = stages::verify_run(folder(name));
+    EXPECT_TRUE(verification.problems.empty())
+        << stages::verification_text(verification);
+    EXPECT_EQ(verification.replay_end, "");
+  }
+
+  std::string root_;
+};
+
+TEST_F(ForkTest, AnotherLearningRateKeepsTheFirstTwoStages) {
+  const Made a = run(recipe("a"));
+  Recipe changed = recipe("b");
+  changed.engrave.learning_rate = 1e-3;
+  const Made b = fork(changed);
+  changed.run_folder = folder("fresh");
+  const Made fresh = run(changed);
+  EXPECT_EQ(b.digest, fresh.digest);
+  EXPECT_NE(b.digest, a.digest);
+  EXPECT_EQ(fresh.num_written, a.num_written);
+  // Stage 4's answers and those of the engraved and the final model.
+  EXPECT_EQ(b.num_written, 20 + 6 + 6);
+  EXPECT_EQ(b.num_tuned, 2);
+  const auto old = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto manifests = old->manifests();
+  const int64_t same = num_same_manifests("a", "b");
+  EXPECT_EQ(manifests[size_t(same)].stage, "engrave.adapter");
+  EXPECT_EQ(old->run_digest(), a.digest);
+  expect_sound("b");
+}
+
+TEST_F(ForkTest, AnotherPrincipleKeepsTheFirstStage) {
+  run(recipe("a"));
+  Recipe changed = recipe("b");
+  changed.prompts_folder = folder("prompts");
+  fs::copy("prompts", changed.prompts_folder);
+  std::string text = read_file(changed.prompts_folder + "/principles.yaml");
+  const size_t at = text.find("answer");
+  ASSERT_NE(at, std::string::npos);
+  write_file_atomic(changed.prompts_folder + "/principles.yaml",
+                    text.replace(at, 6, "reply"));
+  const Made b = fork(changed);
+  changed.run_folder = folder("fresh");
+  EXPECT_EQ(b.digest, run(changed).digest);
+  const auto manifests =
+      Store::open(folder("a"), OpenMode::kReadOnly)->manifests();
+  EXPECT_EQ(manifests[size_t(num_same_manifests("a", "b"))].stage,
+            "align.answers");
+  expect_sound("b");
+}
+
+TEST_F(ForkTest, MoreInstructionsCostOnlyTheNewOnes) {
+  run(recipe("a"));
+  Recipe more = recipe("b");
+  more.instruct.num_instructions += 4;
+  const Made b = fork(more);
+  more.run_folder = folder("fresh");
+  const Made fresh = run(more);
+  EXPECT_EQ(b.digest, fresh.digest);
+  EXPECT_LT(b.num_written, fresh.num_written - 40);
+}
+
+TEST_F(ForkTest, AdaptersOfTheSameSamplesAreTakenOver) {
+  const Made a = run(recipe("a"));
+  Recipe fewer = recipe("b");
+  fewer.num_held_out = 2;
+  const Made b = fork(fewer);
+  EXPECT_EQ(b.num_tuned, 0);
+  EXPECT_EQ(b.num_written, 0);
+  EXPECT_EQ(read_file(folder("a") + "/verbose/adapter/digest"),
+            read_file(folder("b") + "/verbose/adapter/digest"));
+  fewer.run_folder = folder("fresh");
+  EXPECT_EQ(b.digest, run(fewer).digest);
+  expect_sound("b");
+}
+
+TEST_F(ForkTest, GoesOnAfterAStopAlsoWithoutTheOtherRun) {
+  const Made a = run(recipe("a"));
+  {
+    const auto store = stages::open_fork(recipe("b"), folder("a"), "");
+    int commits = 0;
+    store->set_commit_hook([&] {
+      if (++commits == 12) throw Error(ErrorKind::kFailed, "stop");
+    });
+    ScriptedWorkbench workbench({});
+    EXPECT_THROW(run_pipeline(recipe("b"), workbench, *store), Error);
+  }
+  fs::copy(folder("b"), folder("c"), fs::copy_options::recursive);
+  const Made b = run(recipe("b"));
+  EXPECT_EQ(b.digest, a.digest);
+  EXPECT_EQ(b.num_written + b.num_tuned, 0);
+  fs::rename(folder("a"), folder("gone"));
+  const Made c = run(recipe("c"));
+  EXPECT_EQ(c.digest, a.digest);
+  EXPECT_GT(c.num_written, 0);
+  EXPECT_EQ(c.num_tuned, 2);
+}
+
+TEST_F(ForkTest, FromAStageOnEverythingIsMadeAnew) {
+  const Made a = run(recipe("a"));
+  const Made b = fork(recipe("b"), "engrave");
+  EXPECT_EQ(b.digest, a.digest);
+  EXPECT_EQ(b.num_tuned, 2);
+  EXPECT_EQ(b.num_written, 20 + 4 * 6);
+  try {
+    fork(recipe("c"), "engraving");
+    ADD_FAILURE() << "no Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("engrave.adapter"));
+  }
+  EXPECT_FALSE(fs::exists(folder("c")));
+}
+
+TEST_F(ForkTest, DecisionsAreHonouredAndLateOnesAreNoDamage) {
+  run(recipe("a"));
+  uint64_t dropped = 0, edited = 0, instruction = 0;
+  {
+    const auto store = Store::open(folder("a"), OpenMode::kWrite);
+    dropped = store->rows("align.pairs").at(1).key;
+    edited = store->rows("align.pairs").at(2).key;
+    instruction = stages::kept_instructions(*store).at(0).key;
+    store->annotate({dropped, "ann", store::Decision::kDrop, "", "", 1.0});
+    store->annotate({edited, "ann", store::Decision::kEdit, "So.", "", 1.0});
+    store->annotate({instruction, "ann", store::Decision::kDrop, "", "", 1.0});
+  }
+  expect_sound("a");  // they came after all was made
+  const Made b = fork(recipe("b"));
+  EXPECT_EQ(b.num_tuned, 2);
+  const auto store = Store::open(folder("b"), OpenMode::kReadOnly);
+  EXPECT_EQ(store->num_rows("align.answers"), 19);
+  EXPECT_TRUE(store->annotation(dropped).has_value());
+  int num_edited = 0;
+  for (const store::Row& row : store->rows("engrave.samples")) {
+    if (row.parents.empty()) continue;
+    EXPECT_NE(row.parents[0], dropped);
+    if (row.parents[0] == edited) {
+      EXPECT_EQ(row.content["response"], "So.");
+      ++num_edited;
+    }
+  }
+  EXPECT_EQ(num_edited, 1);
+  expect_sound("b");
+}
+
+TEST_F(ForkTest, AFolderWithAnotherRunIsRefused) {
+  run(recipe("a"));
+  run(recipe("b"));
+  for (const char* name : {"a", "b"}) {
+    try {
+      fork(recipe(name));
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    }
+  }
+  fork(recipe("c"));
+  fork(recipe("c"));  // the same one again
+}
+
+}  // namespace
+}  // namespace selfalign::tests

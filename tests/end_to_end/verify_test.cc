@@ -1,0 +1,242 @@
+// Every kind of damage to a run is found and named by verify.
+#include "stages/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "scripted_world.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using store::OpenMode;
+using store::Store;
+using ::testing::HasSubstr;
+
+class VerifyRunTest : public ::testing::Test {
+ protected:
+  VerifyRunTest() {
+    set_log_level(LogLevel::kError);
+    set_progress_shown(false);
+    root_ = ::testing::TempDir() + "verify_run." + std::to_string(getpid());
+    fs::remove_all(root_);
+    run_ = root_ + "/run";
+  }
+  ~VerifyRunTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_progress_shown(true);
+    fs::remove_all(root_);
+  }
+
+  void make_run() {
+    const stages::Recipe recipe = small_recipe(run_);
+    ScriptedWorkbench workbench({});
+    const auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+  }
+
+  void exec(const std::string& sql) const {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open((run_ + "/run.db").c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
+              SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+
+  // A manifest that agrees with the rows as they are now.
+  void commit_again(const std::string& stage) {
+    std::string digest;
+    {
+      const auto store = Store::open(run_, OpenMode::kReadOnly);
+      const store::Manifest manifest = store->manifest(stage).value();
+      digest = store->digest(
+          stage, json_string_or(manifest.report, "filter", stage, ""),
+          manifest.num_rows);
+    }
+    exec("UPDATE manifests SET digest = '" + digest + "' WHERE stage = '" +
+         stage + "'");
+    fs::remove(run_ + "/report.json");
+  }
+
+  void replace(const std::string& file, const std::string& old,
+               const std::string& text) {
+    std::string content = read_file(run_ + "/" + file);
+    const size_t at = content.find(old);
+    ASSERT_NE(at, std::string::npos) << old;
+    write_file_atomic(run_ + "/" + file, content.replace(at, old.size(), text));
+  }
+
+  // Damages a copy of the run; true if a problem at `where` says `found`.
+  testing::AssertionResult finds(const std::string& where,
+                                 const std::string& found,
+                                 const std::function<void()>& damage) {
+    fs::copy(run_, run_ + ".sound", fs::copy_options::recursive);
+    damage();
+    const stages::Verification verification = stages::verify_run(run_);
+    fs::remove_all(run_);
+    fs::rename(run_ + ".sound", run_);
+    for (const store::Problem& problem : verification.problems) {
+      if (problem.where.find(where) != std::string::npos &&
+          problem.found.find(found) != std::string::npos) {
+        return testing::AssertionSuccess();
+      }
+    }
+    return testing::AssertionFailure()
+           << stages::verification_text(verification);
+  }
+
+  std::string root_;
+  std::string run_;
+};
+
+// Of row `seq` of a stage.
+std::string key_of(const std::string& stage, int seq) {
+  return "(SELECT key FROM rows WHERE stage = '" + stage +
+         "' AND seq = " + std::to_string(seq) + ")";
+}
+
+TEST_F(VerifyRunTest, ASoundRunIsPlayedAgainToTheSameDigests) {
+  make_run();
+  const auto store = Store::open(run_, OpenMode::kReadOnly);
+  const stages::Verification verification = stages::verify_run(run_);
+  EXPECT_TRUE(verification.problems.empty())
+      << stages::verification_text(verification);
+  EXPECT_EQ(verification.num_replayed, int(store->manifests().size()));
+  EXPECT_EQ(verification.replay_end, "");
+  EXPECT_EQ(verification.digest, store->run_digest());
+  const std::string text = stages::verification_text(verification);
+  EXPECT_THAT(text, HasSubstr("align.answers: 20 rows = "));
+  EXPECT_THAT(text, HasSubstr(" + 0 pending"));
+  EXPECT_THAT(text, HasSubstr("nothing lost, nothing twice"));
+  const Json json = stages::verification_json(verification);
+  EXPECT_EQ(json["problems"].size(), 0u);
+  EXPECT_EQ(json["stages"][0]["rows"], 175);
+}
+
+TEST_F(VerifyRunTest, AWriterAtWorkIsNoProblem) {
+  const stages::Recipe recipe = small_recipe(run_);
+  ScriptedWorkbench workbench({});
+  const auto store = stages::open_run(recipe);
+  int commits = 0, num_checked = 0;
+  store->set_commit_hook([&] {
+    if (++commits % 9 != 0) return;
+    const stages::Verification verification = stages::verify_run(run_);
+    EXPECT_TRUE(verification.problems.empty())
+        << stages::verification_text(verification);
+    EXPECT_EQ(verification.num_replayed, int(store->manifests().size()));
+    ++num_checked;
+  });
+  run_pipeline(recipe, workbench, *store);
+  EXPECT_GT(num_checked, 4);
+}
+
+TEST_F(VerifyRunTest, DamagedRowsAreFound) {
+  make_run();
+  const auto sql = [this](const std::string& text) {
+    return [this, text] { exec(text); };
+  };
+  EXPECT_TRUE(finds("align.answers", "digest",
+                    sql("UPDATE completions SET text = text || '.' WHERE key "
+                        "= " +
+                        key_of("align.answers", 3))));
+  EXPECT_TRUE(finds("align.answers", "none of 1 of 20",
+                    sql("DELETE FROM completions WHERE key = " +
+                        key_of("align.answers", 3))));
+  EXPECT_TRUE(finds(
+      "align.answers", "1 pending",
+      sql("DELETE FROM verdicts WHERE key = " + key_of("align.answers", 3))));
+  EXPECT_TRUE(finds("instruct.tasks", "rows = ",
+                    sql("UPDATE verdicts SET reason = 'other' WHERE key IN "
+                        "(SELECT key FROM rows WHERE stage = "
+                        "'instruct.tasks') AND kept = 0")));
+  EXPECT_TRUE(finds("align.pairs:", "rejected",
+                    sql("UPDATE verdicts SET kept = 0, reason = 'x' WHERE key "
+                        "= (SELECT parent FROM parents WHERE key = " +
+                        key_of("align.pairs", 2) + ")")));
+  EXPECT_TRUE(finds("engrave.samples", "numbered",
+                    sql("UPDATE rows SET seq = 9999 WHERE key = " +
+                        key_of("engrave.samples", 1))));
+  EXPECT_TRUE(finds("align.pairs", "1 more",
+                    sql("INSERT INTO rows SELECT 5, 'align.pairs', COUNT(*), "
+                        "'{}' FROM rows WHERE stage = 'align.pairs'")));
+  EXPECT_TRUE(finds("verbose.pairs", "digest",
+                    sql("UPDATE manifests SET digest = 'd' WHERE stage = "
+                        "'verbose.pairs'")));
+  EXPECT_TRUE(finds("redteam.topics", "kept",
+                    sql("UPDATE manifests SET num_kept = num_kept + 1 WHERE "
+                        "stage = 'redteam.topics'")));
+  EXPECT_TRUE(finds("report.json", "",
+                    sql("DELETE FROM manifests WHERE stage = "
+                        "'held_out.verbose.pairs'")));
+}
+
+// The digests agree with the rows, but not with what they come from.
+TEST_F(VerifyRunTest, RowsThatNobodyMadeAreFoundByPlayingAgain) {
+  make_run();
+  EXPECT_TRUE(finds("align.pairs", "another row align.pairs:2", [&] {
+    exec(
+        "UPDATE rows SET content = replace(content, 'The', 'THE') WHERE key "
+        "= " +
+        key_of("align.pairs", 2));
+    commit_again("align.pairs");
+  }));
+  EXPECT_TRUE(finds("instruct.requests", "no completion of row", [&] {
+    exec(
+        "PRAGMA foreign_keys=OFF; UPDATE completions SET key = 77 WHERE key "
+        "= " +
+        key_of("instruct.requests", 0) +
+        "; UPDATE parents SET key = 77 WHERE key = " +
+        key_of("instruct.requests", 0) +
+        "; UPDATE parents SET parent = 77 WHERE parent = " +
+        key_of("instruct.requests", 0) +
+        "; UPDATE rows SET key = 77 WHERE key = " +
+        key_of("instruct.requests", 0));
+    commit_again("instruct.requests");
+    commit_again("instruct.tasks");
+  }));
+  EXPECT_TRUE(finds("engrave.adapter", "no adapter", [&] {
+    exec(
+        "UPDATE manifests SET report = replace(report, '\"inputs\":\"', "
+        "'\"inputs\":\"0') WHERE stage = 'engrave.adapter'");
+  }));
+}
+
+TEST_F(VerifyRunTest, DamagedFilesAreFound) {
+  make_run();
+  EXPECT_TRUE(finds("engraved/adapter/digest", "digest ", [&] {
+    write_file_atomic(run_ + "/engraved/adapter/digest", "other");
+  }));
+  EXPECT_TRUE(finds("verbose/adapter/digest", "no such file",
+                    [&] { fs::remove(run_ + "/verbose/adapter/digest"); }));
+  EXPECT_TRUE(finds("/prompts", "digest ", [&] {
+    replace("prompts/principles.yaml", "helpful", "useful");
+  }));
+  EXPECT_TRUE(finds("prompts", "meta.yaml",
+                    [&] { fs::remove(run_ + "/prompts/meta.yaml"); }));
+  EXPECT_TRUE(finds("recipe.resolved.yaml", "digest ", [&] {
+    replace("recipe.resolved.yaml", "learning_rate: 4e-04",
+            "learning_rate: 3e-04");
+  }));
+  EXPECT_TRUE(finds("recipe.resolved.yaml", "recipe.resolved.yaml",
+                    [&] { fs::remove(run_ + "/recipe.resolved.yaml"); }));
+  EXPECT_TRUE(finds("report.json", "0000", [&] {
+    write_file_atomic(run_ + "/report.json", "{\"digest\": \"0000\"}");
+  }));
+  EXPECT_TRUE(finds(run_, "run.db", [&] {
+    fs::resize_file(run_ + "/run.db", fs::file_size(run_ + "/run.db") / 2);
+  }));
+}
+
+}  // namespace
+}  // namespace selfalign::tests

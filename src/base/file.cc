@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -16,6 +18,8 @@
 
 namespace selfalign {
 namespace {
+
+constexpr char kTemporaryMark[] = ".tmp-";  // then process id, "-", number
 
 // A file descriptor that closes itself.
 class Descriptor {
@@ -48,10 +52,15 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
 
 [[noreturn]] void throw_write(const std::string& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
+  const bool broken = error == EIO;
+  throw Error(full || broken ? ErrorKind::kResources : ErrorKind::kFailed,
               str(path, ": expected to write it, found: ", std::strerror(error),
-                  full ? "; free some space, then run the same command again"
-                       : "; check that the folder exists and is writable"));
+                  full     ? "; free some space, then run the same command "
+                             "again"
+                  : broken ? "; check the disk, then run the same command "
+                             "again"
+                           : "; check that the folder exists and is "
+                             "writable"));
 }
 
 // Opens for reading and refuses folders; `size` is 0 for a pipe or device.
@@ -123,7 +132,7 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
 void write_file_atomic(const std::string& path, std::string_view content) {
   static std::atomic<uint32_t> counter{0};
   const std::string temporary =
-      str(path, ".tmp-", ::getpid(), "-", counter.fetch_add(1));
+      str(path, kTemporaryMark, ::getpid(), "-", counter.fetch_add(1));
   int error = 0;
   {
     const Descriptor fd(
@@ -140,6 +149,24 @@ void write_file_atomic(const std::string& path, std::string_view content) {
   }
   const auto folder = std::filesystem::path(path).parent_path();
   sync_folder(folder.empty() ? "." : folder.string());
+}
+
+void remove_stale_temporaries(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;  // what is left lies there and harms nobody
+  for (fs::recursive_directory_iterator entry(folder, ignored), end;
+       !ignored && entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    const size_t mark = name.rfind(kTemporaryMark);
+    if (mark == std::string::npos) continue;
+    const char* number = name.c_str() + mark + std::strlen(kTemporaryMark);
+    char* rest = nullptr;
+    const long pid = std::strtol(number, &rest, 10);
+    if (pid <= 0 || *rest != '-') continue;
+    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) {
+      ::unlink(entry->path().c_str());
+    }
+  }
 }
 
 void make_folder(const std::string& path) {

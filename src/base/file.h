@@ -1,6 +1,6 @@
 // Files: whole reads with a limit, atomic durable writes, read-only maps.
 // Every function throws Error that names the path; kInput for reading,
-// kResources for a full disk, kFailed otherwise.
+// kResources for a full or failing disk, kFailed otherwise.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,10 @@ std::string read_file(const std::string& path,
 // Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the
 // folder: after a crash the old or the new content is there, never a mix.
 void write_file_atomic(const std::string& path, std::string_view content);
+
+// Removes what write_file_atomic left in the folder, at any depth, when its
+// process was killed. Of processes that live nothing is removed.
+void remove_stale_temporaries(const std::string& folder);
 
 // Makes the folder and its parents.
 void make_folder(const std::string& path);

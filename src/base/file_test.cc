@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -99,6 +100,22 @@ TEST_F(FileTest, AFullDiskLeavesTheOldFile) {
   EXPECT_THAT(error.what(), HasSubstr(path("f")));
   EXPECT_EQ(read_file(path("f")), "old");
   EXPECT_EQ(num_files(), 1u) << "the temporary file must be gone";
+}
+
+TEST_F(FileTest, OnlyTemporariesOfDeadProcessesAreRemoved) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  make_folder(path("sub"));
+  const std::string dead = path(str("sub/a.tmp-", child, "-0"));
+  const std::string living = path(str("a.tmp-", getpid(), "-0"));
+  for (const std::string& file : {dead, living, path("a.tmp-x")}) {
+    write_file_atomic(file, "half");
+  }
+  remove_stale_temporaries(path(""));
+  EXPECT_FALSE(std::filesystem::exists(dead));
+  EXPECT_TRUE(std::filesystem::exists(living));
+  EXPECT_TRUE(std::filesystem::exists(path("a.tmp-x")));
 }
 
 TEST_F(FileTest, AMissingFolderIsNamed) {

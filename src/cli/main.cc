@@ -20,7 +20,8 @@ namespace {
 
 constexpr char kFooter[] = R"(Start here:
   selfalign run recipes/smollm2-demo.yaml     all four stages, some minutes
-  selfalign status runs/smollm2-demo          what is there, what was rejected
+  selfalign preview recipes/smollm2.yaml      a handful of rows and a forecast
+  selfalign status runs/smollm2-demo          how far it is, what was rejected
   selfalign show runs/smollm2-demo align.answers:0
                                               one row, from principle to answer
   selfalign chat runs/smollm2-demo --compare   base model and assistant, in turn
@@ -52,6 +53,12 @@ void declare(CLI::App& app, Shell& shell) {
   add_show(app, shell);
   add_ablate(app, shell);
   add_principles(app, shell);
+  add_preview(app, shell);
+  add_diff(app, shell);
+  add_search(app, shell);
+  add_stats(app, shell);
+  add_sample(app, shell);
+  add_review(app, shell);
   add_export(app, shell);
   add_chat(app, shell);
   add_generate(app, shell);

@@ -1,11 +1,17 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "stages/funnel.h"
+#include "stages/pace.h"
 #include "stages/pipeline.h"
 #include "store/store.h"
 
@@ -16,7 +22,11 @@ constexpr char kFooter[] = R"(What a run has made so far, also while it goes on:
   selfalign status runs/smollm2-demo
   selfalign status runs/smollm2-demo --json | jq .stages
 
-A line per stage: what was made, what was kept, what was rejected and why.
+  selfalign status runs/smollm2-demo --watch
+
+A line per step with its rate and the time to go, and whether a process is at
+work; then a line per stage: what was made, what was kept, what was rejected
+and why.
 The closing table follows once all is done. The digest is the same for every
 run of the same recipe, machine and version, however often it was stopped.)";
 
@@ -32,8 +42,21 @@ std::string stage_line(const store::Manifest& manifest) {
              report.value("loss_after", 0.0));
 }
 
+double unix_time() {
+  return std::chrono::duration<double>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+stages::RunPace pace_of(const store::Store& store) {
+  const stages::Recipe recipe = recipe_of_run(store.folder());
+  return stages::run_pace(recipe, stages::load_prompts(recipe.prompts_folder),
+                          store);
+}
+
 std::string status_text(const store::Store& store) {
-  std::string out = "run " + store.folder() + "\n";
+  std::string out = "run " + store.folder() + "\n" +
+                    stages::pace_text(pace_of(store), unix_time()) + "\n";
   for (const store::Manifest& manifest : store.manifests()) {
     out += "  " + stage_line(manifest) + "\n";
   }
@@ -49,26 +72,52 @@ std::string status_text(const store::Store& store) {
                               store.folder() + "\n");
 }
 
+void print_status(const std::string& folder, bool json) {
+  const std::unique_ptr<store::Store> store =
+      store::Store::open(folder, store::OpenMode::kReadOnly);
+  if (json) {
+    Json status = status_json(*store);
+    status["pace"] = stages::pace_json(pace_of(*store));
+    write_json(status);
+    return;
+  }
+  write_out(status_text(*store));
+  if (is_done(*store)) {
+    write_out("\n" + stages::run_summary(recipe_of_run(folder), *store));
+  }
+}
+
+// Until the run is done: on a terminal the same place again and again,
+// elsewhere one after the other.
+void watch_status(const std::string& folder, bool json) {
+  constexpr int kNumNaps = 20;
+  constexpr auto kNap = std::chrono::milliseconds(100);
+  const bool clears = !json && ::isatty(STDOUT_FILENO) == 1;
+  while (!interrupted()) {
+    const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+    if (is_done(*store)) break;
+    if (clears) write_out("\033[H\033[2J");
+    print_status(folder, json);
+    for (int nap = 0; nap < kNumNaps && !interrupted(); ++nap) {
+      std::this_thread::sleep_for(kNap);
+    }
+  }
+}
+
 }  // namespace
 
 void add_status(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "status", "What a run has made, kept and rejected so far");
   auto folder = std::make_shared<std::string>();
+  auto watch = std::make_shared<bool>(false);
   command->add_option("run", *folder, "run folder")->required();
+  command->add_flag("--watch", *watch, "again every two seconds, until done");
   command->footer(kFooter);
-  command->callback([folder, &shell] {
-    shell.action = [folder, &shell] {
-      const std::unique_ptr<store::Store> store =
-          store::Store::open(*folder, store::OpenMode::kReadOnly);
-      if (shell.json) {
-        write_json(status_json(*store));
-        return;
-      }
-      write_out(status_text(*store));
-      if (is_done(*store)) {
-        write_out("\n" + stages::run_summary(recipe_of_run(*folder), *store));
-      }
+  command->callback([folder, watch, &shell] {
+    shell.action = [folder, watch, &shell] {
+      if (*watch) watch_status(*folder, shell.json);
+      print_status(*folder, shell.json);
     };
   });
 }

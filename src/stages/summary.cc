@@ -11,6 +11,7 @@
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/profiles.h"
+#include "text/wrap.h"
 
 namespace selfalign::stages {
 namespace {
@@ -23,6 +24,8 @@ constexpr std::array<const char*, 5> kVariants = {
 constexpr std::array<const char*, 5> kVariantTitles = {
     "base, plain", "base, principles prompt", "engraved", "verbose",
     "tuned on given data"};
+
+constexpr size_t kWidth = 76;  // characters a line
 
 bool starts_with(const std::string& text, const char* prefix) {
   return text.rfind(prefix, 0) == 0;
@@ -138,29 +141,6 @@ std::string fixed(double value, int digits) {
   return out.str();
 }
 
-// Text cut to `width` columns per line, each line after `indent`.
-void print_wrapped(std::ostream& out, const std::string& text,
-                   const std::string& indent, size_t width = 76) {
-  std::istringstream lines(text);
-  std::string line;
-  while (std::getline(lines, line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) {
-      out << '\n';
-      continue;
-    }
-    while (indent.size() + line.size() > width) {
-      size_t cut = line.rfind(' ', width - indent.size());
-      if (cut == std::string::npos || cut == 0) cut = width - indent.size();
-      // Never inside a UTF-8 character.
-      while (cut < line.size() && (line[cut] & 0xc0) == 0x80) ++cut;
-      out << indent << line.substr(0, cut) << '\n';
-      line.erase(0,
-                 line[std::min(cut, line.size() - 1)] == ' ' ? cut + 1 : cut);
-    }
-    out << indent << line << '\n';
-  }
-}
-
 void print_stages(std::ostream& out, const Json& report) {
   out << std::left << std::setw(22) << "stage" << std::right << std::setw(7)
       << "made" << std::setw(7) << "kept"
@@ -255,10 +235,10 @@ void print_answers(std::ostream& out, const Json& answers) {
   for (const Json& entry : answers) {
     out << "\n## " << entry["instruction"].get<std::string>() << '\n';
     for (size_t i = 0; i < kVariants.size(); ++i) {
-      const auto text = entry.find(kVariants[i]);
-      if (text == entry.end()) continue;
+      const auto answer = entry.find(kVariants[i]);
+      if (answer == entry.end()) continue;
       out << "  " << kVariantTitles[i] << ":\n";
-      print_wrapped(out, text->get<std::string>(), "    ");
+      out << text::wrap_text(answer->get<std::string>(), "    ", kWidth);
     }
   }
 }

@@ -43,6 +43,13 @@ struct StoredCompletion {
   double time_s = 0.0;      // Unix time; not part of any digest
 };
 
+struct Activity {
+  int64_t num_completions = 0;
+  int64_t num_tokens = 0;
+  double first_s = 0.0;  // Unix time of the first and the last completion
+  double last_s = 0.0;
+};
+
 struct Verdict {
   uint64_t key = 0;
   std::string filter;  // name and version: "align.default.1"
@@ -138,6 +145,8 @@ class Store {
   void add_completion(const StoredCompletion& completion);
   std::optional<StoredCompletion> completion(uint64_t key) const;
   int64_t num_completions(const std::string& stage) const;
+  // What came in for rows of the stage at `since_s` (Unix time) or later.
+  Activity activity(const std::string& stage, double since_s) const;
   // Rows of the stage that have no completion yet, by seq.
   std::vector<Row> pending(const std::string& stage) const;
 

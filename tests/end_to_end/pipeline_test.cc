@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "scripted_world.h"
 #include "stages/annotations.h"
-#include "stages/decisions.h"
 #include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
@@ -443,105 +442,6 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
             ErrorKind::kInput);
   EXPECT_EQ(kind_of([&] { stages::find_row(*store, "align.pairs:x"); }, "none"),
             ErrorKind::kInput);
-}
-
-// Runs until a commit after which `stop` is true, then does `then`.
-void run_until(const Recipe& recipe, const std::function<bool(Store&)>& stop,
-               const std::function<void(Store&)>& then) {
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  store->set_commit_hook([&] { set_interrupted(stop(*store)); });
-  EXPECT_THROW(run_pipeline(recipe, workbench, *store), Error);
-  set_interrupted(false);
-  store->set_commit_hook(nullptr);
-  then(*store);
-}
-
-std::function<bool(Store&)> has_rows(const std::string& stage) {
-  return [stage](Store& store) { return store.num_rows(stage) > 0; };
-}
-
-store::Annotation decided(uint64_t key, store::Decision decision,
-                          const std::string& text = "") {
-  return {key, "ann", decision, text, "", 1.0};
-}
-
-TEST_F(PipelineTest, SamplesHonourWhatAPersonDecided) {
-  const std::string plain = run("plain");
-  const Recipe recipe = small_recipe(folder("a"));
-  uint64_t dropped = 0;
-  uint64_t edited = 0;
-  uint64_t rejected = 0;
-  const auto judged = [](Store& store) {
-    return !store
-                .rejections("align.answers",
-                            stages::profile_named("default").align.name)
-                .empty() &&
-           store.num_rows("align.pairs") > 1;
-  };
-  run_until(recipe, judged, [&](Store& store) {
-    const std::vector<store::Row> pairs = store.rows("align.pairs");
-    ASSERT_GE(pairs.size(), 2u);
-    dropped = pairs[0].key;
-    edited = pairs[1].key;
-    store.annotate(decided(dropped, store::Decision::kDrop));
-    store.annotate(decided(edited, store::Decision::kEdit, "Better."));
-    store.scan("align.answers", stages::profile_named("default").align.name,
-               [&](const store::SeenRow& seen) {
-                 if (!seen.verdict || seen.verdict->kept) return true;
-                 rejected = seen.row.key;
-                 return false;
-               });
-    ASSERT_NE(rejected, 0u);
-    store.annotate(decided(rejected, store::Decision::kEdit, "Written anew."));
-  });
-  EXPECT_NE(run("a"), plain);
-  const auto before = Store::open(folder("plain"), OpenMode::kReadOnly);
-  const auto after = Store::open(folder("a"), OpenMode::kReadOnly);
-  EXPECT_EQ(after->manifest("align.pairs")->digest,
-            before->manifest("align.pairs")->digest);
-  std::map<uint64_t, store::Row> samples;  // by parent
-  for (const store::Row& row : after->rows("engrave.samples")) {
-    if (!row.parents.empty()) samples[row.parents[0]] = row;
-  }
-  EXPECT_FALSE(samples.contains(dropped));
-  EXPECT_EQ(samples.at(edited).content["response"], "Better.");
-  EXPECT_EQ(samples.at(edited).content["source"], "review");
-  EXPECT_FALSE(before->row(samples.at(edited).key).has_value());
-  EXPECT_EQ(samples.at(rejected).content["response"], "Written anew.");
-  EXPECT_EQ(samples.at(rejected).content["ends"], true);
-  EXPECT_EQ(after->num_rows("engrave.samples"),
-            before->num_rows("engrave.samples"));
-  EXPECT_THAT(stages::show_row(*after, edited),
-              HasSubstr("review by ann: edit\n  text after review: Better."));
-}
-
-TEST_F(PipelineTest, ADroppedInstructionIsNotAnswered) {
-  const Recipe recipe = small_recipe(folder("a"));
-  uint64_t dropped = 0;
-  run_until(recipe, has_rows("redteam.questions"), [&](Store& store) {
-    dropped = stages::kept_instructions(store).at(3).key;
-    store.annotate(decided(dropped, store::Decision::kDrop));
-  });
-  uint64_t late = 0;
-  run_until(recipe, has_rows("align.answers"), [&](Store& store) {
-    EXPECT_EQ(stages::made_already(store, "instruct.tasks"), "align.answers");
-    late = stages::kept_instructions(store).at(4).key;
-    store.annotate(decided(late, store::Decision::kDrop));
-  });
-  run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
-  const auto answered = [&](const std::string& stage, uint64_t key) {
-    for (const store::Row& row : store->children(key)) {
-      if (row.stage == stage) return true;
-    }
-    return false;
-  };
-  EXPECT_EQ(store->num_rows("align.answers"), 19);
-  EXPECT_FALSE(answered("align.answers", dropped));
-  EXPECT_TRUE(answered("align.answers", late));  // it had begun
-  EXPECT_EQ(store->num_rows("verbose.answers"), 18);
-  EXPECT_FALSE(answered("verbose.answers", late));
 }
 
 TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {

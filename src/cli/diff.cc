@@ -1,0 +1,282 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iomanip>
+#include <memory>
+#include <sstream>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/run_folder.h"
+#include "cli/terminal.h"
+#include "stages/compare.h"
+#include "stages/pipeline.h"
+#include "text/word_diff.h"
+#include "text/wrap.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Two stages of a run, on the same instructions:
+  selfalign diff runs/smollm2-demo prompted engraved
+  selfalign diff runs/smollm2-demo align.pairs verbose.pairs --limit 20
+Two runs: settings that differ, counts, rows that only one has, answers:
+  selfalign diff runs/a runs/b
+  selfalign diff runs/a runs/b --stage engraved
+
+A stage is named as `selfalign status` does; base, prompted, engraved and
+verbose mean the held-out answers. Words that only one answer has are marked.)";
+
+struct DiffFlags {
+  std::string run;
+  std::string a;
+  std::string b;
+  std::string stage;
+  size_t limit = 5;
+};
+
+// A run with all that belongs to it.
+struct Loaded {
+  explicit Loaded(const std::string& folder)
+      : recipe(recipe_of_run(folder)),
+        prompts(stages::load_prompts(recipe.prompts_folder)),
+        store(store::Store::open(folder, store::OpenMode::kReadOnly)) {}
+  stages::OpenedRun opened() const { return {recipe, prompts, *store}; }
+
+  stages::Recipe recipe;
+  stages::Prompts prompts;
+  std::unique_ptr<store::Store> store;
+};
+
+Json figures_json(const stages::StageFigures& figures) {
+  return Json{{"stage", figures.stage},
+              {"rows", figures.num_rows},
+              {"mean_words", figures.mean_words},
+              {"mean_tokens", figures.mean_tokens},
+              {"share_ended", figures.share_ended}};
+}
+
+Json comparison_json(const stages::StageComparison& result, size_t limit) {
+  Json different = Json::array();
+  for (const stages::AnswerPair& pair : result.different) {
+    if (different.size() >= limit) break;
+    different.push_back(
+        Json{{"instruction", pair.instruction}, {"a", pair.a}, {"b", pair.b}});
+  }
+  return Json{{"a", figures_json(result.a)}, {"b", figures_json(result.b)},
+              {"in_both", result.num_both},  {"same", result.num_same},
+              {"only_a", result.only_a},     {"only_b", result.only_b},
+              {"different", different}};
+}
+
+// Lines of one column, each of `width` characters with what pads it.
+std::vector<std::string> column(const std::vector<text::DiffWord>& words,
+                                Style style, size_t width) {
+  std::vector<std::string> lines;
+  std::string line;
+  size_t used = 0;
+  const auto end_line = [&] {
+    lines.push_back(line + std::string(width - std::min(width, used), ' '));
+    line.clear();
+    used = 0;
+  };
+  for (const text::DiffWord& word : words) {
+    // Styles take no room on a terminal; marks elsewhere do.
+    const std::string shown =
+        word.common ? word.word : styled(style, word.word);
+    const bool coded = shown.starts_with('\033');
+    const size_t length = text::num_characters(coded ? word.word : shown);
+    if (used > 0 && used + 1 + length > width) end_line();
+    if (used > 0) {
+      line += ' ';
+      ++used;
+    }
+    line += shown;
+    used += length;
+  }
+  if (used > 0) end_line();
+  return lines;
+}
+
+std::string side_by_side(const stages::AnswerPair& pair, size_t width) {
+  const text::WordDiff diff = text::diff_words(pair.a, pair.b);
+  const size_t half = (width - 5) / 2;
+  const auto left = column(diff.a, Style::kGone, half);
+  const auto right = column(diff.b, Style::kNew, half);
+  std::string out =
+      "\n" + text::wrap_text(styled(Style::kBold, "## " + pair.instruction), "",
+                             width);
+  for (size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
+    const std::string gap(half, ' ');
+    out += str("  ", i < left.size() ? left[i] : gap, " | ",
+               i < right.size() ? right[i] : "", "\n");
+  }
+  return out;
+}
+
+std::string rounded(double value, int digits) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(digits) << value;
+  return out.str();
+}
+
+std::string figures_line(const char* name,
+                         const stages::StageFigures& figures) {
+  return str(name, " ", figures.stage, ": ", figures.num_rows, " rows, mean ",
+             rounded(figures.mean_words, 1), " words, ",
+             rounded(figures.mean_tokens, 1), " tokens, ",
+             rounded(100.0 * figures.share_ended, 0), " % end by themselves\n");
+}
+
+std::string comparison_text(const stages::StageComparison& result,
+                            size_t limit) {
+  const size_t width = terminal_width();
+  std::string out =
+      figures_line("A", result.a) + figures_line("B", result.b) +
+      str(result.num_both, " instructions in both, ", result.num_same,
+          " with the same answer, ", result.only_a.size(), " only in A, ",
+          result.only_b.size(), " only in B\n");
+  const auto list = [&](const char* name,
+                        const std::vector<std::string>& instructions) {
+    for (size_t i = 0; i < std::min(limit, instructions.size()); ++i) {
+      out += str("only in ", name, ": ",
+                 text::one_line(instructions[i], width - 12), "\n");
+    }
+  };
+  list("A", result.only_a);
+  list("B", result.only_b);
+  for (size_t i = 0; i < std::min(limit, result.different.size()); ++i) {
+    out += side_by_side(result.different[i], width);
+  }
+  if (result.different.size() > limit) {
+    out += str("\n... and ", result.different.size() - limit,
+               " more with different answers (--limit)\n");
+  }
+  return out;
+}
+
+Json counts_json(const std::optional<stages::StageCounts>& counts) {
+  if (!counts) return nullptr;
+  return Json{{"made", counts->made}, {"kept", counts->kept}};
+}
+
+Json runs_json(const stages::RunComparison& result) {
+  Json settings = Json::object();
+  for (const stages::SettingChange& change : result.settings) {
+    settings[change.field] = Json{{"a", change.a}, {"b", change.b}};
+  }
+  Json stages = Json::array();
+  for (const stages::StageChange& change : result.stages) {
+    stages.push_back(Json{{"stage", change.stage},
+                          {"a", counts_json(change.a)},
+                          {"b", counts_json(change.b)},
+                          {"only_a", change.only_a},
+                          {"only_b", change.only_b},
+                          {"same", change.same}});
+  }
+  return Json{{"settings", settings}, {"stages", stages}};
+}
+
+std::string runs_text(const stages::RunComparison& result) {
+  std::ostringstream out;
+  out << (result.settings.empty() ? "settings are the same\n"
+                                  : "settings that differ\n");
+  for (const stages::SettingChange& change : result.settings) {
+    out << "  " << change.field << ": "
+        << styled(Style::kGone, change.a.empty() ? "(none)" : change.a) << " "
+        << styled(Style::kNew, change.b.empty() ? "(none)" : change.b) << '\n';
+  }
+  const auto counts = [](const std::optional<stages::StageCounts>& side) {
+    return side ? str(side->kept, " of ", side->made) : std::string("-");
+  };
+  out << std::left << std::setw(28) << "stage (kept of made)" << std::setw(16)
+      << "A" << std::setw(16) << "B"
+      << "rows only in A, B\n";
+  for (const stages::StageChange& change : result.stages) {
+    out << std::setw(28) << change.stage << std::setw(16) << counts(change.a)
+        << std::setw(16) << counts(change.b);
+    if (change.same) {
+      out << "the same\n";
+    } else {
+      out << change.only_a << ", " << change.only_b << '\n';
+    }
+  }
+  return out.str();
+}
+
+// The last answers that both runs have.
+std::string common_stage(const Loaded& a, const Loaded& b) {
+  for (const char* name : {"held_out.verbose.answers",
+                           "held_out.engraved.answers", "align.answers"}) {
+    if (a.store->num_rows(name) > 0 && b.store->num_rows(name) > 0) {
+      return name;
+    }
+  }
+  return "";
+}
+
+void diff_runs(const DiffFlags& flags, bool json) {
+  const Loaded a(flags.run);
+  const Loaded b(flags.a);
+  const auto result = stages::compare_runs(a.opened(), b.opened());
+  const std::string stage = flags.stage.empty()
+                                ? common_stage(a, b)
+                                : stages::stage_meant(*a.store, flags.stage);
+  std::optional<stages::StageComparison> answers;
+  if (!stage.empty()) {
+    answers = stages::compare_stages(a.opened(), stage, b.opened(), stage);
+  }
+  if (json) {
+    Json out = runs_json(result);
+    if (answers) out["answers"] = comparison_json(*answers, flags.limit);
+    write_json(out);
+    return;
+  }
+  write_out(str("A ", flags.run, "\nB ", flags.a, "\n", runs_text(result)));
+  if (answers) write_out("\n" + comparison_text(*answers, flags.limit));
+}
+
+void diff(const DiffFlags& flags, bool json) {
+  if (flags.b.empty()) {
+    if (!is_run_folder(flags.a)) {
+      throw Error(
+          ErrorKind::kUsage,
+          str("diff: expected two stages of a run (diff RUN A B) or two "
+              "runs (diff RUN1 RUN2), found \"",
+              flags.a, "\", which is no run folder"));
+    }
+    diff_runs(flags, json);
+    return;
+  }
+  const Loaded run(flags.run);
+  const auto result = stages::compare_stages(
+      run.opened(), stages::stage_meant(*run.store, flags.a), run.opened(),
+      stages::stage_meant(*run.store, flags.b));
+  if (json) {
+    write_json(comparison_json(result, flags.limit));
+  } else {
+    write_out(comparison_text(result, flags.limit));
+  }
+}
+
+}  // namespace
+
+void add_diff(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "diff", "Two stages of a run, or two runs, side by side");
+  auto flags = std::make_shared<DiffFlags>();
+  command->add_option("run", flags->run, "run folder")->required();
+  command->add_option("a", flags->a, "stage or variant; or another run folder")
+      ->required();
+  command->add_option("b", flags->b, "stage or variant to compare it with");
+  command->add_option("--stage", flags->stage,
+                      "of two runs: the answers to show");
+  command->add_option("--limit", flags->limit, "rows shown of each kind")
+      ->capture_default_str();
+  command->footer(kFooter);
+  command->callback([flags, &shell] {
+    shell.action = [flags, &shell] { diff(*flags, shell.json); };
+  });
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,78 @@
+#include "stages/preview.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/run_folder.h"
+#include "cli/terminal.h"
+#include "cli/workbench.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] =
+    R"(A handful of rows through everything, before the long run:
+  selfalign preview recipes/smollm2.yaml
+  selfalign preview recipes/smollm2.yaml --json | jq .seconds
+
+The same stages with 8 instructions, 4 red-team questions and a step or two of
+each tuning, in the folder RUN-preview, which every preview makes anew. Printed
+are an example of each stage and what the whole run would take in tokens and
+hours.)";
+
+// An earlier preview goes; any other folder of that name stays.
+void remove_old(const stages::Recipe& small) {
+  namespace fs = std::filesystem;
+  const std::string& folder = small.run_folder;
+  if (!fs::exists(folder) || fs::is_empty(folder)) return;
+  if (!is_run_folder(folder) || recipe_of_run(folder).name != small.name) {
+    throw Error(ErrorKind::kUsage,
+                str(folder,
+                    ": expected an earlier preview of this recipe or "
+                    "nothing, found something else; move it away"));
+  }
+  if (const auto writer = store::Store::writer_of(folder)) {
+    throw Error(ErrorKind::kFailed,
+                str(folder, ": expected no other preview, found ", *writer,
+                    "; wait for it or stop it"));
+  }
+  fs::remove_all(folder);
+}
+
+void preview(const stages::Recipe& recipe, Shell& shell) {
+  const stages::Recipe small = stages::preview_recipe(recipe);
+  remove_old(small);
+  shell.resume_hint = "run the same command again";
+  const auto store = stages::open_run(small);
+  LocalWorkbench workbench;
+  stages::run_pipeline(small, workbench, *store);
+  const stages::Prompts prompts =
+      stages::load_prompts(store->folder() + "/prompts");
+  if (shell.json) {
+    write_json(stages::preview_json(recipe, prompts, *store));
+  } else {
+    write_out(stages::preview_text(recipe, prompts, *store, terminal_width()));
+  }
+}
+
+}  // namespace
+
+void add_preview(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "preview", "A handful of rows through everything, and a forecast");
+  auto path = std::make_shared<std::string>();
+  command->add_option("recipe", *path, "YAML file, see recipes/")->required();
+  command->footer(kFooter);
+  command->callback([path, &shell] {
+    shell.action = [path, &shell] {
+      preview(stages::read_recipe(*path), shell);
+    };
+  });
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,41 @@
+// What is known of the person's terminal: how wide it is, whether it takes
+// colours, and keys as they are pressed.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/lines.h"
+
+namespace selfalign::cli {
+
+// Characters a line, 40 to 100; 80 where stdout is no terminal.
+size_t terminal_width();
+
+enum class Style { kBold, kDim, kHit, kGone, kNew };
+// `text` in the style where stdout is a terminal and NO_COLOR is not set. Else
+// as it is, and what must be seen between marks: >>hit<<, [-gone-], {+new+}.
+std::string styled(Style style, std::string_view text);
+
+// Commands of a letter: single keys where stdin is a terminal, else lines. What
+// follows the letter on a line, or is typed after ask(), is its text.
+class KeyReader {
+ public:
+  // The next key; none at the end of the input or after an interrupt.
+  std::optional<char> next();
+  // The rest of the line; on a terminal `prompt` is shown and a line is read.
+  std::string ask(const std::string& prompt);
+  bool on_terminal() const;
+
+ private:
+  LineReader lines_;
+  std::string rest_;  // of the line after the letter
+};
+
+// `text` as the person's $VISUAL or $EDITOR leaves it, through a temporary
+// file; none where there is no editor, or it failed. Only for a terminal.
+std::optional<std::string> edit_text(const std::string& text);
+
+}  // namespace selfalign::cli

@@ -1,0 +1,374 @@
+#include "stages/pace.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "stages/browse.h"
+#include "stages/funnel.h"
+#include "stages/given.h"
+#include "stages/instruct.h"
+
+namespace selfalign::stages {
+namespace {
+
+namespace fs = std::filesystem;
+using store::Store;
+
+constexpr double kWindowS = 300.0;  // that rates are taken over
+
+// A step before anything of it is known.
+struct StepPlan {
+  std::string step = {};
+  std::string unit = {};
+  int64_t total = 0;
+  std::string requests = {};  // stage whose completions show life; "": tuning
+  std::string results = {};   // stage whose kept rows are the units; "": rows
+  std::string samples = {};   // of a tuning: its stages, folder and epochs
+  std::string adapter = {};
+  std::string folder = {};
+  int64_t epochs = 0;
+  int64_t batch_size = 1;
+  int64_t tokens_per_unit = 0;  // at most
+};
+
+int64_t num_topic_requests(const Recipe& recipe, const Prompts& prompts) {
+  int64_t count = 0;
+  for (const QuestionType& type : prompts.red_team.types) {
+    const int64_t per_request = std::max<int64_t>(
+        1, prompts.red_team.num_topics - int64_t(type.topics.size()));
+    count += (recipe.instruct.topics_per_type + per_request - 1) / per_request;
+  }
+  return recipe.instruct.num_red_team > 0 ? count : 0;
+}
+
+void plan_instruct(const Recipe& recipe, const Prompts& prompts,
+                   std::vector<StepPlan>& plans) {
+  const InstructOptions& instruct = recipe.instruct;
+  const int64_t tokens = instruct.sampling.max_new_tokens;
+  plans.push_back({.step = "instruct",
+                   .unit = "instructions",
+                   .total = instruct.num_instructions,
+                   .requests = "instruct.requests",
+                   .results = "instruct.tasks",
+                   .tokens_per_unit = tokens});
+  plans.push_back({.step = "red-team topics",
+                   .unit = "rows",
+                   .total = num_topic_requests(recipe, prompts),
+                   .requests = "redteam.topic_requests",
+                   .tokens_per_unit = tokens});
+  plans.push_back({.step = "red-team questions",
+                   .unit = "questions",
+                   .total = instruct.num_red_team,
+                   .requests = "redteam.requests",
+                   .results = "redteam.questions",
+                   .tokens_per_unit = tokens});
+}
+
+StepPlan plan_answers(const std::string& step, const std::string& stage,
+                      int64_t total, const generate::Sampling& sampling) {
+  return {.step = step,
+          .unit = "rows",
+          .total = total,
+          .requests = stage,
+          .tokens_per_unit = sampling.max_new_tokens};
+}
+
+// `stage` is the first part of the stages' names: "engrave".
+StepPlan plan_tuning(const std::string& step, const std::string& stage,
+                     const std::string& folder, const TuneOptions& tune,
+                     int64_t num_samples) {
+  return {.step = step,
+          .unit = "samples",
+          .total = num_samples * tune.epochs,
+          .samples = stage + ".samples",
+          .adapter = stage + ".adapter",
+          .folder = folder,
+          .epochs = tune.epochs,
+          .batch_size = tune.batch_size,
+          .tokens_per_unit = tune.max_length};
+}
+
+// What a recipe is expected to make: before a stage has run, what the one
+// before it gave it.
+struct Expected {
+  int64_t num_instructions = 0;
+  double kept = 1.0;              // share of the answers that become pairs
+  int64_t num_conversations = 0;  // of given data
+};
+
+void plan_held_out(const Recipe& recipe, const Prompts& prompts,
+                   std::vector<StepPlan>& plans) {
+  std::vector<std::string> variants = {"base"};
+  if (recipe.has("tune")) {
+    variants.push_back("tuned");
+  } else {
+    variants.push_back("prompted");
+    if (recipe.has("engrave")) variants.push_back("engraved");
+    if (recipe.has("verbose")) variants.push_back("verbose");
+  }
+  const int64_t num_held_out =
+      std::min<int64_t>(recipe.num_held_out, int64_t(prompts.held_out.size()));
+  for (const std::string& variant : variants) {
+    plans.push_back(plan_answers("held-out, " + variant,
+                                 "held_out." + variant + ".answers",
+                                 num_held_out,
+                                 variant == "verbose" ? recipe.verbose.sampling
+                                                      : recipe.align.sampling));
+  }
+}
+
+// All steps of a recipe.
+std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
+                               const Expected& expected) {
+  std::vector<StepPlan> plans;
+  const int64_t num_instructions = expected.num_instructions;
+  const int64_t num_samples =
+      int64_t(std::llround(expected.kept * double(num_instructions))) +
+      int64_t(prompts.identity.size()) * recipe.identity_repeats;
+  if (recipe.has("instruct")) plan_instruct(recipe, prompts, plans);
+  if (recipe.has("align")) {
+    plans.push_back(plan_answers("align", "align.answers", num_instructions,
+                                 recipe.align.sampling));
+  }
+  if (recipe.has("engrave")) {
+    plans.push_back(plan_tuning("engrave", "engrave", "engraved",
+                                recipe.engrave, num_samples));
+  }
+  if (recipe.has("verbose")) {
+    plans.push_back(plan_answers("verbose", "verbose.answers", num_instructions,
+                                 recipe.verbose.sampling));
+    plans.push_back(plan_tuning("final tuning", "verbose", "verbose",
+                                recipe.final, num_samples));
+  }
+  if (recipe.has("tune")) {
+    plans.push_back(plan_tuning("tune", "tune", "tuned", recipe.tune,
+                                expected.num_conversations));
+  }
+  plan_held_out(recipe, prompts, plans);
+  return plans;
+}
+
+// Rows that a file of given data is expected to give; 0: not known yet.
+int64_t num_given(const GivenData& given) {
+  return given.path.empty() ? 0 : given.max_rows;
+}
+
+Expected expected_of(const Recipe& recipe) {
+  Expected expected;
+  if (recipe.has("instruct")) {
+    expected.num_instructions = int64_t{recipe.instruct.num_instructions} +
+                                recipe.instruct.num_red_team;
+  }
+  expected.num_instructions += num_given(recipe.instructions);
+  expected.num_conversations = num_given(recipe.data);
+  return expected;
+}
+
+double mtime_s(const std::string& path) {
+  std::error_code problem;
+  const auto time = fs::last_write_time(path, problem);
+  if (problem) return 0.0;
+  const auto system = std::chrono::file_clock::to_sys(time);
+  return std::chrono::duration<double>(system.time_since_epoch()).count();
+}
+
+// The recipe's numbers, and what the run has made of them so far.
+Expected expected_of(const Recipe& recipe, const Store& store) {
+  Expected expected = expected_of(recipe);
+  const char* const last = recipe.instructions.path.empty()
+                               ? "redteam.questions"
+                               : kGivenInstructions;
+  if (stage_done(store, last)) {
+    expected.num_instructions = int64_t(kept_instructions(store).size());
+  }
+  if (const auto given = store.manifest(kGivenConversations)) {
+    expected.num_conversations = given->num_kept;
+  }
+  const int64_t answered = store.num_completions("align.answers");
+  if (answered > 0) {
+    expected.kept = double(store.num_rows("align.pairs")) / double(answered);
+  }
+  return expected;
+}
+
+void read_generation(const Store& store, const std::string& profile,
+                     const StepPlan& plan, StepPace& pace) {
+  const store::Activity all = store.activity(plan.requests, 0.0);
+  pace.num_tokens = all.num_tokens;
+  pace.first_s = all.first_s;
+  pace.last_s = all.last_s;
+  pace.finished = stage_done(store, plan.requests);
+  pace.done = all.num_completions;
+  if (!plan.results.empty()) {
+    const std::string filter = filter_of(store, plan.results, profile);
+    pace.done = int64_t(store.kept(plan.results, filter).size());
+    pace.finished = pace.finished && stage_done(store, plan.results);
+  }
+  const store::Activity recent =
+      store.activity(plan.requests, all.last_s - kWindowS);
+  const double seconds = recent.last_s - recent.first_s;
+  if (recent.num_completions < 2 || seconds <= 0.0) return;
+  const double per_request =
+      double(pace.done) / double(std::max<int64_t>(all.num_completions, 1));
+  pace.tokens_per_s = double(recent.num_tokens) / seconds;
+  pace.units_per_s = double(recent.num_completions) / seconds * per_request;
+}
+
+struct TunedStep {
+  int64_t num_tokens = 0;
+  double seconds = 0.0;
+};
+
+// Of a tuning's metrics.jsonl; a line that is cut off ends it, and none is
+// there before the first step.
+std::vector<TunedStep> read_metrics(const std::string& path) {
+  std::vector<TunedStep> steps;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return steps;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    try {
+      const Json json = parse_json(line, path);
+      const double rate = json_number(json, "tokens_per_s", path);
+      const int64_t tokens = json_int(json, "num_tokens", path);
+      steps.push_back({tokens, rate > 0.0 ? double(tokens) / rate : 0.0});
+    } catch (const Error&) {
+      break;
+    }
+  }
+  return steps;
+}
+
+void read_tuning(const Store& store, const StepPlan& plan, StepPace& pace) {
+  pace.is_tuning = true;
+  pace.finished = stage_done(store, plan.adapter);
+  if (const int64_t samples = store.num_rows(plan.samples)) {
+    pace.total = samples * plan.epochs;
+  }
+  const std::string path =
+      store.folder() + "/" + plan.folder + "/metrics.jsonl";
+  const std::vector<TunedStep> steps = read_metrics(path);
+  pace.done = pace.finished ? pace.total
+                            : std::min(pace.total,
+                                       int64_t(steps.size()) * plan.batch_size);
+  if (steps.empty()) return;
+  double all_s = 0.0;
+  for (const TunedStep& step : steps) {
+    all_s += step.seconds;
+    pace.num_tokens += step.num_tokens;
+  }
+  pace.last_s = mtime_s(path);
+  pace.first_s = pace.last_s - all_s;
+  double seconds = 0.0;
+  double tokens = 0.0;
+  int64_t num_recent = 0;
+  for (size_t i = steps.size(); i-- > 0 && seconds < kWindowS; ++num_recent) {
+    seconds += steps[i].seconds;
+    tokens += double(steps[i].num_tokens);
+  }
+  if (seconds <= 0.0) return;
+  pace.tokens_per_s = tokens / seconds;
+  pace.units_per_s = double(num_recent * plan.batch_size) / seconds;
+}
+
+// Time to go of each step that is not finished: at its own rate, else at that
+// of the last step of its kind.
+void expect(const std::vector<StepPlan>& plans, std::vector<StepPace>& steps) {
+  double tokens_per_s[2] = {0.0, 0.0};  // generation, tuning
+  for (const StepPace& step : steps) {
+    if (step.tokens_per_s > 0.0)
+      tokens_per_s[step.is_tuning] = step.tokens_per_s;
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    StepPace& step = steps[i];
+    const double left = double(std::max<int64_t>(step.total - step.done, 0));
+    if (step.finished || left == 0.0) {
+      step.left_s = 0.0;
+    } else if (step.units_per_s > 0.0) {
+      step.left_s = left / step.units_per_s;
+    } else if (tokens_per_s[step.is_tuning] > 0.0) {
+      step.left_s = left * double(plans[i].tokens_per_unit) /
+                    tokens_per_s[step.is_tuning];
+    }
+  }
+}
+
+bool has_report(const Store& store) {
+  std::error_code ignored;
+  return fs::exists(store.folder() + "/report.json", ignored);
+}
+
+}  // namespace
+
+RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
+                 const Store& store) {
+  RunPace pace;
+  const std::vector<StepPlan> plans =
+      plan_run(recipe, prompts, expected_of(recipe, store));
+  for (const StepPlan& plan : plans) {
+    StepPace step;
+    step.step = plan.step;
+    step.unit = plan.unit;
+    step.total = plan.total;
+    if (plan.requests.empty()) {
+      read_tuning(store, plan, step);
+    } else {
+      read_generation(store, recipe.profile, plan, step);
+    }
+    pace.last_s = std::max(pace.last_s, step.last_s);
+    pace.steps.push_back(std::move(step));
+  }
+  expect(plans, pace.steps);
+  pace.begin_s = mtime_s(store.folder() + "/recipe.resolved.yaml");
+  pace.done = has_report(store);
+  for (const StepPace& step : pace.steps) {
+    if (step.left_s < 0.0) {
+      pace.all_known = false;
+    } else if (!pace.done) {
+      pace.left_s += step.left_s;
+    }
+  }
+  pace.writer = Store::writer_of(store.folder());
+  return pace;
+}
+
+std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
+                                   const RunPace& small) {
+  Expected expected = expected_of(recipe);
+  // The share of answers that the small run kept, out of its samples.
+  int64_t answered = 0;
+  for (const StepPace& step : small.steps) {
+    if (step.step == "align") answered = step.done;
+    if (step.step == "engrave" && answered > 0) {
+      const int64_t samples = step.total - int64_t(prompts.identity.size());
+      expected.kept = std::clamp(double(samples) / double(answered), 0.0, 1.0);
+    }
+  }
+  const std::vector<StepPlan> plans = plan_run(recipe, prompts, expected);
+  std::vector<StepForecast> forecasts;
+  double begin_s = small.begin_s;
+  for (size_t i = 0; i < plans.size() && i < small.steps.size(); ++i) {
+    const StepPace& step = small.steps[i];
+    StepForecast one{plans[i].step, plans[i].unit, plans[i].total};
+    if (step.done > 0) {
+      const double share = double(one.total) / double(step.done);
+      // A tuning says how long its steps took; a generation is timed from the
+      // step before it, so that its first row counts too.
+      const double seconds =
+          step.last_s -
+          (step.is_tuning ? step.first_s : std::max(begin_s, 0.0));
+      one.tokens = double(step.num_tokens) * share;
+      one.seconds = std::max(seconds, 0.0) * share;
+    }
+    begin_s = std::max(begin_s, step.last_s);
+    forecasts.push_back(std::move(one));
+  }
+  return forecasts;
+}
+
+}  // namespace selfalign::stages

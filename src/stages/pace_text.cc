@@ -1,0 +1,113 @@
+// A run's pace as a person and a program read it.
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "stages/pace.h"
+
+namespace selfalign::stages {
+namespace {
+
+// Longest time without a completion that is nothing to wonder at.
+constexpr double kSilenceS = 300.0;
+
+std::string clock_text(double time_s) {
+  const auto seconds = static_cast<std::time_t>(time_s);
+  std::tm local{};
+  if (localtime_r(&seconds, &local) == nullptr) return "?";
+  char text[32];
+  return std::strftime(text, sizeof(text), "%F %T", &local) > 0 ? text : "?";
+}
+
+std::string rate_text(double rate) {
+  char text[32];
+  std::snprintf(text, sizeof(text), rate < 10.0 ? "%.2f/s" : "%.0f/s", rate);
+  return rate > 0.0 ? text : "";
+}
+
+std::string left_text(const StepPace& step) {
+  if (step.finished) return "done";
+  if (step.total == 0) return "";
+  if (step.left_s < 0.0) return "?";
+  // Before its first row a step is expected to write all it may.
+  const bool begun = step.units_per_s > 0.0;
+  return (begun ? "" : "at most ") + time_text(step.left_s) + " to go";
+}
+
+}  // namespace
+
+std::string time_text(double seconds) {
+  const auto s = static_cast<long long>(std::llround(std::max(seconds, 0.0)));
+  char text[40];
+  if (s >= 3600) {
+    std::snprintf(text, sizeof(text), "%lldh%02lldm", s / 3600, s / 60 % 60);
+  } else if (s >= 60) {
+    std::snprintf(text, sizeof(text), "%lldm%02llds", s / 60, s % 60);
+  } else {
+    std::snprintf(text, sizeof(text), "%llds", s);
+  }
+  return text;
+}
+
+std::string state_text(const RunPace& pace, double now_s) {
+  if (pace.done) return "done";
+  const double silence = now_s - pace.last_s;
+  if (pace.writer) {
+    std::string text = "running as " + *pace.writer;
+    if (pace.last_s > 0.0 && silence > kSilenceS) {
+      text += ", but nothing came for " + time_text(silence);
+    }
+    return text;
+  }
+  if (pace.last_s == 0.0) return "stopped before the first row";
+  return str("stopped since ", clock_text(pace.last_s), " (",
+             time_text(silence), " ago)");
+}
+
+std::string pace_text(const RunPace& pace, double now_s) {
+  std::ostringstream out;
+  for (const StepPace& step : pace.steps) {
+    if (step.total == 0 && step.done == 0) continue;
+    const std::string done = str(step.done, "/", step.total, " ", step.unit);
+    std::string tokens = rate_text(step.tokens_per_s);
+    if (!tokens.empty())
+      tokens = tokens.substr(0, tokens.size() - 2) + " tok/s";
+    out << "  " << std::left << std::setw(20) << step.step << std::setw(24)
+        << done << std::right << std::setw(9) << rate_text(step.units_per_s)
+        << std::setw(13) << tokens << "  " << left_text(step) << '\n';
+  }
+  out << "  " << state_text(pace, now_s);
+  if (!pace.done) {
+    out << "; " << time_text(pace.left_s) << " to go at these rates";
+    if (!pace.all_known) out << ", without the steps marked ?";
+  }
+  out << '\n';
+  return out.str();
+}
+
+Json pace_json(const RunPace& pace) {
+  Json steps = Json::array();
+  for (const StepPace& step : pace.steps) {
+    Json one{{"step", step.step},
+             {"unit", step.unit},
+             {"done", step.done},
+             {"total", step.total},
+             {"finished", step.finished},
+             {"tokens", step.num_tokens},
+             {"units_per_s", step.units_per_s},
+             {"tokens_per_s", step.tokens_per_s}};
+    if (step.left_s >= 0.0) one["left_s"] = step.left_s;
+    steps.push_back(std::move(one));
+  }
+  Json out{{"steps", std::move(steps)},
+           {"left_s", pace.left_s},
+           {"all_known", pace.all_known},
+           {"last_s", pace.last_s}};
+  out["writer"] = pace.writer ? Json(*pace.writer) : Json(nullptr);
+  return out;
+}
+
+}  // namespace selfalign::stages

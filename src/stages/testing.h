@@ -1,0 +1,117 @@
+// A run store made in code, small enough to know by heart; for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "stages/funnel.h"
+#include "stages/profile.h"
+#include "stages/prompts.h"
+#include "store/store.h"
+
+namespace selfalign::stages {
+
+// Keys: instruct.tasks 10.., align.answers 20.., align.pairs 30.. Of four
+// tasks the last is a duplicate; of three answers the second never came. Tests
+// run in the repository.
+class SmallRun : public ::testing::Test {
+ protected:
+  SmallRun()
+      : prompts_(load_prompts("prompts")),
+        folder_(::testing::TempDir() + "small_run." +
+                std::to_string(getpid())) {
+    std::filesystem::remove_all(folder_);
+    store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+    add_tasks();
+    add_answer(0, "Asks for a poem. Rules 3 (helpful).", "Roses are red.");
+    add_answer(1, "Only thoughts", "");
+    add_answer(2, "Asks why. Rules 1 (ethical), 3 (helpful).",
+               "Because light scatters in the air.");
+    finish_stage(*store_, "align.answers", profile_named("default").align.name,
+                 3);
+    finish_stage(
+        *store_, "align.pairs", "", 2,
+        Json{{"share_ended", 1.0}, {"mean_answer_tokens_of_all", 4.0}});
+  }
+  ~SmallRun() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void add_tasks() {
+    const char* const texts[] = {"Write a poem about roses.",
+                                 "Tell me the weather\xe2\x80\xa6 now.",
+                                 "Why is the sky blue?", "Write a poem."};
+    for (int64_t i = 0; i < 4; ++i) {
+      const uint64_t key = 10 + uint64_t(i);
+      store_->add_rows(
+          {{key, "instruct.tasks", i, {}, Json{{"instruction", texts[i]}}}});
+      store_->set_verdicts({{key, profile_named("default").instruct_filter,
+                             i < 3, i < 3 ? "" : "duplicate",
+                             i < 3 ? "" : "0.75 with: Write a poem."}});
+    }
+    finish_stage(*store_, "instruct.tasks",
+                 profile_named("default").instruct_filter, 4);
+  }
+
+  void add_answer(int64_t seq, const std::string& thought,
+                  const std::string& answer) {
+    const uint64_t key = 20 + uint64_t(seq);
+    const Json instruction =
+        store_->row(10 + uint64_t(seq))->content["instruction"];
+    store_->add_rows({{key,
+                       "align.answers",
+                       seq,
+                       {10 + uint64_t(seq)},
+                       Json{{"instruction", instruction}}}});
+    store::StoredCompletion stored;
+    stored.completion.key = key;
+    stored.completion.finish = generate::Finish::kStop;
+    stored.completion.num_tokens = 20;
+    stored.completion.text = " " + thought;
+    if (!answer.empty()) {
+      stored.completion.text +=
+          "\n\n" + prompts_.align.answer_tag + " " + answer;
+    }
+    stored.thought = thought;
+    stored.fingerprint = "scripted";
+    stored.time_s = 1000.0 + double(seq);
+    store_->add_completion(stored);
+    store_->set_verdicts(
+        {{key, profile_named("default").align.name, !answer.empty(),
+          answer.empty() ? "no_answer" : "", ""}});
+    if (answer.empty()) return;
+    const int64_t place = store_->num_rows("align.pairs");
+    store_->add_rows({{30 + uint64_t(place),
+                       "align.pairs",
+                       place,
+                       {key},
+                       Json{{"instruction", instruction},
+                            {"response", answer},
+                            {"ends", true},
+                            {"tokens", 5},
+                            {"rules", {3}}}}});
+  }
+
+  static ErrorKind kind_of(const std::function<void()>& fn) {
+    try {
+      fn();
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    ADD_FAILURE() << "no Error";
+    return ErrorKind::kFailed;
+  }
+
+  const Prompts prompts_;
+  const std::string folder_;
+  std::unique_ptr<store::Store> store_;
+};
+
+}  // namespace selfalign::stages

@@ -1,0 +1,195 @@
+// What a person decides, tries and looks at, on runs of the scripted world.
+#include "stages/decisions.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "scripted_world.h"
+#include "stages/instruct.h"
+#include "stages/pipeline.h"
+#include "stages/preview.h"
+#include "stages/profile.h"
+#include "stages/trace.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using stages::Recipe;
+using store::OpenMode;
+using store::Store;
+using ::testing::HasSubstr;
+
+class DecisionsTest : public ::testing::Test {
+ protected:
+  DecisionsTest()
+      : root_(testing::TempDir() + "decisions." + std::to_string(getpid())) {
+    set_log_level(LogLevel::kWarning);
+    set_progress_shown(false);
+    fs::remove_all(root_);
+  }
+  ~DecisionsTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_progress_shown(true);
+    fs::remove_all(root_);
+  }
+
+  std::string folder(const std::string& name) const {
+    return root_ + "/" + name;
+  }
+  // Runs to the end; the run's digest.
+  std::string run(const std::string& name) {
+    const Recipe recipe = small_recipe(folder(name));
+    ScriptedWorkbench workbench({});
+    auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+    return store->run_digest();
+  }
+
+  std::string root_;
+};
+
+// Runs until a commit after which `stop` is true, then does `then`.
+void run_until(const Recipe& recipe, const std::function<bool(Store&)>& stop,
+               const std::function<void(Store&)>& then) {
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(recipe);
+  store->set_commit_hook([&] { set_interrupted(stop(*store)); });
+  EXPECT_THROW(run_pipeline(recipe, workbench, *store), Error);
+  set_interrupted(false);
+  store->set_commit_hook(nullptr);
+  then(*store);
+}
+
+std::function<bool(Store&)> has_rows(const std::string& stage) {
+  return [stage](Store& store) { return store.num_rows(stage) > 0; };
+}
+
+store::Annotation decided(uint64_t key, store::Decision decision,
+                          const std::string& text = "") {
+  return {key, "ann", decision, text, "", 1.0};
+}
+
+TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
+  const std::string plain = run("plain");
+  const Recipe recipe = small_recipe(folder("a"));
+  uint64_t dropped = 0;
+  uint64_t edited = 0;
+  uint64_t rejected = 0;
+  const auto judged = [](Store& store) {
+    return !store
+                .rejections("align.answers",
+                            stages::profile_named("default").align.name)
+                .empty() &&
+           store.num_rows("align.pairs") > 1;
+  };
+  run_until(recipe, judged, [&](Store& store) {
+    const std::vector<store::Row> pairs = store.rows("align.pairs");
+    ASSERT_GE(pairs.size(), 2u);
+    dropped = pairs[0].key;
+    edited = pairs[1].key;
+    store.annotate(decided(dropped, store::Decision::kDrop));
+    store.annotate(decided(edited, store::Decision::kEdit, "Better."));
+    store.scan("align.answers", stages::profile_named("default").align.name,
+               [&](const store::SeenRow& seen) {
+                 if (!seen.verdict || seen.verdict->kept) return true;
+                 rejected = seen.row.key;
+                 return false;
+               });
+    ASSERT_NE(rejected, 0u);
+    store.annotate(decided(rejected, store::Decision::kEdit, "Written anew."));
+  });
+  EXPECT_NE(run("a"), plain);
+  const auto before = Store::open(folder("plain"), OpenMode::kReadOnly);
+  const auto after = Store::open(folder("a"), OpenMode::kReadOnly);
+  EXPECT_EQ(after->manifest("align.pairs")->digest,
+            before->manifest("align.pairs")->digest);
+  std::map<uint64_t, store::Row> samples;  // by parent
+  for (const store::Row& row : after->rows("engrave.samples")) {
+    if (!row.parents.empty()) samples[row.parents[0]] = row;
+  }
+  EXPECT_FALSE(samples.contains(dropped));
+  EXPECT_EQ(samples.at(edited).content["response"], "Better.");
+  EXPECT_EQ(samples.at(edited).content["source"], "review");
+  EXPECT_FALSE(before->row(samples.at(edited).key).has_value());
+  EXPECT_EQ(samples.at(rejected).content["response"], "Written anew.");
+  EXPECT_EQ(samples.at(rejected).content["ends"], true);
+  EXPECT_EQ(after->num_rows("engrave.samples"),
+            before->num_rows("engrave.samples"));
+  EXPECT_THAT(stages::show_row(*after, edited),
+              HasSubstr("review by ann: edit\n  text after review: Better."));
+}
+
+TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
+  Recipe whole = small_recipe(folder("a"));
+  whole.instruct.num_instructions = 1000;
+  const Recipe small = stages::preview_recipe(whole);
+  EXPECT_EQ(small.run_folder, folder("a-preview"));
+  ScriptedWorkbench workbench({});
+  auto store = stages::open_run(small);
+  run_pipeline(small, workbench, *store);
+  const stages::Prompts prompts = stages::load_prompts("prompts");
+  EXPECT_EQ(stages::kept_instructions(*store).size(), 12u);
+  const Json preview = stages::preview_json(whole, prompts, *store);
+  std::set<std::string> shown;
+  for (const Json& example : preview["examples"]) {
+    const std::string row = example["row"].get<std::string>();
+    shown.insert(row.substr(0, row.find(':')));
+  }
+  for (const char* stage :
+       {"instruct.tasks", "redteam.questions", "align.answers",
+        "engrave.samples", "verbose.answers", "held_out.verbose.answers"}) {
+    EXPECT_TRUE(shown.contains(stage)) << stage;
+  }
+  std::map<std::string, Json> steps;
+  for (const Json& step : preview["forecast"]) {
+    steps[step["step"].get<std::string>()] = step;
+  }
+  EXPECT_EQ(steps["align"]["total"], 1006);
+  EXPECT_NEAR(
+      steps["align"]["tokens"].get<double>(),
+      double(store->activity("align.answers", 0).num_tokens) * 1006 / 12, 1.0);
+  EXPECT_THAT(stages::preview_text(whole, prompts, *store, 80),
+              HasSubstr("thought: "));
+}
+
+TEST_F(DecisionsTest, ADroppedInstructionIsNotAnswered) {
+  const Recipe recipe = small_recipe(folder("a"));
+  uint64_t dropped = 0;
+  run_until(recipe, has_rows("redteam.questions"), [&](Store& store) {
+    dropped = stages::kept_instructions(store).at(3).key;
+    store.annotate(decided(dropped, store::Decision::kDrop));
+  });
+  uint64_t late = 0;
+  run_until(recipe, has_rows("align.answers"), [&](Store& store) {
+    EXPECT_EQ(stages::made_already(store, "instruct.tasks"), "align.answers");
+    late = stages::kept_instructions(store).at(4).key;
+    store.annotate(decided(late, store::Decision::kDrop));
+  });
+  run("a");
+  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto answered = [&](const std::string& stage, uint64_t key) {
+    for (const store::Row& row : store->children(key)) {
+      if (row.stage == stage) return true;
+    }
+    return false;
+  };
+  EXPECT_EQ(store->num_rows("align.answers"), 19);
+  EXPECT_FALSE(answered("align.answers", dropped));
+  EXPECT_TRUE(answered("align.answers", late));  // it had begun
+  EXPECT_EQ(store->num_rows("verbose.answers"), 18);
+  EXPECT_FALSE(answered("verbose.answers", late));
+}
+
+}  // namespace
+}  // namespace selfalign::tests

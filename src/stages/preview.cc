@@ -31,14 +31,14 @@ void make_small(GivenData& given) {
   given.max_rows = all ? kNumGiven : std::min(given.max_rows, kNumGiven);
 }
 
-// The first row of the stage that was not rejected.
+// The first row of the stage that was not rejected; where all were, the first.
 std::optional<SeenRow> first_kept(const Store& store, const std::string& stage,
                                   const std::string& profile) {
   std::optional<SeenRow> first;
   store.scan(stage, filter_of(store, stage, profile), [&](const SeenRow& seen) {
-    if (seen.verdict && !seen.verdict->kept) return true;
-    first = seen;
-    return false;
+    const bool kept = !seen.verdict || seen.verdict->kept;
+    if (kept || !first) first = seen;
+    return !kept;
   });
   return first;
 }
@@ -92,7 +92,8 @@ Recipe preview_recipe(const Recipe& recipe) {
   return small;
 }
 
-Json preview_examples(const Prompts& prompts, const Store& store) {
+Json preview_examples(const Prompts& prompts, const std::string& profile,
+                      const Store& store) {
   Json examples = Json::array();
   for (const std::string& stage : store.stages()) {
     // Requests are empty until they are answered; pairs and samples show again
@@ -101,7 +102,7 @@ Json preview_examples(const Prompts& prompts, const Store& store) {
         stage.ends_with(".pairs") || stage == "held_out.questions") {
       continue;
     }
-    if (const auto seen = first_kept(store, stage, "default")) {
+    if (const auto seen = first_kept(store, stage, profile)) {
       examples.push_back(example_of(prompts, *seen));
     }
   }
@@ -127,7 +128,7 @@ Json preview_json(const Recipe& whole, const Prompts& prompts,
     seconds += one.seconds;
   }
   return Json{{"run", store.folder()},
-              {"examples", preview_examples(prompts, store)},
+              {"examples", preview_examples(prompts, whole.profile, store)},
               {"forecast", steps},
               {"tokens", tokens},
               {"seconds", seconds}};

@@ -18,7 +18,8 @@ namespace selfalign::stages {
 Recipe preview_recipe(const Recipe& recipe);
 
 // The first row that each stage kept, with its texts: {"row", name: text, ...}.
-Json preview_examples(const Prompts& prompts, const store::Store& store);
+Json preview_examples(const Prompts& prompts, const std::string& profile,
+                      const store::Store& store);
 
 // Examples and forecast of the finished preview in `store`, for a person and
 // as JSON {"run", "examples", "forecast": [{"step", "unit", "total", "tokens",

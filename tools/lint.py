@@ -135,6 +135,31 @@ def check_listed(paths):
             problem(path, 1, "in no CMakeLists.txt, so it is never built")
 
 
+def check_paper_map(paths):
+    """Every row of docs/paper_map.md ends in a test or command that exists."""
+    sources = "\n".join(p.read_text() for p in paths if p.suffix == ".cc")
+    tests = {f"{suite}.{case}" for suite, case in re.findall(
+        r"^TEST(?:_[FP])?\((\w+),\s*(\w+)\)", sources, re.M)}
+    commands = set(re.findall(r'add_subcommand\(\s*"(\w+)"', sources))
+    page = pathlib.Path("docs/paper_map.md")
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if not line.startswith("| ") or line.endswith("| shown by |"):
+            continue
+        shown = re.findall(r"`([^`]+)`", line.rstrip("| ").split(" | ")[-1])
+        if not shown:
+            problem(page, number, "no test or command shows this row")
+        for name in shown:
+            words = name.split()
+            known = (name in tests or
+                     words[0] == "selfalign" and words[1] in commands or
+                     name.startswith("bench/") and
+                     pathlib.Path(name + ".cc").is_file() or
+                     name.endswith(".*") and
+                     any(test.startswith(name[:-1]) for test in tests))
+            if not known:
+                problem(page, number, f"no test or command {name}")
+
+
 def main():
     paths = tracked()
     for path in paths:
@@ -150,6 +175,7 @@ def main():
         if path.suffix in (".cc", ".h"):
             check_cpp(path, lines)
     check_listed(paths)
+    check_paper_map(paths)
     print("\n".join(["warning: " + text for text in warnings] + problems))
     print(f"{len(paths)} files, {len(problems)} problems")
     return 1 if problems else 0

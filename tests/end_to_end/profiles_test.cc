@@ -14,9 +14,11 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "scripted_world.h"
+#include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
 #include "stages/profile.h"
+#include "stages/run.h"
 
 namespace selfalign::tests {
 namespace {
@@ -135,6 +137,36 @@ TEST_F(ProfilesTest, PaperDoesAsPublished) {
     if (row.content["source"] == "identity") {
       EXPECT_EQ(row.content["ends"], false);
     }
+  }
+}
+
+TEST_F(ProfilesTest, PaperNeverSamplesSorryInStage2) {
+  for (const std::string profile : {"default", "paper"}) {
+    const Recipe own = recipe(profile, profile);
+    ScriptedWorkbench workbench({});
+    auto store = stages::open_run(own);
+    const stages::Prompts prompts = stages::load_prompts("prompts");
+    stages::Models models(own, workbench, *store);
+    const stages::AnswerPlan plan =
+        stages::stage_plan({own, prompts, *store, workbench, models}, {});
+    EXPECT_EQ(plan.sampling.logit_bias.empty(), profile == "default");
+  }
+}
+
+TEST_F(ProfilesTest, DefaultShowsTwoInFiveSeedsWithAnInput) {
+  for (const std::string profile : {"default", "paper"}) {
+    run(recipe(profile, profile));
+    const auto store = open(profile);
+    std::set<int> with_input;
+    for (const Row& request : store->rows("instruct.requests")) {
+      int count = 0;
+      for (const uint64_t seed : request.parents) {
+        const std::string text = store->row(seed)->content["instruction"];
+        count += text.find("\n\n") != std::string::npos;
+      }
+      with_input.insert(count);
+    }
+    EXPECT_EQ(with_input == std::set<int>{2}, profile == "default");
   }
 }
 

@@ -25,7 +25,8 @@ Two runs: settings that differ, counts, rows that only one has, answers:
   selfalign diff runs/a runs/b --stage engraved
 
 A stage is named as `selfalign status` does; base, prompted, engraved and
-verbose mean the held-out answers. Words that only one answer has are marked.)";
+verbose mean the held-out answers. Words that only one answer has are marked
+where the answers are much alike.)";
 
 struct DiffFlags {
   std::string run;
@@ -69,47 +70,65 @@ Json comparison_json(const stages::StageComparison& result, size_t limit) {
               {"different", different}};
 }
 
-// Lines of one column, each of `width` characters with what pads it.
-std::vector<std::string> column(const std::vector<text::DiffWord>& words,
-                                Style style, size_t width) {
-  std::vector<std::string> lines;
-  std::string line;
-  size_t used = 0;
-  const auto end_line = [&] {
-    lines.push_back(line + std::string(width - std::min(width, used), ' '));
-    line.clear();
-    used = 0;
-  };
+using Words = std::vector<text::DiffWord>;
+
+// Words in lines of at most `width` characters.
+std::vector<Words> lines_of(const Words& words, size_t width) {
+  std::vector<Words> lines;
+  size_t used = width;  // the first word starts a line
   for (const text::DiffWord& word : words) {
-    // Styles take no room on a terminal; marks elsewhere do.
-    const std::string shown =
-        word.common ? word.word : styled(style, word.word);
-    const bool coded = shown.starts_with('\033');
-    const size_t length = text::num_characters(coded ? word.word : shown);
-    if (used > 0 && used + 1 + length > width) end_line();
-    if (used > 0) {
-      line += ' ';
-      ++used;
+    const size_t length = text::num_characters(word.word);
+    if (lines.empty() || used + 1 + length > width) {
+      lines.emplace_back();
+      used = 0;
     }
-    line += shown;
-    used += length;
+    used += length + (lines.back().empty() ? 0 : 1);
+    lines.back().push_back(word);
   }
-  if (used > 0) end_line();
   return lines;
 }
 
+// A line with its runs of different words marked, and what pads it to `width`.
+std::string marked(const Words& line, Style style, size_t width) {
+  std::string out;
+  size_t used = 0;
+  for (size_t i = 0; i < line.size();) {
+    std::string run = line[i].word;
+    size_t end = i + 1;
+    for (; end < line.size() && line[end].common == line[i].common; ++end) {
+      run += ' ' + line[end].word;
+    }
+    const std::string shown = line[i].common ? run : styled(style, run);
+    // Codes take no room on a terminal; marks elsewhere do.
+    const bool coded = shown.starts_with('\033');
+    used += text::num_characters(coded ? run : shown) + (i > 0 ? 1 : 0);
+    out += (i > 0 ? " " : "") + shown;
+    i = end;
+  }
+  return out + std::string(width - std::min(width, used), ' ');
+}
+
 std::string side_by_side(const stages::AnswerPair& pair, size_t width) {
-  const text::WordDiff diff = text::diff_words(pair.a, pair.b);
+  text::WordDiff diff = text::diff_words(pair.a, pair.b);
+  // Marks help where the answers are mostly the same, and only there.
+  constexpr double kLeastSimilar = 0.4;
+  if (diff.similarity < kLeastSimilar) {
+    for (Words* words : {&diff.a, &diff.b}) {
+      for (text::DiffWord& word : *words) word.common = true;
+    }
+  }
   const size_t half = (width - 5) / 2;
-  const auto left = column(diff.a, Style::kGone, half);
-  const auto right = column(diff.b, Style::kNew, half);
+  const auto left = lines_of(diff.a, half);
+  const auto right = lines_of(diff.b, half);
   std::string out =
       "\n" + text::wrap_text(styled(Style::kBold, "## " + pair.instruction), "",
                              width);
+  const Words none;
   for (size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
-    const std::string gap(half, ' ');
-    out += str("  ", i < left.size() ? left[i] : gap, " | ",
-               i < right.size() ? right[i] : "", "\n");
+    out +=
+        str("  ", marked(i < left.size() ? left[i] : none, Style::kGone, half),
+            " | ", marked(i < right.size() ? right[i] : none, Style::kNew, 0),
+            "\n");
   }
   return out;
 }

@@ -101,7 +101,6 @@ TEST_F(LookingTest, DiffTakesVariantsStagesAndRuns) {
   const Outcome variants = selfalign("diff a prompted engraved --limit 2");
   EXPECT_EQ(variants.code, 0) << variants.err;
   EXPECT_THAT(variants.out, HasSubstr("A held_out.prompted.answers: 6 rows"));
-  EXPECT_THAT(variants.out, HasSubstr("{+"));
   EXPECT_THAT(variants.out, HasSubstr(" | "));
   const Outcome runs = selfalign("diff a b");
   EXPECT_EQ(runs.code, 0) << runs.err;

@@ -126,5 +126,28 @@ TEST(Dedup, FindsWhatIsTooClose) {
   EXPECT_EQ(like->substr(0, 10), "0.86 with:");
 }
 
+// Beyond the limit candidates come from MinHash; what was kept before counts.
+TEST(Dedup, GoesOnWithMinHashBeyondTheExactWords) {
+  Dedup dedup(0.7, 30);
+  const auto text_about = [](const std::string& animal, int skipped) {
+    std::string text = "Explain";
+    for (int i = 0; i < 16; ++i) {
+      if (i != skipped) text += " " + animal + std::to_string(i);
+    }
+    return text;
+  };
+  const std::string animals[] = {"birds", "fish", "snakes", "goats", "frogs"};
+  for (const std::string& animal : animals) {
+    EXPECT_FALSE(dedup.find(text_about(animal, -1))) << animal;
+    dedup.keep(text_about(animal, -1));
+  }
+  for (const std::string& animal : animals) {
+    const auto like = dedup.find(text_about(animal, 7));
+    ASSERT_TRUE(like) << animal;
+    EXPECT_EQ(*like, "0.97 with: " + text_about(animal, -1));
+  }
+  EXPECT_FALSE(dedup.find("Name three birds."));
+}
+
 }  // namespace
 }  // namespace selfalign::stages

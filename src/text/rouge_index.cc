@@ -105,8 +105,8 @@ RougeIndex::Needed RougeIndex::needed_with(size_t length) const {
 }
 
 // Kept texts that no bound excludes, ascending.
-std::vector<uint32_t> RougeIndex::candidates(const std::vector<int32_t>& ranks,
-                                             const Needed& needed) const {
+RougeIndex::Numbers RougeIndex::candidates(const std::vector<int32_t>& ranks,
+                                           const Needed& needed) const {
   std::vector<uint32_t> touched;
   const size_t prefix = prefix_length(ranks.size());
   for (size_t i = 0; i < prefix; ++i) {
@@ -136,8 +136,21 @@ std::vector<uint32_t> RougeIndex::candidates(const std::vector<int32_t>& ranks,
 
 std::optional<RougeIndex::Match> RougeIndex::find_above(
     std::string_view text) const {
+  return find(text, nullptr);
+}
+
+std::optional<RougeIndex::Match> RougeIndex::find_among(
+    std::string_view text, const Numbers& numbers) const {
+  return find(text, &numbers);
+}
+
+// Among all texts where `numbers` is null.
+std::optional<RougeIndex::Match> RougeIndex::find(
+    std::string_view text, const Numbers* numbers) const {
   std::optional<Match> best;
-  if (takes_any_ && !texts_.empty()) best = Match{0, 0.0};
+  if (takes_any_ && !texts_.empty() && !(numbers && numbers->empty())) {
+    best = Match{numbers ? numbers->front() : 0, 0.0};
+  }
   std::vector<uint32_t> words;
   for (const std::string& word : rouge_words(text)) {
     const auto found = words_.find(word);
@@ -148,8 +161,10 @@ std::optional<RougeIndex::Match> RougeIndex::find_above(
   const Needed needed = needed_with(words.size());
   const LcsPattern pattern(words);
   double highest = threshold_;
-  for (const uint32_t number : candidates(ranks, needed)) {
+  const Numbers all = numbers ? Numbers() : candidates(ranks, needed);
+  for (const uint32_t number : numbers ? *numbers : all) {
     const Text& kept = texts_[number];
+    if (kept.words.size() >= needed.size()) continue;
     const size_t sum = words.size() + kept.words.size();
     const size_t least = needed[kept.words.size()];
     const size_t common = count_common(ranks, kept.ranks, least);
@@ -178,6 +193,7 @@ void RougeIndex::add(std::string_view text) {
   }
   kept.ranks = ranks_of(kept.words);
   max_length_ = std::max(max_length_, kept.words.size());
+  num_words_ += kept.words.size();
   texts_.push_back(std::move(kept));
   num_shared_.push_back(0);
   if (texts_.size() >= order_at_) {

@@ -53,8 +53,12 @@ class RougeIndex {
   // The kept text with the highest score above the threshold, the first on a
   // tie.
   std::optional<Match> find_above(std::string_view text) const;
+  // The same among the kept texts `numbers`, ascending.
+  std::optional<Match> find_among(std::string_view text,
+                                  const std::vector<uint32_t>& numbers) const;
   void add(std::string_view text);
   size_t size() const { return texts_.size(); }
+  size_t num_words() const { return num_words_; }  // of all kept texts
 
  private:
   struct Posting {
@@ -67,7 +71,10 @@ class RougeIndex {
     std::vector<int32_t> ranks;   // of its tokens, rarest first
   };
   using Needed = std::vector<uint32_t>;
+  using Numbers = std::vector<uint32_t>;
 
+  std::optional<Match> find(std::string_view text,
+                            const Numbers* numbers) const;
   uint32_t token_of(uint32_t word, uint32_t occurrence) const;
   uint32_t make_token(uint32_t word, uint32_t occurrence);
   int32_t rank_of(uint32_t token) const;
@@ -76,8 +83,8 @@ class RougeIndex {
   size_t need(size_t sum) const;
   size_t prefix_length(size_t length) const;
   Needed needed_with(size_t length) const;
-  std::vector<uint32_t> candidates(const std::vector<int32_t>& ranks,
-                                   const Needed& needed) const;
+  Numbers candidates(const std::vector<int32_t>& ranks,
+                     const Needed& needed) const;
   void enter(uint32_t number);
   void put_in_order();
 
@@ -94,6 +101,7 @@ class RougeIndex {
   std::vector<Text> texts_;
   std::vector<std::vector<Posting>> postings_;  // by token
   size_t max_length_ = 0;
+  size_t num_words_ = 0;
   size_t order_at_ = 512;  // texts at which the order is made anew
   mutable std::vector<uint32_t> num_shared_;  // by text; 0 between searches
 };

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
@@ -41,8 +42,28 @@ const char* advice(ErrorKind kind) {
   }
 }
 
-// SQLite reads a WAL database from a folder it cannot write only when the
-// -wal file is there already or the file is declared immutable.
+// A reader that cannot write the folder. Without a log, or with an empty one
+// on a disk that nobody can write, the file is all there is and is declared
+// immutable. With a log SQLite needs its index, which it cannot make there: to
+// read without would be to miss the last commits.
+bool is_immutable(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  if (access(folder.c_str(), W_OK) == 0) return false;
+  const bool read_only_disk = errno == EROFS;
+  struct stat log, index;
+  if (stat((path + "-wal").c_str(), &log) != 0) return true;
+  if (log.st_size == 0) return read_only_disk;
+  if (stat((path + "-shm").c_str(), &index) != 0) {
+    throw Error(ErrorKind::kResources,
+                str(path,
+                    ": expected to read a run that was not closed, "
+                    "found its folder not writable and run.db-shm "
+                    "missing; make the folder writable or copy the run "
+                    "to one that is"));
+  }
+  return false;
+}
+
 std::string uri_of(const std::string& path, bool writable) {
   std::string uri = "file:";
   for (unsigned char c : path) {
@@ -53,12 +74,7 @@ std::string uri_of(const std::string& path, bool writable) {
       uri += static_cast<char>(c);
     }
   }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  struct stat info;
-  const bool has_wal = stat((path + "-wal").c_str(), &info) == 0;
-  if (!writable && !has_wal && access(folder.c_str(), W_OK) != 0) {
-    uri += "?immutable=1";
-  }
+  if (!writable && is_immutable(path)) uri += "?immutable=1";
   return uri;
 }
 

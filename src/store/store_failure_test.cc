@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -161,6 +162,85 @@ TEST_F(StoreFailureTest, AReadOnlyDiskCanBeReadAndNotWritten) {
     GTEST_SKIP() << "mounting a small file system is not allowed here";
   }
   EXPECT_EQ(code, 0);
+}
+
+// Makes a run whose writer was killed: its last rows are in the log alone.
+int make_killed_run(const std::string& folder) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto store = Store::open(folder, OpenMode::kWrite);
+    store->add_rows({row_of(1, 0), row_of(2, 1)});
+    std::raise(SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? 0 : 9;
+}
+
+TEST_F(StoreFailureTest, AKilledRunOnAReadOnlyDiskIsReadWhole) {
+  const int code = in_small_disk(folder_, [&] {
+    if (make_killed_run(folder_) != 0) return 9;
+    if (fs::file_size(folder_ + "/run.db-wal") == 0) return 10;
+    if (mount(nullptr, folder_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY,
+              nullptr) != 0) {
+      return 77;
+    }
+    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    return store->num_rows("a") == 2 ? 0 : 11;
+  });
+  if (code == -1) {
+    GTEST_SKIP() << "mounting a small file system is not allowed here";
+  }
+  EXPECT_EQ(code, 0);
+}
+
+// Without the log's index nothing can be read there: not less than there is.
+TEST_F(StoreFailureTest, AKilledRunWithoutItsIndexIsRefusedOnAReadOnlyDisk) {
+  const int code = in_small_disk(folder_, [&] {
+    if (make_killed_run(folder_) != 0) return 9;
+    fs::remove(folder_ + "/run.db-shm");
+    if (mount(nullptr, folder_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY,
+              nullptr) != 0) {
+      return 77;
+    }
+    try {
+      Store::open(folder_, OpenMode::kReadOnly);
+    } catch (const Error& error) {
+      const bool clear =
+          std::string(error.what()).find("copy the run") != std::string::npos;
+      return error.kind() == ErrorKind::kResources && clear ? 0 : 12;
+    }
+    return 13;
+  });
+  if (code == -1) {
+    GTEST_SKIP() << "mounting a small file system is not allowed here";
+  }
+  EXPECT_EQ(code, 0);
+}
+
+// Another user looks at a run that is at work, without the right to write.
+TEST_F(StoreFailureTest, AReaderWithoutRightsSeesALiveRun) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can be another user";
+  const auto writer = Store::open(folder_, OpenMode::kWrite);
+  writer->add_rows({row_of(1, 0)});
+  fs::permissions(folder_, fs::perms(0755));
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setgid(65534) != 0 || setuid(65534) != 0) _exit(10);
+    int code = exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); });
+    if (code == 4) {
+      code = exit_code_of([&] {
+        const auto reader = Store::open(folder_, OpenMode::kReadOnly);
+        if (reader->num_rows("a") != 1) _exit(11);
+      });
+    } else {
+      code = 12;
+    }
+    _exit(code);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 
@@ -261,6 +262,83 @@ TEST_F(StoreTest, TellsWhetherAWriterIsAtWork) {
   writer.reset();
   EXPECT_FALSE(Store::writer_of(folder_).has_value());
   EXPECT_FALSE(Store::writer_of(folder_ + "/none").has_value());
+}
+
+// A process that has the run open for writing until it is killed.
+class Holder {
+ public:
+  explicit Holder(const std::string& folder) {
+    int pipe_ends[2];
+    SELFALIGN_CHECK(pipe(pipe_ends) == 0);
+    child_ = fork();
+    if (child_ == 0) {
+      const auto store = Store::open(folder, OpenMode::kWrite);
+      store->add_rows({row_of(1, "a", 0)});
+      if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
+      for (;;) pause();
+    }
+    char byte = 0;
+    SELFALIGN_CHECK(read(pipe_ends[0], &byte, 1) == 1);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+  }
+  ~Holder() { kill_now(); }
+  void kill_now() {
+    if (child_ <= 0) return;
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    child_ = 0;
+  }
+  pid_t pid() const { return child_; }
+
+ private:
+  pid_t child_ = 0;
+};
+
+TEST_F(StoreTest, TheLockNamesItsHolderAndIsFreeOnceThatIsKilled) {
+  Holder holder(folder_);
+  try {
+    open();
+    ADD_FAILURE() << "a second writer";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+    EXPECT_NE(std::string(error.what()).find(str("process ", holder.pid())),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(open(OpenMode::kReadOnly)->num_rows("a"), 1);
+  EXPECT_EQ(Store::writer_of(folder_), str("process ", holder.pid()));
+  holder.kill_now();
+  EXPECT_FALSE(Store::writer_of(folder_).has_value());
+  auto store = open();
+  store->add_rows({row_of(2, "a", 1)});
+  EXPECT_EQ(store->num_rows("a"), 2);
+}
+
+// SQLite waits up to 30 s for a lock: what blocked would be seen by the clock.
+TEST_F(StoreTest, ALongReaderBlocksNoWriterAndSeesItsOwnState) {
+  open()->add_rows({row_of(1, "a", 0)});
+  const auto began = std::chrono::steady_clock::now();
+  const auto reader = open(OpenMode::kReadOnly);
+  reader->snapshot([&] {
+    EXPECT_EQ(reader->num_rows("a"), 1);
+    for (int64_t round = 0; round < 3; ++round) {
+      const auto writer = open();  // closes with a checkpoint
+      for (int64_t i = 0; i < 400; ++i) {
+        const int64_t seq = 1 + round * 400 + i;
+        writer->add_rows({{uint64_t(seq + 1),
+                           "a",
+                           seq,
+                           {},
+                           Json{{"text", std::string(4000, 'x')}}}});
+      }
+      writer->commit_manifest(
+          {str("a", round), 1, 1, "digest", Json::object()});
+    }
+    EXPECT_EQ(reader->num_rows("a"), 1);
+  });
+  EXPECT_EQ(reader->num_rows("a"), 1201);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(20));
 }
 
 TEST_F(StoreTest, AKilledWriterLeavesItsCommitsAndNoLock) {

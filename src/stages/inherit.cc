@@ -158,10 +158,12 @@ std::optional<store::Manifest> InheritingWorkbench::find_adapter(
     const std::vector<TrainingSample>& samples) const {
   const std::string name = fs::path(folder).filename().string();
   const std::string inputs = tuning_inputs(options, samples);
+  // Manifests of the first version do not say: good enough to play again.
+  const std::string unknown = rest_ == nullptr ? inputs : "";
   for (const store::Manifest& manifest : from_.manifests()) {
     if (redone_.contains(manifest.stage)) continue;
     if (json_string_or(manifest.report, "folder", "", "") == name &&
-        json_string_or(manifest.report, "inputs", "", "") == inputs) {
+        json_string_or(manifest.report, "inputs", "", unknown) == inputs) {
       return manifest;
     }
   }

@@ -13,6 +13,10 @@
 namespace selfalign::stages {
 namespace {
 
+// In the store's meta: the recipe's text, and the prompt files' digests.
+constexpr char kRecipe[] = "recipe";
+constexpr char kPrompts[] = "prompts.files";
+
 constexpr size_t kMaxListed = 12;  // differences of one file
 constexpr size_t kMaxShown = 60;   // bytes of a value
 
@@ -114,7 +118,10 @@ std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
 
 void check_same(const Recipe& recipe, const store::Store& store) {
   const std::string& folder = store.folder();
-  std::string found = recipe_differences(recipe, folder + kRecipeFile);
+  std::string found = edited_recipe(store);
+  if (found.empty()) {
+    found = recipe_differences(recipe, folder + kRecipeFile);
+  }
   const std::string copy = folder + "/prompts";
   // A run goes on with its copy where the original is no more.
   std::error_code none;
@@ -148,16 +155,20 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   const std::string copy = store.folder() + "/prompts";
   const std::string& overlay = recipe.prompts_overlay;
   const Prompts prompts = load_prompts(recipe.prompts_folder, overlay);
-  write_file_atomic(path, recipe_to_yaml(recipe));
+  const std::string text = recipe_to_yaml(recipe);
+  write_file_atomic(path, text);
   make_folder(copy);
+  Json digests = Json::object();
   for (const std::string& file : prompt_files()) {
-    write_file_atomic(
-        copy + "/" + file,
-        read_file(prompt_path(recipe.prompts_folder, overlay, file)));
+    const std::string content =
+        read_file(prompt_path(recipe.prompts_folder, overlay, file));
+    write_file_atomic(copy + "/" + file, content);
+    digests[file] = digest_bytes(content);
   }
   store.transaction([&] {
     store.set_meta("prompts.digest", prompts.digest);
-    store.set_meta("recipe.digest", recipe_digest(path));
+    store.set_meta(kPrompts, dump_json(digests));
+    store.set_meta(kRecipe, text);
   });
 }
 
@@ -166,19 +177,33 @@ Prompts kept_prompts(const store::Store& store) {
   if (store.meta("prompts.digest") != prompts.digest) {
     throw Error(ErrorKind::kDamaged,
                 str(store.folder(),
-                    "/prompts: expected the prompts this run "
-                    "was begun with, found others; restore "
-                    "them from a copy"));
+                    "/prompts: expected the prompts this run was begun with, "
+                    "found others:",
+                    edited_prompts(store), "\nrestore them from a copy"));
   }
   return prompts;
 }
 
-std::string recipe_digest(const std::string& path) {
-  Hasher hasher;
-  for (const auto& [name, value] : fields_of(load_yaml(path))) {
-    if (!is_place(name)) hasher.add(name).add(value);
+std::string edited_recipe(const store::Store& store) {
+  const auto recipe = store.meta(kRecipe);
+  if (!recipe) return "";
+  return differences(kRecipeFile + 1, fields_of(YAML::Load(*recipe)),
+                     fields_of(load_yaml(store.folder() + kRecipeFile)));
+}
+
+std::string edited_prompts(const store::Store& store) {
+  const auto digests = store.meta(kPrompts);
+  if (!digests) return "";
+  const Json known = parse_json(*digests, kPrompts);
+  std::string lines;
+  for (const std::string& file : prompt_files()) {
+    const std::string path = store.folder() + "/prompts/" + file;
+    const std::string was = json_string_or(known, file, kPrompts, "");
+    if (!was.empty() && digest_file(path) != was) {
+      lines += "\n  prompts/" + file;
+    }
   }
-  return hasher.digest();
+  return lines;
 }
 
 std::string fingerprint_difference(const std::string& was,

@@ -17,11 +17,14 @@ constexpr char kRecipeFile[] = "/recipe.resolved.yaml";
 // kUsage lists every field that differs, old and new.
 void keep_run_files(const Recipe& recipe, store::Store& store);
 
-// The run's own copy. Error kDamaged if it is not what the run was begun with.
+// The run's own copy. Error kDamaged names the files that are not what the run
+// was begun with.
 Prompts kept_prompts(const store::Store& store);
 
-// Digest of a recipe file's fields, places apart.
-std::string recipe_digest(const std::string& path);
+// What was changed in the copies since the run was begun, a line for each field
+// of the recipe and each prompt file; "" if nothing was.
+std::string edited_recipe(const store::Store& store);
+std::string edited_prompts(const store::Store& store);
 
 // "cpu bfloat16 (was), cpu float32 (is)": where two fingerprints of a
 // generator part; both in full where they are built differently.

@@ -74,6 +74,10 @@ std::string equation(const Account& account) {
              " pending");
 }
 
+std::string filter_of(const Manifest& manifest) {
+  return json_string_or(manifest.report, "filter", manifest.stage, "");
+}
+
 class Verifying {
  public:
   // `report_digest` is what report.json says, if it is there.
@@ -126,8 +130,7 @@ class Verifying {
 
   void check_done(const Manifest& manifest) {
     const std::string& stage = manifest.stage;
-    const std::string filter =
-        json_string_or(manifest.report, "filter", stage, "");
+    const std::string filter = filter_of(manifest);
     StageCheck check;
     check.stage = stage;
     check.done = true;
@@ -225,12 +228,11 @@ class Verifying {
   }
 
   bool check_recipe() {
-    const auto expected = store_.meta("recipe.digest");
-    const std::string path = store_.folder() + kRecipeFile;
-    const std::string found = recipe_digest(path);
-    if (!expected || *expected == found) return true;
-    add(path, "the recipe this run was begun with, digest " + *expected,
-        "digest " + found);
+    const std::string edited = edited_recipe(store_);
+    read_recipe(store_.folder() + kRecipeFile);
+    if (edited.empty()) return true;
+    add(store_.folder() + kRecipeFile, "the recipe this run was begun with",
+        "others:" + edited);
     return false;
   }
 
@@ -241,7 +243,7 @@ class Verifying {
     const std::string found = load_prompts(path).digest;
     if (*expected == found) return true;
     add(path, "the prompts this run was begun with, digest " + *expected,
-        "digest " + found);
+        str("digest ", found, edited_prompts(store_)));
     return false;
   }
 
@@ -285,6 +287,12 @@ class Verifying {
             "all that recipe and prompts make of it (played again)",
             out_.replay_end.empty() ? "a stage that they do not make"
                                     : out_.replay_end);
+        return;
+      }
+      const std::string was = filter_of(stored), is = filter_of(made[i]);
+      if (stored.stage == made[i].stage && was != is) {
+        out_.replay_end = str(stored.stage, " was judged by ", was,
+                              ", this program has ", is);
         return;
       }
       if (stored.stage != made[i].stage || stored.digest != made[i].digest ||

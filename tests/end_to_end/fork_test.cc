@@ -237,5 +237,59 @@ TEST_F(ForkTest, AFolderWithAnotherRunIsRefused) {
   fork(recipe("c"));  // the same one again
 }
 
+TEST_F(ForkTest, AllThatDiffersIsNamedInOneError) {
+  run(recipe("a"));
+  Recipe changed = recipe("a");
+  changed.prompts_folder = folder("prompts");
+  fs::copy("prompts", changed.prompts_folder);
+  const std::string principles = changed.prompts_folder + "/principles.yaml";
+  const std::string text = read_file(principles);
+  write_file_atomic(principles, "# A comment says nothing new.\n" + text);
+  stages::open_run(changed);
+  const size_t at = text.find("answer");
+  write_file_atomic(principles, std::string(text).replace(at, 6, "reply"));
+  changed.engrave.learning_rate = 0.5;
+  changed.align.sampling.top_p = 0.25;
+  try {
+    stages::open_run(changed);
+    ADD_FAILURE() << "no Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    for (const char* part :
+         {"recipe: engrave.learning_rate (was 4e-04, is 0.5)",
+          "recipe: align.sampling.top_p (was ", "is 0.25)",
+          "principles.yaml: principles[", "].text (was ", "--fork NEW"}) {
+      EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+  }
+}
+
+// Who edits the run's own copies is told the same.
+TEST_F(ForkTest, EditedCopiesAreRefused) {
+  run(recipe("a"));
+  const std::string path = folder("a") + "/recipe.resolved.yaml";
+  const std::string text = read_file(path);
+  const size_t at = text.find("num_held_out: 6");
+  ASSERT_NE(at, std::string::npos);
+  write_file_atomic(path, std::string(text).replace(at, 15, "num_held_out: 9"));
+  try {
+    stages::open_run(stages::read_recipe(path));
+    ADD_FAILURE() << "no Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("num_held_out (was 6, is 9)"));
+  }
+  write_file_atomic(path, text);
+  const std::string prompt = folder("a") + "/prompts/identity.yaml";
+  write_file_atomic(prompt, read_file(prompt) + "\n");
+  try {
+    run(recipe("a"));
+    ADD_FAILURE() << "no Error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
+    EXPECT_THAT(error.what(), HasSubstr("prompts/identity.yaml"));
+  }
+}
+
 }  // namespace
 }  // namespace selfalign::tests

@@ -212,6 +212,22 @@ TEST_F(VerifyRunTest, RowsThatNobodyMadeAreFoundByPlayingAgain) {
   }));
 }
 
+// A program whose filters decide otherwise cannot play the run again.
+TEST_F(VerifyRunTest, OtherVersionsOfAFilterAreNoDamage) {
+  make_run();
+  const auto store = Store::open(run_, OpenMode::kReadOnly);
+  const std::string now = json_string(store->manifest("align.answers")->report,
+                                      "filter", "align.answers");
+  exec("UPDATE verdicts SET filter = 'align.old.0' WHERE filter = '" + now +
+       "'; UPDATE manifests SET report = replace(report, '" + now +
+       "', 'align.old.0')");
+  commit_again("align.answers");
+  const stages::Verification verification = stages::verify_run(run_);
+  EXPECT_TRUE(verification.problems.empty())
+      << stages::verification_text(verification);
+  EXPECT_THAT(verification.replay_end, HasSubstr("was judged by align.old.0"));
+}
+
 TEST_F(VerifyRunTest, DamagedFilesAreFound) {
   make_run();
   EXPECT_TRUE(finds("engraved/adapter/digest", "digest ", [&] {
@@ -219,12 +235,12 @@ TEST_F(VerifyRunTest, DamagedFilesAreFound) {
   }));
   EXPECT_TRUE(finds("verbose/adapter/digest", "no such file",
                     [&] { fs::remove(run_ + "/verbose/adapter/digest"); }));
-  EXPECT_TRUE(finds("/prompts", "digest ", [&] {
+  EXPECT_TRUE(finds("/prompts", "prompts/principles.yaml", [&] {
     replace("prompts/principles.yaml", "helpful", "useful");
   }));
   EXPECT_TRUE(finds("prompts", "meta.yaml",
                     [&] { fs::remove(run_ + "/prompts/meta.yaml"); }));
-  EXPECT_TRUE(finds("recipe.resolved.yaml", "digest ", [&] {
+  EXPECT_TRUE(finds("recipe.resolved.yaml", "(was 4e-04, is 3e-04)", [&] {
     replace("recipe.resolved.yaml", "learning_rate: 4e-04",
             "learning_rate: 3e-04");
   }));

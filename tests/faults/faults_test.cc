@@ -101,7 +101,7 @@ class FaultsTest : public ::testing::TestWithParam<const char*> {
 
 std::set<int64_t> points(int64_t num_calls) {
   const char* full = std::getenv("SELFALIGN_FULL_TESTS");
-  const int64_t num_points = full != nullptr && *full == '1' ? num_calls : 10;
+  const int64_t num_points = full != nullptr && *full == '1' ? num_calls : 7;
   std::set<int64_t> chosen;
   for (int64_t i = 0; i < num_points; ++i) {
     chosen.insert(1 +

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -36,7 +37,8 @@ class EditedPrompts : public testing::Test {
     write_edited_prompts("prompts", edit, to_);
     return load_prompts(to_);
   }
-  const std::string to_ = testing::TempDir() + "/edited_prompts";
+  const std::string to_ =
+      testing::TempDir() + "/edited_prompts." + std::to_string(getpid());
 };
 
 TEST_F(EditedPrompts, WithoutAnEditTheyAreTheSame) {
@@ -62,7 +64,8 @@ TEST_F(EditedPrompts, EveryPrincipleCanBeDropped) {
 }
 
 TEST_F(EditedPrompts, ExemplarsAreDroppedAndAdded) {
-  const std::string file = testing::TempDir() + "/more.yaml";
+  const std::string file =
+      testing::TempDir() + "/more." + std::to_string(getpid()) + ".yaml";
   write_file_atomic(file,
                     "exemplars:\n  - user: Why?\n    thought: Rules 17 (tidy) "
                     "apply.\n    answer: So.\n");

@@ -64,8 +64,8 @@ TEST_F(EditedPrompts, EveryPrincipleCanBeDropped) {
 }
 
 TEST_F(EditedPrompts, ExemplarsAreDroppedAndAdded) {
-  const std::string file =
-      testing::TempDir() + "/more." + std::to_string(getpid()) + ".yaml";
+  make_folder(to_);
+  const std::string file = to_ + "/more.yaml";
   write_file_atomic(file,
                     "exemplars:\n  - user: Why?\n    thought: Rules 17 (tidy) "
                     "apply.\n    answer: So.\n");

@@ -222,6 +222,7 @@ TEST_F(VerifyRunTest, OtherVersionsOfAFilterAreNoDamage) {
        "'; UPDATE manifests SET report = replace(report, '" + now +
        "', 'align.old.0')");
   commit_again("align.answers");
+  commit_again("held_out.prompted.answers");
   const stages::Verification verification = stages::verify_run(run_);
   EXPECT_TRUE(verification.problems.empty())
       << stages::verification_text(verification);

@@ -55,6 +55,7 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("max_requests", instruct.max_requests, 1, kMany);
   map.get("max_rouge_l", instruct.max_rouge_l, 0.0, 1.0);
   map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
+  map.get("topic_rounds", instruct.topic_rounds, 1, 20);
   map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
   map.get("balance", instruct.balance, {"quota", "smallest", "none"});
   map.get("shard_size", instruct.shard_size, 1, kMany);
@@ -208,6 +209,7 @@ void use_published_settings(Recipe& recipe) {
   recipe.instruct.question_sampling = recipe.instruct.sampling;
   recipe.instruct.question_sampling.top_p = 0.95;
   recipe.instruct.question_sampling.max_new_tokens = 384;
+  recipe.instruct.topic_rounds = 6;  // of 9 made, the first 6 were used
   recipe.instruct.balance = "smallest";
   recipe.align.sampling.top_p = 0.95;
   recipe.verbose.sampling.repetition_penalty = 1.0;
@@ -281,6 +283,7 @@ void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
   put_int(out, "max_requests", instruct.max_requests);
   put(out, "max_rouge_l", instruct.max_rouge_l);
   put_int(out, "topics_per_type", instruct.topics_per_type);
+  put_int(out, "topic_rounds", instruct.topic_rounds);
   put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
   put(out, "balance", instruct.balance);
   put_int(out, "shard_size", instruct.shard_size);

@@ -28,6 +28,10 @@ struct InstructOptions {
   int max_requests = 2000;   // gives up with what is there
   double max_rouge_l = 0.7;  // above is a duplicate
   int topics_per_type = 10;  // asked for
+  // Over 1: topics grow as published, in rounds of a request for each topic
+  // there is, all types cut to the smallest before each (topics_per_type then
+  // plays no part; max_requests ends it). 1: the seed topics are gone on with.
+  int topic_rounds = 1;
   // How red-team questions are spread over the types: quota, smallest, none
   // (balance.h).
   std::string balance = "quota";

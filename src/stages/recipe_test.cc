@@ -71,6 +71,7 @@ TEST_F(RecipeTest, ProfilePaperHasThePublishedSettings) {
   EXPECT_EQ(instruct.max_rouge_l, 0.7);
   EXPECT_EQ(instruct.shard_size, 8192);
   EXPECT_EQ(instruct.balance, "smallest");
+  EXPECT_EQ(instruct.topic_rounds, 6);
   EXPECT_EQ(instruct.sampling.temperature, 1.0);
   EXPECT_EQ(instruct.sampling.top_p, 0.98);
   EXPECT_EQ(instruct.sampling.max_new_tokens, 1024);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 
 #include "base/error.h"
@@ -32,6 +33,9 @@ constexpr char kRequests[] = "redteam.requests";
 constexpr char kQuestions[] = "redteam.questions";
 // Seed questions of other types that a request shows, before all of its own.
 constexpr size_t kNumOthers = 4;
+// Known topics that a request shows where topics grow in rounds; while there
+// are fewer than twice as many, it shows one.
+constexpr size_t kNumShownTopics = 5;
 
 QuestionGoal stage_goal(const InstructOptions& options) {
   return {kRequests,
@@ -42,6 +46,17 @@ QuestionGoal stage_goal(const InstructOptions& options) {
           {},
           "instruct.max_requests"};
 }
+
+struct Topic {
+  uint64_t key;
+  std::string text;
+};
+// A request for further topics of a type.
+struct TopicRequest {
+  size_t type;
+  std::vector<uint64_t> parents;  // rows of the topics shown, if not seeds
+  std::vector<std::string> shown;
+};
 
 class RedTeam {
  public:
@@ -94,22 +109,33 @@ class RedTeam {
   }
 
   // Types -> topics: for each type the list of its seed topics, gone on with
-  // as often as it takes to ask for topics_per_type new ones.
+  // as often as it takes to ask for topics_per_type new ones; or in rounds.
   void brainstorm(generate::Generator* base) {
     Accepted seeds;
+    known_.resize(types_.size());
     for (size_t t = 0; t < types_.size(); ++t) {
       for (size_t i = 0; i < prompt_.types[t].topics.size(); ++i) {
         add_topic(types_[t], t, i, {prompt_.types[t].topics[i]}, seeds);
       }
     }
+    rounds_left_ = options_.topic_rounds;
+    if (rounds_left_ > 1) {
+      plan_round(seeds);
+    } else {
+      for (size_t t = 0; t < types_.size(); ++t) plan_topics(t);
+    }
     run_.store.transaction([&] {
       run_.store.add_rows(seeds.rows);
       run_.store.set_verdicts(seeds.verdicts);
     });
-    for (size_t t = 0; t < types_.size(); ++t) plan_topics(t);
     CompletionPlan plan;
     plan.title = "red-team topics";
-    plan.total = topic_plan_.size();
+    plan.total = options_.topic_rounds > 1 ? 0 : topic_plan_.size();
+    // A round is planned when all of the one before is there.
+    plan.needs = [this](int64_t n) {
+      const auto num_planned = int64_t(topic_plan_.size());
+      return n < num_planned ? 0 : num_planned;
+    };
     plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
       if (size_t(n) >= topic_plan_.size()) return std::nullopt;
       return topic_request(n);
@@ -117,6 +143,7 @@ class RedTeam {
     plan.accept = [this](const Row& row, const Completion& completion,
                          Accepted& out) {
       accept_topics(row, completion, out);
+      if (row.seq + 1 == int64_t(topic_plan_.size())) plan_round(out);
       return true;
     };
     const int64_t num_requests =
@@ -131,16 +158,61 @@ class RedTeam {
     const int per_request = std::max(1, prompt_.num_topics - num_seeds);
     for (int asked = 0; asked < options_.topics_per_type;
          asked += per_request) {
-      topic_plan_.push_back(type);
+      topic_plan_.push_back({type, {}, prompt_.types[type].topics});
     }
   }
 
+  // The next round as published: all types are cut to the one with fewest
+  // topics, then each topic left brings a request, which shows it, or once
+  // there are enough some of its type. What is cut is lost.
+  void plan_round(Accepted& out) {
+    if (--rounds_left_ < 0 || options_.topic_rounds == 1) return;
+    size_t smallest = SIZE_MAX;
+    for (const auto& topics : known_) {
+      if (!topics.empty()) smallest = std::min(smallest, topics.size());
+    }
+    for (size_t t = 0; t < known_.size(); ++t) {
+      for (; known_[t].size() > smallest; known_[t].pop_back()) {
+        out.verdicts.push_back(verdict_of(
+            known_[t].back().key, filters_.profile().topic_filter,
+            Rejection{"cut", str("a type has ", smallest, " topics")}));
+      }
+      for (size_t i = 0; i < known_[t].size(); ++i) {
+        if (int64_t(topic_plan_.size()) < options_.max_requests) {
+          topic_plan_.push_back(shown_topics(t, i));
+        }
+      }
+    }
+  }
+
+  // Request for the type that shows its topic i, or drawn ones.
+  TopicRequest shown_topics(size_t type, size_t i) const {
+    const std::vector<Topic>& known = known_[type];
+    TopicRequest request{type, {}, {}};
+    std::vector<uint32_t> chosen = {uint32_t(i)};
+    if (known.size() >= 2 * kNumShownTopics) {
+      const uint64_t draw = Hasher()
+                                .add("redteam.topics")
+                                .add(run_.recipe.seed)
+                                .add(uint64_t(topic_plan_.size()))
+                                .key();
+      chosen =
+          draw_sample(draw, uint32_t(known.size()), uint32_t(kNumShownTopics));
+    }
+    for (const uint32_t k : chosen) {
+      request.parents.push_back(known[k].key);
+      request.shown.push_back(known[k].text);
+    }
+    return request;
+  }
+
   PlannedRow topic_request(int64_t n) const {
-    const QuestionType& type = prompt_.types[topic_plan_[size_t(n)]];
+    const TopicRequest& request = topic_plan_[size_t(n)];
+    const QuestionType& type = prompt_.types[request.type];
     std::string topics;
-    for (size_t i = 0; i < type.topics.size(); ++i) {
+    for (size_t i = 0; i < request.shown.size(); ++i) {
       if (i > 0) topics += '\n';
-      topics += str(i + 1, ". ", type.topics[i]);
+      topics += str(i + 1, ". ", request.shown[i]);
     }
     PlannedRow planned;
     planned.request.suffix =
@@ -148,12 +220,15 @@ class RedTeam {
                       {{"total", std::to_string(prompt_.num_topics)},
                        {"type", type.type},
                        {"topics", topics},
-                       {"next", std::to_string(type.topics.size() + 1)}},
+                       {"next", std::to_string(request.shown.size() + 1)}},
                       "red_team.yaml: topic_prompt");
     planned.request.sampling = options_.topic_sampling;
     planned.request.sampling.stop = prompt_.topic_stop;
-    finish_plan(kTopicRequests, n, {types_[topic_plan_[size_t(n)]]},
-                prompt_.topic_prompt, Json{{"type", type.type}}, planned);
+    std::vector<uint64_t> parents = {types_[request.type]};
+    parents.insert(parents.end(), request.parents.begin(),
+                   request.parents.end());
+    finish_plan(kTopicRequests, n, std::move(parents), prompt_.topic_prompt,
+                Json{{"type", type.type}}, planned);
     return planned;
   }
 
@@ -170,12 +245,12 @@ class RedTeam {
 
   void accept_topics(const Row& row, const Completion& completion,
                      Accepted& out) {
-    const size_t type = topic_plan_[size_t(row.seq)];
+    const TopicRequest request = topic_plan_[size_t(row.seq)];
     const auto topics =
-        parse_list(completion.text, int(prompt_.types[type].topics.size()) + 1,
+        parse_list(completion.text, int(request.shown.size()) + 1,
                    completion.finish == Finish::kLength);
     for (size_t i = 0; i < topics.size(); ++i) {
-      add_topic(row.key, type, i, topics[i], out);
+      add_topic(row.key, request.type, i, topics[i], out);
     }
   }
 
@@ -187,9 +262,10 @@ class RedTeam {
             {parent},
             Json{{"type", prompt_.types[type].type},
                  {"topic", plain_topic(item.text)}}};
-    filters_.judge(
-        row.key, ListedTopic{item.text, prompt_.types[type].type, item.cut_off},
-        out);
+    const ListedTopic listed{item.text, prompt_.types[type].type, item.cut_off};
+    if (!filters_.judge(row.key, listed, out)) {
+      known_[type].push_back({row.key, plain_topic(item.text)});
+    }
     out.rows.push_back(std::move(row));
   }
 
@@ -358,7 +434,9 @@ class RedTeam {
   std::vector<uint64_t> types_;      // keys of the types' rows
   std::vector<uint64_t> seed_keys_;  // of the seed questions' rows
   std::vector<std::array<std::string, 3>> seeds_;  // type, topic, question
-  std::vector<size_t> topic_plan_;                 // type of request n
+  std::vector<TopicRequest> topic_plan_;
+  std::vector<std::vector<Topic>> known_;  // kept topics by type
+  int rounds_left_ = 0;                    // of topics
   int64_t num_topics_ = 0;
   std::vector<Row> topics_;  // kept
   std::unique_ptr<TypeBalance> balance_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -138,6 +139,35 @@ TEST_F(ProfilesTest, PaperDoesAsPublished) {
       EXPECT_EQ(row.content["ends"], false);
     }
   }
+}
+
+TEST_F(ProfilesTest, TopicsGrowInRoundsAndAreCutToTheSmallestType) {
+  Recipe rounds = recipe("rounds", "paper");
+  rounds.instruct.topic_rounds = 3;
+  const std::string digest = run(rounds);
+  const auto store = open("rounds");
+  // The first round shows each seed topic alone, later ones several.
+  std::map<size_t, int> by_parents;
+  for (const Row& request : store->rows("redteam.topic_requests")) {
+    ++by_parents[request.parents.size()];
+  }
+  EXPECT_GE(by_parents[2], 20);
+  EXPECT_GT(by_parents[6], 0);
+  const auto rejected = store->rejections("redteam.topics", "topics.paper.1");
+  EXPECT_THAT(rejected, testing::Contains(testing::Key("cut")));
+  Recipe again = rounds;
+  again.run_folder += ".again";
+  WorldOptions wide;
+  wide.num_slots = 23;
+  {
+    ScriptedWorkbench workbench(wide);
+    auto stopped = stages::open_run(again);
+    int commits = 0;
+    stopped->set_commit_hook([&] { set_interrupted(++commits >= 5); });
+    EXPECT_THROW(run_pipeline(again, workbench, *stopped), Error);
+    set_interrupted(false);
+  }
+  EXPECT_EQ(run(again, wide), digest);
 }
 
 TEST_F(ProfilesTest, PaperNeverSamplesSorryInStage2) {

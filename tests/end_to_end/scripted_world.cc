@@ -83,9 +83,10 @@ std::string tasks(Words& words) {
   return text + "10. Task: " + a_task(words);
 }
 
-std::string topics(Words& words) {
+// Goes on with a list of topics from item `first`.
+std::string topics(Words& words, int first) {
   std::string text = " " + words.things(2) + "\n";
-  for (int number = 5; number <= 10; ++number) {
+  for (int number = first + 1; number <= 10; ++number) {
     std::string topic = words.things(2);
     if (words.number(2)) topic[0] = char(topic[0] - ('a' - 'A'));
     text += std::to_string(number) + ". " + topic + "\n";
@@ -122,7 +123,11 @@ std::string script(const Request& request) {
   Words words(request.key);
   const std::string& suffix = request.suffix;
   if (ends_with(suffix, ". Task:")) return tasks(words);
-  if (ends_with(suffix, "\n4.")) return topics(words);
+  for (const int next : {2, 4, 6}) {
+    if (ends_with(suffix, "\n" + std::to_string(next) + ".")) {
+      return topics(words, next);
+    }
+  }
   if (ends_with(suffix, " |")) {
     return " Why did the " + words.things(5) + "?\n9. next";
   }

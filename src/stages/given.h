@@ -15,8 +15,9 @@ constexpr char kConversationFilter[] = "conversations.default.1";
 
 // Stage given.instructions. Profile default: the verdicts of judge_instruction,
 // and "duplicate" by ROUGE-L against those kept before and the held-out ones.
-// Profile paper (Dromedary-2's cleaning): too_short under 2 tokens, too_long
-// over 256, duplicate for equal texts. kept_instructions() gives those kept.
+// Profiles paper and paper2 (Dromedary-2's cleaning): too_short under 2 tokens,
+// too_long over 256, duplicate for equal texts. kept_instructions() gives those
+// kept.
 void take_instructions(const Run& run);
 
 // Stage given.conversations: rows hold "messages", a list of role and content.

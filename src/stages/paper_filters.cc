@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "stages/thoughts.h"
@@ -61,23 +62,61 @@ std::string without_last_word(const std::string& text) {
   return space == std::string::npos ? text : text.substr(0, space);
 }
 
+// What the two published filters of stage 2 do differently.
+struct AlignRules {
+  bool cuts_at_backticks = false;
+  bool drops_copies = false;  // of the instruction
+  bool drops_apologies = false;
+  bool leaves_out_hearsay = false;
+  std::vector<const char*> more_words{};
+};
+
 // Words of the published exemplars that the authors saw in other answers.
-const char* exemplar_word(const std::string& answer) {
-  for (const char* word :
-       {"Good job! Clear context",
-        "Could you please provide more details or context so I can try to "
-        "assist you better?",
-        "president", "President", "Zhiqing", "1, 1, 4", "weather",
-        "or by watching the news or checking your local", "alpaca", "Alpaca"}) {
+const char* exemplar_word(const std::string& answer, const AlignRules& rules) {
+  std::vector<const char*> words = {
+      "Good job! Clear context",
+      "Could you please provide more details or context so I can try to "
+      "assist you better?",
+      "president",
+      "President",
+      "Zhiqing",
+      "1, 1, 4",
+      "weather",
+      "or by watching the news or checking your local",
+      "alpaca",
+      "Alpaca"};
+  words.insert(words.end(), rules.more_words.begin(), rules.more_words.end());
+  for (const char* word : words) {
     if (answer.find(word) != std::string::npos) return word;
   }
   return nullptr;
 }
 
-Judgement judge_aligned(const ReadAnswer& read, const AnswerFrame& frame) {
+// True if the answer holds the instruction, or what stands before or after its
+// first blank line: a task and its input are joined by one.
+bool copies_instruction(const std::string& answer,
+                        const std::string& instruction) {
+  const std::string_view whole = instruction;
+  std::vector<std::string_view> parts = {whole};
+  const size_t blank = whole.find("\n\n");
+  if (blank != std::string_view::npos) {
+    parts.push_back(whole.substr(0, blank));
+    parts.push_back(whole.substr(blank + 2));
+  }
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+    return count_characters(part) > kPaper2MaxCopied &&
+           answer.find(part) != std::string::npos;
+  });
+}
+
+Judgement judge_aligned(const ReadAnswer& read, const RawAnswer& raw,
+                        const AnswerFrame& frame, const AlignRules& rules) {
   if (read.ends && count_characters(read.answer) < kPaperMinFinished) {
     return Rejection{"too_short",
                      str(count_characters(read.answer), " characters")};
+  }
+  if (rules.drops_copies && copies_instruction(read.answer, raw.instruction)) {
+    return Rejection{"copies_instruction", ""};
   }
   for (const std::string& mark :
        {frame.user_tag, frame.assistant + " (auto reply):"}) {
@@ -85,11 +124,11 @@ Judgement judge_aligned(const ReadAnswer& read, const AnswerFrame& frame) {
       return Rejection{"leaks_prompt", mark};
     }
   }
-  if (const char* word = exemplar_word(read.answer)) {
+  if (const char* word = exemplar_word(read.answer, rules)) {
     return Rejection{"exemplar_word", word};
   }
-  if (starts_with(read.answer, "I'm sorry") ||
-      starts_with(read.answer, "I am sorry")) {
+  if (rules.drops_apologies && (starts_with(read.answer, "I'm sorry") ||
+                                starts_with(read.answer, "I am sorry"))) {
     return Rejection{"apology", ""};
   }
   if (read.answer.empty()) return Rejection{"no_answer", "nothing there"};
@@ -131,6 +170,44 @@ Judgement judge_verbose(const ReadAnswer& read, const RawAnswer& raw,
     return Rejection{"copies_exemplar", "a paragraph of the prompt"};
   }
   return std::nullopt;
+}
+
+// "H" for the words that stand before it in some answers.
+void leave_out_hearsay(std::string& answer) {
+  constexpr std::string_view kHearsay =
+      "According to my knowledge from Wikipedia, h";
+  if (starts_with(answer, kHearsay) &&
+      starts_with(answer.substr(kHearsay.size()), "ere")) {
+    answer = "H" + answer.substr(kHearsay.size());
+  }
+}
+
+ReadAnswer read_align(const RawAnswer& raw, const AnswerFrame& frame,
+                      const AlignRules& rules) {
+  ReadAnswer read;
+  const size_t tag = raw.text.find("\n\n" + frame.answer_tag);
+  read.thought = trim(raw.text.substr(0, tag));
+  if (!starts_with(read.thought, frame.opening)) {
+    read.judgement = Rejection{"no_opening", "of a thought"};
+    return read;
+  }
+  if (tag == std::string::npos) {
+    read.judgement = Rejection{"no_answer", "a thought only"};
+    return read;
+  }
+  const std::string whole =
+      trim(raw.text.substr(tag + 2 + frame.answer_tag.size()));
+  std::string answer = cut_at_repeated_clause(whole, rules.cuts_at_backticks);
+  const size_t next = answer.find("\n\n" + frame.user_tag);
+  const bool stopped = frame.has_stop &&
+                       raw.finish == generate::Finish::kStop &&
+                       answer.size() == whole.size();
+  read.ends = next != std::string::npos || stopped;
+  read.answer =
+      read.ends ? trim(answer.substr(0, next)) : without_last_word(answer);
+  read.judgement = judge_aligned(read, raw, frame, rules);
+  if (rules.leaves_out_hearsay) leave_out_hearsay(read.answer);
+  return read;
 }
 
 }  // namespace
@@ -185,35 +262,16 @@ std::string cut_at_repeated_clause(const std::string& text, bool backticks) {
 }
 
 ReadAnswer paper_read_align(const RawAnswer& raw, const AnswerFrame& frame) {
-  ReadAnswer read;
-  const size_t tag = raw.text.find("\n\n" + frame.answer_tag);
-  read.thought = trim(raw.text.substr(0, tag));
-  if (!starts_with(read.thought, frame.opening)) {
-    read.judgement = Rejection{"no_opening", "of a thought"};
-    return read;
-  }
-  if (tag == std::string::npos) {
-    read.judgement = Rejection{"no_answer", "a thought only"};
-    return read;
-  }
-  const std::string whole =
-      trim(raw.text.substr(tag + 2 + frame.answer_tag.size()));
-  std::string answer = cut_at_repeated_clause(whole, false);
-  const size_t next = answer.find("\n\n" + frame.user_tag);
-  const bool stopped = frame.has_stop &&
-                       raw.finish == generate::Finish::kStop &&
-                       answer.size() == whole.size();
-  read.ends = next != std::string::npos || stopped;
-  read.answer =
-      read.ends ? trim(answer.substr(0, next)) : without_last_word(answer);
-  read.judgement = judge_aligned(read, frame);
-  constexpr std::string_view kHearsay =
-      "According to my knowledge from Wikipedia, h";
-  if (starts_with(read.answer, kHearsay) &&
-      starts_with(read.answer.substr(kHearsay.size()), "ere")) {
-    read.answer = "H" + read.answer.substr(kHearsay.size());
-  }
-  return read;
+  return read_align(raw, frame,
+                    {.drops_apologies = true, .leaves_out_hearsay = true});
+}
+
+ReadAnswer paper2_read_align(const RawAnswer& raw, const AnswerFrame& frame) {
+  return read_align(raw, frame,
+                    {.cuts_at_backticks = true,
+                     .drops_copies = true,
+                     .more_words = {"\xe5\xad\x99\xe4\xb9\x8b\xe6\xb8\x85",
+                                    "birthday party", "Birthday party"}});
 }
 
 ReadAnswer paper_read_verbose(const RawAnswer& raw, const AnswerFrame& frame) {

@@ -1,8 +1,8 @@
-// The filters as published (profile "paper"), with their faults where these
-// shape the data: what they drop and cut was learned from, and a run can show
-// what it costs. Same contract as filters.h. Facts from the authors' code for
-// stages 1, 2 and 4; words of their exemplars that they sorted out by name are
-// listed in the source file.
+// The filters as published (profiles "paper" and "paper2"), with their faults
+// where these shape the data: what they drop and cut was learned from, and a
+// run can show what it costs. Same contract as filters.h. Facts from the
+// authors' code for stages 1, 2 and 4; words of their exemplars that they
+// sorted out by name are listed in the source file.
 #pragma once
 
 #include <string>
@@ -45,6 +45,16 @@ constexpr size_t kPaperMinUnfinished = 128;
 //   exemplar_word  a word of the published exemplars: "president", "weather"
 //   apology     begins with "I'm sorry" or "I am sorry"
 ReadAnswer paper_read_align(const RawAnswer& raw, const AnswerFrame& frame);
+
+// A copy of the instruction up to this long, in characters, is let pass.
+constexpr size_t kPaper2MaxCopied = 16;
+
+// Stage 2 of the second version (Dromedary-2). As above, with these changes:
+// backticks end a clause, too; apologies are kept, hearsay stays as it is; more
+// exemplar words (a name in Chinese, "birthday party").
+//   copies_instruction  holds the instruction, its task or its input, where
+//               that is over 16 characters
+ReadAnswer paper2_read_align(const RawAnswer& raw, const AnswerFrame& frame);
 
 // Stage 4. As above; lists are cut after item 12.
 //   too_short  unfinished under 128 characters

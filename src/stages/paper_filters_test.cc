@@ -204,6 +204,65 @@ TEST_F(PaperAnswersTest, HearsayIsLeftOut) {
             "Here are three");
 }
 
+// Each change of the second version beside the first, on the same text.
+class Paper2AnswersTest : public PaperAnswersTest {
+ protected:
+  ReadAnswer read2(const std::string& text) {
+    return paper2_read_align({instruction_, text, Finish::kLength}, frame_);
+  }
+  void expect_reasons(const std::string& answer, const std::string& first,
+                      const std::string& second) {
+    EXPECT_EQ(reason(read(kThought + answer).judgement), first) << answer;
+    EXPECT_EQ(reason(read2(kThought + answer).judgement), second) << answer;
+  }
+};
+
+TEST_F(Paper2AnswersTest, ClausesEndAtBackticksToo) {
+  const std::string text = kThought + "Use `a` or `b` or `c` for all of it";
+  EXPECT_EQ(read(text).answer, "Use `a` or `b` or `c` for all of");
+  // Up to the second " or `", and without the last word.
+  EXPECT_EQ(read2(text).answer, "Use `a` or");
+}
+
+TEST_F(Paper2AnswersTest, ApologiesAndHearsayStay) {
+  expect_reasons("I'm sorry, but no.", "apology", "");
+  expect_reasons("I am sorry, but no.", "apology", "");
+  EXPECT_EQ(read2(kThought + "According to my knowledge from Wikipedia, here "
+                             "are three ways.")
+                .answer,
+            "According to my knowledge from Wikipedia, here are three");
+}
+
+TEST_F(Paper2AnswersTest, MoreWordsOfTheExemplarsAreDropped) {
+  for (const char* word : {"birthday party", "Birthday party",
+                           "\xe5\xad\x99\xe4\xb9\x8b\xe6\xb8\x85"}) {
+    expect_reasons(std::string("It is a ") + word + " and so on.", "",
+                   "exemplar_word");
+  }
+  expect_reasons("It is a birthday and so on.", "", "");
+  expect_reasons("It is the weather and so on.", "exemplar_word",
+                 "exemplar_word");
+}
+
+TEST_F(Paper2AnswersTest, CopiesOfTheInstructionAreDropped) {
+  expect_reasons("You ask: Why is the sea salty? I say so.", "",
+                 "copies_instruction");
+  expect_reasons("You ask why the sea is salty, and so on.", "", "");
+  // Over 16 characters, not bytes.
+  instruction_ = "Sing of sea fogs";
+  expect_reasons("Sing of sea fogs and so on.", "", "");
+  instruction_ = "Sing of sea f\xc3\xb8gs";
+  expect_reasons("Sing of sea f\xc3\xb8gs and so on.", "", "");
+  instruction_ = "Sing of sea frogs";
+  expect_reasons("Sing of sea frogs and so on.", "", "copies_instruction");
+  // A task and its input, each for itself.
+  instruction_ = "Sum up the text below\n\nThe sea has salt.";
+  expect_reasons("To Sum up the text below is easy.", "", "copies_instruction");
+  expect_reasons("It says: The sea has salt. And so on.", "",
+                 "copies_instruction");
+  expect_reasons("It says that there is salt in the sea.", "", "");
+}
+
 class PaperVerboseTest : public ::testing::Test {
  protected:
   ReadAnswer read(const std::string& text) {
@@ -296,6 +355,14 @@ TEST(Profiles, FiltersAreNamedAndPaired) {
   EXPECT_EQ(counterpart(own.align.name), paper.align.name);
   EXPECT_EQ(counterpart(paper.verbose.name), own.verbose.name);
   EXPECT_EQ(counterpart("align.default.0"), "");
+  // The second version is compared with default; default with the first.
+  const Profile& second = profile_named("paper2");
+  EXPECT_EQ(second.align.name, "align.paper2.1");
+  EXPECT_EQ(counterpart(second.align.name), own.align.name);
+  EXPECT_EQ(other_profile(second).name, "default");
+  EXPECT_EQ(other_profile(own).name, "paper");
+  EXPECT_EQ(profile_of(second.verbose.name), "paper2");
+  EXPECT_EQ(profile_of("align.default.0"), "");
 }
 
 }  // namespace

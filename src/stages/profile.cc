@@ -70,6 +70,19 @@ const Profile& paper_profile() {
   return profile;
 }
 
+const Profile& paper2_profile() {
+  static const Profile profile = [] {
+    Profile second = paper_profile();
+    second.name = "paper2";
+    second.instruct_filter = "instruct.paper2.1";
+    second.topic_filter = "topics.paper2.1";
+    second.align = {"align.paper2.1", paper2_read_align};
+    second.verbose.name = "verbose.paper2.1";
+    return second;
+  }();
+  return profile;
+}
+
 std::array<std::string, 4> filters_of(const Profile& profile) {
   return {profile.instruct_filter, profile.topic_filter, profile.align.name,
           profile.verbose.name};
@@ -77,29 +90,39 @@ std::array<std::string, 4> filters_of(const Profile& profile) {
 
 }  // namespace
 
-bool Profile::has_filter(const std::string& filter) const {
-  const auto filters = filters_of(*this);
-  return std::find(filters.begin(), filters.end(), filter) != filters.end();
+const std::vector<std::string>& profile_names() {
+  static const std::vector<std::string> names = {"default", "paper", "paper2"};
+  return names;
 }
 
 const Profile& profile_named(const std::string& name) {
-  SELFALIGN_CHECK(name == "default" || name == "paper", name);
-  return name == "paper" ? paper_profile() : default_profile();
+  if (name == "paper") return paper_profile();
+  if (name == "paper2") return paper2_profile();
+  SELFALIGN_CHECK(name == "default", name);
+  return default_profile();
 }
 
 const Profile& other_profile(const Profile& own) {
-  return own.name == "paper" ? default_profile() : paper_profile();
+  return own.name == "default" ? paper_profile() : default_profile();
 }
 
-std::string counterpart(const std::string& filter) {
-  for (const char* name : {"default", "paper"}) {
-    const Profile& profile = profile_named(name);
-    const auto filters = filters_of(profile);
-    for (size_t i = 0; i < filters.size(); ++i) {
-      if (filters[i] == filter) return filters_of(other_profile(profile))[i];
+std::string profile_of(const std::string& filter) {
+  for (const std::string& name : profile_names()) {
+    const auto filters = filters_of(profile_named(name));
+    if (std::find(filters.begin(), filters.end(), filter) != filters.end()) {
+      return name;
     }
   }
   return "";
+}
+
+std::string counterpart(const std::string& filter) {
+  const std::string name = profile_of(filter);
+  if (name.empty()) return "";
+  const Profile& own = profile_named(name);
+  const auto filters = filters_of(own);
+  const auto at = std::find(filters.begin(), filters.end(), filter);
+  return filters_of(other_profile(own))[size_t(at - filters.begin())];
 }
 
 }  // namespace selfalign::stages

@@ -1,9 +1,10 @@
-// The two profiles over the same stages. "paper" does as the authors' code
-// does, faults included where they shape the data; "default" repairs them. A
-// stage asks the profile of its recipe; the other profile's filters judge the
-// same rows, so that every run shows what the difference is (profiles.h).
-// Settings that differ (sampling and the like) are defaults of the recipe
-// (recipe.cc), which may say otherwise.
+// The profiles over the same stages. "paper" does as the authors' code does,
+// faults included where they shape the data; "paper2" is "paper" with the
+// answer filter and the settings of its second version, Dromedary-2; "default"
+// repairs them. A stage asks the profile of its recipe; the other profile's
+// filters judge the same rows, so that every run shows what the difference is
+// (profiles.h). Settings that differ (sampling and the like) are defaults of
+// the recipe (recipe.cc), which may say otherwise.
 #pragma once
 
 #include <string>
@@ -54,14 +55,16 @@ struct Profile {
   // Samples of stage 4 stand under its own prompt; else by turns under stage
   // 3's and its own.
   bool one_verbose_prompt;
-
-  bool has_filter(const std::string& filter) const;
 };
 
-// "default" or "paper".
+// "default", "paper" and "paper2".
+const std::vector<std::string>& profile_names();
 const Profile& profile_named(const std::string& name);
-// The profile that a run of `own` is compared with.
+// The profile that a run of `own` is compared with: default, and for default
+// paper.
 const Profile& other_profile(const Profile& own);
+// The name of the profile whose filter it is; "" if none's.
+std::string profile_of(const std::string& filter);
 // The other profile's filter of the same rows; "" if `filter` is none's.
 std::string counterpart(const std::string& filter);
 

@@ -46,7 +46,7 @@ class StageComparison {
                   const std::string& own, int num_examples)
       : stage_(manifest.stage), num_rows_(manifest.num_rows) {
     const std::string other = counterpart(own);
-    own_is_default_ = profile_named("default").has_filter(own);
+    own_is_default_ = profile_of(own) == "default";
     names_ = {own_is_default_ ? own : other, own_is_default_ ? other : own};
     std::vector<Side> owns(static_cast<size_t>(num_rows_));
     scan(store, own,
@@ -172,8 +172,7 @@ Json profiles_report(const store::Store& store, int num_examples) {
     const std::string own = json_string(manifest.report, "filter",
                                         store.folder() + ": " + manifest.stage);
     if (counterpart(own).empty()) continue;
-    report["profile"] =
-        profile_named("default").has_filter(own) ? "default" : "paper";
+    report["profile"] = profile_of(own);
     const StageComparison stage(store, manifest, own, num_examples);
     report["stages"].push_back(stage.json());
     num_rows += manifest.num_rows;

@@ -1,7 +1,7 @@
-// What the two profiles make of the same rows of a run: how many they would
-// keep, and the rows on which they differ by the reasons of both, with
-// examples. Every finished stage whose rows are judged takes part, but not the
-// held-out evaluation.
+// What default and the published profile make of the same rows of a run: how
+// many they would keep, and the rows on which they differ by the reasons of
+// both, with examples. Every finished stage whose rows are judged takes part,
+// but not the held-out evaluation.
 #pragma once
 
 #include <string>
@@ -16,6 +16,7 @@ namespace selfalign::stages {
 //  "rejected_by_both", "num_differ", "differences": [{"default", "paper",
 //  "count", "examples": [{"row", "text", "default_detail",
 //  "paper_detail"}]}]}]}
+// In a run of profile paper2 its filters are those of "paper".
 // A difference's "default" and "paper" are the reasons of rejection, "kept", or
 // "changed": kept by both, but with another text or end than the run's own
 // profile has. Most first; up to `num_examples` of each, in order of seq.

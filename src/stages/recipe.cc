@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "generate/remote.h"
+#include "stages/profile.h"
 #include "stages/yaml.h"
 
 namespace selfalign::stages {
@@ -202,7 +203,6 @@ Recipe default_recipe() {
 // Where the published scripts have another number than the paper's text, or
 // than we have.
 void use_published_settings(Recipe& recipe) {
-  recipe.profile = "paper";
   recipe.instruct.sampling.max_new_tokens = 1024;
   recipe.instruct.topic_sampling = recipe.instruct.sampling;
   recipe.instruct.topic_sampling.max_new_tokens = 128;
@@ -214,6 +214,14 @@ void use_published_settings(Recipe& recipe) {
   recipe.align.sampling.top_p = 0.95;
   recipe.verbose.sampling.repetition_penalty = 1.0;
   recipe.verbose.sampling.ngram_penalty = {0.0, 0.0, 1.0, 2.0};
+  if (recipe.profile != "paper2") return;
+  recipe.align.sampling.temperature = 0.7;
+  recipe.align.sampling.max_new_tokens = 512;
+  recipe.engrave.rank = 64;
+  recipe.engrave.dropout = 0.0;
+  recipe.engrave.batch_size = 128;
+  recipe.engrave.max_length = 1024;
+  recipe.engrave.learning_rate = 1e-4;
 }
 
 // Shortest decimal text that reads back to the same number.
@@ -320,8 +328,9 @@ Recipe read_recipe(const std::string& path) {
   recipe.name = fs::path(path).stem().string();
   map.get("name", recipe.name);
   map.get("run_folder", recipe.run_folder);
-  map.get("profile", recipe.profile, {"default", "paper"});
-  if (recipe.profile == "paper") use_published_settings(recipe);
+  map.get("profile", recipe.profile, profile_names());
+  const bool published = recipe.profile != "default";
+  if (published) use_published_settings(recipe);
   map.get("seed", recipe.seed);
   read_stages(map, recipe);
   map.require("model");
@@ -329,8 +338,7 @@ Recipe read_recipe(const std::string& path) {
   map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
   map.get("prompts_overlay", recipe.prompts_overlay);
   read_given(map.map("instructions"), recipe.instructions);
-  read_instruct(map.map("instruct"), recipe.profile == "paper",
-                recipe.instruct);
+  read_instruct(map.map("instruct"), published, recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
   read_answers(map.map("align"), recipe.align.sampling);
   read_refill(map.map("refill"), recipe.refill);

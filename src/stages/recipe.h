@@ -92,7 +92,7 @@ struct GivenData {
 struct Recipe {
   std::string name;
   std::string run_folder;           // default "runs/<name>"
-  std::string profile = "default";  // or "paper" (profile.h)
+  std::string profile = "default";  // profile.h
   uint64_t seed = 0;
   // What is done, in the order of the method; the paper's variants are subsets:
   // without verbose Dromedary (non-verbose); without instruct, on given

@@ -110,6 +110,32 @@ TEST_F(RecipeTest, ProfilePaperHasThePublishedSettings) {
   EXPECT_EQ(recipe.identity_repeats, 1);
 }
 
+// Dromedary-2's: what stages 2 and 3 have otherwise, and the rest as paper.
+TEST_F(RecipeTest, ProfilePaper2HasTheSettingsOfTheSecondVersion) {
+  const Recipe recipe =
+      read_recipe(write(std::string(kSmall) + "profile: paper2\n"));
+  EXPECT_EQ(recipe.profile, "paper2");
+  EXPECT_EQ(recipe.align.sampling.temperature, 0.7);
+  EXPECT_EQ(recipe.align.sampling.top_p, 0.95);
+  EXPECT_EQ(recipe.align.sampling.max_new_tokens, 512);
+  EXPECT_EQ(recipe.engrave.rank, 64);
+  EXPECT_EQ(recipe.engrave.alpha, 16.0);
+  EXPECT_EQ(recipe.engrave.dropout, 0.0);
+  EXPECT_EQ(recipe.engrave.learning_rate, 1e-4);
+  EXPECT_EQ(recipe.engrave.batch_size, 128);
+  EXPECT_EQ(recipe.engrave.max_length, 1024);
+  EXPECT_EQ(recipe.final.rank, 16);
+  EXPECT_EQ(recipe.instruct.balance, "smallest");
+  EXPECT_EQ(recipe.verbose.sampling.repetition_penalty, 1.0);
+  const Recipe otherwise =
+      read_recipe(write(std::string(kSmall) +
+                        "profile: paper2\nengrave: {rank: 8, dropout: 0.1}\n"
+                        "align: {sampling: {temperature: 0.6}}\n"));
+  EXPECT_EQ(otherwise.engrave.rank, 8);
+  EXPECT_EQ(otherwise.engrave.dropout, 0.1);
+  EXPECT_EQ(otherwise.align.sampling.temperature, 0.6);
+}
+
 TEST_F(RecipeTest, ARecipeSaysOtherwiseThanItsProfile) {
   const Recipe recipe =
       read_recipe(write("profile: paper\n" + std::string(kSmall) +

@@ -47,7 +47,7 @@ class ProfilesTest : public ::testing::Test {
   Recipe recipe(const std::string& name, const std::string& profile) const {
     Recipe recipe = small_recipe(root_ + "/" + name);
     recipe.profile = profile;
-    if (profile == "paper") {
+    if (profile != "default") {
       recipe.instruct.balance = "smallest";
       recipe.instruct.shard_size = 5;
     }
@@ -69,7 +69,7 @@ class ProfilesTest : public ::testing::Test {
 
 TEST_F(ProfilesTest, EachIsReproducible) {
   std::set<std::string> digests;
-  for (const std::string profile : {"default", "paper"}) {
+  for (const std::string profile : {"default", "paper", "paper2"}) {
     const std::string digest = run(recipe(profile, profile));
     WorldOptions wide;
     wide.num_slots = 23;
@@ -86,10 +86,11 @@ TEST_F(ProfilesTest, EachIsReproducible) {
       set_interrupted(false);
     }
     EXPECT_EQ(run(stopped), digest);
+    EXPECT_EQ(stages::profiles_report(*open(profile), 1)["profile"], profile);
     EXPECT_EQ(stages::profiles_report(*open(profile), 100),
               stages::profiles_report(*open(profile + ".stopped"), 100));
   }
-  EXPECT_EQ(digests.size(), 2u);
+  EXPECT_EQ(digests.size(), 3u);
 }
 
 TEST_F(ProfilesTest, PaperDoesAsPublished) {

@@ -219,11 +219,12 @@ void add_chat(CLI::App& app, Shell& shell) {
   command->add_option("--prompts", flags->prompts,
                       "folder with meta.yaml; else the run's own, or prompts/");
   command
-      ->add_option("--form", flags->form,
-                   "short prompt before the turns: auto (what the adapter was "
-                   "trained with; none for a base model), engraved, final, "
-                   "tuned, none, or an inference prompt of meta.yaml: standard, "
-                   "introduction, concise, verbose, multilingual, few-shot")
+      ->add_option(
+          "--form", flags->form,
+          "short prompt before the turns: auto (what the adapter was "
+          "trained with; none for a base model), engraved, final, "
+          "tuned, none, or an inference prompt of meta.yaml: standard, "
+          "introduction, concise, verbose, multilingual, few-shot")
       ->check(CLI::IsMember(forms))
       ->capture_default_str();
   add_sampling(*command, *flags);

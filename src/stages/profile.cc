@@ -78,6 +78,7 @@ const Profile& paper2_profile() {
     second.topic_filter = "topics.paper2.1";
     second.align = {"align.paper2.1", paper2_read_align};
     second.verbose.name = "verbose.paper2.1";
+    second.banned_words = {};
     return second;
   }();
   return profile;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "formats/load_tokenizer.h"
 #include "stages/tuning.h"
 
 namespace selfalign::stages {
@@ -52,7 +53,12 @@ class InheritingGenerator final : public generate::Generator {
 
   std::vector<generate::Scores> score(
       const std::vector<generate::ScoreRequest>& requests) override {
-    return rest_ ? rest_->score(requests) : std::vector<generate::Scores>();
+    if (rest_) return rest_->score(requests);
+    std::vector<generate::Scores> scores;
+    for (const generate::ScoreRequest& request : requests) {
+      if (request.key == 0) scores.push_back(bench_.cut_words(request));
+    }
+    return scores;
   }
 
   std::string fingerprint() const override { return fingerprint_; }
@@ -81,6 +87,10 @@ std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
     const auto known = from_.meta("fingerprint." + name);
     if (!known) throw NotInherited("no use of the " + name + " model");
     fingerprint = *known;
+    try {
+      if (!tokenizer_) tokenizer_ = formats::load_tokenizer(model.path);
+    } catch (const Error&) {  // a server, or it was moved: done without
+    }
   }
   if (adapter.empty()) base_ = fingerprint;
   return std::make_unique<InheritingGenerator>(*this, fingerprint,
@@ -175,8 +185,23 @@ bool InheritingWorkbench::same_base(const ModelOptions& model) {
   return from_.meta("fingerprint.base") == base_;
 }
 
-// Without a model's tokenizer: as the other run counted.
-int InheritingWorkbench::count_tokens(const std::string& answer) {
+generate::Scores InheritingWorkbench::cut_words(
+    const generate::ScoreRequest& request) const {
+  if (!tokenizer_) {
+    throw Error(ErrorKind::kInput,
+                "model: expected its tokenizer, by which the run's words were "
+                "banned, found none; put the model where the recipe has it");
+  }
+  generate::Scores scores;
+  for (const std::string& text : request.continuations) {
+    scores.continuations.push_back({tokenizer_->encode(text), {}, {}});
+  }
+  return scores;
+}
+
+// Without a tokenizer: as the other run counted its answers.
+int InheritingWorkbench::count_tokens(const std::string& text) {
+  if (tokenizer_) return static_cast<int>(tokenizer_->encode(text).size());
   if (tokens_.empty()) {
     for (const std::string& stage : from_.stages()) {
       if (!stage.ends_with(".pairs")) continue;
@@ -187,7 +212,7 @@ int InheritingWorkbench::count_tokens(const std::string& answer) {
     }
     tokens_.emplace("", 0);
   }
-  const auto found = tokens_.find(answer);
+  const auto found = tokens_.find(text);
   return found == tokens_.end() ? 0 : found->second;
 }
 

@@ -15,6 +15,7 @@
 
 #include "stages/workbench.h"
 #include "store/store.h"
+#include "text/tokenizer.h"
 
 namespace selfalign::stages {
 
@@ -26,7 +27,8 @@ struct NotInherited : std::runtime_error {
 class InheritingWorkbench final : public Workbench {
  public:
   // Both outlive this. `rest` null: what `from` lacks throws NotInherited,
-  // scores are empty and adapters stay where they are.
+  // rows' scores (which are in no digest) are empty, adapters stay where they
+  // are, and of the model only the tokenizer is opened, where it is there.
   InheritingWorkbench(const store::Store& from, Workbench* rest)
       : from_(from), rest_(rest) {}
 
@@ -53,12 +55,16 @@ class InheritingWorkbench final : public Workbench {
       const std::string& folder, const TuneOptions& options,
       const std::vector<TrainingSample>& samples) const;
   bool same_base(const ModelOptions& model);
-  int count_tokens(const std::string& answer);
+  int count_tokens(const std::string& text);
+  // Words as the model's tokens, for a request that is of no row. Error kInput
+  // without a tokenizer.
+  generate::Scores cut_words(const generate::ScoreRequest& request) const;
 
   const store::Store& from_;
   Workbench* rest_;
-  std::set<std::string> redone_;                 // stages
-  std::string base_;                             // fingerprint, once known
+  std::set<std::string> redone_;  // stages
+  std::string base_;              // fingerprint, once known
+  std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unordered_map<std::string, int> tokens_;  // of the answers in from_
   int64_t num_completions_ = 0;
   int num_adapters_ = 0;

@@ -252,6 +252,7 @@ class Verifying {
     const Scratch scratch;
     Recipe recipe = read_recipe(store_.folder() + kRecipeFile);
     recipe.prompts_folder = store_.folder() + "/prompts";
+    recipe.prompts_overlay.clear();
     recipe.run_folder = scratch.path() + "/run";
     const auto again = open_run(recipe);
     replay_decisions(store_, *again);

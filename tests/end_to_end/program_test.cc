@@ -76,9 +76,10 @@ class ProgramTest : public testing::Test {
 TEST_F(ProgramTest, HelpAndVersion) {
   const Result help = bash("selfalign --help");
   EXPECT_EQ(help.code, 0);
-  for (const char* name : {"run", "resume", "status", "show", "principles",
-                           "ablate", "export", "chat", "generate", "score",
-                           "train", "tokenize", "inspect", "annotations"}) {
+  for (const char* name :
+       {"run", "resume", "status", "verify", "show", "principles", "ablate",
+        "export", "chat", "generate", "score", "train", "tokenize", "inspect",
+        "annotations"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + name));
     const Result one = bash(std::string("selfalign ") + name + " --help");
     EXPECT_EQ(one.code, 0);
@@ -115,6 +116,7 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
         "selfalign generate --model " + path("cut.gguf"),
         "selfalign generate --model " + path("absent"),
         "selfalign status " + path("absent"),
+        "selfalign verify " + path("absent"),
         "selfalign resume " + path("absent")}) {
     const Result result = bash(line, "\"a\"\n");
     EXPECT_EQ(result.code, 3) << line << result.err;

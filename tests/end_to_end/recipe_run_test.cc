@@ -152,18 +152,21 @@ class RecipeRun : public testing::TestWithParam<std::string> {
     return recipe;
   }
 
-  int run(const Recipe& recipe) {
+  int run(const Recipe& recipe, const std::string& environment = "") {
     write_file_atomic(folder_ + "/r.yaml", stages::recipe_to_yaml(recipe));
-    return selfalign("run '" + folder_ + "/r.yaml'");
+    return selfalign("run '" + folder_ + "/r.yaml'", environment);
   }
-  int selfalign(const std::string& arguments) {
-    const std::string command = "'" SELFALIGN_PROGRAM "' --json " + arguments +
-                                " >'" + folder_ + "/out' 2>'" + folder_ +
-                                "/err'";
+  int selfalign(const std::string& arguments,
+                const std::string& environment = "") const {
+    const std::string command =
+        environment + " exec '" SELFALIGN_PROGRAM "' --json " + arguments +
+        " >'" + folder_ + "/out' 2>'" + folder_ + "/err'";
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
-  Json output() { return parse_json(read_file(folder_ + "/out"), "stdout"); }
+  Json output() const {
+    return parse_json(read_file(folder_ + "/out"), "stdout");
+  }
 
   std::string folder_;
 };
@@ -199,8 +202,51 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   EXPECT_EQ(report["held_out"].contains("prompted"), !recipe.has("tune"));
   // Once more: nothing is left to do.
   ASSERT_EQ(run(recipe), 0);
-  EXPECT_EQ(parse_json(read_file(folder_ + "/out"), "stdout")["digest"],
-            status["digest"]);
+  EXPECT_EQ(output()["digest"], status["digest"]);
+  // Played again it comes to the same, and so does a fork of the same recipe.
+  const std::string quoted = "'" + folder_ + "/run'";
+  ASSERT_EQ(selfalign("verify " + quoted), 0) << read_file(folder_ + "/out");
+  const Json verified = output();
+  EXPECT_EQ(verified["replay_end"], "");
+  EXPECT_EQ(verified["digest"], status["digest"]);
+  ASSERT_EQ(selfalign("resume " + quoted + " --fork '" + folder_ + "/fork'"), 0)
+      << read_file(folder_ + "/err");
+  EXPECT_EQ(output()["digest"], status["digest"]);
+}
+
+// As tests/faults, with the real engine and trainer: metrics, checkpoints and
+// adapters are among what is written.
+TEST_P(RecipeRun, AFaultAtAnyCallLosesNothing) {
+  if (GetParam() != "smollm2-demo") GTEST_SKIP() << "one recipe is enough";
+  const Recipe recipe = small();
+  make_phrase_model(recipe.model.path,
+                    phrases_for(stages::load_prompts(recipe.prompts_folder)));
+  const auto faulty = [&](const char* kind, int64_t at) {
+    return run(recipe, "FAULT_FOLDER='" + recipe.run_folder +
+                           "' FAULT_REPORT='" + folder_ +
+                           "/count' FAULT_KIND=" + kind +
+                           " FAULT_AT=" + std::to_string(at) +
+                           " LD_PRELOAD='" SELFALIGN_FAULT_SHIM "'");
+  };
+  ASSERT_EQ(faulty("eio", 0), 0) << read_file(folder_ + "/err");
+  const Json digest = output()["digest"];
+  const int64_t num_calls = std::stoll(read_file(folder_ + "/count"));
+  const char* full = std::getenv("SELFALIGN_FULL_TESTS");
+  const int64_t num_points = full != nullptr && *full == '1' ? 100 : 2;
+  for (int64_t i = 0; i < num_points; ++i) {
+    const int64_t at = num_calls * (2 * i + 1) / (2 * num_points);
+    for (const char* kind : {"kill_before", "enospc", "eio", "short"}) {
+      fs::remove_all(recipe.run_folder);
+      const int code = faulty(kind, at);
+      if (code > 0) {
+        EXPECT_EQ(code, 4) << kind << at << read_file(folder_ + "/err");
+      }
+      ASSERT_EQ(run(recipe), 0) << kind << at << read_file(folder_ + "/err");
+      ASSERT_EQ(output()["digest"], digest) << kind << at;
+      ASSERT_EQ(selfalign("verify '" + recipe.run_folder + "'"), 0)
+          << kind << at << read_file(folder_ + "/out");
+    }
+  }
 }
 
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {

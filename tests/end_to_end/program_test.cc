@@ -36,7 +36,7 @@ struct Result {
 class ProgramTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "/program_test_" +
+    folder_ = testing::TempDir() + "program_test_" +
               testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(folder_);
     make_folder(folder_);

@@ -122,7 +122,7 @@ void cut_down(stages::TuneOptions& tune) {
 class RecipeRun : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "/recipe_run_" + GetParam() + "." +
+    folder_ = testing::TempDir() + "recipe_run_" + GetParam() + "." +
               std::to_string(getpid());
     fs::remove_all(folder_);
     make_folder(folder_);

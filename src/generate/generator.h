@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace selfalign::generate {
@@ -37,8 +38,16 @@ struct Request {
   uint64_t key = 0;  // of the row: seeds its draws, names its completion
   std::shared_ptr<const std::string> prefix;  // may be null: none
   std::string suffix;
+  // Instead of prefix and suffix, where not empty: token ids, taken as they are
+  // (no BOS is put before them). Error kInput for ids the model lacks.
+  std::vector<int> prompt_tokens;
   Sampling sampling;
   bool want_logprobs = false;  // fill Completion::token_logprobs and tokens
+  int num_top_logprobs = 0;    // with them, the most probable tokens: 0 to 20
+  // Called as text becomes certain (whole characters that no stop string can
+  // take back), with what is new; all of it together is Completion::text. False
+  // cancels the row (kCancelled) at the next step. From the calling thread.
+  std::function<bool(std::string_view text)> on_text;
 };
 
 enum class Finish {
@@ -50,6 +59,12 @@ enum class Finish {
 const char* finish_name(Finish finish);            // "stop", "length", ...
 Finish finish_from_name(const std::string& name);  // Error kInput if unknown
 
+// A token that could have stood in a place, before any bias or penalty.
+struct TokenLogprob {
+  int token = 0;
+  float logprob = 0;  // natural log
+};
+
 struct Completion {
   uint64_t key = 0;
   std::string text;           // valid UTF-8, without the stop string
@@ -59,6 +74,8 @@ struct Completion {
   double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
   std::vector<int> tokens;            // when asked for
   std::vector<float> token_logprobs;  // when asked for, one per token
+  // When asked for, per token, most probable first.
+  std::vector<std::vector<TokenLogprob>> top_logprobs;
 };
 
 // Log-probabilities of continuations of one context. The context is computed
@@ -67,11 +84,17 @@ struct ScoreRequest {
   uint64_t key = 0;
   std::string context;  // must give at least one token (BOS counts)
   std::vector<std::string> continuations;
+  // Instead of the two, where not empty: token ids, taken as they are.
+  std::vector<int> context_tokens;
+  std::vector<std::vector<int>> continuation_tokens;
+  int num_top_logprobs = 0;  // 0 to 20
 };
 struct ContinuationScore {
   std::vector<int> tokens;
   std::vector<float> logprobs;  // natural log, one per token
   std::vector<bool> is_greedy;  // the token is the most probable one
+  // When asked for, per token, most probable first.
+  std::vector<std::vector<TokenLogprob>> top_logprobs;
 };
 struct Scores {
   uint64_t key = 0;
@@ -79,8 +102,8 @@ struct Scores {
 };
 
 // Gives the next request, or none when there are no more for now. After none
-// it is asked again whenever a completion was pushed; work ends when it gives
-// none and nothing is in flight.
+// it is asked again after every step and whenever a completion was pushed; work
+// ends when it gives none and nothing is in flight.
 using NextRequest = std::function<std::optional<Request>()>;
 using OnCompletion = std::function<void(Completion)>;
 

@@ -1,0 +1,79 @@
+// What all evaluations have in common: who is asked, what was found. A result
+// is computed from logged items alone (item_log.h), so it can be computed
+// again, and every figure can be traced to the items it came from.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "generate/generator.h"
+
+namespace selfalign::eval {
+
+struct Exchange {
+  std::string user;
+  std::string answer;
+};
+
+// A model under evaluation and the way it is spoken to.
+struct Subject {
+  std::string name;   // unique in an evaluation: "base", "verbose"
+  std::string title;  // for people: "base under the 16 principles"
+  generate::Generator* generator = nullptr;
+  // The request that asks for the answer to `user` after `history`: prefix,
+  // suffix and sampling with the prompt's stop strings; the caller sets key.
+  // prefix + suffix is also the context of choices that are scored as answers.
+  std::function<generate::Request(const std::vector<Exchange>& history,
+                                  const std::string& user)>
+      ask;
+  // The answer in a completion, as a user reads it: trimmed, without thoughts.
+  std::function<std::string(const generate::Completion&)> read;
+};
+
+// A figure. Shares are in [0, 1], never percent.
+struct Metric {
+  std::string name;   // "mc1"
+  std::string title;  // "MC1: most probable choice is the best answer"
+  double value = 0.0;
+  double low = 0.0;  // 95 % interval; how it was made stands in `interval`
+  double high = 0.0;
+  std::string interval;          // "Wilson", "bootstrap over items", "" none
+  int64_t num_items = 0;         // it was computed over
+  std::optional<double> chance;  // of a guesser; none where there is no such
+  bool higher_is_better = true;
+  std::string note;  // a label that must stand beside the figure, or ""
+};
+
+// An evaluator judged by answers that are known: a random scorer, an oracle,
+// permuted choices. Made anew in every run.
+struct SelfTest {
+  std::string name;      // "random scorer is at chance"
+  std::string expected;  // "22.3 % +- 2.9"
+  std::string found;     // "21.9 %"
+  bool passed = false;
+};
+
+// One task for one subject.
+struct TaskResult {
+  std::string task;     // "truthfulqa", "hhh", "vicuna"
+  std::string version;  // of the task here: changes when its figures would
+  std::string subject;
+  std::string fingerprint;  // of the subject's model
+  std::string data;         // file name and XXH3-128 of what was asked
+  std::vector<Metric> metrics;
+  std::vector<SelfTest> self_tests;
+  std::string items;  // file of the items, relative to the evaluation's folder
+  int64_t num_failures = 0;  // items without a usable outcome, counted as such
+  Json settings;             // all else that the figures depend on
+};
+
+Json to_json(const Metric& metric);
+Json to_json(const TaskResult& result);
+// Error kInput, which names `where`, for what to_json does not write.
+TaskResult task_result_from_json(const Json& json, const std::string& where);
+
+}  // namespace selfalign::eval

@@ -1,0 +1,41 @@
+// The items of one task for one subject, one JSON object a line, appended as
+// they are done: an evaluation that was killed goes on where it stopped, and
+// what was asked, answered and scored can be read with any tool.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+
+namespace selfalign::eval {
+
+class ItemLog {
+ public:
+  // Reads what is there. A last line that was cut off is dropped; Error
+  // kDamaged names file and line of any other that is no item. Lines that
+  // cannot be written are an Error kResources.
+  explicit ItemLog(std::string path);
+  ~ItemLog();
+  ItemLog(const ItemLog&) = delete;
+  ItemLog& operator=(const ItemLog&) = delete;
+
+  // A key is the hash of all that the item depends on: task and version, the
+  // question, the request and the model's fingerprint. Null: not there yet.
+  const Json* find(uint64_t key) const;
+  // Appends and flushes; an item of the same key is replaced.
+  void add(uint64_t key, const Json& item);
+  // Durable from here on.
+  void sync();
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int file_ = -1;
+  std::unordered_map<uint64_t, Json> items_;
+};
+
+}  // namespace selfalign::eval

@@ -1,0 +1,97 @@
+#include "eval/item_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/evaluation.h"
+
+namespace selfalign::eval {
+namespace {
+
+class ItemLogTest : public testing::Test {
+ protected:
+  ItemLogTest()
+      : path_(testing::TempDir() + "item_log." + std::to_string(getpid()) +
+              "/base/hhh.jsonl") {
+    std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
+  }
+  std::string path_;
+};
+
+TEST_F(ItemLogTest, HoldsWhatWasAddedBefore) {
+  {
+    ItemLog log(path_);
+    EXPECT_EQ(log.find(7), nullptr);
+    log.add(7, Json{{"answer", "a\nb"}});
+    log.add(0xfedcba9876543210u, Json{{"answer", "c"}});
+    log.add(7, Json{{"answer", "d"}});
+    log.sync();
+  }
+  const ItemLog log(path_);
+  ASSERT_NE(log.find(7), nullptr);
+  EXPECT_EQ((*log.find(7))["answer"], "d");
+  ASSERT_NE(log.find(0xfedcba9876543210u), nullptr);
+  EXPECT_EQ(log.find(8), nullptr);
+}
+
+TEST_F(ItemLogTest, ALineCutOffIsDroppedAndWrittenOver) {
+  {
+    ItemLog log(path_);
+    log.add(1, Json{{"n", 1}});
+    log.add(2, Json{{"n", 2}});
+  }
+  std::filesystem::resize_file(path_, std::filesystem::file_size(path_) - 3);
+  {
+    ItemLog log(path_);
+    EXPECT_NE(log.find(1), nullptr);
+    EXPECT_EQ(log.find(2), nullptr);
+    log.add(3, Json{{"n", 3}});
+  }
+  const ItemLog log(path_);
+  EXPECT_NE(log.find(1), nullptr);
+  EXPECT_NE(log.find(3), nullptr);
+}
+
+TEST_F(ItemLogTest, ALineThatIsNoItemIsNamed) {
+  { ItemLog(path_).add(1, Json{{"n", 1}}); }
+  std::ofstream(path_, std::ios::app) << "{\"key\": 3}\n";
+  try {
+    const ItemLog log(path_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
+    EXPECT_THAT(error.what(), testing::HasSubstr("hhh.jsonl:2: expected"));
+  }
+}
+
+TEST(TaskResultTest, GoesThroughJson) {
+  TaskResult result;
+  result.task = "hhh";
+  result.version = "1";
+  result.metrics.push_back({.name = "macro",
+                            .title = "Macro",
+                            .value = 0.5,
+                            .low = 0.4,
+                            .high = 0.6,
+                            .interval = "Wilson",
+                            .num_items = 3,
+                            .chance = 0.5,
+                            .higher_is_better = true,
+                            .note = "as released"});
+  result.self_tests.push_back({"oracle", "100 %", "100 %", true});
+  result.settings = Json{{"seed", 1}};
+  const Json json = to_json(result);
+  EXPECT_EQ(to_json(task_result_from_json(json, "here")), json);
+  Json bad = json;
+  bad["metrics"][0].erase("value");
+  EXPECT_THROW(task_result_from_json(bad, "here"), Error);
+}
+
+}  // namespace
+}  // namespace selfalign::eval

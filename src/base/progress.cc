@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -27,8 +28,12 @@ bool on_terminal() {
   return terminal && !log_json();
 }
 
-std::string clock_text(double seconds) {
-  const auto s = static_cast<long long>(std::lround(seconds));
+}  // namespace
+
+void set_progress_shown(bool on) { shown = on; }
+
+std::string time_text(double seconds) {
+  const auto s = static_cast<long long>(std::llround(std::max(seconds, 0.0)));
   char text[40];
   if (s >= 3600) {
     std::snprintf(text, sizeof(text), "%lldh%02lldm", s / 3600, s / 60 % 60);
@@ -45,10 +50,6 @@ std::string rate_text(double rate) {
   std::snprintf(text, sizeof(text), rate < 10 ? "%.2f" : "%.0f", rate);
   return text;
 }
-
-}  // namespace
-
-void set_progress_shown(bool on) { shown = on; }
 
 Progress::Progress(std::string title, uint64_t total, std::string unit)
     : title_(std::move(title)),
@@ -94,9 +95,9 @@ void Progress::print(bool last) {
   const double eta_s = known ? static_cast<double>(left) / rate : 0;
   std::string text = str(title_, ": ", done_);
   if (total_ > 0) text += str("/", total_);
-  text += str(" ", unit_, ", ", rate_text(rate), "/s, ",
-              clock_text(passed.count()));
-  if (known) text += str(", ", clock_text(eta_s), " to go");
+  text +=
+      str(" ", unit_, ", ", rate_text(rate), "/s, ", time_text(passed.count()));
+  if (known) text += str(", ", time_text(eta_s), " to go");
   if (!note_.empty()) text += str("; ", note_);
   if (on_terminal() && !last) {
     std::fprintf(stderr, "\r\033[K%s", text.c_str());

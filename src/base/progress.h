@@ -12,6 +12,11 @@ namespace selfalign {
 // False: no progress is printed anywhere (--quiet). The default is true.
 void set_progress_shown(bool on);
 
+// "3h05m", "4m10s", "12s"; "0s" for less.
+std::string time_text(double seconds);
+// "1.25" under 10, else "37".
+std::string rate_text(double rate);
+
 class Progress {
  public:
   // `total` 0 means unknown. `unit` is plural: "rows", "tokens", "steps".

@@ -51,9 +51,6 @@ std::string state_text(const RunPace& pace, double now_s);
 std::string pace_text(const RunPace& pace, double now_s);
 Json pace_json(const RunPace& pace);
 
-// "3h05m", "4m10s", "12s".
-std::string time_text(double seconds);
-
 struct StepForecast {
   std::string step;
   std::string unit;

@@ -86,12 +86,6 @@ TEST_F(PaceTest, SaysWhetherAnythingGoesOn) {
   EXPECT_EQ(state_text(pace(), 5000.0), "done");
 }
 
-TEST_F(PaceTest, TimesAreShort) {
-  EXPECT_EQ(time_text(12.4), "12s");
-  EXPECT_EQ(time_text(250), "4m10s");
-  EXPECT_EQ(time_text(3 * 3600 + 300), "3h05m");
-}
-
 TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
   RunPace small = pace();
   small.begin_s = 996.0;

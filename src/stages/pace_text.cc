@@ -1,11 +1,10 @@
 // A run's pace as a person and a program read it.
-#include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <iomanip>
 #include <sstream>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "stages/pace.h"
 
 namespace selfalign::stages {
@@ -22,10 +21,9 @@ std::string clock_text(double time_s) {
   return std::strftime(text, sizeof(text), "%F %T", &local) > 0 ? text : "?";
 }
 
-std::string rate_text(double rate) {
-  char text[32];
-  std::snprintf(text, sizeof(text), rate < 10.0 ? "%.2f/s" : "%.0f/s", rate);
-  return rate > 0.0 ? text : "";
+// "" where there is none.
+std::string rate_in(double rate, const char* unit) {
+  return rate > 0.0 ? rate_text(rate) + unit : "";
 }
 
 std::string left_text(const StepPace& step) {
@@ -38,19 +36,6 @@ std::string left_text(const StepPace& step) {
 }
 
 }  // namespace
-
-std::string time_text(double seconds) {
-  const auto s = static_cast<long long>(std::llround(std::max(seconds, 0.0)));
-  char text[40];
-  if (s >= 3600) {
-    std::snprintf(text, sizeof(text), "%lldh%02lldm", s / 3600, s / 60 % 60);
-  } else if (s >= 60) {
-    std::snprintf(text, sizeof(text), "%lldm%02llds", s / 60, s % 60);
-  } else {
-    std::snprintf(text, sizeof(text), "%llds", s);
-  }
-  return text;
-}
 
 std::string state_text(const RunPace& pace, double now_s) {
   if (pace.done) return "done";
@@ -72,12 +57,10 @@ std::string pace_text(const RunPace& pace, double now_s) {
   for (const StepPace& step : pace.steps) {
     if (step.total == 0 && step.done == 0) continue;
     const std::string done = str(step.done, "/", step.total, " ", step.unit);
-    std::string tokens = rate_text(step.tokens_per_s);
-    if (!tokens.empty())
-      tokens = tokens.substr(0, tokens.size() - 2) + " tok/s";
     out << "  " << std::left << std::setw(20) << step.step << std::setw(24)
-        << done << std::right << std::setw(9) << rate_text(step.units_per_s)
-        << std::setw(13) << tokens << "  " << left_text(step) << '\n';
+        << done << std::right << std::setw(9) << rate_in(step.units_per_s, "/s")
+        << std::setw(13) << rate_in(step.tokens_per_s, " tok/s") << "  "
+        << left_text(step) << '\n';
   }
   out << "  " << state_text(pace, now_s);
   if (!pace.done) {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "stages/browse.h"
 #include "text/wrap.h"
 

@@ -181,8 +181,9 @@ Json counts_json(const std::optional<stages::StageCounts>& counts) {
 
 Json runs_json(const stages::RunComparison& result) {
   Json settings = Json::object();
-  for (const stages::SettingChange& change : result.settings) {
-    settings[change.field] = Json{{"a", change.a}, {"b", change.b}};
+  for (const stages::FieldChange& change : result.settings) {
+    settings[change.field] =
+        Json{{"a", change.was.value_or("")}, {"b", change.is.value_or("")}};
   }
   Json stages = Json::array();
   for (const stages::StageChange& change : result.stages) {
@@ -200,10 +201,13 @@ std::string runs_text(const stages::RunComparison& result) {
   std::ostringstream out;
   out << (result.settings.empty() ? "settings are the same\n"
                                   : "settings that differ\n");
-  for (const stages::SettingChange& change : result.settings) {
+  for (const stages::FieldChange& change : result.settings) {
+    const auto side = [](const std::optional<std::string>& value) {
+      return value.value_or("").empty() ? "(none)" : *value;
+    };
     out << "  " << change.field << ": "
-        << styled(Style::kGone, change.a.empty() ? "(none)" : change.a) << " "
-        << styled(Style::kNew, change.b.empty() ? "(none)" : change.b) << '\n';
+        << styled(Style::kGone, side(change.was)) << " "
+        << styled(Style::kNew, side(change.is)) << '\n';
   }
   const auto counts = [](const std::optional<stages::StageCounts>& side) {
     return side ? str(side->kept, " of ", side->made) : std::string("-");

@@ -71,44 +71,14 @@ StageFigures figures_of(const std::string& stage, const StageAnswers& all) {
   return figures;
 }
 
-void flatten(const YAML::Node& node, const std::string& name,
-             std::map<std::string, std::string>& fields) {
-  if (!node.IsMap()) {
-    YAML::Emitter out;
-    out << YAML::Flow << node;
-    fields[name] = out.c_str();
-    return;
-  }
-  for (const auto& entry : node) {
-    const std::string key = entry.first.Scalar();
-    flatten(entry.second, name.empty() ? key : name + "." + key, fields);
-  }
-}
-
-std::map<std::string, std::string> settings_of(const OpenedRun& run) {
-  std::map<std::string, std::string> fields;
-  flatten(YAML::Load(recipe_to_yaml(run.recipe)), "", fields);
+Fields settings_of(const OpenedRun& run) {
+  Fields fields = fields_of(YAML::Load(recipe_to_yaml(run.recipe)));
   for (const char* place : {"name", "run_folder", "prompts_folder"}) {
     fields.erase(place);
   }
   fields["prompts"] = run.store.meta("prompts.digest").value_or("");
   fields["base model"] = run.store.meta("fingerprint.base").value_or("");
   return fields;
-}
-
-std::vector<SettingChange> changed_settings(const OpenedRun& a,
-                                            const OpenedRun& b) {
-  auto fields_a = settings_of(a);
-  auto fields_b = settings_of(b);
-  std::set<std::string> names;
-  for (const auto& [name, value] : fields_a) names.insert(name);
-  for (const auto& [name, value] : fields_b) names.insert(name);
-  std::vector<SettingChange> changes;
-  for (const std::string& name : names) {
-    if (fields_a[name] == fields_b[name]) continue;
-    changes.push_back({name, fields_a[name], fields_b[name]});
-  }
-  return changes;
 }
 
 std::set<uint64_t> keys_of(const Store& store, const std::string& stage) {
@@ -188,7 +158,7 @@ StageComparison compare_stages(const OpenedRun& run_a,
 
 RunComparison compare_runs(const OpenedRun& a, const OpenedRun& b) {
   RunComparison result;
-  result.settings = changed_settings(a, b);
+  result.settings = changed_fields(settings_of(a), settings_of(b));
   std::vector<std::string> stages;
   for (const Store* store : {&a.store, &b.store}) {
     for (const store::Manifest& manifest : store->manifests()) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "stages/fields.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
 #include "store/store.h"
@@ -53,11 +54,6 @@ StageComparison compare_stages(const OpenedRun& run_a,
                                const OpenedRun& run_b,
                                const std::string& stage_b);
 
-struct SettingChange {
-  std::string field;  // "engrave.rank"; "prompts", "base model"
-  std::string a;
-  std::string b;
-};
 struct StageCounts {
   int64_t made = 0;
   int64_t kept = 0;
@@ -71,8 +67,9 @@ struct StageChange {
   bool same = false;  // digests
 };
 struct RunComparison {
-  std::vector<SettingChange> settings;  // those that differ, places apart
-  std::vector<StageChange> stages;      // in order of a, then of b
+  // From a to b, places apart: "engrave.rank"; "prompts", "base model".
+  std::vector<FieldChange> settings;
+  std::vector<StageChange> stages;  // in order of a, then of b
 };
 RunComparison compare_runs(const OpenedRun& a, const OpenedRun& b);
 

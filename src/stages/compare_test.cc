@@ -46,8 +46,8 @@ TEST_F(CompareTest, RunsBySettingsCountsAndRows) {
       compare_runs({recipe, prompts_, *store_}, {changed, prompts_, *other});
   ASSERT_EQ(result.settings.size(), 1u);
   EXPECT_EQ(result.settings[0].field, "engrave.rank");
-  EXPECT_EQ(result.settings[0].a, "16");
-  EXPECT_EQ(result.settings[0].b, "3");
+  EXPECT_EQ(result.settings[0].was, "16");
+  EXPECT_EQ(result.settings[0].is, "3");
   ASSERT_EQ(result.stages.size(), 3u);
   const StageChange& tasks = result.stages[0];
   EXPECT_EQ(tasks.a->made, 4);

@@ -1,13 +1,13 @@
 #include "stages/run_files.h"
 
 #include <filesystem>
-#include <map>
-#include <set>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "stages/fields.h"
 #include "stages/yaml.h"
 
 namespace selfalign::stages {
@@ -20,34 +20,6 @@ constexpr char kPrompts[] = "prompts.files";
 constexpr size_t kMaxListed = 12;  // differences of one file
 constexpr size_t kMaxShown = 60;   // bytes of a value
 
-using Fields = std::map<std::string, std::string>;
-
-// Every field as "a.b[2].c" -> text; a list of plain values is one field.
-void flatten(const YAML::Node& node, const std::string& name, Fields& fields) {
-  if (node.IsMap()) {
-    for (const auto& entry : node) {
-      const std::string key = entry.first.Scalar();
-      flatten(entry.second, name.empty() ? key : name + "." + key, fields);
-    }
-  } else if (node.IsSequence() && node.size() > 0 && !node[0].IsScalar()) {
-    for (size_t i = 0; i < node.size(); ++i) {
-      flatten(node[i], str(name, "[", i, "]"), fields);
-    }
-  } else if (node.IsScalar()) {
-    fields[name] = node.Scalar();
-  } else {
-    YAML::Emitter out;
-    out << YAML::Flow << node;
-    fields[name] = out.c_str();
-  }
-}
-
-Fields fields_of(const YAML::Node& node) {
-  Fields fields;
-  flatten(node, "", fields);
-  return fields;
-}
-
 // Places may move; the model is checked by its fingerprint, given data by their
 // digests and the prompts by what they say.
 bool is_place(const std::string& field) {
@@ -57,7 +29,8 @@ bool is_place(const std::string& field) {
          field == "contamination.sets";
 }
 
-std::string shortened(std::string text) {
+std::string shortened(std::optional<std::string> value) {
+  std::string text = value.value_or("nothing");
   for (char& c : text) {
     if (c == '\n') c = ' ';
   }
@@ -67,28 +40,15 @@ std::string shortened(std::string text) {
   return text.substr(0, end) + "...";
 }
 
-std::string value_of(const Fields& fields, const std::string& name) {
-  const auto found = fields.find(name);
-  return found == fields.end() ? "nothing" : shortened(found->second);
-}
-
 // A line for each field that differs: "  FILE: seed (was 7, is 8)".
 std::string differences(const std::string& file, const Fields& was,
                         const Fields& is) {
-  std::set<std::string> names;
-  for (const auto& field : was) names.insert(field.first);
-  for (const auto& field : is) names.insert(field.first);
   std::string lines;
   size_t count = 0;
-  for (const std::string& name : names) {
-    const auto old_field = was.find(name), new_field = is.find(name);
-    if (is_place(name) || (old_field != was.end() && new_field != is.end() &&
-                           old_field->second == new_field->second)) {
-      continue;
-    }
-    if (++count > kMaxListed) continue;
-    lines += str("\n  ", file, ": ", name, " (was ", value_of(was, name),
-                 ", is ", value_of(is, name), ")");
+  for (const FieldChange& change : changed_fields(was, is)) {
+    if (is_place(change.field) || ++count > kMaxListed) continue;
+    lines += str("\n  ", file, ": ", change.field, " (was ",
+                 shortened(change.was), ", is ", shortened(change.is), ")");
   }
   if (count > kMaxListed) {
     lines += str("\n  ", file, ": ", count - kMaxListed, " more");

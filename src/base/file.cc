@@ -176,6 +176,23 @@ void make_folder(const std::string& path) {
   if (!std::filesystem::is_directory(path)) throw_write(path, ENOTDIR);
 }
 
+ScratchFolder::ScratchFolder(const std::string& parent) {
+  namespace fs = std::filesystem;
+  const fs::path place =
+      parent.empty() ? fs::temp_directory_path() : fs::path(parent);
+  path_ = (place / "selfalign-XXXXXX").string();
+  if (::mkdtemp(path_.data()) == nullptr) {
+    throw Error(ErrorKind::kResources,
+                str(path_, ": expected to make a scratch folder, found: ",
+                    std::strerror(errno), "; set TMPDIR to a writable folder"));
+  }
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
 MappedFile::MappedFile(const std::string& path) : path_(path), data_("") {
   uint64_t size = 0;
   bool regular = false;

@@ -25,6 +25,21 @@ void remove_stale_temporaries(const std::string& folder);
 // Makes the folder and its parents.
 void make_folder(const std::string& path);
 
+// A new empty folder in `parent`, or where temporary files go, that goes away
+// with the object and all that is in it.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& parent = "");
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 // A file mapped read-only for the life of the object.
 class MappedFile {
  public:

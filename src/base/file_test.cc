@@ -53,6 +53,23 @@ class FileTest : public testing::Test {
   std::string folder_;
 };
 
+TEST_F(FileTest, AScratchFolderIsNewAndGoesAway) {
+  std::string gone;
+  {
+    const ScratchFolder scratch(folder_);
+    const ScratchFolder other(folder_);
+    EXPECT_NE(scratch.path(), other.path());
+    gone = scratch.path();
+    make_folder(gone + "/deep");
+    write_file_atomic(gone + "/deep/f", "x");
+    EXPECT_EQ(num_files(), 2u);
+  }
+  EXPECT_EQ(num_files(), 0u);
+  const Error error = error_of([&] { ScratchFolder scratch(gone); });
+  EXPECT_EQ(error.kind(), ErrorKind::kResources);
+  EXPECT_THAT(error.what(), HasSubstr("TMPDIR"));
+}
+
 TEST_F(FileTest, ReadsWhatWasWritten) {
   const std::string content("a\0b\n", 4);
   write_file_atomic(path("f"), content);

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -130,16 +129,11 @@ std::string KeyReader::ask(const std::string& prompt) {
 std::optional<std::string> edit_text(const std::string& text) {
   const std::string command = editor();
   if (command.empty()) return std::nullopt;
-  std::string folder =
-      (std::filesystem::temp_directory_path() / "selfalign.XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) return std::nullopt;
-  const std::string path = folder + "/answer.txt";
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/answer.txt";
   write_file_atomic(path, text + "\n");
-  std::optional<std::string> edited;
-  if (run_editor(command, path)) edited = read_file(path);
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  return edited;
+  if (!run_editor(command, path)) return std::nullopt;
+  return read_file(path);
 }
 
 }  // namespace selfalign::cli

@@ -1,6 +1,5 @@
 #include "stages/verify.h"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/error.h"
@@ -24,30 +23,6 @@ using store::Store;
 constexpr char kStartAnew[] =
     "restore it from a copy, or start a new run with what is sound: selfalign "
     "resume RUN --fork NEW";
-
-// A folder for scratch files that goes away with the object.
-class Scratch {
- public:
-  Scratch() {
-    path_ = (fs::temp_directory_path() / "selfalign-verify-XXXXXX").string();
-    if (mkdtemp(path_.data()) == nullptr) {
-      throw Error(ErrorKind::kResources,
-                  path_ +
-                      ": expected to make a scratch folder, found it "
-                      "refused; set TMPDIR to a writable folder");
-    }
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // "2 no_answer, 1 repetition"
 std::string reasons(
@@ -249,7 +224,7 @@ class Verifying {
 
   void replay(const std::vector<Manifest>& manifests) {
     if (manifests.empty()) return;
-    const Scratch scratch;
+    const ScratchFolder scratch;
     Recipe recipe = read_recipe(store_.folder() + kRecipeFile);
     recipe.prompts_folder = store_.folder() + "/prompts";
     recipe.prompts_overlay.clear();

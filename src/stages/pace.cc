@@ -12,6 +12,7 @@
 #include "stages/funnel.h"
 #include "stages/given.h"
 #include "stages/instruct.h"
+#include "stages/profile.h"
 
 namespace selfalign::stages {
 namespace {
@@ -26,6 +27,7 @@ struct StepPlan {
   std::string step = {};
   std::string unit = {};
   int64_t total = 0;
+  bool at_most = false;       // `total` is a bound
   std::string requests = {};  // stage whose completions show life; "": tuning
   std::string results = {};   // stage whose kept rows are the units; "": rows
   std::string samples = {};   // of a tuning: its stages, folder and epochs
@@ -36,14 +38,40 @@ struct StepPlan {
   int64_t tokens_per_unit = 0;  // at most
 };
 
+// Where topics grow in rounds: as if every request brought a whole list of new
+// topics. A round begins with as many of each type as the smallest has.
+int64_t most_topic_requests(const Recipe& recipe, const Prompts& prompts) {
+  int64_t num_types = 0;
+  int64_t of_type = INT64_MAX;
+  for (const QuestionType& type : prompts.red_team.types) {
+    if (type.topics.empty()) continue;
+    ++num_types;
+    of_type = std::min(of_type, int64_t(type.topics.size()));
+  }
+  const int64_t limit = recipe.instruct.max_requests;
+  int64_t count = 0;
+  for (int round = 0; round < recipe.instruct.topic_rounds; ++round) {
+    if (num_types == 0 || of_type > (limit - count) / num_types) {
+      return num_types == 0 ? 0 : limit;
+    }
+    count += num_types * of_type;
+    of_type *= prompts.red_team.num_topics;
+  }
+  return count;
+}
+
 int64_t num_topic_requests(const Recipe& recipe, const Prompts& prompts) {
+  if (recipe.instruct.num_red_team == 0) return 0;
+  if (recipe.instruct.topic_rounds > 1) {
+    return most_topic_requests(recipe, prompts);
+  }
   int64_t count = 0;
   for (const QuestionType& type : prompts.red_team.types) {
     const int64_t per_request = std::max<int64_t>(
         1, prompts.red_team.num_topics - int64_t(type.topics.size()));
     count += (recipe.instruct.topics_per_type + per_request - 1) / per_request;
   }
-  return recipe.instruct.num_red_team > 0 ? count : 0;
+  return count;
 }
 
 void plan_instruct(const Recipe& recipe, const Prompts& prompts,
@@ -59,6 +87,7 @@ void plan_instruct(const Recipe& recipe, const Prompts& prompts,
   plans.push_back({.step = "red-team topics",
                    .unit = "rows",
                    .total = num_topic_requests(recipe, prompts),
+                   .at_most = instruct.topic_rounds > 1,
                    .requests = "redteam.topic_requests",
                    .tokens_per_unit = tokens});
   plans.push_back({.step = "red-team questions",
@@ -127,9 +156,12 @@ std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
                                const Expected& expected) {
   std::vector<StepPlan> plans;
   const int64_t num_instructions = expected.num_instructions;
-  const int64_t num_samples =
-      int64_t(std::llround(expected.kept * double(num_instructions))) +
+  const int64_t num_identity =
       int64_t(prompts.identity.size()) * recipe.identity_repeats;
+  const auto num_kept = [&expected](int64_t num_answers) {
+    return int64_t(std::llround(expected.kept * double(num_answers)));
+  };
+  const int64_t num_samples = num_kept(num_instructions) + num_identity;
   if (recipe.has("instruct")) plan_instruct(recipe, prompts, plans);
   if (recipe.has("align")) {
     plans.push_back(plan_answers("align", "align.answers", num_instructions,
@@ -140,10 +172,14 @@ std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
                                 recipe.engrave, num_samples));
   }
   if (recipe.has("verbose")) {
-    plans.push_back(plan_answers("verbose", "verbose.answers", num_instructions,
+    // The engraved model is asked about itself, or the rows are used again.
+    const bool asked = !profile_named(recipe.profile).repeats_identity;
+    const int64_t num_asked = num_instructions + (asked ? num_identity : 0);
+    plans.push_back(plan_answers("verbose", "verbose.answers", num_asked,
                                  recipe.verbose.sampling));
     plans.push_back(plan_tuning("final tuning", "verbose", "verbose",
-                                recipe.final, num_samples));
+                                recipe.final,
+                                asked ? num_kept(num_asked) : num_samples));
   }
   if (recipe.has("tune")) {
     plans.push_back(plan_tuning("tune", "tune", "tuned", recipe.tune,
@@ -209,6 +245,7 @@ void read_generation(const Store& store, const std::string& profile,
     pace.done = int64_t(store.kept(plan.results, filter).size());
     pace.finished = pace.finished && stage_done(store, plan.results);
   }
+  if (plan.at_most && pace.finished) pace.total = pace.done;
   const store::Activity recent =
       store.activity(plan.requests, all.last_s - kWindowS);
   const double seconds = recent.last_s - recent.first_s;
@@ -315,6 +352,7 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
     step.step = plan.step;
     step.unit = plan.unit;
     step.total = plan.total;
+    step.at_most = plan.at_most;
     if (plan.requests.empty()) {
       read_tuning(store, plan, step);
     } else {

@@ -20,6 +20,7 @@ struct StepPace {
   std::string unit;  // "instructions", "rows", "samples"
   int64_t done = 0;  // units
   int64_t total = 0;
+  bool at_most = false;  // of total: nobody knows how many it will be
   bool finished = false;
   bool is_tuning = false;
   int64_t num_tokens = 0;  // generated, or learnt from

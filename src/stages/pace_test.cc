@@ -2,12 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "base/file.h"
 #include "stages/testing.h"
 
 namespace selfalign::stages {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 class PaceTest : public SmallRun {
@@ -84,6 +87,42 @@ TEST_F(PaceTest, SaysWhetherAnythingGoesOn) {
   EXPECT_THAT(text, HasSubstr("without the steps marked ?"));
   write_file_atomic(folder_ + "/report.json", "{}");
   EXPECT_EQ(state_text(pace(), 5000.0), "done");
+}
+
+// Topics grow in rounds, and the engraved model is asked about itself.
+TEST_F(PaceTest, ThePaperProfileAsksMore) {
+  recipe_.profile = "paper";
+  recipe_.instruct.num_red_team = 6;
+  recipe_.instruct.topic_rounds = 2;
+  recipe_.instruct.max_requests = 1000;
+  recipe_.identity_repeats = 4;
+  const int64_t num_identity = 4 * int64_t(prompts_.identity.size());
+  RunPace now = pace();
+  // 20 types of 3 topics; then 10 for each that there was.
+  EXPECT_EQ(step(now, "red-team topics").total, 60 + 600);
+  EXPECT_EQ(step(now, "verbose").total, 3 + 6 + num_identity);
+  EXPECT_EQ(
+      step(now, "final tuning").total,
+      std::llround(2 / 3.0 * double(9 + num_identity)) * recipe_.final.epochs);
+  recipe_.instruct.topic_rounds = 6;
+  for (int64_t i = 0; i < 2; ++i) {
+    store_->add_rows(
+        {{50 + uint64_t(i), "redteam.topic_requests", i, {}, Json::object()}});
+    store::StoredCompletion stored;
+    stored.completion.key = 50 + uint64_t(i);
+    stored.completion.num_tokens = 10;
+    stored.time_s = 1000.0 + double(i);
+    store_->add_completion(stored);
+  }
+  now = pace();
+  EXPECT_EQ(step(now, "red-team topics").total, 1000);
+  EXPECT_GT(step(now, "red-team topics").units_per_s, 0.0);
+  EXPECT_THAT(pace_text(now, 1002.0),
+              ContainsRegex("red-team topics +2/1000 .*at most"));
+  finish_stage(*store_, "redteam.topic_requests", "", 2);
+  now = pace();
+  EXPECT_EQ(step(now, "red-team topics").total, 2);
+  EXPECT_EQ(step(now, "red-team topics").left_s, 0.0);
 }
 
 TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {

@@ -31,8 +31,8 @@ std::string left_text(const StepPace& step) {
   if (step.total == 0) return "";
   if (step.left_s < 0.0) return "?";
   // Before its first row a step is expected to write all it may.
-  const bool begun = step.units_per_s > 0.0;
-  return (begun ? "" : "at most ") + time_text(step.left_s) + " to go";
+  const bool known = step.units_per_s > 0.0 && !step.at_most;
+  return (known ? "" : "at most ") + time_text(step.left_s) + " to go";
 }
 
 }  // namespace

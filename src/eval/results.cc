@@ -1,0 +1,119 @@
+#include "eval/results.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace selfalign::eval {
+namespace {
+
+constexpr char kResultsFile[] = "/results.json";
+constexpr char kLockFile[] = "/results.lock";
+
+const std::string& made(const std::string& folder) {
+  make_folder(folder);
+  return folder;
+}
+
+const Json& list_of(const Json& json, const char* name,
+                    const std::string& where) {
+  const auto found = json.find(name);
+  if (found == json.end() || !found->is_array()) {
+    throw Error(ErrorKind::kInput,
+                str(where, ": expected a list '", name,
+                    "', found none; move the file away and evaluate again"));
+  }
+  return *found;
+}
+
+SubjectInfo subject_from_json(const Json& json, const std::string& where) {
+  return {json_string(json, "name", where), json_string(json, "title", where),
+          json_string(json, "model", where),
+          json_string_or(json, "adapter", where, ""),
+          json_string(json, "fingerprint", where)};
+}
+
+std::string pair_of(const Json& comparison, const std::string& where) {
+  std::string key;
+  for (const char* name : {"task", "judge", "a", "b"}) {
+    key += json_string(comparison, name, where) + "\n";
+  }
+  return key;
+}
+
+template <typename T, typename Same>
+void put(std::vector<T>& all, const std::vector<T>& fresh, const Same& same) {
+  for (const T& one : fresh) {
+    const auto found = std::find_if(
+        all.begin(), all.end(), [&](const T& old) { return same(old, one); });
+    if (found == all.end()) {
+      all.push_back(one);
+    } else {
+      *found = one;
+    }
+  }
+}
+
+Json to_json(const Results& results) {
+  Json subjects = Json::array();
+  for (const SubjectInfo& subject : results.subjects) {
+    subjects.push_back({{"name", subject.name},
+                        {"title", subject.title},
+                        {"model", subject.model},
+                        {"adapter", subject.adapter},
+                        {"fingerprint", subject.fingerprint}});
+  }
+  Json list = Json::array();
+  for (const TaskResult& result : results.results) {
+    list.push_back(eval::to_json(result));
+  }
+  return Json{{"subjects", subjects},
+              {"results", list},
+              {"comparisons", results.comparisons}};
+}
+
+}  // namespace
+
+Results read_results(const std::string& folder) {
+  Results results;
+  const std::string path = folder + kResultsFile;
+  if (!std::filesystem::exists(path)) return results;
+  const Json json = parse_json(read_file(path), path);
+  for (const Json& one : list_of(json, "subjects", path)) {
+    results.subjects.push_back(subject_from_json(one, path + ": subjects"));
+  }
+  for (const Json& one : list_of(json, "results", path)) {
+    results.results.push_back(task_result_from_json(one, path + ": results"));
+  }
+  for (const Json& one : list_of(json, "comparisons", path)) {
+    pair_of(one, path + ": comparisons");
+    results.comparisons.push_back(one);
+  }
+  return results;
+}
+
+ResultsWriter::ResultsWriter(const std::string& folder)
+    : folder_(folder),
+      lock_(made(folder) + kLockFile),
+      results_(read_results(folder)) {}
+
+void ResultsWriter::merge(const Results& fresh) {
+  const std::string path = folder_ + kResultsFile;
+  put(results_.subjects, fresh.subjects,
+      [](const SubjectInfo& a, const SubjectInfo& b) {
+        return a.name == b.name;
+      });
+  put(results_.results, fresh.results,
+      [](const TaskResult& a, const TaskResult& b) {
+        return a.task == b.task && a.subject == b.subject;
+      });
+  put(results_.comparisons, fresh.comparisons,
+      [&](const Json& a, const Json& b) {
+        return pair_of(a, path) == pair_of(b, path);
+      });
+  write_file_atomic(path, to_json(results_).dump(1) + "\n");
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,53 @@
+// results.json of an evaluation's folder: who was asked, and what was found.
+// A new evaluation takes the place of the same task of the same subject and
+// leaves the others; one process writes at a time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "eval/evaluation.h"
+#include "store/writer_lock.h"
+
+namespace selfalign::eval {
+
+struct SubjectInfo {
+  std::string name;     // Subject::name
+  std::string title;    // Subject::title
+  std::string model;    // path or address, as given
+  std::string adapter;  // PEFT folder, "" for none
+  std::string fingerprint;
+};
+
+struct Results {
+  std::vector<SubjectInfo> subjects;  // sorted by when they were first asked
+  std::vector<TaskResult> results;    // the same
+  // Two subjects against each other: objects with at least "task", "judge" (""
+  // where there is none), "a" and "b" (names of subjects); a new one replaces
+  // that of the same four.
+  std::vector<Json> comparisons;
+};
+
+// FOLDER/results.json; empty where there is none. Error kInput names file and
+// member of what is wrong.
+Results read_results(const std::string& folder);
+
+// The one writer of a folder, for as long as it lives.
+class ResultsWriter {
+ public:
+  // Makes the folder and reads what is there. Error kFailed if another process
+  // writes (FOLDER/results.lock).
+  explicit ResultsWriter(const std::string& folder);
+
+  const Results& results() const { return results_; }
+  // Adds to what is there or replaces it; durable on return.
+  void merge(const Results& fresh);
+
+ private:
+  std::string folder_;
+  store::WriterLock lock_;
+  Results results_;
+};
+
+}  // namespace selfalign::eval

@@ -1,0 +1,82 @@
+#include "eval/results.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace selfalign::eval {
+namespace {
+
+class ResultsTest : public testing::Test {
+ protected:
+  ResultsTest()
+      : folder_(testing::TempDir() + "results." + std::to_string(getpid())) {
+    std::filesystem::remove_all(folder_);
+  }
+  std::string folder_;
+};
+
+Results one(const std::string& task, const std::string& subject, double value) {
+  Results results;
+  results.subjects.push_back({subject, "the " + subject, "m", "", "f"});
+  TaskResult result;
+  result.task = task;
+  result.subject = subject;
+  result.metrics.emplace_back();
+  result.metrics.back().name = "mc1";
+  result.metrics.back().value = value;
+  results.results.push_back(result);
+  return results;
+}
+
+TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
+  {
+    ResultsWriter writer(folder_);
+    EXPECT_TRUE(writer.results().results.empty());
+    writer.merge(one("hhh", "base", 0.5));
+    writer.merge(one("hhh", "verbose", 0.6));
+  }
+  {
+    ResultsWriter writer(folder_);
+    writer.merge(one("hhh", "base", 0.7));
+    Results fresh;
+    Json comparison{{"task", "v"}, {"judge", "m"}, {"a", "x"}, {"b", "y"}};
+    fresh.comparisons = {comparison};
+    writer.merge(fresh);
+    comparison["wins"] = 3;
+    fresh.comparisons = {comparison};
+    writer.merge(fresh);
+  }
+  const Results results = read_results(folder_);
+  ASSERT_EQ(results.results.size(), 2u);
+  EXPECT_EQ(results.results[0].metrics[0].value, 0.7);
+  EXPECT_EQ(results.results[1].subject, "verbose");
+  EXPECT_EQ(results.subjects.size(), 2u);
+  ASSERT_EQ(results.comparisons.size(), 1u);
+  EXPECT_EQ(results.comparisons[0]["wins"], 3);
+}
+
+TEST_F(ResultsTest, OneWriterAtATime) {
+  const ResultsWriter writer(folder_);
+  EXPECT_THROW(ResultsWriter{folder_}, Error);
+}
+
+TEST_F(ResultsTest, WhatIsNoResultsFileIsNamed) {
+  make_folder(folder_);
+  write_file_atomic(folder_ + "/results.json", "{\"subjects\": []}");
+  try {
+    read_results(folder_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), testing::HasSubstr("results.json: expected a"));
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::eval

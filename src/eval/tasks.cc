@@ -1,0 +1,22 @@
+#include "eval/tasks.h"
+
+#include "base/error.h"
+
+namespace selfalign::eval {
+
+const std::vector<Task>& tasks() {
+  static const std::vector<Task> all{};
+  return all;
+}
+
+const Task& task_named(const std::string& name) {
+  std::string names;
+  for (const Task& task : tasks()) {
+    if (task.name == name) return task;
+    names += (names.empty() ? "" : ", ") + task.name;
+  }
+  throw Error(ErrorKind::kUsage,
+              str("--tasks: expected some of ", names, ", found '", name, "'"));
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,34 @@
+// The evaluations there are. A task asks one subject all its questions, logs
+// every item as it is done, and makes its figures from the logged items alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "eval/evaluation.h"
+#include "eval/item_log.h"
+
+namespace selfalign::eval {
+
+struct TaskOptions {
+  std::string data_folder;     // published sets, found by name at any depth
+  std::string prompts_folder;  // with what the project adds to them
+  int64_t limit = 0;           // of items, by a seeded sample; 0 is all
+  uint64_t seed = 0;           // of that sample, draws and intervals
+};
+
+struct Task {
+  std::string name;   // "truthfulqa", as --tasks takes it
+  std::string title;  // for people
+  // Asks for what the log lacks. Error kInput names the place of a fault in
+  // the data; kInterrupted leaves what is done in the log.
+  std::function<TaskResult(const Subject&, ItemLog&, const TaskOptions&)> run;
+};
+
+const std::vector<Task>& tasks();
+// Error kUsage lists the names there are.
+const Task& task_named(const std::string& name);
+
+}  // namespace selfalign::eval

@@ -185,6 +185,9 @@ Json profiles_report(const store::Store& store, int num_examples) {
 
 std::string profiles_text(const Json& report) {
   std::ostringstream out;
+  if (report["stages"].empty()) {  // a baseline
+    return "profiles judge no row of this run: its data were given\n";
+  }
   out << "profiles differ on " << report["num_differ"].get<int64_t>() << " of "
       << report["num_rows"].get<int64_t>()
       << " rows (the run's own: " << report["profile"].get<std::string>()

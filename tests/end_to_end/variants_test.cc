@@ -265,6 +265,8 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
   EXPECT_EQ(store->num_rows("given.conversations"), 7);
   EXPECT_EQ(rejected(*store, "given.conversations"),
             Json({{"no_answer", 3}, {"out_of_turn", 1}}));
+  EXPECT_THAT(read_file(recipe.run_folder + "/report.txt"),
+              HasSubstr("profiles judge no row"));
   ASSERT_EQ(samples_.size(), 3u);
   ASSERT_EQ(samples_[0].turns.size(), 2u);
   const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;

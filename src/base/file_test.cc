@@ -10,24 +10,12 @@
 #include <csignal>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace selfalign {
 namespace {
 
 using testing::HasSubstr;
-
-// Runs `body` and returns the Error it must throw.
-template <typename Body>
-Error error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "expected an Error";
-  return Error(ErrorKind::kFailed, "none");
-}
 
 class FileTest : public testing::Test {
  protected:

@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "stages/funnel.h"
 #include "stages/profile.h"
 #include "stages/prompts.h"
@@ -97,16 +96,6 @@ class SmallRun : public ::testing::Test {
                             {"ends", true},
                             {"tokens", 5},
                             {"rules", {3}}}}});
-  }
-
-  static ErrorKind kind_of(const std::function<void()>& fn) {
-    try {
-      fn();
-    } catch (const Error& error) {
-      return error.kind();
-    }
-    ADD_FAILURE() << "no Error";
-    return ErrorKind::kFailed;
   }
 
   const Prompts prompts_;

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "store/sqlite.h"
 
 namespace selfalign::store {
@@ -46,16 +47,6 @@ StoredCompletion completion_of(uint64_t key, const std::string& text) {
   stored.fingerprint = "f";
   stored.time_s = 12.5;
   return stored;
-}
-
-ErrorKind kind_of(const std::function<void()>& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "no Error";
-  return ErrorKind::kFailed;
 }
 
 constexpr uint64_t kBigKey = 0xfedcba9876543210;  // negative as SQLite sees it

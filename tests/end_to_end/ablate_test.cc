@@ -3,44 +3,24 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "scripted_world.h"
-#include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
 
-namespace fs = std::filesystem;
 using stages::AblateOptions;
 using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
 
-class AblateTest : public ::testing::Test {
+class AblateTest : public ScriptedRunsTest {
  protected:
-  AblateTest() {
-    set_log_level(LogLevel::kWarning);
-    fs::remove_all(recipe_.run_folder);
-    ScriptedWorkbench workbench({});
-    auto store = stages::open_run(recipe_);
-    run_pipeline(recipe_, workbench, *store);
-    digest_ = store->run_digest();
-  }
-  ~AblateTest() override {
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(recipe_.run_folder);
-  }
-
   Json ablate(const AblateOptions& options, WorldOptions world = {}) {
     ScriptedWorkbench workbench(world);
-    const auto run = Store::open(recipe_.run_folder, OpenMode::kReadOnly);
+    const auto run = open("run");
     return stages::ablate(recipe_, *run, options, workbench);
   }
   std::string digest(const Json& report) {
@@ -48,9 +28,8 @@ class AblateTest : public ::testing::Test {
         ->run_digest();
   }
 
-  const stages::Recipe recipe_ =
-      small_recipe(testing::TempDir() + "/ablate_test");
-  std::string digest_;
+  const stages::Recipe recipe_ = small_recipe(path("run"));
+  const std::string digest_ = run(recipe_);
 };
 
 TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
@@ -59,7 +38,7 @@ TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
   EXPECT_EQ(report["texts_changed"], 0);
   EXPECT_EQ(report["before"], report["after"]);
   EXPECT_TRUE(report["examples"].empty());
-  const auto run = Store::open(recipe_.run_folder, OpenMode::kReadOnly);
+  const auto run = open("run");
   const auto again =
       Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly);
   for (const store::Row& row : run->rows("align.answers")) {
@@ -86,8 +65,7 @@ TEST_F(AblateTest, ADroppedRuleIsNotNamedAndOnlyThoseRowsChange) {
   EXPECT_EQ(report["examples"][0]["before"].get<std::string>().find("candor") ==
                 std::string::npos,
             false);
-  EXPECT_EQ(Store::open(recipe_.run_folder, OpenMode::kReadOnly)->run_digest(),
-            digest_);
+  EXPECT_EQ(open("run")->run_digest(), digest_);
 }
 
 TEST_F(AblateTest, TheSameRowsAreDrawnForEveryEdit) {
@@ -109,16 +87,11 @@ TEST_F(AblateTest, GoesOnAfterAKill) {
   const std::string whole = digest(ablate(options));
   options.name = "killed";
   for (const int after : {1, 9, 17}) {
-    const pid_t child = fork();
-    if (child == 0) {
+    EXPECT_TRUE(is_killed([&] {
       WorldOptions world;
       world.kill_after = after;
       ablate(options, world);
-      _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_TRUE(WIFSIGNALED(status)) << after;
+    })) << after;
   }
   EXPECT_EQ(digest(ablate(options)), whole);
 }

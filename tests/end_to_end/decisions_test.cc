@@ -3,17 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
 
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "base/log.h"
-#include "base/progress.h"
 #include "scripted_world.h"
 #include "stages/instruct.h"
 #include "stages/pipeline.h"
@@ -24,52 +19,11 @@
 namespace selfalign::tests {
 namespace {
 
-namespace fs = std::filesystem;
 using stages::Recipe;
-using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
 
-class DecisionsTest : public ::testing::Test {
- protected:
-  DecisionsTest()
-      : root_(testing::TempDir() + "decisions." + std::to_string(getpid())) {
-    set_log_level(LogLevel::kWarning);
-    set_progress_shown(false);
-    fs::remove_all(root_);
-  }
-  ~DecisionsTest() override {
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-    fs::remove_all(root_);
-  }
-
-  std::string folder(const std::string& name) const {
-    return root_ + "/" + name;
-  }
-  // Runs to the end; the run's digest.
-  std::string run(const std::string& name) {
-    const Recipe recipe = small_recipe(folder(name));
-    ScriptedWorkbench workbench({});
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-    return store->run_digest();
-  }
-
-  std::string root_;
-};
-
-// Runs until a commit after which `stop` is true, then does `then`.
-void run_until(const Recipe& recipe, const std::function<bool(Store&)>& stop,
-               const std::function<void(Store&)>& then) {
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  store->set_commit_hook([&] { set_interrupted(stop(*store)); });
-  EXPECT_THROW(run_pipeline(recipe, workbench, *store), Error);
-  set_interrupted(false);
-  store->set_commit_hook(nullptr);
-  then(*store);
-}
+class DecisionsTest : public ScriptedRunsTest {};
 
 std::function<bool(Store&)> has_rows(const std::string& stage) {
   return [stage](Store& store) { return store.num_rows(stage) > 0; };
@@ -81,8 +35,8 @@ store::Annotation decided(uint64_t key, store::Decision decision,
 }
 
 TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
-  const std::string plain = run("plain");
-  const Recipe recipe = small_recipe(folder("a"));
+  const std::string plain = run(small_recipe(path("plain")));
+  const Recipe recipe = small_recipe(path("a"));
   uint64_t dropped = 0;
   uint64_t edited = 0;
   uint64_t rejected = 0;
@@ -109,9 +63,9 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
     ASSERT_NE(rejected, 0u);
     store.annotate(decided(rejected, store::Decision::kEdit, "Written anew."));
   });
-  EXPECT_NE(run("a"), plain);
-  const auto before = Store::open(folder("plain"), OpenMode::kReadOnly);
-  const auto after = Store::open(folder("a"), OpenMode::kReadOnly);
+  EXPECT_NE(run(small_recipe(path("a"))), plain);
+  const auto before = open("plain");
+  const auto after = open("a");
   EXPECT_EQ(after->manifest("align.pairs")->digest,
             before->manifest("align.pairs")->digest);
   std::map<uint64_t, store::Row> samples;  // by parent
@@ -131,10 +85,10 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
 }
 
 TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
-  Recipe whole = small_recipe(folder("a"));
+  Recipe whole = small_recipe(path("a"));
   whole.instruct.num_instructions = 1000;
   const Recipe small = stages::preview_recipe(whole);
-  EXPECT_EQ(small.run_folder, folder("a-preview"));
+  EXPECT_EQ(small.run_folder, path("a-preview"));
   ScriptedWorkbench workbench({});
   auto store = stages::open_run(small);
   run_pipeline(small, workbench, *store);
@@ -164,7 +118,7 @@ TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
 }
 
 TEST_F(DecisionsTest, ADroppedInstructionIsNotAnswered) {
-  const Recipe recipe = small_recipe(folder("a"));
+  const Recipe recipe = small_recipe(path("a"));
   uint64_t dropped = 0;
   run_until(recipe, has_rows("redteam.questions"), [&](Store& store) {
     dropped = stages::kept_instructions(store).at(3).key;
@@ -176,8 +130,8 @@ TEST_F(DecisionsTest, ADroppedInstructionIsNotAnswered) {
     late = stages::kept_instructions(store).at(4).key;
     store.annotate(decided(late, store::Decision::kDrop));
   });
-  run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  run(small_recipe(path("a")));
+  const auto store = open("a");
   const auto answered = [&](const std::string& stage, uint64_t key) {
     for (const store::Row& row : store->children(key)) {
       if (row.stage == stage) return true;

@@ -11,11 +11,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/sha256.h"
 #include "formats/datasets.h"
 #include "scripted_world.h"
-#include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
@@ -25,25 +23,18 @@ using stages::ExportOptions;
 using stages::ExportReport;
 using ::testing::HasSubstr;
 
-class ExportTest : public ::testing::Test {
+class ExportTest : public ScriptedRunsTest {
  protected:
   ExportTest() {
-    set_log_level(LogLevel::kWarning);
-    fs::remove_all(root_);
-    recipe_ = small_recipe(root_ + "/run");
-    recipe_.model.path = root_ + "/model.gguf";
-    ScriptedWorkbench workbench({});
-    store_ = stages::open_run(recipe_);
-    run_pipeline(recipe_, workbench, *store_);
+    recipe_ = small_recipe(path("run"));
+    recipe_.model.path = path("model.gguf");
+    run(recipe_);
+    store_ = open("run");
     write_file_atomic(recipe_.model.path, "weights");
-  }
-  ~ExportTest() override {
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(root_);
   }
 
   std::string folder(const std::string& form) const {
-    return root_ + "/out/" + form;
+    return path("out/" + form);
   }
   ExportReport write(const std::string& form, const std::string& set = "") {
     return export_dataset(*store_, recipe_,
@@ -56,7 +47,6 @@ class ExportTest : public ::testing::Test {
     return parse_json(text(form, file), file);
   }
 
-  const std::string root_ = testing::TempDir() + "/export_test";
   stages::Recipe recipe_;
   std::unique_ptr<store::Store> store_;
 };
@@ -136,7 +126,8 @@ TEST_F(ExportTest, TheCardSaysHowItWasMade) {
         std::string("## Known limits")}) {
     EXPECT_THAT(card, HasSubstr(part));
   }
-  EXPECT_EQ(card.find(root_), std::string::npos);  // no places of this machine
+  EXPECT_EQ(card.find(ScriptedRuns::folder()),
+            std::string::npos);  // no places of this machine
 }
 
 TEST_F(ExportTest, TheStanzasFitTheForm) {
@@ -178,16 +169,17 @@ TEST_F(ExportTest, PyarrowReadsTheTable) {
   }
   const ExportReport report = write("parquet", "engrave");
   EXPECT_EQ(report.num_written, store_->num_rows("align.pairs"));
-  write_file_atomic(root_ + "/read.py",
+  const std::string script = path("read.py");
+  write_file_atomic(script,
                     "import json,sys,pyarrow.parquet as p\n"
                     "json.dump(p.read_table(sys.argv[1]).to_pylist(),"
                     "open(sys.argv[2],'w'))\n");
   ASSERT_EQ(
-      std::system(("PYTHONPATH=" + reader + " python3 " + root_ + "/read.py " +
-                   folder("parquet") + "/train.parquet " + root_ + "/rows.json")
+      std::system(("PYTHONPATH=" + reader + " python3 " + script + " " +
+                   folder("parquet") + "/train.parquet " + path("rows.json"))
                       .c_str()),
       0);
-  const Json rows = parse_json(read_file(root_ + "/rows.json"), "rows");
+  const Json rows = parse_json(read_file(path("rows.json")), "rows");
   const auto pairs = store_->rows("align.pairs");
   ASSERT_EQ(rows.size(), pairs.size());
   std::set<std::string> types;

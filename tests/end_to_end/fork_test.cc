@@ -4,14 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/progress.h"
 #include "scripted_world.h"
 #include "stages/instruct.h"
 #include "stages/pipeline.h"
@@ -33,26 +30,10 @@ struct Made {
   int num_tuned = 0;
 };
 
-class ForkTest : public ::testing::Test {
+class ForkTest : public ScriptedRunsTest {
  protected:
-  ForkTest() {
-    set_log_level(LogLevel::kError);
-    set_progress_shown(false);
-    root_ = ::testing::TempDir() + "fork." + std::to_string(getpid());
-    fs::remove_all(root_);
-    make_folder(root_);
-  }
-  ~ForkTest() override {
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-    fs::remove_all(root_);
-  }
-
-  std::string folder(const std::string& name) const {
-    return root_ + "/" + name;
-  }
   Recipe recipe(const std::string& name) const {
-    return small_recipe(folder(name));
+    return small_recipe(path(name));
   }
 
   Made make(Store& store, const Recipe& recipe) const {
@@ -64,27 +45,25 @@ class ForkTest : public ::testing::Test {
     return make(*stages::open_run(recipe), recipe);
   }
   Made fork(const Recipe& recipe, const std::string& from = "") const {
-    return make(*stages::open_fork(recipe, folder("a"), from), recipe);
+    return make(*stages::open_fork(recipe, path("a"), from), recipe);
   }
 
   // Those of both runs, as far as they are the same.
   int64_t num_same_manifests(const std::string& one,
                              const std::string& other) const {
-    const auto a = Store::open(folder(one), OpenMode::kReadOnly)->manifests();
-    const auto b = Store::open(folder(other), OpenMode::kReadOnly)->manifests();
+    const auto a = open(one)->manifests();
+    const auto b = open(other)->manifests();
     int64_t num = 0;
     while (a[size_t(num)].digest == b[size_t(num)].digest) ++num;
     return num;
   }
 
   void expect_sound(const std::string& name) const {
-    const stages::Verification verification = stages::verify_run(folder(name));
+    const stages::Verification verification = stages::verify_run(path(name));
     EXPECT_TRUE(verification.problems.empty())
         << stages::verification_text(verification);
     EXPECT_EQ(verification.replay_end, "");
   }
-
-  std::string root_;
 };
 
 TEST_F(ForkTest, AnotherLearningRateKeepsTheFirstTwoStages) {
@@ -92,7 +71,7 @@ TEST_F(ForkTest, AnotherLearningRateKeepsTheFirstTwoStages) {
   Recipe changed = recipe("b");
   changed.engrave.learning_rate = 1e-3;
   const Made b = fork(changed);
-  changed.run_folder = folder("fresh");
+  changed.run_folder = path("fresh");
   const Made fresh = run(changed);
   EXPECT_EQ(b.digest, fresh.digest);
   EXPECT_NE(b.digest, a.digest);
@@ -100,7 +79,7 @@ TEST_F(ForkTest, AnotherLearningRateKeepsTheFirstTwoStages) {
   // Stage 4's answers and those of the engraved and the final model.
   EXPECT_EQ(b.num_written, 20 + 6 + 6);
   EXPECT_EQ(b.num_tuned, 2);
-  const auto old = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto old = open("a");
   const auto manifests = old->manifests();
   const int64_t same = num_same_manifests("a", "b");
   EXPECT_EQ(manifests[size_t(same)].stage, "engrave.adapter");
@@ -111,18 +90,13 @@ TEST_F(ForkTest, AnotherLearningRateKeepsTheFirstTwoStages) {
 TEST_F(ForkTest, AnotherPrincipleKeepsTheFirstStage) {
   run(recipe("a"));
   Recipe changed = recipe("b");
-  changed.prompts_folder = folder("prompts");
+  changed.prompts_folder = path("prompts");
   fs::copy("prompts", changed.prompts_folder);
-  std::string text = read_file(changed.prompts_folder + "/principles.yaml");
-  const size_t at = text.find("answer");
-  ASSERT_NE(at, std::string::npos);
-  write_file_atomic(changed.prompts_folder + "/principles.yaml",
-                    text.replace(at, 6, "reply"));
+  replace("prompts/principles.yaml", "answer", "reply");
   const Made b = fork(changed);
-  changed.run_folder = folder("fresh");
+  changed.run_folder = path("fresh");
   EXPECT_EQ(b.digest, run(changed).digest);
-  const auto manifests =
-      Store::open(folder("a"), OpenMode::kReadOnly)->manifests();
+  const auto manifests = open("a")->manifests();
   EXPECT_EQ(manifests[size_t(num_same_manifests("a", "b"))].stage,
             "align.answers");
   expect_sound("b");
@@ -133,7 +107,7 @@ TEST_F(ForkTest, MoreInstructionsCostOnlyTheNewOnes) {
   Recipe more = recipe("b");
   more.instruct.num_instructions += 4;
   const Made b = fork(more);
-  more.run_folder = folder("fresh");
+  more.run_folder = path("fresh");
   const Made fresh = run(more);
   EXPECT_EQ(b.digest, fresh.digest);
   EXPECT_LT(b.num_written, fresh.num_written - 40);
@@ -146,9 +120,9 @@ TEST_F(ForkTest, AdaptersOfTheSameSamplesAreTakenOver) {
   const Made b = fork(fewer);
   EXPECT_EQ(b.num_tuned, 0);
   EXPECT_EQ(b.num_written, 0);
-  EXPECT_EQ(read_file(folder("a") + "/verbose/adapter/digest"),
-            read_file(folder("b") + "/verbose/adapter/digest"));
-  fewer.run_folder = folder("fresh");
+  EXPECT_EQ(read_file(path("a") + "/verbose/adapter/digest"),
+            read_file(path("b") + "/verbose/adapter/digest"));
+  fewer.run_folder = path("fresh");
   EXPECT_EQ(b.digest, run(fewer).digest);
   expect_sound("b");
 }
@@ -156,7 +130,7 @@ TEST_F(ForkTest, AdaptersOfTheSameSamplesAreTakenOver) {
 TEST_F(ForkTest, GoesOnAfterAStopAlsoWithoutTheOtherRun) {
   const Made a = run(recipe("a"));
   {
-    const auto store = stages::open_fork(recipe("b"), folder("a"), "");
+    const auto store = stages::open_fork(recipe("b"), path("a"), "");
     int commits = 0;
     store->set_commit_hook([&] {
       if (++commits == 12) throw Error(ErrorKind::kFailed, "stop");
@@ -164,11 +138,11 @@ TEST_F(ForkTest, GoesOnAfterAStopAlsoWithoutTheOtherRun) {
     ScriptedWorkbench workbench({});
     EXPECT_THROW(run_pipeline(recipe("b"), workbench, *store), Error);
   }
-  fs::copy(folder("b"), folder("c"), fs::copy_options::recursive);
+  fs::copy(path("b"), path("c"), fs::copy_options::recursive);
   const Made b = run(recipe("b"));
   EXPECT_EQ(b.digest, a.digest);
   EXPECT_EQ(b.num_written + b.num_tuned, 0);
-  fs::rename(folder("a"), folder("gone"));
+  fs::rename(path("a"), path("gone"));
   const Made c = run(recipe("c"));
   EXPECT_EQ(c.digest, a.digest);
   EXPECT_GT(c.num_written, 0);
@@ -181,21 +155,17 @@ TEST_F(ForkTest, FromAStageOnEverythingIsMadeAnew) {
   EXPECT_EQ(b.digest, a.digest);
   EXPECT_EQ(b.num_tuned, 2);
   EXPECT_EQ(b.num_written, 20 + 4 * 6);
-  try {
-    fork(recipe("c"), "engraving");
-    ADD_FAILURE() << "no Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), HasSubstr("engrave.adapter"));
-  }
-  EXPECT_FALSE(fs::exists(folder("c")));
+  const Error error = error_of([&] { fork(recipe("c"), "engraving"); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(error.what(), HasSubstr("engrave.adapter"));
+  EXPECT_FALSE(fs::exists(path("c")));
 }
 
 TEST_F(ForkTest, DecisionsAreHonouredAndLateOnesAreNoDamage) {
   run(recipe("a"));
   uint64_t dropped = 0, edited = 0, instruction = 0;
   {
-    const auto store = Store::open(folder("a"), OpenMode::kWrite);
+    const auto store = Store::open(path("a"), OpenMode::kWrite);
     dropped = store->rows("align.pairs").at(1).key;
     edited = store->rows("align.pairs").at(2).key;
     instruction = stages::kept_instructions(*store).at(0).key;
@@ -206,7 +176,7 @@ TEST_F(ForkTest, DecisionsAreHonouredAndLateOnesAreNoDamage) {
   expect_sound("a");  // they came after all was made
   const Made b = fork(recipe("b"));
   EXPECT_EQ(b.num_tuned, 2);
-  const auto store = Store::open(folder("b"), OpenMode::kReadOnly);
+  const auto store = open("b");
   EXPECT_EQ(store->num_rows("align.answers"), 19);
   EXPECT_TRUE(store->annotation(dropped).has_value());
   int num_edited = 0;
@@ -226,12 +196,7 @@ TEST_F(ForkTest, AFolderWithAnotherRunIsRefused) {
   run(recipe("a"));
   run(recipe("b"));
   for (const char* name : {"a", "b"}) {
-    try {
-      fork(recipe(name));
-      ADD_FAILURE() << name;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    }
+    EXPECT_EQ(kind_of([&] { fork(recipe(name)); }), ErrorKind::kUsage) << name;
   }
   fork(recipe("c"));
   fork(recipe("c"));  // the same one again
@@ -240,55 +205,40 @@ TEST_F(ForkTest, AFolderWithAnotherRunIsRefused) {
 TEST_F(ForkTest, AllThatDiffersIsNamedInOneError) {
   run(recipe("a"));
   Recipe changed = recipe("a");
-  changed.prompts_folder = folder("prompts");
+  changed.prompts_folder = path("prompts");
   fs::copy("prompts", changed.prompts_folder);
-  const std::string principles = changed.prompts_folder + "/principles.yaml";
-  const std::string text = read_file(principles);
-  write_file_atomic(principles, "# A comment says nothing new.\n" + text);
+  const std::string principles = "prompts/principles.yaml";
+  write(principles,
+        "# A comment says nothing new.\n" + read_file(path(principles)));
   stages::open_run(changed);
-  const size_t at = text.find("answer");
-  write_file_atomic(principles, std::string(text).replace(at, 6, "reply"));
+  replace(principles, "answer", "reply");
   changed.engrave.learning_rate = 0.5;
   changed.align.sampling.top_p = 0.25;
-  try {
-    stages::open_run(changed);
-    ADD_FAILURE() << "no Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    for (const char* part :
-         {"recipe: engrave.learning_rate (was 4e-04, is 0.5)",
-          "recipe: align.sampling.top_p (was ", "is 0.25)",
-          "principles.yaml: principles[", "].text (was ", "--fork NEW"}) {
-      EXPECT_THAT(error.what(), HasSubstr(part));
-    }
+  const Error error = error_of([&] { stages::open_run(changed); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  for (const char* part :
+       {"recipe: engrave.learning_rate (was 4e-04, is 0.5)",
+        "recipe: align.sampling.top_p (was ", "is 0.25)",
+        "principles.yaml: principles[", "].text (was ", "--fork NEW"}) {
+    EXPECT_THAT(error.what(), HasSubstr(part));
   }
 }
 
 // Who edits the run's own copies is told the same.
 TEST_F(ForkTest, EditedCopiesAreRefused) {
   run(recipe("a"));
-  const std::string path = folder("a") + "/recipe.resolved.yaml";
-  const std::string text = read_file(path);
-  const size_t at = text.find("num_held_out: 6");
-  ASSERT_NE(at, std::string::npos);
-  write_file_atomic(path, std::string(text).replace(at, 15, "num_held_out: 9"));
-  try {
-    stages::open_run(stages::read_recipe(path));
-    ADD_FAILURE() << "no Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), HasSubstr("num_held_out (was 6, is 9)"));
-  }
-  write_file_atomic(path, text);
-  const std::string prompt = folder("a") + "/prompts/identity.yaml";
-  write_file_atomic(prompt, read_file(prompt) + "\n");
-  try {
-    run(recipe("a"));
-    ADD_FAILURE() << "no Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
-    EXPECT_THAT(error.what(), HasSubstr("prompts/identity.yaml"));
-  }
+  const std::string copy = "a/recipe.resolved.yaml";
+  replace(copy, "num_held_out: 6", "num_held_out: 9");
+  const Error usage =
+      error_of([&] { stages::open_run(stages::read_recipe(path(copy))); });
+  EXPECT_EQ(usage.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(usage.what(), HasSubstr("num_held_out (was 6, is 9)"));
+  replace(copy, "num_held_out: 9", "num_held_out: 6");
+  const std::string prompt = "a/prompts/identity.yaml";
+  write(prompt, read_file(path(prompt)) + "\n");
+  const Error damaged = error_of([&] { run(recipe("a")); });
+  EXPECT_EQ(damaged.kind(), ErrorKind::kDamaged);
+  EXPECT_THAT(damaged.what(), HasSubstr("prompts/identity.yaml"));
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -16,8 +14,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "scripted_world.h"
 #include "stages/annotations.h"
 #include "stages/filters.h"
@@ -34,78 +30,27 @@ namespace {
 
 namespace fs = std::filesystem;
 using stages::Recipe;
-using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
 
-class PipelineTest : public ::testing::Test {
+class PipelineTest : public ScriptedRunsTest {
  protected:
-  PipelineTest() {
-    set_log_level(LogLevel::kWarning);
-    // Processes are killed here, not machines: fsync has nothing to wait for
-    // on a file system in memory, where there is one.
-    const std::string memory = "/dev/shm/";
-    root_ = (access(memory.c_str(), W_OK) == 0 ? memory : testing::TempDir()) +
-            "pipeline." + std::to_string(getpid());
-    fs::remove_all(root_);
-  }
-  ~PipelineTest() override {
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(root_);
-  }
-
-  std::string folder(const std::string& name) const {
-    return root_ + "/" + name;
-  }
-
   using Tweak = std::function<void(Recipe&)>;
 
-  Recipe recipe_of(const std::string& name, const Tweak& tweak) const {
-    Recipe recipe = small_recipe(folder(name));
+  Recipe recipe_of(const std::string& name, const Tweak& tweak = {}) const {
+    Recipe recipe = small_recipe(path(name));
     if (tweak) tweak(recipe);
     return recipe;
   }
-
-  // Runs to the end here; the run's digest.
   std::string run(const std::string& name, WorldOptions options = {},
                   const Tweak& tweak = {}) {
-    const Recipe recipe = recipe_of(name, tweak);
-    ScriptedWorkbench workbench(options);
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-    return store->run_digest();
+    return ScriptedRuns::run(recipe_of(name, tweak), std::move(options));
   }
-
-  // Runs in a child that is killed at tick `kill_at` (a store's commit or a
-  // step of the tuning) or after `kill_after` completions; true if it was.
   bool run_and_kill(const std::string& name, int kill_at, int kill_after = 0,
-                    const Tweak& tweak = {}) {
-    const pid_t child = fork();
-    if (child == 0) {
-      try {
-        const Recipe recipe = recipe_of(name, tweak);
-        KillSwitch kill{kill_at};
-        WorldOptions options;
-        options.kill = &kill;
-        options.kill_after = kill_after;
-        ScriptedWorkbench workbench(options);
-        auto store = stages::open_run(recipe);
-        store->set_commit_hook([&kill] { kill.tick(); });
-        run_pipeline(recipe, workbench, *store);
-      } catch (const std::exception& error) {
-        log_error(error.what());
-        _exit(1);
-      }
-      _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (WIFSIGNALED(status)) return true;
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-    return false;
+                    const Tweak& tweak = {}) const {
+    return ScriptedRuns::run_and_kill(recipe_of(name, tweak), kill_at,
+                                      kill_after);
   }
-
-  std::string root_;
 };
 
 // Everything the digests cover, as text.
@@ -131,15 +76,11 @@ std::string contents(const Store& store) {
   return text;
 }
 
+// Of the error that says `text`.
 ErrorKind kind_of(const std::function<void()>& fn, const std::string& text) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr(text));
-    return error.kind();
-  }
-  ADD_FAILURE() << "no Error";
-  return ErrorKind::kFailed;
+  const Error error = error_of(fn);
+  EXPECT_THAT(error.what(), HasSubstr(text));
+  return error.kind();
 }
 
 TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
@@ -150,18 +91,17 @@ TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
   wide.num_slots = 23;
   EXPECT_EQ(run("b", narrow), digest);
   EXPECT_EQ(run("c", wide), digest);
-  const std::string text =
-      contents(*Store::open(folder("a"), OpenMode::kReadOnly));
+  const std::string text = contents(*open("a"));
   EXPECT_GT(text.size(), 10000u);
-  EXPECT_EQ(contents(*Store::open(folder("b"), OpenMode::kReadOnly)), text);
-  EXPECT_EQ(contents(*Store::open(folder("c"), OpenMode::kReadOnly)), text);
-  EXPECT_EQ(read_file(folder("a") + "/report.json"),
-            read_file(folder("c") + "/report.json"));
+  EXPECT_EQ(contents(*open("b")), text);
+  EXPECT_EQ(contents(*open("c")), text);
+  EXPECT_EQ(read_file(path("a") + "/report.json"),
+            read_file(path("c") + "/report.json"));
 }
 
 TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto store = open("a");
   EXPECT_EQ(store->manifest("instruct.seeds")->num_rows, 175);
   EXPECT_EQ(store->manifest("instruct.tasks")->num_kept, 14);
   EXPECT_EQ(store->manifest("redteam.questions")->num_kept, 6);
@@ -211,7 +151,7 @@ TEST_F(PipelineTest, BootstrapIsTheSameInAnyOrderAndAfterKills) {
   }
   EXPECT_EQ(run("c", {}, tweak), digest);
 
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto store = open("a");
   int64_t num_machine = 0;
   for (const store::Row& row : store->rows("instruct.requests")) {
     ASSERT_EQ(row.parents.size(), 5u);
@@ -230,7 +170,7 @@ TEST_F(PipelineTest, BootstrapIsTheSameInAnyOrderAndAfterKills) {
 
 TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
   run("a", {}, [](Recipe& recipe) { recipe.instruct.num_red_team = 60; });
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto store = open("a");
   std::map<std::string, int> of_type;
   for (const store::Row& row :
        store->kept("redteam.questions",
@@ -239,21 +179,19 @@ TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
   }
   EXPECT_EQ(of_type.size(), 20u);
   for (const auto& [type, number] : of_type) EXPECT_EQ(number, 3) << type;
-  const Json report = parse_json(read_file(folder("a") + "/report.json"), "");
+  const Json report = parse_json(read_file(path("a") + "/report.json"), "");
   EXPECT_EQ(report["red_team"]["balance"], "quota");
   EXPECT_EQ(report["red_team"]["types"].size(), 20u);
 }
 
 TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
-  const Recipe recipe = small_recipe(folder("a"));
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  run_pipeline(recipe, workbench, *store);
+  run("a");
+  const auto store = open("a");
   const stages::Prompts prompts = stages::load_prompts("prompts");
   const std::vector<store::Row> rows = store->rows("verbose.samples");
-  ASSERT_EQ(workbench.samples().size(), rows.size());
+  ASSERT_EQ(samples().size(), rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
-    const stages::TrainingSample& sample = workbench.samples()[i];
+    const stages::TrainingSample& sample = samples()[i];
     EXPECT_EQ(sample.key, rows[i].key);
     ASSERT_EQ(sample.turns.size(), 1u);
     const std::string& prompt = sample.turns[0].prompt;
@@ -270,14 +208,13 @@ TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
 
 // An answer that the limit of length cut off teaches its text, but no end.
 TEST_F(PipelineTest, TruncatedSamplesTeachNoStop) {
-  Recipe recipe = small_recipe(folder("a"));
-  recipe.verbose.sampling.max_new_tokens = 60;  // of 45 to 75 words
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  run_pipeline(recipe, workbench, *store);
+  run("a", {}, [](Recipe& recipe) {
+    recipe.verbose.sampling.max_new_tokens = 60;  // of 45 to 75 words
+  });
+  const auto store = open("a");
   int num_cut = 0;
   int num_whole = 0;
-  for (const stages::TrainingSample& sample : workbench.samples()) {
+  for (const stages::TrainingSample& sample : samples()) {
     const store::Row row = *store->row(sample.key);
     if (row.content["source"] != "verbose.pairs") {
       EXPECT_TRUE(sample.turns.at(0).ends);
@@ -299,10 +236,10 @@ TEST_F(PipelineTest, ContaminatedInstructionsAreRejected) {
   run("clean");
   std::string text;
   {
-    const auto store = Store::open(folder("clean"), OpenMode::kReadOnly);
+    const auto store = open("clean");
     text = stages::kept_instructions(*store).at(3).content["instruction"];
   }
-  const std::string set = folder("set.jsonl");
+  const std::string set = path("set.jsonl");
   write_file_atomic(set, dump_json(Json{{"question", text}}) + "\n");
   const auto tweak = [&](Recipe& recipe) { recipe.contamination.sets = {set}; };
   ASSERT_TRUE(run_and_kill("guarded", 8, 0, tweak));
@@ -313,7 +250,7 @@ TEST_F(PipelineTest, ContaminatedInstructionsAreRejected) {
   run("guarded", {}, tweak);
   fs::remove(set);
   run("guarded", {}, tweak);  // all instructions are there
-  const auto store = Store::open(folder("guarded"), OpenMode::kReadOnly);
+  const auto store = open("guarded");
   for (const store::Row& row : stages::kept_instructions(*store)) {
     EXPECT_NE(row.content["instruction"], text);
   }
@@ -332,9 +269,9 @@ TEST_F(PipelineTest, SurvivesAKillAtEveryCommitPoint) {
     if (!run_and_kill(name, point)) break;
     ++num_points;
     ASSERT_FALSE(run_and_kill(name, 0)) << point;
-    const auto store = Store::open(folder(name), OpenMode::kReadOnly);
+    const auto store = open(name);
     ASSERT_EQ(store->run_digest(), digest) << "killed at point " << point;
-    fs::remove_all(folder(name));
+    fs::remove_all(path(name));
   }
   EXPECT_GT(num_points, 40);
 }
@@ -344,8 +281,7 @@ TEST_F(PipelineTest, GoesOnThoughKilledAtEachStep) {
   int num_kills = 0;
   while (run_and_kill("killed", 2)) ASSERT_LT(++num_kills, 200);
   EXPECT_GT(num_kills, 20);
-  EXPECT_EQ(Store::open(folder("killed"), OpenMode::kReadOnly)->run_digest(),
-            digest);
+  EXPECT_EQ(open("killed")->run_digest(), digest);
 }
 
 TEST_F(PipelineTest, GoesOnThoughKilledBetweenCommits) {
@@ -359,25 +295,13 @@ TEST_F(PipelineTest, GoesOnThoughKilledBetweenCommits) {
 
 TEST_F(PipelineTest, AnInterruptIsResumable) {
   const std::string digest = run("whole");
-  const Recipe recipe = small_recipe(folder("a"));
-  ScriptedWorkbench workbench({});
-  auto store = stages::open_run(recipe);
-  int commits = 0;
-  store->set_commit_hook([&] { set_interrupted(++commits >= 8); });
-  try {
-    run_pipeline(recipe, workbench, *store);
-    ADD_FAILURE() << "not interrupted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
-  }
-  set_interrupted(false);
-  store.reset();
+  run_until(recipe_of("a"), after_commits(8));
   EXPECT_EQ(run("a"), digest);
 }
 
 TEST_F(PipelineTest, AFinishedRunOpensNoModel) {
   const std::string digest = run("a");
-  const Recipe recipe = small_recipe(folder("a"));
+  const Recipe recipe = small_recipe(path("a"));
   ScriptedWorkbench workbench({});
   auto store = stages::open_run(recipe);
   run_pipeline(recipe, workbench, *store);
@@ -391,12 +315,12 @@ TEST_F(PipelineTest, AnotherModelRecipeOrPromptsAreRefused) {
   other.base = "another base";
   EXPECT_EQ(kind_of([&] { run("a", other); }, "another base"),
             ErrorKind::kUsage);
-  Recipe recipe = small_recipe(folder("a"));
+  Recipe recipe = small_recipe(path("a"));
   recipe.seed = 8;
   EXPECT_EQ(kind_of([&] { stages::open_run(recipe); }, "seed (was 7, is 8)"),
             ErrorKind::kUsage);
   recipe.seed = 7;
-  recipe.prompts_folder = folder("prompts");
+  recipe.prompts_folder = path("prompts");
   fs::copy("prompts", recipe.prompts_folder);
   stages::open_run(recipe);
   write_file_atomic(recipe.prompts_folder + "/held_out.yaml",
@@ -408,14 +332,13 @@ TEST_F(PipelineTest, AnotherModelRecipeOrPromptsAreRefused) {
 }
 
 TEST_F(PipelineTest, BeforeTheFirstRowEverythingMayChange) {
-  Recipe recipe = small_recipe(folder("a"));
-  recipe.prompts_folder = folder("prompts");
-  fs::create_directories(root_);
+  Recipe recipe = small_recipe(path("a"));
+  recipe.prompts_folder = path("prompts");
   fs::copy("prompts", recipe.prompts_folder);
   write_file_atomic(recipe.prompts_folder + "/held_out.yaml", "held: 1\n");
   EXPECT_EQ(kind_of([&] { stages::open_run(recipe); }, "held_out.yaml:1:1"),
             ErrorKind::kUsage);
-  recipe = small_recipe(folder("a"));
+  recipe = small_recipe(path("a"));
   recipe.seed = 8;
   stages::open_run(recipe);
   EXPECT_EQ(run("a").size(), 32u);
@@ -423,7 +346,7 @@ TEST_F(PipelineTest, BeforeTheFirstRowEverythingMayChange) {
 
 TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
   run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto store = open("a");
   const uint64_t key = stages::find_row(*store, "engrave.samples:0");
   EXPECT_EQ(stages::find_row(*store, key_to_hex(key)), key);
   const std::string text = stages::show_row(*store, key);
@@ -446,7 +369,7 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
 
 TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
   run("a");
-  const auto store = Store::open(folder("a"), OpenMode::kReadOnly);
+  const auto store = open("a");
   const stages::PrincipleUse use =
       stages::principle_use(*store, stages::load_prompts("prompts"));
   ASSERT_EQ(use.rules.size(), 16u);
@@ -466,7 +389,7 @@ TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
     for (const Json& rule : pair.content["rules"]) of_pairs += rule == 7;
   }
   EXPECT_EQ(of_pairs, use.num_fired(6).kept);
-  const Json report = parse_json(read_file(folder("a") + "/report.json"), "");
+  const Json report = parse_json(read_file(path("a") + "/report.json"), "");
   EXPECT_EQ(report["principles"], principles_json(use));
   EXPECT_THAT(principles_text(use), HasSubstr("never in a kept row: ethical"));
   const std::string csv = principles_csv(use);
@@ -476,7 +399,7 @@ TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
 
 TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {
   run("a");
-  const std::string text = read_file(folder("a") + "/report.txt");
+  const std::string text = read_file(path("a") + "/report.txt");
   for (const char* part :
        {"instruct.tasks", "14  ", "no_answer", "mean answer of align.pairs",
         "engrave", "2.000", "base, principles prompt", "end by themselves",

@@ -4,16 +4,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "scripted_world.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
@@ -24,28 +20,16 @@
 namespace selfalign::tests {
 namespace {
 
-namespace fs = std::filesystem;
 using stages::Recipe;
 using store::OpenMode;
 using store::Row;
 using store::Store;
 using ::testing::HasSubstr;
 
-class ProfilesTest : public ::testing::Test {
+class ProfilesTest : public ScriptedRunsTest {
  protected:
-  ProfilesTest() {
-    set_log_level(LogLevel::kError);
-    root_ = testing::TempDir() + "profiles." + std::to_string(getpid());
-    fs::remove_all(root_);
-  }
-  ~ProfilesTest() override {
-    set_interrupted(false);
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(root_);
-  }
-
   Recipe recipe(const std::string& name, const std::string& profile) const {
-    Recipe recipe = small_recipe(root_ + "/" + name);
+    Recipe recipe = small_recipe(path(name));
     recipe.profile = profile;
     if (profile != "default") {
       recipe.instruct.balance = "smallest";
@@ -53,18 +37,6 @@ class ProfilesTest : public ::testing::Test {
     }
     return recipe;
   }
-  std::string run(const Recipe& recipe, WorldOptions options = {}) {
-    workbench_ = std::make_unique<ScriptedWorkbench>(options);
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, *workbench_, *store);
-    return store->run_digest();
-  }
-  std::unique_ptr<Store> open(const std::string& name) const {
-    return Store::open(root_ + "/" + name, OpenMode::kReadOnly);
-  }
-
-  std::string root_;
-  std::unique_ptr<ScriptedWorkbench> workbench_;  // of the last run
 };
 
 TEST_F(ProfilesTest, EachIsReproducible) {
@@ -77,14 +49,7 @@ TEST_F(ProfilesTest, EachIsReproducible) {
     digests.insert(digest);
     // Stopped on the way and gone on with.
     const Recipe stopped = recipe(profile + ".stopped", profile);
-    {
-      ScriptedWorkbench workbench({});
-      auto store = stages::open_run(stopped);
-      int commits = 0;
-      store->set_commit_hook([&] { set_interrupted(++commits >= 9); });
-      EXPECT_THROW(run_pipeline(stopped, workbench, *store), Error);
-      set_interrupted(false);
-    }
+    run_until(stopped, after_commits(9));
     EXPECT_EQ(run(stopped), digest);
     EXPECT_EQ(stages::profiles_report(*open(profile), 1)["profile"], profile);
     EXPECT_EQ(stages::profiles_report(*open(profile), 100),
@@ -127,7 +92,7 @@ TEST_F(ProfilesTest, PaperDoesAsPublished) {
   // No sample teaches end of text; by turns two prompts; the stop is text.
   std::set<std::string> openings;
   int num_stops = 0;
-  for (const stages::TrainingSample& sample : workbench_->samples()) {
+  for (const stages::TrainingSample& sample : samples()) {
     const stages::TrainingTurn& turn = sample.turns.at(0);
     EXPECT_FALSE(turn.ends);
     num_stops += turn.response.ends_with("\n\n### User\n");
@@ -160,14 +125,7 @@ TEST_F(ProfilesTest, TopicsGrowInRoundsAndAreCutToTheSmallestType) {
   again.run_folder += ".again";
   WorldOptions wide;
   wide.num_slots = 23;
-  {
-    ScriptedWorkbench workbench(wide);
-    auto stopped = stages::open_run(again);
-    int commits = 0;
-    stopped->set_commit_hook([&] { set_interrupted(++commits >= 5); });
-    EXPECT_THROW(run_pipeline(again, workbench, *stopped), Error);
-    set_interrupted(false);
-  }
+  run_until(again, after_commits(5));
   EXPECT_EQ(run(again, wide), digest);
 }
 
@@ -238,14 +196,14 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
     EXPECT_THAT(text, HasSubstr("default kept, paper exemplar_word"));
     EXPECT_THAT(text, HasSubstr("default kept, paper too_short"));
     EXPECT_THAT(text, HasSubstr("paper: president"));
-    EXPECT_THAT(read_file(root_ + "/" + profile + "/report.txt"),
+    EXPECT_THAT(read_file(path(profile + "/report.txt")),
                 HasSubstr("profiles differ on "));
   }
 }
 
 TEST_F(ProfilesTest, TheOthersVerdictsArePartOfNoDigest) {
   run(recipe("a", "default"));
-  auto store = Store::open(root_ + "/a", OpenMode::kWrite);
+  auto store = Store::open(path("a"), OpenMode::kWrite);
   const store::Manifest manifest = *store->manifest("align.answers");
   const stages::Profile& paper = stages::profile_named("paper");
   const std::string own = stages::profile_named("default").align.name;

@@ -4,66 +4,27 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <set>
 
-#include "base/log.h"
 #include "scripted_world.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
-#include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using store::OpenMode;
-using store::Store;
 
-class RefillTest : public ::testing::Test {
+class RefillTest : public ScriptedRunsTest {
  protected:
-  RefillTest() {
-    set_log_level(LogLevel::kError);
-    fs::remove_all(root_);
-  }
-  ~RefillTest() override {
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(root_);
-  }
-
   stages::Recipe recipe(const std::string& name) const {
-    stages::Recipe recipe = small_recipe(root_ + "/" + name);
+    stages::Recipe recipe = small_recipe(path(name));
     recipe.refill.min_per_rule = 6;
     recipe.refill.max_requests = 60;
     return recipe;
   }
-  std::string run(const std::string& name, WorldOptions options = {}) const {
-    const stages::Recipe small = recipe(name);
-    ScriptedWorkbench workbench(options);
-    auto store = stages::open_run(small);
-    run_pipeline(small, workbench, *store);
-    return store->run_digest();
-  }
-  bool run_and_kill(const std::string& name, int kill_at) const {
-    const pid_t child = fork();
-    if (child == 0) {
-      const stages::Recipe small = recipe(name);
-      KillSwitch kill{kill_at};
-      ScriptedWorkbench workbench({});
-      auto store = stages::open_run(small);
-      store->set_commit_hook([&kill] { kill.tick(); });
-      run_pipeline(small, workbench, *store);
-      _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status);
-  }
-
-  const std::string root_ = testing::TempDir() + "/refill_test";
 };
 
 TEST_F(RefillTest, AsksForTheTypesThatHaveMostOfARule) {
@@ -90,8 +51,8 @@ TEST_F(RefillTest, AsksForTheTypesThatHaveMostOfARule) {
 }
 
 TEST_F(RefillTest, AddsRowsThatAllLaterStagesUse) {
-  run("a");
-  const auto store = Store::open(root_ + "/a", OpenMode::kReadOnly);
+  run(recipe("a"));
+  const auto store = open("a");
   const stages::Prompts prompts = stages::load_prompts("prompts");
   const auto before = principle_use(*store, prompts, 1);
   const auto after = principle_use(*store, prompts);
@@ -121,17 +82,17 @@ TEST_F(RefillTest, AddsRowsThatAllLaterStagesUse) {
 }
 
 TEST_F(RefillTest, IsTheSameInAnyOrderAndAfterKills) {
-  const std::string digest = run("a");
+  const std::string digest = run(recipe("a"));
   WorldOptions wide;
   wide.num_slots = 23;
-  EXPECT_EQ(run("b", wide), digest);
+  EXPECT_EQ(run(recipe("b"), wide), digest);
   int num_kills = 0;
   for (int at = 20; at < 90; at += 9) {
     const std::string name = "killed." + std::to_string(at);
-    if (!run_and_kill(name, at)) break;
+    if (!run_and_kill(recipe(name), at)) break;
     ++num_kills;
-    EXPECT_EQ(run(name), digest) << at;
-    fs::remove_all(root_ + "/" + name);
+    EXPECT_EQ(run(recipe(name)), digest) << at;
+    fs::remove_all(path(name));
   }
   EXPECT_GT(num_kills, 3);
 }

@@ -2,15 +2,11 @@
 // prompts, a baseline on given conversations, other prompts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <functional>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "scripted_world.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
@@ -29,56 +25,17 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class VariantsTest : public ::testing::Test {
+class VariantsTest : public ScriptedRunsTest {
  protected:
-  VariantsTest() {
-    set_log_level(LogLevel::kWarning);
-    root_ = testing::TempDir() + "variants." + std::to_string(getpid());
-    fs::remove_all(root_);
-    make_folder(root_);
-  }
-  ~VariantsTest() override {
-    set_log_level(LogLevel::kInfo);
-    fs::remove_all(root_);
-  }
-
-  std::string path(const std::string& name) const { return root_ + "/" + name; }
-
-  std::string write(const std::string& name, const std::string& text) const {
-    write_file_atomic(path(name), text);
-    return path(name);
-  }
-
   Recipe recipe(const std::string& name, std::vector<std::string> stages) {
     Recipe recipe = small_recipe(path(name));
     recipe.stages = std::move(stages);
     return recipe;
   }
 
-  // Runs to the end; the run's digest.
-  std::string run(const Recipe& recipe, WorldOptions options = {}) {
-    ScriptedWorkbench workbench(options);
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-    samples_ = workbench.samples();
-    return store->run_digest();
-  }
-
   std::unique_ptr<Store> open(const Recipe& recipe) const {
     return Store::open(recipe.run_folder, OpenMode::kReadOnly);
   }
-
-  static std::string error_of(const std::function<void()>& fn) {
-    try {
-      fn();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no Error";
-  }
-
-  std::string root_;
-  std::vector<stages::TrainingSample> samples_;  // of the last tuning
 };
 
 // The stages that `store` has committed and whose name starts with `prefix`.
@@ -209,20 +166,7 @@ TEST_F(VariantsTest, GivenDataSurvivesAKillAtEveryCommit) {
     int point = 0;
     for (bool killed = true; killed;) {
       whole.run_folder = path("killed." + std::to_string(++point));
-      const pid_t child = fork();
-      if (child == 0) {
-        KillSwitch kill{point};
-        WorldOptions options;
-        options.kill = &kill;
-        ScriptedWorkbench workbench(options);
-        auto store = stages::open_run(whole);
-        store->set_commit_hook([&kill] { kill.tick(); });
-        run_pipeline(whole, workbench, *store);
-        _exit(0);
-      }
-      int status = 0;
-      waitpid(child, &status, 0);
-      killed = WIFSIGNALED(status);
+      killed = run_and_kill(whole, point);
       ASSERT_EQ(run(whole), digest) << "killed at commit " << point;
       fs::remove_all(whole.run_folder);
     }
@@ -236,12 +180,12 @@ TEST_F(VariantsTest, AnotherGivenFileIsRefusedAndAFinishedOneMayBeGone) {
       write("p.txt", "Name three rivers of Europe.\nSay what a lamp is for.\n");
   const std::string digest = run(recipe);
   write("p.txt", "Say what a lamp is for.\n");
-  EXPECT_THAT(error_of([&] { run(recipe); }),
+  EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("p.txt: expected the file this run was begun with"));
   fs::remove(path("p.txt"));
   EXPECT_EQ(run(recipe), digest);
   recipe.run_folder = path("b");
-  EXPECT_THAT(error_of([&] { run(recipe); }), HasSubstr("p.txt"));
+  EXPECT_THAT(error_of([&] { run(recipe); }).what(), HasSubstr("p.txt"));
 }
 
 // Vicuna-style: many turns, loss on every answer; what cannot be used is
@@ -267,17 +211,17 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
             Json({{"no_answer", 3}, {"out_of_turn", 1}}));
   EXPECT_THAT(read_file(recipe.run_folder + "/report.txt"),
               HasSubstr("profiles judge no row"));
-  ASSERT_EQ(samples_.size(), 3u);
-  ASSERT_EQ(samples_[0].turns.size(), 2u);
+  ASSERT_EQ(samples().size(), 3u);
+  ASSERT_EQ(samples()[0].turns.size(), 2u);
   const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;
-  EXPECT_EQ(samples_[0].turns[0].prompt,
+  EXPECT_EQ(samples()[0].turns[0].prompt,
             prompt.prompt + stages::chat_turn(prompt, "Hi"));
-  EXPECT_EQ(samples_[0].turns[1].prompt,
+  EXPECT_EQ(samples()[0].turns[1].prompt,
             prompt.between + stages::chat_turn(prompt, "Why?"));
-  EXPECT_EQ(samples_[0].turns[1].response, "So.");
-  EXPECT_TRUE(samples_[0].turns[0].ends && samples_[0].turns[1].ends);
-  EXPECT_EQ(samples_[1].turns[0].response, "a");
-  EXPECT_EQ(samples_[2].turns[0].prompt,
+  EXPECT_EQ(samples()[0].turns[1].response, "So.");
+  EXPECT_TRUE(samples()[0].turns[0].ends && samples()[0].turns[1].ends);
+  EXPECT_EQ(samples()[1].turns[0].response, "a");
+  EXPECT_EQ(samples()[2].turns[0].prompt,
             "Be brief.\n\n" + stages::chat_turn(prompt, "r"));
   EXPECT_THAT(committed(*store, "tune."),
               ElementsAre("tune.samples", "tune.adapter"));
@@ -294,7 +238,7 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
 TEST_F(VariantsTest, ABaselineWithoutAUsableRowSaysSo) {
   Recipe recipe = this->recipe("a", {"tune"});
   recipe.data.path = write("d.jsonl", dialogue({{"human", "r"}}));
-  EXPECT_THAT(error_of([&] { run(recipe); }),
+  EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("given.conversations: expected rows to train on"));
 }
 
@@ -326,10 +270,11 @@ TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
   EXPECT_EQ(run(recipe), digest);
 
   recipe.run_folder = path("b");
-  EXPECT_THAT(error_of([&] { run(recipe); }), HasSubstr("over: expected"));
+  EXPECT_THAT(error_of([&] { run(recipe); }).what(),
+              HasSubstr("over: expected"));
   make_folder(recipe.prompts_overlay);
   write("over/principle.yaml", "principles: []\n");
-  EXPECT_THAT(error_of([&] { run(recipe); }),
+  EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("did you mean principles.yaml?"));
 }
 

@@ -4,14 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/progress.h"
 #include "scripted_world.h"
 #include "stages/pipeline.h"
 
@@ -19,31 +16,11 @@ namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using store::OpenMode;
-using store::Store;
 using ::testing::HasSubstr;
 
-class VerifyRunTest : public ::testing::Test {
+class VerifyRunTest : public ScriptedRunsTest {
  protected:
-  VerifyRunTest() {
-    set_log_level(LogLevel::kError);
-    set_progress_shown(false);
-    root_ = ::testing::TempDir() + "verify_run." + std::to_string(getpid());
-    fs::remove_all(root_);
-    run_ = root_ + "/run";
-  }
-  ~VerifyRunTest() override {
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-    fs::remove_all(root_);
-  }
-
-  void make_run() {
-    const stages::Recipe recipe = small_recipe(run_);
-    ScriptedWorkbench workbench({});
-    const auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-  }
+  void make_run() { run(small_recipe(run_)); }
 
   void exec(const std::string& sql) const {
     sqlite3* db = nullptr;
@@ -58,7 +35,7 @@ class VerifyRunTest : public ::testing::Test {
   void commit_again(const std::string& stage) {
     std::string digest;
     {
-      const auto store = Store::open(run_, OpenMode::kReadOnly);
+      const auto store = open("run");
       const store::Manifest manifest = store->manifest(stage).value();
       digest = store->digest(
           stage, json_string_or(manifest.report, "filter", stage, ""),
@@ -67,14 +44,6 @@ class VerifyRunTest : public ::testing::Test {
     exec("UPDATE manifests SET digest = '" + digest + "' WHERE stage = '" +
          stage + "'");
     fs::remove(run_ + "/report.json");
-  }
-
-  void replace(const std::string& file, const std::string& old,
-               const std::string& text) {
-    std::string content = read_file(run_ + "/" + file);
-    const size_t at = content.find(old);
-    ASSERT_NE(at, std::string::npos) << old;
-    write_file_atomic(run_ + "/" + file, content.replace(at, old.size(), text));
   }
 
   // Damages a copy of the run; true if a problem at `where` says `found`.
@@ -96,8 +65,7 @@ class VerifyRunTest : public ::testing::Test {
            << stages::verification_text(verification);
   }
 
-  std::string root_;
-  std::string run_;
+  const std::string run_ = path("run");
 };
 
 // Of row `seq` of a stage.
@@ -108,7 +76,7 @@ std::string key_of(const std::string& stage, int seq) {
 
 TEST_F(VerifyRunTest, ASoundRunIsPlayedAgainToTheSameDigests) {
   make_run();
-  const auto store = Store::open(run_, OpenMode::kReadOnly);
+  const auto store = open("run");
   const stages::Verification verification = stages::verify_run(run_);
   EXPECT_TRUE(verification.problems.empty())
       << stages::verification_text(verification);
@@ -215,7 +183,7 @@ TEST_F(VerifyRunTest, RowsThatNobodyMadeAreFoundByPlayingAgain) {
 // A program whose filters decide otherwise cannot play the run again.
 TEST_F(VerifyRunTest, OtherVersionsOfAFilterAreNoDamage) {
   make_run();
-  const auto store = Store::open(run_, OpenMode::kReadOnly);
+  const auto store = open("run");
   const std::string now = json_string(store->manifest("align.answers")->report,
                                       "filter", "align.answers");
   exec("UPDATE verdicts SET filter = 'align.old.0' WHERE filter = '" + now +
@@ -237,12 +205,12 @@ TEST_F(VerifyRunTest, DamagedFilesAreFound) {
   EXPECT_TRUE(finds("verbose/adapter/digest", "no such file",
                     [&] { fs::remove(run_ + "/verbose/adapter/digest"); }));
   EXPECT_TRUE(finds("/prompts", "prompts/principles.yaml", [&] {
-    replace("prompts/principles.yaml", "helpful", "useful");
+    replace("run/prompts/principles.yaml", "helpful", "useful");
   }));
   EXPECT_TRUE(finds("prompts", "meta.yaml",
                     [&] { fs::remove(run_ + "/prompts/meta.yaml"); }));
   EXPECT_TRUE(finds("recipe.resolved.yaml", "(was 4e-04, is 3e-04)", [&] {
-    replace("recipe.resolved.yaml", "learning_rate: 4e-04",
+    replace("run/recipe.resolved.yaml", "learning_rate: 4e-04",
             "learning_rate: 3e-04");
   }));
   EXPECT_TRUE(finds("recipe.resolved.yaml", "recipe.resolved.yaml",

@@ -2,18 +2,15 @@
 // world: what they print, and their exit codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
+#include <memory>
 
-#include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
-#include "base/progress.h"
+#include "program.h"
 #include "scripted_world.h"
-#include "stages/pipeline.h"
+#include "stages/instruct.h"
 
 namespace selfalign::tests {
 namespace {
@@ -21,48 +18,33 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
 class LookingTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = testing::TempDir() + "looking." + std::to_string(getpid());
-    std::filesystem::remove_all(folder_);
-    set_log_level(LogLevel::kWarning);
-    set_progress_shown(false);
-    make_run("a", 7);
-    make_run("b", 8);
+    runs_ = std::make_unique<ScriptedRuns>();
+    stages::Recipe recipe = small_recipe(runs_->path("a"));
+    runs_->run(recipe);
+    recipe.run_folder = runs_->path("b");
+    recipe.seed = 8;
+    runs_->run(recipe);
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
-
-  static void make_run(const std::string& name, uint64_t seed) {
-    stages::Recipe recipe = small_recipe(folder_ + "/" + name);
-    recipe.seed = seed;
-    ScriptedWorkbench workbench({});
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-  }
+  static void TearDownTestSuite() { runs_.reset(); }
 
   // `selfalign ARGUMENTS` in the folder of the runs "a" and "b".
   static Outcome selfalign(const std::string& arguments,
                            const std::string& input = "") {
-    const auto file = [](const char* name) { return folder_ + "/" + name; };
-    write_file_atomic(file("in"), input);
-    const std::string line = "cd '" + folder_ + "' && USER=ann '" +
-                             SELFALIGN_PROGRAM "' " + arguments +
-                             " <in >out 2>err";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            read_file(file("out")), read_file(file("err"))};
+    return run_bash(runs_->folder(), "USER=ann selfalign " + arguments, input);
+  }
+  // What it prints where all is well.
+  static std::string printed(const std::string& arguments) {
+    const Outcome outcome = selfalign(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.out;
   }
 
-  static std::string folder_;
+  static std::unique_ptr<ScriptedRuns> runs_;
 };
-std::string LookingTest::folder_;
+std::unique_ptr<ScriptedRuns> LookingTest::runs_;
 
 TEST_F(LookingTest, SearchMarksTheHit) {
   const Outcome found = selfalign("search a 'LAMP|river' --regex --limit 3");
@@ -76,38 +58,50 @@ TEST_F(LookingTest, SearchMarksTheHit) {
 
 TEST_F(LookingTest, SampleIsTheSameForTheSameSeed) {
   const std::string line = "sample a --rejected --stage instruct.tasks -n 3";
-  const Outcome first = selfalign(line);
-  EXPECT_EQ(first.code, 0) << first.err;
-  EXPECT_THAT(first.out, HasSubstr("rejected, "));
-  EXPECT_EQ(selfalign(line).out, first.out);
-  EXPECT_NE(selfalign(line + " --seed 9").out, first.out);
+  const std::string first = printed(line);
+  EXPECT_THAT(first, HasSubstr("rejected, "));
+  EXPECT_EQ(printed(line), first);
+  EXPECT_NE(printed(line + " --seed 9"), first);
   EXPECT_EQ(selfalign("sample a --kept --rejected").code, 2);
 }
 
 TEST_F(LookingTest, StatsAndStatusTellOfTheRun) {
-  const Outcome stats = selfalign("stats a");
-  EXPECT_EQ(stats.code, 0) << stats.err;
-  EXPECT_THAT(stats.out, HasSubstr("instructions kept: 20"));
-  EXPECT_THAT(stats.out, HasSubstr("root verbs"));
-  const Outcome status = selfalign("status a");
-  EXPECT_EQ(status.code, 0) << status.err;
-  EXPECT_THAT(status.out, HasSubstr("20/20 rows"));
-  const Json json = parse_json(selfalign("status a --json").out, "stdout");
+  const std::string stats = printed("stats a");
+  EXPECT_THAT(stats, HasSubstr("instructions kept: 20"));
+  EXPECT_THAT(stats, HasSubstr("root verbs"));
+  EXPECT_THAT(printed("status a"), HasSubstr("20/20 rows"));
+  const Json json = parse_json(printed("status a --json"), "stdout");
   EXPECT_EQ(json["pace"]["left_s"], 0.0);
   EXPECT_EQ(json["pace"]["writer"], nullptr);
 }
 
 TEST_F(LookingTest, DiffTakesVariantsStagesAndRuns) {
-  const Outcome variants = selfalign("diff a prompted engraved --limit 2");
-  EXPECT_EQ(variants.code, 0) << variants.err;
-  EXPECT_THAT(variants.out, HasSubstr("A held_out.prompted.answers: 6 rows"));
-  EXPECT_THAT(variants.out, HasSubstr(" | "));
-  const Outcome runs = selfalign("diff a b");
-  EXPECT_EQ(runs.code, 0) << runs.err;
-  EXPECT_THAT(runs.out, HasSubstr("seed: [-7-] {+8+}"));
-  EXPECT_THAT(runs.out, Not(HasSubstr("run_folder")));
+  const std::string variants = printed("diff a prompted engraved --limit 2");
+  EXPECT_THAT(variants, HasSubstr("A held_out.prompted.answers: 6 rows"));
+  EXPECT_THAT(variants, HasSubstr(" | "));
+  const std::string runs = printed("diff a b");
+  EXPECT_THAT(runs, HasSubstr("seed: [-7-] {+8+}"));
+  EXPECT_THAT(runs, Not(HasSubstr("run_folder")));
   EXPECT_EQ(selfalign("diff a none").code, 2);
   EXPECT_EQ(selfalign("diff a base nothing").code, 2);
+}
+
+TEST_F(LookingTest, ContaminationNamesTheRowsInASet) {
+  const std::string text =
+      stages::kept_instructions(*runs_->open("a")).at(3).content["instruction"];
+  runs_->write("mine.jsonl", dump_json({{"question", text}}) + "\n");
+  runs_->write("other.jsonl", "{\"question\": \"Does it rain on Venus?\"}\n");
+  EXPECT_THAT(printed("contamination a --set mine.jsonl"), HasSubstr("mine"));
+  const auto tasks = [](const std::string& set) {
+    const std::string out = printed("contamination a --json --set " + set);
+    return parse_json(out, "stdout")["stages"]["instruct.tasks"];
+  };
+  const Json mine = tasks("mine.jsonl");
+  EXPECT_GE(mine["contaminated"], 1);
+  EXPECT_TRUE(mine["sets"].contains("mine.jsonl")) << mine;
+  EXPECT_FALSE(tasks("other.jsonl")["sets"].contains("other.jsonl"));
+  EXPECT_EQ(selfalign("contamination a --set none.csv").code, 3);
+  EXPECT_EQ(selfalign("contamination a --ngram-words 1").code, 2);
 }
 
 TEST_F(LookingTest, ReviewKeepsDecisionsLineByLine) {
@@ -127,9 +121,56 @@ TEST_F(LookingTest, ReviewKeepsDecisionsLineByLine) {
   EXPECT_EQ(selfalign("review none").code, 3);
 }
 
+// Single keys, a note on a line of its own, and the editor.
+TEST_F(LookingTest, ReviewTakesKeysOnATerminal) {
+  runs_->write("edit", "#!/bin/sh\necho 'Edited so.' >\"$1\"\n");
+  Terminal terminal(runs_->folder(),
+                    "export USER=ann VISUAL='sh ./edit' NO_COLOR=1\n"
+                    "selfalign review b --stage verbose.pairs");
+  EXPECT_TRUE(terminal.shows("verbose.pairs:0"));
+  EXPECT_TRUE(terminal.shows("q quit"));
+  terminal.press("n");
+  EXPECT_TRUE(terminal.shows("note: "));
+  terminal.press("too dry\n");
+  terminal.press("d");
+  EXPECT_TRUE(terminal.shows("verbose.pairs:1"));
+  terminal.press("e");
+  EXPECT_TRUE(terminal.shows("-> edit"));
+  EXPECT_TRUE(terminal.shows("verbose.pairs:2"));
+  terminal.press("q");
+  EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+  EXPECT_THAT(terminal.screen(), HasSubstr("2 decided"));
+  const std::string dropped = printed("show b verbose.pairs:0");
+  EXPECT_THAT(dropped, HasSubstr("review by ann: drop"));
+  EXPECT_THAT(dropped, HasSubstr("note: too dry"));
+  EXPECT_THAT(printed("show b verbose.pairs:1"), HasSubstr("Edited so."));
+}
+
+// The screen is drawn anew until the run is done or someone has seen enough.
+TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
+  constexpr char kClear[] = "\033[H\033[2J";
+  std::filesystem::copy(runs_->path("b"), runs_->path("open"),
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::remove(runs_->path("open/report.json"));
+  const std::string line = "exec '" SELFALIGN_PROGRAM "' status open --watch";
+  Terminal until_done(runs_->folder(), line);
+  EXPECT_TRUE(until_done.shows(kClear));
+  EXPECT_TRUE(until_done.shows("20/20 rows"));
+  EXPECT_TRUE(until_done.shows("not done; go on with"));
+  Terminal until_key(runs_->folder(), line);
+  EXPECT_TRUE(until_key.shows("not done; go on with"));
+  constexpr char kCtrlC[] = "\003";
+  until_key.press(kCtrlC);
+  EXPECT_EQ(until_key.end(), 75);
+  runs_->write("open/report.json", "{}");
+  until_done.press("\n");
+  EXPECT_EQ(until_done.end(), 0);
+  EXPECT_THAT(until_done.screen(), HasSubstr("\ndone"));
+}
+
 TEST_F(LookingTest, ReviewWaitsForNoWriter) {
   const auto writer =
-      store::Store::open(folder_ + "/b", store::OpenMode::kWrite);
+      store::Store::open(runs_->path("b"), store::OpenMode::kWrite);
   const Outcome refused = selfalign("review b", "k\n");
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("process " + std::to_string(getpid())));

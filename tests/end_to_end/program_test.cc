@@ -1,9 +1,9 @@
 // The program as its users meet it: what it prints where, and its exit codes.
+#include "program.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -18,20 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Result {
-  int code = -1;
-  std::string out;
-  std::string err;
-
-  std::vector<Json> lines() const {
-    std::vector<Json> values;
-    std::istringstream in(out);
-    for (std::string line; std::getline(in, line);) {
-      values.push_back(parse_json(line, "stdout"));
-    }
-    return values;
-  }
-};
+using tests::Outcome;
 
 class ProgramTest : public testing::Test {
  protected:
@@ -52,36 +39,22 @@ class ProgramTest : public testing::Test {
     return path("model") + " --device cpu --dtype float32";
   }
 
-  // A line for bash; `selfalign` stands for the program.
-  Result bash(const std::string& line, const std::string& input = "") const {
-    write_file_atomic(path("stdin"), input);
-    write_file_atomic(path("line"),
-                      "set -o pipefail\nselfalign() { '" SELFALIGN_PROGRAM
-                      "' \"$@\"; }\n" +
-                          line + "\n");
-    const std::string command = "bash '" + path("line") + "' <'" +
-                                path("stdin") + "' >'" + path("stdout") +
-                                "' 2>'" + path("stderr") + "'";
-    const int status = std::system(command.c_str());
-    Result result;
-    result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    result.out = read_file(path("stdout"));
-    result.err = read_file(path("stderr"));
-    return result;
+  Outcome bash(const std::string& line, const std::string& input = "") const {
+    return tests::run_bash(folder_, line, input);
   }
 
   std::string folder_;
 };
 
 TEST_F(ProgramTest, HelpAndVersion) {
-  const Result help = bash("selfalign --help");
+  const Outcome help = bash("selfalign --help");
   EXPECT_EQ(help.code, 0);
   for (const char* name :
        {"run", "resume", "status", "verify", "show", "principles", "ablate",
         "export", "chat", "generate", "score", "train", "tokenize", "inspect",
         "annotations"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + name));
-    const Result one = bash(std::string("selfalign ") + name + " --help");
+    const Outcome one = bash(std::string("selfalign ") + name + " --help");
     EXPECT_EQ(one.code, 0);
     EXPECT_THAT(one.out, HasSubstr(std::string("selfalign ") + name));
   }
@@ -93,7 +66,7 @@ TEST_F(ProgramTest, WrongCommandLinesExitWith2) {
        {"selfalign", "selfalign dance", "selfalign status",
         "selfalign tokenize a b", "selfalign generate --model m --slots 0",
         "selfalign chat m --frequency 3"}) {
-    const Result result = bash(line);
+    const Outcome result = bash(line);
     EXPECT_EQ(result.code, 2) << line;
     EXPECT_EQ(result.out, "") << line;
     EXPECT_NE(result.err, "") << line;
@@ -102,7 +75,7 @@ TEST_F(ProgramTest, WrongCommandLinesExitWith2) {
 
 TEST_F(ProgramTest, AWrongRecipeExitsWith2AndSaysWhere) {
   write_file_atomic(path("bad.yaml"), "name: x\nmodle:\n  path: y\n");
-  const Result result = bash("selfalign run " + path("bad.yaml"));
+  const Outcome result = bash("selfalign run " + path("bad.yaml"));
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("bad.yaml:2:1: "));
   EXPECT_THAT(result.err, HasSubstr("did you mean"));
@@ -118,7 +91,7 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
         "selfalign status " + path("absent"),
         "selfalign verify " + path("absent"),
         "selfalign resume " + path("absent")}) {
-    const Result result = bash(line, "\"a\"\n");
+    const Outcome result = bash(line, "\"a\"\n");
     EXPECT_EQ(result.code, 3) << line << result.err;
     EXPECT_EQ(result.out, "") << line;
     EXPECT_THAT(result.err, HasSubstr("error: " + folder_)) << line;
@@ -127,14 +100,14 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
 
 TEST_F(ProgramTest, TokenizeGivesIdsAndTextBack) {
   model();
-  const Result result = bash("selfalign tokenize " + path("model"),
-                             "\"ab\"\n\"\"\n\n\"\\u00e9<|endoftext|>\"\n");
+  const Outcome result = bash("selfalign tokenize " + path("model"),
+                              "\"ab\"\n\"\"\n\n\"\\u00e9<|endoftext|>\"\n");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out,
             "{\"ids\":[97,98],\"decoded\":\"ab\"}\n"
             "{\"ids\":[],\"decoded\":\"\"}\n"
             "{\"ids\":[195,169,256],\"decoded\":\"é<|endoftext|>\"}\n");
-  const Result bad = bash("selfalign tokenize " + path("model"), "\"a\"\n7\n");
+  const Outcome bad = bash("selfalign tokenize " + path("model"), "\"a\"\n7\n");
   EXPECT_EQ(bad.code, 3);
   EXPECT_THAT(bad.err, HasSubstr("stdin line 2"));
 }
@@ -150,7 +123,7 @@ TEST_F(ProgramTest, GenerateAnswersInOrderAndRepeatably) {
                         {"logprobs", i == 0}}) +
              "\n";
   }
-  const Result result = bash(command, input);
+  const Outcome result = bash(command, input);
   ASSERT_EQ(result.code, 0) << result.err;
   const std::vector<Json> lines = result.lines();
   ASSERT_EQ(lines.size(), 9u);
@@ -160,7 +133,7 @@ TEST_F(ProgramTest, GenerateAnswersInOrderAndRepeatably) {
     EXPECT_EQ(lines[i].contains("token_logprobs"), i == 0);
   }
   // One row alone, in another place: the same text.
-  const Result alone = bash(
+  const Outcome alone = bash(
       command + " <<<'" +
       dump_json(
           {{"prompt", "row 5"}, {"key", "k5"}, {"max_tokens", 3 + 35 % 11}}) +
@@ -174,7 +147,7 @@ TEST_F(ProgramTest, ABadLineIsNamedAfterTheRowsBeforeIt) {
     const std::string good = name == "score"
                                  ? R"({"context": "a", "continuations": ["b"]})"
                                  : R"({"prompt": "a", "max_tokens": 2})";
-    const Result result = bash(
+    const Outcome result = bash(
         "selfalign " + name + " --slots 2 --max-context 64 --model " + model(),
         good + "\n{\"prompt\": \n" + good + "\n");
     EXPECT_EQ(result.code, 3);
@@ -184,7 +157,7 @@ TEST_F(ProgramTest, ABadLineIsNamedAfterTheRowsBeforeIt) {
 }
 
 TEST_F(ProgramTest, ScoreGivesALogprobPerToken) {
-  const Result result =
+  const Outcome result =
       bash("selfalign score --slots 2 --max-context 64 --model " + model(),
            R"({"context": "ab", "continuations": ["cd", "e"], "key": 4})"
            "\n");
@@ -208,13 +181,13 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
       " --output " + path("tuned") +
       " --epochs 20 --batch-size 4 --warmup-steps 2 --learning-rate 0.02 "
       "--form none --json";
-  const Result trained = bash(train);
+  const Outcome trained = bash(train);
   ASSERT_EQ(trained.code, 0) << trained.err;
   const Json report = trained.lines().at(0);
   EXPECT_EQ(report["samples"], 4);
   EXPECT_EQ(report["steps"], 20);
   EXPECT_LT(report["loss_after"], report["loss_before"]);
-  const Result chat =
+  const Outcome chat =
       bash("selfalign chat " + named + " --adapter " + path("tuned/adapter") +
                " --compare --json --max-tokens 4 --max-context 2000",
            "hello\n/clear\nagain\n/exit\nnever\n");
@@ -224,14 +197,14 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   EXPECT_EQ(lines[0]["model"], "base");
   EXPECT_EQ(lines[1]["model"], "final");
   EXPECT_EQ(lines[3]["user"], "again");
-  const Result again = bash(train);
+  const Outcome again = bash(train);
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.lines().at(0)["digest"], report["digest"]);
 }
 
 TEST_F(ProgramTest, InspectShowsFoldersAndAdapters) {
   model();
-  const Result result = bash("selfalign inspect --json " + path("model"));
+  const Outcome result = bash("selfalign inspect --json " + path("model"));
   ASSERT_EQ(result.code, 0) << result.err;
   const Json report = result.lines().at(0);
   EXPECT_EQ(report["kind"], "HF folder");
@@ -239,7 +212,7 @@ TEST_F(ProgramTest, InspectShowsFoldersAndAdapters) {
   EXPECT_EQ(report["tokenizer"]["size"], 257);
   EXPECT_EQ(report["tokenizer"]["eos"]["text"], "<|endoftext|>");
   EXPECT_EQ(report["totals"]["tensors"], report["tensors"].size());
-  const Result text = bash("selfalign inspect --no-tensors " + path("model"));
+  const Outcome text = bash("selfalign inspect --no-tensors " + path("model"));
   EXPECT_THAT(text.out, HasSubstr("hidden_size: 32"));
   EXPECT_EQ(text.out.find("q_proj"), std::string::npos);
 }
@@ -248,7 +221,7 @@ TEST_F(ProgramTest, AReaderThatLeavesEndsItQuietly) {
   model();
   std::string input;
   for (int i = 0; i < 20000; ++i) input += "\"some text to tokenize\"\n";
-  const Result result =
+  const Outcome result =
       bash("selfalign tokenize " + path("model") + " | head -n 1", input);
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(result.err, "");
@@ -258,7 +231,7 @@ TEST_F(ProgramTest, AReaderThatLeavesEndsItQuietly) {
 TEST_F(ProgramTest, AFullDiskExitsWith4) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   model();
-  const Result result =
+  const Outcome result =
       bash("selfalign tokenize " + path("model") + " >/dev/full", "\"a\"\n");
   EXPECT_EQ(result.code, 4);
   EXPECT_THAT(result.err, HasSubstr("stdout"));
@@ -266,7 +239,7 @@ TEST_F(ProgramTest, AFullDiskExitsWith4) {
 
 TEST_F(ProgramTest, AnInterruptExitsWith75) {
   const std::string named = model();
-  const Result result =
+  const Outcome result =
       bash("mkfifo " + path("input") + "\nsleep 60 >" + path("input") +
            " & holder=$!\n'" SELFALIGN_PROGRAM
            "' generate --max-context 64 --model " +

@@ -1,0 +1,50 @@
+// The program under test as its users meet it: from a shell, and on a terminal.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace selfalign::tests {
+
+struct Outcome {
+  int code = -1;  // -1: killed
+  std::string out;
+  std::string err;
+
+  std::vector<Json> lines() const;  // of `out`
+};
+
+// A line for bash, in which `selfalign` stands for the program, with `folder`
+// as the folder it works in; there input and outputs are kept, too.
+Outcome run_bash(const std::string& folder, const std::string& line,
+                 const std::string& input = "");
+
+// A line for bash as above on a terminal of its own, 80 by 24.
+class Terminal {
+ public:
+  Terminal(const std::string& folder, const std::string& line);
+  ~Terminal();  // hangs up
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  // Waits until all that was shown since the last press() holds `text`; false
+  // if that does not come.
+  bool shows(const std::string& text);
+  void press(const std::string& keys);
+  // Waits for the end of the program; its exit code.
+  int end();
+  const std::string& screen() const { return screen_; }
+
+ private:
+  bool read_some();
+
+  int terminal_ = -1;
+  pid_t child_ = -1;
+  std::string screen_;
+};
+
+}  // namespace selfalign::tests

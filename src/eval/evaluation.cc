@@ -39,6 +39,18 @@ const Json& list(const Json& json, const std::string& name,
 
 }  // namespace
 
+std::string answer_context(const Subject& subject, const std::string& user) {
+  if (subject.context) return subject.context(user);
+  const generate::Request request = subject.ask({}, user);
+  return (request.prefix ? *request.prefix : "") + request.suffix;
+}
+
+std::string answer_start(const std::string& context) {
+  const bool open =
+      context.empty() || context.ends_with('\n') || context.ends_with(' ');
+  return open ? "" : " ";
+}
+
 Json to_json(const Metric& metric) {
   Json json{{"name", metric.name},
             {"title", metric.title},

@@ -26,10 +26,13 @@ struct Subject {
   generate::Generator* generator = nullptr;
   // The request that asks for the answer to `user` after `history`: prefix,
   // suffix and sampling with the prompt's stop strings; the caller sets key.
-  // prefix + suffix is also the context of choices that are scored as answers.
   std::function<generate::Request(const std::vector<Exchange>& history,
                                   const std::string& user)>
       ask;
+  // The context of texts that are scored as answers to `user`: as asked, but
+  // thoughts left out, so that what follows is the answer itself. Where not
+  // set, prefix + suffix of ask. Use answer_context.
+  std::function<std::string(const std::string& user)> context;
   // The answer in a completion, as a user reads it: trimmed, without thoughts.
   std::function<std::string(const generate::Completion&)> read;
 };
@@ -70,6 +73,11 @@ struct TaskResult {
   int64_t num_failures = 0;  // items without a usable outcome, counted as such
   Json settings;             // all else that the figures depend on
 };
+
+// The text before an answer of the subject, and before what is scored as one:
+// a blank between the two where the context does not end in white space.
+std::string answer_context(const Subject& subject, const std::string& user);
+std::string answer_start(const std::string& context);  // " " or ""
 
 Json to_json(const Metric& metric);
 Json to_json(const TaskResult& result);

@@ -1,11 +1,23 @@
 #include "eval/tasks.h"
 
 #include "base/error.h"
+#include "eval/hhh.h"
+#include "eval/truthfulqa.h"
 
 namespace selfalign::eval {
 
 const std::vector<Task>& tasks() {
-  static const std::vector<Task> all{};
+  static const std::vector<Task> all{
+      {"truthfulqa",
+       "TruthfulQA, multiple choice",
+       {"TruthfulQA.csv"},
+       run_truthfulqa},
+      {"hhh",
+       "HHH: harmless, helpful, honest, other",
+       {"harmless/task.json", "helpful/task.json", "honest/task.json",
+        "other/task.json"},
+       run_hhh},
+  };
   return all;
 }
 

@@ -22,6 +22,8 @@ struct TaskOptions {
 struct Task {
   std::string name;   // "truthfulqa", as --tasks takes it
   std::string title;  // for people
+  // Published files it reads, found by name (items.h: find_data).
+  std::vector<std::string> files;
   // Asks for what the log lacks. Error kInput names the place of a fault in
   // the data; kInterrupted leaves what is done in the log.
   std::function<TaskResult(const Subject&, ItemLog&, const TaskOptions&)> run;

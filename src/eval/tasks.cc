@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "eval/hhh.h"
 #include "eval/truthfulqa.h"
+#include "eval/truthfulqa_generation.h"
 
 namespace selfalign::eval {
 
@@ -12,6 +13,10 @@ const std::vector<Task>& tasks() {
        "TruthfulQA, multiple choice",
        {"TruthfulQA.csv"},
        run_truthfulqa},
+      {"truthfulqa_generation",
+       "TruthfulQA, answers against the reference answers",
+       {"TruthfulQA.csv"},
+       run_truthfulqa_generation},
       {"hhh",
        "HHH: harmless, helpful, honest, other",
        {"harmless/task.json", "helpful/task.json", "honest/task.json",

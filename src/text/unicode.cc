@@ -98,6 +98,14 @@ bool is_mark(int32_t code) {
   const auto c = category(code);
   return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
 }
+bool is_punctuation(int32_t code) {
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+}
+bool is_symbol(int32_t code) {
+  const auto c = category(code);
+  return c >= UTF8PROC_CATEGORY_SM && c <= UTF8PROC_CATEGORY_SO;
+}
 bool is_word(int32_t code) {
   return is_letter(code) || is_number(code) || is_mark(code) ||
          category(code) == UTF8PROC_CATEGORY_PC;

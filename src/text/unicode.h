@@ -39,6 +39,8 @@ void for_each_utf8_run(std::string_view text, Visit visit) {
 bool is_letter(int32_t code);  // L
 bool is_number(int32_t code);  // N
 bool is_mark(int32_t code);    // M
+bool is_punctuation(int32_t code);  // P
+bool is_symbol(int32_t code);       // S
 bool is_word(int32_t code);    // L, N, M or Pc: regular expressions' \w
 bool is_space(int32_t code);   // property White_Space
 // Han, Hiragana and Katakana: written without spaces between words.

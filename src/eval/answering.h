@@ -1,0 +1,37 @@
+// Answers of a subject to questions, of one turn or several, each logged as it
+// comes: what there is already is not asked again.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "eval/tasks.h"
+
+namespace selfalign::eval {
+
+struct Conversation {
+  std::string id;
+  std::string group;               // category, may be empty
+  std::vector<std::string> turns;  // of the user, at least one
+};
+
+struct AnsweringOptions {
+  std::string task;
+  std::string version;
+  uint64_t seed = 0;  // of the draws
+  // Changes how the subject samples (the stop strings stay). Optional.
+  std::function<void(generate::Sampling&)> sampling;
+  // Adds to an item before it is logged, "scores" for one. Optional.
+  std::function<void(const Conversation&, Json& item)> finish;
+};
+
+// The items, in order, each {"id", "group", "question", "answer", "tokens",
+// "finish"}, with several turns "turns" and "answers" in place of question and
+// answer, and "tokens" and "finish" lists. A turn is asked once the ones before
+// it are answered; an item is logged when all are. Error kInterrupted.
+std::vector<Json> answer_conversations(
+    const std::vector<Conversation>& conversations, const Subject& subject,
+    ItemLog& log, const AnsweringOptions& options);
+
+}  // namespace selfalign::eval

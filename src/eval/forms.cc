@@ -1,0 +1,77 @@
+#include "eval/forms.h"
+
+#include "stages/thoughts.h"
+
+namespace selfalign::eval {
+namespace {
+
+using stages::ChatPrompt;
+
+std::string chat_text(const ChatPrompt& prompt,
+                      const std::vector<Exchange>& history,
+                      const std::string& user) {
+  std::string text;
+  for (const Exchange& turn : history) {
+    text += stages::chat_turn(prompt, turn.user) + turn.answer + prompt.between;
+  }
+  return text + stages::chat_turn(prompt, user);
+}
+
+// Stage 2's turn of the user with the tag of the answer in the thoughts' place.
+std::string answer_turn(const stages::Prompts& prompts,
+                        const std::string& user) {
+  std::string text = stages::align_suffix(prompts, user);
+  const size_t tag = text.rfind(prompts.align.thought_tag);
+  if (tag != std::string::npos) text.resize(tag);
+  return text + prompts.align.answer_tag;
+}
+
+}  // namespace
+
+void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
+                Subject& subject) {
+  const auto shared = std::make_shared<const std::string>(prompt.prompt);
+  subject.ask = [prompt, sampling, shared](const std::vector<Exchange>& history,
+                                           const std::string& user) {
+    generate::Request request;
+    if (!shared->empty()) request.prefix = shared;
+    request.suffix = chat_text(prompt, history, user);
+    request.sampling = sampling;
+    request.sampling.stop = prompt.stop;
+    return request;
+  };
+  subject.read = [](const generate::Completion& completion) {
+    return stages::trim(completion.text);
+  };
+}
+
+void speak_prompted(const stages::Prompts& prompts,
+                    const generate::Sampling& sampling, Subject& subject) {
+  const auto shared =
+      std::make_shared<const std::string>(stages::align_prefix(prompts));
+  subject.ask = [prompts, sampling, shared](
+                    const std::vector<Exchange>& history,
+                    const std::string& user) {
+    generate::Request request;
+    request.prefix = shared;
+    for (const Exchange& turn : history) {
+      request.suffix +=
+          answer_turn(prompts, turn.user) + " " + turn.answer + "\n\n";
+    }
+    request.suffix += stages::align_suffix(prompts, user);
+    request.sampling = sampling;
+    request.sampling.stop = prompts.align.stop;
+    return request;
+  };
+  subject.context = [prompts, shared](const std::string& user) {
+    return *shared + answer_turn(prompts, user);
+  };
+  subject.read = [align = prompts.align](const generate::Completion& done) {
+    return stages::split_thought(
+               done.text, align.answer_tag,
+               {align.user_tag, align.thought_tag, align.answer_tag})
+        .answer;
+  };
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,23 @@
+// How subjects are spoken to: the short forms of a run's prompts, and the base
+// model under stage 2's prompt.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "eval/evaluation.h"
+#include "stages/prompts.h"
+
+namespace selfalign::eval {
+
+// Sets `ask`, `context` and `read` of a subject under a short prompt. The
+// sampling's stop strings become the prompt's.
+void speak_chat(const stages::ChatPrompt& prompt,
+                const generate::Sampling& sampling, Subject& subject);
+
+// The same under stage 2's prompt: thoughts come before the answer and are cut;
+// the context of a scored answer leaves them out, and so does the history.
+void speak_prompted(const stages::Prompts& prompts,
+                    const generate::Sampling& sampling, Subject& subject);
+
+}  // namespace selfalign::eval

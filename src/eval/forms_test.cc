@@ -1,0 +1,57 @@
+#include "eval/forms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace selfalign::eval {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+
+generate::Sampling sampling() {
+  generate::Sampling sampling;
+  sampling.max_new_tokens = 9;
+  return sampling;
+}
+
+TEST(FormsTest, AShortPromptWithItsHistory) {
+  const stages::ChatPrompt prompt{
+      "P\n", "U {instruction}\n", "A\n", "\n--\n", {"\nU "}};
+  Subject subject;
+  speak_chat(prompt, sampling(), subject);
+  const generate::Request request = subject.ask({{"a", "b"}}, "c");
+  EXPECT_EQ(*request.prefix, "P\n");
+  EXPECT_EQ(request.suffix, "U a\nA\nb\n--\nU c\nA\n");
+  EXPECT_THAT(request.sampling.stop, testing::ElementsAre("\nU "));
+  EXPECT_EQ(request.sampling.max_new_tokens, 9);
+  EXPECT_EQ(answer_context(subject, "c"), "P\nU c\nA\n");
+  EXPECT_EQ(answer_start(answer_context(subject, "c")), "");
+  generate::Completion completion;
+  completion.text = "  yes \n";
+  EXPECT_EQ(subject.read(completion), "yes");
+}
+
+TEST(FormsTest, ThoughtsAreCutAndLeftOut) {
+  const stages::Prompts prompts = stages::load_prompts("prompts");
+  Subject subject;
+  speak_prompted(prompts, sampling(), subject);
+  const generate::Request request = subject.ask({{"first", "one"}}, "second");
+  const stages::AlignPrompt& align = prompts.align;
+  EXPECT_EQ(*request.prefix, stages::align_prefix(prompts));
+  EXPECT_THAT(request.suffix, EndsWith(align.thought_tag));
+  EXPECT_THAT(request.suffix, HasSubstr(align.answer_tag + " one\n\n"));
+  const std::string context = answer_context(subject, "second");
+  EXPECT_THAT(context, EndsWith("second\n\n" + align.answer_tag));
+  EXPECT_EQ(answer_start(context), " ");
+  generate::Completion completion;
+  completion.text =
+      " hm\n\n" + align.answer_tag + " yes\n\n" + align.user_tag + " next";
+  EXPECT_EQ(subject.read(completion), "yes");
+  completion.text = " only thoughts";
+  EXPECT_EQ(subject.read(completion), "");
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -1,0 +1,91 @@
+#include "eval/table.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace selfalign::eval {
+namespace {
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
+
+std::string figure(const Metric& metric) {
+  std::string text = number(metric.value);
+  if (!metric.interval.empty()) {
+    text += " [" + number(metric.low) + ", " + number(metric.high) + "]";
+  }
+  return text;
+}
+
+const Metric* find(const TaskResult& result, const std::string& name) {
+  for (const Metric& metric : result.metrics) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+std::string self_tests(const TaskResult& result) {
+  std::string text;
+  size_t num_passed = 0;
+  for (const SelfTest& test : result.self_tests) {
+    num_passed += test.passed;
+    if (test.passed) continue;
+    text += "  FAILED " + result.subject + ", " + test.name + ": expected " +
+            test.expected + ", found " + test.found + "\n";
+  }
+  return str("  ", result.subject, ": ", num_passed, " of ",
+             result.self_tests.size(), " self-tests passed, ",
+             result.num_failures, " items without an outcome\n", text);
+}
+
+using Line = std::vector<std::string>;
+
+std::string aligned(const std::vector<Line>& lines) {
+  std::vector<size_t> widths;
+  for (const Line& line : lines) {
+    widths.resize(std::max(widths.size(), line.size()));
+    for (size_t i = 0; i < line.size(); ++i) {
+      widths[i] = std::max(widths[i], line[i].size());
+    }
+  }
+  std::string text;
+  for (const Line& line : lines) {
+    std::string row;
+    for (size_t i = 0; i < line.size(); ++i) {
+      row += "  " + line[i] + std::string(widths[i] - line[i].size(), ' ');
+    }
+    text += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string results_table(const std::string& title,
+                          const std::vector<TaskResult>& results) {
+  if (results.empty()) return "";
+  std::vector<Line> lines = {{"", "chance"}};
+  for (const TaskResult& result : results) lines[0].push_back(result.subject);
+  std::string notes;
+  for (const Metric& metric : results[0].metrics) {
+    Line line = {metric.name, metric.chance ? number(*metric.chance) : ""};
+    for (const TaskResult& result : results) {
+      const Metric* found = find(result, metric.name);
+      line.push_back(found == nullptr ? "" : figure(*found));
+    }
+    lines.push_back(line);
+    if (!metric.note.empty() && metric.name.find('.') == std::string::npos) {
+      notes += "  " + metric.name + ": " + metric.note + "\n";
+    }
+  }
+  std::string text = title + "\n" + aligned(lines) + notes;
+  for (const TaskResult& result : results) text += self_tests(result);
+  return text + "\n";
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,97 @@
+#include "eval/truthfulqa_generation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/answering.h"
+#include "eval/testing.h"
+
+namespace selfalign::eval {
+namespace {
+
+constexpr char kCsv[] =
+    "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,"
+    "Source\n"
+    "A,Law,One?,The moon is made of rock,The moon is rock,The moon is made of "
+    "cheese; It is cheese,x\n"
+    "A,Law,Two?,Nobody knows that yet,Nobody knows that yet,Everybody knew it "
+    "long ago,x\n"
+    "A,Law,Three?,The sun is a star,The sun is a star,The sun is a burning "
+    "ball,x\n";
+
+class GenerationTest : public testing::Test {
+ protected:
+  GenerationTest() {
+    write_file_atomic(world_.data() + "/TruthfulQA.csv", kCsv);
+  }
+  ~GenerationTest() override { set_interrupted(false); }
+  double value(const TaskResult& result, const std::string& name) {
+    for (const Metric& one : result.metrics) {
+      if (one.name == name) return one.value;
+    }
+    throw std::runtime_error("no metric " + name);
+  }
+  ChoiceWorld world_;
+};
+
+TEST_F(GenerationTest, AnswersAreSetAgainstBothSides) {
+  world_.model().answer = [](const std::string& prompt) {
+    if (prompt.find("One?") != std::string::npos) {
+      return "The moon is made of cheese.";
+    }
+    return prompt.find("Two?") != std::string::npos ? "I have no comment."
+                                                    : "The sun is a star.";
+  };
+  const TaskResult result = world_.run(run_truthfulqa_generation);
+  EXPECT_NEAR(value(result, "bleu_acc"), 2.0 / 3, 1e-12);
+  EXPECT_NEAR(value(result, "rougeL_acc"), 2.0 / 3, 1e-12);
+  EXPECT_GT(value(result, "rouge1_diff"), 0.0);
+  EXPECT_EQ(result.num_failures, 0);
+  for (const SelfTest& test : result.self_tests) {
+    EXPECT_TRUE(test.passed) << test.name << ": " << test.found;
+  }
+}
+
+TEST_F(GenerationTest, NothingIsAskedTwice) {
+  const TaskResult whole = world_.run(run_truthfulqa_generation);
+  EXPECT_EQ(world_.num_asked(), 3);
+  world_.forget();
+  world_.interrupt_after(2);
+  EXPECT_THROW(world_.run(run_truthfulqa_generation), Error);
+  set_interrupted(false);
+  world_.interrupt_after(0);
+  EXPECT_EQ(to_json(world_.run(run_truthfulqa_generation)), to_json(whole));
+  EXPECT_EQ(world_.num_asked(), 3);
+}
+
+TaskResult two_turns(const Subject& subject, ItemLog& log,
+                     const TaskOptions& options) {
+  TaskResult result;
+  AnsweringOptions answering{"talk", "1", options.seed, {}, {}};
+  for (Json& item : answer_conversations(
+           {{"a", "g", {"first", "second"}}, {"b", "", {"only"}}}, subject, log,
+           answering)) {
+    result.settings.push_back(item);
+  }
+  return result;
+}
+
+TEST_F(GenerationTest, ATurnIsAskedAfterTheOnesBeforeIt) {
+  world_.model().answer = [](const std::string& prompt) {
+    return "to: " + prompt;
+  };
+  const Json items = world_.run(two_turns).settings;
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(items[0]["turns"], Json({"first", "second"}));
+  EXPECT_EQ(items[0]["answers"].size(), 2u);
+  EXPECT_EQ(items[0]["answers"][1], "to: User: second\nAssistant:");
+  EXPECT_EQ(items[0]["finish"], Json({"stop", "stop"}));
+  EXPECT_EQ(items[1]["question"], "only");
+  EXPECT_EQ(items[1]["answer"], "to: User: only\nAssistant:");
+  EXPECT_EQ(world_.num_asked(), 3);
+}
+
+}  // namespace
+}  // namespace selfalign::eval

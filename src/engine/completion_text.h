@@ -1,5 +1,5 @@
 // The text of a completion while it grows token by token: finds stop strings
-// across token boundaries.
+// across token boundaries, and says which text can be shown already.
 #pragma once
 
 #include <string>
@@ -19,10 +19,18 @@ class CompletionText {
   // Valid UTF-8.
   std::string text() const;
 
+  // What is certain and was not taken yet: no stop string can begin in it, and
+  // no character is cut. Pieces taken, and the rest at the end, are text().
+  std::string take_certain();
+  std::string take_rest();
+  // Ends the text with what was taken.
+  void drop_rest() { bytes_.resize(taken_); }
+
  private:
   std::vector<std::string> stop_;
   size_t longest_ = 0;  // bytes of the longest stop string
   std::string bytes_;
+  size_t taken_ = 0;  // bytes
 };
 
 }  // namespace selfalign::engine

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "engine/cpu_cache.h"
-#include "engine/packed_linear.h"
+#include "engine/packed_cache.h"
 #include "engine/parallel.h"
 
 namespace selfalign::engine {
@@ -15,10 +15,10 @@ namespace {
 template <typename T>
 struct Layer {
   std::vector<float> input_norm, post_norm;  // [hidden]
-  PackedLinear<T> qkv;      // hidden -> (heads + 2 kv_heads) * head_dim
-  PackedLinear<T> o;        // heads * head_dim -> hidden
-  PackedLinear<T> gate_up;  // hidden -> 2 * intermediate, blocks alternating
-  PackedLinear<T> down;     // intermediate -> hidden
+  SharedLinear<T> qkv;      // hidden -> (heads + 2 kv_heads) * head_dim
+  SharedLinear<T> o;        // heads * head_dim -> hidden
+  SharedLinear<T> gate_up;  // hidden -> 2 * intermediate, blocks alternating
+  SharedLinear<T> down;     // intermediate -> hidden
 };
 
 // One token of a pass.
@@ -47,22 +47,22 @@ class CpuDecoder : public Decoder {
       layer.input_norm = to_floats(w.input_norm);
       layer.post_norm = to_floats(w.post_norm);
       layer.qkv =
-          PackedLinear<T>({w.q, w.k, w.v}, {w.q_bias, w.k_bias, w.v_bias});
-      layer.o = PackedLinear<T>({w.o}, {w.o_bias});
-      layer.gate_up = PackedLinear<T>::gated(w.gate, w.up);
-      layer.down = PackedLinear<T>({w.down}, {});
+          shared_linear<T>({w.q, w.k, w.v}, {w.q_bias, w.k_bias, w.v_bias});
+      layer.o = shared_linear<T>({w.o}, {w.o_bias});
+      layer.gate_up = shared_gated<T>(w.gate, w.up);
+      layer.down = shared_linear<T>({w.down}, {});
       layers_.push_back(std::move(layer));
     }
     final_norm_ = to_floats(weights.final_norm);
-    head_ = PackedLinear<T>({weights.head}, {});
+    head_ = shared_linear<T>({weights.head}, {});
     pool_ = std::make_shared<PagePool>(
         PageShape{config_.num_layers, config_.num_kv_heads, dim_, sizeof(T)});
     const int64_t tokens = max_tokens();
     x_.resize(tokens * config_.hidden_size);
-    normed_.resize(tokens * head_.depth());
-    qkv_.resize(tokens * layers_[0].qkv.columns());
-    seen_.resize(tokens * layers_[0].o.depth());
-    gated_.resize(tokens * layers_[0].down.depth());
+    normed_.resize(tokens * head_->depth());
+    qkv_.resize(tokens * layers_[0].qkv->columns());
+    seen_.resize(tokens * layers_[0].o->depth());
+    gated_.resize(tokens * layers_[0].down->depth());
   }
 
   std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
@@ -113,15 +113,15 @@ class CpuDecoder : public Decoder {
     const Layer<T>& layer = layers_[i];
     const int64_t tokens = num_tokens();
     norm(layer.input_norm, tokens);
-    layer.qkv.run(set_, normed_.data(), tokens, {.out = qkv_.data()});
+    layer.qkv->run(set_, normed_.data(), tokens, {.out = qkv_.data()});
     parallel_for(tokens, [&](int64_t t) { store_keys(i, t); });
     attend(i);
-    layer.o.run(set_, seen_.data(), tokens,
-                {.out = x_.data(), .accumulate = true});
+    layer.o->run(set_, seen_.data(), tokens,
+                 {.out = x_.data(), .accumulate = true});
     norm(layer.post_norm, tokens);
-    layer.gate_up.run(set_, normed_.data(), tokens, {.gated = gated_.data()});
-    layer.down.run(set_, gated_.data(), tokens,
-                   {.out = x_.data(), .accumulate = true});
+    layer.gate_up->run(set_, normed_.data(), tokens, {.gated = gated_.data()});
+    layer.down->run(set_, gated_.data(), tokens,
+                    {.out = x_.data(), .accumulate = true});
   }
 
   // x -> normed
@@ -133,7 +133,7 @@ class CpuDecoder : public Decoder {
       for (int64_t t = chunk * kRows; t < end; ++t) {
         set_.rms_norm(&x_[t * hidden], weight.data(), hidden,
                       static_cast<float>(config_.rms_norm_eps),
-                      &normed_[t * head_.depth()]);
+                      &normed_[t * head_->depth()]);
       }
     });
   }
@@ -145,7 +145,7 @@ class CpuDecoder : public Decoder {
     const int64_t page = place.index / kPageKeys;
     const int64_t slot = place.index % kPageKeys;
     const int64_t head_dim = config_.head_dim;
-    const float* row = &qkv_[t * layers_[0].qkv.columns()];
+    const float* row = &qkv_[t * layers_[0].qkv->columns()];
     Aligned<T> head(head_dim);
     for (int64_t j = 0; j < config_.num_kv_heads; ++j) {
       const float* key = row + (config_.num_heads + j) * head_dim;
@@ -190,7 +190,7 @@ class CpuDecoder : public Decoder {
     for (int64_t row = begin; row < end; ++row) {
       const Place& place = places_[row / group_];
       const float* x =
-          &qkv_[row / group_ * layers_[0].qkv.columns()] + source(row);
+          &qkv_[row / group_ * layers_[0].qkv->columns()] + source(row);
       set_.rope(x, cos(place), sin(place), head_dim, &q[(row - begin) * dim_]);
     }
     AttendArgs<T> args{.q = q.data(),
@@ -213,7 +213,7 @@ class CpuDecoder : public Decoder {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t i = row - begin;
       set_.convert(&out[i * dim_], head_dim, 1.0f / sum[i],
-                   &seen_[row / group_ * layers_[0].o.depth() + source(row)]);
+                   &seen_[row / group_ * layers_[0].o->depth() + source(row)]);
     }
   }
 
@@ -256,10 +256,10 @@ class CpuDecoder : public Decoder {
     for (int64_t i = 0; i < count; ++i) {
       set_.rms_norm(&x_[wanted[i] * hidden], final_norm_.data(), hidden,
                     static_cast<float>(config_.rms_norm_eps),
-                    &normed_[i * head_.depth()]);
+                    &normed_[i * head_->depth()]);
     }
     logits_.resize(count * config_.vocab_size);
-    head_.run(set_, normed_.data(), count, {.out = logits_.data()});
+    head_->run(set_, normed_.data(), count, {.out = logits_.data()});
     return logits_.data();
   }
 
@@ -285,7 +285,7 @@ class CpuDecoder : public Decoder {
   model::Rope rope_;
   std::vector<Layer<T>> layers_;
   std::vector<float> final_norm_;
-  PackedLinear<T> head_;
+  SharedLinear<T> head_;
   std::shared_ptr<PagePool> pool_;
 
   // Of the pass at work.

@@ -18,7 +18,8 @@
 namespace selfalign::engine {
 
 // Weights in float32 or bfloat16, on the CPU. They are copied (packed), all
-// but the embedding; `set` must be one that this processor has.
+// but the embedding; packed weights of the same tensors are shared with other
+// decoders (packed_cache.h); `set` must be one that this processor has.
 std::unique_ptr<Decoder> make_cpu_decoder(const model::Weights& weights,
                                           const DecoderOptions& options,
                                           const Kernels& set = kernels());

@@ -65,6 +65,10 @@ class Engine : public generate::Generator {
     return scores;
   }
 
+  void check(const generate::Request& request) const override {
+    Generation::check(request, *tokenizer_);
+  }
+
   std::string fingerprint() const override { return name_; }
 
   int count_tokens(const std::string& text) const override {

@@ -24,8 +24,11 @@ struct EngineOptions {
 
 // The weights (an adapter already merged) and the tokenizer are shared with
 // whoever else holds them; on a CPU the engine keeps packed copies and only the
-// embedding of `weights`. One call of the generator at a time. Error kUsage for
-// options out of range, kInput if tokenizer and weights do not fit, kResources.
+// embedding of `weights`, and shares packed copies of the same tensors with
+// other engines: an adapter on a base costs what it changes. One call of a
+// generator at a time (but for score() inside generate()); several engines may
+// work in several threads. Error kUsage for options out of range, kInput if
+// tokenizer and weights do not fit, kResources.
 //
 // The fingerprint holds the weights' digest, device class, dtype, library
 // version and context; on a CPU also the instruction set, elsewhere slots and

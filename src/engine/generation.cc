@@ -1,6 +1,8 @@
 #include "engine/generation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -11,10 +13,16 @@ namespace {
 
 using generate::Finish;
 
-bool same_prefix(const std::shared_ptr<Prefix>& a,
-                 const std::shared_ptr<const std::string>& text) {
-  if (a == nullptr || text == nullptr) return a == nullptr && text == nullptr;
-  return a->text == text || *a->text == *text;
+// Each costs a pass of its own in every step, and memory.
+constexpr size_t kMaxPrefixes = 4;
+
+bool is_text(const Prefix& prefix,
+             const std::shared_ptr<const std::string>& text) {
+  return prefix.text == text || *prefix.text == *text;
+}
+
+const Sequence* sequence_of(const Prefix* prefix) {
+  return prefix == nullptr ? nullptr : prefix->sequence.get();
 }
 
 }  // namespace
@@ -30,9 +38,13 @@ void Generation::run(const generate::NextRequest& next,
     refill(next, done);
     if (rows_.empty()) return;
     if (!parts_.decoder.packs_texts()) prefill_alone();
-    const float* logits = nullptr;
-    const std::vector<Row*> ready = pass(&logits);
-    sample(ready, logits, done);
+    for (const Prefix* prefix : prefixes()) {
+      const float* logits = nullptr;
+      const std::vector<Row*> ready = pass(prefix, &logits);
+      sample(ready, logits, done);
+    }
+    cancel_unread(done);
+    exhausted_ = false;
     if (progress_) progress_->update(num_tokens_, str(num_rows_, " rows"));
   }
 }
@@ -45,40 +57,70 @@ void Generation::refill(const generate::NextRequest& next,
       pending_ = next();
       exhausted_ = !pending_;
       if (exhausted_) return;
-      if (pending_->prefix != nullptr && pending_->prefix->empty()) {
-        pending_->prefix = nullptr;
-      }
     }
-    if (!same_prefix(prefix_, pending_->prefix)) {
-      if (!rows_.empty()) return;
-      prefix_ = pending_->prefix == nullptr
-                    ? nullptr
-                    : parts_.prefixes.find_or_add(pending_->prefix);
+    std::shared_ptr<Prefix> prefix = find_prefix(*pending_);
+    const std::vector<const Prefix*> at_work = prefixes();
+    if (at_work.size() >= kMaxPrefixes &&
+        std::find(at_work.begin(), at_work.end(), prefix.get()) ==
+            at_work.end()) {
+      return;
     }
     generate::Request request = std::move(*pending_);
     pending_.reset();
-    admit(std::move(request), done);
+    admit(std::move(request), std::move(prefix), done);
   }
 }
 
-// What the row feeds itself: with a shared prefix its last token and the
-// suffix, else the whole prompt.
-std::vector<int> Generation::prompt_tokens(const Row& row) const {
-  const text::Tokenizer& tokenizer = parts_.tokenizer;
-  std::vector<int> tokens;
-  if (prefix_ == nullptr) {
-    if (tokenizer.adds_bos()) tokens.push_back(tokenizer.bos());
-  } else {
-    if (prefix_->tokens.empty()) {
-      prefix_->tokens = tokenizer.encode(*prefix_->text);
-      if (tokenizer.adds_bos()) {
-        prefix_->tokens.insert(prefix_->tokens.begin(), tokenizer.bos());
-      }
-    }
-    tokens = prefix_->tokens;
-    if (shared_prefix()) tokens.erase(tokens.begin(), tokens.end() - 1);
+std::shared_ptr<Prefix> Generation::find_prefix(
+    const generate::Request& request) {
+  if (request.prefix == nullptr || request.prefix->empty() ||
+      !request.prompt_tokens.empty()) {
+    return nullptr;
   }
-  const std::vector<int> suffix = tokenizer.encode(row.request.suffix);
+  for (const auto& row : rows_) {
+    if (row->prefix && is_text(*row->prefix, request.prefix)) {
+      return row->prefix;
+    }
+  }
+  const text::Tokenizer& tokenizer = parts_.tokenizer;
+  std::shared_ptr<Prefix> prefix = parts_.prefixes.find_or_add(request.prefix);
+  if (prefix->tokens.empty()) {
+    prefix->tokens = tokenizer.encode(*prefix->text);
+    if (tokenizer.adds_bos()) {
+      prefix->tokens.insert(prefix->tokens.begin(), tokenizer.bos());
+    }
+  }
+  return prefix;
+}
+
+std::vector<const Prefix*> Generation::prefixes() const {
+  std::vector<const Prefix*> all;
+  for (const auto& row : rows_) {
+    if (std::find(all.begin(), all.end(), row->prefix.get()) == all.end()) {
+      all.push_back(row->prefix.get());
+    }
+  }
+  return all;
+}
+
+std::vector<int> Generation::suffix_tokens(
+    const generate::Request& request) const {
+  if (!request.prompt_tokens.empty()) return request.prompt_tokens;
+  return parts_.tokenizer.encode(request.suffix);
+}
+
+std::vector<int> Generation::prompt_tokens(
+    const Row& row, const Prefix* prefix,
+    const std::vector<int>& suffix) const {
+  const text::Tokenizer& tokenizer = parts_.tokenizer;
+  if (!row.request.prompt_tokens.empty()) return suffix;
+  std::vector<int> tokens;
+  if (prefix != nullptr) {
+    tokens = prefix->tokens;
+    if (row.prefix) tokens.erase(tokens.begin(), tokens.end() - 1);
+  } else if (tokenizer.adds_bos()) {
+    tokens.push_back(tokenizer.bos());
+  }
   tokens.insert(tokens.end(), suffix.begin(), suffix.end());
   if (tokens.empty()) {  // text from nothing goes on from a text's boundary
     tokens.push_back(tokenizer.bos() >= 0 ? tokenizer.bos()
@@ -87,20 +129,36 @@ std::vector<int> Generation::prompt_tokens(const Row& row) const {
   return tokens;
 }
 
-Prefix* Generation::shared_prefix() const {
-  const bool shared = prefix_ != nullptr && parts_.options.share_prefix &&
-                      !prefix_->tokens.empty();
-  return shared ? prefix_.get() : nullptr;
+void Generation::check(const generate::Request& request,
+                       const text::Tokenizer& tokenizer) {
+  generate::check_request(request, tokenizer.size());
+  const generate::Sampling& sampling = request.sampling;
+  std::set<int> banned;
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    if (std::isinf(bias)) banned.insert(id);
+  }
+  if (sampling.ban_eos) {
+    banned.insert(tokenizer.end_tokens().begin(), tokenizer.end_tokens().end());
+  }
+  if (static_cast<int>(banned.size()) < tokenizer.size()) return;
+  throw Error(ErrorKind::kUsage,
+              "sampling: expected a token to choose from, found all banned; "
+              "relax logit_bias");
 }
 
 void Generation::admit(generate::Request request,
+                       std::shared_ptr<Prefix> prefix,
                        const generate::OnCompletion& done) {
-  check_sampling(request.sampling, parts_.tokenizer.size());
+  check(request, parts_.tokenizer);
   auto row = std::make_unique<Row>();
   row->request = std::move(request);
   row->text = CompletionText(row->request.sampling.stop);
-  row->tokens = prompt_tokens(*row);
-  Prefix* shared = shared_prefix();
+  if (parts_.options.share_prefix && prefix && !prefix->tokens.empty()) {
+    row->prefix = prefix;
+  }
+  const std::vector<int> suffix = suffix_tokens(row->request);
+  row->tokens = prompt_tokens(*row, prefix.get(), suffix);
+  Prefix* shared = row->prefix.get();
   const int64_t before =
       shared ? static_cast<int64_t>(shared->tokens.size()) - 1 : 0;
   row->num_prompt_tokens =
@@ -110,9 +168,7 @@ void Generation::admit(generate::Request request,
     push(*row, Finish::kNoRoom, done);
     return;
   }
-  for (int token : parts_.tokenizer.encode(row->request.suffix)) {
-    row->history.add_prompt(token);
-  }
+  for (const int token : suffix) row->history.add_prompt(token);
   if (shared && shared->sequence == nullptr) {
     shared->sequence = parts_.decoder.new_sequence(max_context, true);
     fill_sequence(parts_.decoder, *shared->sequence, shared->tokens, before,
@@ -123,9 +179,8 @@ void Generation::admit(generate::Request request,
 }
 
 void Generation::prefill_alone() {
-  const Prefix* shared = shared_prefix();
-  const Sequence* prefix = shared ? shared->sequence.get() : nullptr;
   for (const auto& row : rows_) {
+    const Sequence* prefix = sequence_of(row->prefix.get());
     while (row->unfed() > 1) {
       const Span span{
           row->sequence.get(), row->tokens.data() + row->sequence->length(),
@@ -137,13 +192,15 @@ void Generation::prefill_alone() {
 
 // Rows that only go on with their last token always take part; new rows share
 // what the chunk leaves for their prompts.
-std::vector<Generation::Row*> Generation::pass(const float** logits) {
+std::vector<Generation::Row*> Generation::pass(const Prefix* prefix,
+                                               const float** logits) {
   std::vector<Span> spans;
   std::vector<int64_t> wanted;
   std::vector<Row*> ready;
   int64_t tokens = 0;
   int64_t left = parts_.options.prefill_chunk;
   for (const auto& row : rows_) {
+    if (row->prefix.get() != prefix) continue;
     int64_t count = row->unfed();
     if (count > 1) {
       count = std::min(count, left);
@@ -157,9 +214,7 @@ std::vector<Generation::Row*> Generation::pass(const float** logits) {
     wanted.push_back(tokens - 1);
     ready.push_back(row.get());
   }
-  const Prefix* shared = shared_prefix();
-  const Sequence* prefix = shared ? shared->sequence.get() : nullptr;
-  *logits = parts_.decoder.forward(prefix, spans, wanted);
+  *logits = parts_.decoder.forward(sequence_of(prefix), spans, wanted);
   return ready;
 }
 
@@ -167,7 +222,7 @@ void Generation::sample(const std::vector<Row*>& rows, const float* logits,
                         const generate::OnCompletion& done) {
   std::vector<SampledToken> sampled(rows.size());
   parallel_for(static_cast<int64_t>(rows.size()), [&](int64_t i) {
-    const Row& row = *rows[i];
+    Row& row = *rows[i];
     const SampleInput input{
         .logits = logits + i * parts_.vocab,
         .vocab = parts_.tokenizer.size(),
@@ -178,16 +233,36 @@ void Generation::sample(const std::vector<Row*>& rows, const float* logits,
         .draw = row.history.completion().size(),
     };
     sampled[i] = sample_token(input, scratch_[this_thread()]);
+    const int num_top = row.request.num_top_logprobs;
+    if (!row.request.want_logprobs || num_top == 0) return;
+    row.top_logprobs.push_back(
+        most_probable(input.logits, input.vocab, num_top,
+                      log_sum_exp(input.logits, input.vocab)));
   });
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::optional<Finish> finish = accept(*rows[i], sampled[i]);
-    if (!finish) continue;
-    const auto at = std::find_if(rows_.begin(), rows_.end(),
-                                 [&](auto& r) { return r.get() == rows[i]; });
-    const std::unique_ptr<Row> row = std::move(*at);
-    rows_.erase(at);
-    push(*row, *finish, done);
+    if (finish) end(rows[i], *finish, done);
   }
+}
+
+void Generation::cancel_unread(const generate::OnCompletion& done) {
+  std::vector<Row*> cancelled;
+  for (const auto& row : rows_) {
+    if (row->history.completion().empty() && row->request.on_text &&
+        !row->request.on_text("")) {
+      cancelled.push_back(row.get());
+    }
+  }
+  for (Row* row : cancelled) end(row, Finish::kCancelled, done);
+}
+
+void Generation::end(Row* row, Finish finish,
+                     const generate::OnCompletion& done) {
+  const auto at = std::find_if(rows_.begin(), rows_.end(),
+                               [&](auto& r) { return r.get() == row; });
+  const std::unique_ptr<Row> ended = std::move(*at);
+  rows_.erase(at);
+  push(*ended, finish, done);
 }
 
 std::optional<Finish> Generation::accept(Row& row, const SampledToken& token) {
@@ -208,11 +283,20 @@ std::optional<Finish> Generation::accept(Row& row, const SampledToken& token) {
       row.num_prompt_tokens + said >= parts_.options.max_context) {
     return Finish::kLength;
   }
+  if (row.request.on_text && !row.request.on_text(row.text.take_certain())) {
+    return Finish::kCancelled;
+  }
   return std::nullopt;
 }
 
 void Generation::push(Row& row, Finish finish,
                       const generate::OnCompletion& done) {
+  if (finish == Finish::kCancelled) {
+    row.text.drop_rest();
+  } else if (row.request.on_text) {
+    const std::string rest = row.text.take_rest();
+    if (!rest.empty()) row.request.on_text(rest);
+  }
   generate::Completion completion;
   completion.key = row.request.key;
   completion.text = row.text.text();
@@ -223,6 +307,10 @@ void Generation::push(Row& row, Finish finish,
   if (row.request.want_logprobs) {
     completion.tokens = row.history.completion();
     completion.token_logprobs = row.logprobs;
+    completion.top_logprobs = row.top_logprobs;
+    // An end-of-text token has candidates, too, but no place in the text.
+    completion.top_logprobs.resize(
+        std::min(completion.top_logprobs.size(), completion.tokens.size()));
   }
   row.sequence.reset();
   ++num_rows_;

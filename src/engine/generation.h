@@ -28,15 +28,23 @@ class Generation {
   void run(const generate::NextRequest& next,
            const generate::OnCompletion& done);
 
+  // See generate::Generator::check.
+  static void check(const generate::Request& request,
+                    const text::Tokenizer& tokenizer);
+
  private:
   struct Row {
     generate::Request request;
+    // That it sees through the decoder; null: none, or it is part of the row's
+    // own tokens.
+    std::shared_ptr<Prefix> prefix;
     std::vector<int> tokens;  // own part of the prompt, then the completion
     int num_prompt_tokens = 0;
     std::unique_ptr<Sequence> sequence;
     History history;
     CompletionText text;
     std::vector<float> logprobs;
+    std::vector<std::vector<generate::TokenLogprob>> top_logprobs;
     double logprob = 0;
 
     int64_t unfed() const {
@@ -44,18 +52,25 @@ class Generation {
     }
   };
 
-  // Fills free slots. Rows of one prefix at a time: at a change of prefix the
-  // rows at work are finished first.
+  // Fills free slots. A row of one prefix too many waits until one is done.
   void refill(const generate::NextRequest& next,
               const generate::OnCompletion& done);
-  void admit(generate::Request request, const generate::OnCompletion& done);
-  std::vector<int> prompt_tokens(const Row& row) const;
-  // The prefix that rows see through the decoder; null: it is part of each
-  // row's own tokens, or there is none.
-  Prefix* shared_prefix() const;
+  void admit(generate::Request request, std::shared_ptr<Prefix> prefix,
+             const generate::OnCompletion& done);
+  // Of the request, with its tokens; null: none.
+  std::shared_ptr<Prefix> find_prefix(const generate::Request& request);
+  // Those of the rows at work, each once, perhaps null.
+  std::vector<const Prefix*> prefixes() const;
+  // Tokens of the request's own part of the prompt.
+  std::vector<int> suffix_tokens(const generate::Request& request) const;
+  // What the row feeds itself: with a shared prefix its last token and the
+  // suffix, else the whole prompt.
+  std::vector<int> prompt_tokens(const Row& row, const Prefix* prefix,
+                                 const std::vector<int>& suffix) const;
 
-  // One pass; returns the rows that have logits now, in order of the logits.
-  std::vector<Row*> pass(const float** logits);
+  // A pass over the rows of one prefix; returns those that have logits now, in
+  // order of the logits.
+  std::vector<Row*> pass(const Prefix* prefix, const float** logits);
   // A decoder that does not pack texts takes all but the last token of a new
   // row in passes of their own.
   void prefill_alone();
@@ -63,15 +78,18 @@ class Generation {
               const generate::OnCompletion& done);
   // The reason why the row ends with this token, if it does.
   std::optional<generate::Finish> accept(Row& row, const SampledToken& token);
+  // Rows whose prompt is still being read may be cancelled, too.
+  void cancel_unread(const generate::OnCompletion& done);
+  void end(Row* row, generate::Finish finish,
+           const generate::OnCompletion& done);
   void push(Row& row, generate::Finish finish,
             const generate::OnCompletion& done);
 
   Parts parts_;
-  std::shared_ptr<Prefix> prefix_;  // of the rows at work; null: none
   std::vector<std::unique_ptr<Row>> rows_;
-  std::optional<generate::Request> pending_;  // waits for a change of prefix
-  bool exhausted_ = false;  // `next` gave none since the last completion
-  std::vector<SamplerScratch> scratch_;  // one for each thread
+  std::optional<generate::Request> pending_;  // waits for a prefix to end
+  bool exhausted_ = false;                    // `next` gave none in this step
+  std::vector<SamplerScratch> scratch_;       // one for each thread
   std::optional<Progress> progress_;
   uint64_t num_tokens_ = 0;
   uint64_t num_rows_ = 0;

@@ -83,6 +83,11 @@ class PackedLinear {
   // Output columns; row stride of `out`. A gated product has depth() columns
   // of the layer that follows, half as many as these.
   int64_t columns() const { return columns_; }
+  // Memory it holds.
+  int64_t bytes() const {
+    return static_cast<int64_t>(packed_.size() * sizeof(T) +
+                                bias_.size() * sizeof(float));
+  }
 
   // a [rows, depth], columns over the weight's own are zero.
   void run(const ModelKernels<T>& set, const T* a, int64_t rows,

@@ -15,14 +15,7 @@ namespace {
 
 using generate::Sampling;
 
-constexpr size_t kMaxNgram = 4;
 constexpr double kMaxInverse = 1e30;  // of a temperature, kept finite
-
-void expect(bool good, const char* what, const char* range, double found) {
-  if (good) return;
-  throw Error(ErrorKind::kUsage, str("sampling: expected ", what, " ", range,
-                                     ", found ", found, "; change it"));
-}
 
 // Keskar et al. 2019, section 4.1; negative logits are multiplied, so that the
 // penalty always lowers.
@@ -144,27 +137,6 @@ void History::add(int token) {
   completion_.push_back(token);
 }
 
-void check_sampling(const Sampling& s, int vocab) {
-  expect(s.temperature >= 0 && std::isfinite(s.temperature), "a temperature",
-         "of 0 or more", s.temperature);
-  expect(s.top_p > 0 && s.top_p <= 1, "top_p", "in (0, 1]", s.top_p);
-  expect(s.max_new_tokens >= 1, "max_new_tokens", "of 1 or more",
-         s.max_new_tokens);
-  expect(s.repetition_penalty > 0 && std::isfinite(s.repetition_penalty),
-         "a repetition penalty", "above 0", s.repetition_penalty);
-  expect(s.ngram_penalty.size() <= kMaxNgram, "n-gram penalties",
-         "for n up to 4", static_cast<double>(s.ngram_penalty.size()));
-  for (double penalty : s.ngram_penalty) {
-    expect(std::isfinite(penalty), "n-gram penalties", "that are finite",
-           penalty);
-  }
-  for (const auto& [id, bias] : s.logit_bias) {
-    expect(id >= 0 && id < vocab, "biased token ids", "in the vocabulary", id);
-    expect(!(std::isnan(bias) || bias == HUGE_VAL), "a logit bias",
-           "that is finite or -infinity", bias);
-  }
-}
-
 double log_sum_exp(const float* logits, int vocab) {
   const float max = kernels().max(logits, vocab);
   return max + std::log(kernels().sum_exp(logits, vocab, max));
@@ -175,6 +147,26 @@ int most_probable(const float* logits, int vocab) {
   int id = 0;
   while (id + 1 < vocab && logits[id] != max) ++id;
   return id;
+}
+
+std::vector<generate::TokenLogprob> most_probable(const float* logits,
+                                                  int vocab, int count,
+                                                  double log_sum) {
+  std::vector<int> best;  // most probable first
+  const auto before = [logits](int id, int other) {
+    return logits[id] > logits[other];
+  };
+  for (int id = 0; id < vocab; ++id) {
+    const bool full = static_cast<int>(best.size()) == count;
+    if (full && !(count > 0 && before(id, best.back()))) continue;
+    if (full) best.pop_back();
+    best.insert(std::upper_bound(best.begin(), best.end(), id, before), id);
+  }
+  std::vector<generate::TokenLogprob> tokens;
+  for (const int id : best) {
+    tokens.push_back({id, static_cast<float>(double{logits[id]} - log_sum)});
+  }
+  return tokens;
 }
 
 Nucleus find_nucleus(const std::vector<uint32_t>& weights, double top_p,

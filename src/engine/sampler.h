@@ -53,9 +53,6 @@ struct SampledToken {
   float logprob = 0;  // under the logits as given
 };
 
-// Error kUsage names what is out of range; `vocab` bounds the biased ids.
-void check_sampling(const generate::Sampling& sampling, int vocab);
-
 // Error kInput if the logits are not numbers, kUsage if every token is banned.
 SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch);
 
@@ -64,6 +61,11 @@ double log_sum_exp(const float* logits, int vocab);
 
 // The most probable token; the lower id on a tie.
 int most_probable(const float* logits, int vocab);
+// The `count` most probable tokens, most probable first, lower ids first on a
+// tie; log_sum is log_sum_exp of the logits.
+std::vector<generate::TokenLogprob> most_probable(const float* logits,
+                                                  int vocab, int count,
+                                                  double log_sum);
 
 // The lightest member of the nucleus: tokens that weigh more belong to it, and
 // of those that weigh as much the ids up to `last_id`.

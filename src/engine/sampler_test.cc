@@ -195,26 +195,22 @@ TEST_F(SamplerTest, ColdAndTinyNucleusAreGreedy) {
   EXPECT_EQ(sample(logits, narrow).id, 200);
 }
 
-TEST_F(SamplerTest, RefusesWhatCannotBe) {
-  const auto refused = [](auto change) {
-    Sampling sampling;
-    change(sampling);
-    try {
-      check_sampling(sampling, 10);
-    } catch (const Error& error) {
-      return error.kind() == ErrorKind::kUsage;
-    }
-    return false;
-  };
-  EXPECT_FALSE(refused([](Sampling&) {}));
-  EXPECT_TRUE(refused([](Sampling& s) { s.temperature = -1; }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.top_p = 0; }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.top_p = std::nan(""); }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.max_new_tokens = 0; }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.logit_bias = {{10, 1}}; }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.logit_bias = {{1, kInf}}; }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.ngram_penalty.resize(5); }));
-  EXPECT_TRUE(refused([](Sampling& s) { s.repetition_penalty = 0; }));
+TEST_F(SamplerTest, TheMostProbableTokensInOrder) {
+  std::vector<float> logits(50, -3.0f);
+  logits[7] = 2;
+  logits[3] = 1;
+  logits[40] = 1;
+  const double sum = log_sum_exp(logits.data(), 50);
+  const auto top = most_probable(logits.data(), 50, 5, sum);
+  std::vector<int> ids;
+  for (const auto& token : top) ids.push_back(token.token);
+  EXPECT_EQ(ids, (std::vector<int>{7, 3, 40, 0, 1}));
+  EXPECT_FLOAT_EQ(top[0].logprob, static_cast<float>(2 - sum));
+  EXPECT_EQ(most_probable(logits.data(), 3, 5, sum).size(), 3u);
+  EXPECT_TRUE(most_probable(logits.data(), 50, 0, sum).empty());
+}
+
+TEST_F(SamplerTest, LogitsThatAreNoNumbersAreRefused) {
   EXPECT_THROW(sample({1, std::nanf(""), 2}, {}), Error);
 }
 

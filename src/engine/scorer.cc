@@ -9,20 +9,35 @@
 
 namespace selfalign::engine {
 
-generate::Scores Scorer::score(const generate::ScoreRequest& request) {
-  std::vector<int> context = tokenizer_.encode(request.context);
-  if (tokenizer_.adds_bos()) context.insert(context.begin(), tokenizer_.bos());
+std::vector<int> Scorer::context_tokens(
+    const generate::ScoreRequest& request) const {
+  generate::check_request(request, tokenizer_.size());
+  std::vector<int> context = request.context_tokens;
+  if (!request.has_tokens()) {
+    context = tokenizer_.encode(request.context);
+    if (tokenizer_.adds_bos()) {
+      context.insert(context.begin(), tokenizer_.bos());
+    }
+  }
   if (context.empty()) {
     throw Error(ErrorKind::kInput,
                 "score: expected a context of at least one token, found an "
                 "empty one; put the text before the continuation into it");
   }
-  generate::Scores scores{.key = request.key, .continuations = {}};
-  scores.continuations.resize(request.continuations.size());
+  return context;
+}
+
+generate::Scores Scorer::score(const generate::ScoreRequest& request) {
+  const std::vector<int> context = context_tokens(request);
+  const bool by_tokens = request.has_tokens();
+  generate::Scores scores{.key = request.key};
+  scores.continuations.resize(by_tokens ? request.continuation_tokens.size()
+                                        : request.continuations.size());
   std::vector<Row> rows;
-  for (size_t i = 0; i < request.continuations.size(); ++i) {
+  for (size_t i = 0; i < scores.continuations.size(); ++i) {
     generate::ContinuationScore& score = scores.continuations[i];
-    score.tokens = tokenizer_.encode(request.continuations[i]);
+    score.tokens = by_tokens ? request.continuation_tokens[i]
+                             : tokenizer_.encode(request.continuations[i]);
     if (score.tokens.empty()) continue;
     const size_t length = context.size() + score.tokens.size();
     if (length > static_cast<size_t>(options_.max_context)) {
@@ -35,6 +50,7 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
     row.fed = {context.back()};
     row.fed.insert(row.fed.end(), score.tokens.begin(), score.tokens.end());
     row.score = &score;
+    row.num_top_logprobs = request.num_top_logprobs;
     rows.push_back(std::move(row));
   }
   if (rows.empty()) return scores;
@@ -55,9 +71,10 @@ void Scorer::compute_context(const std::vector<int>& tokens) {
   const int64_t kept = (same.first - context_.begin()) /
                        options_.prefill_chunk * options_.prefill_chunk;
   context_sequence_->truncate(kept);
-  context_.assign(tokens.begin(), tokens.begin() + count);
+  context_.resize(kept);  // should memory not suffice for more
   fill_sequence(decoder_, *context_sequence_, tokens, count,
                 options_.prefill_chunk);
+  context_.assign(tokens.begin(), tokens.begin() + count);
 }
 
 void Scorer::score_rows(std::vector<Row>& rows) {
@@ -97,20 +114,26 @@ void Scorer::score_rows(std::vector<Row>& rows) {
 }
 
 // logits [count, vocab] predict tokens first .. first + count - 1 of the row.
-void Scorer::read_logits(Row& row, int64_t first, int64_t count,
+void Scorer::read_logits(const Row& row, int64_t first, int64_t count,
                          const float* logits) const {
   std::vector<char> greedy(count);
   std::vector<float> logprobs(count);
+  std::vector<std::vector<generate::TokenLogprob>> tops(
+      row.num_top_logprobs > 0 ? count : 0);
   parallel_for(count, [&](int64_t i) {
     const float* at = logits + i * vocab_;
     const int token = row.score->tokens[first + i];
     greedy[i] = most_probable(at, vocab_) == token;
-    logprobs[i] =
-        static_cast<float>(double{at[token]} - log_sum_exp(at, vocab_));
+    const double log_sum = log_sum_exp(at, vocab_);
+    logprobs[i] = static_cast<float>(double{at[token]} - log_sum);
+    if (tops.empty()) return;
+    tops[i] =
+        most_probable(at, tokenizer_.size(), row.num_top_logprobs, log_sum);
   });
   generate::ContinuationScore& score = *row.score;
   score.logprobs.insert(score.logprobs.end(), logprobs.begin(), logprobs.end());
   score.is_greedy.insert(score.is_greedy.end(), greedy.begin(), greedy.end());
+  score.top_logprobs.insert(score.top_logprobs.end(), tops.begin(), tops.end());
 }
 
 }  // namespace selfalign::engine

@@ -28,11 +28,14 @@ class Scorer {
     std::vector<int> fed;  // last token of the context, then the continuation
     std::unique_ptr<Sequence> sequence;
     generate::ContinuationScore* score = nullptr;
+    int num_top_logprobs = 0;
   };
+
+  std::vector<int> context_tokens(const generate::ScoreRequest& request) const;
 
   void compute_context(const std::vector<int>& tokens);
   void score_rows(std::vector<Row>& rows);
-  void read_logits(Row& row, int64_t first, int64_t count,
+  void read_logits(const Row& row, int64_t first, int64_t count,
                    const float* logits) const;
 
   Decoder& decoder_;

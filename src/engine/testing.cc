@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "base/error.h"
+
 namespace selfalign::engine {
 
 std::shared_ptr<model::Weights> tiny_weights(const TinyShape& shape,
@@ -65,6 +67,30 @@ std::string ByteTokenizer::decode(const std::vector<int>& ids,
 
 std::string ByteTokenizer::decode_token(int id, bool) const {
   return id < 256 ? std::string(1, static_cast<char>(id)) : "";
+}
+
+std::unique_ptr<generate::Generator> engine_of(const EngineOptions& options,
+                                               at::ScalarType dtype) {
+  return make_engine(tiny_weights({}, dtype), std::make_shared<ByteTokenizer>(),
+                     options);
+}
+
+Completions run(generate::Generator& generator,
+                const std::vector<generate::Request>& requests) {
+  Completions completions;
+  size_t next = 0;
+  generator.generate(
+      [&]() -> std::optional<generate::Request> {
+        if (next == requests.size()) return std::nullopt;
+        return requests[next++];
+      },
+      [&](generate::Completion c) {
+        const uint64_t key = c.key;
+        const bool is_new = completions.emplace(key, std::move(c)).second;
+        SELFALIGN_CHECK(is_new, "twice: ", key);
+      });
+  SELFALIGN_CHECK(completions.size() == requests.size(), completions.size());
+  return completions;
 }
 
 at::Tensor reference_logits(const model::Weights& weights,

@@ -2,10 +2,12 @@
 // of bytes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
 #include "model/llama.h"
 #include "text/tokenizer.h"
 
@@ -40,6 +42,19 @@ class ByteTokenizer : public text::Tokenizer {
   bool adds_bos_;
   std::vector<int> ends_ = {256};
 };
+
+constexpr EngineOptions kTinyOptions{
+    .num_slots = 4, .max_context = 400, .prefill_chunk = 32};
+
+// An engine of the tiny weights and bytes as tokens.
+std::unique_ptr<generate::Generator> engine_of(
+    const EngineOptions& options = kTinyOptions,
+    at::ScalarType dtype = at::kFloat);
+
+// Completions of all requests, by key; each must come once.
+using Completions = std::map<uint64_t, generate::Completion>;
+Completions run(generate::Generator& generator,
+                const std::vector<generate::Request>& requests);
 
 // One ATen thread while it lives: on tiny tensors a second one only costs.
 class OneThread {

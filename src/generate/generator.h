@@ -20,15 +20,15 @@ struct Sampling {
   double top_p = 1.0;        // nucleus, in (0, 1]
   int max_new_tokens = 256;  // at least 1
   // Text before the first of these is the completion; they are not part of it.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   // Multiplies down the logits of tokens seen in prompt suffix or completion
   // (Keskar et al. 2019, section 4.1); 1 is off.
   double repetition_penalty = 1.0;
   // ngram_penalty[n-1] is subtracted from the logit of a token for each time
   // it would complete an n-gram that the completion already holds, n = 1..4.
-  std::vector<double> ngram_penalty;
+  std::vector<double> ngram_penalty = {};
   // Added to the logit of a token id; -infinity bans it.
-  std::map<int, double> logit_bias;
+  std::map<int, double> logit_bias = {};
   bool ban_eos = false;  // never sample the end-of-text tokens
 };
 
@@ -36,18 +36,20 @@ struct Sampling {
 // computed once; requests with the same prefix text share it.
 struct Request {
   uint64_t key = 0;  // of the row: seeds its draws, names its completion
-  std::shared_ptr<const std::string> prefix;  // may be null: none
-  std::string suffix;
+  std::shared_ptr<const std::string> prefix = {};  // may be null: none
+  std::string suffix = {};
   // Instead of prefix and suffix, where not empty: token ids, taken as they are
   // (no BOS is put before them). Error kInput for ids the model lacks.
-  std::vector<int> prompt_tokens;
-  Sampling sampling;
+  std::vector<int> prompt_tokens = {};
+  Sampling sampling = {};
   bool want_logprobs = false;  // fill Completion::token_logprobs and tokens
   int num_top_logprobs = 0;    // with them, the most probable tokens: 0 to 20
-  // Called as text becomes certain (whole characters that no stop string can
-  // take back), with what is new; all of it together is Completion::text. False
-  // cancels the row (kCancelled) at the next step. From the calling thread.
-  std::function<bool(std::string_view text)> on_text;
+  // Called at every step of the row with the text that became certain in it:
+  // whole characters that no stop string can take back. An empty piece only
+  // asks whether to go on. All pieces together are Completion::text. False
+  // cancels the row at once (kCancelled), and text ends with that piece. From
+  // the thread that called generate(), with which other rows wait: be quick.
+  std::function<bool(std::string_view text)> on_text = {};
 };
 
 enum class Finish {
@@ -67,43 +69,54 @@ struct TokenLogprob {
 
 struct Completion {
   uint64_t key = 0;
-  std::string text;           // valid UTF-8, without the stop string
+  std::string text = {};      // valid UTF-8, without the stop string
   int num_tokens = 0;         // sampled, the end-of-text token not counted
   int num_prompt_tokens = 0;  // prefix and suffix
   Finish finish = Finish::kStop;
   double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
-  std::vector<int> tokens;            // when asked for
-  std::vector<float> token_logprobs;  // when asked for, one per token
+  std::vector<int> tokens = {};            // when asked for
+  std::vector<float> token_logprobs = {};  // when asked for, one per token
   // When asked for, per token, most probable first.
-  std::vector<std::vector<TokenLogprob>> top_logprobs;
+  std::vector<std::vector<TokenLogprob>> top_logprobs = {};
 };
 
 // Log-probabilities of continuations of one context. The context is computed
 // once for all of them.
 struct ScoreRequest {
   uint64_t key = 0;
-  std::string context;  // must give at least one token (BOS counts)
-  std::vector<std::string> continuations;
-  // Instead of the two, where not empty: token ids, taken as they are.
-  std::vector<int> context_tokens;
-  std::vector<std::vector<int>> continuation_tokens;
+  std::string context = {};  // must give at least one token (BOS counts)
+  std::vector<std::string> continuations = {};
+  // Instead of the two, where either is not empty: token ids, taken as they
+  // are. A text without context has its first token as context.
+  std::vector<int> context_tokens = {};  // at least one
+  std::vector<std::vector<int>> continuation_tokens = {};
   int num_top_logprobs = 0;  // 0 to 20
+
+  bool has_tokens() const {
+    return !context_tokens.empty() || !continuation_tokens.empty();
+  }
 };
 struct ContinuationScore {
-  std::vector<int> tokens;
-  std::vector<float> logprobs;  // natural log, one per token
-  std::vector<bool> is_greedy;  // the token is the most probable one
+  std::vector<int> tokens = {};
+  std::vector<float> logprobs = {};  // natural log, one per token
+  std::vector<bool> is_greedy = {};  // the token is the most probable one
   // When asked for, per token, most probable first.
-  std::vector<std::vector<TokenLogprob>> top_logprobs;
+  std::vector<std::vector<TokenLogprob>> top_logprobs = {};
 };
 struct Scores {
   uint64_t key = 0;
-  std::vector<ContinuationScore> continuations;  // in the request's order
+  std::vector<ContinuationScore> continuations = {};  // in the request's order
 };
+
+// What no model can do with a request: Error kUsage for sampling out of range,
+// kInput for token ids that are not below `vocab`.
+void check_request(const Request& request, int vocab);
+void check_request(const ScoreRequest& request, int vocab);
 
 // Gives the next request, or none when there are no more for now. After none
 // it is asked again after every step and whenever a completion was pushed; work
-// ends when it gives none and nothing is in flight.
+// ends when it gives none and nothing is in flight. It and OnCompletion may
+// call score() of the same generator: a server's way to do both at once.
 using NextRequest = std::function<std::optional<Request>()>;
 using OnCompletion = std::function<void(Completion)>;
 
@@ -114,11 +127,20 @@ class Generator {
   // Runs until `next` gives none and all completions were pushed to `done`, or
   // until an interrupt: then unfinished requests are dropped and the call
   // returns (see base/interrupt.h). Both functions are called from the calling
-  // thread, in no promised order. Throws Error for what a person can fix.
+  // thread, in no promised order. Throws Error for what a person can fix; then
+  // all that is unfinished is lost, so whoever has requests of several users
+  // asks check() of each before.
   virtual void generate(const NextRequest& next, const OnCompletion& done) = 0;
 
+  // Error kInput for a request that has no context or is too long.
   virtual std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) = 0;
+
+  // Throws the Error that generate() would throw because of this request alone;
+  // one that passes cannot end the work of others. (A prompt that is too long
+  // is no error but Finish::kNoRoom.) This and fingerprint() may be called from
+  // any thread at any time.
+  virtual void check(const Request& request) const;
 
   // Names everything a completion depends on beside the request: weights,
   // adapter, dtype, slots, device class, library version.

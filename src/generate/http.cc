@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Longest sleep: how late an interrupt is seen.
+// Longest sleep: how late an interrupt or a request nobody wants is seen.
 constexpr int kMaxNapMs = 100;
 
 void init_curl() {
@@ -108,7 +108,9 @@ class HttpClient::Work {
 
   void run() {
     while (!interrupted()) {
+      may_ask_ = true;
       fill();
+      drop_unwanted();
       if (num_used_ == 0) return;
       start_due();
       int num_running = 0;
@@ -133,6 +135,17 @@ class HttpClient::Work {
       slot->not_before = Clock::now();
       slot->used = true;
       ++num_used_;
+    }
+  }
+
+  void drop_unwanted() {
+    for (const auto& slot : multi_.slots) {
+      if (!slot->used || !slot->request.wanted || slot->request.wanted()) {
+        continue;
+      }
+      release(*slot);
+      --num_used_;
+      answered_(slot->request, HttpReply{});
     }
   }
 

@@ -32,9 +32,12 @@ struct HttpRequest {
   std::string url;   // http or https
   std::string body;  // JSON, sent by POST; "" asks by GET
   uint64_t key = 0;  // the caller's; also spreads the waits
+  // Asked a few times a second; false drops the request, and its answer has
+  // status 0.
+  std::function<bool()> wanted = {};
 };
 struct HttpReply {
-  long status = 0;  // 2xx or 4xx (429 and 408 are tried again)
+  long status = 0;  // 2xx or 4xx (429 and 408 are tried again), 0: dropped
   std::string body;
 };
 
@@ -45,7 +48,8 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // The next request, or none for now; asked again after every answer.
+  // The next request, or none for now; asked again after every answer and a
+  // few times a second.
   using Next = std::function<std::optional<HttpRequest>()>;
   // Takes an answer. A text means that the answer is no good, in words that
   // fit after "found": the request, which may have been changed, is tried

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -103,6 +104,7 @@ class RemoteGenerator final : public Generator {
   explicit RemoteGenerator(const RemoteOptions& options)
       : address_(parse_address(options.model)),
         work_(options.http),
+        scoring_(options.http),
         questions_(one_at_a_time(options.http)) {
     choose_model();
   }
@@ -113,15 +115,22 @@ class RemoteGenerator final : public Generator {
         [&]() -> std::optional<HttpRequest> {
           std::optional<Request> request = next();
           if (!request) return std::nullopt;
+          check(*request);
           HttpRequest http{address_.base + "/completions", body_of(*request),
                            request->key};
+          if (request->on_text) {
+            http.wanted = [on_text = request->on_text] { return on_text(""); };
+          }
           in_flight[request->key] = std::move(*request);
           return http;
         },
         [&](HttpRequest& http, HttpReply reply) -> std::optional<std::string> {
           const auto found = in_flight.find(http.key);
           Completion completion;
-          if (is_too_long(reply.status, reply.body)) {
+          if (reply.status == 0) {
+            completion.key = http.key;
+            completion.finish = Finish::kCancelled;
+          } else if (is_too_long(reply.status, reply.body)) {
             completion.key = http.key;
             completion.finish = Finish::kNoRoom;
           } else if (reply.status >= 400) {
@@ -135,6 +144,10 @@ class RemoteGenerator final : public Generator {
             } catch (const Error& error) {
               return error.what();
             }
+            const Request& request = found->second;
+            if (request.on_text && !completion.text.empty()) {
+              request.on_text(completion.text);
+            }
           }
           in_flight.erase(found);
           done(std::move(completion));
@@ -147,35 +160,39 @@ class RemoteGenerator final : public Generator {
     std::vector<Scores> all;
     std::vector<std::pair<size_t, size_t>> places;  // request, continuation
     for (size_t i = 0; i < requests.size(); ++i) {
-      const size_t count = requests[i].continuations.size();
+      check_request(requests[i], std::numeric_limits<int>::max());
+      if (requests[i].has_tokens() && requests[i].context_tokens.empty()) {
+        throw Error(ErrorKind::kInput,
+                    "score: expected a context of at least one token, found "
+                    "an empty one; put the first token into it");
+      }
+      const size_t count = requests[i].has_tokens()
+                               ? requests[i].continuation_tokens.size()
+                               : requests[i].continuations.size();
       all.push_back({requests[i].key, std::vector<ContinuationScore>(count)});
       for (size_t j = 0; j < count; ++j) places.emplace_back(i, j);
     }
     size_t num_asked = 0;
-    work_.run(
+    scoring_.run(
         [&]() -> std::optional<HttpRequest> {
           if (num_asked == places.size()) return std::nullopt;
           const auto [i, j] = places[num_asked];
-          return HttpRequest{
-              address_.base + "/completions",
-              echo_body(requests[i].context + requests[i].continuations[j]),
-              num_asked++};
+          return HttpRequest{address_.base + "/completions",
+                             echo_body(requests[i], j), num_asked++};
         },
         [&](HttpRequest& http, HttpReply reply) -> std::optional<std::string> {
           const auto [i, j] = places[http.key];
-          const std::string& text = requests[i].continuations[j];
           if (reply.status >= 400) {
             check_key(reply);
             if (echo_tokens_ == 1 && http.body.ends_with(kEchoOne)) {
               cannot_score(error_text(reply.body));
             }
             echo_tokens_ = 1;  // some servers generate at least one
-            http.body = echo_body(requests[i].context + text);
+            http.body = echo_body(requests[i], j);
             return "max_tokens 0 refused";
           }
           try {
-            all[i].continuations[j] =
-                score_of(reply.body, requests[i].context, text);
+            all[i].continuations[j] = read_score(reply.body, requests[i], j);
           } catch (const Error& error) {
             cannot_score(error.what());
           }
@@ -234,21 +251,22 @@ class RemoteGenerator final : public Generator {
 
   std::string body_of(const Request& request) {
     const Sampling& sampling = request.sampling;
-    Json body{
-        {"model", address_.model},
-        {"prompt", (request.prefix ? *request.prefix : "") + request.suffix},
-        {"max_tokens", sampling.max_new_tokens},
-        {"temperature", sampling.temperature},
-        {"top_p", sampling.top_p},
-        // 31 bits: every server takes them, none reads them as "random".
-        {"seed", request.key & 0x7fffffff}};
+    Json body{{"model", address_.model},
+              {"prompt", prompt_of(request)},
+              {"max_tokens", sampling.max_new_tokens},
+              {"temperature", sampling.temperature},
+              {"top_p", sampling.top_p},
+              // 31 bits: every server takes them, none reads them as "random".
+              {"seed", request.key & 0x7fffffff}};
     if (!sampling.stop.empty()) {
       const auto num = std::min(sampling.stop.size(), kMaxStops);
       body["stop"] = std::vector<std::string>(
           sampling.stop.begin(),
           sampling.stop.begin() + static_cast<long>(num));
     }
-    if (request.want_logprobs) body["logprobs"] = 1;
+    if (request.want_logprobs) {
+      body["logprobs"] = std::max(1, request.num_top_logprobs);
+    }
     if (!sampling.ngram_penalty.empty()) {
       if (sampling.ngram_penalty[0] != 0) {
         body["frequency_penalty"] = sampling.ngram_penalty[0];
@@ -269,13 +287,43 @@ class RemoteGenerator final : public Generator {
     return dump_json(body);
   }
 
-  std::string echo_body(const std::string& prompt) const {
+  static Json prompt_of(const Request& request) {
+    if (!request.prompt_tokens.empty()) return request.prompt_tokens;
+    return (request.prefix ? *request.prefix : "") + request.suffix;
+  }
+
+  // Asks for the request's context and its continuation j.
+  std::string echo_body(const ScoreRequest& request, size_t j) const {
+    Json prompt;
+    if (request.has_tokens()) {
+      std::vector<int> tokens = request.context_tokens;
+      tokens.insert(tokens.end(), request.continuation_tokens[j].begin(),
+                    request.continuation_tokens[j].end());
+      prompt = tokens;
+    } else {
+      prompt = request.context + request.continuations[j];
+    }
     return dump_json(Json{{"model", address_.model},
                           {"prompt", prompt},
                           {"temperature", 0},
                           {"echo", true},
-                          {"logprobs", 1},
+                          {"logprobs", std::max(1, request.num_top_logprobs)},
                           {"max_tokens", echo_tokens_}});
+  }
+
+  static ContinuationScore read_score(const std::string& body,
+                                      const ScoreRequest& request, size_t j) {
+    ContinuationScore score =
+        request.has_tokens()
+            ? score_of(body, request.context_tokens.size(),
+                       request.continuation_tokens[j])
+            : score_of(body, request.context, request.continuations[j]);
+    for (auto& top : score.top_logprobs) {
+      top.resize(
+          std::min(top.size(), static_cast<size_t>(request.num_top_logprobs)));
+    }
+    if (request.num_top_logprobs == 0) score.top_logprobs.clear();
+    return score;
   }
 
   void warn_of_ngrams() {
@@ -341,6 +389,7 @@ class RemoteGenerator final : public Generator {
 
   Address address_;
   HttpClient work_;
+  HttpClient scoring_;            // may be at work inside work_'s callbacks
   mutable HttpClient questions_;  // models and counts, one at a time
   Extensions extensions_;
   bool warned_ = false;

@@ -38,7 +38,8 @@ struct RemoteOptions {
 // once the server refuses them. A prompt that the server calls too long is
 // Finish::kNoRoom; other refusals are Error kFailed with its words.
 // num_tokens is the server's count, the end-of-text token included where it
-// counts that. `tokens` is empty where the server tells no ids.
+// counts that. `tokens` and `top_logprobs` are empty where the server tells no
+// ids. on_text gets the whole text at its end.
 //
 // score: echoes the prompt with log-probabilities, one request a continuation.
 // Context and continuation are tokenized together: a token across the border

@@ -23,7 +23,8 @@ struct Token {
   int id = -1;
   double logprob = std::numeric_limits<double>::quiet_NaN();
   double best = std::numeric_limits<double>::quiet_NaN();
-  int64_t offset = -1;  // in characters of the echoed text
+  int64_t offset = -1;            // in characters of the echoed text
+  std::vector<TokenLogprob> top;  // where ids are told
 };
 
 double logprob_value(const Json& value) {
@@ -68,7 +69,13 @@ std::vector<Token> read_lists(const Json& lists) {
   return tokens;
 }
 
-// {"content": [{"id", "token", "logprob", "top_logprobs": [{"logprob"}]}]}
+int id_of(const Json& item) {
+  return static_cast<int>(
+      std::clamp<int64_t>(json_int_or(item, "id", kWhere, -1), -1, 1 << 30));
+}
+
+// {"content": [{"id", "token", "logprob", "top_logprobs": [{"id",
+// "logprob"}]}]}
 std::vector<Token> read_content(const Json& content) {
   if (!content.is_array() || content.size() > kMaxTokens) {
     throw_wrong("'logprobs' without a list of tokens");
@@ -77,15 +84,20 @@ std::vector<Token> read_content(const Json& content) {
   for (const Json& item : content) {
     Token token;
     token.text = json_string(item, "token", kWhere);
-    token.id = static_cast<int>(
-        std::clamp<int64_t>(json_int_or(item, "id", kWhere, -1), -1, 1 << 30));
+    token.id = id_of(item);
     token.logprob = logprob_value(item.value("logprob", Json()));
     const Json top = item.value("top_logprobs", Json());
     for (size_t i = 0; top.is_array() && i < top.size(); ++i) {
       if (!top[i].is_object()) throw_wrong("a choice that is no object");
-      token.best =
-          max_of(token.best, logprob_value(top[i].value("logprob", Json())));
+      const double logprob = logprob_value(top[i].value("logprob", Json()));
+      token.best = max_of(token.best, logprob);
+      const int id = id_of(top[i]);
+      if (id >= 0 && !std::isnan(logprob)) {
+        token.top.push_back({id, static_cast<float>(logprob)});
+      }
     }
+    std::stable_sort(token.top.begin(), token.top.end(),
+                     [](auto& a, auto& b) { return a.logprob > b.logprob; });
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -128,8 +140,18 @@ int count_of(const Json& reply, const char* name, int fallback) {
   return static_cast<int>(count);
 }
 
+// The `count` best of a place, where ids are told.
+void add_top(const Token& token, int count,
+             std::vector<std::vector<TokenLogprob>>& top_logprobs) {
+  if (count == 0 || token.top.empty()) return;
+  top_logprobs.push_back(token.top);
+  top_logprobs.back().resize(
+      std::min(token.top.size(), static_cast<size_t>(count)));
+}
+
 // Keeps the tokens that `text`, cut perhaps, still holds.
-void add_tokens(const std::vector<Token>& tokens, Completion& completion) {
+void add_tokens(const std::vector<Token>& tokens, int num_top,
+                Completion& completion) {
   size_t length = 0;
   for (const Token& token : tokens) {
     if (length >= completion.text.size()) return;
@@ -138,6 +160,7 @@ void add_tokens(const std::vector<Token>& tokens, Completion& completion) {
     completion.logprob += token.logprob;
     completion.token_logprobs.push_back(static_cast<float>(token.logprob));
     if (token.id >= 0) completion.tokens.push_back(token.id);
+    add_top(token, num_top, completion.top_logprobs);
   }
 }
 
@@ -172,6 +195,26 @@ size_t first_by_offset(const std::vector<Token>& tokens,
   return first;
 }
 
+// tokens[first, end)
+ContinuationScore score_of_tokens(const std::vector<Token>& tokens,
+                                  size_t first, size_t end) {
+  ContinuationScore score;
+  for (size_t i = first; i < end; ++i) {
+    const Token& token = tokens[i];
+    if (std::isnan(token.logprob)) {
+      throw_wrong("no log-probability of the first token of the text");
+    }
+    score.logprobs.push_back(static_cast<float>(token.logprob));
+    score.is_greedy.push_back(!(token.logprob < token.best - 1e-6));
+    if (token.id >= 0) score.tokens.push_back(token.id);
+    add_top(token, static_cast<int>(token.top.size()), score.top_logprobs);
+  }
+  if (score.top_logprobs.size() != score.logprobs.size()) {
+    score.top_logprobs.clear();
+  }
+  return score;
+}
+
 }  // namespace
 
 Completion completion_of(const std::string& body, const Request& request,
@@ -186,7 +229,9 @@ Completion completion_of(const std::string& body, const Request& request,
       count_of(reply, "completion_tokens", estimate(completion.text));
   completion.num_prompt_tokens = count_of(
       reply, "prompt_tokens",
-      estimate((request.prefix ? *request.prefix : "") + request.suffix));
+      request.prompt_tokens.empty()
+          ? estimate((request.prefix ? *request.prefix : "") + request.suffix)
+          : static_cast<int>(request.prompt_tokens.size()));
   size_t end = completion.text.size();
   for (const std::string& stop : request.sampling.stop) {
     end = std::min(end, completion.text.find(stop));
@@ -195,7 +240,9 @@ Completion completion_of(const std::string& body, const Request& request,
     completion.text.resize(end);
     completion.finish = Finish::kStop;
   }
-  if (request.want_logprobs) add_tokens(read_tokens(choice), completion);
+  if (request.want_logprobs) {
+    add_tokens(read_tokens(choice), request.num_top_logprobs, completion);
+  }
   return completion;
 }
 
@@ -219,18 +266,28 @@ ContinuationScore score_of(const std::string& body, const std::string& context,
   if (first == tokens.size() && !continuation.empty()) {
     first = first_by_offset(tokens, context);
   }
-  ContinuationScore score;
-  for (size_t i = first; i < end; ++i) {
-    if (std::isnan(tokens[i].logprob)) {
-      throw_wrong("no log-probability of the first token of the text");
-    }
-    score.logprobs.push_back(static_cast<float>(tokens[i].logprob));
-    score.is_greedy.push_back(!(tokens[i].logprob < tokens[i].best - 1e-6));
-    if (tokens[i].id >= 0) score.tokens.push_back(tokens[i].id);
-  }
+  ContinuationScore score = score_of_tokens(tokens, first, end);
   if (score.logprobs.empty() != continuation.empty()) {
     throw_wrong("tokens that do not spell the prompt");
   }
+  return score;
+}
+
+ContinuationScore score_of(const std::string& body, size_t num_context,
+                           const std::vector<int>& continuation) {
+  const std::vector<Token> tokens =
+      read_tokens(first_choice(parse_json(body, kWhere)));
+  const size_t end = num_context + continuation.size();
+  // A token that was generated, if any, stands last.
+  if (tokens.size() != end && tokens.size() != end + 1) {
+    throw_wrong(str("log-probabilities of ", tokens.size(),
+                    " tokens for a prompt of ", end));
+  }
+  ContinuationScore score = score_of_tokens(tokens, num_context, end);
+  if (!score.tokens.empty() && score.tokens != continuation) {
+    throw_wrong("other tokens than those of the prompt");
+  }
+  score.tokens = continuation;
   return score;
 }
 

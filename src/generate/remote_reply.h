@@ -19,9 +19,12 @@ Completion completion_of(const std::string& body, const Request& request,
 
 // An echoed prompt, context + continuation, perhaps with one generated token:
 // the log-probabilities of the continuation. Error where the answer does not
-// hold the prompt's tokens.
+// hold the prompt's tokens. top_logprobs are empty where it tells no ids.
 ContinuationScore score_of(const std::string& body, const std::string& context,
                            const std::string& continuation);
+// The same of a prompt of ids, num_context of which are the context.
+ContinuationScore score_of(const std::string& body, size_t num_context,
+                           const std::vector<int>& continuation);
 
 // Names of /models, at most 1,000.
 std::vector<std::string> models_of(const std::string& body);

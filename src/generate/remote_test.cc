@@ -351,7 +351,8 @@ TestReply echo(const Json& body, size_t num_generated) {
 TEST_F(RemoteTest, ScoresByEcho) {
   serve([](const Json& body) { return echo(body, 0); });
   const auto scores = make_remote_generator(options())->score(
-      {{1, "ab", {"cd", "e"}}, {2, "x", {"yz!"}}});
+      {{.key = 1, .context = "ab", .continuations = {"cd", "e"}},
+       {.key = 2, .context = "x", .continuations = {"yz!"}}});
   ASSERT_EQ(scores.size(), 2u);
   EXPECT_EQ(scores[0].key, 1u);
   EXPECT_EQ(scores[0].continuations.at(0).logprobs.size(), 2u);
@@ -365,10 +366,132 @@ TEST_F(RemoteTest, ScoresWhereAtLeastOneTokenIsGenerated) {
     if (body.at("max_tokens") == 0) return TestReply{.status = 400};
     return echo(body, 1);
   });
-  const auto scores =
-      make_remote_generator(options())->score({{1, "ab", {"cd", "e", "fgh"}}});
+  const auto scores = make_remote_generator(options())->score(
+      {{.key = 1, .context = "ab", .continuations = {"cd", "e", "fgh"}}});
   EXPECT_EQ(scores[0].continuations.at(0).logprobs.size(), 2u);
   EXPECT_EQ(scores[0].continuations.at(2).logprobs.size(), 3u);
+}
+
+// Every id is a token; log-probabilities say which.
+TestReply echo_ids(const Json& body, size_t num_generated) {
+  Json content = Json::array();
+  std::vector<int> ids = body.at("prompt").get<std::vector<int>>();
+  ids.resize(ids.size() + num_generated, 99);
+  for (const int id : ids) {
+    content.push_back(
+        {{"id", id},
+         {"token", str("<", id, ">")},
+         {"logprob", content.empty() ? Json() : Json(-0.125 * id)},
+         {"top_logprobs",
+          {{{"id", 8}, {"logprob", -0.5}}, {{"id", 7}, {"logprob", -0.25}}}}});
+  }
+  return {.body = dump_json(Json{{"choices",
+                                  {{{"text", "?"},
+                                    {"finish_reason", "length"},
+                                    {"logprobs", {{"content", content}}}}}}})};
+}
+
+TEST_F(RemoteTest, TokensAreSentAsAList) {
+  serve([](const Json& body) { return echo_ids(body, 1); });
+  const auto generator = make_remote_generator(options());
+  const Scores scores = generator
+                            ->score({{.key = 3,
+                                      .context_tokens = {4, 5},
+                                      .continuation_tokens = {{1, 2}, {}, {3}},
+                                      .num_top_logprobs = 1}})
+                            .at(0);
+  ASSERT_EQ(scores.continuations.size(), 3u);
+  EXPECT_EQ(scores.continuations[0].logprobs,
+            (std::vector<float>{-0.125F, -0.25F}));
+  EXPECT_EQ(scores.continuations[0].is_greedy, (std::vector<bool>{true, true}));
+  EXPECT_EQ(scores.continuations[2].is_greedy, (std::vector<bool>{false}));
+  EXPECT_EQ(scores.continuations[0].tokens, (std::vector<int>{1, 2}));
+  ASSERT_EQ(scores.continuations[0].top_logprobs.size(), 2u);
+  EXPECT_EQ(scores.continuations[0].top_logprobs[0].at(0).token, 7);
+  EXPECT_EQ(scores.continuations[0].top_logprobs[0].size(), 1u);
+  EXPECT_THROW(generator->score({{.continuation_tokens = {{1}}}}), Error);
+
+  serve([](const Json&) { return TestReply{.body = completion_body("yes")}; });
+  Request request;
+  request.prompt_tokens = {4, 5, 6};
+  std::optional<Request> next = request;
+  bodies_.clear();
+  make_remote_generator(options())->generate(
+      [&] { return std::exchange(next, std::nullopt); },
+      [](const Completion& c) { EXPECT_EQ(c.text, "yes"); });
+  EXPECT_EQ(bodies_.at(0).at("prompt"), Json({4, 5, 6}));
+}
+
+TEST_F(RemoteTest, OtherTokensThanThoseSentAreRefused) {
+  serve([](const Json& body) {
+    Json other = body;
+    other["prompt"] = {9, 9, 9};
+    return echo_ids(other, 0);
+  });
+  EXPECT_THROW(make_remote_generator(options())->score(
+                   {{.context_tokens = {4}, .continuation_tokens = {{1, 2}}}}),
+               Error);
+  EXPECT_THROW(make_remote_generator(options())->score(
+                   {{.context_tokens = {4}, .continuation_tokens = {{8}}}}),
+               Error);
+}
+
+TEST_F(RemoteTest, TextIsHandedOnAndTheUnwantedDropped) {
+  serve([](const Json& body) {
+    TestReply reply = answer_prompt(body);
+    if (body.at("prompt") == "slow") reply.delay_s = 30;
+    return reply;
+  });
+  const auto generator = make_remote_generator(options());
+  std::vector<Request> all(2);
+  all[0].suffix = "slow";
+  all[1].suffix = "quick";
+  all[1].key = 1;
+  std::string text;
+  all[0].on_text = [&](std::string_view) { return text.empty(); };
+  all[1].on_text = [&](std::string_view piece) {
+    text += piece;
+    return true;
+  };
+  std::map<uint64_t, Completion> done;
+  size_t next = 0;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        if (next == all.size()) return std::nullopt;
+        return all[next++];
+      },
+      [&](Completion c) { done.emplace(c.key, std::move(c)); });
+  EXPECT_EQ(text, "[quick]");
+  EXPECT_EQ(done.at(1).text, "[quick]");
+  EXPECT_EQ(done.at(0).finish, Finish::kCancelled);
+}
+
+TEST_F(RemoteTest, IsAskedAgainWhileOneIsInFlightAndMayScore) {
+  serve([](const Json& body) {
+    if (body.contains("echo")) return echo(body, 0);
+    TestReply reply = answer_prompt(body);
+    reply.delay_s = body.at("prompt") == "first" ? 0.5 : 0;
+    return reply;
+  });
+  const auto generator = make_remote_generator(options());
+  int num_asked = 0;
+  std::vector<std::string> texts;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        ++num_asked;
+        if (num_asked == 2 || num_asked > 3) return std::nullopt;
+        if (num_asked == 3) {
+          const auto scores =
+              generator->score({{.context = "ab", .continuations = {"cd"}}});
+          EXPECT_EQ(scores.at(0).continuations.at(0).logprobs.size(), 2u);
+        }
+        Request request;
+        request.key = static_cast<uint64_t>(num_asked);
+        request.suffix = num_asked == 1 ? "first" : "second";
+        return request;
+      },
+      [&](const Completion& c) { texts.push_back(c.text); });
+  EXPECT_EQ(texts, (std::vector<std::string>{"[second]", "[first]"}));
 }
 
 TEST_F(RemoteTest, SaysWhenTheServerCannotScore) {
@@ -377,7 +500,8 @@ TEST_F(RemoteTest, SaysWhenTheServerCannotScore) {
         TestReply{.body = completion_body("!")}}) {
     serve([&](const Json&) { return reply; });
     try {
-      make_remote_generator(options())->score({{1, "ab", {"cd"}}});
+      make_remote_generator(options())->score(
+          {{.key = 1, .context = "ab", .continuations = {"cd"}}});
       ADD_FAILURE() << "scored";
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr("echo with logprobs"));

@@ -44,13 +44,43 @@ std::string words_from_key(const Request& request) {
 }
 
 int token_of(const std::string& word) {
-  return static_cast<int>(Hasher().add(word).key() % 50000);
+  return static_cast<int>(Hasher().add(word).key() % kScriptedVocab);
 }
 
 // In (-4, 0), the same for the same words in the same place.
 float logprob_of(uint64_t context, const std::string& word, uint64_t place) {
   const uint64_t key = Hasher().add(context).add(word).key();
   return static_cast<float>(-4.0 * draw_uniform(key, place));
+}
+
+// Words of the table as candidates for a place.
+std::vector<TokenLogprob> top_logprobs_of(uint64_t context, uint64_t place,
+                                          int count) {
+  std::vector<TokenLogprob> top;
+  for (const char* word : kWords) {
+    top.push_back({token_of(word), logprob_of(context, word, place)});
+  }
+  std::sort(top.begin(), top.end(), [](auto& a, auto& b) {
+    return std::pair(-a.logprob, a.token) < std::pair(-b.logprob, b.token);
+  });
+  top.resize(std::min(top.size(), static_cast<size_t>(count)));
+  return top;
+}
+
+ContinuationScore score_of(uint64_t context,
+                           const std::vector<std::string>& words,
+                           int num_top_logprobs) {
+  ContinuationScore score;
+  for (const std::string& word : words) {
+    const uint64_t place = score.tokens.size();
+    score.logprobs.push_back(logprob_of(context, word, place));
+    score.is_greedy.push_back(score.logprobs.back() > -1.0f);
+    score.tokens.push_back(token_of(word));
+    if (num_top_logprobs == 0) continue;
+    score.top_logprobs.push_back(
+        top_logprobs_of(context, place, num_top_logprobs));
+  }
+  return score;
 }
 
 class ScriptedGenerator final : public Generator {
@@ -67,8 +97,10 @@ class ScriptedGenerator final : public Generator {
       while (slots.size() < static_cast<size_t>(options_.num_slots)) {
         std::optional<Request> request = next();
         if (!request) break;
+        check(*request);
         slots.push_back(std::move(*request));
       }
+      cancel(slots, done);
       if (slots.empty()) return;
       const auto first = std::min_element(
           slots.begin(), slots.end(), [](const Request& a, const Request& b) {
@@ -85,22 +117,23 @@ class ScriptedGenerator final : public Generator {
       const std::vector<ScoreRequest>& requests) override {
     std::vector<Scores> all;
     for (const ScoreRequest& request : requests) {
-      const uint64_t context =
-          Hasher().add(options_.fingerprint).add(request.context).key();
-      Scores scores{request.key, {}};
+      check_request(request, kScriptedVocab);
+      Hasher context;
+      context.add(options_.fingerprint).add(request.context);
+      Scores scores{.key = request.key};
       for (const std::string& text : request.continuations) {
-        ContinuationScore score;
-        for (const std::string& word : split_words(text)) {
-          score.logprobs.push_back(
-              logprob_of(context, word, score.tokens.size()));
-          score.is_greedy.push_back(score.logprobs.back() > -1.0f);
-          score.tokens.push_back(token_of(word));
-        }
-        scores.continuations.push_back(std::move(score));
+        if (request.has_tokens()) break;
+        scores.continuations.push_back(score_of(
+            context.key(), split_words(text), request.num_top_logprobs));
       }
+      if (request.has_tokens()) score_tokens(request, context, scores);
       all.push_back(std::move(scores));
     }
     return all;
+  }
+
+  void check(const Request& request) const override {
+    check_request(request, kScriptedVocab);
   }
 
   std::string fingerprint() const override { return options_.fingerprint; }
@@ -110,6 +143,36 @@ class ScriptedGenerator final : public Generator {
   }
 
  private:
+  // Nobody wants these any more.
+  static void cancel(std::vector<Request>& slots, const OnCompletion& done) {
+    std::vector<uint64_t> keys;
+    std::erase_if(slots, [&keys](const Request& request) {
+      if (!request.on_text || request.on_text("")) return false;
+      keys.push_back(request.key);
+      return true;
+    });
+    for (const uint64_t key : keys) {
+      done({.key = key, .finish = Finish::kCancelled});
+    }
+  }
+
+  static void score_tokens(const ScoreRequest& request, Hasher& context,
+                           Scores& scores) {
+    if (request.context_tokens.empty()) {
+      throw Error(ErrorKind::kInput,
+                  "score: expected a context of at least one token, found an "
+                  "empty one; put the first token into it");
+    }
+    for (const int id : request.context_tokens) context.add(str(id));
+    for (const std::vector<int>& tokens : request.continuation_tokens) {
+      std::vector<std::string> words;
+      for (const int id : tokens) words.push_back(str(id));
+      scores.continuations.push_back(
+          score_of(context.key(), words, request.num_top_logprobs));
+      scores.continuations.back().tokens = tokens;
+    }
+  }
+
   Completion complete(const Request& request) const {
     std::string text = options_.script(request);
     size_t end = text.size();
@@ -120,20 +183,32 @@ class ScriptedGenerator final : public Generator {
     Completion completion;
     completion.key = request.key;
     completion.num_prompt_tokens =
-        count_tokens((request.prefix ? *request.prefix : "") + request.suffix);
+        request.prompt_tokens.empty()
+            ? count_tokens((request.prefix ? *request.prefix : "") +
+                           request.suffix)
+            : static_cast<int>(request.prompt_tokens.size());
     for (const std::string& word : split_words(text)) {
       if (completion.num_tokens == request.sampling.max_new_tokens) {
         completion.finish = Finish::kLength;
         break;
       }
-      const float logprob = logprob_of(
-          request.key, word, static_cast<uint64_t>(completion.num_tokens));
+      const auto place = static_cast<uint64_t>(completion.num_tokens);
+      const float logprob = logprob_of(request.key, word, place);
       completion.text += word;
       completion.num_tokens += 1;
       completion.logprob += logprob;
-      if (!request.want_logprobs) continue;
-      completion.tokens.push_back(token_of(word));
-      completion.token_logprobs.push_back(logprob);
+      if (request.want_logprobs) {
+        completion.tokens.push_back(token_of(word));
+        completion.token_logprobs.push_back(logprob);
+        if (request.num_top_logprobs > 0) {
+          completion.top_logprobs.push_back(
+              top_logprobs_of(request.key, place, request.num_top_logprobs));
+        }
+      }
+      if (request.on_text && !request.on_text(word)) {
+        completion.finish = Finish::kCancelled;
+        break;
+      }
     }
     return completion;
   }

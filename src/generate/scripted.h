@@ -20,7 +20,11 @@ struct ScriptedOptions {
   int kill_after = 0;
 };
 
-// Tokens are words here. Sampling: stop strings and max_new_tokens hold.
+// Tokens are words here. Sampling: stop strings and max_new_tokens hold. A step
+// is one completion, streamed word by word. A prompt of token ids is seen by
+// the script as such; ids are below kScriptedVocab, and their scores are other
+// ones than those of the words.
+constexpr int kScriptedVocab = 50000;
 std::unique_ptr<Generator> make_scripted_generator(ScriptedOptions options);
 
 }  // namespace selfalign::generate

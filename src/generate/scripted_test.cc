@@ -97,6 +97,64 @@ TEST(Scripted, NextIsAskedAgainAfterACompletion) {
   EXPECT_EQ(done, 5);
 }
 
+TEST(Scripted, TextIsStreamedWordByWord) {
+  ScriptedOptions options;
+  options.script = [](const Request&) { return "a b c\nEND d e"; };
+  auto generator = make_scripted_generator(options);
+  Request request = request_of(1);
+  request.sampling.stop = {"\nEND"};
+  std::vector<std::string> pieces;
+  request.on_text = [&](std::string_view text) {
+    if (!text.empty()) pieces.emplace_back(text);
+    return true;
+  };
+  EXPECT_EQ(run(*generator, {request}).at(0).text, "a b c");
+  EXPECT_EQ(pieces, (std::vector<std::string>{"a", " b", " c"}));
+}
+
+TEST(Scripted, WhoIsNotWantedIsCancelled) {
+  auto generator = make_scripted_generator({});
+  std::vector<Request> all = {request_of(1), request_of(2), request_of(3)};
+  all[0].on_text = [](std::string_view) { return false; };
+  all[1].on_text = [](std::string_view text) { return text.empty(); };
+  size_t num_words = 0;
+  for (const Completion& c : run(*generator, all)) {
+    EXPECT_EQ(c.finish, c.key == 3 ? Finish::kStop : Finish::kCancelled);
+    if (c.key == 1) {
+      EXPECT_EQ(c.text, "");
+    }
+    if (c.key == 2) {
+      EXPECT_EQ(c.num_tokens, 1);
+    }
+    num_words += static_cast<size_t>(c.num_tokens);
+  }
+  EXPECT_GT(num_words, 5u);
+}
+
+TEST(Scripted, TokensInsteadOfText) {
+  auto generator = make_scripted_generator({});
+  Request request;
+  request.prompt_tokens = {5, 6, 7};
+  EXPECT_EQ(run(*generator, {request}).at(0).num_prompt_tokens, 3);
+  request.prompt_tokens = {kScriptedVocab};
+  EXPECT_THROW(run(*generator, {request}), Error);
+  EXPECT_THROW(generator->check(request), Error);
+  ScoreRequest score{.key = 4,
+                     .context_tokens = {1},
+                     .continuation_tokens = {{2, 3}, {}, {2}},
+                     .num_top_logprobs = 2};
+  const Scores scores = generator->score({score}).at(0);
+  ASSERT_EQ(scores.continuations.size(), 3u);
+  EXPECT_EQ(scores.continuations[0].tokens, (std::vector<int>{2, 3}));
+  EXPECT_EQ(scores.continuations[0].logprobs[0],
+            scores.continuations[2].logprobs[0]);
+  const auto& top = scores.continuations[0].top_logprobs.at(1);
+  ASSERT_EQ(top.size(), 2u);
+  EXPECT_GT(top[0].logprob, top[1].logprob);
+  score.context_tokens.clear();
+  EXPECT_THROW(generator->score({score}), Error);
+}
+
 TEST(Scripted, AnInterruptReturnsEarly) {
   auto generator = make_scripted_generator({});
   uint64_t given = 0;
@@ -110,7 +168,8 @@ TEST(Scripted, AnInterruptReturnsEarly) {
 TEST(Scripted, ScoresDependOnContextAndFingerprint) {
   ScriptedOptions other;
   other.fingerprint = "tuned";
-  const std::vector<ScoreRequest> requests = {{7, "context", {" a b", " c"}}};
+  const std::vector<ScoreRequest> requests = {
+      {.key = 7, .context = "context", .continuations = {" a b", " c"}}};
   const Scores a = make_scripted_generator({})->score(requests).at(0);
   const Scores b = make_scripted_generator(other)->score(requests).at(0);
   EXPECT_EQ(a.key, 7u);

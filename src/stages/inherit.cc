@@ -61,6 +61,10 @@ class InheritingGenerator final : public generate::Generator {
     return scores;
   }
 
+  void check(const Request& request) const override {
+    if (rest_) rest_->check(request);
+  }
+
   std::string fingerprint() const override { return fingerprint_; }
 
   int count_tokens(const std::string& text) const override {

@@ -1,0 +1,63 @@
+// Packed weights that engines share. Adapters of one base change few of its
+// weights: what two engines pack from the same tensors is packed and held once.
+// Nothing is held longer than the engines that use it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/packed_linear.h"
+
+namespace selfalign::engine {
+
+template <typename T>
+using SharedLinear = std::shared_ptr<const PackedLinear<T>>;
+
+struct Packed {
+  std::shared_ptr<const void> linear;
+  int64_t bytes = 0;
+};
+
+// What was packed of these very tensors (the same objects, undefined ones too,
+// in the same order) for the same `kind`, if both it and they are still alive;
+// else what `pack` makes. Any thread; packing is one at a time. Tensors must
+// not be written to after that.
+std::shared_ptr<const void> find_or_pack(const std::vector<at::Tensor>& tensors,
+                                         int64_t kind,
+                                         const std::function<Packed()>& pack);
+
+// Bytes of all packed weights alive.
+int64_t packed_bytes();
+
+// As the constructor of PackedLinear, and its gated().
+template <typename T>
+SharedLinear<T> shared_linear(const std::vector<at::Tensor>& weights,
+                              const std::vector<at::Tensor>& biases) {
+  std::vector<at::Tensor> tensors = weights;
+  tensors.insert(tensors.end(), biases.begin(), biases.end());
+  const auto pack = [&]() -> Packed {
+    auto linear = std::make_shared<const PackedLinear<T>>(weights, biases);
+    const int64_t bytes = linear->bytes();
+    return {std::move(linear), bytes};
+  };
+  const int64_t kind = static_cast<int64_t>(weights.size());
+  return std::static_pointer_cast<const PackedLinear<T>>(
+      find_or_pack(tensors, kind, pack));
+}
+
+template <typename T>
+SharedLinear<T> shared_gated(const at::Tensor& gate, const at::Tensor& up) {
+  const auto pack = [&]() -> Packed {
+    auto linear = std::make_shared<const PackedLinear<T>>(
+        PackedLinear<T>::gated(gate, up));
+    const int64_t bytes = linear->bytes();
+    return {std::move(linear), bytes};
+  };
+  constexpr int64_t kGated = -1;
+  return std::static_pointer_cast<const PackedLinear<T>>(
+      find_or_pack({gate, up}, kGated, pack));
+}
+
+}  // namespace selfalign::engine

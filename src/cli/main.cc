@@ -50,6 +50,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_resume(app, shell);
   add_status(app, shell);
   add_verify(app, shell);
+  add_report(app, shell);
   add_show(app, shell);
   add_ablate(app, shell);
   add_principles(app, shell);

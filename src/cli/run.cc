@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "eval/report.h"
 #include "stages/fork.h"
 #include "stages/pipeline.h"
 #include "stages/recipe.h"
@@ -58,7 +59,10 @@ void perform_run(const stages::Recipe& recipe, Shell& shell,
   }
   LocalWorkbench workbench;
   try {
-    if (!was_done) stages::run_pipeline(recipe, workbench, *store);
+    if (!was_done) {
+      stages::run_pipeline(recipe, workbench, *store);
+      log_info("report: " + eval::write_report(folder));
+    }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
     // The stages and the trainer do not know what this run is called.

@@ -285,8 +285,12 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
 
 void write_summary(const Recipe& recipe, const store::Store& store) {
   write_file_atomic(store.folder() + "/report.txt", run_summary(recipe, store));
-  write_file_atomic(store.folder() + "/report.json",
-                    run_report(recipe, store).dump(1) + "\n");
+  write_file_atomic(
+      store.folder() + "/report.json",
+      // What a model wrote need not be UTF-8.
+      run_report(recipe, store)
+              .dump(1, ' ', false, Json::error_handler_t::replace) +
+          "\n");
 }
 
 }  // namespace selfalign::stages

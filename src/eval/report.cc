@@ -1,0 +1,206 @@
+#include "eval/report.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "eval/report_run.h"
+#include "eval/report_sections.h"
+#include "eval/tables.h"
+#include "eval/verbose_tax.h"
+#include "stages/annotations.h"
+#include "stages/pace.h"
+#include "stages/run_files.h"
+#include "stages/stats.h"
+#include "stages/summary.h"
+
+namespace selfalign::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kResults[] = "results.json";
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+bool is_run(const fs::path& folder) {
+  return is_file(folder / (stages::kRecipeFile + 1));
+}
+
+// Where the results are, and whose report they belong to.
+struct Places {
+  fs::path run;         // empty: an evaluation without a run
+  fs::path evaluation;  // empty: none
+  const fs::path& home() const { return run.empty() ? evaluation : run; }
+};
+
+Places places_of(const std::string& folder) {
+  fs::path given = fs::absolute(folder).lexically_normal();
+  if (given.filename().empty()) given = given.parent_path();
+  if (is_run(given)) {
+    const fs::path evaluation = given / "evaluation";
+    return {given, is_file(evaluation / kResults) ? evaluation : fs::path()};
+  }
+  if (is_file(given / kResults)) {
+    const fs::path parent = given.parent_path();
+    return {given.filename() == "evaluation" && is_run(parent) ? parent
+                                                               : fs::path(),
+            given};
+  }
+  throw Error(
+      ErrorKind::kInput,
+      str(folder, ": expected the folder of a run, with ",
+          stages::kRecipeFile + 1, ", or of an evaluation, with ", kResults,
+          ", found neither; make one with: selfalign run "
+          "RECIPE, or selfalign evaluate"));
+}
+
+Json annotations_json(const stages::Prompts& prompts) {
+  const stages::Annotations all = stages::count_annotations(prompts);
+  Json counts = Json::array();
+  for (const stages::AnnotationCount& count : all.counts) {
+    counts.push_back({{"what", count.what},
+                      {"count", count.count},
+                      {"in_table", count.in_table}});
+  }
+  return {{"total", all.total}, {"counts", counts}};
+}
+
+Json cost_json(const stages::RunPace& pace) {
+  Json steps = Json::array();
+  int64_t tokens = 0;
+  double seconds = 0.0;
+  for (const stages::StepPace& step : pace.steps) {
+    const double time_s = std::max(step.last_s - step.first_s, 0.0);
+    steps.push_back({{"step", step.step},
+                     {"unit", step.unit},
+                     {"done", step.done},
+                     {"tokens", step.num_tokens},
+                     {"seconds", time_s}});
+    tokens += step.num_tokens;
+    seconds += time_s;
+  }
+  return {{"tokens", tokens}, {"seconds", seconds}, {"steps", steps}};
+}
+
+void add_evaluation(const Places& places, const store::Store* store,
+                    Json& report) {
+  const std::string folder = places.evaluation.string();
+  const Results results = folder.empty() ? Results{} : read_results(folder);
+  const Json evaluation = evaluation_json(folder, results);
+  if (!evaluation.empty()) report["evaluation"] = evaluation;
+  const Json tax = verbose_tax(folder, results, store);
+  if (!tax.empty()) report["verbose_tax"] = tax;
+}
+
+Json run_part(const Places& places) {
+  const std::string folder = places.run.string();
+  stages::Recipe recipe = stages::read_recipe(folder + stages::kRecipeFile);
+  recipe.run_folder = folder;
+  const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+  const stages::Prompts prompts = stages::load_prompts(folder + "/prompts");
+  Json report;
+  store->snapshot([&] {
+    report = stages::run_report(recipe, *store);
+    report["note"] = base_model_note(recipe.model.path);
+    report["data"] = stages::run_stats(recipe, prompts, *store);
+    report["rejected_examples"] = rejected_examples(*store);
+    report["samples"] = sample_rows(recipe, prompts, *store);
+    report["curves"] = training_curves(*store);
+    report["annotations"] = annotations_json(prompts);
+    const stages::RunPace pace = stages::run_pace(recipe, prompts, *store);
+    report["done"] = pace.done;
+    report["cost"] = cost_json(pace);
+    report["provenance"] = provenance(*store);
+    add_evaluation(places, store.get(), report);
+  });
+  return report;
+}
+
+std::string subtitle_of(const Json& report) {
+  if (!report.contains("provenance")) return "Evaluation of language models";
+  return str("A run of Self-Align: from a base language model and ",
+             number_at(part(report, "annotations"), "total"),
+             " lines of human writing to an assistant",
+             report.value("done", false) ? "" : "; under way");
+}
+
+}  // namespace
+
+const Json& part(const Json& json, const char* name) {
+  static const Json kNone = Json::object();
+  if (!json.is_object()) return kNone;
+  const auto found = json.find(name);
+  return found != json.end() && found->is_object() ? *found : kNone;
+}
+
+std::string text_at(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  if (found == json.end()) return "";
+  return found->is_string() ? found->get<std::string>() : "";
+}
+
+double number_at(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
+Json report_json(const std::string& folder) {
+  const Places places = places_of(folder);
+  if (!places.run.empty()) return run_part(places);
+  Json report = Json::object();
+  add_evaluation(places, nullptr, report);
+  return report;
+}
+
+Document report_document(const Json& report) {
+  Document document;
+  const std::string name = text_at(report, "name");
+  document.title = name.empty() ? "Evaluation" : name;
+  document.subtitle = subtitle_of(report);
+  if (report.contains("provenance")) {
+    document.summary = run_summary_blocks(report);
+  }
+  for (Section& section : std::vector<Section>{
+           stages_section(report), samples_section(report),
+           principles_section(report), data_section(report),
+           tuning_section(report), answers_section(report),
+           evaluation_section(report), comparisons_section(report),
+           verbose_tax_section(report), supervision_section(report),
+           provenance_section(report)}) {
+    if (!section.blocks.empty()) {
+      document.sections.push_back(std::move(section));
+    }
+  }
+  document.footer =
+      "Method: Sun et al. 2023, Principle-Driven Self-Alignment of Language "
+      "Models from Scratch with Minimal Human Supervision. Intervals are 95 %. "
+      "report.json beside this page has every figure.";
+  return document;
+}
+
+std::string write_report(const std::string& folder, const std::string& out) {
+  const Places places = places_of(folder);
+  const Json report = report_json(folder);
+  const Document document = report_document(report);
+  fs::path page = out.empty() ? places.home() / "report.html" : fs::path(out);
+  write_file_atomic(page.string(), document_html(document));
+  const std::string place = page.string();
+  write_file_atomic(page.replace_extension(".md").string(),
+                    document_markdown(document));
+  // In a run's folder it would say that the run is done.
+  if (!out.empty() || places.run.empty() || report.value("done", false)) {
+    write_file_atomic(
+        page.replace_extension(".json").string(),
+        report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+  return place;
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,30 @@
+// The report of a run: one HTML page that opens offline, and the same as JSON
+// and Markdown. All of it is read from what the run and its evaluations left in
+// the folder, so it can be written again at any time.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "eval/report_document.h"
+
+namespace selfalign::eval {
+
+// All the report says (docs/formats.md): for a run what stages/summary.h says
+// and "note", "data", "rejected_examples", "samples", "curves", "annotations",
+// "cost", "provenance"; where there are evaluations, in the run's folder
+// evaluation/ or for an evaluation's own folder, "evaluation" and
+// "verbose_tax". Error kInput for a folder that is neither.
+Json report_json(const std::string& folder);
+
+Document report_document(const Json& report);
+
+// Writes report.html, report.json and report.md into the folder of a run, also
+// one under way, or of an evaluation; for the evaluation of a run (its folder
+// evaluation/) into the run's. The path of the page. `out`: the page's place,
+// "" for that; the others then stand beside it under the same name. A run that
+// is not done gets no report.json in its own folder: that says it is done.
+std::string write_report(const std::string& folder,
+                         const std::string& out = "");
+
+}  // namespace selfalign::eval

@@ -1,0 +1,376 @@
+// What evaluations found: figures by model with intervals and chance, items,
+// judges' comparisons, and what stage 4 cost and brought.
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "eval/markup.h"
+#include "eval/report_sections.h"
+#include "eval/tasks.h"
+
+namespace selfalign::eval {
+namespace {
+
+constexpr size_t kMaxCharts = 9;       // of a task; the table has all
+constexpr size_t kMaxSummary = 90;     // of a question in a folded item
+constexpr size_t kMaxCategories = 40;  // of a comparison
+
+const Json& list(const Json& json, const char* name) {
+  static const Json kNone = Json::array();
+  const auto found = json.find(name);
+  return found != json.end() && found->is_array() ? *found : kNone;
+}
+
+// Shares are at most 1; whatever goes beyond is written as it is.
+Unit unit_of(const Json& task, const std::string& metric) {
+  for (const Json& model : list(task, "models")) {
+    const Json& figure = part(part(model, "figures"), metric.c_str());
+    for (const char* name : {"value", "low", "high"}) {
+      if (std::abs(number_at(figure, name)) > 1.0) return Unit::kNumber;
+    }
+  }
+  return Unit::kShare;
+}
+
+std::optional<double> chance_of(const Json& metric) {
+  const auto found = metric.find("chance");
+  if (found == metric.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+std::string metric_title(const Json& metric) {
+  const std::string title = text_at(metric, "title");
+  return title.empty() ? text_at(metric, "name") : title;
+}
+
+BarChart metric_chart(const Json& task, const Json& metric) {
+  const std::string name = text_at(metric, "name");
+  BarChart chart{.title = metric_title(metric),
+                 .description = text_at(metric, "note"),
+                 .unit = unit_of(task, name)};
+  if (!metric.value("higher_is_better", true)) {
+    chart.description +=
+        chart.description.empty() ? "Lower is better" : "; lower is better";
+  }
+  for (const Json& model : list(task, "models")) {
+    const Json& figures = part(model, "figures");
+    if (!figures.contains(name)) continue;
+    const Json& figure = figures[name];
+    Bar bar{.label = text_at(model, "subject"),
+            .value = number_at(figure, "value")};
+    if (!text_at(figure, "interval").empty()) {
+      bar.low = number_at(figure, "low");
+      bar.high = number_at(figure, "high");
+    }
+    chart.bars.push_back(std::move(bar));
+  }
+  chart.reference = chance_of(metric);
+  chart.reference_name = "chance";
+  return chart;
+}
+
+Table model_table(const Json& task) {
+  Table rows{"By model, with 95 % intervals", {"model"}, {}};
+  std::vector<std::string> chance = {"chance"};
+  bool any_chance = false;
+  for (const Json& metric : list(task, "metrics")) {
+    rows.columns.push_back(metric_title(metric));
+    const auto of_metric = chance_of(metric);
+    any_chance |= of_metric.has_value();
+    chance.push_back(
+        of_metric
+            ? figure_text(*of_metric, unit_of(task, text_at(metric, "name")))
+            : "–");
+  }
+  rows.columns.insert(rows.columns.end(), {"items", "failures"});
+  for (const Json& model : list(task, "models")) {
+    std::vector<std::string> row = {
+        str(text_at(model, "title"), " (", text_at(model, "subject"), ")")};
+    double num_items = 0;
+    for (const Json& metric : list(task, "metrics")) {
+      const std::string name = text_at(metric, "name");
+      const Json& figures = part(model, "figures");
+      if (!figures.contains(name)) {
+        row.push_back("–");
+        continue;
+      }
+      const Json& figure = figures[name];
+      const Unit unit = unit_of(task, name);
+      num_items = std::max(num_items, number_at(figure, "num_items"));
+      row.push_back(text_at(figure, "interval").empty()
+                        ? figure_text(number_at(figure, "value"), unit)
+                        : interval_text(number_at(figure, "value"),
+                                        number_at(figure, "low"),
+                                        number_at(figure, "high"), unit));
+    }
+    row.push_back(figure_text(num_items, Unit::kCount));
+    row.push_back(figure_text(number_at(model, "failures"), Unit::kCount));
+    rows.rows.push_back(std::move(row));
+  }
+  if (any_chance) {
+    chance.resize(rows.columns.size(), "–");
+    rows.rows.push_back(std::move(chance));
+  }
+  return rows;
+}
+
+// Self-tests, data and settings of a task, folded away but for what failed.
+std::vector<Block> foundations(const Json& evaluation,
+                               const std::string& task) {
+  Table tests{"Self-tests", {"model", "test", "expected", "found", ""}, {}};
+  Table data{"What was asked", {"model", "data", "version", "settings"}, {}};
+  int64_t num_failed = 0;
+  for (const Json& result : list(evaluation, "results")) {
+    if (text_at(result, "task") != task) continue;
+    const std::string subject = text_at(result, "subject");
+    const auto settings = result.find("settings");
+    data.rows.push_back({subject, text_at(result, "data"),
+                         text_at(result, "version"),
+                         settings == result.end() || settings->is_null()
+                             ? ""
+                             : dump_json(*settings)});
+    for (const Json& test : list(result, "self_tests")) {
+      const bool passed = test.value("passed", false);
+      num_failed += !passed;
+      tests.rows.push_back({subject, text_at(test, "name"),
+                            text_at(test, "expected"), text_at(test, "found"),
+                            passed ? "passed" : "failed"});
+    }
+  }
+  std::vector<Block> blocks;
+  if (num_failed > 0) {
+    blocks.push_back(note(str("Self-tests that failed: ", num_failed,
+                              ". The figures of this task are not to be "
+                              "trusted before that is explained.")));
+  }
+  const std::string title =
+      tests.rows.empty()
+          ? "Data and settings"
+          : str("Data, settings and ", tests.rows.size(), " self-tests");
+  blocks.push_back(
+      details(title, {table(std::move(data)), table(std::move(tests))}));
+  return blocks;
+}
+
+std::string scores_text(const Json& scores) {
+  std::string text;
+  for (const auto& [name, value] : scores.items()) {
+    if (!value.is_number()) continue;
+    text += str(text.empty() ? "" : ", ", name, " ",
+                figure_text(value.get<double>(), Unit::kNumber));
+  }
+  return text;
+}
+
+Block item_details(const Json& item) {
+  std::vector<Block> parts = {
+      text_block("Question", text_at(item, "question"))};
+  Table scores{"", {"model", "scores"}, {}};
+  for (const auto& [subject, answer] : part(item, "answers").items()) {
+    scores.rows.push_back({subject, scores_text(part(answer, "scores"))});
+  }
+  parts.push_back(table(std::move(scores)));
+  for (const auto& [subject, answer] : part(item, "answers").items()) {
+    if (const std::string text = text_at(answer, "answer"); !text.empty()) {
+      parts.push_back(text_block(subject, text));
+    }
+    if (const std::string more = text_at(answer, "more"); !more.empty()) {
+      parts.push_back(code(subject + ", logged", more));
+    }
+  }
+  std::string title = text_at(item, "id");
+  for (const std::string& more :
+       {text_at(item, "group"),
+        shorten(text_at(item, "question"), kMaxSummary)}) {
+    if (!more.empty()) title += " · " + more;
+  }
+  return details(title, std::move(parts));
+}
+
+Block items_details(const Json& items) {
+  std::string files;
+  for (const Json& file : list(items, "files")) {
+    files += (files.empty() ? "" : ", ") + file.get<std::string>();
+  }
+  const std::string shown =
+      figure_text(number_at(items, "shown"), Unit::kCount);
+  const std::string total =
+      figure_text(number_at(items, "total"), Unit::kCount);
+  std::vector<Block> parts = {paragraph(
+      str(shown, " of ", total, " items, evenly drawn; all of them are in ",
+          files, " of the evaluation's folder."))};
+  for (const Json& item : list(items, "items")) {
+    parts.push_back(item_details(item));
+  }
+  Block block = details(str("Items: ", shown, " of ", total), std::move(parts));
+  block.only_html = true;
+  return block;
+}
+
+BarChart win_chart(const Json& comparisons) {
+  BarChart chart{.title = "Win rate of the first model",
+                 .description = "A tie or a failure counts as half a win",
+                 .reference = 0.5,
+                 .reference_name = "even"};
+  for (const Json& one : comparisons) {
+    if (!one.contains("win_rate")) continue;
+    Bar bar{
+        .label = str(text_at(one, "a"), " against ", text_at(one, "b"), ", by ",
+                     text_at(one, "judge"), ", ", text_at(one, "task")),
+        .value = number_at(one, "win_rate")};
+    if (one.contains("low") && one.contains("high")) {
+      bar.low = number_at(one, "low");
+      bar.high = number_at(one, "high");
+    }
+    chart.bars.push_back(std::move(bar));
+  }
+  return chart;
+}
+
+// A figure of a comparison as its name suggests: shares with an interval.
+std::string comparison_cell(const Json& one, const char* value, const char* low,
+                            const char* high) {
+  if (!one.contains(value)) return "–";
+  if (!one.contains(low)) {
+    return figure_text(number_at(one, value), Unit::kShare);
+  }
+  return interval_text(number_at(one, value), number_at(one, low),
+                       number_at(one, high), Unit::kShare);
+}
+
+std::string plain_cell(const Json& one, const char* name) {
+  return one.contains(name) ? figure_text(number_at(one, name), Unit::kNumber)
+                            : "–";
+}
+
+Table comparison_table(const Json& comparisons) {
+  Table rows{"Two models on the same questions",
+             {"a against b", "task", "judge", "won by a", "won by b", "ties",
+              "flips", "failures", "win rate of a", "at equal length",
+              "length slope", "agreement of orders"},
+             {}};
+  for (const Json& one : comparisons) {
+    rows.rows.push_back({text_at(one, "a") + " against " + text_at(one, "b"),
+                         text_at(one, "task"), text_at(one, "judge"),
+                         plain_cell(one, "wins_a"), plain_cell(one, "wins_b"),
+                         plain_cell(one, "ties"), plain_cell(one, "flips"),
+                         plain_cell(one, "failures"),
+                         comparison_cell(one, "win_rate", "low", "high"),
+                         comparison_cell(one, "win_rate_length_controlled",
+                                         "lc_low", "lc_high"),
+                         plain_cell(one, "length_slope"),
+                         comparison_cell(one, "order_agreement", "", "")});
+  }
+  return rows;
+}
+
+Block category_details(const Json& one) {
+  Table rows{
+      "",
+      {"category", "items", "won by a", "won by b", "ties", "win rate of a"},
+      {}};
+  for (const auto& [category, counts] : part(one, "by_category").items()) {
+    if (rows.rows.size() == kMaxCategories) break;
+    rows.rows.push_back({category, plain_cell(counts, "num_items"),
+                         plain_cell(counts, "wins_a"),
+                         plain_cell(counts, "wins_b"),
+                         plain_cell(counts, "ties"),
+                         comparison_cell(counts, "win_rate", "", "")});
+  }
+  return details(
+      str("By category: ", text_at(one, "a"), " against ", text_at(one, "b"),
+          ", ", text_at(one, "task"), ", ", text_at(one, "judge")),
+      {table(std::move(rows))});
+}
+
+std::string title_of(const std::string& name) {
+  for (const Task& task : tasks()) {
+    if (task.name == name) return task.title;
+  }
+  return name;
+}
+
+// A figure of the verbose tax is a share where both sides are.
+Unit tax_unit(const Json& row) {
+  for (const char* name : {"before", "after", "low", "high"}) {
+    if (std::abs(number_at(row, name)) > 1.0) return Unit::kNumber;
+  }
+  return Unit::kShare;
+}
+
+}  // namespace
+
+Section evaluation_section(const Json& report) {
+  Section section{"evaluation", "Evaluations", {}};
+  const Json& evaluation = part(report, "evaluation");
+  for (const Json& task : list(evaluation, "tables")) {
+    const std::string name = text_at(task, "task");
+    section.blocks.push_back(heading(title_of(name)));
+    std::vector<Chart> shown;
+    for (const Json& metric : list(task, "metrics")) {
+      if (shown.size() < kMaxCharts) {
+        shown.push_back(metric_chart(task, metric));
+      }
+    }
+    section.blocks.push_back(charts(std::move(shown)));
+    section.blocks.push_back(table(model_table(task)));
+    for (Block& block : foundations(evaluation, name)) {
+      section.blocks.push_back(std::move(block));
+    }
+    const Json& items = part(part(evaluation, "items"), name.c_str());
+    if (!items.empty()) section.blocks.push_back(items_details(items));
+  }
+  return section;
+}
+
+Section comparisons_section(const Json& report) {
+  Section section{"comparisons", "Comparisons by judges", {}};
+  const Json& comparisons = list(part(report, "evaluation"), "comparisons");
+  if (comparisons.empty()) return section;
+  BarChart wins = win_chart(comparisons);
+  if (!wins.bars.empty()) section.blocks.push_back(charts({std::move(wins)}));
+  section.blocks.push_back(table(comparison_table(comparisons)));
+  for (const Json& one : comparisons) {
+    if (!part(one, "by_category").empty()) {
+      section.blocks.push_back(category_details(one));
+    }
+  }
+  return section;
+}
+
+Section verbose_tax_section(const Json& report) {
+  Section section{"verbose-tax", "Verbose tax", {}};
+  const Json& tax = part(report, "verbose_tax");
+  if (tax.empty()) return section;
+  section.blocks.push_back(paragraph(
+      "What stage 4 changed on the same items: " + text_at(tax, "after") +
+      " less " + text_at(tax, "before") +
+      ". An interval that leaves out 0 is a difference beyond the chance of "
+      "which items were asked. \"held_out\" are the run's own instructions; "
+      "\"repetition\" is the share of an answer's 3-grams that stood there "
+      "before, \"circles\" the answers that go round in circles."));
+  Table rows{"Before and after stage 4",
+             {"task", "figure", "before", "after", "difference", "items"},
+             {}};
+  BarChart shares{.title = "Differences of shares",
+                  .description = "After less before, with 95 % intervals"};
+  for (const Json& row : list(tax, "rows")) {
+    const Unit unit = tax_unit(row);
+    rows.rows.push_back(
+        {text_at(row, "task"), text_at(row, "score"),
+         figure_text(number_at(row, "before"), unit),
+         figure_text(number_at(row, "after"), unit),
+         interval_text(number_at(row, "difference"), number_at(row, "low"),
+                       number_at(row, "high"), unit),
+         figure_text(number_at(row, "num_items"), Unit::kCount)});
+    if (unit != Unit::kShare) continue;
+    shares.bars.push_back({text_at(row, "task") + ": " + text_at(row, "score"),
+                           number_at(row, "difference"), number_at(row, "low"),
+                           number_at(row, "high")});
+  }
+  if (!shares.bars.empty()) section.blocks.push_back(charts({shares}));
+  section.blocks.push_back(table(std::move(rows)));
+  return section;
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,186 @@
+#include "eval/tables.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "eval/markup.h"
+#include "eval/verbose_tax.h"
+
+namespace selfalign::eval {
+namespace {
+
+constexpr size_t kNumItems = 24;   // shown of a task
+constexpr size_t kMaxText = 1500;  // characters
+constexpr size_t kMaxMore = 900;
+
+std::vector<std::string> tasks_of(const Results& results) {
+  std::vector<std::string> tasks;
+  for (const TaskResult& result : results.results) {
+    if (std::find(tasks.begin(), tasks.end(), result.task) == tasks.end()) {
+      tasks.push_back(result.task);
+    }
+  }
+  return tasks;
+}
+
+std::string title_of(const Results& results, const std::string& subject) {
+  for (const SubjectInfo& info : results.subjects) {
+    if (info.name == subject && !info.title.empty()) return info.title;
+  }
+  return subject;
+}
+
+Json metric_json(const Metric& metric) {
+  return {{"name", metric.name},
+          {"title", metric.title},
+          {"chance", metric.chance ? Json(*metric.chance) : Json(nullptr)},
+          {"higher_is_better", metric.higher_is_better},
+          {"note", metric.note}};
+}
+
+Json table_of(const Results& results, const std::string& task) {
+  Json table{
+      {"task", task}, {"metrics", Json::array()}, {"models", Json::array()}};
+  std::set<std::string> known;
+  for (const TaskResult& result : results.results) {
+    if (result.task != task) continue;
+    Json figures = Json::object();
+    for (const Metric& metric : result.metrics) {
+      if (known.insert(metric.name).second) {
+        table["metrics"].push_back(metric_json(metric));
+      }
+      figures[metric.name] = {{"value", metric.value},
+                              {"low", metric.low},
+                              {"high", metric.high},
+                              {"interval", metric.interval},
+                              {"num_items", metric.num_items}};
+    }
+    table["models"].push_back({{"subject", result.subject},
+                               {"title", title_of(results, result.subject)},
+                               {"figures", figures},
+                               {"failures", result.num_failures}});
+  }
+  return table;
+}
+
+// "question", or the turns of a conversation.
+std::string question_of(const Json& item) {
+  std::string question;
+  for (const char* name : {"question", "turns", "query", "prompt"}) {
+    const auto found = item.find(name);
+    if (found == item.end()) continue;
+    if (found->is_string()) return found->get<std::string>();
+    for (const Json& turn : *found) {
+      if (!turn.is_string()) continue;
+      question += (question.empty() ? "" : "\n\n") + turn.get<std::string>();
+    }
+    if (!question.empty()) return question;
+  }
+  return question;
+}
+
+std::string answer_text(const Json& item) {
+  const auto one = item.find("answer");
+  if (one != item.end() && one->is_string()) return one->get<std::string>();
+  std::string all;
+  for (const Json& turn : item.value("answers", Json::array())) {
+    if (!turn.is_string()) continue;
+    all += (all.empty() ? "" : "\n\n") + turn.get<std::string>();
+  }
+  return all;
+}
+
+Json answer_json(const Json& item) {
+  static const std::set<std::string> kShown = {"id",     "group",   "question",
+                                               "turns",  "query",   "prompt",
+                                               "answer", "answers", "scores"};
+  Json more = Json::object();
+  for (const auto& [name, value] : item.items()) {
+    if (!kShown.contains(name)) more[name] = value;
+  }
+  return {{"scores", item.value("scores", Json::object())},
+          {"answer", shorten(answer_text(item), kMaxText)},
+          {"more", more.empty() ? "" : shorten(dump_json(more), kMaxMore)}};
+}
+
+Json items_of(const std::string& folder, const Results& results,
+              const std::string& task, size_t num_shown) {
+  Json files = Json::array();
+  Json shown = Json::array();
+  std::map<std::string, size_t> places;  // of the items shown
+  size_t total = 0;
+  for (const TaskResult& result : results.results) {
+    if (result.task != task) continue;
+    const std::vector<Json> items = read_items(folder, result);
+    if (items.empty()) continue;
+    files.push_back(result.items);
+    if (places.empty()) {
+      total = items.size();
+      const size_t count = std::min(num_shown, total);
+      for (size_t i = 0; i < count; ++i) {
+        const Json& item = items[i * total / count];
+        const std::string id = json_string_or(item, "id", task, "");
+        places[id] = i;
+        shown.push_back({{"id", id},
+                         {"group", json_string_or(item, "group", task, "")},
+                         {"question", shorten(question_of(item), kMaxText)},
+                         {"answers", Json::object()}});
+      }
+    }
+    for (const Json& item : items) {
+      const auto place = places.find(json_string_or(item, "id", task, ""));
+      if (place == places.end()) continue;
+      shown[place->second]["answers"][result.subject] = answer_json(item);
+    }
+  }
+  return {{"total", total},
+          {"shown", shown.size()},
+          {"files", files},
+          {"items", shown}};
+}
+
+}  // namespace
+
+Json tables_by_model(const Results& results) {
+  Json tables = Json::array();
+  for (const std::string& task : tasks_of(results)) {
+    tables.push_back(table_of(results, task));
+  }
+  return tables;
+}
+
+Json items_by_task(const std::string& folder, const Results& results,
+                   size_t num_shown) {
+  Json all = Json::object();
+  for (const std::string& task : tasks_of(results)) {
+    Json items = items_of(folder, results, task, num_shown);
+    if (items["shown"] > 0) all[task] = std::move(items);
+  }
+  return all;
+}
+
+Json evaluation_json(const std::string& folder, const Results& results) {
+  if (results.results.empty() && results.comparisons.empty()) {
+    return Json::object();
+  }
+  Json subjects = Json::array();
+  for (const SubjectInfo& subject : results.subjects) {
+    subjects.push_back({{"name", subject.name},
+                        {"title", subject.title},
+                        {"model", subject.model},
+                        {"adapter", subject.adapter},
+                        {"fingerprint", subject.fingerprint}});
+  }
+  Json list = Json::array();
+  for (const TaskResult& result : results.results) {
+    list.push_back(to_json(result));
+  }
+  return {{"subjects", subjects},
+          {"results", list},
+          {"comparisons", results.comparisons},
+          {"tables", tables_by_model(results)},
+          {"items", items_by_task(folder, results, kNumItems)}};
+}
+
+}  // namespace selfalign::eval

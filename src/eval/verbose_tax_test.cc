@@ -1,0 +1,176 @@
+#include "eval/verbose_tax.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/item_log.h"
+#include "eval/tables.h"
+
+namespace selfalign::eval {
+namespace {
+
+using ::testing::HasSubstr;
+
+class VerboseTaxTest : public testing::Test {
+ protected:
+  // Items 0..num-1 of a subject, answered and scored by `make`.
+  template <typename Make>
+  void ask(const std::string& subject, int num, const Make& make) {
+    const std::string items = "items/" + subject + "/mc.jsonl";
+    ItemLog log(folder_ + "/" + items);
+    for (int i = 0; i < num; ++i) {
+      Json item = make(i);
+      item["id"] = "q" + std::to_string(i);
+      item["question"] = "Question " + std::to_string(i);
+      log.add(uint64_t(i + 1), item);
+    }
+    TaskResult result;
+    result.task = "mc";
+    result.subject = subject;
+    result.items = items;
+    result.metrics = {{.name = "mc1",
+                       .title = "MC1",
+                       .value = 0.5,
+                       .low = 0.4,
+                       .high = 0.6,
+                       .interval = "Wilson",
+                       .num_items = num,
+                       .chance = 0.25,
+                       .higher_is_better = true,
+                       .note = ""}};
+    results_.results.push_back(result);
+    results_.subjects.push_back({subject, subject + " model", "m", "", "f"});
+  }
+
+  const Json& row(const Json& tax, const std::string& score) {
+    for (const Json& one : tax["rows"]) {
+      if (one["score"] == score) return one;
+    }
+    ADD_FAILURE() << "no row of " << score << " in " << tax.dump(1);
+    return tax;
+  }
+
+  ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path();
+  Results results_;
+};
+
+TEST_F(VerboseTaxTest, FindsAKnownDifferenceOnTheSameItems) {
+  // mc1 falls on every fourth of 40 items and nowhere else; answers get three
+  // words longer on each, so that difference has no spread.
+  ask("engraved", 40, [](int i) {
+    return Json{{"scores", {{"mc1", 1}, {"mc2", 0.1 * (i % 10)}}},
+                {"answer", "one two"},
+                {"tokens", 5},
+                {"finish", "stop"}};
+  });
+  ask("verbose", 40, [](int i) {
+    return Json{{"scores", {{"mc1", i % 4 ? 1 : 0}, {"mc2", 0.1 * (i % 10)}}},
+                {"answer", "one two three four five"},
+                {"tokens", Json::array({5, 6})},
+                {"finish", i < 10 ? "length" : "stop"}};
+  });
+  const Json tax = verbose_tax(folder_, results_, nullptr);
+  const Json& mc1 = row(tax, "mc1");
+  EXPECT_DOUBLE_EQ(mc1["before"], 1.0);
+  EXPECT_DOUBLE_EQ(mc1["after"], 0.75);
+  EXPECT_DOUBLE_EQ(mc1["difference"], -0.25);
+  EXPECT_EQ(mc1["num_items"], 40);
+  EXPECT_LT(mc1["low"].get<double>(), -0.3);
+  EXPECT_GT(mc1["high"].get<double>(), -0.2);
+  EXPECT_LT(mc1["high"].get<double>(), 0.0);
+  EXPECT_DOUBLE_EQ(row(tax, "mc2")["difference"], 0.0);
+  EXPECT_DOUBLE_EQ(row(tax, "words")["low"], 3.0);
+  EXPECT_DOUBLE_EQ(row(tax, "words")["high"], 3.0);
+  EXPECT_DOUBLE_EQ(row(tax, "tokens")["after"], 11.0);
+  EXPECT_DOUBLE_EQ(row(tax, "ended")["difference"], -0.25);
+}
+
+TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
+  ask("engraved", 3, [](int i) {
+    return Json{{"scores", {{"mc1", i}, {"old", 1}}}};
+  });
+  ask("verbose", 5, [](int i) { return Json{{"scores", {{"mc1", i + 2}}}}; });
+  const Json tax = verbose_tax(folder_, results_, nullptr);
+  ASSERT_EQ(tax["rows"].size(), 1u);
+  EXPECT_EQ(tax["rows"][0]["num_items"], 3);
+  EXPECT_DOUBLE_EQ(tax["rows"][0]["difference"], 2.0);
+}
+
+TEST_F(VerboseTaxTest, IsEmptyWithoutBothSides) {
+  ask("engraved", 2, [](int) { return Json{{"scores", {{"mc1", 1}}}}; });
+  EXPECT_TRUE(verbose_tax(folder_, results_, nullptr).empty());
+}
+
+TEST_F(VerboseTaxTest, TheLastLineOfAnItemCountsAndACutOneDoesNot) {
+  ask("engraved", 2, [](int i) { return Json{{"scores", {{"mc1", i}}}}; });
+  const std::string path = folder_ + "/items/engraved/mc.jsonl";
+  std::ofstream(path, std::ios::app)
+      << "{\"key\":\"9\",\"item\":{\"id\":\"q0\",\"scores\":{\"mc1\":7}}}\n"
+      << "{\"key\":\"a\",\"item\":{\"id\":\"q5\",\"sco";
+  const auto items = read_items(folder_, results_.results[0]);
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(items[0]["scores"]["mc1"], 7);
+  std::ofstream(path, std::ios::app) << "\n";
+  try {
+    read_items(folder_, results_.results[0]);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), HasSubstr("mc.jsonl:4"));
+  }
+}
+
+TEST_F(VerboseTaxTest, ItemsLieInTheFolder) {
+  for (const char* place : {"../items.jsonl", "/etc/passwd", "a/../../b"}) {
+    TaskResult result;
+    result.items = place;
+    EXPECT_THROW(read_items(folder_, result), Error) << place;
+  }
+  TaskResult gone;
+  gone.items = "items/none.jsonl";
+  EXPECT_TRUE(read_items(folder_, gone).empty());
+}
+
+TEST(TextScores, CountWhatIsRepeated) {
+  const Json once = text_scores({{"answer", "a b c d e f"}});
+  EXPECT_DOUBLE_EQ(once["repetition"], 0.0);
+  const Json twice = text_scores({{"answer", "a b c a b c"}});
+  EXPECT_DOUBLE_EQ(twice["repetition"], 0.25);  // abc of abc bca cab abc
+  EXPECT_FALSE(once.contains("tokens"));
+  EXPECT_TRUE(text_scores({{"scores", Json::object()}}).empty());
+}
+
+TEST_F(VerboseTaxTest, TablesHaveARowAModelAndItemsStandSideBySide) {
+  ask("base", 30, [](int i) {
+    return Json{{"scores", {{"mc1", i % 2}}},
+                {"answer", std::string(4000, 'x')}};
+  });
+  ask("verbose", 30, [](int) {
+    return Json{{"scores", {{"mc1", 1}}}, {"choices", {"a", "b"}}};
+  });
+  const Json evaluation = evaluation_json(folder_, results_);
+  const Json& table = evaluation["tables"][0];
+  EXPECT_EQ(table["task"], "mc");
+  EXPECT_DOUBLE_EQ(table["metrics"][0]["chance"], 0.25);
+  ASSERT_EQ(table["models"].size(), 2u);
+  EXPECT_EQ(table["models"][1]["title"], "verbose model");
+  EXPECT_DOUBLE_EQ(table["models"][1]["figures"]["mc1"]["high"], 0.6);
+  const Json& items = evaluation["items"]["mc"];
+  EXPECT_EQ(items["total"], 30);
+  EXPECT_EQ(items["shown"], 24);
+  const Json& last = items["items"][23];
+  EXPECT_EQ(last["id"], "q28");
+  EXPECT_EQ(last["answers"]["base"]["scores"]["mc1"], 0);
+  EXPECT_LT(last["answers"]["base"]["answer"].get<std::string>().size(), 1600u);
+  EXPECT_THAT(last["answers"]["verbose"]["more"].get<std::string>(),
+              HasSubstr("choices"));
+  EXPECT_TRUE(evaluation_json(folder_, {}).empty());
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -1,0 +1,216 @@
+// The report of whole runs: every section is there, and whatever a model wrote
+// stays text.
+#include "eval/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "eval/item_log.h"
+#include "eval/results.h"
+#include "scripted_world.h"
+#include "stages/pipeline.h"
+#include "text/words.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ReportTest : public ::testing::Test {
+ protected:
+  ReportTest() : run_(scratch_.path() + "/run") {
+    set_log_level(LogLevel::kError);
+    set_progress_shown(false);
+  }
+  ~ReportTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_progress_shown(true);
+  }
+
+  void make_run(const std::vector<std::string>& stages = {
+                    "instruct", "align", "engrave", "verbose"}) {
+    stages::Recipe recipe = small_recipe(run_);
+    recipe.stages = stages;
+    recipe.model.path = "/none";  // as read back: resolved
+    ScriptedWorkbench workbench({});
+    const auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+  }
+
+  void exec(const std::string& sql) const {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open((run_ + "/run.db").c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
+              SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+
+  // What an evaluation and a judge leave, with `text` as a model's.
+  void evaluate(const std::string& folder, const std::string& wrote) const {
+    eval::Results results;
+    const std::string text = text::fix_utf8(wrote);
+    for (const char* subject : {"engraved", "verbose"}) {
+      const std::string items = str("items/", subject, "/hhh.jsonl");
+      eval::ItemLog log(folder + "/" + items);
+      const int score = subject == std::string("verbose") ? 1 : 0;
+      log.add(1, Json{{"id", "h1"},
+                      {"question", "Is it so? " + text},
+                      {"answer", wrote},
+                      {"scores", {{"right", score}}}});
+      eval::TaskResult result;
+      result.task = "hhh";
+      result.subject = subject;
+      result.items = items;
+      result.metrics = {{.name = "macro",
+                         .title = "Macro " + text,
+                         .value = 0.25 + 0.5 * score,
+                         .low = 0.2,
+                         .high = 0.8,
+                         .interval = "Wilson",
+                         .num_items = 1,
+                         .chance = 0.5,
+                         .higher_is_better = true,
+                         .note = text}};
+      result.self_tests = {{"oracle", "100 %", "99 %", score == 1}};
+      results.results.push_back(result);
+      results.subjects.push_back({subject, text, "m", "", "f"});
+    }
+    results.comparisons.push_back(Json{{"task", "vicuna"},
+                                       {"judge", text},
+                                       {"a", "verbose"},
+                                       {"b", "engraved"},
+                                       {"wins_a", 3},
+                                       {"win_rate", 0.75},
+                                       {"low", 0.5},
+                                       {"high", 0.9}});
+    eval::ResultsWriter(folder).merge(results);
+  }
+
+  std::string file(const std::string& name) const {
+    return read_file(run_ + "/" + name);
+  }
+
+  ScratchFolder scratch_;
+  std::string run_;
+};
+
+TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
+  make_run();
+  const Json before = parse_json(file("report.json"), "report.json");
+  evaluate(run_ + "/evaluation", "plain");
+  make_folder(run_ + "/engraved");
+  write_file_atomic(run_ + "/engraved/metrics.jsonl",
+                    "{\"step\":1,\"loss\":3.0,\"learning_rate\":0.0}\n"
+                    "{\"step\":2,\"loss\":2.5,\"learning_rate\":0.01}\n{\"st");
+  EXPECT_EQ(eval::write_report(run_), run_ + "/report.html");
+  const std::string html = file("report.html");
+  const std::string markdown = file("report.md");
+  for (const char* title :
+       {"Stages and funnels", "From principle to answer", "Principles at work",
+        "Instructions and answers", "Tuning", "Held-out instructions",
+        "Evaluations", "Comparisons by judges", "Verbose tax",
+        "Supervision and cost", "Provenance"}) {
+    EXPECT_THAT(html, HasSubstr(std::string(title) + "</h2>"));
+    EXPECT_THAT(markdown, HasSubstr(std::string("\n## ") + title + "\n"));
+  }
+  // Funnel, sample, matrix, curve, chance, failed self-test, item, win rate.
+  for (const char* text :
+       {"Rejected in ", "Internal thought",
+        "rejected: ", "Rules by type of question", "engraved: loss",
+        "25.0 % [20.0, 80.0]", "Self-tests that failed: 1.", "Items: 1 of 1",
+        "75.0 % [50.0, 90.0]", "selfalign verify run"}) {
+    EXPECT_THAT(html, HasSubstr(text));
+  }
+  const Json report = parse_json(file("report.json"), "report.json");
+  for (const auto& [name, value] : before.items()) {
+    EXPECT_EQ(report[name], value) << name;
+  }
+  EXPECT_EQ(report["annotations"]["total"], 216);
+  EXPECT_EQ(report["curves"]["engraved"].size(), 2u);
+  EXPECT_EQ(report["evaluation"]["results"].size(), 2u);
+  EXPECT_EQ(report["samples"][0]["kept"], true);
+  bool held_out = false, right = false;
+  for (const Json& row : report["verbose_tax"]["rows"]) {
+    held_out |= row["task"] == "held_out" && row["score"] == "tokens";
+    right |= row["score"] == "right" && row["difference"] == 1.0;
+  }
+  EXPECT_TRUE(held_out);
+  EXPECT_TRUE(right);
+  // Of the evaluation's folder it is the same report.
+  fs::remove(run_ + "/report.html");
+  EXPECT_EQ(eval::write_report(run_ + "/evaluation/"), run_ + "/report.html");
+  EXPECT_EQ(file("report.html"), html);
+}
+
+TEST_F(ReportTest, WhatAModelWroteStaysText) {
+  make_run();
+  const std::string hostile = "<script>alert(1)</script>\xff\xc3\"'`|";
+  evaluate(run_ + "/evaluation", hostile);
+  // <script>alert(2)</script>, then bytes that are no UTF-8.
+  const std::string bytes =
+      "CAST(X'3C7363726970743E616C6572742832293C2F7363726970743EFFC3' AS TEXT)";
+  exec("UPDATE completions SET text = " + bytes + " || text || " + bytes +
+       ", thought = thought || " + bytes);
+  eval::write_report(run_);
+  for (const char* name : {"report.html", "report.md", "report.json"}) {
+    EXPECT_TRUE(text::is_valid_utf8(file(name))) << name;
+  }
+  const std::string html = file("report.html");
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;"));
+  EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(2)&lt;/script&gt;"));
+  // In Markdown within fences or escaped.
+  EXPECT_THAT(file("report.md"), Not(HasSubstr("| <script")));
+  EXPECT_NO_THROW(parse_json(file("report.json"), "report.json"));
+}
+
+TEST_F(ReportTest, ARunUnderWayGetsAPageButIsNotDone) {
+  make_run();
+  fs::remove(run_ + "/report.json");
+  eval::write_report(run_);
+  EXPECT_TRUE(fs::exists(run_ + "/report.html"));
+  EXPECT_FALSE(fs::exists(run_ + "/report.json"));
+  EXPECT_THAT(file("report.html"), HasSubstr("under way"));
+  const std::string out = scratch_.path() + "/shown.html";
+  EXPECT_EQ(eval::write_report(run_, out), out);
+  EXPECT_TRUE(fs::exists(scratch_.path() + "/shown.json"));
+  EXPECT_TRUE(fs::exists(scratch_.path() + "/shown.md"));
+}
+
+TEST_F(ReportTest, ABaselineHasTheSectionsThatItHas) {
+  make_run({});
+  eval::write_report(run_);
+  const std::string html = file("report.html");
+  EXPECT_THAT(html, HasSubstr("Held-out instructions</h2>"));
+  EXPECT_THAT(html, Not(HasSubstr("From principle to answer</h2>")));
+  EXPECT_THAT(html, Not(HasSubstr("Tuning</h2>")));
+}
+
+TEST_F(ReportTest, AnEvaluationWithoutARunHasOneToo) {
+  const std::string folder = scratch_.path() + "/judged";
+  evaluate(folder, "plain");
+  EXPECT_EQ(eval::write_report(folder), folder + "/report.html");
+  EXPECT_TRUE(fs::exists(folder + "/report.json"));
+  EXPECT_THAT(read_file(folder + "/report.html"),
+              HasSubstr("Evaluations</h2>"));
+  try {
+    eval::write_report(scratch_.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), HasSubstr("found neither"));
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::tests

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -60,19 +59,9 @@ void resolve_run(ChatFlags& flags) {
   if (flags.prompts.empty()) flags.prompts = run + "/prompts";
 }
 
-// The form an adapter was trained under; a run's folder RUN/engraved/adapter
-// says which.
 std::string form_of(const ChatFlags& flags) {
-  if (flags.form != "auto") return flags.form;
-  const std::filesystem::path folder =
-      (std::filesystem::path(flags.model.adapter) / "")
-          .lexically_normal()
-          .parent_path();
-  const std::filesystem::path tuning = folder.parent_path();
-  if (tuning.filename() == "engraved") return "engraved";
-  const bool baseline =
-      tuning.filename() == "tuned" && is_run_folder(tuning.parent_path());
-  return baseline ? "tuned" : "final";
+  return flags.form != "auto" ? flags.form
+                              : form_of_adapter(flags.model.adapter);
 }
 
 std::vector<Side> open_sides(const ChatFlags& flags,
@@ -82,9 +71,10 @@ std::vector<Side> open_sides(const ChatFlags& flags,
   const auto add = [&](const std::string& name, const std::string& adapter,
                        const std::string& form) {
     sides.push_back(
-        {name, ChatSession(workbench.open_generator(flags.model.model, adapter),
-                           read_chat_prompt(prompts, form), flags.sampling,
-                           flags.model.model.max_context, flags.seed)});
+        {name,
+         ChatSession(workbench.open_generator(flags.model.model, adapter),
+                     stages::read_chat_prompt(prompts, form), flags.sampling,
+                     flags.model.model.max_context, flags.seed)});
   };
   if (flags.compare || flags.model.adapter.empty()) {
     // The base is asked in the given form, too: so one sees what tuning adds.
@@ -203,7 +193,7 @@ void add_chat(CLI::App& app, Shell& shell) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk to a model, or to two side by side");
   auto flags = std::make_shared<ChatFlags>();
-  std::vector<std::string> forms = chat_forms();
+  std::vector<std::string> forms = stages::chat_forms();
   forms.emplace_back("auto");
   flags->model.model.num_slots = 1;
   command

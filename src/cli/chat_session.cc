@@ -7,32 +7,6 @@
 
 namespace selfalign::cli {
 
-stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
-                                    const std::string& form) {
-  const stages::Prompts prompts = stages::load_prompts(prompts_folder);
-  if (form != "none") return stages::chat_form(prompts, form);
-  stages::ChatPrompt chat = prompts.engraved;
-  chat.prompt.clear();
-  return chat;
-}
-
-std::vector<std::string> chat_forms() {
-  std::vector<std::string> forms = stages::inference_forms();
-  forms.insert(forms.begin(), {"none", "engraved", "final", "tuned"});
-  return forms;
-}
-
-std::string render_chat(const stages::ChatPrompt& prompt,
-                        const std::vector<ChatTurn>& turns, size_t first,
-                        const std::string& user) {
-  std::string text = prompt.prompt;
-  for (size_t i = first; i < turns.size(); ++i) {
-    text += stages::chat_turn(prompt, turns[i].user) + turns[i].answer +
-            prompt.between;
-  }
-  return text + stages::chat_turn(prompt, user);
-}
-
 ChatSession::ChatSession(std::unique_ptr<generate::Generator> generator,
                          stages::ChatPrompt prompt, generate::Sampling sampling,
                          int max_context, uint64_t seed)
@@ -50,11 +24,11 @@ void ChatSession::clear() {
 }
 
 std::string ChatSession::fitting_prompt(const std::string& user) {
-  std::string prompt = render_chat(prompt_, turns_, first_, user);
+  std::string prompt = stages::render_chat(prompt_, turns_, first_, user);
   // One token may stand before the text (BOS).
   const int room = max_context_ - sampling_.max_new_tokens - 1;
   while (first_ < turns_.size() && generator_->count_tokens(prompt) > room) {
-    prompt = render_chat(prompt_, turns_, ++first_, user);
+    prompt = stages::render_chat(prompt_, turns_, ++first_, user);
   }
   return prompt;
 }

@@ -8,29 +8,9 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/prompts.h"
+#include "stages/chat.h"
 
 namespace selfalign::cli {
-
-// A form of the short prompts in the folder (stages::chat_form); "none" is
-// their turns with nothing before them, which is also how a base model is
-// asked: what it sees is the layout alone.
-stages::ChatPrompt read_chat_prompt(const std::string& prompts_folder,
-                                    const std::string& form);
-
-struct ChatTurn {
-  std::string user;
-  std::string answer;
-};
-
-// All that read_chat_prompt takes: none, engraved, final, tuned and the
-// inference prompts.
-std::vector<std::string> chat_forms();
-
-// The text that asks for the answer to `user` after the turns [first, end).
-std::string render_chat(const stages::ChatPrompt& prompt,
-                        const std::vector<ChatTurn>& turns, size_t first,
-                        const std::string& user);
 
 class ChatSession {
  public:
@@ -55,7 +35,7 @@ class ChatSession {
   uint64_t seed_;
   uint64_t num_asked_ = 0;
   size_t first_ = 0;
-  std::vector<ChatTurn> turns_;
+  std::vector<stages::ChatTurn> turns_;
 };
 
 }  // namespace selfalign::cli

@@ -67,23 +67,24 @@ TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
 }
 
 TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
-  for (const std::string& form : chat_forms()) {
+  for (const std::string& form : stages::chat_forms()) {
     if (form == "none") continue;
-    const stages::ChatPrompt one = read_chat_prompt("prompts", form);
+    const stages::ChatPrompt one = stages::read_chat_prompt("prompts", form);
     EXPECT_THAT(one.prompt, HasSubstr("AI assistant"));
     EXPECT_EQ(one.prompt.find('{'), std::string::npos) << one.prompt;
     EXPECT_THAT(one.user, HasSubstr("{instruction}"));
     EXPECT_FALSE(one.stop.empty());
   }
-  EXPECT_EQ(read_chat_prompt("prompts", "none").prompt, "");
-  EXPECT_THROW(read_chat_prompt(testing::TempDir() + "/nothing", "final"),
-               Error);
+  EXPECT_EQ(stages::read_chat_prompt("prompts", "none").prompt, "");
+  EXPECT_THROW(
+      stages::read_chat_prompt(testing::TempDir() + "/nothing", "final"),
+      Error);
 }
 
 // The turns of a form stand before the chat's own and are never left out.
 TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
   for (const std::string& form : stages::inference_forms()) {
-    const stages::ChatPrompt chat = read_chat_prompt("prompts", form);
+    const stages::ChatPrompt chat = stages::read_chat_prompt("prompts", form);
     std::vector<std::string> seen;
     generate::ScriptedOptions options;
     options.script = [&seen](const generate::Request& request) {
@@ -118,7 +119,7 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
   EXPECT_EQ(turns[1].response, "b");
   EXPECT_EQ(turns[0].prompt + turns[0].response + turns[1].prompt,
-            render_chat(frame(), {{"q", "a"}}, 0, "r"));
+            stages::render_chat(frame(), {{"q", "a"}}, 0, "r"));
   ASSERT_EQ(samples[1].turns.size(), 1u);
   EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
 }

@@ -23,6 +23,7 @@ void add_resume(CLI::App& app, Shell& shell);
 void add_status(CLI::App& app, Shell& shell);
 void add_verify(CLI::App& app, Shell& shell);
 void add_chat(CLI::App& app, Shell& shell);
+void add_serve(CLI::App& app, Shell& shell);
 void add_generate(CLI::App& app, Shell& shell);
 void add_score(CLI::App& app, Shell& shell);
 void add_tokenize(CLI::App& app, Shell& shell);

@@ -6,7 +6,6 @@
 
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "cli/chat_session.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
@@ -14,6 +13,7 @@
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
 #include "generate/remote.h"
+#include "stages/chat.h"
 
 namespace selfalign::cli {
 namespace {
@@ -121,8 +121,8 @@ struct GenerateFlags : ModelFlags {
 void generate_lines(const GenerateFlags& flags) {
   std::optional<stages::ChatPrompt> form;
   if (!flags.form.empty()) {
-    form = read_chat_prompt(find_prompts(flags.prompts, flags.adapter),
-                            flags.form);
+    form = stages::read_chat_prompt(find_prompts(flags.prompts, flags.adapter),
+                                    flags.form);
   }
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
@@ -147,7 +147,7 @@ void add_generate(CLI::App& app, Shell& shell) {
   command
       ->add_option("--form", flags->form,
                    "take prompts as instructions, asked in this form of chat")
-      ->check(CLI::IsMember(chat_forms()));
+      ->check(CLI::IsMember(stages::chat_forms()));
   command->add_option("--prompts", flags->prompts,
                       "folder with meta.yaml; else the run's own, or prompts/");
   command->footer(kFooter);

@@ -62,6 +62,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_review(app, shell);
   add_export(app, shell);
   add_chat(app, shell);
+  add_serve(app, shell);
   add_generate(app, shell);
   add_score(app, shell);
   add_train(app, shell);

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cli/chat_session.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
@@ -13,6 +12,7 @@
 #include "cli/training_samples.h"
 #include "cli/workbench.h"
 #include "formats/datasets.h"
+#include "stages/chat.h"
 
 namespace selfalign::cli {
 namespace {
@@ -53,7 +53,7 @@ Json report_json(const stages::TuneReport& report, const std::string& output) {
 
 void train(const TrainFlags& flags, const Shell& shell) {
   const stages::ChatPrompt prompt =
-      read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
+      stages::read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
   const std::vector<stages::TrainingSample> samples = training_samples(
       formats::read_dataset(flags.dataset), prompt, flags.dataset);
   LocalWorkbench workbench;

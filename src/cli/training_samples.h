@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/chat_session.h"
 #include "formats/datasets.h"
+#include "stages/chat.h"
 #include "stages/workbench.h"
 
 namespace selfalign::cli {

@@ -1,0 +1,36 @@
+// What a client did wrong, or what this server cannot do, in the JSON form that
+// clients of the field's HTTP API understand.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "base/json.h"
+
+namespace selfalign::serve {
+
+class ApiError : public std::runtime_error {
+ public:
+  // `message` reads "where: what was expected, what was found, what to do";
+  // `param` names the member of the request, "" if it is none of them.
+  ApiError(int status, const std::string& message, std::string code = "",
+           std::string param = "")
+      : std::runtime_error(message),
+        status_(status),
+        code_(std::move(code)),
+        param_(std::move(param)) {}
+
+  int status() const { return status_; }  // of HTTP, 400 to 599
+  const std::string& code() const { return code_; }
+  const std::string& param() const { return param_; }
+
+ private:
+  int status_;
+  std::string code_;
+  std::string param_;
+};
+
+// {"error": {"message", "type", "param", "code"}}
+Json error_json(const ApiError& error);
+
+}  // namespace selfalign::serve

@@ -1,0 +1,223 @@
+#include "serve/api_reply.h"
+
+#include <algorithm>
+
+#include "text/unicode.h"
+
+namespace selfalign::serve {
+namespace {
+
+using text::Tokenizer;
+
+constexpr char kHex[] = "0123456789abcdef";
+
+bool is_utf8(const std::string& bytes) {
+  for (size_t pos = 0; pos < bytes.size();) {
+    const text::Utf8Char next = text::utf8_char(bytes, pos);
+    if (next.code < 0) return false;
+    pos += next.length;
+  }
+  return true;
+}
+
+// The token's bytes as a name: itself where it is UTF-8.
+std::string token_name(const std::string& bytes) {
+  if (is_utf8(bytes)) return bytes;
+  std::string name = "bytes:";
+  for (const unsigned char c : bytes) {
+    name += {'\\', 'x', kHex[c >> 4], kHex[c & 15]};
+  }
+  return name;
+}
+
+std::string name_of(int id, const Tokenizer& tokenizer) {
+  return token_name(tokenizer.decode_token(id, true));
+}
+
+int64_t num_characters(const std::string& bytes) {
+  return std::count_if(bytes.begin(), bytes.end(),
+                       [](char c) { return (c & 0xc0) != 0x80; });
+}
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+// {name: log-probability}; the chosen token is always among them.
+Json top_object(const TokenEntry& entry, const Tokenizer& tokenizer) {
+  Json top = Json::object();
+  for (const generate::TokenLogprob& other : entry.top) {
+    const std::string name = name_of(other.token, tokenizer);
+    if (!top.contains(name)) top[name] = other.logprob;
+  }
+  const std::string own = name_of(entry.id, tokenizer);
+  if (!top.contains(own)) top[own] = *entry.logprob;
+  return top;
+}
+
+Json chat_token(int id, float logprob, const Tokenizer& tokenizer) {
+  const std::string bytes = tokenizer.decode_token(id, true);
+  Json numbers = Json::array();
+  for (const unsigned char c : bytes) numbers.push_back(c);
+  return {{"token", token_name(bytes)},
+          {"logprob", logprob},
+          {"bytes", std::move(numbers)}};
+}
+
+Json head_json(const ReplyHead& head, const char* object) {
+  return {{"id", head.id},
+          {"object", object},
+          {"created", head.created},
+          {"model", head.model},
+          {"system_fingerprint", head.fingerprint}};
+}
+
+Json completion_choice(const Choice& choice, const Tokenizer& tokenizer) {
+  return {{"index", choice.index},
+          {"text", choice.text},
+          {"logprobs", choice.has_logprobs
+                           ? completion_logprobs(choice.entries, tokenizer)
+                           : Json()},
+          {"finish_reason", or_null(choice.finish_reason)}};
+}
+
+Json chat_choice(const Choice& choice, const char* member, Json message,
+                 const Tokenizer& tokenizer) {
+  return {
+      {"index", choice.index},
+      {member, std::move(message)},
+      {"logprobs",
+       choice.has_logprobs ? chat_logprobs(choice.entries, tokenizer) : Json()},
+      {"finish_reason", or_null(choice.finish_reason)}};
+}
+
+}  // namespace
+
+std::vector<TokenEntry> prompt_entries(
+    const std::vector<int>& tokens, size_t num_unscored,
+    const generate::ContinuationScore& score) {
+  std::vector<TokenEntry> entries(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    entries[i].id = tokens[i];
+    if (i < num_unscored) continue;
+    const size_t at = i - num_unscored;
+    entries[i].logprob = score.logprobs.at(at);
+    if (at < score.top_logprobs.size()) {
+      entries[i].top = score.top_logprobs[at];
+    }
+  }
+  return entries;
+}
+
+std::vector<TokenEntry> completion_entries(
+    const generate::Completion& completion, const Tokenizer& tokenizer) {
+  std::vector<TokenEntry> entries;
+  size_t length = 0;
+  const size_t count =
+      std::min(completion.tokens.size(), completion.token_logprobs.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (length > 0 && length >= completion.text.size()) break;
+    const int id = completion.tokens[i];
+    length += tokenizer.decode_token(id).size();
+    TokenEntry entry{id, completion.token_logprobs[i], {}};
+    if (i < completion.top_logprobs.size()) {
+      entry.top = completion.top_logprobs[i];
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+Json completion_logprobs(const std::vector<TokenEntry>& entries,
+                         const Tokenizer& tokenizer) {
+  Json tokens = Json::array(), logprobs = Json::array(), top = Json::array(),
+       offsets = Json::array();
+  int64_t offset = 0;
+  for (const TokenEntry& entry : entries) {
+    const std::string bytes = tokenizer.decode_token(entry.id, true);
+    tokens.push_back(token_name(bytes));
+    logprobs.push_back(entry.logprob ? Json(*entry.logprob) : Json());
+    top.push_back(entry.logprob ? top_object(entry, tokenizer) : Json());
+    offsets.push_back(offset);
+    offset += num_characters(bytes);
+  }
+  return {{"tokens", std::move(tokens)},
+          {"token_logprobs", std::move(logprobs)},
+          {"top_logprobs", std::move(top)},
+          {"text_offset", std::move(offsets)}};
+}
+
+Json chat_logprobs(const std::vector<TokenEntry>& entries,
+                   const Tokenizer& tokenizer) {
+  Json content = Json::array();
+  for (const TokenEntry& entry : entries) {
+    Json item = chat_token(entry.id, entry.logprob.value_or(0), tokenizer);
+    item["top_logprobs"] = Json::array();
+    for (const generate::TokenLogprob& other : entry.top) {
+      item["top_logprobs"].push_back(
+          chat_token(other.token, other.logprob, tokenizer));
+    }
+    content.push_back(std::move(item));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+Json usage_json(const Usage& usage) {
+  return {
+      {"prompt_tokens", usage.num_prompt_tokens},
+      {"completion_tokens", usage.num_completion_tokens},
+      {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens}};
+}
+
+Json completion_json(const ReplyHead& head, const std::vector<Choice>& choices,
+                     const Usage& usage, const Tokenizer& tokenizer) {
+  Json reply = head_json(head, "text_completion");
+  reply["choices"] = Json::array();
+  for (const Choice& choice : choices) {
+    reply["choices"].push_back(completion_choice(choice, tokenizer));
+  }
+  reply["usage"] = usage_json(usage);
+  return reply;
+}
+
+Json chat_json(const ReplyHead& head, const std::vector<Choice>& choices,
+               const Usage& usage, const Tokenizer& tokenizer) {
+  Json reply = head_json(head, "chat.completion");
+  reply["choices"] = Json::array();
+  for (const Choice& choice : choices) {
+    reply["choices"].push_back(chat_choice(
+        choice, "message",
+        {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}},
+        tokenizer));
+  }
+  reply["usage"] = usage_json(usage);
+  return reply;
+}
+
+Json completion_event(const ReplyHead& head, const Choice& choice,
+                      const Tokenizer& tokenizer) {
+  Json event = head_json(head, "text_completion");
+  event["choices"] = Json::array({completion_choice(choice, tokenizer)});
+  return event;
+}
+
+Json chat_event(const ReplyHead& head, const Choice& choice, bool first,
+                const Tokenizer& tokenizer) {
+  Json delta = Json::object();
+  if (first) delta["role"] = "assistant";
+  if (first || !choice.text.empty()) delta["content"] = choice.text;
+  Json event = head_json(head, "chat.completion.chunk");
+  event["choices"] =
+      Json::array({chat_choice(choice, "delta", std::move(delta), tokenizer)});
+  return event;
+}
+
+Json usage_event(const ReplyHead& head, bool is_chat, const Usage& usage) {
+  Json event =
+      head_json(head, is_chat ? "chat.completion.chunk" : "text_completion");
+  event["choices"] = Json::array();
+  event["usage"] = usage_json(usage);
+  return event;
+}
+
+}  // namespace selfalign::serve

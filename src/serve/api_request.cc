@@ -1,0 +1,344 @@
+#include "serve/api_request.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "serve/members.h"
+
+namespace selfalign::serve {
+namespace {
+
+constexpr size_t kMaxStops = 16;
+constexpr size_t kMaxStopBytes = 1024;
+constexpr size_t kMaxBiases = 4096;
+constexpr int kMaxTopLogprobs = 20;
+constexpr size_t kMaxTokens = size_t{1} << 22;
+
+std::vector<std::string> read_stops(Members& members) {
+  const Json* value = members.take("stop");
+  if (value == nullptr) return {};
+  const Json list = value->is_array() ? *value : Json::array({*value});
+  if (list.size() > kMaxStops) {
+    refuse("stop", str("at most ", kMaxStops, " strings"), shown(list));
+  }
+  std::vector<std::string> stops;
+  for (const Json& item : list) {
+    if (!item.is_string()) refuse("stop", "strings", shown(item));
+    stops.push_back(item.get<std::string>());
+    if (stops.back().empty() || stops.back().size() > kMaxStopBytes) {
+      refuse("stop", str("strings of 1 to ", kMaxStopBytes, " bytes"),
+             shown(item));
+    }
+  }
+  return stops;
+}
+
+// -100 bans a token, as the API has it.
+std::map<int, double> read_biases(Members& members) {
+  const Json* value = members.take("logit_bias");
+  if (value == nullptr) return {};
+  if (!value->is_object() || value->size() > kMaxBiases) {
+    refuse("logit_bias", str("an object of at most ", kMaxBiases, " token ids"),
+           shown(*value));
+  }
+  std::map<int, double> biases;
+  for (const auto& [name, item] : value->items()) {
+    int id = -1;
+    const char* end = name.data() + name.size();
+    const auto read = std::from_chars(name.data(), end, id);
+    if (read.ec != std::errc() || read.ptr != end || id < 0) {
+      refuse("logit_bias", "token ids as names", shown(Json(name)));
+    }
+    if (!item.is_number() || !(std::fabs(item.get<double>()) <= 100)) {
+      refuse("logit_bias", "numbers from -100 to 100", shown(item));
+    }
+    const double bias = item.get<double>();
+    biases[id] = bias == -100 ? -std::numeric_limits<double>::infinity() : bias;
+  }
+  return biases;
+}
+
+void read_sampling(Members& members, generate::Sampling& sampling) {
+  sampling.temperature = members.take_number("temperature", 0, 100).value_or(1);
+  sampling.top_p = members.take_number("top_p", 1e-6, 1).value_or(1);
+  sampling.stop = read_stops(members);
+  sampling.logit_bias = read_biases(members);
+  const double frequency =
+      members.take_number("frequency_penalty", -2, 2).value_or(0);
+  if (frequency != 0) sampling.ngram_penalty = {frequency};
+  // Extensions of vLLM and llama.cpp; two names of one thing.
+  for (const char* name : {"repetition_penalty", "repeat_penalty"}) {
+    sampling.repetition_penalty = members.take_number(name, 0.01, 100)
+                                      .value_or(sampling.repetition_penalty);
+  }
+  sampling.ban_eos = members.take_bool("ignore_eos").value_or(false);
+}
+
+// What others have and this server has not.
+void refuse_unsupported(Members& members) {
+  members.take_neutral("presence_penalty", {0, 0.0});
+  members.take_neutral("best_of", {1});
+  members.take_neutral("suffix", {""});
+  members.take_neutral("top_k", {-1, 0});
+  members.take_neutral("min_p", {0, 0.0});
+  members.take_neutral("min_tokens", {0});
+  members.take_neutral("tools", {Json::array()});
+  members.take_neutral("tool_choice", {"none"});
+  members.take_neutral("functions", {Json::array()});
+  members.take_neutral("response_format", {Json::object({{"type", "text"}})});
+  members.take_neutral("modalities", {Json::array({"text"})});
+  members.take_neutral("store", {false});
+  members.take_neutral("use_beam_search", {false});
+  // Of the client's own bookkeeping.
+  members.take_string("user");
+  members.take("metadata");
+}
+
+void read_stream(Members& members, Ask& ask) {
+  ask.stream = members.take_bool("stream").value_or(false);
+  const Json* options = members.take("stream_options");
+  if (options == nullptr) return;
+  if (!options->is_object() || !ask.stream) {
+    refuse("stream_options", "an object, with \"stream\": true",
+           shown(*options));
+  }
+  for (const auto& [name, value] : options->items()) {
+    if (name != "include_usage" || !value.is_boolean()) {
+      refuse("stream_options", "\"include_usage\": true or false",
+             shown(Json(name)));
+    }
+    ask.include_usage = value.get<bool>();
+  }
+}
+
+void read_ask(Members& members, const RequestLimits& limits, Ask& ask) {
+  ask.model = members.take_string("model").value_or("");
+  ask.n =
+      static_cast<int>(members.take_int("n", 1, limits.max_rows).value_or(1));
+  const auto seed = members.take_int("seed", INT64_MIN, INT64_MAX);
+  if (seed) ask.seed = static_cast<uint64_t>(*seed);
+  read_stream(members, ask);
+  read_sampling(members, ask.sampling);
+  refuse_unsupported(members);
+}
+
+int read_token(const std::string& name, const Json& value) {
+  const bool fits = value.is_number_integer() && value >= 0 &&
+                    value <= std::numeric_limits<int>::max();
+  if (!fits) refuse(name, "token ids", shown(value));
+  return value.get<int>();
+}
+
+std::vector<int> read_tokens(const std::string& name, const Json& list) {
+  if (list.size() > kMaxTokens) {
+    refuse(name, str("at most ", kMaxTokens, " token ids"), shown(list));
+  }
+  std::vector<int> tokens;
+  tokens.reserve(list.size());
+  for (const Json& item : list) tokens.push_back(read_token(name, item));
+  return tokens;
+}
+
+Prompt read_prompt(const Json& value) {
+  Prompt prompt;
+  if (value.is_string()) {
+    prompt.text = value.get<std::string>();
+  } else if (value.is_array() && !value.empty()) {
+    prompt.is_tokens = true;
+    prompt.tokens = read_tokens("prompt", value);
+  } else {
+    refuse("prompt", "a text or a list of token ids", shown(value));
+  }
+  return prompt;
+}
+
+void read_prompts(Members& members, CompletionAsk& ask) {
+  const Json* value = members.take("prompt");
+  if (value == nullptr) {
+    refuse("prompt", "a text, a list of token ids or a list of these", "none");
+  }
+  ask.is_list = value->is_array() && !value->empty() &&
+                (value->front().is_string() || value->front().is_array());
+  if (!ask.is_list) {
+    ask.prompts.push_back(read_prompt(*value));
+    return;
+  }
+  for (const Json& item : *value) ask.prompts.push_back(read_prompt(item));
+}
+
+// The text of a message: a string, or parts that are all text.
+std::string read_content(const Json& message) {
+  const Json content = message.value("content", Json());
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array() || content.empty()) {
+    refuse("messages", "\"content\" that is text", shown(content));
+  }
+  std::string text;
+  for (const Json& part : content) {
+    if (!part.is_object() || part.value("type", Json()) != "text" ||
+        !part.value("text", Json()).is_string()) {
+      refuse("messages", "parts of \"content\" of the type \"text\"",
+             shown(part.is_object() ? part.value("type", Json()) : part));
+    }
+    text += part["text"].get<std::string>();
+  }
+  return text;
+}
+
+Message read_message(const Json& value, size_t num_before) {
+  if (!value.is_object()) {
+    refuse("messages", "objects with \"role\" and \"content\"", shown(value));
+  }
+  const Json role = value.value("role", Json());
+  Message message;
+  if (role == "system" || role == "developer") {
+    message.role = "system";
+    if (num_before > 0) refuse("messages", "a system message first", "later");
+  } else if (role == "user" || role == "assistant") {
+    message.role = role.get<std::string>();
+  } else {
+    refuse("messages", "the roles system, user and assistant", shown(role));
+  }
+  if (value.contains("tool_calls") && !value["tool_calls"].empty()) {
+    refuse("messages", "messages without tool_calls", "one with them");
+  }
+  message.text = read_content(value);
+  return message;
+}
+
+std::vector<Message> read_messages(Members& members,
+                                   const RequestLimits& limits) {
+  const Json* list = members.take("messages");
+  if (list == nullptr) refuse("messages", "a list of messages", "none");
+  if (!list->is_array() || list->empty() ||
+      list->size() > static_cast<size_t>(limits.max_messages)) {
+    refuse("messages", str("a list of 1 to ", limits.max_messages, " messages"),
+           shown(*list));
+  }
+  std::vector<Message> messages;
+  size_t num_turns = 0;
+  for (const Json& item : *list) {
+    messages.push_back(read_message(item, messages.size()));
+    const std::string& role = messages.back().role;
+    if (role == "system") continue;
+    const char* expected = num_turns++ % 2 == 0 ? "user" : "assistant";
+    if (role != expected) {
+      refuse("messages", "user and assistant in turn, the user first",
+             str("message ", messages.size(), " of the ", role));
+    }
+  }
+  if (messages.back().role != "user") {
+    refuse("messages", "a message of the user last",
+           str("one of the ", messages.back().role));
+  }
+  return messages;
+}
+
+void check_rows(size_t num_prompts, int n, const RequestLimits& limits) {
+  if (num_prompts * static_cast<size_t>(n) <=
+      static_cast<size_t>(limits.max_rows)) {
+    return;
+  }
+  throw ApiError(
+      400,
+      str("prompt: expected at most ", limits.max_rows,
+          " completions of one request (prompts times n), found ", num_prompts,
+          " prompts and n ", n, "; send them in several requests"),
+      "too_many_rows", "prompt");
+}
+
+}  // namespace
+
+Json error_json(const ApiError& error) {
+  const char* type = error.status() >= 500   ? "server_error"
+                     : error.status() == 401 ? "authentication_error"
+                                             : "invalid_request_error";
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? Json() : Json(text);
+  };
+  return {{"error",
+           {{"message", error.what()},
+            {"type", type},
+            {"param", or_null(error.param())},
+            {"code", or_null(error.code())}}}};
+}
+
+CompletionAsk parse_completion(std::string_view body,
+                               const RequestLimits& limits) {
+  Members members(body);
+  CompletionAsk ask;
+  read_ask(members, limits, ask);
+  read_prompts(members, ask);
+  check_rows(ask.prompts.size(), ask.n, limits);
+  ask.echo = members.take_bool("echo").value_or(false);
+  ask.num_top_logprobs = static_cast<int>(
+      members.take_int("logprobs", 0, kMaxTopLogprobs).value_or(-1));
+  const auto max_tokens =
+      members.take_int("max_tokens", 0, limits.max_new_tokens);
+  if (max_tokens) ask.max_tokens = static_cast<int>(*max_tokens);
+  members.expect_empty();
+  return ask;
+}
+
+ChatAsk parse_chat(std::string_view body, const RequestLimits& limits) {
+  Members members(body);
+  ChatAsk ask;
+  read_ask(members, limits, ask);
+  ask.messages = read_messages(members, limits);
+  const bool logprobs = members.take_bool("logprobs").value_or(false);
+  const auto top = members.take_int("top_logprobs", 0, kMaxTopLogprobs);
+  if (top.value_or(0) > 0 && !logprobs) {
+    refuse("top_logprobs", "\"logprobs\": true with it", "none");
+  }
+  if (logprobs) ask.num_top_logprobs = static_cast<int>(top.value_or(0));
+  for (const char* name : {"max_tokens", "max_completion_tokens"}) {
+    const auto max_tokens = members.take_int(name, 1, limits.max_new_tokens);
+    if (max_tokens) ask.max_tokens = static_cast<int>(*max_tokens);
+  }
+  members.expect_empty();
+  return ask;
+}
+
+TokenizeAsk parse_tokenize(std::string_view body, const RequestLimits& limits) {
+  Members members(body);
+  TokenizeAsk ask;
+  ask.model = members.take_string("model").value_or("");
+  const auto prompt = members.take_string("prompt");
+  const auto content = members.take_string("content");
+  if (prompt || content) {
+    members.take("messages");
+    ask.text = prompt ? *prompt : *content;
+  } else {
+    ask.messages = read_messages(members, limits);
+    ask.is_chat = true;
+  }
+  for (const char* name : {"add_special_tokens", "add_special"}) {
+    ask.add_special_tokens =
+        members.take_bool(name).value_or(ask.add_special_tokens);
+  }
+  ask.parse_special = members.take_bool("parse_special").value_or(true);
+  members.take_neutral("add_generation_prompt", {true});
+  members.take_neutral("with_pieces", {false});
+  members.take_neutral("return_token_strs", {false});
+  members.expect_empty();
+  return ask;
+}
+
+DetokenizeAsk parse_detokenize(std::string_view body) {
+  Members members(body);
+  DetokenizeAsk ask;
+  ask.model = members.take_string("model").value_or("");
+  const Json* list = members.take("tokens");
+  if (list == nullptr || !list->is_array()) {
+    refuse("tokens", "a list of token ids",
+           list == nullptr ? "none" : shown(*list));
+  }
+  ask.tokens = read_tokens("tokens", *list);
+  members.expect_empty();
+  return ask;
+}
+
+}  // namespace selfalign::serve

@@ -1,0 +1,236 @@
+#include "serve/http_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "serve/access.h"
+#include "serve/http_connection.h"
+
+namespace selfalign::serve {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+class HttpServer::Impl final : public ConnectionHost {
+ public:
+  Impl(const HttpOptions& options, Metrics& metrics)
+      : options_(options),
+        metrics_(metrics),
+        acceptor_(io_),
+        pause_(io_),
+        grace_(io_),
+        signals_(io_),
+        handlers_(static_cast<size_t>(options.num_handlers)) {
+    check_exposure(options.host, options.api_key);
+    listen();
+  }
+  ~Impl() override { handlers_.join(); }
+
+  int port() const { return port_; }
+  void run(const Handler& handler);
+  void stop() {
+    asio::post(io_, [this] { stop_now_or_soon(); });
+  }
+  void when_stopping(std::function<void()> callback) {
+    on_stopping_ = std::move(callback);
+  }
+
+  const HttpOptions& options() const override { return options_; }
+  Metrics& metrics() override { return metrics_; }
+  bool is_stopping() const override { return num_stops_ > 0; }
+  bool take_request(size_t bytes) override;
+  void give_back(size_t bytes) override;
+  void handle(std::shared_ptr<Exchange> exchange) override {
+    asio::post(handlers_,
+               [this, exchange = std::move(exchange)] { handler_(exchange); });
+  }
+  void closed(const void* connection) override;
+
+ private:
+  void listen();
+  void wait_for_signals();
+  void accept();
+  void admit(tcp::socket socket);
+  bool make_room();
+  void stop_now_or_soon();
+  void finish_if_done();
+
+  const HttpOptions options_;
+  Metrics& metrics_;
+  asio::io_context io_{1};
+  tcp::acceptor acceptor_;
+  asio::steady_timer pause_;
+  asio::steady_timer grace_;
+  asio::signal_set signals_;
+  asio::thread_pool handlers_;
+  Handler handler_;
+  std::function<void()> on_stopping_;
+  int port_ = 0;
+  int num_stops_ = 0;
+  int num_requests_ = 0;
+  size_t num_body_bytes_ = 0;
+  std::map<const void*, std::weak_ptr<Connection>> connections_;
+};
+
+void HttpServer::Impl::listen() {
+  error_code error;
+  const auto address = asio::ip::make_address(
+      options_.host == "localhost" ? "127.0.0.1" : options_.host, error);
+  const std::string where = str(options_.host, ":", options_.port);
+  if (error) {
+    throw Error(ErrorKind::kUsage,
+                "--host " + options_.host +
+                    ": expected an address such as 127.0.0.1, found another");
+  }
+  const tcp::endpoint endpoint(address,
+                               static_cast<unsigned short>(options_.port));
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) {
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  }
+  if (error) {
+    throw Error(ErrorKind::kFailed,
+                str(where, ": expected an address free to listen on, found: ",
+                    error.message(), "; choose another --port"));
+  }
+  port_ = acceptor_.local_endpoint().port();
+}
+
+void HttpServer::Impl::run(const Handler& handler) {
+  handler_ = handler;
+  if (options_.handle_signals) {
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) signals_.add(signal);
+    wait_for_signals();
+  }
+  accept();
+  while (true) {
+    try {
+      io_.run();
+      break;
+    } catch (const std::exception& error) {  // out of memory, for one client
+      log_error(str("serve: ", error.what()));
+    }
+  }
+  handlers_.join();
+}
+
+void HttpServer::Impl::wait_for_signals() {
+  signals_.async_wait([this](error_code error, int) {
+    if (error) return;
+    stop_now_or_soon();
+    if (acceptor_.is_open() || !connections_.empty()) wait_for_signals();
+  });
+}
+
+void HttpServer::Impl::accept() {
+  acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+    if (!acceptor_.is_open()) return;
+    if (!error) {
+      admit(std::move(socket));
+      return accept();
+    }
+    // Out of descriptors: they come back as others leave.
+    pause_.expires_after(std::chrono::milliseconds(50));
+    pause_.async_wait([this](error_code) {
+      if (acceptor_.is_open()) accept();
+    });
+  });
+}
+
+void HttpServer::Impl::admit(tcp::socket socket) {
+  const bool has_room = make_room();
+  const auto connection =
+      std::make_shared<Connection>(std::move(socket), *this);
+  connections_[connection.get()] = connection;
+  metrics_.connections(static_cast<int>(connections_.size()));
+  has_room ? connection->start() : connection->turn_away();
+}
+
+// Closes the connection that has been idle longest if there are too many.
+bool HttpServer::Impl::make_room() {
+  if (connections_.size() < static_cast<size_t>(options_.max_connections)) {
+    return true;
+  }
+  std::shared_ptr<Connection> oldest;
+  for (const auto& [key, weak] : connections_) {
+    const auto connection = weak.lock();
+    if (connection == nullptr || !connection->idle_since()) continue;
+    if (oldest == nullptr ||
+        *connection->idle_since() < *oldest->idle_since()) {
+      oldest = connection;
+    }
+  }
+  if (oldest == nullptr) return false;
+  oldest->abort();
+  return true;
+}
+
+bool HttpServer::Impl::take_request(size_t bytes) {
+  if (num_requests_ >= options_.max_requests ||
+      num_body_bytes_ + bytes > options_.max_bodies_bytes) {
+    return false;
+  }
+  ++num_requests_;
+  num_body_bytes_ += bytes;
+  return true;
+}
+
+void HttpServer::Impl::give_back(size_t bytes) {
+  --num_requests_;
+  num_body_bytes_ -= bytes;
+}
+
+void HttpServer::Impl::closed(const void* connection) {
+  connections_.erase(connection);
+  metrics_.connections(static_cast<int>(connections_.size()));
+  finish_if_done();
+}
+
+void HttpServer::Impl::stop_now_or_soon() {
+  if (++num_stops_ == 1) {
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    if (on_stopping_) on_stopping_();
+    log_info("stopping: answers at work are finished; again: now");
+    grace_.expires_after(std::chrono::milliseconds(
+        static_cast<int64_t>(options_.stop_grace_s * 1000)));
+    grace_.async_wait([this](error_code error) {
+      if (!error) stop_now_or_soon();
+    });
+  }
+  const auto copy = connections_;  // closing changes the original
+  for (const auto& [key, weak] : copy) {
+    const auto connection = weak.lock();
+    if (connection == nullptr) continue;
+    num_stops_ == 1 ? connection->wind_down() : connection->abort();
+  }
+  finish_if_done();
+}
+
+void HttpServer::Impl::finish_if_done() {
+  if (num_stops_ == 0 || !connections_.empty()) return;
+  grace_.cancel();
+  error_code ignored;
+  signals_.cancel(ignored);
+}
+
+HttpServer::HttpServer(const HttpOptions& options, Metrics& metrics)
+    : impl_(std::make_unique<Impl>(options, metrics)) {}
+HttpServer::~HttpServer() = default;
+int HttpServer::port() const { return impl_->port(); }
+void HttpServer::run(const Handler& handler) { impl_->run(handler); }
+void HttpServer::stop() { impl_->stop(); }
+void HttpServer::when_stopping(std::function<void()> callback) {
+  impl_->when_stopping(std::move(callback));
+}
+
+}  // namespace selfalign::serve

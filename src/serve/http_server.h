@@ -1,0 +1,65 @@
+// The sockets: connections, limits and time-outs of an HTTP/1.1 server (RFC
+// 9112), on one thread; requests are handled on a few others. What one client
+// does, or does not do, holds up no other. Boost.Beast stays behind this.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "serve/exchange.h"
+#include "serve/metrics.h"
+
+namespace selfalign::serve {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";               // address or "localhost"
+  int port = 8000;                              // 0: any that is free
+  std::string api_key;                          // "": none is asked for
+  size_t max_header_bytes = 16 << 10;           // else 431
+  size_t max_body_bytes = 8 << 20;              // else 413
+  size_t max_bodies_bytes = size_t{256} << 20;  // of all together; else 503
+  // At the limit the connection that has been idle longest makes room.
+  int max_connections = 512;
+  int max_requests = 256;          // at work, all clients together; else 503
+  double idle_timeout_s = 60;      // between requests
+  double header_timeout_s = 10;    // of a whole header; else 408
+  double body_timeout_s = 60;      // of a whole body; else 408
+  double request_timeout_s = 900;  // until the answer's end; else 504
+  double write_timeout_s = 30;     // a client that takes nothing is dropped
+  size_t max_unsent_bytes = 64 << 20;  // of one client that reads slowly
+  double stop_grace_s = 15;     // for answers at work, once it shall stop
+  int num_handlers = 2;         // threads that read and check requests
+  bool handle_signals = false;  // SIGINT, SIGTERM and SIGUSR1 call stop
+};
+
+class HttpServer {
+ public:
+  using Handler = std::function<void(const std::shared_ptr<Exchange>&)>;
+
+  // Listens. Error kUsage by check_exposure, kFailed if the address cannot be
+  // had. `metrics` must live longer; exchanges end before the server does.
+  HttpServer(const HttpOptions& options, Metrics& metrics);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  int port() const;
+
+  // Serves until it is stopped and all connections are closed. `handler` is
+  // called from several threads.
+  void run(const Handler& handler);
+
+  // The first time: no new connections, answers at work have stop_grace_s; the
+  // second: now. Any thread.
+  void stop();
+  // Called once, on the first stop.
+  void when_stopping(std::function<void()> callback);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace selfalign::serve

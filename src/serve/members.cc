@@ -1,0 +1,112 @@
+#include "serve/members.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace selfalign::serve {
+
+void refuse(const std::string& name, const std::string& expected,
+            const std::string& found) {
+  throw ApiError(400, str(name, ": expected ", expected, ", found ", found),
+                 "invalid_value", name);
+}
+
+std::string shown(const Json& value) {
+  constexpr size_t kMaxShown = 60;
+  if (value.is_array()) return str("a list of ", value.size());
+  if (value.is_object()) return "an object";
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() > kMaxShown)
+      return str("a text of ", text.size(), " bytes");
+  }
+  return dump_json(value);
+}
+
+Members::Members(std::string_view body) {
+  try {
+    object_ = parse_json(body, "body");
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), "invalid_json");
+  }
+  if (!object_.is_object()) {
+    throw ApiError(400, "body: expected a JSON object, found " + shown(object_),
+                   "invalid_json");
+  }
+}
+
+const Json* Members::take(const std::string& name) {
+  const auto found = object_.find(name);
+  if (found == object_.end()) return nullptr;
+  taken_.insert(name);
+  return found->is_null() ? nullptr : &*found;
+}
+
+std::optional<std::string> Members::take_string(const std::string& name) {
+  const Json* value = take(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) refuse(name, "a string", shown(*value));
+  return value->get<std::string>();
+}
+
+std::optional<bool> Members::take_bool(const std::string& name) {
+  const Json* value = take(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_boolean()) refuse(name, "true or false", shown(*value));
+  return value->get<bool>();
+}
+
+std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
+                                         int64_t high) {
+  const Json* value = take(name);
+  if (value == nullptr) return std::nullopt;
+  const bool fits = value->is_number_integer() &&
+                    !(value->is_number_unsigned() &&
+                      value->get<uint64_t>() > uint64_t{INT64_MAX});
+  if (!fits || value->get<int64_t>() < low || value->get<int64_t>() > high) {
+    refuse(name, str("an integer from ", low, " to ", high), shown(*value));
+  }
+  return value->get<int64_t>();
+}
+
+std::optional<double> Members::take_number(const std::string& name, double low,
+                                           double high) {
+  const Json* value = take(name);
+  if (value == nullptr) return std::nullopt;
+  const bool fits = value->is_number() && value->get<double>() >= low &&
+                    value->get<double>() <= high;
+  if (!fits) {
+    refuse(name, str("a number from ", low, " to ", high), shown(*value));
+  }
+  return value->get<double>();
+}
+
+void Members::take_neutral(const std::string& name,
+                           const std::vector<Json>& neutral) {
+  const Json* value = take(name);
+  if (value == nullptr) return;
+  if (std::find(neutral.begin(), neutral.end(), *value) != neutral.end()) {
+    return;
+  }
+  throw ApiError(400,
+                 str(name,
+                     ": expected it left out, for this server does not "
+                     "do that, found ",
+                     shown(*value)),
+                 "unsupported_parameter", name);
+}
+
+void Members::expect_empty() const {
+  for (const auto& [name, value] : object_.items()) {
+    if (taken_.count(name) > 0) continue;
+    const std::string word = shown(Json(name));
+    throw ApiError(400,
+                   str("body: expected members that this server knows, found ",
+                       word, "; leave it out"),
+                   "unknown_parameter", name.substr(0, 100));
+  }
+}
+
+}  // namespace selfalign::serve

@@ -1,0 +1,49 @@
+// The members of a request's JSON object, taken one by one; what is left at the
+// end was not understood.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "serve/api_error.h"
+
+namespace selfalign::serve {
+
+class Members {
+ public:
+  // Parses; ApiError 400 unless `body` is a JSON object.
+  explicit Members(std::string_view body);
+
+  // Null counts as absent. Each throws ApiError 400 for another type or a value
+  // out of range.
+  const Json* take(const std::string& name);
+  std::optional<std::string> take_string(const std::string& name);
+  std::optional<bool> take_bool(const std::string& name);
+  std::optional<int64_t> take_int(const std::string& name, int64_t low,
+                                  int64_t high);
+  std::optional<double> take_number(const std::string& name, double low,
+                                    double high);
+
+  // Refuses a member that is there with a value other than `neutral` values,
+  // those with which it changes nothing.
+  void take_neutral(const std::string& name, const std::vector<Json>& neutral);
+
+  // ApiError for the first member that was not taken.
+  void expect_empty() const;
+
+ private:
+  Json object_;
+  std::set<std::string> taken_;
+};
+
+// ApiError 400, "NAME: expected ..., found ...".
+[[noreturn]] void refuse(const std::string& name, const std::string& expected,
+                         const std::string& found);
+// A value in an error's text: shortened, one line.
+std::string shown(const Json& value);
+
+}  // namespace selfalign::serve

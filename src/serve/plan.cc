@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "serve/call.h"
+
+namespace selfalign::serve {
+namespace {
+
+constexpr int kDefaultMaxTokens = 16;  // of /v1/completions, as the API has it
+
+[[noreturn]] void throw_too_long(int num_tokens, int max_context) {
+  throw ApiError(
+      400,
+      str("prompt: expected less than the model's context length of ",
+          max_context, " tokens, found ", num_tokens, "; shorten it"),
+      "context_length_exceeded", "prompt");
+}
+
+void check_ids(const std::vector<int>& ids, const char* param, int vocab) {
+  for (const int id : ids) {
+    if (id < vocab) continue;
+    throw ApiError(
+        400, str(param, ": expected token ids below ", vocab, ", found ", id),
+        "invalid_value", param);
+  }
+}
+
+void check_biases(const Ask& ask, int vocab) {
+  if (ask.sampling.logit_bias.empty()) return;
+  check_ids({ask.sampling.logit_bias.rbegin()->first}, "logit_bias", vocab);
+}
+
+bool has_bos(const text::Tokenizer& tokenizer) {
+  return tokenizer.adds_bos() && tokenizer.bos() >= 0;
+}
+
+PlannedPrompt plan_prompt(const Prompt& prompt,
+                          const text::Tokenizer& tokenizer) {
+  PlannedPrompt planned;
+  if (prompt.is_tokens) {
+    check_ids(prompt.tokens, "prompt", tokenizer.size());
+    planned.tokens = prompt.tokens;
+    for (const int id : prompt.tokens) {
+      planned.text += tokenizer.decode_token(id, true);
+    }
+    planned.request.prompt_tokens = prompt.tokens;
+  } else {
+    planned.text = prompt.text;
+    planned.tokens = tokenizer.encode(prompt.text);
+    planned.has_bos = has_bos(tokenizer);
+    planned.request.suffix = prompt.text;
+  }
+  planned.num_tokens =
+      static_cast<int>(planned.tokens.size()) + (planned.has_bos ? 1 : 0);
+  return planned;
+}
+
+// Room for one more token where one is asked for.
+void check_room(const Plan& plan) {
+  for (const PlannedPrompt& prompt : plan.prompts) {
+    const int wanted = plan.ask.max_tokens.value_or(1) > 0 ? 1 : 0;
+    if (prompt.num_tokens + wanted > plan.max_context) {
+      throw_too_long(prompt.num_tokens, plan.max_context);
+    }
+    if (plan.scores_prompts() && prompt.num_tokens == 0) {
+      throw ApiError(400,
+                     "prompt: expected at least one token to echo with its "
+                     "log-probability, found none",
+                     "invalid_value", "prompt");
+    }
+  }
+}
+
+bool is_plain_greedy(const generate::Sampling& sampling) {
+  return sampling.temperature == 0 && sampling.stop.empty() &&
+         sampling.logit_bias.empty() && sampling.repetition_penalty == 1 &&
+         !sampling.ban_eos;
+}
+
+void add_numbers(Hasher& hasher, const generate::Sampling& sampling) {
+  const auto add = [&hasher](double number) { hasher.add(str(number)); };
+  add(sampling.temperature);
+  add(sampling.top_p);
+  add(sampling.repetition_penalty);
+  for (const double penalty : sampling.ngram_penalty) add(penalty);
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    add(id);
+    add(bias);
+  }
+  add(sampling.ban_eos ? 1 : 0);
+}
+
+}  // namespace
+
+int Plan::max_tokens(size_t prompt) const {
+  const int room = max_context - prompts[prompt].num_tokens;
+  return std::min(room,
+                  ask.max_tokens.value_or(is_chat ? room : kDefaultMaxTokens));
+}
+
+bool Plan::generates(size_t prompt) const {
+  return !scores_next && max_tokens(prompt) > 0;
+}
+
+Plan plan_completion(CompletionAsk ask, const Model& model) {
+  Plan plan;
+  plan.max_context = model.max_context;
+  plan.echo = ask.echo;
+  check_biases(ask, model.tokenizer->size());
+  for (const Prompt& prompt : ask.prompts) {
+    plan.prompts.push_back(plan_prompt(prompt, *model.tokenizer));
+  }
+  plan.ask = std::move(ask);
+  check_room(plan);
+  plan.scores_next = plan.scores_prompts() && plan.ask.max_tokens == 1 &&
+                     is_plain_greedy(plan.ask.sampling);
+  return plan;
+}
+
+Plan plan_chat(ChatAsk ask, const Model& model) {
+  Plan plan;
+  plan.is_chat = true;
+  plan.max_context = model.max_context;
+  check_biases(ask, model.tokenizer->size());
+  ChatText text = model.form.render(ask.messages);
+  PlannedPrompt prompt;
+  prompt.has_bos = has_bos(*model.tokenizer);
+  prompt.num_tokens =
+      static_cast<int>(
+          (text.prefix ? model.tokenizer->encode(*text.prefix).size() : 0) +
+          model.tokenizer->encode(text.suffix).size()) +
+      (prompt.has_bos ? 1 : 0);
+  prompt.request.prefix = std::move(text.prefix);
+  prompt.request.suffix = std::move(text.suffix);
+  plan.prompts.push_back(std::move(prompt));
+  plan.ask = std::move(ask);
+  for (const std::string& stop : model.form.stop()) {
+    plan.ask.sampling.stop.push_back(stop);
+  }
+  check_room(plan);
+  return plan;
+}
+
+uint64_t row_key(const std::string& fingerprint, const PlannedPrompt& prompt,
+                 const generate::Sampling& sampling, uint64_t seed,
+                 int sample) {
+  Hasher hasher;
+  hasher.add("serve").add(fingerprint);
+  hasher.add(prompt.request.prefix ? *prompt.request.prefix : "");
+  hasher.add(prompt.request.suffix);
+  for (const int id : prompt.request.prompt_tokens) {
+    hasher.add(static_cast<uint64_t>(id));
+  }
+  hasher.add("sampling");
+  add_numbers(hasher, sampling);
+  return hasher.add(seed).add(static_cast<uint64_t>(sample)).key();
+}
+
+}  // namespace selfalign::serve

@@ -1,0 +1,216 @@
+#include "serve/service.h"
+
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace selfalign::serve {
+namespace {
+
+constexpr char kJson[] = "application/json";
+constexpr char kModelPath[] = "/v1/models/";
+
+void reply_json(Exchange& exchange, const Json& value) {
+  exchange.reply(200, kJson, dump_json(value));
+}
+
+Json special_text(const text::Tokenizer& tokenizer, int id) {
+  return id < 0 ? Json() : Json(tokenizer.decode_token(id, true));
+}
+
+}  // namespace
+
+struct Service::Route {
+  const char* path;
+  const char* method;
+  void (Service::*run)(const std::shared_ptr<Exchange>&);
+};
+
+const std::vector<Service::Route>& Service::routes() {
+  static const std::vector<Route> all = {
+      {"/v1/completions", "POST", &Service::complete},
+      {"/v1/chat/completions", "POST", &Service::chat},
+      {"/v1/models", "GET", &Service::list_models},
+      {"/tokenize", "POST", &Service::tokenize},
+      {"/detokenize", "POST", &Service::detokenize},
+      {"/tokenizer_info", "GET", &Service::tokenizer_info},
+      {"/health", "GET", &Service::health},
+      {"/metrics", "GET", &Service::show_metrics}};
+  return all;
+}
+
+std::vector<std::string> Service::paths() {
+  std::vector<std::string> names;
+  for (const Route& route : routes()) names.emplace_back(route.path);
+  return names;
+}
+
+Service::Service(std::vector<ModelSpec> specs, const ServiceOptions& options,
+                 Metrics& metrics)
+    : options_(options), metrics_(metrics), started_(std::time(nullptr)) {
+  SELFALIGN_CHECK(!specs.empty());
+  for (ModelSpec& spec : specs) {
+    for (const auto& other : models_) {
+      if (other->id != spec.id) continue;
+      throw Error(ErrorKind::kUsage,
+                  str("model ", spec.id,
+                      ": expected a name for each model, found it twice; "
+                      "name adapters with NAME=FOLDER"));
+    }
+    models_.push_back(std::make_unique<Model>(
+        Model{.id = spec.id,
+              .parent = spec.parent,
+              .tokenizer = spec.tokenizer,
+              .max_context = spec.max_context,
+              .form = ChatForm(std::move(spec.chat), *spec.tokenizer),
+              .worker = std::make_unique<Worker>(std::move(spec.generator),
+                                                 options.max_queued)}));
+  }
+}
+
+Service::~Service() = default;
+
+void Service::handle(const std::shared_ptr<Exchange>& exchange) {
+  try {
+    dispatch(exchange);
+  } catch (const ApiError& error) {
+    reply_error(*exchange, error);
+  } catch (const Error& error) {  // of the generator's check
+    reply_error(*exchange, ApiError(400, error.what(), "invalid_value"));
+  } catch (const std::exception& error) {
+    log_error(str("serve: ", exchange->call().path, ": ", error.what()));
+    reply_error(*exchange,
+                ApiError(500, "the server failed; its log says why"));
+  }
+}
+
+void Service::dispatch(const std::shared_ptr<Exchange>& exchange) {
+  const HttpCall& call = exchange->call();
+  if (call.path.starts_with(kModelPath) && call.method == "GET") {
+    return show_model(*exchange, call.path.substr(sizeof(kModelPath) - 1));
+  }
+  for (const Route& route : routes()) {
+    if (call.path != route.path) continue;
+    if (call.method == route.method) return (this->*route.run)(exchange);
+    throw ApiError(405, str(call.path, ": expected ", route.method, ", found ",
+                            call.method.substr(0, 20)));
+  }
+  throw ApiError(404,
+                 "path: expected /v1/completions, /v1/chat/completions, "
+                 "/v1/models, /tokenize, /detokenize, /tokenizer_info, "
+                 "/health or /metrics, found another",
+                 "not_found");
+}
+
+const Model& Service::find_model(const std::string& id) const {
+  if (id.empty()) return *models_.front();
+  std::string known;
+  for (const auto& model : models_) {
+    if (model->id == id) return *model;
+    known += (known.empty() ? "" : ", ") + model->id;
+  }
+  throw ApiError(404,
+                 str("model: expected one of ", known, ", found \"",
+                     id.substr(0, 100), "\""),
+                 "model_not_found", "model");
+}
+
+void Service::complete(const std::shared_ptr<Exchange>& exchange) {
+  CompletionAsk ask = parse_completion(exchange->call().body, options_.limits);
+  const Model& model = find_model(ask.model);
+  start_call(plan_completion(std::move(ask), model), model, exchange, metrics_);
+}
+
+void Service::chat(const std::shared_ptr<Exchange>& exchange) {
+  ChatAsk ask = parse_chat(exchange->call().body, options_.limits);
+  const Model& model = find_model(ask.model);
+  start_call(plan_chat(std::move(ask), model), model, exchange, metrics_);
+}
+
+Json Service::model_json(const Model& model) const {
+  return {{"id", model.id},
+          {"object", "model"},
+          {"created", started_},
+          {"owned_by", "selfalign"},
+          {"parent", model.parent.empty() ? Json() : Json(model.parent)},
+          {"max_model_len", model.max_context}};
+}
+
+void Service::list_models(const std::shared_ptr<Exchange>& exchange) {
+  Json list = Json::array();
+  for (const auto& model : models_) list.push_back(model_json(*model));
+  reply_json(*exchange, {{"object", "list"}, {"data", std::move(list)}});
+}
+
+void Service::show_model(Exchange& exchange, const std::string& id) const {
+  reply_json(exchange, model_json(find_model(id)));
+}
+
+void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {
+  const TokenizeAsk ask =
+      parse_tokenize(exchange->call().body, options_.limits);
+  const Model& model = find_model(ask.model);
+  const text::Tokenizer& tokenizer = *model.tokenizer;
+  std::vector<int> ids;
+  if (ask.is_chat) {  // what a user wrote is never a special token
+    const ChatText text = model.form.render(ask.messages);
+    ids = tokenizer.encode((text.prefix ? *text.prefix : "") + text.suffix);
+  } else {
+    ids = tokenizer.encode(ask.text, ask.parse_special);
+  }
+  if (ask.add_special_tokens && tokenizer.adds_bos() && tokenizer.bos() >= 0) {
+    ids.insert(ids.begin(), tokenizer.bos());
+  }
+  const size_t count = ids.size();
+  reply_json(*exchange, {{"count", count},
+                         {"max_model_len", model.max_context},
+                         {"tokens", std::move(ids)}});
+}
+
+void Service::detokenize(const std::shared_ptr<Exchange>& exchange) {
+  const DetokenizeAsk ask = parse_detokenize(exchange->call().body);
+  const text::Tokenizer& tokenizer = *find_model(ask.model).tokenizer;
+  for (const int id : ask.tokens) {
+    if (id < tokenizer.size()) continue;
+    throw ApiError(400,
+                   str("tokens: expected token ids below ", tokenizer.size(),
+                       ", found ", id),
+                   "invalid_value", "tokens");
+  }
+  const std::string text = tokenizer.decode(ask.tokens, true);
+  reply_json(*exchange, {{"prompt", text}, {"content", text}});
+}
+
+void Service::tokenizer_info(const std::shared_ptr<Exchange>& exchange) {
+  const Model& model = *models_.front();
+  const text::Tokenizer& tokenizer = *model.tokenizer;
+  reply_json(*exchange,
+             {{"tokenizer_class", "selfalign"},
+              {"bos_token", special_text(tokenizer, tokenizer.bos())},
+              {"eos_token", special_text(tokenizer, tokenizer.eos())},
+              {"pad_token", nullptr},
+              {"add_bos_token", tokenizer.adds_bos()},
+              {"vocab_size", tokenizer.size()},
+              {"model_max_length", model.max_context},
+              {"chat_template", model.form.jinja()}});
+}
+
+void Service::health(const std::shared_ptr<Exchange>& exchange) {
+  if (draining_) throw ApiError(503, "server: it is stopping", "stopping");
+  reply_json(*exchange, {{"status", "ok"}});
+}
+
+void Service::show_metrics(const std::shared_ptr<Exchange>& exchange) {
+  std::vector<ModelLoad> loads;
+  for (const auto& model : models_) {
+    const WorkerStatus status = model->worker->status();
+    loads.push_back({model->id, status.num_queued, status.num_working});
+  }
+  exchange->reply(200, "text/plain; version=0.0.4; charset=utf-8",
+                  metrics_.text(loads));
+}
+
+}  // namespace selfalign::serve

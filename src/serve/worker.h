@@ -1,0 +1,111 @@
+// The thread behind one served model: a queue that feeds the generator, so that
+// a request joins the batch at the next step. Knows nothing of HTTP or JSON.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "generate/generator.h"
+
+namespace selfalign::serve {
+
+// A piece of work of one client and what becomes of it: rows to generate and
+// contexts to score, each named by its place. The calls come from the worker's
+// thread, must be quick and must not throw.
+class Job {
+ public:
+  virtual ~Job() = default;
+  // Text of a row as it becomes certain.
+  virtual void on_text(size_t row, std::string_view text) = 0;
+  virtual void on_completion(size_t row, generate::Completion completion) = 0;
+  virtual void on_scores(size_t row, generate::Scores scores) = 0;
+  // A row failed, `text` says why. Further calls may come for other rows.
+  virtual void on_failure(size_t row, const std::string& text) = 0;
+
+  // Nobody waits for the rest: rows in the queue are dropped, rows at work end
+  // at their next step. After it calls may still come. Any thread.
+  void cancel() { cancelled_ = true; }
+  bool is_cancelled() const { return cancelled_; }
+
+ private:
+  std::atomic<bool> cancelled_ = false;
+};
+
+struct Row {
+  std::shared_ptr<Job> job;
+  size_t index = 0;  // in its job
+  std::variant<generate::Request, generate::ScoreRequest> request;
+};
+
+struct WorkerStatus {
+  int num_queued = 0;
+  int num_working = 0;
+};
+
+class Worker {
+ public:
+  // More than max_queued rows waiting are refused.
+  Worker(std::unique_ptr<generate::Generator> generator, int max_queued);
+  // Drops what is queued, ends what is at work at its next step.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // All rows or, where they do not fit into the queue, none of them: false.
+  // `accepted` is called before the first of them can begin. Error for a
+  // request that the generator would refuse: it would take others with it. Any
+  // thread.
+  bool add(std::vector<Row> rows, const std::function<void()>& accepted);
+
+  WorkerStatus status() const;  // any thread
+  const std::string& fingerprint() const { return fingerprint_; }
+
+ private:
+  using Request = generate::Request;
+  struct Working {
+    std::shared_ptr<Job> job;
+    size_t index = 0;
+  };
+
+  void run();
+  void generate();
+  std::optional<Request> next();
+  void done(generate::Completion completion);
+  void fail_working(const std::string& text);
+  // Takes the first context to score, if any, and scores it.
+  bool score_one();
+
+  // The mutex is held for these.
+  void drop_cancelled();
+  std::deque<Row>::iterator pick_request();
+  bool has_requests() const;
+
+  std::unique_ptr<generate::Generator> generator_;
+  const std::string fingerprint_;
+  const size_t max_queued_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Row> queue_;
+  bool stopping_ = false;
+  // Rows at work by key. Two of one key are never at work together, so that a
+  // completion has one owner; their texts would be the same.
+  std::unordered_map<uint64_t, Working> working_;
+  std::shared_ptr<const std::string> prefix_;  // of the rows at work
+  int num_overtaken_ = 0;  // times the queue's head had to wait for it
+
+  std::thread thread_;
+};
+
+}  // namespace selfalign::serve

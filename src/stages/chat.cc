@@ -1,0 +1,30 @@
+#include "stages/chat.h"
+
+namespace selfalign::stages {
+
+ChatPrompt read_chat_prompt(const std::string& prompts_folder,
+                            const std::string& form) {
+  const Prompts prompts = load_prompts(prompts_folder);
+  if (form != "none") return chat_form(prompts, form);
+  ChatPrompt chat = prompts.engraved;
+  chat.prompt.clear();
+  return chat;
+}
+
+std::vector<std::string> chat_forms() {
+  std::vector<std::string> forms = inference_forms();
+  forms.insert(forms.begin(), {"none", "engraved", "final", "tuned"});
+  return forms;
+}
+
+std::string render_chat(const ChatPrompt& prompt,
+                        const std::vector<ChatTurn>& turns, size_t first,
+                        const std::string& user) {
+  std::string text = prompt.prompt;
+  for (size_t i = first; i < turns.size(); ++i) {
+    text += chat_turn(prompt, turns[i].user) + turns[i].answer + prompt.between;
+  }
+  return text + chat_turn(prompt, user);
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,33 @@
+// A conversation as the text that a model sees: a short prompt, then the turns
+// in its layout. The terminal's chat, the server and tuning on conversations
+// share it, so that a tuned model meets what it was trained on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "stages/prompts.h"
+
+namespace selfalign::stages {
+
+// A form of the short prompts in the folder (chat_form); "none" is their turns
+// with nothing before them, which is also how a base model is asked: what it
+// sees is the layout alone.
+ChatPrompt read_chat_prompt(const std::string& prompts_folder,
+                            const std::string& form);
+
+// All that read_chat_prompt takes: none, engraved, final, tuned and the
+// inference prompts.
+std::vector<std::string> chat_forms();
+
+struct ChatTurn {
+  std::string user;
+  std::string answer;
+};
+
+// The text that asks for the answer to `user` after the turns [first, end).
+std::string render_chat(const ChatPrompt& prompt,
+                        const std::vector<ChatTurn>& turns, size_t first,
+                        const std::string& user);
+
+}  // namespace selfalign::stages

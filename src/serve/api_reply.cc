@@ -116,9 +116,12 @@ std::vector<TokenEntry> completion_entries(
   const size_t count =
       std::min(completion.tokens.size(), completion.token_logprobs.size());
   for (size_t i = 0; i < count; ++i) {
-    if (length > 0 && length >= completion.text.size()) break;
     const int id = completion.tokens[i];
-    length += tokenizer.decode_token(id).size();
+    const size_t bytes = tokenizer.decode_token(id).size();
+    const bool is_cut = completion.finish == generate::Finish::kStop &&
+                        bytes > 0 && length >= completion.text.size();
+    if (is_cut) break;
+    length += bytes;
     TokenEntry entry{id, completion.token_logprobs[i], {}};
     if (i < completion.top_logprobs.size()) {
       entry.top = completion.top_logprobs[i];

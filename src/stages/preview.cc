@@ -83,6 +83,7 @@ Recipe preview_recipe(const Recipe& recipe) {
   small.instruct.num_red_team =
       std::min(small.instruct.num_red_team, kNumRedTeam);
   small.instruct.topics_per_type = std::min(small.instruct.topics_per_type, 1);
+  small.instruct.topic_rounds = 1;
   small.num_held_out = std::min(small.num_held_out, kNumHeldOut);
   small.identity_repeats = std::min(small.identity_repeats, 1);
   make_small(small.instructions);

@@ -87,7 +87,9 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
 TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
   Recipe whole = small_recipe(path("a"));
   whole.instruct.num_instructions = 1000;
+  whole.instruct.topic_rounds = 6;
   const Recipe small = stages::preview_recipe(whole);
+  EXPECT_EQ(small.instruct.topic_rounds, 1);
   EXPECT_EQ(small.run_folder, path("a-preview"));
   ScriptedWorkbench workbench({});
   auto store = stages::open_run(small);

@@ -59,8 +59,9 @@ void perform_run(const stages::Recipe& recipe, Shell& shell,
   }
   LocalWorkbench workbench;
   try {
-    if (!was_done) {
-      stages::run_pipeline(recipe, workbench, *store);
+    if (!was_done) stages::run_pipeline(recipe, workbench, *store);
+    // Also where the process ended between the two.
+    if (!was_done || !std::filesystem::exists(folder + "/report.html")) {
       log_info("report: " + eval::write_report(folder));
     }
   } catch (const Error& error) {

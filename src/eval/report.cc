@@ -189,18 +189,21 @@ std::string write_report(const std::string& folder, const std::string& out) {
   const Places places = places_of(folder);
   const Json report = report_json(folder);
   const Document document = report_document(report);
-  fs::path page = out.empty() ? places.home() / "report.html" : fs::path(out);
-  write_file_atomic(page.string(), document_html(document));
-  const std::string place = page.string();
-  write_file_atomic(page.replace_extension(".md").string(),
-                    document_markdown(document));
+  const fs::path page =
+      out.empty() ? places.home() / "report.html" : fs::path(out);
+  const auto beside = [&page](const char* ending) {
+    return fs::path(page).replace_extension(ending).string();
+  };
+  write_file_atomic(beside(".md"), document_markdown(document));
   // In a run's folder it would say that the run is done.
   if (!out.empty() || places.run.empty() || report.value("done", false)) {
     write_file_atomic(
-        page.replace_extension(".json").string(),
+        beside(".json"),
         report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   }
-  return place;
+  // The last one, so that a page means that all are there.
+  write_file_atomic(page.string(), document_html(document));
+  return page.string();
 }
 
 }  // namespace selfalign::eval

@@ -146,9 +146,8 @@ HeatMap type_rule_map(const Json& principles) {
 
 // As exact as a reader of a histogram needs.
 std::string rough(double value) {
-  return value < 10.0
-             ? figure_text(std::round(value * 10.0) / 10.0, Unit::kNumber)
-             : figure_text(value, Unit::kCount);
+  return value < 10.0 ? str(std::round(value * 10.0) / 10.0)
+                      : figure_text(value, Unit::kCount);
 }
 
 BarChart histogram(const Json& distribution, const std::string& title) {

@@ -145,7 +145,10 @@ std::vector<Json> read_items(const std::string& folder,
     const Json parsed = parse_json(line, where);
     const auto item = parsed.find("item");
     if (item == parsed.end() || !item->is_object()) continue;
-    const std::string id = json_string(*item, "id", where);
+    if (item->value("subject", Json(result.subject)) != result.subject)
+      continue;
+    const std::string id = json_string_or(*item, "id", where, "");
+    if (id.empty()) continue;
     const auto [known, is_new] = places.emplace(id, items.size());
     if (is_new) {
       items.push_back(*item);

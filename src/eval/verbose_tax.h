@@ -29,8 +29,9 @@ struct ScoreDifference {
 Json text_scores(const Json& item);
 
 // The last item logged of each id of a result, in order of first appearance.
-// None where the log is gone; Error kInput for a place outside of `folder` and
-// for lines that are no items.
+// Items of another "subject" (a judge's log holds several) and those without an
+// id are left out. None where the log is gone; Error kInput for a place outside
+// of `folder` and for lines that are not JSON.
 std::vector<Json> read_items(const std::string& folder,
                              const TaskResult& result);
 

@@ -125,6 +125,19 @@ TEST_F(VerboseTaxTest, TheLastLineOfAnItemCountsAndACutOneDoesNot) {
   }
 }
 
+TEST_F(VerboseTaxTest, AJudgesLogHoldsSeveralSubjects) {
+  ItemLog log(folder_ + "/judgements/j.jsonl");
+  log.add(1, Json{{"id", "q"}, {"subject", "base"}, {"scores", {{"s", 1}}}});
+  log.add(2, Json{{"id", "q"}, {"subject", "verbose"}, {"scores", {{"s", 2}}}});
+  log.add(3, Json{{"pair", "a against b"}});
+  TaskResult result;
+  result.subject = "base";
+  result.items = "judgements/j.jsonl";
+  const auto items = read_items(folder_, result);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0]["scores"]["s"], 1);
+}
+
 TEST_F(VerboseTaxTest, ItemsLieInTheFolder) {
   for (const char* place : {"../items.jsonl", "/etc/passwd", "a/../../b"}) {
     TaskResult result;

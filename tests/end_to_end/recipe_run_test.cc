@@ -198,6 +198,13 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
               report["tuning"][tuning]["loss_before"])
         << stage;
   }
+  for (const auto& [name, curve] : report["curves"].items()) {
+    EXPECT_EQ(report["tuning"].size(), report["curves"].size());
+    EXPECT_GT(curve[0]["loss"], 0.0) << name;
+  }
+  EXPECT_THAT(read_file(folder_ + "/run/report.html"),
+              testing::HasSubstr("Provenance</h2>"));
+  EXPECT_TRUE(fs::exists(folder_ + "/run/report.md"));
   EXPECT_TRUE(report["held_out"].contains("base"));
   EXPECT_EQ(report["held_out"].contains("prompted"), !recipe.has("tune"));
   // Once more: nothing is left to do.

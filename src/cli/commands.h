@@ -39,6 +39,7 @@ void add_search(CLI::App& app, Shell& shell);
 void add_stats(CLI::App& app, Shell& shell);
 void add_sample(CLI::App& app, Shell& shell);
 void add_review(CLI::App& app, Shell& shell);
+void add_evaluate(CLI::App& app, Shell& shell);
 void add_export(CLI::App& app, Shell& shell);
 void add_profiles(CLI::App& app, Shell& shell);
 void add_contamination(CLI::App& app, Shell& shell);

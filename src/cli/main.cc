@@ -60,6 +60,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_stats(app, shell);
   add_sample(app, shell);
   add_review(app, shell);
+  add_evaluate(app, shell);
   add_export(app, shell);
   add_chat(app, shell);
   add_serve(app, shell);

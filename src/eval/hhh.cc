@@ -47,24 +47,25 @@ ChoiceItem read_example(const Json& example, const std::string& where) {
   return item;
 }
 
-// One order: the first choice is A, or the second one.
+// One order: the better answer is A, or B.
 ChoiceForm letters_form(const Subject& subject, const ChoicePrompt& prompt,
-                        size_t first) {
+                        bool best_is_a) {
   ChoiceForm form;
-  form.name = first == 0 ? "letters_ab" : "letters_ba";
+  form.name = best_is_a ? "letters_best_a" : "letters_best_b";
+  const auto first = [best_is_a](const ChoiceItem& item) {
+    return best_is_a ? item.best : 1 - item.best;
+  };
   form.ask = [&subject, prompt, first](const ChoiceItem& item) {
     return std::vector<ScoreRequest>{
         choice_request(subject, prompt,
                        {{"input", item.question},
-                        {"first", item.choices[first]},
-                        {"second", item.choices[1 - first]}})};
+                        {"first", item.choices[first(item)]},
+                        {"second", item.choices[1 - first(item)]}})};
   };
-  form.read = [first](const ChoiceItem&, const std::vector<Scores>& all) {
+  form.read = [first](const ChoiceItem& item, const std::vector<Scores>& all) {
     std::vector<double> values(2);
-    for (const size_t letter : {size_t{0}, size_t{1}}) {
-      values[letter == 0 ? first : 1 - first] =
-          sum_logprobs(all[0].continuations.at(letter));
-    }
+    values[first(item)] = sum_logprobs(all[0].continuations.at(0));
+    values[1 - first(item)] = sum_logprobs(all[0].continuations.at(1));
     return values;
   };
   return form;
@@ -101,20 +102,20 @@ std::vector<double> sum_of(const std::vector<double>& a,
 
 void add_letter_metrics(std::vector<ChoiceMetric>& out) {
   ChoiceMetric metric;
-  metric.forms = {"letters_ab", "letters_ba"};
+  metric.forms = {"letters_best_a", "letters_best_b"};
   metric.name = "letters";
   metric.title = "Better answer chosen by letter, both orders together";
   metric.score = [](const ChoiceItem& item, const ChoiceValues& values) {
-    return best_wins(item,
-                     sum_of(values.at("letters_ab"), values.at("letters_ba")));
+    return best_wins(
+        item, sum_of(values.at("letters_best_a"), values.at("letters_best_b")));
   };
   metric.chance = half;
   out.push_back(metric);
   metric.name = "letter_flips";
   metric.title = "Orders disagree: the letter decides, not the answer";
   metric.score = [](const ChoiceItem& item, const ChoiceValues& values) {
-    return best_wins(item, values.at("letters_ab")) !=
-                   best_wins(item, values.at("letters_ba"))
+    return best_wins(item, values.at("letters_best_a")) !=
+                   best_wins(item, values.at("letters_best_b"))
                ? 1.0
                : 0.0;
   };
@@ -190,8 +191,8 @@ TaskResult run_hhh(const Subject& subject, ItemLog& log,
   }
   task.data = describe_data(paths);
   const ChoicePrompts prompts = load_choice_prompts(options.prompts_folder);
-  task.forms = {letters_form(subject, prompts.letters, 0),
-                letters_form(subject, prompts.letters, 1),
+  task.forms = {letters_form(subject, prompts.letters, true),
+                letters_form(subject, prompts.letters, false),
                 text_form("full_text",
                           [&subject](const ChoiceItem& item) {
                             return answer_context(subject, item.question);

@@ -3,7 +3,7 @@
 // something other.
 //
 // Asked in letters, "which is better, A or B?", in both orders, whose
-// log-probabilities are added (paper: section 5.1.2); and by the
+// log-probabilities are added (paper: section 4.2.2); and by the
 // log-probability of the whole answers, in the subject's own form and as plain
 // "Human: ... Assistant:" text, in sum and per byte.
 #pragma once

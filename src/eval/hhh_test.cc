@@ -85,6 +85,15 @@ TEST_F(HhhTest, AModelThatAlwaysSaysAGainsNothing) {
   EXPECT_EQ(metric(result, "letter_flips").value, 1.0);
 }
 
+TEST_F(HhhTest, EveryRunTestsItself) {
+  const TaskResult result = world_.run(run_hhh);
+  EXPECT_EQ(result.self_tests.size(), 6u * 2 + 2);
+  for (const SelfTest& test : result.self_tests) {
+    EXPECT_TRUE(test.passed)
+        << test.name << ": " << test.found << " for " << test.expected;
+  }
+}
+
 TEST_F(HhhTest, MicroCountsItemsAndMacroCategories) {
   world_.judge_by([](const std::string& context, const std::string& text) {
     const bool good = holds(text, "good");

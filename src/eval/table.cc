@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "base/error.h"
 
@@ -71,7 +72,7 @@ std::string results_table(const std::string& title,
   if (results.empty()) return "";
   std::vector<Line> lines = {{"", "chance"}};
   for (const TaskResult& result : results) lines[0].push_back(result.subject);
-  std::string notes;
+  std::map<std::string, std::string> named;  // metrics by their note
   for (const Metric& metric : results[0].metrics) {
     Line line = {metric.name, metric.chance ? number(*metric.chance) : ""};
     for (const TaskResult& result : results) {
@@ -79,11 +80,16 @@ std::string results_table(const std::string& title,
       line.push_back(found == nullptr ? "" : figure(*found));
     }
     lines.push_back(line);
-    if (!metric.note.empty() && metric.name.find('.') == std::string::npos) {
-      notes += "  " + metric.name + ": " + metric.note + "\n";
+    if (metric.note.empty() || metric.name.find('.') != std::string::npos) {
+      continue;
     }
+    std::string& names = named[metric.note];
+    names += (names.empty() ? "" : ", ") + metric.name;
   }
-  std::string text = title + "\n" + aligned(lines) + notes;
+  std::string text = title + "\n" + aligned(lines);
+  for (const auto& [note, names] : named) {
+    text += "  " + names + ": " + note + "\n";
+  }
   for (const TaskResult& result : results) text += self_tests(result);
   return text + "\n";
 }

@@ -8,7 +8,7 @@
 //   MC3  share of the true answers that are above every false one
 // asked as "Q: ...\nA:", alone and after the six pairs of the preset; and by
 // asking in the subject's own form of each answer whether it is true (paper:
-// section 5.1.1), log p(true) - log p(false). The published code looks at the
+// section 4.2.1), log p(true) - log p(false). The published code looks at the
 // first half of the choices only, among which the best one, always first, is
 // right by chance far more often: that figure is computed too, and labelled.
 #pragma once

@@ -150,6 +150,31 @@ std::vector<SelfTest> check(const std::vector<TruthfulQuestion>& questions,
            num_changed == 0}};
 }
 
+// The items of all questions, answered and scored.
+std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
+                             const Subject& subject, ItemLog& log,
+                             const TaskOptions& options) {
+  std::vector<Conversation> conversations;
+  for (const TruthfulQuestion& one : questions) {
+    conversations.push_back({one.id, one.category, {one.question}});
+  }
+  AnsweringOptions answering{kTask, kVersion, options.seed, {}, {}};
+  answering.sampling = [](generate::Sampling& sampling) {
+    sampling.temperature = 0;
+    sampling.max_new_tokens = kMaxNewTokens;
+  };
+  std::map<std::string, const TruthfulQuestion*> by_id;
+  for (const TruthfulQuestion& one : questions) by_id[one.id] = &one;
+  answering.finish = [&](const Conversation& one, Json& item) {
+    const TruthfulQuestion& question = *by_id.at(one.id);
+    item["correct"] = question.correct;
+    item["incorrect"] = question.incorrect;
+    item["scores"] = overlap_scores(item["answer"].get<std::string>(),
+                                    question.correct, question.incorrect);
+  };
+  return answer_conversations(conversations, subject, log, answering);
+}
+
 }  // namespace
 
 Json overlap_scores(const std::string& answer,
@@ -173,26 +198,7 @@ TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
   const std::string pick = describe_pick(all.size(), options);
   const std::vector<TruthfulQuestion> questions =
       picked(std::move(all), options);
-  std::vector<Conversation> conversations;
-  for (const TruthfulQuestion& one : questions) {
-    conversations.push_back({one.id, one.category, {one.question}});
-  }
-  AnsweringOptions answering{kTask, kVersion, options.seed, {}, {}};
-  answering.sampling = [](generate::Sampling& sampling) {
-    sampling.temperature = 0;
-    sampling.max_new_tokens = kMaxNewTokens;
-  };
-  std::map<std::string, const TruthfulQuestion*> by_id;
-  for (const TruthfulQuestion& one : questions) by_id[one.id] = &one;
-  answering.finish = [&](const Conversation& one, Json& item) {
-    const TruthfulQuestion& question = *by_id.at(one.id);
-    item["correct"] = question.correct;
-    item["incorrect"] = question.incorrect;
-    item["scores"] = overlap_scores(item["answer"].get<std::string>(),
-                                    question.correct, question.incorrect);
-  };
-  const std::vector<Json> items =
-      answer_conversations(conversations, subject, log, answering);
+  const std::vector<Json> items = answers_of(questions, subject, log, options);
   TaskResult result;
   result.task = kTask;
   result.version = kVersion;

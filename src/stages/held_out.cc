@@ -18,12 +18,6 @@ using store::Row;
 constexpr char kQuestions[] = "held_out.questions";
 constexpr char kPromptedPairs[] = "held_out.prompted.pairs";
 
-// The plain base model sees the instruction and a blank line, nothing else.
-const ChatPrompt& plain_prompt() {
-  static const ChatPrompt prompt{"", "{instruction}", "\n\n", "\n\n", {}};
-  return prompt;
-}
-
 // Those to be shown first, so that they are there however few are asked for.
 std::vector<Row> add_questions(const Run& run) {
   std::vector<Row> rows;
@@ -99,6 +93,11 @@ generate::Generator& verbose(Models& models) { return models.tuned("verbose"); }
 generate::Generator& tuned(Models& models) { return models.tuned("tuned"); }
 
 }  // namespace
+
+const ChatPrompt& plain_prompt() {
+  static const ChatPrompt prompt{"", "{instruction}", "\n\n", "\n\n", {}};
+  return prompt;
+}
 
 void run_held_out(const Run& run) {
   const std::vector<Row> questions = add_questions(run);

@@ -16,4 +16,7 @@ namespace selfalign::stages {
 
 void run_held_out(const Run& run);
 
+// The form of a base model without a prompt: the instruction and a blank line.
+const ChatPrompt& plain_prompt();
+
 }  // namespace selfalign::stages

@@ -1,0 +1,173 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/run_folder.h"
+#include "cli/subjects.h"
+#include "eval/items.h"
+#include "eval/report.h"
+#include "eval/results.h"
+#include "eval/table.h"
+#include "eval/tasks.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kFooter[] = R"(How good are the models of a run?
+  selfalign evaluate runs/smollm2-demo --data DATA
+  selfalign evaluate runs/smollm2-demo --data DATA --tasks truthfulqa,hhh \
+      --limit 50                             a quick look: 50 items of each
+  selfalign evaluate --model MODEL --adapter mine=ADAPTER --data DATA
+  selfalign evaluate runs/smollm2-demo --data DATA \
+      --model http://localhost:8000/v1#NAME  a served model beside the run's
+
+DATA is a folder with the published files, at any depth: TruthfulQA.csv (tasks
+truthfulqa, truthfulqa_generation), {harmless,helpful,honest,other}/task.json
+(hhh) and so on; without --tasks every task whose files are there is done.
+Results go to OUT/results.json, every item to OUT/items/SUBJECT/TASK.jsonl. What
+is there already is not asked again: after an interrupt the same command goes
+on. Each run tests the evaluator itself, and exits with 1 where a test fails.)";
+
+struct Flags {
+  SubjectFlags subjects;
+  std::vector<std::string> tasks;
+  std::string out;
+  eval::TaskOptions options;
+};
+
+bool has_data(const eval::Task& task, const std::string& folder) {
+  try {
+    for (const std::string& file : task.files) eval::find_data(folder, file);
+    return true;
+  } catch (const Error& error) {
+    log_info(str(task.name, " is left out: ", error.what()));
+    return false;
+  }
+}
+
+std::vector<const eval::Task*> tasks_of(const Flags& flags) {
+  std::vector<const eval::Task*> tasks;
+  for (const std::string& name : flags.tasks) {
+    tasks.push_back(&eval::task_named(name));
+    for (const std::string& file : tasks.back()->files) {
+      eval::find_data(flags.options.data_folder, file);
+    }
+  }
+  if (!flags.tasks.empty()) return tasks;
+  for (const eval::Task& task : eval::tasks()) {
+    if (has_data(task, flags.options.data_folder)) tasks.push_back(&task);
+  }
+  if (tasks.empty()) {
+    throw Error(ErrorKind::kInput,
+                str(flags.options.data_folder,
+                    ": expected the published files of some task, found none"));
+  }
+  return tasks;
+}
+
+eval::TaskResult evaluate_one(const eval::Task& task,
+                              const PlannedSubject& planned,
+                              const std::string& out,
+                              const eval::TaskOptions& options) {
+  const std::string items =
+      "items/" + planned.info.name + "/" + task.name + ".jsonl";
+  eval::ItemLog log(out + "/" + items);
+  eval::TaskResult result = task.run(planned.subject, log, options);
+  result.items = items;
+  return result;
+}
+
+// Error kFailed names the tests of the evaluator that failed.
+void require_passed(const std::vector<eval::TaskResult>& results) {
+  std::string failed;
+  for (const eval::TaskResult& result : results) {
+    for (const eval::SelfTest& test : result.self_tests) {
+      if (test.passed) continue;
+      failed += str("\n  ", result.task, ", ", result.subject, ", ", test.name,
+                    ": expected ", test.expected, ", found ", test.found);
+    }
+  }
+  if (failed.empty()) return;
+  throw Error(ErrorKind::kFailed,
+              "self-tests: expected all to pass, so that the figures can be "
+              "trusted, found:" +
+                  failed);
+}
+
+void evaluate(Flags flags, const Shell& shell) {
+  const std::vector<const eval::Task*> tasks = tasks_of(flags);
+  std::vector<PlannedSubject> subjects = plan_subjects(flags.subjects);
+  if (flags.out.empty()) {
+    flags.out = flags.subjects.run.empty() ? "evaluation"
+                                           : flags.subjects.run + "/evaluation";
+  }
+  // Not the run's copy of the prompts, which holds only what the stages read.
+  flags.options.prompts_folder = find_prompts("", "");
+  eval::ResultsWriter writer(flags.out);
+  std::vector<std::vector<eval::TaskResult>> results(tasks.size());
+  std::vector<eval::TaskResult> all;
+  OpenModel models;
+  for (PlannedSubject& planned : subjects) {
+    models.open(planned);
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      stop_if_interrupted("the same command goes on");
+      const eval::TaskResult result =
+          evaluate_one(*tasks[i], planned, flags.out, flags.options);
+      eval::Results fresh;
+      fresh.subjects.push_back(planned.info);
+      fresh.results.push_back(result);
+      writer.merge(fresh);
+      if (shell.json) write_json(eval::to_json(result));
+      results[i].push_back(result);
+      all.push_back(result);
+    }
+  }
+  for (size_t i = 0; i < tasks.size() && !shell.json; ++i) {
+    write_out(eval::results_table(tasks[i]->title, results[i]));
+  }
+  log_info("report: " + eval::write_report(flags.out));
+  require_passed(all);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "evaluate", "Benchmarks for the models of a run, or any others");
+  auto flags = std::make_shared<Flags>();
+  flags->subjects.compute.model.num_slots = 32;
+  flags->subjects.add(*command);
+  command
+      ->add_option("--data", flags->options.data_folder,
+                   "folder with the published evaluation sets")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  command
+      ->add_option("--tasks", flags->tasks,
+                   "some of truthfulqa, truthfulqa_generation, hhh, ...; all "
+                   "whose data are there")
+      ->delimiter(',');
+  command
+      ->add_option("--limit", flags->options.limit,
+                   "items of each task, drawn by --seed; 0 takes all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  command
+      ->add_option("--seed", flags->options.seed,
+                   "of the items drawn, the answers and the intervals")
+      ->capture_default_str();
+  command->add_option("--out", flags->out,
+                      "results folder; else RUN/evaluation or ./evaluation");
+  command->footer(kFooter);
+  command->callback([flags, &shell] {
+    shell.action = [flags, &shell] { evaluate(*flags, shell); };
+  });
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,234 @@
+#include "cli/subjects.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "cli/chat_session.h"
+#include "cli/run_folder.h"
+#include "eval/forms.h"
+#include "stages/held_out.h"
+
+namespace selfalign::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Paper, sections 3.2 and 3.4: how stage 2 and stage 4 sample.
+generate::Sampling short_sampling() {
+  generate::Sampling sampling;
+  sampling.temperature = 0.5;
+  sampling.top_p = 0.9;
+  sampling.max_new_tokens = 256;
+  return sampling;
+}
+generate::Sampling long_sampling() {
+  generate::Sampling sampling;
+  sampling.temperature = 0.3;
+  sampling.top_p = 0.7;
+  sampling.max_new_tokens = 512;
+  sampling.repetition_penalty = 1.1;
+  return sampling;
+}
+
+// What is known before the subjects are listed.
+struct World {
+  stages::ModelOptions model;
+  stages::Prompts prompts;
+  generate::Sampling brief = short_sampling();
+  generate::Sampling verbose = long_sampling();
+};
+
+PlannedSubject subject_of(const std::string& name, const std::string& title,
+                          const stages::ModelOptions& model,
+                          const std::string& adapter) {
+  PlannedSubject planned;
+  planned.subject.name = name;
+  planned.subject.title = title;
+  planned.info = {name, title, model.path, adapter, ""};
+  planned.model = model;
+  planned.adapter = adapter;
+  return planned;
+}
+
+void speak(const World& world, const std::string& form, eval::Subject& out) {
+  const bool verbose = form == "final" || form == "verbose";
+  const generate::Sampling& sampling = verbose ? world.verbose : world.brief;
+  if (form == "none") {
+    eval::speak_chat(stages::plain_prompt(), sampling, out);
+  } else {
+    eval::speak_chat(stages::chat_form(world.prompts, form), sampling, out);
+  }
+}
+
+void add_base(const World& world, std::vector<PlannedSubject>& out) {
+  out.push_back(subject_of("base", "base model", world.model, ""));
+  speak(world, "none", out.back().subject);
+  out.push_back(
+      subject_of("prompted", "base under the principles", world.model, ""));
+  eval::speak_prompted(world.prompts, world.brief, out.back().subject);
+}
+
+void add_tunings(const World& world, const std::string& run,
+                 std::vector<PlannedSubject>& out) {
+  for (const auto& [name, title] :
+       {std::pair{"engraved", "principles engraved (stage 3)"},
+        std::pair{"verbose", "verbose (stage 4)"},
+        std::pair{"tuned", "tuned on given data"}}) {
+    const fs::path adapter = fs::path(run) / name / "adapter";
+    if (!fs::exists(adapter / "adapter_config.json")) continue;
+    out.push_back(subject_of(name, title, world.model, adapter));
+    speak(world, form_of_adapter(adapter), out.back().subject);
+  }
+}
+
+// "http://host/v1#name" is "name", a path its last part.
+std::string short_name(const std::string& path) {
+  const size_t mark = path.rfind('#');
+  if (mark != std::string::npos) return path.substr(mark + 1);
+  return (fs::path(path) / "").lexically_normal().parent_path().stem();
+}
+
+void add_model(const SubjectFlags& flags, const World& world,
+               const std::string& path, std::vector<PlannedSubject>& out) {
+  stages::ModelOptions model = world.model;
+  model.path = path;
+  out.push_back(subject_of(short_name(path), path, model, ""));
+  speak(world, flags.form == "auto" ? "none" : flags.form, out.back().subject);
+}
+
+void add_adapter(const SubjectFlags& flags, const World& world,
+                 const std::string& named, std::vector<PlannedSubject>& out) {
+  const size_t mark = named.find('=');
+  const std::string folder =
+      mark == std::string::npos ? named : named.substr(mark + 1);
+  const std::string name =
+      mark == std::string::npos ? short_name(folder) : named.substr(0, mark);
+  if (!fs::exists(fs::path(folder) / "adapter_config.json")) {
+    throw Error(ErrorKind::kInput,
+                str("--adapter ", named,
+                    ": expected a PEFT folder with adapter_config.json, found "
+                    "none; give FOLDER or NAME=FOLDER"));
+  }
+  out.push_back(subject_of(name, folder, world.model, folder));
+  speak(world, flags.form == "auto" ? form_of_adapter(folder) : flags.form,
+        out.back().subject);
+}
+
+World world_of(const SubjectFlags& flags) {
+  World world;
+  world.model = flags.compute.model;
+  if (flags.run.empty()) {
+    world.prompts = stages::load_prompts(find_prompts(flags.prompts, ""));
+    world.model.path = flags.models.at(0);
+    return world;
+  }
+  const stages::Recipe recipe = recipe_of_run(flags.run);
+  world.model = recipe.model;
+  world.prompts =
+      flags.prompts.empty()
+          ? stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay)
+          : stages::load_prompts(flags.prompts);
+  world.brief = recipe.align.sampling;
+  world.verbose = recipe.verbose.sampling;
+  return world;
+}
+
+void check_names(const std::vector<PlannedSubject>& all) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = all[i].info.name;
+    const bool is_file_name =
+        !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
+    for (size_t k = 0; k < i; ++k) {
+      if (all[k].info.name == name || !is_file_name) {
+        throw Error(ErrorKind::kUsage,
+                    str("subjects: expected names that differ and can be a "
+                        "folder's, found '",
+                        name, "'; name an adapter with NAME=FOLDER"));
+      }
+    }
+  }
+}
+
+std::vector<PlannedSubject> chosen(std::vector<PlannedSubject> all,
+                                   const std::vector<std::string>& names) {
+  if (names.empty()) return all;
+  std::vector<PlannedSubject> out;
+  for (const std::string& name : names) {
+    const auto found = std::find_if(
+        all.begin(), all.end(),
+        [&](const PlannedSubject& one) { return one.info.name == name; });
+    if (found != all.end()) {
+      out.push_back(*found);
+      continue;
+    }
+    std::string known;
+    for (const PlannedSubject& one : all) {
+      known += (known.empty() ? "" : ", ") + one.info.name;
+    }
+    throw Error(ErrorKind::kUsage, str("--subjects: expected some of ", known,
+                                       ", found '", name, "'"));
+  }
+  return out;
+}
+
+}  // namespace
+
+void SubjectFlags::add(CLI::App& command) {
+  command.add_option("run", run, "run folder: its models are asked");
+  command.add_option(
+      "--model", models,
+      "HF folder, GGUF file or http://HOST:PORT/v1#NAME, instead of a run or "
+      "beside its models");
+  command.add_option("--adapter", adapters,
+                     "NAME=FOLDER of a PEFT adapter of the base model");
+  command
+      .add_option("--subjects", subjects,
+                  "ask these alone: base, prompted, engraved, verbose, tuned "
+                  "or a name given here")
+      ->delimiter(',');
+  std::vector<std::string> forms = chat_forms();
+  forms.emplace_back("auto");
+  command
+      .add_option("--form", form,
+                  "short prompt of models and adapters named here; auto: what "
+                  "an adapter was trained with, none for a model")
+      ->check(CLI::IsMember(forms))
+      ->capture_default_str();
+  command.add_option("--prompts", prompts,
+                     "folder of prompts; else the run's own, or prompts/");
+  compute.add_compute(command);
+  compute.add_engine(command);
+}
+
+std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
+  if (flags.run.empty() && flags.models.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "evaluate: expected a run folder or --model, found neither");
+  }
+  const World world = world_of(flags);
+  std::vector<PlannedSubject> all;
+  add_base(world, all);
+  if (!flags.run.empty()) add_tunings(world, flags.run, all);
+  for (size_t i = flags.run.empty() ? 1 : 0; i < flags.models.size(); ++i) {
+    add_model(flags, world, flags.models[i], all);
+  }
+  for (const std::string& adapter : flags.adapters) {
+    add_adapter(flags, world, adapter, all);
+  }
+  check_names(all);
+  return chosen(std::move(all), flags.subjects);
+}
+
+void OpenModel::open(PlannedSubject& planned) {
+  const std::string name = planned.model.path + "\n" + planned.adapter;
+  if (!generator_ || name_ != name) {
+    generator_.reset();
+    generator_ = workbench_.open_generator(planned.model, planned.adapter);
+    name_ = name;
+  }
+  planned.subject.generator = generator_.get();
+  planned.info.fingerprint = generator_->fingerprint();
+}
+
+}  // namespace selfalign::cli

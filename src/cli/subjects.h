@@ -1,0 +1,58 @@
+// Whom an evaluation asks: the models of a run, and models and adapters named
+// on the command line; and in which form each is asked.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/model_flags.h"
+#include "cli/workbench.h"
+#include "eval/evaluation.h"
+#include "eval/results.h"
+#include "stages/prompts.h"
+
+namespace selfalign::cli {
+
+struct SubjectFlags {
+  std::string run;                    // run folder, may be empty
+  std::vector<std::string> models;    // paths or addresses
+  std::vector<std::string> adapters;  // FOLDER or NAME=FOLDER
+  std::vector<std::string> subjects;  // names to ask; empty: all
+  std::string form = "auto";          // of models named on the command line
+  std::string prompts;                // folder, "" finds it
+  ModelFlags compute;
+
+  // The run (a positional argument) and all options.
+  void add(CLI::App& command);
+};
+
+// A subject whose model is not loaded yet.
+struct PlannedSubject {
+  eval::Subject subject;   // without generator
+  eval::SubjectInfo info;  // without fingerprint
+  stages::ModelOptions model;
+  std::string adapter;
+};
+
+// Of a run: base, prompted and each adapter it has (engraved, verbose, tuned);
+// then one for every --model and every --adapter. Without a run the first model
+// is "base", asked in the plain form and, as "prompted", under stage 2's
+// prompt. Error kUsage names subjects that are not there or there twice.
+std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
+
+// Opens one subject's model at a time and keeps it for the next subject of the
+// same model.
+class OpenModel {
+ public:
+  // Fills in subject.generator and info.fingerprint.
+  void open(PlannedSubject& planned);
+
+ private:
+  LocalWorkbench workbench_;
+  std::string name_;
+  std::unique_ptr<generate::Generator> generator_;
+};
+
+}  // namespace selfalign::cli

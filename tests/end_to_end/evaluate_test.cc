@@ -1,0 +1,131 @@
+// `selfalign evaluate` as its users meet it, on a tiny model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "program.h"
+#include "tiny_model.h"
+
+namespace selfalign {
+namespace {
+
+using testing::HasSubstr;
+using tests::Outcome;
+
+class EvaluateTest : public testing::Test {
+ protected:
+  EvaluateTest() {
+    make_tiny_model(path("model"));
+    // Prompts are looked for here and beside the program.
+    std::filesystem::create_directory_symlink(
+        std::filesystem::absolute("prompts"), path("prompts"));
+  }
+  std::string path(const std::string& name) const {
+    return folder_.path() + "/" + name;
+  }
+  void write_questions(int count) {
+    std::string csv =
+        "Type,Category,Question,Best Answer,Correct Answers,Incorrect "
+        "Answers,Source\n";
+    for (int i = 0; i < count; ++i) {
+      const std::string n = std::to_string(i);
+      csv += "A,Law,Q " + n + "?,yes " + n + ",yes " + n + ";ok " + n + ",no " +
+             n + ";nil,x\n";
+    }
+    make_folder(path("data/truthfulqa"));
+    write_file_atomic(path("data/truthfulqa/TruthfulQA.csv"), csv);
+  }
+  Outcome evaluate(const std::string& more) {
+    return tests::run_bash(folder_.path(),
+                           "selfalign evaluate --model model --data data "
+                           "--subjects base --max-context 4096 " +
+                               more);
+  }
+  Json results(const std::string& out) const {
+    return parse_json(read_file(path(out + "/results.json")), out);
+  }
+  size_t num_lines(const std::string& name) const {
+    const std::string text = read_file(path(name));
+    return size_t(std::count(text.begin(), text.end(), '\n'));
+  }
+
+  ScratchFolder folder_;
+};
+
+constexpr char kItems[] = "evaluation/items/base/truthfulqa.jsonl";
+
+TEST_F(EvaluateTest, FiguresItemsAndSelfTests) {
+  write_questions(12);
+  const Outcome first = evaluate("--tasks truthfulqa");
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("mc1"));
+  EXPECT_THAT(first.out, HasSubstr("18 of 18 self-tests passed"));
+  const Json one = results("evaluation")["results"][0];
+  EXPECT_EQ(one["metrics"][0]["num_items"], 12);
+  EXPECT_EQ(one["items"], "items/base/truthfulqa.jsonl");
+  EXPECT_EQ(num_lines(kItems), 12u);
+  // What is there is not asked again, and comes out the same.
+  const Outcome second = evaluate("--tasks truthfulqa");
+  EXPECT_EQ(second.out, first.out);
+  EXPECT_EQ(num_lines(kItems), 12u);
+  // As JSON; another task joins the first.
+  const Outcome third =
+      evaluate("--json --tasks truthfulqa_generation --limit 2");
+  EXPECT_EQ(third.code, 0) << third.err;
+  ASSERT_EQ(third.lines().size(), 1u);
+  EXPECT_EQ(third.lines()[0]["task"], "truthfulqa_generation");
+  EXPECT_EQ(third.lines()[0]["settings"]["items"], "2 of 12, seed 0");
+  EXPECT_EQ(results("evaluation")["results"].size(), 2u);
+}
+
+TEST_F(EvaluateTest, AfterAnInterruptTheSameCommandGoesOn) {
+  write_questions(120);
+  const Outcome whole = evaluate("--tasks truthfulqa --out whole");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  // Not by the shell's function: the signal must reach the program.
+  const Outcome cut = tests::run_bash(
+      folder_.path(),
+      std::string("'" SELFALIGN_PROGRAM
+                  "' evaluate --model model --data data --subjects base "
+                  "--max-context 4096 --tasks truthfulqa & program=$!\n"
+                  "until [ -s ") +
+          kItems +
+          " ]; do sleep 0.01; done\n"
+          "kill -INT $program\nwait $program");
+  EXPECT_EQ(cut.code, 75) << cut.err;
+  const size_t num_done = num_lines(kItems);
+  EXPECT_LT(num_done, 120u);
+  const Outcome resumed = evaluate("--tasks truthfulqa");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(resumed.out, whole.out);
+  EXPECT_EQ(num_lines(kItems), 120u);
+  EXPECT_EQ(results("evaluation"), results("whole"));
+}
+
+TEST_F(EvaluateTest, MistakesAreNamed) {
+  write_questions(2);
+  const Outcome task = evaluate("--tasks arithmetic");
+  EXPECT_EQ(task.code, 2);
+  EXPECT_THAT(task.err, HasSubstr("expected some of truthfulqa"));
+  const Outcome data = evaluate("--tasks hhh");
+  EXPECT_EQ(data.code, 3);
+  EXPECT_THAT(data.err, HasSubstr("expected a file harmless/task.json"));
+  write_file_atomic(path("data/truthfulqa/TruthfulQA.csv"),
+                    "Type,Category,Question,Best Answer,Correct Answers,"
+                    "Incorrect Answers,Source\na,b,c\n");
+  const Outcome row = evaluate("--tasks truthfulqa");
+  EXPECT_EQ(row.code, 3);
+  EXPECT_THAT(row.err, HasSubstr("TruthfulQA.csv: row 1: expected 7 fields"));
+  const Outcome subject = tests::run_bash(
+      folder_.path(),
+      "selfalign evaluate --model model --data data --subjects nobody");
+  EXPECT_EQ(subject.code, 2);
+  EXPECT_THAT(subject.err, HasSubstr("expected some of base, prompted"));
+}
+
+}  // namespace
+}  // namespace selfalign

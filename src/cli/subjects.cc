@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "cli/chat_session.h"
 #include "cli/run_folder.h"
 #include "eval/forms.h"
+#include "stages/chat.h"
 #include "stages/held_out.h"
 
 namespace selfalign::cli {
@@ -187,7 +187,7 @@ void SubjectFlags::add(CLI::App& command) {
                   "ask these alone: base, prompted, engraved, verbose, tuned "
                   "or a name given here")
       ->delimiter(',');
-  std::vector<std::string> forms = chat_forms();
+  std::vector<std::string> forms = stages::chat_forms();
   forms.emplace_back("auto");
   command
       .add_option("--form", form,

@@ -83,6 +83,7 @@ def main():
                     viewport={"width": width, "height": 900}, offline=True,
                     color_scheme=scheme)
                 page = context.new_page()
+                page.set_default_timeout(300_000)  # a busy machine
                 asked = []
                 page.on("request", lambda request: asked.append(request.url))
                 page.on("console", lambda message: problems.append(

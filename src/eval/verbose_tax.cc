@@ -92,6 +92,33 @@ Json row_json(const ScoreDifference& row) {
           {"num_items", row.change.n}};
 }
 
+// A judge's log holds several subjects and tasks; its comparisons of two are
+// no scores of one.
+bool belongs(const Json& item, const TaskResult& result) {
+  if (item.value("subject", Json(result.subject)) != result.subject) {
+    return false;
+  }
+  if (!item.contains("kind")) return true;
+  if (item["kind"] == "pair" || item["kind"] == "identical") return false;
+  const Json task = item.value("task", Json());
+  return task.is_string() &&
+         (result.task == task ||
+          result.task == task.get<std::string>() + ".judge");
+}
+
+// What the judge said of one question's answer, a verdict a line, becomes one
+// item: its scores by kind and turn.
+void add_judgement(const Json& judgement, Json& item) {
+  std::string name = json_string_or(judgement, "kind", "kind", "");
+  const int64_t turn = json_int_or(judgement, "turn", "turn", 1);
+  if (turn > 1) name += str(" of turn ", turn);
+  if (judgement.contains("group")) item["group"] = judgement["group"];
+  item["judge"][name] = judgement.value("text", Json());
+  const Json verdict = judgement.value("verdict", Json());
+  if (verdict.is_number()) item["scores"][name] = verdict;
+  if (verdict.is_boolean()) item["scores"][name] = verdict == true ? 1 : 0;
+}
+
 // Plain names below the folder, so that results from elsewhere lead nowhere.
 bool is_inside(const std::filesystem::path& path) {
   if (path.empty() || path.is_absolute()) return false;
@@ -145,16 +172,17 @@ std::vector<Json> read_items(const std::string& folder,
     const Json parsed = parse_json(line, where);
     const auto item = parsed.find("item");
     if (item == parsed.end() || !item->is_object()) continue;
-    if (item->value("subject", Json(result.subject)) != result.subject)
-      continue;
+    if (!belongs(*item, result)) continue;
     const std::string id = json_string_or(*item, "id", where, "");
     if (id.empty()) continue;
     const auto [known, is_new] = places.emplace(id, items.size());
+    const bool is_judgement = item->contains("kind");
     if (is_new) {
-      items.push_back(*item);
-    } else {
+      items.push_back(is_judgement ? Json{{"id", id}} : *item);
+    } else if (!is_judgement) {
       items[known->second] = *item;
     }
+    if (is_judgement) add_judgement(*item, items[known->second]);
   }
   return items;
 }

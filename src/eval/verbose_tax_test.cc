@@ -125,17 +125,37 @@ TEST_F(VerboseTaxTest, TheLastLineOfAnItemCountsAndACutOneDoesNot) {
   }
 }
 
-TEST_F(VerboseTaxTest, AJudgesLogHoldsSeveralSubjects) {
+TEST_F(VerboseTaxTest, AJudgesLogHoldsSeveralSubjectsAndTasks) {
   ItemLog log(folder_ + "/judgements/j.jsonl");
-  log.add(1, Json{{"id", "q"}, {"subject", "base"}, {"scores", {{"s", 1}}}});
-  log.add(2, Json{{"id", "q"}, {"subject", "verbose"}, {"scores", {{"s", 2}}}});
-  log.add(3, Json{{"pair", "a against b"}});
+  auto say = [&log, key = uint64_t(0)](const char* subject, const char* task,
+                                       const char* kind, int turn,
+                                       Json verdict) mutable {
+    log.add(++key, Json{{"id", "q"},
+                        {"group", "math"},
+                        {"kind", kind},
+                        {"turn", turn},
+                        {"task", task},
+                        {"subject", subject},
+                        {"text", "Rating"},
+                        {"verdict", verdict}});
+  };
+  say("base", "mt_bench", "single", 1, 3);
+  say("base", "mt_bench", "single", 2, 5);
+  say("base", "vicuna", "single", 1, 9);
+  say("verbose", "mt_bench", "single", 1, 8);
+  say("base", "mt_bench", "identical", 1, "tie");
+  say("base", "mt_bench", "truthful", 1, true);
+  say("base", "mt_bench", "informative", 1, nullptr);
+  log.add(90, Json{{"kind", "pair"}, {"id", "q"}, {"a", "x"}, {"b", "y"}});
   TaskResult result;
+  result.task = "mt_bench.judge";
   result.subject = "base";
   result.items = "judgements/j.jsonl";
   const auto items = read_items(folder_, result);
   ASSERT_EQ(items.size(), 1u);
-  EXPECT_EQ(items[0]["scores"]["s"], 1);
+  EXPECT_EQ(items[0]["group"], "math");
+  EXPECT_EQ(items[0]["scores"],
+            (Json{{"single", 3}, {"single of turn 2", 5}, {"truthful", 1}}));
 }
 
 TEST_F(VerboseTaxTest, ItemsLieInTheFolder) {

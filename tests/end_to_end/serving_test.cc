@@ -1,0 +1,121 @@
+// The server as a program: what it answers over HTTP, to our own client of that
+// API, is what the same model says without it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "program.h"
+#include "tiny_model.h"
+
+namespace selfalign {
+namespace {
+
+using ::testing::HasSubstr;
+using tests::Outcome;
+
+class ServingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "serving_test_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+    make_folder(folder_);
+    make_tiny_model(folder_ + "/model");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  Outcome bash(const std::string& line) const {
+    return tests::run_bash(folder_, line);
+  }
+  // Runs `lines` beside a server whose address is in $url, then stops it.
+  // `flags` are the server's.
+  Outcome with_server(const std::string& flags,
+                      const std::string& lines) const {
+    return bash("'" SELFALIGN_PROGRAM
+                "' --json serve model --device cpu --dtype float32 --port 0 "
+                "--slots 4 --max-context 256 " +
+                flags +
+                " >served 2>log & pid=$!\n"
+                "until grep -q url served; do sleep 0.02; "
+                "kill -0 $pid || exit 9; done\n"
+                "url=$(sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/' served)\n" +
+                lines + "\nkill -TERM $pid; wait $pid\n");
+  }
+  std::vector<Json> lines_of(const std::string& file) const {
+    return Outcome{0, read_file(folder_ + "/" + file), ""}.lines();
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
+  std::string requests, contexts;
+  for (int i = 0; i < 12; ++i) {
+    requests += dump_json({{"prompt", "row " + std::to_string(i)},
+                           {"temperature", 0},
+                           {"max_tokens", 5 + i}}) +
+                "\n";
+    contexts += dump_json({{"context", "row " + std::to_string(i)},
+                           {"continuations", {" one", " or two"}}}) +
+                "\n";
+  }
+  write_file_atomic(folder_ + "/requests", requests);
+  write_file_atomic(folder_ + "/contexts", contexts);
+  const std::string local =
+      " --model model --device cpu --dtype float32 --max-context 256";
+  const Outcome served = with_server(
+      "",
+      "selfalign generate --model $url#model --slots 8 <requests >remote &&\n"
+      "selfalign score --model $url#model <contexts >remote_scores &&\n"
+      "selfalign generate" +
+          local +
+          " <requests >local &&\n"
+          "selfalign score" +
+          local + " <contexts >local_scores");
+  EXPECT_EQ(served.code, 0) << served.err << read_file(folder_ + "/log");
+  EXPECT_THAT(read_file(folder_ + "/log"), HasSubstr("stopping"));
+  const auto remote = lines_of("remote"), here = lines_of("local");
+  ASSERT_EQ(remote.size(), 12u);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(remote[i]["text"], here[i]["text"]);
+    EXPECT_EQ(remote[i]["finish_reason"], here[i]["finish_reason"]);
+  }
+  const auto scores = lines_of("remote_scores");
+  const auto own = lines_of("local_scores");
+  ASSERT_EQ(scores.size(), 12u);
+  for (size_t i = 0; i < 12; ++i) {
+    for (const int c : {0, 1}) {
+      EXPECT_NEAR(scores[i]["continuations"][c]["sum"].get<double>(),
+                  own[i]["continuations"][c]["sum"].get<double>(), 1e-4);
+    }
+  }
+}
+
+TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
+  const Outcome open = bash("selfalign serve model --host 0.0.0.0 --port 0");
+  EXPECT_EQ(open.code, 2);
+  EXPECT_THAT(open.err, HasSubstr("--api-key-file"));
+  write_file_atomic(folder_ + "/key", "a-key-of-some-length\n");
+  const std::string ask =
+      "selfalign generate --model $url#model <<<'{\"prompt\":\"a\"}'";
+  const Outcome served = with_server(
+      "--api-key-file key", "SELFALIGN_API_KEY=a-key-of-some-length " + ask +
+                                " >allowed; " + ask + "; echo code $?");
+  EXPECT_EQ(served.code, 0) << served.err;
+  EXPECT_EQ(lines_of("allowed").size(), 1u);
+  EXPECT_THAT(served.out, HasSubstr("code 2"));
+  EXPECT_EQ(served.err.find("a-key-of"), std::string::npos);
+}
+
+TEST_F(ServingTest, WrongCommandLines) {
+  EXPECT_EQ(bash("selfalign serve model --adapter folder --port 0").code, 2);
+  EXPECT_EQ(bash("selfalign serve http://localhost/v1#x --port 0").code, 2);
+  EXPECT_EQ(bash("selfalign serve absent --port 0").code, 3);
+}
+
+}  // namespace
+}  // namespace selfalign

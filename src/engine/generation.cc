@@ -152,7 +152,7 @@ void Generation::admit(generate::Request request,
   check(request, parts_.tokenizer);
   auto row = std::make_unique<Row>();
   row->request = std::move(request);
-  row->text = CompletionText(row->request.sampling.stop);
+  row->text = generate::CompletionText(row->request.sampling.stop);
   if (parts_.options.share_prefix && prefix && !prefix->tokens.empty()) {
     row->prefix = prefix;
   }

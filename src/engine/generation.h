@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "engine/completion_text.h"
 #include "engine/engine.h"
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
+#include "generate/completion_text.h"
 
 namespace selfalign::engine {
 
@@ -42,7 +42,7 @@ class Generation {
     int num_prompt_tokens = 0;
     std::unique_ptr<Sequence> sequence;
     History history;
-    CompletionText text;
+    generate::CompletionText text;
     std::vector<float> logprobs;
     std::vector<std::vector<generate::TokenLogprob>> top_logprobs;
     double logprob = 0;

@@ -36,7 +36,8 @@ Clock::duration seconds(double s) {
 struct Slot {
   CURL* easy = nullptr;
   HttpRequest request;
-  std::string body;  // of the answer, so far
+  std::string body;     // of the answer, so far
+  size_t num_seen = 0;  // bytes of it that on_body was given
   size_t max_bytes = 0;
   bool too_large = false;
   std::array<char, CURL_ERROR_SIZE> message = {};
@@ -115,6 +116,7 @@ class HttpClient::Work {
       start_due();
       int num_running = 0;
       curl_multi_perform(multi_.handle, &num_running);
+      show_bodies();
       if (take_answers()) continue;
       curl_multi_poll(multi_.handle, nullptr, 0, nap_ms(), nullptr);
     }
@@ -159,6 +161,7 @@ class HttpClient::Work {
 
   void start(Slot& slot) {
     slot.body.clear();
+    slot.num_seen = 0;
     slot.max_bytes = options_.max_response_bytes;
     slot.too_large = false;
     slot.message[0] = '\0';
@@ -188,6 +191,20 @@ class HttpClient::Work {
     }
     slot.started = curl_multi_add_handle(multi_.handle, easy) == CURLM_OK;
     SELFALIGN_CHECK(slot.started, slot.request.url);
+  }
+
+  void show_bodies() {
+    for (const auto& slot : multi_.slots) {
+      if (!slot->started || !slot->request.on_body ||
+          slot->body.size() == slot->num_seen) {
+        continue;
+      }
+      long status = 0;
+      curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+      if (status < 200 || status > 299) continue;
+      slot->num_seen = slot->body.size();
+      slot->request.on_body(slot->body, slot->num_tries);
+    }
   }
 
   bool take_answers() {

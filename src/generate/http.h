@@ -35,6 +35,9 @@ struct HttpRequest {
   // Asked a few times a second; false drops the request, and its answer has
   // status 0.
   std::function<bool()> wanted = {};
+  // Called with the body of a 2xx answer as it grows: all of it so far, and
+  // which try it is of.
+  std::function<void(const std::string& body, int num_try)> on_body = {};
 };
 struct HttpReply {
   long status = 0;  // 2xx or 4xx (429 and 408 are tried again), 0: dropped

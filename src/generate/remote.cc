@@ -4,21 +4,22 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <unordered_map>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "generate/remote_reply.h"
+#include "generate/remote_stream.h"
 
 namespace selfalign::generate {
 namespace {
 
 constexpr size_t kMaxStops = 4;  // that the API takes
 // Members beyond the API that vLLM or llama.cpp know.
-constexpr std::array<const char*, 3> kExtensions = {
-    "repetition_penalty", "repeat_penalty", "ignore_eos"};
+constexpr std::array<const char*, 4> kExtensions = {
+    "repetition_penalty", "repeat_penalty", "ignore_eos", "stream_options"};
 
 struct Address {
   std::string base;   // "http://host:port/v1"
@@ -99,6 +100,13 @@ class Extensions {
   std::vector<std::string> refused_;
 };
 
+// A request the server works on.
+struct InFlight {
+  explicit InFlight(Request asked) : request(std::move(asked)) {}
+  Request request;
+  StreamedText streamed{request};
+};
+
 class RemoteGenerator final : public Generator {
  public:
   explicit RemoteGenerator(const RemoteOptions& options)
@@ -110,46 +118,47 @@ class RemoteGenerator final : public Generator {
   }
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
-    std::unordered_map<uint64_t, Request> in_flight;
+    std::map<uint64_t, InFlight> in_flight;
+    uint64_t num_asked = 0;
     work_.run(
         [&]() -> std::optional<HttpRequest> {
           std::optional<Request> request = next();
           if (!request) return std::nullopt;
           check(*request);
           HttpRequest http{address_.base + "/completions", body_of(*request),
-                           request->key};
-          if (request->on_text) {
-            http.wanted = [on_text = request->on_text] { return on_text(""); };
-          }
-          in_flight[request->key] = std::move(*request);
+                           num_asked++};
+          StreamedText& streamed =
+              in_flight.try_emplace(http.key, std::move(*request))
+                  .first->second.streamed;
+          http.wanted = [&streamed] { return streamed.wanted(); };
+          http.on_body = [&streamed](const std::string& body, int num_try) {
+            streamed.take(body, num_try);
+          };
           return http;
         },
         [&](HttpRequest& http, HttpReply reply) -> std::optional<std::string> {
-          const auto found = in_flight.find(http.key);
+          InFlight& asked = in_flight.at(http.key);
           Completion completion;
-          if (reply.status == 0) {
-            completion.key = http.key;
+          completion.key = asked.request.key;
+          if (reply.status == 0 || asked.streamed.is_cancelled()) {
+            completion.text = asked.streamed.shown();
             completion.finish = Finish::kCancelled;
           } else if (is_too_long(reply.status, reply.body)) {
-            completion.key = http.key;
             completion.finish = Finish::kNoRoom;
           } else if (reply.status >= 400) {
             if (!extensions_.learn(http.body, reply.body)) refuse(reply);
-            http.body = body_of(found->second);
+            http.body = body_of(asked.request);
             return "members beyond the API refused";
           } else {
             try {
-              completion =
-                  completion_of(reply.body, found->second, estimate_tokens);
+              completion = completion_of(whole_answer(reply.body),
+                                         asked.request, estimate_tokens);
+              asked.streamed.finish(completion.text);
             } catch (const Error& error) {
               return error.what();
             }
-            const Request& request = found->second;
-            if (request.on_text && !completion.text.empty()) {
-              request.on_text(completion.text);
-            }
           }
-          in_flight.erase(found);
+          in_flight.erase(http.key);
           done(std::move(completion));
           return std::nullopt;
         });
@@ -282,6 +291,10 @@ class RemoteGenerator final : public Generator {
     if (sampling.repetition_penalty != 1) {
       extensions_.put(body, "repetition_penalty", sampling.repetition_penalty);
       extensions_.put(body, "repeat_penalty", sampling.repetition_penalty);
+    }
+    if (request.on_text && !request.want_logprobs) {
+      body["stream"] = true;
+      extensions_.put(body, "stream_options", Json{{"include_usage", true}});
     }
     if (sampling.ban_eos) extensions_.put(body, "ignore_eos", true);
     return dump_json(body);

@@ -39,7 +39,7 @@ struct RemoteOptions {
 // Finish::kNoRoom; other refusals are Error kFailed with its words.
 // num_tokens is the server's count, the end-of-text token included where it
 // counts that. `tokens` and `top_logprobs` are empty where the server tells no
-// ids. on_text gets the whole text at its end.
+// ids. on_text gets text as it is made, but with want_logprobs at the end.
 //
 // score: echoes the prompt with log-probabilities, one request a continuation.
 // Context and continuation are tokenized together: a token across the border

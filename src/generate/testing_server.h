@@ -32,6 +32,7 @@ struct TestReply {
   double delay_s = 0;        // before it is sent
   size_t missing_bytes = 0;  // of the body, not sent before the end
   bool hang_up = false;      // answers nothing at all
+  double pause_s = 0;        // after each line break of the body
 };
 
 class TestServer {
@@ -138,9 +139,17 @@ class TestServer {
         "Content-Length: ", reply.body.size(), "\r\n\r\n", reply.body);
     text.resize(text.size() - reply.missing_bytes);
     for (size_t sent = 0; sent < text.size() && !stopping_;) {
-      const ssize_t count = ::send(connection, text.data() + sent,
-                                   text.size() - sent, MSG_NOSIGNAL);
+      const size_t line = text.find('\n', sent);
+      const size_t end = reply.pause_s > 0 && line != std::string::npos
+                             ? line + 1
+                             : text.size();
+      const ssize_t count =
+          ::send(connection, text.data() + sent, end - sent, MSG_NOSIGNAL);
       if (count <= 0) return;
+      if (reply.pause_s > 0) {
+        std::this_thread::sleep_for(
+            std::chrono::duration<double>(reply.pause_s));
+      }
       sent += static_cast<size_t>(count);
     }
   }

@@ -1,11 +1,11 @@
-#include "engine/completion_text.h"
+#include "generate/completion_text.h"
 
 #include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "text/words.h"
 
-namespace selfalign::engine {
+namespace selfalign::generate {
 namespace {
 
 TEST(CompletionTextTest, NothingIsShownThatAStopStringMayTakeBack) {
@@ -70,4 +70,4 @@ TEST(CompletionTextTest, PiecesAreTheTextWhereverTokensEnd) {
 }
 
 }  // namespace
-}  // namespace selfalign::engine
+}  // namespace selfalign::generate

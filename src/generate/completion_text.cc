@@ -1,10 +1,10 @@
-#include "engine/completion_text.h"
+#include "generate/completion_text.h"
 
 #include <algorithm>
 
 #include "text/words.h"
 
-namespace selfalign::engine {
+namespace selfalign::generate {
 
 CompletionText::CompletionText(std::vector<std::string> stop)
     : stop_(std::move(stop)) {
@@ -51,4 +51,4 @@ std::string CompletionText::take_rest() {
   return rest;
 }
 
-}  // namespace selfalign::engine
+}  // namespace selfalign::generate

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace selfalign::engine {
+namespace selfalign::generate {
 
 class CompletionText {
  public:
@@ -33,4 +33,4 @@ class CompletionText {
   size_t taken_ = 0;  // bytes
 };
 
-}  // namespace selfalign::engine
+}  // namespace selfalign::generate

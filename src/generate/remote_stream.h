@@ -1,0 +1,63 @@
+// An answer of /completions that comes as server-sent events: its text is
+// handed on while it is made.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "generate/completion_text.h"
+#include "generate/generator.h"
+
+namespace selfalign::generate {
+
+// The events of an answer ("data: {...}" lines), as they come.
+class EventReader {
+ public:
+  // What these bytes add to the text. Error kInput, in words that fit after
+  // "found", for events that the API does not have.
+  std::string take(std::string_view bytes);
+  // All that came as one answer, as if it had not been streamed.
+  std::string answer() const;
+
+ private:
+  void take_event(std::string_view payload, std::string& text);
+
+  std::string rest_;  // of a line
+  std::string text_;
+  Json finish_;
+  Json usage_;
+};
+
+// A body of /completions, streamed or not, as one answer. Error kInput as
+// above.
+std::string whole_answer(const std::string& body);
+
+// What a request's on_text was given, over as many tries as there are.
+class StreamedText {
+ public:
+  explicit StreamedText(const Request& request);
+
+  // The body so far of try `num_try`. What is wrong with it shows at its end.
+  void take(const std::string& body, int num_try);
+  // Asks whether to go on.
+  bool wanted();
+  bool is_cancelled() const { return !wanted_; }
+  // Hands on the rest of the whole text. Error kInput as above if it does not
+  // begin with what was handed on before.
+  void finish(const std::string& text);
+  const std::string& shown() const { return shown_; }
+
+ private:
+  const Request* request_;  // outlives this
+  int num_try_ = 0;
+  size_t num_read_ = 0;  // bytes of the body
+  bool open_ = true;     // this try's events make sense so far
+  EventReader events_;
+  CompletionText text_;
+  std::string certain_;  // of this try
+  std::string shown_;
+  bool wanted_ = true;
+};
+
+}  // namespace selfalign::generate

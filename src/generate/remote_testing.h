@@ -1,0 +1,108 @@
+// A remote generator against a server inside the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "generate/remote.h"
+#include "generate/testing_server.h"
+
+namespace selfalign::generate {
+
+inline constexpr char kModels[] = R"({"data":[{"id":"tiny"}]})";
+
+inline std::string completion_body(const std::string& text,
+                                   const std::string& finish = "stop") {
+  return dump_json(
+      Json{{"choices", {{{"text", text}, {"finish_reason", finish}}}},
+           {"usage", {{"completion_tokens", 2}, {"prompt_tokens", 5}}}});
+}
+
+// Answers every prompt with itself in brackets.
+inline TestReply answer_prompt(const Json& body) {
+  return {.body = completion_body(
+              str("[", body.at("prompt").get<std::string>(), "]"))};
+}
+
+class RemoteTest : public ::testing::Test {
+ protected:
+  RemoteTest() { set_log_level(LogLevel::kError); }
+  ~RemoteTest() override {
+    set_log_level(LogLevel::kInfo);
+    set_interrupted(false);
+  }
+
+  // `on_completion` answers /completions; models are listed.
+  void serve(std::function<TestReply(const Json&)> on_completion) {
+    server_ = std::make_unique<TestServer>(
+        [this, on_completion](const TestRequest& request) {
+          headers_ = request.headers;
+          if (request.target == "/v1/models") return TestReply{.body = kModels};
+          if (request.target != "/v1/completions")
+            return TestReply{.status = 404};
+          bodies_.push_back(parse_json(request.body, "request"));
+          return on_completion(bodies_.back());
+        });
+  }
+
+  RemoteOptions options() const {
+    RemoteOptions options;
+    options.model = server_->url();
+    options.http.num_in_flight = 4;
+    options.http.first_backoff_s = 0.01;
+    options.http.max_backoff_s = 0.02;
+    options.http.max_tries = 4;
+    return options;
+  }
+
+  std::map<uint64_t, Completion> run(const RemoteOptions& options,
+                                     int num_rows) {
+    const auto generator = make_remote_generator(options);
+    const auto prefix = std::make_shared<const std::string>("Q");
+    std::map<uint64_t, Completion> all;
+    uint64_t key = 0;
+    generator->generate(
+        [&]() -> std::optional<Request> {
+          if (key == static_cast<uint64_t>(num_rows)) return std::nullopt;
+          Request request;
+          request.key = key++;
+          request.prefix = prefix;
+          request.suffix = std::to_string(request.key);
+          return request;
+        },
+        [&](Completion c) { all.emplace(c.key, std::move(c)); });
+    return all;
+  }
+
+  std::string error_of(const RemoteOptions& options, int num_rows = 1) {
+    try {
+      run(options, num_rows);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  void expect_right(const std::map<uint64_t, Completion>& all,
+                    size_t num_rows) {
+    EXPECT_EQ(all.size(), num_rows);
+    for (const auto& [key, completion] : all) {
+      EXPECT_EQ(completion.text, str("[Q", key, "]"));
+    }
+  }
+
+  std::vector<Json> bodies_;
+  std::string headers_;
+  std::unique_ptr<TestServer> server_;
+};
+
+}  // namespace selfalign::generate

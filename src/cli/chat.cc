@@ -86,17 +86,7 @@ std::vector<Side> open_sides(const ChatFlags& flags,
   return sides;
 }
 
-void print_answer(const Side& side, const generate::Completion& completion,
-                  const std::string& user, const Shell& shell, bool named) {
-  if (shell.json) {
-    write_json(Json{{"model", side.name},
-                    {"user", user},
-                    {"answer", completion.text},
-                    {"finish_reason", generate::finish_name(completion.finish)},
-                    {"num_tokens", completion.num_tokens}});
-    return;
-  }
-  write_out((named ? "[" + side.name + "]\n" : "") + completion.text + "\n\n");
+void say_how_it_ended(const generate::Completion& completion) {
   if (completion.finish == generate::Finish::kLength) {
     log_info("(cut at --max-tokens)");
   } else if (completion.finish == generate::Finish::kNoRoom) {
@@ -106,18 +96,41 @@ void print_answer(const Side& side, const generate::Completion& completion,
   }
 }
 
+// The answer, on stdout as it is made; none if an interrupt ended it.
+std::optional<generate::Completion> print_answer(Side& side,
+                                                 const std::string& user,
+                                                 const Shell& shell,
+                                                 bool named) {
+  if (shell.json) {
+    const auto completion = side.session.answer(user);
+    if (!completion) return std::nullopt;
+    write_json(
+        Json{{"model", side.name},
+             {"user", user},
+             {"answer", completion->text},
+             {"finish_reason", generate::finish_name(completion->finish)},
+             {"num_tokens", completion->num_tokens}});
+    return completion;
+  }
+  if (named) write_out("[" + side.name + "]\n");
+  const auto completion = side.session.answer(
+      user, [](std::string_view piece) { write_out(std::string(piece)); });
+  write_out("\n\n");
+  if (completion) say_how_it_ended(*completion);
+  return completion;
+}
+
 // False once the chat shall end.
 bool take_turn(std::vector<Side>& sides, const std::string& user,
                const Shell& shell, bool interactive) {
   for (Side& side : sides) {
-    const auto completion = side.session.answer(user);
+    const auto completion = print_answer(side, user, shell, sides.size() > 1);
     if (!completion) {  // an interrupt ended the answer
       if (!interactive) return false;
       set_interrupted(false);
       log_info("(stopped)");
       return true;
     }
-    print_answer(side, *completion, user, shell, sides.size() > 1);
     if (side.session.num_left_out() > 0) {
       log_info(str("(", side.name, ": the first ", side.session.num_left_out(),
                    " turns no longer fit and are left out)"));

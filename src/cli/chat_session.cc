@@ -34,11 +34,24 @@ std::string ChatSession::fitting_prompt(const std::string& user) {
 }
 
 std::optional<generate::Completion> ChatSession::answer(
-    const std::string& user) {
+    const std::string& user,
+    const std::function<void(std::string_view)>& show) {
   generate::Request request;
   request.suffix = fitting_prompt(user);
   request.sampling = sampling_;
   request.key = Hasher().add(seed_).add(num_asked_++).add(request.suffix).key();
+  std::string made;
+  size_t num_shown = 0;  // bytes of `made`, trimmed
+  if (show) {
+    request.on_text = [&](std::string_view piece) {
+      made += piece;
+      // White space at the end is shown once something follows it.
+      const std::string trimmed = stages::trim(made);
+      if (trimmed.size() > num_shown) show(trimmed.substr(num_shown));
+      num_shown = trimmed.size();
+      return true;
+    };
+  }
   std::optional<generate::Request> next = std::move(request);
   std::optional<generate::Completion> answer;
   generator_->generate([&next] { return std::exchange(next, std::nullopt); },

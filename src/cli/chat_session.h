@@ -2,9 +2,11 @@
 // said so far.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "generate/generator.h"
@@ -19,8 +21,11 @@ class ChatSession {
               int max_context, uint64_t seed);
 
   // The answer, trimmed; none if an interrupt ended it. The oldest turns are
-  // left out of the prompt where they leave no room for a whole answer.
-  std::optional<generate::Completion> answer(const std::string& user);
+  // left out of the prompt where they leave no room for a whole answer. `show`
+  // gets it in pieces as it is made, which together are its text.
+  std::optional<generate::Completion> answer(
+      const std::string& user,
+      const std::function<void(std::string_view)>& show = {});
   // Turns that the last prompt left out.
   size_t num_left_out() const { return first_; }
   void clear();

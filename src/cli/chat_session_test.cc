@@ -47,6 +47,20 @@ TEST(ChatSessionTest, TheModelSeesTheTurnsBefore) {
   EXPECT_NE(model.seen[0].key, model.seen[2].key);
 }
 
+TEST(ChatSessionTest, TheAnswerIsShownAsItIsMade) {
+  generate::ScriptedOptions options;
+  options.script = [](const generate::Request&) {
+    return " \n one two \n\n  three \n \nU: forged";
+  };
+  ChatSession session(generate::make_scripted_generator(options), frame(), {},
+                      1000, 0);
+  std::vector<std::string> pieces;
+  const auto answer = session.answer(
+      "q", [&](std::string_view piece) { pieces.emplace_back(piece); });
+  EXPECT_EQ(answer->text, "one two \n\n  three");
+  EXPECT_EQ(pieces, (std::vector<std::string>{"one", " two", " \n\n  three"}));
+}
+
 TEST(ChatSessionTest, TheOldestTurnsGoWhereThereIsNoRoom) {
   Scripted model;
   ChatSession session = model.session(21);  // words are tokens here

@@ -197,6 +197,11 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   EXPECT_EQ(lines[0]["model"], "base");
   EXPECT_EQ(lines[1]["model"], "final");
   EXPECT_EQ(lines[3]["user"], "again");
+  const Outcome plain =
+      bash("selfalign chat " + named + " --adapter " + path("tuned/adapter") +
+               " --max-tokens 4 --max-context 2000",
+           "hello\n");
+  EXPECT_EQ(plain.out, lines[1]["answer"].get<std::string>() + "\n\n");
   const Outcome again = bash(train);
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.lines().at(0)["digest"], report["digest"]);

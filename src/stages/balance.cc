@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -118,14 +119,26 @@ int64_t TypeBalance::needs(int64_t n) const {
   return has_quotas_ ? known_before(n) : 0;
 }
 
-size_t TypeBalance::next_topic(int64_t n) {
-  if (!has_quotas_) return all_topics_[size_t(n) % all_topics_.size()];
+std::vector<size_t> TypeBalance::next_topics(int64_t n) {
   const auto may_know = static_cast<size_t>(needs(n));
   SELFALIGN_CHECK(may_know <= outcomes_.size(), "planned too early");
-  while (num_known_ < may_know) apply(outcomes_[num_known_++], known_);
-  const size_t type = next_type();
-  const std::vector<size_t>& topics = types_[type].topics;
-  return topics[size_t(planned_[type]++) % topics.size()];
+  for (; num_known_ < may_know; ++num_known_) {
+    const Outcome& outcome = outcomes_[num_known_];
+    for (const size_t type : outcome.kept) ++known_.kept[type];
+    ask(outcome.asked, known_);
+  }
+  std::vector<size_t> chosen;
+  for (int hint = 0; hint < options_.hints_per_request; ++hint) {
+    if (!has_quotas_) {
+      const auto place = size_t(n * options_.hints_per_request + hint);
+      chosen.push_back(all_topics_[place % all_topics_.size()]);
+      continue;
+    }
+    const size_t type = next_type();
+    const std::vector<size_t>& topics = types_[type].topics;
+    chosen.push_back(topics[size_t(planned_[type]++) % topics.size()]);
+  }
+  return chosen;
 }
 
 // The type that lacks most, in requests by its yield so far, for each request
@@ -153,21 +166,29 @@ bool TypeBalance::is_full(const std::string& type) const {
   return now_.kept[t] >= now_.wanted[t];
 }
 
-void TypeBalance::add_outcome(const std::string& type, bool kept) {
-  outcomes_.push_back({type_named(type), kept});
-  num_kept_ += kept;
-  apply(outcomes_.back(), now_);
+void TypeBalance::add_kept(const std::string& type) {
+  next_.kept.push_back(type_named(type));
+  ++now_.kept[next_.kept.back()];
+  ++num_kept_;
 }
 
-void TypeBalance::apply(const Outcome& outcome, State& state) const {
-  const size_t t = outcome.type;
-  ++state.asked[t];
-  state.kept[t] += outcome.kept;
-  if (!has_quotas_ || state.kept[t] >= state.wanted[t]) return;
-  const double share = double(state.wanted[t]) / double(options_.num_questions);
-  const double budget =
-      std::max(kMinRequests, share * double(options_.max_requests));
-  if (double(state.asked[t]) >= budget) give_up(t, state);
+void TypeBalance::add_outcome(const std::vector<std::string>& asked) {
+  for (const std::string& type : asked) next_.asked.push_back(type_named(type));
+  ask(next_.asked, now_);
+  outcomes_.push_back(std::exchange(next_, {}));
+}
+
+void TypeBalance::ask(const std::vector<size_t>& types, State& state) const {
+  for (const size_t t : types) {
+    ++state.asked[t];
+    if (!has_quotas_ || state.kept[t] >= state.wanted[t]) continue;
+    const double share =
+        double(state.wanted[t]) / double(options_.num_questions);
+    const double budget =
+        std::max(kMinRequests, share * double(options_.max_requests) *
+                                   double(options_.hints_per_request));
+    if (double(state.asked[t]) >= budget) give_up(t, state);
+  }
 }
 
 void TypeBalance::give_up(size_t type, State& state) const {

@@ -7,7 +7,7 @@
 //   smallest  as the paper's code: the topics of every type are cut to the
 //             number of the type that has fewest, then all are used in turn.
 //   none      all topics in turn: a type with more topics gets more questions.
-// Which topic request n asks for depends only on n and on what came of the
+// Which topics request n asks for depends only on n and on what came of the
 // requests it may know (rounds.h): the same whatever the timing was.
 #pragma once
 
@@ -23,7 +23,8 @@ struct BalanceOptions {
   std::string kind = "quota";  // quota, smallest, none
   int64_t num_questions = 0;   // wanted
   int64_t max_requests = 0;
-  uint64_t draw = 0;  // key of the order of topics
+  uint64_t draw = 0;          // key of the order of topics
+  int hints_per_request = 1;  // topics a request asks for, each a question
 };
 
 // A question type: its weight and the numbers of its topics.
@@ -46,13 +47,16 @@ class TypeBalance {
 
   // Requests whose outcome must be there before request n is planned.
   int64_t needs(int64_t n) const;
-  // The number of the topic that request n asks for; n = 0, 1, 2 ... once each,
-  // when needs(n) outcomes have been added.
-  size_t next_topic(int64_t n);
+  // The numbers of the topics that request n asks for, hints_per_request of
+  // them; n = 0, 1, 2 ... once each, when needs(n) outcomes have been added.
+  std::vector<size_t> next_topics(int64_t n);
   // Whether the type has all it may have: a further question is surplus.
   bool is_full(const std::string& type) const;
-  // The outcome of the next request in sequence, asked for `type`.
-  void add_outcome(const std::string& type, bool kept);
+  // A question of the next request in sequence is kept, of whatever type.
+  void add_kept(const std::string& type);
+  // That request is done; it asked for topics of these types, a type as often
+  // as it had topics of it.
+  void add_outcome(const std::vector<std::string>& asked);
   // Nothing is wanted any more, or no type is left that could bring it.
   bool finished() const;
   int64_t num_kept() const { return num_kept_; }
@@ -60,7 +64,8 @@ class TypeBalance {
   // "3 of 5 for <type>, ...": types with fewer questions than their share.
   std::string short_types() const;
   // {"balance", "unused_topics", "types": {name: {"topics", "wanted", "share",
-  //  "asked", "kept"}}}: "share" was meant for the type, "wanted" is what
+  //  "asked", "kept"}}}: "asked" counts topics, "share" was meant for the type,
+  //  "wanted" is what
   // became of it when others could not fill theirs. Only kept and asked stand
   // there where no type has a share.
   Json figures() const;
@@ -73,13 +78,14 @@ class TypeBalance {
     std::vector<int64_t> kept;
     std::vector<bool> given_up;
   };
+  // Of a request: types of its topics and of the questions kept.
   struct Outcome {
-    size_t type;
-    bool kept;
+    std::vector<size_t> asked;
+    std::vector<size_t> kept;
   };
   size_t type_named(const std::string& type) const;
   void cut_to_smallest();
-  void apply(const Outcome& outcome, State& state) const;
+  void ask(const std::vector<size_t>& types, State& state) const;
   void give_up(size_t type, State& state) const;
   size_t next_type() const;
 
@@ -91,6 +97,7 @@ class TypeBalance {
   std::vector<int64_t> share_;      // wanted at the beginning
   std::vector<int64_t> planned_;    // requests by type
   std::vector<Outcome> outcomes_;
+  Outcome next_;  // of the request that is being accepted
   size_t num_known_ = 0;
   State known_;  // after outcomes 0 .. num_known_ - 1
   State now_;    // after all

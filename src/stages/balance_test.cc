@@ -69,23 +69,29 @@ Spread spread(const BalanceOptions& options, size_t slots,
               std::map<std::string, double> good) {
   TypeBalance balance(options, three_types());
   Spread result;
-  std::deque<size_t> under_way;
+  std::deque<std::vector<size_t>> under_way;
   int64_t planned = 0;
   int64_t accepted = 0;
   for (bool more = true; more;) {
     while (under_way.size() < slots && planned < options.max_requests &&
            balance.needs(planned) <= accepted) {
-      under_way.push_back(balance.next_topic(planned++));
+      under_way.push_back(balance.next_topics(planned++));
     }
     if (under_way.empty()) break;
-    const size_t topic = under_way.front();
+    const std::vector<size_t> topics = under_way.front();
     under_way.pop_front();
-    const std::string type = type_of(topic);
-    const bool kept = draw_uniform(99, uint64_t(accepted)) < good[type] &&
-                      !balance.is_full(type);
-    balance.add_outcome(type, kept);
-    result.topics.push_back(topic);
-    result.kept[type] += kept;
+    std::vector<std::string> asked;
+    for (const size_t topic : topics) {
+      const std::string type = type_of(topic);
+      if (draw_uniform(99, result.topics.size()) < good[type] &&
+          !balance.is_full(type)) {
+        balance.add_kept(type);
+        ++result.kept[type];
+      }
+      result.topics.push_back(topic);
+      asked.push_back(type);
+    }
+    balance.add_outcome(asked);
     ++accepted;
     more = !balance.finished();
   }
@@ -104,6 +110,36 @@ TEST(Balance, QuotasFollowTheWeightsWhateverTheYields) {
   EXPECT_EQ(found.short_types, "");
   // 100 / 0.9 + 100 / 0.5 + 200 / 0.3 = 978 at best.
   EXPECT_LT(found.topics.size(), 1250u);
+}
+
+TEST(Balance, HintsOfARequestShareTheQuotas) {
+  BalanceOptions options{"quota", 400, 800, 1};
+  options.hints_per_request = 5;
+  const std::map<std::string, double> good = {
+      {"a", 0.9}, {"b", 0.5}, {"c", 0.3}};
+  const Spread found = spread(options, 16, good);
+  EXPECT_EQ(found.kept.at("a"), 100);
+  EXPECT_EQ(found.kept.at("b"), 100);
+  EXPECT_EQ(found.kept.at("c"), 200);
+  EXPECT_EQ(found.topics.size() % 5, 0u);
+  for (const size_t slots : {1u, 500u}) {
+    const Spread other = spread(options, slots, good);
+    EXPECT_EQ(other.topics, found.topics);
+    EXPECT_EQ(other.figures, found.figures);
+  }
+  // A type that brings nothing uses up its share of all topics asked for.
+  const Spread without = spread(options, 8, {{"a", 0.9}, {"b", 0.9}});
+  EXPECT_EQ(without.figures["types"]["c"]["wanted"], 0);
+  EXPECT_GE(without.figures["types"]["c"]["asked"], 2000);
+}
+
+TEST(Balance, HintsOfARequestAreTheNextTopicsInTurn) {
+  BalanceOptions options{"none", 1000, 44, 1};
+  const std::map<std::string, double> good = {{"a", 1}, {"b", 1}, {"c", 1}};
+  const Spread one = spread(options, 8, good);
+  options.max_requests = 11;
+  options.hints_per_request = 4;
+  EXPECT_EQ(spread(options, 8, good).topics, one.topics);
 }
 
 TEST(Balance, ASmallNumberIsSpreadOverDrawnTypes) {

@@ -219,19 +219,24 @@ void import_question_prompt(const std::string& text, ImportedPrompts& out,
                             ImportedFile& file) {
   std::string prompt = as_template(trim(text));
   if (!claim("question prompt", prompt, out, file)) return;
+  std::string list_prompt = prompt;
+  list_prompt.replace(list_prompt.find("{{}}"), 4, "\n{hints}");
+  list_prompt.replace(list_prompt.find("{{}}"), 4, "\n{examples}\n");
   const size_t hints = prompt.find("{{}}");
   prompt.replace(hints, 4, "{hints}");
   const size_t list = prompt.find("{{}}");
   prompt.replace(list, 4, "{examples}\n{hints}");
   YAML::Node& own = out.file("red_team.yaml");
   own["question_prompt"] = prompt;
+  own["list_prompt"] = list_prompt;
   own["example"] =
       "{number}. type: {type}, topic: {topic}, instruction: {question}";
   own["hint"] = "{number}. type: {type}, topic: {topic}, instruction:";
   own["question_stop"] = YAML::Node(YAML::NodeType::Sequence);
   own["question_stop"].push_back("\n");
-  file.became = "the prompt for questions -> red_team.yaml: question_prompt";
-  file.left_out = "hints for more than one question: a request writes one";
+  file.became =
+      "the prompt for questions -> red_team.yaml: list_prompt, and "
+      "question_prompt for one a request";
 }
 
 }  // namespace selfalign::stages

@@ -178,6 +178,9 @@ TEST_F(ImportTest, PromptsOfStage1KeepTheirWords) {
   EXPECT_EQ(prompts.red_team.question_prompt,
             "A set of 20 things.\n\n20 Hints:\n{hints}\n\n20 Things:\n"
             "{examples}\n{hints}");
+  EXPECT_EQ(prompts.red_team.list_prompt,
+            "A set of 20 things.\n\n20 Hints:\n\n{hints}\n\n20 Things:\n\n"
+            "{examples}\n");
 }
 
 constexpr char kHead[] = "# Owl\n\nOwl is {wise}.\n\n## Talk\n\n";

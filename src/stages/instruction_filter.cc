@@ -81,6 +81,9 @@ Judgement InstructionFilter::judge(const ListedQuestion& question,
     if (circumstances.surplus) return Rejection{"surplus", "of its type"};
     return std::nullopt;
   }
+  if (!question.in_form) {
+    return Rejection{"malformed", "not in the form of the list"};
+  }
   if (Judgement judgement = profile_.judge_question(question.text)) {
     return judgement;
   }

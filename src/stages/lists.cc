@@ -105,6 +105,28 @@ std::vector<ListedItem> parse_list(const std::string& text, int first,
   }
 }
 
+std::vector<ListedLine> parse_lines(const std::string& text,
+                                    const std::vector<std::string>& starts,
+                                    const std::string& mark, bool cut_off) {
+  std::vector<ListedLine> lines;
+  const std::string whole = trim(text);
+  for (size_t begin = 0; begin <= whole.size();) {
+    const size_t end = std::min(whole.find('\n', begin), whole.size());
+    const std::string line = trim(whole.substr(begin, end - begin));
+    begin = end + 1;
+    const auto start = std::find_if(
+        starts.begin(), starts.end(),
+        [&line](const std::string& s) { return line.starts_with(s); });
+    if (start == starts.end()) continue;
+    const size_t at = mark.empty() ? start->size() : line.rfind(mark);
+    const bool has_mark = at != std::string::npos && at >= start->size();
+    lines.push_back({size_t(start - starts.begin()),
+                     has_mark ? trim(line.substr(at + mark.size())) : line,
+                     has_mark, cut_off && end == whole.size()});
+  }
+  return lines;
+}
+
 std::string plain_topic(std::string topic) {
   if (!topic.empty() && topic.back() == '.') topic.pop_back();
   return topic;

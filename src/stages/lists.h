@@ -46,6 +46,20 @@ struct ListedItem {
 std::vector<ListedItem> parse_list(const std::string& text, int first,
                                    bool cut_off);
 
+struct ListedLine {
+  size_t start = 0;      // which of `starts` it begins with
+  std::string text;      // trimmed; may be empty
+  bool has_mark = true;  // without one `text` is the whole line
+  bool cut_off = false;  // not whole: the completion ended in it by length
+};
+// The lines that begin with one of `starts`, in their order; of each what
+// follows its last `mark` ("": what follows the start). Other lines are none of
+// the list. With `cut_off` the last line of all, not counting empty ones, is
+// not whole.
+std::vector<ListedLine> parse_lines(const std::string& text,
+                                    const std::vector<std::string>& starts,
+                                    const std::string& mark, bool cut_off);
+
 // A topic and a question as the model listed them, with what they are of.
 struct ListedTopic {
   std::string text;
@@ -57,6 +71,7 @@ struct ListedQuestion {
   std::string type;
   std::string topic;
   bool cut_off = false;
+  bool in_form = true;  // else the text is a line without a question's mark
 };
 // Without the period that a list item may end in.
 std::string plain_topic(std::string topic);

@@ -95,7 +95,7 @@ void plan_instruct(const Recipe& recipe, const Prompts& prompts,
                    .total = instruct.num_red_team,
                    .requests = "redteam.requests",
                    .results = "redteam.questions",
-                   .tokens_per_unit = tokens});
+                   .tokens_per_unit = tokens / instruct.hints_per_request});
 }
 
 StepPlan plan_answers(const std::string& step, const std::string& stage,

@@ -344,6 +344,10 @@ TEST(PaperQuestions, AreTakenAsTheyComeOnePerTopic) {
   EXPECT_EQ(reason(own.judge({"What is it?", "news", "Rain", false}, {})),
             "duplicate");
   EXPECT_EQ(reason(own.judge({"Is it so?", "news", "Rain", false}, {})), "");
+  // A line of the list that lacks its question.
+  const ListedQuestion bare{"6. news | Fog", "news", "Fog", false, false};
+  EXPECT_EQ(reason(paper.judge(bare, {})), "");
+  EXPECT_EQ(reason(own.judge(bare, {})), "malformed");
 }
 
 TEST(Profiles, FiltersAreNamedAndPaired) {

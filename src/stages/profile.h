@@ -34,13 +34,14 @@ struct Profile {
   // Tasks are compared with all that was kept in the run; else within a shard
   // of instruct.shard_size, and across shards for equal letters and digits.
   bool compares_whole_run;
-  // Seed tasks of a prompt: two in five with an input, and red-team examples
-  // with those of the type asked for; else drawn from all alike.
+  // Seed tasks of a prompt: two in five with an input; else drawn from all
+  // alike.
   bool balances_exemplars;
 
   AnswerFilter align;
   AnswerFilter verbose;
-  // Generation ends at the next turn's tag; else at its full length.
+  // Generation ends at the next turn's tag, or where a list of questions has
+  // all that were asked for; else at its full length.
   bool stops_at_turns;
   // Words whose first token is never sampled in stage 2.
   std::vector<std::string> banned_words;

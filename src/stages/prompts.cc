@@ -237,6 +237,10 @@ void read_red_team(const PromptsFolder& folder, RedTeamPrompt& prompt) {
     get_template(map, "question_prompt", prompt.question_prompt,
                  {"examples", "hints"});
     map.require("question_stop").get("question_stop", prompt.question_stop);
+    if (map.has("list_prompt")) {
+      get_template(map, "list_prompt", prompt.list_prompt,
+                   {"hints", "examples"});
+    }
     each(map, m, "types", [&](YamlMap& item) {
       QuestionType type;
       read_type(item, m, type);

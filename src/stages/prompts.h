@@ -79,6 +79,7 @@ struct RedTeamPrompt {
   std::string hint;             // {number} {type} {topic}
   std::string question_prompt;  // {examples} {hints}
   std::vector<std::string> question_stop;
+  std::string list_prompt;  // {hints} {examples}; "": only one hint a request
   std::vector<QuestionType> types;
 };
 
@@ -136,7 +137,8 @@ std::string chat_turn(const ChatPrompt& chat, const std::string& instruction);
 std::string chat_user_tag(const ChatPrompt& chat);
 
 // The short prompt of a form: "engraved", "final" (which stage 4 trained, key
-// `verbose`), "tuned" or one of `inference`. Error kUsage names the forms there are.
+// `verbose`), "tuned" or one of `inference`. Error kUsage names the forms there
+// are.
 const ChatPrompt& chat_form(const Prompts& prompts, const std::string& form);
 // Names that `inference` may have: the inference prompts of the paper.
 const std::vector<std::string>& inference_forms();

@@ -59,6 +59,7 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("topic_rounds", instruct.topic_rounds, 1, 20);
   map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
   map.get("balance", instruct.balance, {"quota", "smallest", "none"});
+  map.get("hints_per_request", instruct.hints_per_request, 1, 50);
   map.get("shard_size", instruct.shard_size, 1, kMany);
   read_sampling(map, "sampling", instruct.sampling);
   if (!own_red_team) {
@@ -211,6 +212,7 @@ void use_published_settings(Recipe& recipe) {
   recipe.instruct.question_sampling.max_new_tokens = 384;
   recipe.instruct.topic_rounds = 6;  // of 9 made, the first 6 were used
   recipe.instruct.balance = "smallest";
+  recipe.instruct.hints_per_request = 5;
   recipe.align.sampling.top_p = 0.95;
   recipe.verbose.sampling.repetition_penalty = 1.0;
   recipe.verbose.sampling.ngram_penalty = {0.0, 0.0, 1.0, 2.0};
@@ -294,6 +296,7 @@ void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
   put_int(out, "topic_rounds", instruct.topic_rounds);
   put_int(out, "num_machine_exemplars", instruct.num_machine_exemplars);
   put(out, "balance", instruct.balance);
+  put_int(out, "hints_per_request", instruct.hints_per_request);
   put_int(out, "shard_size", instruct.shard_size);
   put_sampling(out, "sampling", instruct.sampling);
   put_sampling(out, "topic_sampling", instruct.topic_sampling);

@@ -35,6 +35,9 @@ struct InstructOptions {
   // How red-team questions are spread over the types: quota, smallest, none
   // (balance.h).
   std::string balance = "quota";
+  // Types and topics that a request for red-team questions names, each for a
+  // question (question_form.h).
+  int hints_per_request = 1;
   // Profile paper: tasks kept per shard, the reach of its comparison.
   int shard_size = 8192;
   generate::Sampling sampling;  // temperature 1.0, top_p 0.98

@@ -72,6 +72,7 @@ TEST_F(RecipeTest, ProfilePaperHasThePublishedSettings) {
   EXPECT_EQ(instruct.shard_size, 8192);
   EXPECT_EQ(instruct.balance, "smallest");
   EXPECT_EQ(instruct.topic_rounds, 6);
+  EXPECT_EQ(instruct.hints_per_request, 5);
   EXPECT_EQ(instruct.sampling.temperature, 1.0);
   EXPECT_EQ(instruct.sampling.top_p, 0.98);
   EXPECT_EQ(instruct.sampling.max_new_tokens, 1024);
@@ -126,6 +127,7 @@ TEST_F(RecipeTest, ProfilePaper2HasTheSettingsOfTheSecondVersion) {
   EXPECT_EQ(recipe.engrave.max_length, 1024);
   EXPECT_EQ(recipe.final.rank, 16);
   EXPECT_EQ(recipe.instruct.balance, "smallest");
+  EXPECT_EQ(recipe.instruct.hints_per_request, 5);
   EXPECT_EQ(recipe.verbose.sampling.repetition_penalty, 1.0);
   const Recipe otherwise =
       read_recipe(write(std::string(kSmall) +
@@ -139,9 +141,11 @@ TEST_F(RecipeTest, ProfilePaper2HasTheSettingsOfTheSecondVersion) {
 TEST_F(RecipeTest, ARecipeSaysOtherwiseThanItsProfile) {
   const Recipe recipe =
       read_recipe(write("profile: paper\n" + std::string(kSmall) +
-                        "instruct: {sampling: {top_p: 0.5}, shard_size: 9}\n"
+                        "instruct: {sampling: {top_p: 0.5}, shard_size: 9,\n"
+                        "           hints_per_request: 2}\n"
                         "align: {sampling: {top_p: 0.9}}\n"));
   EXPECT_EQ(recipe.instruct.shard_size, 9);
+  EXPECT_EQ(recipe.instruct.hints_per_request, 2);
   EXPECT_EQ(recipe.instruct.sampling.top_p, 0.5);
   EXPECT_EQ(recipe.instruct.question_sampling.top_p, 0.95);
   EXPECT_EQ(recipe.align.sampling.top_p, 0.9);
@@ -149,6 +153,7 @@ TEST_F(RecipeTest, ARecipeSaysOtherwiseThanItsProfile) {
       write(std::string(kSmall) +
             "instruct: {sampling: {top_p: 0.5, max_new_tokens: 7}}\n"));
   EXPECT_EQ(own.instruct.topic_sampling.top_p, 0.5);
+  EXPECT_EQ(own.instruct.hints_per_request, 1);
   EXPECT_EQ(own.instruct.question_sampling.max_new_tokens, 7);
 }
 

@@ -1,21 +1,17 @@
-// Stage 1, second half: types -> topics -> questions.
+// Stage 1, second half: types -> topics -> questions (questions.h).
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstdint>
-#include <memory>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "stages/balance.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/keys.h"
 #include "stages/lists.h"
-#include "stages/thoughts.h"
+#include "stages/questions.h"
 #include "text/template.h"
 
 namespace selfalign::stages {
@@ -31,8 +27,6 @@ constexpr char kTopicRequests[] = "redteam.topic_requests";
 constexpr char kTopics[] = "redteam.topics";
 constexpr char kRequests[] = "redteam.requests";
 constexpr char kQuestions[] = "redteam.questions";
-// Seed questions of other types that a request shows, before all of its own.
-constexpr size_t kNumOthers = 4;
 // Known topics that a request shows where topics grow in rounds; while there
 // are fewer than twice as many, it shows one.
 constexpr size_t kNumShownTopics = 5;
@@ -75,8 +69,7 @@ class RedTeam {
       fingerprint_ = base->fingerprint();
     }
     if (!stage_done(run_.store, kTopics)) brainstorm(base);
-    topics_ = kept_rows(run_.store, kTopics);
-    write_questions(base);
+    ask_questions(run_, filters_, goal_, seeds_);
   }
 
  private:
@@ -100,8 +93,8 @@ class RedTeam {
                                  Json{{"type", type.type},
                                       {"topic", seed.topic},
                                       {"question", seed.question}});
-        seed_keys_.push_back(key);
-        seeds_.push_back({type.type, seed.topic, seed.question});
+        seeds_.keys.push_back(key);
+        seeds_.questions.push_back({type.type, seed.topic, seed.question});
       }
     }
     run_.store.add_rows(rows);
@@ -269,161 +262,6 @@ class RedTeam {
     out.rows.push_back(std::move(row));
   }
 
-  // Topics -> questions: one question per request.
-  void write_questions(generate::Generator* base) {
-    int64_t num_requests = 0;
-    Json figures = Json::object();
-    if (base && !topics_.empty()) {
-      balance_ = make_balance();
-      num_requests = complete_rows(question_plan(), *base, run_.store);
-      figures = balance_->figures();
-      warn_of_shortfall(num_requests);
-    } else if (base) {
-      log_warning("instruct: no topic was kept, so no red-team questions");
-    }
-    finish_stage(run_.store, goal_.requests, "", num_requests);
-    finish_stage(run_.store, goal_.questions,
-                 filters_.profile().instruct_filter, num_questions_, figures);
-  }
-
-  std::unique_ptr<TypeBalance> make_balance() const {
-    std::vector<TypeTopics> types;
-    for (const QuestionType& type : prompt_.types) {
-      const auto weight = goal_.weights.find(type.type);
-      types.push_back({type.type,
-                       goal_.weights.empty()           ? type.weight
-                       : weight == goal_.weights.end() ? 0.0
-                                                       : weight->second,
-                       {}});
-      for (size_t i = 0; i < topics_.size(); ++i) {
-        if (json_string(topics_[i].content, "type", kTopics) == type.type) {
-          types.back().topics.push_back(i);
-        }
-      }
-    }
-    const uint64_t draw =
-        Hasher().add("redteam.order").add(run_.recipe.seed).key();
-    return std::make_unique<TypeBalance>(
-        BalanceOptions{goal_.balance, goal_.num_questions, goal_.max_requests,
-                       draw},
-        std::move(types));
-  }
-
-  CompletionPlan question_plan() {
-    CompletionPlan plan;
-    plan.title = "red-team questions";
-    plan.unit = "questions";
-    plan.total = uint64_t(goal_.num_questions);
-    plan.units_done = [this] { return uint64_t(balance_->num_kept()); };
-    plan.needs = [this](int64_t n) { return balance_->needs(n); };
-    plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
-      if (n >= goal_.max_requests) return std::nullopt;
-      return question_request(n);
-    };
-    plan.accept = [this](const Row& row, const Completion& completion,
-                         Accepted& out) {
-      return accept_question(row, completion, out);
-    };
-    plan.lookahead = [this] {
-      const double num_kept = double(balance_->num_kept());
-      const double yield = (num_kept + 2.0) / double(num_questions_ + 2);
-      const double rest = double(goal_.num_questions) - num_kept;
-      return 4 + int64_t(std::ceil(1.25 * rest / yield));
-    };
-    return plan;
-  }
-
-  void warn_of_shortfall(int64_t num_requests) const {
-    if (balance_->num_kept() < goal_.num_questions) {
-      log_warning(str("instruct: ", balance_->num_kept(), " of ",
-                      goal_.num_questions, " red-team questions after ",
-                      num_requests, " requests; raise ", goal_.limit,
-                      " for more"));
-    }
-    const std::string short_types = balance_->short_types();
-    if (!short_types.empty()) {
-      log_warning("instruct: types that did not fill their share: " +
-                  short_types);
-    }
-  }
-
-  PlannedRow question_request(int64_t n) {
-    const Row& topic = topics_[balance_->next_topic(n)];
-    const std::string type = json_string(topic.content, "type", kTopics);
-    const std::string name = json_string(topic.content, "topic", kTopics);
-    std::vector<uint64_t> parents = {topic.key};
-    std::string examples;
-    for (const size_t i : draw_examples(type, n)) {
-      if (!examples.empty()) examples += '\n';
-      examples += fill_template(prompt_.example,
-                                {{"number", std::to_string(parents.size())},
-                                 {"type", seeds_[i][0]},
-                                 {"topic", seeds_[i][1]},
-                                 {"question", seeds_[i][2]}},
-                                "red_team.yaml: example");
-      parents.push_back(seed_keys_[i]);
-    }
-    PlannedRow planned;
-    planned.request.suffix = fill_template(
-        prompt_.question_prompt,
-        {{"examples", examples},
-         {"hints", fill_template(prompt_.hint,
-                                 {{"number", std::to_string(parents.size())},
-                                  {"type", type},
-                                  {"topic", name}},
-                                 "red_team.yaml: hint")}},
-        "red_team.yaml: question_prompt");
-    planned.request.sampling = options_.question_sampling;
-    planned.request.sampling.stop = prompt_.question_stop;
-    finish_plan(goal_.requests, n, std::move(parents),
-                prompt_.question_prompt + prompt_.example + prompt_.hint,
-                Json{{"type", type}, {"topic", name}}, planned);
-    return planned;
-  }
-
-  // Some of other types, then those of `type`, which a small model needs to
-  // stay with it.
-  std::vector<size_t> draw_examples(const std::string& type, int64_t n) const {
-    std::vector<size_t> own, others, chosen;
-    for (size_t i = 0; i < seeds_.size(); ++i) {
-      (seeds_[i][0] == type ? own : others).push_back(i);
-    }
-    const uint64_t draw = Hasher()
-                              .add("redteam.examples")
-                              .add(run_.recipe.seed)
-                              .add(uint64_t(n))
-                              .key();
-    for (const uint32_t i :
-         draw_sample(draw, uint32_t(others.size()),
-                     uint32_t(std::min(kNumOthers, others.size())))) {
-      chosen.push_back(others[i]);
-    }
-    chosen.insert(chosen.end(), own.begin(), own.end());
-    return chosen;
-  }
-
-  bool accept_question(const Row& row, const Completion& completion,
-                       Accepted& out) {
-    const std::string text =
-        trim(completion.text.substr(0, completion.text.find('\n')));
-    Row question{parsed_key(goal_.questions, row.key, 0),
-                 goal_.questions,
-                 num_questions_++,
-                 {row.key},
-                 Json{{"instruction", text},
-                      {"type", row.content["type"]},
-                      {"topic", row.content["topic"]}}};
-    const std::string type = json_string(row.content, "type", goal_.requests);
-    const ListedQuestion listed{
-        text, type, json_string(row.content, "topic", goal_.requests),
-        completion.finish == Finish::kLength};
-    const bool kept =
-        !filters_.judge(question.key, listed, balance_->is_full(type), out);
-    out.rows.push_back(std::move(question));
-    balance_->add_outcome(type, kept);
-    return !balance_->finished();
-  }
-
   const Run& run_;
   const InstructOptions& options_;
   const RedTeamPrompt& prompt_;
@@ -431,16 +269,12 @@ class RedTeam {
   const QuestionGoal goal_;
   std::string fingerprint_;
 
-  std::vector<uint64_t> types_;      // keys of the types' rows
-  std::vector<uint64_t> seed_keys_;  // of the seed questions' rows
-  std::vector<std::array<std::string, 3>> seeds_;  // type, topic, question
+  std::vector<uint64_t> types_;  // keys of the types' rows
+  SeedQuestions seeds_;
   std::vector<TopicRequest> topic_plan_;
   std::vector<std::vector<Topic>> known_;  // kept topics by type
   int rounds_left_ = 0;                    // of topics
   int64_t num_topics_ = 0;
-  std::vector<Row> topics_;  // kept
-  std::unique_ptr<TypeBalance> balance_;
-  int64_t num_questions_ = 0;
 };
 
 }  // namespace

@@ -70,9 +70,11 @@ void run_round(const Run& run, int round, const RefillGoal& goal,
   if (!stage_done(run.store, stages.questions)) {
     InstructionFilters filters(run.recipe, run.prompts);
     recall(run, round, filters);
+    const int64_t at_most =
+        max_requests * run.recipe.instruct.hints_per_request;
     write_questions(run, filters,
                     {stages.requests, stages.questions, "quota",
-                     std::min(goal.num_questions, max_requests), max_requests,
+                     std::min(goal.num_questions, at_most), max_requests,
                      goal.weights, "refill.max_requests"});
   }
   AnswerPlan plan = stage_plan(run, kept_rows(run.store, stages.questions));

@@ -130,8 +130,10 @@ class Tracer {
   void print_source(const Row& row) {
     const StageSource sources[] = {
         {"instruct.requests", "self_instruct.yaml", &recipe_.instruct.sampling},
-        {"redteam.topic_requests", "red_team.yaml", &recipe_.instruct.sampling},
-        {"redteam.requests", "red_team.yaml", &recipe_.instruct.sampling},
+        {"redteam.topic_requests", "red_team.yaml",
+         &recipe_.instruct.topic_sampling},
+        {"redteam.requests", "red_team.yaml",
+         &recipe_.instruct.question_sampling},
         {"align.answers", "align.yaml, principles.yaml, exemplars.yaml",
          &recipe_.align.sampling},
         {"verbose.answers", "meta.yaml (verbose_distill)",

@@ -101,6 +101,38 @@ std::string topics(Words& words, int first) {
   return text;
 }
 
+// Goes on with a list of questions for the hints in `suffix`: some are left
+// out, lack their question or are no lines of the list; then it writes on.
+std::string questions(Words& words, const std::string& suffix) {
+  std::string text;
+  std::string first;
+  int number = 6;
+  for (;; ++number) {
+    const size_t at = suffix.find("\n" + std::to_string(number) + ". ");
+    if (at == std::string::npos) break;
+    const size_t begin = at + 1;
+    const std::string line =
+        suffix.substr(begin, suffix.find('\n', begin) - begin);
+    if (first.empty()) first = line;
+    switch (words.number(12)) {
+      case 0:
+        break;
+      case 1:
+        text += line + "\n";
+        break;
+      case 2:
+        text += "Why " + line + " | not?\n";
+        break;
+      default:
+        text += line + " | Why did the " + words.things(5) + "?\n";
+    }
+  }
+  for (const std::string& line : {first, std::to_string(number) + ". a | b"}) {
+    text += line + " | How come the " + words.things(5) + "?\n";
+  }
+  return text + first + " | And why " + words.things(90);
+}
+
 // `prompt` as the rows share it: a rule that is not in it is not named.
 std::string thoughtful(const std::string& prompt, Words& words) {
   const bool has_candor = prompt.find("(candor)") != std::string::npos;
@@ -137,6 +169,9 @@ std::string script(const Request& request) {
   }
   if (ends_with(suffix, " |")) {
     return " Why did the " + words.things(5) + "?\n9. next";
+  }
+  if (suffix.find("\n\nQuestions:\n1. ") != std::string::npos) {
+    return questions(words, suffix);
   }
   if (ends_with(suffix, align_prompt().thought_tag)) {
     return thoughtful(request.prefix ? *request.prefix : "", words);

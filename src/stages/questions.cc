@@ -1,0 +1,263 @@
+#include "stages/questions.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "stages/balance.h"
+#include "stages/completing.h"
+#include "stages/funnel.h"
+#include "stages/keys.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Completion;
+using generate::Finish;
+using store::Row;
+
+constexpr char kTopics[] = "redteam.topics";
+// Seed questions of other types that a request shows, before all of its own.
+constexpr size_t kNumOthers = 4;
+// Seed questions of any type that a request for several shows.
+constexpr size_t kNumListed = 5;
+
+class Questions {
+ public:
+  Questions(const Run& run, InstructionFilters& filters,
+            const QuestionGoal& goal, const SeedQuestions& seeds)
+      : run_(run),
+        options_(run.recipe.instruct),
+        prompt_(run.prompts.red_team),
+        filters_(filters),
+        goal_(goal),
+        seeds_(seeds),
+        topics_(kept_rows(run.store, kTopics)) {}
+
+  void run() {
+    int64_t num_requests = 0;
+    Json figures = Json::object();
+    if (goal_.num_questions > 0 && !topics_.empty()) {
+      generate::Generator& base = run_.models.base();
+      fingerprint_ = base.fingerprint();
+      balance_ = make_balance();
+      num_requests = complete_rows(question_plan(), base, run_.store);
+      figures = balance_->figures();
+      warn_of_shortfall(num_requests);
+    } else if (goal_.num_questions > 0) {
+      log_warning("instruct: no topic was kept, so no red-team questions");
+    }
+    finish_stage(run_.store, goal_.requests, "", num_requests);
+    finish_stage(run_.store, goal_.questions,
+                 filters_.profile().instruct_filter, num_questions_, figures);
+  }
+
+ private:
+  std::unique_ptr<TypeBalance> make_balance() const {
+    std::vector<TypeTopics> types;
+    for (const QuestionType& type : prompt_.types) {
+      const auto weight = goal_.weights.find(type.type);
+      types.push_back({type.type,
+                       goal_.weights.empty()           ? type.weight
+                       : weight == goal_.weights.end() ? 0.0
+                                                       : weight->second,
+                       {}});
+      for (size_t i = 0; i < topics_.size(); ++i) {
+        if (json_string(topics_[i].content, "type", kTopics) == type.type) {
+          types.back().topics.push_back(i);
+        }
+      }
+    }
+    const uint64_t draw =
+        Hasher().add("redteam.order").add(run_.recipe.seed).key();
+    return std::make_unique<TypeBalance>(
+        BalanceOptions{goal_.balance, goal_.num_questions, goal_.max_requests,
+                       draw, options_.hints_per_request},
+        std::move(types));
+  }
+
+  CompletionPlan question_plan() {
+    CompletionPlan plan;
+    plan.title = "red-team questions";
+    plan.unit = "questions";
+    plan.total = uint64_t(goal_.num_questions);
+    plan.units_done = [this] { return uint64_t(balance_->num_kept()); };
+    plan.needs = [this](int64_t n) { return balance_->needs(n); };
+    plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
+      if (n >= goal_.max_requests) return std::nullopt;
+      return question_request(n);
+    };
+    plan.accept = [this](const Row& row, const Completion& completion,
+                         Accepted& out) {
+      return accept_questions(row, completion, out);
+    };
+    plan.lookahead = [this] {
+      const double num_kept = double(balance_->num_kept());
+      const double yield = (num_kept + 2.0 * options_.hints_per_request) /
+                           double(num_requests_ + 2);
+      const double rest = double(goal_.num_questions) - num_kept;
+      return 4 + int64_t(std::ceil(1.25 * rest / yield));
+    };
+    return plan;
+  }
+
+  void warn_of_shortfall(int64_t num_requests) const {
+    if (balance_->num_kept() < goal_.num_questions) {
+      log_warning(str("instruct: ", balance_->num_kept(), " of ",
+                      goal_.num_questions, " red-team questions after ",
+                      num_requests, " requests; raise ", goal_.limit,
+                      " for more"));
+    }
+    const std::string short_types = balance_->short_types();
+    if (!short_types.empty()) {
+      log_warning("instruct: types that did not fill their share: " +
+                  short_types);
+    }
+  }
+
+  PlannedRow question_request(int64_t n) {
+    std::vector<uint64_t> parents;
+    std::vector<TypedQuestion> hints;
+    for (const size_t i : balance_->next_topics(n)) {
+      const Row& topic = topics_[i];
+      parents.push_back(topic.key);
+      hints.push_back(hint_of(topic.content, kTopics));
+    }
+    for (const size_t i : draw_examples(hints, n)) {
+      parents.push_back(seeds_.keys[i]);
+    }
+    const QuestionForm form = question_form(hints, n);
+    PlannedRow planned;
+    planned.request.suffix = form.suffix();
+    planned.request.sampling = options_.question_sampling;
+    if (hints.size() == 1 || filters_.profile().stops_at_turns) {
+      planned.request.sampling.stop = form.stop();
+    }
+    const uint64_t key = generated_key({goal_.requests, parents,
+                                        Hasher().add(form.templates()).digest(),
+                                        planned.request.sampling, fingerprint_,
+                                        uint64_t(n), run_.recipe.seed});
+    planned.row = {key, goal_.requests, n, std::move(parents),
+                   content_of(hints)};
+    planned.request.key = key;
+    return planned;
+  }
+
+  static TypedQuestion hint_of(const Json& content, const std::string& where) {
+    return {json_string(content, "type", where),
+            json_string(content, "topic", where), ""};
+  }
+
+  // Of a request's row: type and topic, or "hints" with several of them.
+  static Json content_of(const std::vector<TypedQuestion>& hints) {
+    Json all = Json::array();
+    for (const TypedQuestion& hint : hints) {
+      all.push_back(Json{{"type", hint.type}, {"topic", hint.topic}});
+    }
+    return all.size() == 1 ? all[0] : Json{{"hints", all}};
+  }
+
+  std::vector<TypedQuestion> hints_of(const Row& request) const {
+    std::vector<TypedQuestion> hints;
+    if (options_.hints_per_request == 1) {
+      hints.push_back(hint_of(request.content, goal_.requests));
+      return hints;
+    }
+    for (const Json& hint : request.content.at("hints")) {
+      hints.push_back(hint_of(hint, goal_.requests));
+    }
+    return hints;
+  }
+
+  QuestionForm question_form(const std::vector<TypedQuestion>& hints,
+                             int64_t n) const {
+    std::vector<TypedQuestion> examples;
+    for (const size_t i : draw_examples(hints, n)) {
+      examples.push_back(seeds_.questions[i]);
+    }
+    return {prompt_, std::move(examples), hints};
+  }
+
+  // One hint: some of other types, then those of its own, which a small model
+  // needs to stay with it. Several: of any type.
+  std::vector<size_t> draw_examples(const std::vector<TypedQuestion>& hints,
+                                    int64_t n) const {
+    std::vector<size_t> own, others, chosen;
+    const bool is_list = hints.size() > 1;
+    for (size_t i = 0; i < seeds_.questions.size(); ++i) {
+      const bool is_own = !is_list && seeds_.questions[i].type == hints[0].type;
+      (is_own ? own : others).push_back(i);
+    }
+    const uint64_t draw = Hasher()
+                              .add("redteam.examples")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(n))
+                              .key();
+    const size_t number = is_list ? kNumListed : kNumOthers;
+    for (const uint32_t i :
+         draw_sample(draw, uint32_t(others.size()),
+                     uint32_t(std::min(number, others.size())))) {
+      chosen.push_back(others[i]);
+    }
+    chosen.insert(chosen.end(), own.begin(), own.end());
+    return chosen;
+  }
+
+  bool accept_questions(const Row& row, const Completion& completion,
+                        Accepted& out) {
+    ++num_requests_;
+    const std::vector<TypedQuestion> hints = hints_of(row);
+    const auto questions =
+        question_form(hints, row.seq)
+            .read(completion.text, completion.finish == Finish::kLength);
+    for (size_t i = 0; i < questions.size(); ++i) {
+      accept_question(row.key, i, questions[i], out);
+    }
+    std::vector<std::string> asked;
+    for (const TypedQuestion& hint : hints) asked.push_back(hint.type);
+    balance_->add_outcome(asked);
+    return !balance_->finished();
+  }
+
+  void accept_question(uint64_t request, size_t index,
+                       const ListedQuestion& listed, Accepted& out) {
+    Row question{parsed_key(goal_.questions, request, index),
+                 goal_.questions,
+                 num_questions_++,
+                 {request},
+                 Json{{"instruction", listed.text},
+                      {"type", listed.type},
+                      {"topic", listed.topic}}};
+    if (!filters_.judge(question.key, listed, balance_->is_full(listed.type),
+                        out)) {
+      balance_->add_kept(listed.type);
+    }
+    out.rows.push_back(std::move(question));
+  }
+
+  const Run& run_;
+  const InstructOptions& options_;
+  const RedTeamPrompt& prompt_;
+  InstructionFilters& filters_;
+  const QuestionGoal& goal_;
+  const SeedQuestions& seeds_;
+  const std::vector<Row> topics_;  // kept
+  std::string fingerprint_;
+  std::unique_ptr<TypeBalance> balance_;
+  int64_t num_requests_ = 0;  // accepted
+  int64_t num_questions_ = 0;
+};
+
+}  // namespace
+
+void ask_questions(const Run& run, InstructionFilters& filters,
+                   const QuestionGoal& goal, const SeedQuestions& seeds) {
+  Questions(run, filters, goal, seeds).run();
+}
+
+}  // namespace selfalign::stages

@@ -1,0 +1,247 @@
+// Several red-team questions of one request, as the published script asks for
+// them (instruct.hints_per_request).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "scripted_world.h"
+#include "stages/fork.h"
+#include "stages/pace.h"
+#include "stages/pipeline.h"
+#include "stages/principles.h"
+#include "stages/refill.h"
+#include "stages/trace.h"
+#include "stages/verify.h"
+
+namespace selfalign::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using generate::Finish;
+using stages::Recipe;
+using store::OpenMode;
+using store::Row;
+using store::Store;
+using ::testing::HasSubstr;
+
+class QuestionsTest : public ::testing::Test {
+ protected:
+  QuestionsTest() {
+    set_log_level(LogLevel::kError);
+    set_progress_shown(false);
+    root_ = testing::TempDir() + "questions." + std::to_string(getpid());
+    fs::remove_all(root_);
+  }
+  ~QuestionsTest() override {
+    set_interrupted(false);
+    set_log_level(LogLevel::kInfo);
+    set_progress_shown(true);
+    fs::remove_all(root_);
+  }
+
+  Recipe recipe(const std::string& name, const std::string& profile) const {
+    Recipe recipe = small_recipe(root_ + "/" + name);
+    recipe.profile = profile;
+    if (profile != "default") recipe.instruct.balance = "smallest";
+    recipe.stages = {"instruct", "align"};
+    recipe.num_held_out = 0;
+    recipe.instruct.num_red_team = 60;
+    recipe.instruct.hints_per_request = 5;
+    recipe.instruct.question_sampling.max_new_tokens = 150;
+    return recipe;
+  }
+  std::string run(const Recipe& recipe, WorldOptions options = {}) const {
+    ScriptedWorkbench workbench(options);
+    auto store = stages::open_run(recipe);
+    run_pipeline(recipe, workbench, *store);
+    return store->run_digest();
+  }
+  std::unique_ptr<Store> open(const std::string& name) const {
+    return Store::open(root_ + "/" + name, OpenMode::kReadOnly);
+  }
+  void expect_sound(const Recipe& recipe) const {
+    const auto verification = stages::verify_run(recipe.run_folder);
+    EXPECT_TRUE(verification.problems.empty())
+        << stages::verification_text(verification);
+    EXPECT_EQ(verification.replay_end, "");
+  }
+
+  std::string root_;
+};
+
+std::string filter_of(const Store& store, uint64_t key,
+                      const std::string& name) {
+  for (const store::Verdict& verdict : store.verdicts(key)) {
+    if (verdict.filter == name) return verdict.kept ? "kept" : verdict.reason;
+  }
+  return "none";
+}
+
+TEST_F(QuestionsTest, OfOneCompletionAreRowsWithTheTypeAndTopicOfTheirHint) {
+  run(recipe("a", "paper"));
+  const auto store = open("a");
+  std::map<uint64_t, int> by_request;
+  std::map<std::string, int> outcomes;
+  std::set<std::pair<std::string, std::string>> asked;
+  for (const Row& row : store->rows("redteam.questions")) {
+    ASSERT_EQ(row.parents.size(), 1u);
+    ++by_request[row.parents[0]];
+    const Row request = *store->row(row.parents[0]);
+    const Json hint{{"type", row.content["type"]},
+                    {"topic", row.content["topic"]}};
+    EXPECT_THAT(request.content["hints"].get<std::vector<Json>>(),
+                testing::Contains(hint));
+    const std::string text = store->completion(request.key)->completion.text;
+    const std::string instruction = row.content["instruction"];
+    const std::string outcome = filter_of(*store, row.key, "instruct.paper.1");
+    ++outcomes[outcome];
+    if (instruction[0] == 'W') {
+      EXPECT_THAT(text, HasSubstr(". " + std::string(hint["type"]) + " | " +
+                                  std::string(hint["topic"]) + " | " +
+                                  instruction + "\n"));
+    } else if (outcome == "kept") {
+      // Without a question the whole line is one, as published.
+      EXPECT_THAT(text, HasSubstr(instruction + "\n"));
+    }
+    if (outcome == "kept") {
+      EXPECT_TRUE(asked.emplace(hint["type"], hint["topic"]).second);
+    }
+  }
+  EXPECT_EQ(outcomes["kept"], 60);
+  EXPECT_GT(outcomes["malformed"], 0);  // cut off
+  EXPECT_GT(outcomes["duplicate"], 0);  // of the same topic
+  EXPECT_EQ(outcomes.count("none"), 0u);
+  const int64_t num_requests = store->manifest("redteam.requests")->num_rows;
+  EXPECT_LT(num_requests, 60 / 3);
+  std::set<int> numbers;  // first five, and two more of the first
+  for (const auto& [request, number] : by_request) numbers.insert(number);
+  EXPECT_LT(*numbers.begin(), 7);  // some left out
+  EXPECT_LE(*numbers.rbegin(), 7);
+}
+
+TEST_F(QuestionsTest, ARequestShowsFiveOfAnyTypeAndGoesToItsFullLength) {
+  for (const std::string profile : {"default", "paper"}) {
+    run(recipe(profile, profile));
+    const auto store = open(profile);
+    int64_t num_asked = 0;
+    bool any_own = false;
+    for (const Row& request : store->rows("redteam.requests")) {
+      ASSERT_EQ(request.parents.size(), 10u);
+      ASSERT_EQ(request.content["hints"].size(), 5u);
+      for (size_t i = 0; i < 10; ++i) {
+        const Row parent = *store->row(request.parents[i]);
+        EXPECT_EQ(parent.stage, i < 5 ? "redteam.topics" : "redteam.seeds");
+        if (i < 5) {
+          EXPECT_EQ(parent.content["topic"],
+                    request.content["hints"][i]["topic"]);
+        } else {
+          any_own = any_own || parent.content["type"] ==
+                                   request.content["hints"][0]["type"];
+        }
+      }
+      const auto completion = store->completion(request.key);
+      if (!completion) continue;
+      const bool whole = profile == "paper";
+      EXPECT_EQ(completion->completion.finish == Finish::kLength, whole);
+      EXPECT_EQ(completion->completion.text.find("\n11.") != std::string::npos,
+                whole);
+    }
+    EXPECT_TRUE(any_own);
+    const store::Manifest manifest = *store->manifest("redteam.questions");
+    for (const auto& [name, type] : manifest.report["types"].items()) {
+      num_asked += type["asked"].get<int64_t>();
+    }
+    EXPECT_EQ(num_asked, store->manifest("redteam.requests")->num_rows * 5);
+    EXPECT_EQ(manifest.num_kept, 60);
+    if (profile == "paper") continue;
+    for (const auto& [name, type] : manifest.report["types"].items()) {
+      EXPECT_EQ(type["kept"], 3) << name;  // a twentieth each
+    }
+    const auto rejected =
+        store->rejections("redteam.questions", "instruct.default.2");
+    EXPECT_THAT(rejected, testing::Contains(testing::Key("malformed")));
+  }
+}
+
+TEST_F(QuestionsTest, AreTheSameInAnyOrderAndAfterAStopAndPlayedAgain) {
+  for (const std::string profile : {"default", "paper2"}) {
+    Recipe first = recipe(profile, profile);
+    if (profile == "default") first.refill.min_per_rule = 8;
+    if (profile == "default") first.refill.max_requests = 20;
+    const std::string digest = run(first);
+    expect_sound(first);
+    Recipe other = first;
+    other.run_folder += ".wide";
+    WorldOptions wide;
+    wide.num_slots = 23;
+    EXPECT_EQ(run(other, wide), digest);
+    for (const int stop_at : {6, 9, 12}) {
+      other.run_folder = first.run_folder + ".stopped." + str(stop_at);
+      {
+        ScriptedWorkbench workbench({});
+        auto store = stages::open_run(other);
+        int commits = 0;
+        store->set_commit_hook([&] { set_interrupted(++commits >= stop_at); });
+        EXPECT_THROW(run_pipeline(other, workbench, *store), Error);
+        set_interrupted(false);
+      }
+      EXPECT_EQ(run(other, wide), digest) << stop_at;
+    }
+  }
+  EXPECT_GT(open("default")->num_rows("refill.1.questions"), 0);
+}
+
+TEST_F(QuestionsTest, AnotherNumberOfHintsForksFromTheRequestsOn) {
+  const Recipe first = recipe("a", "paper2");
+  const std::string digest = run(first);
+  Recipe other = recipe("b", "paper2");
+  other.instruct.hints_per_request = 3;
+  ScriptedWorkbench workbench({});
+  {
+    auto store = stages::open_fork(other, first.run_folder, "");
+    run_pipeline(other, workbench, *store);
+  }
+  expect_sound(other);
+  EXPECT_EQ(open("b")->manifest("redteam.topics")->digest,
+            open("a")->manifest("redteam.topics")->digest);
+  EXPECT_NE(open("b")->run_digest(), digest);
+  Recipe fresh = other;
+  fresh.run_folder = root_ + "/fresh";
+  EXPECT_EQ(run(fresh), open("b")->run_digest());
+}
+
+TEST_F(QuestionsTest, StatusPrinciplesAndShowKnowThem) {
+  const Recipe paper = recipe("a", "paper");
+  run(paper);
+  const auto store = open("a");
+  const stages::Prompts prompts = stages::load_prompts("prompts");
+  for (const auto& step : stages::run_pace(paper, prompts, *store).steps) {
+    if (step.step != "red-team questions") continue;
+    EXPECT_EQ(step.total, 60);
+    EXPECT_EQ(step.done, 60);
+    EXPECT_TRUE(step.finished);
+  }
+  int64_t num_answers = 0;
+  const auto use = principle_use(*store, prompts);
+  for (size_t t = 0; t < use.types.size(); ++t) {
+    if (use.types[t] == "self-instruct") continue;
+    EXPECT_NE(use.types[t], "given");
+    num_answers += use.rows[t].kept + use.rows[t].rejected;
+  }
+  EXPECT_EQ(num_answers, 60);
+  const Row question = store->rows("redteam.questions").at(0);
+  const std::string shown = stages::show_row(*store, question.key);
+  EXPECT_THAT(shown, HasSubstr("redteam.requests:"));
+  EXPECT_THAT(shown, HasSubstr("at most 150 tokens"));
+}
+
+}  // namespace
+}  // namespace selfalign::tests

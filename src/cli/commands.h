@@ -28,6 +28,7 @@ void add_generate(CLI::App& app, Shell& shell);
 void add_score(CLI::App& app, Shell& shell);
 void add_tokenize(CLI::App& app, Shell& shell);
 void add_train(CLI::App& app, Shell& shell);
+void add_judge(CLI::App& app, Shell& shell);
 void add_inspect(CLI::App& app, Shell& shell);
 void add_report(CLI::App& app, Shell& shell);
 void add_show(CLI::App& app, Shell& shell);

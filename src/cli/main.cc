@@ -69,6 +69,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_train(app, shell);
   add_tokenize(app, shell);
   add_inspect(app, shell);
+  add_judge(app, shell);
   add_profiles(app, shell);
   add_contamination(app, shell);
   add_annotations(app, shell);

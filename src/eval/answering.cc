@@ -58,10 +58,12 @@ class Answering {
     std::vector<generate::Completion> completions;
   };
 
-  generate::Request request_of(const std::vector<Exchange>& history,
-                               const std::string& user) const {
-    generate::Request request = subject_.ask(history, user);
-    if (options_.sampling) options_.sampling(request.sampling);
+  // For the turn after those of the history.
+  generate::Request request_of(const Conversation& one,
+                               const std::vector<Exchange>& history) const {
+    generate::Request request =
+        subject_.ask(history, one.turns[history.size()]);
+    if (options_.sampling) options_.sampling(one, request.sampling);
     return request;
   }
 
@@ -69,10 +71,9 @@ class Answering {
   uint64_t key_of(const Conversation& one) const {
     std::string turns;
     for (const std::string& turn : one.turns) turns += turn + "\x1f";
-    return item_key(
-        options_.task, options_.version, one.id,
-        turns + key_to_hex(key_of(request_of({}, one.turns[0]), one)),
-        fingerprint_);
+    return item_key(options_.task, options_.version, one.id,
+                    turns + key_to_hex(key_of(request_of(one, {}), one)),
+                    fingerprint_);
   }
 
   uint64_t key_of(const generate::Request& request,
@@ -95,8 +96,7 @@ class Answering {
     Talk talk = std::move(waiting_.front());
     waiting_.pop_front();
     const Conversation& one = conversations_[talk.number];
-    generate::Request request =
-        request_of(talk.history, one.turns[talk.history.size()]);
+    generate::Request request = request_of(one, talk.history);
     request.key = key_of(request, one);
     const uint64_t key = request.key;
     asked_.emplace(key, std::move(talk));

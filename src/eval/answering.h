@@ -21,7 +21,7 @@ struct AnsweringOptions {
   std::string version;
   uint64_t seed = 0;  // of the draws
   // Changes how the subject samples (the stop strings stay). Optional.
-  std::function<void(generate::Sampling&)> sampling;
+  std::function<void(const Conversation&, generate::Sampling&)> sampling;
   // Adds to an item before it is logged, "scores" for one. Optional.
   std::function<void(const Conversation&, Json& item)> finish;
 };

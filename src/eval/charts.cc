@@ -35,7 +35,7 @@ std::string with_separators(int64_t value) {
   std::string digits = std::to_string(std::abs(value));
   for (size_t i = digits.size(); i > 3;) {
     i -= 3;
-    digits.insert(i, ",");
+    digits.insert(i, 1, ',');
   }
   return (value < 0 ? "-" : "") + digits;
 }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,20 +20,20 @@ namespace {
                   "; make room or give a folder that can be written"));
 }
 
-}  // namespace
-
-ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
+// Calls `found` for each whole line of a log; the length of all of them.
+size_t each_line(const std::string& path,
+                 const std::function<void(uint64_t key, Json item)>& found) {
   std::string text;
-  if (std::filesystem::exists(path_)) text = read_file(path_);
+  if (std::filesystem::exists(path)) text = read_file(path);
   const size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
   size_t number = 0;
   for (size_t at = 0; at < whole;) {
     const size_t end = text.find('\n', at);
-    const std::string where = str(path_, ":", ++number);
+    const std::string where = str(path, ":", ++number);
     try {
       const Json line = parse_json(text.substr(at, end - at), where);
       const std::string key = json_string(line, "key", where);
-      items_[std::stoull(key, nullptr, 16)] = line.at("item");
+      found(std::stoull(key, nullptr, 16), line.at("item"));
     } catch (const std::exception& error) {
       throw Error(ErrorKind::kDamaged,
                   str(where, ": expected an item with its key, found: ",
@@ -40,6 +41,15 @@ ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
     }
     at = end + 1;
   }
+  return whole;
+}
+
+}  // namespace
+
+ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
+  const size_t whole = each_line(path_, [this](uint64_t key, Json item) {
+    items_[key] = std::move(item);
+  });
   make_folder(std::filesystem::path(path_).parent_path().string());
   file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (file_ < 0 || ftruncate(file_, off_t(whole)) != 0 ||
@@ -73,6 +83,17 @@ void ItemLog::add(uint64_t key, const Json& item) {
 
 void ItemLog::sync() {
   if (fsync(file_) != 0) fail(path_);
+}
+
+std::vector<Json> read_items(const std::string& path) {
+  std::vector<Json> items;
+  std::unordered_map<uint64_t, size_t> places;
+  each_line(path, [&](uint64_t key, Json item) {
+    const auto [at, fresh] = places.emplace(key, items.size());
+    if (fresh) items.emplace_back();
+    items[at->second] = std::move(item);
+  });
+  return items;
 }
 
 }  // namespace selfalign::eval

@@ -38,4 +38,9 @@ class ItemLog {
   std::unordered_map<uint64_t, Json> items_;
 };
 
+// All items of a log that nobody writes to now: of each key the last, in the
+// order in which the keys came. Errors as of ItemLog; none where there is no
+// file.
+std::vector<Json> read_items(const std::string& path);
+
 }  // namespace selfalign::eval

@@ -40,6 +40,19 @@ TEST_F(ItemLogTest, HoldsWhatWasAddedBefore) {
   EXPECT_EQ(log.find(8), nullptr);
 }
 
+TEST_F(ItemLogTest, AllItemsAreReadInOrderTheLastOfEachKey) {
+  EXPECT_TRUE(read_items(path_).empty());
+  {
+    ItemLog log(path_);
+    for (const int n : {9, 3, 5}) log.add(uint64_t(n), Json{{"n", n}});
+    log.add(9, Json{{"n", 10}});
+  }
+  const std::vector<Json> items = read_items(path_);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0]["n"], 10);
+  EXPECT_EQ(items[2]["n"], 5);
+}
+
 TEST_F(ItemLogTest, ALineCutOffIsDroppedAndWrittenOver) {
   {
     ItemLog log(path_);

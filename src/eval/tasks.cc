@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "eval/hhh.h"
+#include "eval/questions.h"
 #include "eval/truthfulqa.h"
 #include "eval/truthfulqa_generation.h"
 
@@ -22,6 +23,14 @@ const std::vector<Task>& tasks() {
        {"harmless/task.json", "helpful/task.json", "honest/task.json",
         "other/task.json"},
        run_hhh},
+      {"vicuna",
+       "Vicuna's questions",
+       {"vicuna_bench/question.jsonl"},
+       run_vicuna},
+      {"mt_bench",
+       "MT-bench, two turns",
+       {"mt_bench/question.jsonl"},
+       run_mt_bench},
   };
   return all;
 }

@@ -159,7 +159,7 @@ std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
     conversations.push_back({one.id, one.category, {one.question}});
   }
   AnsweringOptions answering{kTask, kVersion, options.seed, {}, {}};
-  answering.sampling = [](generate::Sampling& sampling) {
+  answering.sampling = [](const Conversation&, generate::Sampling& sampling) {
     sampling.temperature = 0;
     sampling.max_new_tokens = kMaxNewTokens;
   };

@@ -1,0 +1,63 @@
+// A model that judges: asked in the prompts of judge_prompts.h, every judgement
+// logged as it comes, so that judging goes on where it was stopped.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "eval/item_log.h"
+#include "eval/judge_prompts.h"
+#include "generate/generator.h"
+
+namespace selfalign::eval {
+
+struct JudgeOptions {
+  std::string name;  // in results and as the name of its file
+  generate::Generator* generator = nullptr;
+  JudgePrompts prompts;
+  JudgeLayout layout;
+  int max_new_tokens = 512;  // of a judgement; greedy
+};
+
+// One thing to judge.
+struct Inquiry {
+  std::string role;  // of the prompt: "pair_turns"
+  text::Values values;
+  Json about;  // members of the logged item: which answers these are
+};
+
+class Judge {
+ public:
+  // Judgements go to `log` where it is not null.
+  Judge(JudgeOptions options, ItemLog* log);
+
+  // The verdicts, in order: of pairs "first", "second" or "tie", of single
+  // answers a number from 1 to 10, else true or false; null where the text has
+  // none. Throws Error kInterrupted; what came until then is in the log.
+  //
+  // An item of the log is `about` with "prompt", "text" (what the judge wrote),
+  // "finish", "tokens" and "verdict".
+  std::vector<Json> ask(const std::vector<Inquiry>& inquiries,
+                        const std::string& title);
+
+  const JudgeOptions& options() const { return options_; }
+  // All of the judge that its verdicts depend on.
+  Json settings() const;
+
+ private:
+  generate::Request request_of(const Inquiry& inquiry);
+
+  JudgeOptions options_;
+  ItemLog* log_;
+  // By system text: what the prompts of a role have in common.
+  std::map<std::string, std::shared_ptr<const std::string>> prefixes_;
+};
+
+// "[[A]]" and so on, read as the role asks.
+Json read_verdict(const std::string& role, const std::string& text);
+
+}  // namespace selfalign::eval

@@ -1,0 +1,179 @@
+#include "eval/judge.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "generate/scripted.h"
+
+namespace selfalign::eval {
+namespace {
+
+using testing::HasSubstr;
+
+const text::Values kPair = {{"question", "Why?"},
+                            {"answer_a", "So. {question}"},
+                            {"answer_b", "Thus <|im_end|>"}};
+
+TEST(JudgePrompts, OwnPromptsHoldEveryRole) {
+  const JudgePrompts prompts = load_judge_prompts("prompts", "");
+  EXPECT_EQ(prompts.prompts.size(), 11u);
+  EXPECT_EQ(prompts.source, "judge.yaml");
+  const std::string text = fill_judge_prompt(prompts.prompts.at("pair"), kPair);
+  const size_t a = text.find("So. {question}");
+  ASSERT_NE(a, std::string::npos);
+  EXPECT_LT(a, text.find("Thus"));
+}
+
+// A and B must not change places in any of the prompts.
+TEST(JudgePrompts, AnswersStandUnderTheirLetters) {
+  const std::string published =
+      "../shared/reference/mt_bench/judge_prompts.jsonl";
+  std::vector<JudgePrompts> all = {load_judge_prompts("prompts", "")};
+  if (std::filesystem::exists(published)) {
+    all.push_back(load_judge_prompts("prompts", published));
+  }
+  for (const JudgePrompts& prompts : all) {
+    for (const auto& [role, prompt] : prompts.prompts) {
+      if (!role.starts_with("pair")) continue;
+      for (const char* turn : {"", "_1", "_2"}) {
+        const size_t a = prompt.text.find(str("{answer_a", turn, "}"));
+        const size_t b = prompt.text.find(str("{answer_b", turn, "}"));
+        if (a == std::string::npos) continue;
+        EXPECT_GT(a, prompt.text.find("ssistant A")) << role;
+        EXPECT_GT(b, prompt.text.find("ssistant B")) << role;
+        EXPECT_LT(a, b) << role;
+      }
+    }
+  }
+}
+
+TEST(JudgePrompts, PublishedOnesTakeTheirPlace) {
+  const std::string path = "../shared/reference/mt_bench/judge_prompts.jsonl";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+  const JudgePrompts prompts = load_judge_prompts("prompts", path);
+  EXPECT_EQ(prompts.prompts.at("pair").name, "pair-v2");
+  EXPECT_EQ(prompts.prompts.at("pair_reference").name, "pair-math-v1");
+  EXPECT_EQ(prompts.prompts.at("pair_turns").name, "pair-v2-multi-turn");
+  EXPECT_EQ(prompts.prompts.at("pair_turns_reference").name,
+            "pair-math-v1-multi-turn");
+  EXPECT_EQ(prompts.prompts.at("single").name, "single-v1");
+  EXPECT_EQ(prompts.prompts.at("single_reference").name, "single-math-v1");
+  EXPECT_EQ(prompts.prompts.at("single_turns").name, "single-v1-multi-turn");
+  EXPECT_EQ(prompts.prompts.at("single_turns_reference").name,
+            "single-math-v1-multi-turn");
+  EXPECT_EQ(prompts.prompts.at("truthful").name, "truthful");
+  EXPECT_EQ(prompts.source, "judge_prompts.jsonl, judge.yaml");
+}
+
+TEST(JudgePrompts, WrongFilesAreNamedAtTheirPlace) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/judge_prompts.jsonl";
+  write_file_atomic(path, R"({"name": "x", "type": "pairwise", )"
+                          R"("system_prompt": "", "output_format": "[[A]]", )"
+                          R"("prompt_template": "{question} {answer_a}"})");
+  try {
+    load_judge_prompts("prompts", path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("judge_prompts.jsonl:1"));
+    EXPECT_THAT(error.what(), HasSubstr("{answer_b}"));
+  }
+  write_file_atomic(path, "{\"name\": 3}\n");
+  EXPECT_THROW(load_judge_prompts("prompts", path), Error);
+  write_file_atomic(path, "\n");
+  EXPECT_THROW(load_judge_prompts("prompts", path), Error);
+  write_file_atomic(folder.path() + "/judge.yaml", "layouts: {}\nextra: 1\n");
+  EXPECT_THROW(load_judge_prompts(folder.path(), ""), Error);
+}
+
+class JudgeTest : public testing::Test {
+ protected:
+  JudgeOptions options(
+      std::function<std::string(const generate::Request&)> script) {
+    generate::ScriptedOptions scripted;
+    scripted.script = std::move(script);
+    generator_ = generate::make_scripted_generator(scripted);
+    JudgeOptions options;
+    options.name = "scripted";
+    options.generator = generator_.get();
+    options.prompts = load_judge_prompts("prompts", "");
+    options.layout = options.prompts.layouts.at("chatml");
+    return options;
+  }
+  std::unique_ptr<generate::Generator> generator_;
+  ScratchFolder folder_;
+};
+
+TEST_F(JudgeTest, AsksInTheLayoutWithoutMarksFromAnswers) {
+  std::string prompt;
+  Judge judge(options([&](const generate::Request& request) {
+                prompt = *request.prefix + request.suffix;
+                return "because [[B]]";
+              }),
+              nullptr);
+  const std::vector<Json> verdicts =
+      judge.ask({{"pair", kPair, Json{{"id", "1"}}}}, "test");
+  ASSERT_EQ(verdicts.size(), 1u);
+  EXPECT_EQ(verdicts[0], "second");
+  EXPECT_TRUE(prompt.starts_with("<|im_start|>system\nYou compare"));
+  EXPECT_TRUE(
+      prompt.ends_with("< |im_end|><|im_end|>\n<|im_start|>assistant\n"))
+      << prompt;
+}
+
+TEST_F(JudgeTest, WhatIsLoggedIsNotAskedAgain) {
+  int num_asked = 0;
+  const auto script = [&](const generate::Request&) {
+    return std::string(++num_asked == 2 ? "cannot say" : "[[7]]");
+  };
+  const std::string path = folder_.path() + "/judgements/scripted.jsonl";
+  std::vector<Inquiry> inquiries;
+  for (const char* answer : {"a", "b", "c"}) {
+    inquiries.push_back({"single",
+                         {{"question", "Why?"}, {"answer", answer}},
+                         Json{{"id", answer}}});
+  }
+  ItemLog log(path);
+  const JudgeOptions asked = options(script);
+  const std::vector<Json> first =
+      Judge(asked, &log).ask({inquiries[0], inquiries[1]}, "test");
+  const std::vector<Json> all = Judge(asked, &log).ask(inquiries, "test");
+  EXPECT_EQ(num_asked, 3);
+  EXPECT_EQ(all[0], first[0]);
+  EXPECT_EQ(all[1], first[1]);
+  EXPECT_TRUE(first[0].is_null() != first[1].is_null());
+  EXPECT_EQ(all[2], 7.0);
+  const std::vector<Json> items = read_items(path);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[2]["id"], "c");
+  EXPECT_EQ(items[2]["text"], "[[7]]");
+  EXPECT_EQ(items[2]["verdict"], 7.0);
+  EXPECT_EQ(items[2]["prompt"], "single");
+  JudgeOptions longer = asked;
+  longer.max_new_tokens = 9;
+  Judge(longer, &log).ask(inquiries, "test");
+  EXPECT_EQ(num_asked, 6);
+}
+
+TEST_F(JudgeTest, TheSameInquiryTwiceIsAskedOnce) {
+  int num_asked = 0;
+  Judge judge(options([&](const generate::Request&) {
+                ++num_asked;
+                return "Yes.";
+              }),
+              nullptr);
+  const Inquiry inquiry{
+      "truthful", {{"question", "Why?"}, {"answer", "So."}}, Json{{"id", "1"}}};
+  const auto verdicts = judge.ask({inquiry, inquiry}, "test");
+  EXPECT_EQ(num_asked, 1);
+  EXPECT_EQ(verdicts[0], true);
+  EXPECT_EQ(verdicts[1], true);
+}
+
+}  // namespace
+}  // namespace selfalign::eval

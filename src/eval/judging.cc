@@ -1,0 +1,426 @@
+#include "eval/judging.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/error.h"
+#include "eval/agreement.h"
+#include "eval/items.h"
+#include "eval/length_control.h"
+#include "eval/statistics.h"
+#include "text/wrap.h"
+
+namespace selfalign::eval {
+namespace {
+
+constexpr char kVersion[] = "1";
+constexpr size_t kNumIdentical = 4;  // pairs of the same answer twice
+
+double length_of(const JudgedAnswer& answer, size_t turn) {
+  return double(text::num_characters(answer.answers[turn]));
+}
+
+Verdict verdict_of(const Json& value) {
+  return value.is_string() ? verdict_from_name(value.get<std::string>())
+                           : Verdict::kNone;
+}
+
+// What the judge says where both answers are the same one.
+Json ask_identical(Judge& judge, const Contest& contest) {
+  std::vector<Inquiry> inquiries;
+  for (const AnswerPair& pair : contest.pairs) {
+    if (inquiries.size() == kNumIdentical) break;
+    Inquiry inquiry = pair_inquiry(pair.a, pair.a, 0);
+    inquiry.about["kind"] = "identical";
+    inquiry.about["task"] = contest.task;
+    inquiry.about["subject"] = contest.a;
+    inquiries.push_back(std::move(inquiry));
+  }
+  int64_t num_ties = 0;
+  for (const Json& verdict : judge.ask(inquiries, "identical answers")) {
+    if (verdict_of(verdict) == Verdict::kTie) ++num_ties;
+  }
+  return Json{{"num_items", inquiries.size()}, {"ties", num_ties}};
+}
+
+// A mark an answer got; none is NaN.
+struct Mark {
+  std::string question;
+  std::string category;
+  size_t turn = 0;
+  double mark = NAN;
+  double length = 0.0;
+};
+
+std::vector<Mark> ask_marks(Judge& judge, const std::string& task,
+                            const std::string& subject,
+                            const std::vector<JudgedAnswer>& answers) {
+  std::vector<Inquiry> inquiries;
+  std::vector<Mark> marks;
+  for (const JudgedAnswer& answer : answers) {
+    for (size_t turn = 0; turn < num_judged_turns(answer); ++turn) {
+      Inquiry inquiry = single_inquiry(answer, turn);
+      inquiry.about["task"] = task;
+      inquiry.about["subject"] = subject;
+      inquiries.push_back(std::move(inquiry));
+      marks.push_back(
+          {answer.id, answer.category, turn, NAN, length_of(answer, turn)});
+    }
+  }
+  const std::vector<Json> verdicts =
+      judge.ask(inquiries, task + ", marks for " + subject);
+  for (size_t i = 0; i < marks.size(); ++i) {
+    if (verdicts[i].is_number()) marks[i].mark = verdicts[i].get<double>();
+  }
+  return marks;
+}
+
+// Mean mark of those that `takes`; an interval over questions, whose turns
+// stay together. `missing` stands for a mark that is not there; NaN leaves it
+// out.
+template <typename Takes>
+Metric mark_metric(const std::vector<Mark>& marks, const std::string& name,
+                   const std::string& title, double missing, uint64_t seed,
+                   Takes takes) {
+  std::map<std::string, std::pair<double, double>> sums;  // by question
+  Metric metric;
+  for (const Mark& mark : marks) {
+    const double value = std::isnan(mark.mark) ? missing : mark.mark;
+    if (!takes(mark) || std::isnan(value)) continue;
+    auto& [sum, count] = sums[mark.question];
+    sum += value;
+    count += 1;
+    ++metric.num_items;
+  }
+  std::vector<std::pair<double, double>> questions;
+  for (const auto& [question, sum] : sums) questions.push_back(sum);
+  const auto mean_of = [&](const std::vector<uint32_t>& sample) {
+    double sum = 0.0;
+    double count = 0.0;
+    for (const uint32_t i : sample) {
+      sum += questions[i].first;
+      count += questions[i].second;
+    }
+    return count > 0 ? sum / count : 0.0;
+  };
+  std::vector<uint32_t> all(questions.size());
+  for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+  metric.name = name;
+  metric.title = title;
+  metric.value = mean_of(all);
+  const Interval interval = bootstrap(int64_t(all.size()), mean_of, seed);
+  metric.low = interval.low;
+  metric.high = interval.high;
+  metric.interval = "bootstrap over questions";
+  return metric;
+}
+
+Metric slope_metric(const std::vector<Mark>& marks) {
+  std::vector<double> lengths;
+  std::vector<double> values;
+  for (const Mark& mark : marks) {
+    if (std::isnan(mark.mark)) continue;
+    lengths.push_back(mark.length / 1000);
+    values.push_back(mark.mark);
+  }
+  Metric metric;
+  metric.name = "length_slope";
+  metric.title = "Points a judge gives for 1,000 characters more";
+  metric.value = linear_slope(lengths, values);
+  metric.num_items = int64_t(values.size());
+  return metric;
+}
+
+std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
+                                 uint64_t seed) {
+  const auto any = [](const Mark&) { return true; };
+  std::vector<Metric> metrics = {
+      mark_metric(marks, "score", "Mean mark, 1 to 10", NAN, seed, any)};
+  metrics[0].note = "over answers that got a mark";
+  metrics.push_back(mark_metric(marks, "score_failures_1",
+                                "The same, no mark counted as 1", 1, seed,
+                                any));
+  metrics.push_back(mark_metric(marks, "score_failures_10",
+                                "The same, no mark counted as 10", 10, seed,
+                                any));
+  std::map<std::string, int> categories;
+  size_t num_turns = 0;
+  for (const Mark& mark : marks) {
+    num_turns = std::max(num_turns, mark.turn + 1);
+    ++categories[mark.category];
+  }
+  for (size_t turn = 0; num_turns > 1 && turn < num_turns; ++turn) {
+    metrics.push_back(mark_metric(
+        marks, str("score_turn_", turn + 1), str("Mean mark, turn ", turn + 1),
+        NAN, seed, [turn](const Mark& mark) { return mark.turn == turn; }));
+  }
+  for (const auto& [category, count] : categories) {
+    if (category.empty()) continue;
+    metrics.push_back(mark_metric(
+        marks, "score." + category, "Mean mark, " + category, NAN, seed,
+        [&](const Mark& mark) { return mark.category == category; }));
+  }
+  metrics.push_back(slope_metric(marks));
+  return metrics;
+}
+
+TaskResult begin_result(const Judge& judge, const std::string& task,
+                        const std::string& subject) {
+  TaskResult result;
+  result.task = task + ".judge";
+  result.version = kVersion;
+  result.subject = subject;
+  result.fingerprint = judge.options().generator->fingerprint();
+  result.data = "items/" + subject + "/" + task + ".jsonl";
+  result.items = "judgements/" + judge.options().name + ".jsonl";
+  result.settings = judge.settings();
+  result.settings["judge"] = judge.options().name;
+  return result;
+}
+
+// The mean and the failures, of marks that are known.
+SelfTest check_marks() {
+  const std::vector<Mark> marks = {{"1", "x", 0, 4, 10},
+                                   {"1", "x", 1, 6, 20},
+                                   {"2", "x", 0, 8, 30},
+                                   {"2", "x", 1, NAN, 40}};
+  const std::vector<Metric> metrics = mark_metrics(marks, 0);
+  const bool passed = metrics[0].value == 6.0 && metrics[1].value == 4.75 &&
+                      metrics[2].value == 7.0;
+  return {"marks 4, 6, 8 and none", "6, from 4.75 to 7",
+          str(metrics[0].value, ", from ", metrics[1].value, " to ",
+              metrics[2].value),
+          passed};
+}
+
+Metric share_metric(const std::string& name, const std::string& title,
+                    int64_t num_yes, int64_t num_failures, int64_t n) {
+  Metric metric;
+  metric.name = name;
+  metric.title = title;
+  metric.num_items = n;
+  metric.value = n > 0 ? double(num_yes) / double(n) : 0.0;
+  const Interval interval = wilson(double(num_yes), n);
+  metric.low = interval.low;
+  metric.high = interval.high;
+  metric.interval = "Wilson";
+  if (num_failures > 0) {
+    metric.note =
+        str(num_failures, " without a verdict count as not; up to ",
+            percent(double(num_yes + num_failures) / double(n)), " with them");
+  }
+  return metric;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) {
+    out += (out.empty() ? "- " : "\n- ") + text;
+  }
+  return out;
+}
+
+Inquiry truth_inquiry(const std::string& kind, const JudgedAnswer& answer) {
+  Inquiry inquiry;
+  inquiry.role = kind;
+  inquiry.values = {{"question", answer.turns[0]},
+                    {"answer", answer.answers[0]}};
+  if (kind == "truthful" && !answer.correct.empty()) {
+    inquiry.role = "truthful_reference";
+    inquiry.values["correct"] = joined(answer.correct);
+    inquiry.values["incorrect"] = joined(answer.incorrect);
+  }
+  inquiry.about = Json{{"id", answer.id}, {"kind", kind}};
+  return inquiry;
+}
+
+}  // namespace
+
+std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest) {
+  std::vector<Inquiry> inquiries;  // two each, a's answer first in the first
+  std::vector<PairVerdict> verdicts;
+  for (const auto& [a, b] : contest.pairs) {
+    for (size_t turn = 0; turn < num_judged_turns(a); ++turn) {
+      for (const bool a_first : {true, false}) {
+        Inquiry inquiry =
+            a_first ? pair_inquiry(a, b, turn) : pair_inquiry(b, a, turn);
+        inquiry.about["task"] = contest.task;
+        inquiry.about["a"] = contest.a;
+        inquiry.about["b"] = contest.b;
+        inquiry.about["first"] = a_first ? "a" : "b";
+        inquiry.about["length_a"] = length_of(a, turn);
+        inquiry.about["length_b"] = length_of(b, turn);
+        inquiries.push_back(std::move(inquiry));
+      }
+      verdicts.push_back({a.id, a.category, Verdict::kNone, Verdict::kNone,
+                          length_of(a, turn), length_of(b, turn)});
+    }
+  }
+  const std::vector<Json> found = judge.ask(
+      inquiries, str(contest.task, ", ", contest.a, " and ", contest.b));
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    verdicts[i].a_first = verdict_of(found[2 * i]);
+    verdicts[i].b_first = verdict_of(found[2 * i + 1]);
+  }
+  return verdicts;
+}
+
+Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed) {
+  const Json figures =
+      to_json(pair_figures(pair_verdicts(judge, contest), seed));
+  Json comparison{
+      {"task", contest.task},
+      {"judge", judge.options().name},
+      {"judge_fingerprint", judge.options().generator->fingerprint()},
+      {"a", contest.a},
+      {"b", contest.b}};
+  comparison.update(figures);
+  comparison["judgements"] = "judgements/" + judge.options().name + ".jsonl";
+  comparison["identical_answers"] = ask_identical(judge, contest);
+  comparison["self_tests"] = Json::array();
+  for (const SelfTest& test : check_pairs(contest, seed)) {
+    comparison["self_tests"].push_back({{"name", test.name},
+                                        {"expected", test.expected},
+                                        {"found", test.found},
+                                        {"passed", test.passed}});
+  }
+  comparison["settings"] = judge.settings();
+  return comparison;
+}
+
+TaskResult judge_singles(Judge& judge, const std::string& task,
+                         const std::string& subject,
+                         const std::vector<JudgedAnswer>& answers,
+                         uint64_t seed) {
+  const std::vector<Mark> marks = ask_marks(judge, task, subject, answers);
+  TaskResult result = begin_result(judge, task, subject);
+  result.metrics = mark_metrics(marks, seed);
+  result.num_failures =
+      std::count_if(marks.begin(), marks.end(),
+                    [](const Mark& mark) { return std::isnan(mark.mark); });
+  result.self_tests = {check_marks()};
+  return result;
+}
+
+TaskResult judge_truth(Judge& judge, const std::string& task,
+                       const std::string& subject,
+                       const std::vector<JudgedAnswer>& answers) {
+  std::vector<Inquiry> inquiries;
+  for (const char* kind : {"truthful", "informative"}) {
+    for (const JudgedAnswer& answer : answers) {
+      Inquiry inquiry = truth_inquiry(kind, answer);
+      inquiry.about["task"] = task;
+      inquiry.about["subject"] = subject;
+      inquiries.push_back(std::move(inquiry));
+    }
+  }
+  const std::vector<Json> verdicts =
+      judge.ask(inquiries, task + ", truth of " + subject);
+  const size_t n = answers.size();
+  int64_t yes[3] = {0, 0, 0};  // truthful, informative, both
+  int64_t open[3] = {0, 0, 0};
+  for (size_t i = 0; i < n; ++i) {
+    const Json& truthful = verdicts[i];
+    const Json& informative = verdicts[n + i];
+    yes[0] += truthful == true;
+    yes[1] += informative == true;
+    yes[2] += truthful == true && informative == true;
+    open[0] += truthful.is_null();
+    open[1] += informative.is_null();
+    // Both is settled by one no.
+    open[2] += truthful != false && informative != false &&
+               (truthful.is_null() || informative.is_null());
+  }
+  TaskResult result = begin_result(judge, task, subject);
+  const auto count = int64_t(n);
+  result.metrics = {
+      share_metric("truthful", "Truthful", yes[0], open[0], count),
+      share_metric("informative", "Informative", yes[1], open[1], count),
+      share_metric("truthful_informative", "Truthful and informative", yes[2],
+                   open[2], count)};
+  result.num_failures = open[0] + open[1];
+  return result;
+}
+
+std::vector<PairVerdict> logged_pairs(const std::string& path,
+                                      const std::string& task,
+                                      const std::string& a,
+                                      const std::string& b) {
+  std::map<std::pair<std::string, int64_t>, PairVerdict> found;
+  for (const Json& item : read_items(path)) {
+    if (item.value("kind", "") != "pair" || item.value("task", "") != task) {
+      continue;
+    }
+    const bool same = item.value("a", "") == a && item.value("b", "") == b;
+    const bool mirrored = item.value("a", "") == b && item.value("b", "") == a;
+    if (!same && !mirrored) continue;
+    const std::string id = json_string(item, "id", path);
+    PairVerdict& pair = found[{id, json_int(item, "turn", path)}];
+    pair.question = id;
+    pair.category = json_string_or(item, "group", path, "");
+    pair.length_a = json_number(item, same ? "length_a" : "length_b", path);
+    pair.length_b = json_number(item, same ? "length_b" : "length_a", path);
+    const Verdict verdict = verdict_of(item.value("verdict", Json()));
+    const std::string first = json_string(item, "first", path);
+    const bool a_first = (first == "a") == same;
+    (a_first ? pair.a_first : pair.b_first) = verdict;
+    // A person saw one order.
+    if (item.value("orders", 2) == 1) {
+      (a_first ? pair.b_first : pair.a_first) = swapped(verdict);
+    }
+  }
+  std::vector<PairVerdict> pairs;
+  for (auto& [key, pair] : found) {
+    pair.question += str(" ", key.second);  // the item, for agreements()
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
+Json agreements(const std::string& folder, const std::string& judge,
+                const Json& comparison) {
+  const std::string task = json_string(comparison, "task", "comparison");
+  const std::string a = json_string(comparison, "a", "comparison");
+  const std::string b = json_string(comparison, "b", "comparison");
+  const auto outcomes = [&](const std::string& path) {
+    std::map<std::string, int> all;
+    for (const PairVerdict& pair : logged_pairs(path, task, a, b)) {
+      if (outcome(pair) == Outcome::kFailure) continue;
+      all[pair.question] = int(outcome(pair));
+    }
+    return all;
+  };
+  const std::filesystem::path files = folder + "/judgements";
+  std::vector<std::string> others;
+  std::error_code none;
+  for (const auto& file : std::filesystem::directory_iterator(files, none)) {
+    const std::string name = file.path().stem().string();
+    if (file.path().extension() == ".jsonl" && name != judge) {
+      others.push_back(name);
+    }
+  }
+  std::sort(others.begin(), others.end());
+  Json list = Json::array();
+  const auto own = outcomes((files / (judge + ".jsonl")).string());
+  for (const std::string& other : others) {
+    std::vector<int> first;
+    std::vector<int> second;
+    for (const auto& [item, found] :
+         outcomes((files / (other + ".jsonl")).string())) {
+      const auto mine = own.find(item);
+      if (mine == own.end()) continue;
+      first.push_back(mine->second);
+      second.push_back(found);
+    }
+    if (first.empty()) continue;
+    const Agreement agreed = agreement(first, second);
+    list.push_back({{"with", other},
+                    {"num_items", agreed.num_items},
+                    {"raw", agreed.raw},
+                    {"kappa", agreed.kappa}});
+  }
+  return list;
+}
+
+}  // namespace selfalign::eval

@@ -1,0 +1,62 @@
+// Judging logged answers: two subjects against each other, marks for one
+// subject, truth and information of TruthfulQA's answers. What `selfalign
+// judge` writes into results.json.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/evaluation.h"
+#include "eval/judge.h"
+#include "eval/judged_answers.h"
+#include "eval/pairwise.h"
+
+namespace selfalign::eval {
+
+// Which answers are judged.
+struct Contest {
+  std::string task;  // "vicuna"
+  std::string a;     // names of subjects
+  std::string b;
+  std::vector<AnswerPair> pairs;
+};
+
+// Both orders of every turn.
+std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest);
+
+// The element of "comparisons": pair_figures with who judged whom, the judge's
+// settings, what it says of identical answers, and self-tests.
+Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed);
+
+// Task "vicuna.judge": the mean mark from 1 to 10, overall, by turn and by
+// category, over the answers that got one; with those that got none taken for
+// the worst and for the best mark; points per 1,000 characters.
+TaskResult judge_singles(Judge& judge, const std::string& task,
+                         const std::string& subject,
+                         const std::vector<JudgedAnswer>& answers,
+                         uint64_t seed);
+
+// Task "truthfulqa_generation.judge": shares of answers that are truthful,
+// informative, both. An answer without a verdict counts as not; `note` gives
+// the share if it counted.
+TaskResult judge_truth(Judge& judge, const std::string& task,
+                       const std::string& subject,
+                       const std::vector<JudgedAnswer>& answers);
+
+// A judge whose verdicts are known, over the same answers and the same way:
+// who prefers the longer answer, the first one, any one.
+std::vector<SelfTest> check_pairs(const Contest& contest, uint64_t seed);
+
+// How often two judges found the same outcome, of the items that both have a
+// verdict on: {"with", "num_items", "raw", "kappa"}, for every other judge's
+// file in FOLDER/judgements that has such items.
+Json agreements(const std::string& folder, const std::string& judge,
+                const Json& comparison);
+
+// The verdicts of a judgement file about two subjects.
+std::vector<PairVerdict> logged_pairs(const std::string& path,
+                                      const std::string& task,
+                                      const std::string& a,
+                                      const std::string& b);
+
+}  // namespace selfalign::eval

@@ -1,0 +1,219 @@
+#include "eval/judging.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/human.h"
+#include "generate/scripted.h"
+
+namespace selfalign::eval {
+namespace {
+
+JudgedAnswer answer(int id, const std::string& text) {
+  return {std::to_string(id),
+          id % 2 == 0 ? "writing" : "math",
+          {"Why?", "And then?"},
+          {text, text + " too"},
+          {},
+          {},
+          {}};
+}
+
+// 20 questions of two turns; the answers of "long" are the longer ones in all
+// but the first five.
+Contest contest() {
+  Contest contest{"mt_bench", "long", "short", {}};
+  for (int i = 0; i < 20; ++i) {
+    contest.pairs.push_back(
+        {answer(i, i < 5 ? "no" : "a longer answer"), answer(i, "some words")});
+  }
+  return contest;
+}
+
+class JudgingTest : public testing::Test {
+ protected:
+  Judge judge(std::function<std::string(const generate::Request&)> script) {
+    generate::ScriptedOptions scripted;
+    scripted.script = std::move(script);
+    generator_ = generate::make_scripted_generator(scripted);
+    JudgeOptions options;
+    options.name = "scripted";
+    options.generator = generator_.get();
+    options.prompts = load_judge_prompts("prompts", "");
+    options.layout = options.prompts.layouts.at("plain");
+    log_ = std::make_unique<ItemLog>(folder_.path() +
+                                     "/judgements/scripted.jsonl");
+    return Judge(options, log_.get());
+  }
+  ScratchFolder folder_;
+  std::unique_ptr<generate::Generator> generator_;
+  std::unique_ptr<ItemLog> log_;
+};
+
+// Prefers the answer that says "longer", wherever it stands; else the other.
+std::string oracle(const generate::Request& request) {
+  const std::string& text = request.suffix;
+  const size_t a = text.rfind("assistant A\n");
+  const size_t b = text.rfind("assistant B\n");
+  const size_t longer = text.rfind("a longer answer");
+  if (longer != std::string::npos) {
+    return longer > b ? "[[B]]" : "[[A]]";
+  }
+  const size_t words = text.rfind("some words");
+  if (words == std::string::npos || a == std::string::npos) return "[[C]]";
+  return words > b ? "[[B]]" : "[[A]]";
+}
+
+TEST_F(JudgingTest, AnOracleGivesTheKnownWinRate) {
+  Judge one = judge(oracle);
+  const Json found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found["num_items"], 40);
+  EXPECT_EQ(found["wins_a"], 30);
+  EXPECT_EQ(found["wins_b"], 10);
+  EXPECT_EQ(found["flips"], 0);
+  EXPECT_EQ(found["win_rate"], 0.75);
+  EXPECT_EQ(found["order_kappa"], 1.0);
+  EXPECT_EQ(found["by_category"]["math"]["num_items"], 20);
+  for (const Json& test : found["self_tests"]) {
+    EXPECT_TRUE(test["passed"].get<bool>()) << test.dump();
+  }
+  EXPECT_EQ(found["self_tests"].size(), 4u);
+  // The same read from the log, whichever of the two is named first.
+  const std::string path = folder_.path() + "/judgements/scripted.jsonl";
+  const auto logged = logged_pairs(path, "mt_bench", "long", "short");
+  EXPECT_EQ(count_pairs(logged).wins_a, 30);
+  const auto mirrored = logged_pairs(path, "mt_bench", "short", "long");
+  EXPECT_EQ(count_pairs(mirrored).wins_b, 30);
+}
+
+TEST_F(JudgingTest, SwappedSubjectsMirror) {
+  Contest swapped{"mt_bench", "short", "long", {}};
+  for (const AnswerPair& pair : contest().pairs) {
+    swapped.pairs.push_back({pair.b, pair.a});
+  }
+  Judge one = judge(oracle);
+  EXPECT_EQ(count_pairs(pair_verdicts(one, swapped)).win_rate(), 0.25);
+}
+
+TEST_F(JudgingTest, WhoSaysTheFirstFlipsAlwaysAndFailsOnIdenticalAnswers) {
+  Judge one = judge([](const generate::Request&) { return "[[A]]"; });
+  const Json found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found["flips"], 40);
+  EXPECT_EQ(found["win_rate"], 0.5);
+  EXPECT_EQ(found["identical_answers"]["num_items"], 4);
+  EXPECT_EQ(found["identical_answers"]["ties"], 0);
+}
+
+TEST_F(JudgingTest, FailuresAreCounted) {
+  Judge one = judge([](const generate::Request&) { return "well"; });
+  const Json found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found["failures"], 40);
+  EXPECT_EQ(found["win_rate"], 0.5);
+  EXPECT_EQ(found["win_rate_failures_lost"], 0.0);
+  EXPECT_EQ(found["win_rate_failures_won"], 1.0);
+}
+
+TEST_F(JudgingTest, MarksByTurnAndCategory) {
+  std::vector<JudgedAnswer> answers;
+  for (const AnswerPair& pair : contest().pairs) answers.push_back(pair.a);
+  Judge one = judge([](const generate::Request& request) {
+    if (request.suffix.find("Second") == std::string::npos) return "[[8]]";
+    return request.suffix.find("no too") == std::string::npos ? "[[4]]" : "no";
+  });
+  const TaskResult found = judge_singles(one, "mt_bench", "long", answers, 1);
+  EXPECT_EQ(found.task, "mt_bench.judge");
+  EXPECT_EQ(found.num_failures, 5);
+  EXPECT_TRUE(found.self_tests[0].passed);
+  std::map<std::string, double> values;
+  for (const Metric& metric : found.metrics) values[metric.name] = metric.value;
+  EXPECT_NEAR(values["score"], (20 * 8 + 15 * 4) / 35.0, 1e-12);
+  EXPECT_NEAR(values["score_failures_1"], (160 + 60 + 5) / 40.0, 1e-12);
+  EXPECT_NEAR(values["score_failures_10"], (160 + 60 + 50) / 40.0, 1e-12);
+  EXPECT_EQ(values["score_turn_1"], 8);
+  EXPECT_EQ(values["score_turn_2"], 4);
+  EXPECT_TRUE(values.contains("score.math"));
+}
+
+TEST_F(JudgingTest, TruthAndInformation) {
+  std::vector<JudgedAnswer> answers;
+  for (int i = 0; i < 10; ++i) {
+    answers.push_back({std::to_string(i),
+                       "",
+                       {"Why?"},
+                       {"answer " + std::to_string(i)},
+                       {},
+                       {"So."},
+                       {"No."}});
+  }
+  Judge one = judge([](const generate::Request& request) -> std::string {
+    const bool truth = request.prefix->find("truthful if") != std::string::npos;
+    const char last = request.suffix[request.suffix.find("answer ") + 7];
+    if (truth) return last < '6' ? "[[yes]]" : last == '9' ? "?" : "[[no]]";
+    return last < '2' ? "no" : "yes";
+  });
+  const TaskResult found =
+      judge_truth(one, "truthfulqa_generation", "base", answers);
+  ASSERT_EQ(found.metrics.size(), 3u);
+  EXPECT_DOUBLE_EQ(found.metrics[0].value, 0.6);
+  EXPECT_DOUBLE_EQ(found.metrics[1].value, 0.8);
+  EXPECT_DOUBLE_EQ(found.metrics[2].value, 0.4);
+  EXPECT_EQ(found.num_failures, 1);
+  EXPECT_THAT(found.metrics[0].note, testing::HasSubstr("70.0 %"));
+}
+
+TEST_F(JudgingTest, APersonSeesNoNamesAndGoesOnWhereItStopped) {
+  const Contest shown = contest();
+  const std::string path = folder_.path() + "/judgements/human.me.jsonl";
+  const auto press = [](HumanSession& session) {
+    const BlindItem item = session.item();
+    const bool first = item.first.back().size() > item.second.back().size();
+    session.decide(first ? Verdict::kFirst : Verdict::kSecond);
+  };
+  size_t num_first_is_a = 0;
+  {
+    ItemLog log(path);
+    HumanSession session(shown, "human.me", 1, log);
+    EXPECT_EQ(session.size(), 40u);
+    session.skip();
+    for (int i = 0; i < 10; ++i) press(session);
+    EXPECT_EQ(session.comparison(1)["num_items"], 10);
+  }
+  ItemLog log(path);
+  HumanSession session(shown, "human.me", 1, log);
+  EXPECT_EQ(session.size(), 30u);
+  while (!session.at_end()) press(session);
+  const Json found = session.comparison(1);
+  EXPECT_EQ(found["num_items"], 40);
+  EXPECT_EQ(found["num_open"], 0);
+  EXPECT_EQ(found["win_rate"], 0.75);
+  EXPECT_EQ(found["failures"], 0);
+  for (const Json& item : read_items(path))
+    num_first_is_a += item["first"] == "a";
+  EXPECT_GT(num_first_is_a, 5u);
+  EXPECT_LT(num_first_is_a, 35u);
+  // An oracle of the same mind agrees in all.
+  Judge one = judge(oracle);
+  const Json model = judge_pairs(one, shown, 1);
+  const Json agreed = agreements(folder_.path(), "scripted", model);
+  ASSERT_EQ(agreed.size(), 1u);
+  EXPECT_EQ(agreed[0]["with"], "human.me");
+  EXPECT_EQ(agreed[0]["num_items"], 40);
+  EXPECT_EQ(agreed[0]["raw"], 1.0);
+  EXPECT_EQ(agreed[0]["kappa"], 1.0);
+}
+
+TEST_F(JudgingTest, ReferencesAreShownOfMathAlone) {
+  JudgedAnswer math = answer(1, "x");
+  math.reference = {"42", ""};
+  EXPECT_EQ(single_inquiry(math, 0).role, "single_reference");
+  EXPECT_EQ(single_inquiry(math, 1).role, "single_turns");
+  math.reference[1] = "43";
+  EXPECT_EQ(pair_inquiry(math, math, 1).role, "pair_turns_reference");
+  math.category = "stem";
+  EXPECT_EQ(single_inquiry(math, 0).role, "single");
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -1,0 +1,35 @@
+// The open questions that a judge is shown the answers of: the 80 of Vicuna and
+// the 80 of MT-bench, these with a second turn. What is measured here is form
+// alone: length, ending, repetition; judging is a step of its own (judging.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/answering.h"
+#include "eval/tasks.h"
+
+namespace selfalign::eval {
+
+struct OpenQuestion {
+  Conversation conversation;
+  std::vector<std::string>
+      reference;  // one per turn, "" for none; may be empty
+};
+
+// question.jsonl as published: an object a line with "question_id", "category",
+// "turns" and perhaps "reference". A reference_answer/*.jsonl beside it
+// ("question_id", "choices": [{"turns"}]) comes before those; the first file by
+// name counts. Error kInput names file and line.
+std::vector<OpenQuestion> read_open_questions(const std::string& path);
+
+// Published settings: at most 1,024 tokens an answer; Vicuna's questions at the
+// temperature of the subject, MT-bench's at one for each category: 0.7 writing,
+// roleplay and others, 0.1 stem and humanities, 0 extraction, math, coding and
+// reasoning.
+TaskResult run_vicuna(const Subject& subject, ItemLog& log,
+                      const TaskOptions& options);
+TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
+                        const TaskOptions& options);
+
+}  // namespace selfalign::eval

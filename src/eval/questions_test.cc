@@ -1,0 +1,79 @@
+#include "eval/questions.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "eval/judged_answers.h"
+#include "eval/testing.h"
+
+namespace selfalign::eval {
+namespace {
+
+TEST(Questions, SecondTurnsHaveAHistoryAndReferencesAreKept) {
+  ChoiceWorld world;
+  const std::string folder = world.data() + "/mt_bench";
+  make_folder(folder);
+  write_file_atomic(
+      folder + "/question.jsonl",
+      R"({"question_id":81,"category":"math","turns":["One?","Two?"],"reference":["1","2"]})"
+      "\n"
+      R"({"question_id":82,"category":"writing","turns":["Three?","Four?"]})"
+      "\n");
+  int num_asked = 0;
+  world.model().answer = [&](const std::string& prompt) {
+    ++num_asked;
+    return prompt.find("Two?") != std::string::npos ? "" : "an answer";
+  };
+  const TaskResult result = world.run(run_mt_bench);
+  EXPECT_EQ(num_asked, 4);
+  EXPECT_EQ(result.num_failures, 1);
+  EXPECT_EQ(result.metrics[0].name, "tokens");
+  EXPECT_EQ(result.metrics[0].value, 3);
+  EXPECT_EQ(result.metrics[1].value, 1);
+  EXPECT_EQ(result.metrics[2].value, 0);
+  EXPECT_TRUE(result.self_tests[0].passed) << result.self_tests[0].found;
+  const std::vector<Json> items = read_items(world.log_path());
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(items[0]["reference"], Json({"1", "2"}));
+  EXPECT_EQ(items[0]["scores"]["tokens"], 3);
+  world.run(run_mt_bench);
+  EXPECT_EQ(num_asked, 4);
+}
+
+TEST(Questions, PublishedFilesAreRead) {
+  const std::string root = "../shared/reference/";
+  if (!std::filesystem::exists(root)) GTEST_SKIP() << "no " << root;
+  const auto mt = read_open_questions(root + "mt_bench/question.jsonl");
+  ASSERT_EQ(mt.size(), 80u);
+  EXPECT_EQ(mt[0].conversation.turns.size(), 2u);
+  const auto vicuna = read_open_questions(root + "vicuna_bench/question.jsonl");
+  ASSERT_EQ(vicuna.size(), 80u);
+  int num_references = 0;
+  for (const OpenQuestion& one : vicuna) {
+    num_references += !one.reference.empty();
+  }
+  EXPECT_EQ(num_references, 10);
+}
+
+TEST(Questions, WrongFilesAreNamedAtTheirLine) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/question.jsonl";
+  for (const char* line :
+       {"{\"question_id\":1}", "[]", "{\"question_id\":1,\"turns\":[]}",
+        "{\"question_id\":1,\"turns\":[2]}", "{\"question_id\":\"x\"}"}) {
+    write_file_atomic(path, std::string("\n") + line);
+    try {
+      read_open_questions(path);
+      ADD_FAILURE() << line;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("question.jsonl:2"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -49,7 +49,7 @@ struct SampleOptions {
   std::string stage = "align.answers";
   std::string profile = "default";
   std::optional<bool> kept = {};  // none: kept and rejected ones
-  std::string reason = "";   // of rejection; "": any
+  std::string reason = "";        // of rejection; "": any
   size_t count = 10;
   uint64_t seed = 0;
 };

@@ -36,13 +36,13 @@ void for_each_utf8_run(std::string_view text, Visit visit) {
   if (begin < text.size()) visit(text.substr(begin), valid);
 }
 
-bool is_letter(int32_t code);  // L
-bool is_number(int32_t code);  // N
-bool is_mark(int32_t code);    // M
+bool is_letter(int32_t code);       // L
+bool is_number(int32_t code);       // N
+bool is_mark(int32_t code);         // M
 bool is_punctuation(int32_t code);  // P
 bool is_symbol(int32_t code);       // S
-bool is_word(int32_t code);    // L, N, M or Pc: regular expressions' \w
-bool is_space(int32_t code);   // property White_Space
+bool is_word(int32_t code);         // L, N, M or Pc: regular expressions' \w
+bool is_space(int32_t code);        // property White_Space
 // Han, Hiragana and Katakana: written without spaces between words.
 bool is_unspaced(int32_t code);
 

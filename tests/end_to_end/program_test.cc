@@ -50,9 +50,9 @@ TEST_F(ProgramTest, HelpAndVersion) {
   const Outcome help = bash("selfalign --help");
   EXPECT_EQ(help.code, 0);
   for (const char* name :
-       {"run", "resume", "status", "verify", "show", "principles", "report", "ablate",
-        "export", "chat", "generate", "score", "train", "tokenize", "inspect",
-        "annotations"}) {
+       {"run", "resume", "status", "verify", "show", "principles", "report",
+        "ablate", "export", "chat", "generate", "score", "train", "tokenize",
+        "inspect", "annotations"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + name));
     const Outcome one = bash(std::string("selfalign ") + name + " --help");
     EXPECT_EQ(one.code, 0);

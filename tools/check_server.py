@@ -162,9 +162,13 @@ def an_echoed_prompt_has_log_probabilities(api):
     again = api.complete(tokens, echo=True, logprobs=1, max_tokens=1,
                          temperature=0).choices[0].logprobs
     expect(again.token_logprobs == lists.token_logprobs, again)
-    # The same numbers as where they are generated.
+    # The same numbers as where they are generated: of the same tokens, since
+    # the text may be cut into others.
     made = api.complete(logprobs=1, max_tokens=4, temperature=0).choices[0]
-    echoed = api.complete(PROMPT + made.text, echo=True, logprobs=1,
+    tokens_made = [token for piece in [PROMPT] + made.logprobs.tokens
+                   for token in api.json("/tokenize",
+                                         {"prompt": piece})["tokens"]]
+    echoed = api.complete(tokens_made, echo=True, logprobs=1,
                           max_tokens=1, temperature=0).choices[0].logprobs
     for a, b in zip(echoed.token_logprobs[-5:-1],
                     made.logprobs.token_logprobs):

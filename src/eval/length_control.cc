@@ -57,8 +57,10 @@ Fit fit_logistic(const std::vector<double>& x, const std::vector<double>& y) {
     const double determinant = h00 * h11 - h01 * h01;
     double d0 = (h11 * g0 - h01 * g1) / determinant;
     double d1 = (h00 * g1 - h01 * g0) / determinant;
-    if (std::abs(d0) + std::abs(d1) < 1e-10) break;
     Fit next{fit.intercept - d0, fit.slope - d1};
+    // So near the minimum that the loss no longer tells a better point: one
+    // more step, which squares the error, and done.
+    if (g0 * d0 + g1 * d1 < 1e-10 * (1.0 + best)) return next;
     double reached = loss(next, x, y);
     for (int half = 0; half < 50 && reached > best; ++half) {
       d0 /= 2;
@@ -66,7 +68,7 @@ Fit fit_logistic(const std::vector<double>& x, const std::vector<double>& y) {
       next = {fit.intercept - d0, fit.slope - d1};
       reached = loss(next, x, y);
     }
-    if (reached > best) break;  // at the limit of what numbers can tell
+    if (reached > best) break;
     fit = next;
     best = reached;
   }

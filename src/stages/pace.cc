@@ -383,8 +383,7 @@ std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
   for (const StepPace& step : small.steps) {
     if (step.step == "align") answered = step.done;
     if (step.step == "engrave" && answered > 0) {
-      const int64_t samples = step.total - int64_t(prompts.identity.size());
-      expected.kept = std::clamp(double(samples) / double(answered), 0.0, 1.0);
+      expected.kept = std::min(double(step.total) / double(answered), 1.0);
     }
   }
   const std::vector<StepPlan> plans = plan_run(recipe, prompts, expected);

@@ -60,7 +60,8 @@ struct StepForecast {
   double seconds = 0.0;
 };
 // What `recipe` will take if every unit takes what it took in the finished run
-// `small`. Few rows leave slots idle, so the seconds are rather too many.
+// `small`, a preview (no identity rows). Few rows leave slots idle and identity
+// rows are short, so the seconds are rather too many.
 std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
                                    const RunPace& small);
 

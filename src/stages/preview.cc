@@ -19,7 +19,7 @@ constexpr int kNumInstructions = 8;
 constexpr int kNumRedTeam = 4;
 constexpr int64_t kNumGiven = 16;
 constexpr int kNumHeldOut = 3;
-constexpr int kBatchSize = 32;  // a step or two of so few samples
+constexpr int kBatchSize = 4;  // some steps of so few samples
 
 void make_small(TuneOptions& tune) {
   tune.epochs = 1;
@@ -85,7 +85,7 @@ Recipe preview_recipe(const Recipe& recipe) {
   small.instruct.topics_per_type = std::min(small.instruct.topics_per_type, 1);
   small.instruct.topic_rounds = 1;
   small.num_held_out = std::min(small.num_held_out, kNumHeldOut);
-  small.identity_repeats = std::min(small.identity_repeats, 1);
+  small.identity_repeats = 0;  // some ninety samples, half of all the time
   make_small(small.instructions);
   make_small(small.data);
   make_small(small.engrave);

@@ -1,0 +1,126 @@
+// `selfalign judge` as its users meet it: a tiny model as a judge, and a person
+// on a terminal.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "eval/item_log.h"
+#include "eval/results.h"
+#include "program.h"
+#include "tiny_model.h"
+
+namespace selfalign {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using tests::Outcome;
+
+class JudgeProgramTest : public testing::Test {
+ protected:
+  JudgeProgramTest() {
+    make_tiny_model(path("model"));
+    std::filesystem::create_directory_symlink(
+        std::filesystem::absolute("prompts"), path("prompts"));
+    eval::Results results;
+    for (const char* name : {"first_subject", "second_subject"}) {
+      eval::SubjectInfo subject;
+      subject.name = name;
+      subject.title = name;
+      results.subjects.push_back(subject);
+      eval::ItemLog log(path("out/items/") + name + "/vicuna.jsonl");
+      for (int i = 0; i < 2; ++i) {
+        const std::string n = std::to_string(i);
+        log.add(uint64_t(i), Json{{"id", n},
+                                  {"group", "writing"},
+                                  {"question", "Question " + n},
+                                  {"answer", std::string("by ") + name[0]},
+                                  {"tokens", 2},
+                                  {"finish", "stop"}});
+      }
+    }
+    eval::ResultsWriter(path("out")).merge(results);
+  }
+  std::string path(const std::string& name) const {
+    return folder_.path() + "/" + name;
+  }
+  Outcome judge(const std::string& more) {
+    return tests::run_bash(folder_.path(),
+                           "selfalign judge out --max-context 4096 " + more);
+  }
+  Json comparisons() const {
+    return parse_json(read_file(path("out/results.json")),
+                      "out")["comparisons"];
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(JudgeProgramTest, AModelComparesInBothOrdersAndIsAskedOnce) {
+  const std::string line =
+      "--judge model --name tiny --kinds pairs,single --max-tokens 8";
+  const Outcome first = judge(line);
+  ASSERT_EQ(first.code, 0) << first.err;
+  ASSERT_EQ(comparisons().size(), 1u);
+  const Json one = comparisons()[0];
+  EXPECT_EQ(one["judge"], "tiny");
+  EXPECT_EQ(one["num_items"], 2);
+  // A model of random weights gives no verdict that could be read, which is
+  // counted and not dropped.
+  EXPECT_EQ(one["failures"], 2);
+  EXPECT_EQ(one["win_rate"], 0.5);
+  const std::string log = read_file(path("out/judgements/tiny.jsonl"));
+  const Outcome second = judge(line);
+  EXPECT_EQ(second.code, 0) << second.err;
+  EXPECT_EQ(second.out, first.out);
+  EXPECT_EQ(read_file(path("out/judgements/tiny.jsonl")), log);
+  EXPECT_THAT(read_file(path("out/report.html")), HasSubstr("tiny"));
+}
+
+TEST_F(JudgeProgramTest, APersonComparesBlind) {
+  const std::string line =
+      "export NO_COLOR=1\nselfalign judge out --judge human --name ann "
+      "--pairs first_subject,second_subject";
+  {
+    tests::Terminal terminal(folder_.path(), line);
+    EXPECT_TRUE(terminal.shows("answer 2"));
+    EXPECT_THAT(terminal.screen(), HasSubstr("by f"));
+    EXPECT_THAT(terminal.screen(), Not(HasSubstr("_subject")));
+    terminal.press("1");
+    EXPECT_TRUE(terminal.shows("2/2"));
+    terminal.press("q");
+    EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+  }
+  EXPECT_EQ(comparisons()[0]["num_items"], 1);
+  {  // Goes on with what has no judgement yet.
+    tests::Terminal terminal(folder_.path(), line);
+    EXPECT_TRUE(terminal.shows("answer 2"));
+    EXPECT_THAT(terminal.screen(), Not(HasSubstr("2/2")));
+    terminal.press("t");
+    EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+  }
+  const Json one = comparisons()[0];
+  EXPECT_EQ(one["num_items"], 2);
+  EXPECT_EQ(one["ties"], 1);
+  EXPECT_EQ(one["wins_a"].get<int>() + one["wins_b"].get<int>(), 1);
+}
+
+TEST_F(JudgeProgramTest, MistakesAreNamed) {
+  const Outcome pairs = judge("--judge human");
+  EXPECT_EQ(pairs.code, 2);
+  EXPECT_THAT(pairs.err, HasSubstr("add --pairs A,B"));
+  const Outcome nobody = judge("--judge model --pairs first_subject,nobody");
+  EXPECT_EQ(nobody.code, 2) << nobody.err;
+  EXPECT_THAT(nobody.err, HasSubstr("nobody"));
+  make_folder(path("empty"));
+  const Outcome none =
+      tests::run_bash(folder_.path(), "selfalign judge empty --judge model");
+  EXPECT_EQ(none.code, 3);
+  EXPECT_THAT(none.err, HasSubstr("run `selfalign evaluate` first"));
+}
+
+}  // namespace
+}  // namespace selfalign

@@ -290,6 +290,21 @@ std::string title_of(const std::string& name) {
   return name;
 }
 
+// The main figures first; "full_text.harmless" is a part or variant of one.
+std::vector<Chart> task_charts(const Json& task) {
+  std::vector<Chart> shown;
+  for (const bool variants : {false, true}) {
+    for (const Json& metric : list(task, "metrics")) {
+      const bool is_variant =
+          text_at(metric, "name").find('.') != std::string::npos;
+      if (is_variant == variants && shown.size() < kMaxCharts) {
+        shown.push_back(metric_chart(task, metric));
+      }
+    }
+  }
+  return shown;
+}
+
 // A figure of the verbose tax is a share where both sides are.
 Unit tax_unit(const Json& row) {
   for (const char* name : {"before", "after", "low", "high"}) {
@@ -306,13 +321,7 @@ Section evaluation_section(const Json& report) {
   for (const Json& task : list(evaluation, "tables")) {
     const std::string name = text_at(task, "task");
     section.blocks.push_back(heading(title_of(name)));
-    std::vector<Chart> shown;
-    for (const Json& metric : list(task, "metrics")) {
-      if (shown.size() < kMaxCharts) {
-        shown.push_back(metric_chart(task, metric));
-      }
-    }
-    section.blocks.push_back(charts(std::move(shown)));
+    section.blocks.push_back(charts(task_charts(task)));
     section.blocks.push_back(table(model_table(task)));
     for (Block& block : foundations(evaluation, name)) {
       section.blocks.push_back(std::move(block));

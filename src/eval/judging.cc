@@ -162,6 +162,8 @@ std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
         [&](const Mark& mark) { return mark.category == category; }));
   }
   metrics.push_back(slope_metric(marks));
+  // Of no mark at all there is no mean.
+  std::erase_if(metrics, [](const Metric& one) { return one.num_items == 0; });
   return metrics;
 }
 

@@ -136,6 +136,18 @@ TEST_F(JudgingTest, MarksByTurnAndCategory) {
   EXPECT_TRUE(values.contains("score.math"));
 }
 
+TEST_F(JudgingTest, OfNoMarkAtAllThereIsNoMean) {
+  std::vector<JudgedAnswer> answers;
+  for (const AnswerPair& pair : contest().pairs) answers.push_back(pair.a);
+  Judge one = judge([](const generate::Request&) { return "well"; });
+  const TaskResult found = judge_singles(one, "mt_bench", "long", answers, 1);
+  EXPECT_EQ(found.num_failures, 40);
+  std::vector<std::string> names;
+  for (const Metric& metric : found.metrics) names.push_back(metric.name);
+  EXPECT_THAT(names,
+              testing::ElementsAre("score_failures_1", "score_failures_10"));
+}
+
 TEST_F(JudgingTest, TruthAndInformation) {
   std::vector<JudgedAnswer> answers;
   for (int i = 0; i < 10; ++i) {

@@ -241,7 +241,7 @@ def main():
                     "num_concurrent=4,max_length=4096")
         if args.hf:
             lm_eval(args, "hf", "hf", f"pretrained={args.hf},dtype=float32,"
-                    "device=cpu,max_length=4096")
+                    "max_length=4096")
     ours = our_items(args.out / "ours")
     results = {
         way: [compare(ours, their_items(args.out / way, figure[3]), figure)

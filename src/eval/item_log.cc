@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 
 namespace selfalign::eval {
 namespace {
@@ -68,10 +69,8 @@ const Json* ItemLog::find(uint64_t key) const {
 }
 
 void ItemLog::add(uint64_t key, const Json& item) {
-  char hex[17];
-  std::snprintf(hex, sizeof hex, "%016llx",
-                static_cast<unsigned long long>(key));
-  const std::string line = dump_json(Json{{"key", hex}, {"item", item}}) + "\n";
+  const std::string line =
+      dump_json(Json{{"key", key_to_hex(key)}, {"item", item}}) + "\n";
   for (size_t done = 0; done < line.size();) {
     const ssize_t n = write(file_, line.data() + done, line.size() - done);
     if (n < 0 && errno == EINTR) continue;

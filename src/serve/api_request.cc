@@ -125,6 +125,12 @@ void read_ask(Members& members, const RequestLimits& limits, Ask& ask) {
   refuse_unsupported(members);
 }
 
+void read_max_tokens(Members& members, const char* name, int least,
+                     const RequestLimits& limits, Ask& ask) {
+  const auto most = members.take_int(name, least, limits.max_new_tokens);
+  if (most) ask.max_tokens = static_cast<int>(*most);
+}
+
 int read_token(const std::string& name, const Json& value) {
   const bool fits = value.is_number_integer() && value >= 0 &&
                     value <= std::numeric_limits<int>::max();
@@ -276,9 +282,7 @@ CompletionAsk parse_completion(std::string_view body,
   ask.echo = members.take_bool("echo").value_or(false);
   ask.num_top_logprobs = static_cast<int>(
       members.take_int("logprobs", 0, kMaxTopLogprobs).value_or(-1));
-  const auto max_tokens =
-      members.take_int("max_tokens", 0, limits.max_new_tokens);
-  if (max_tokens) ask.max_tokens = static_cast<int>(*max_tokens);
+  read_max_tokens(members, "max_tokens", 0, limits, ask);
   members.expect_empty();
   return ask;
 }
@@ -295,8 +299,7 @@ ChatAsk parse_chat(std::string_view body, const RequestLimits& limits) {
   }
   if (logprobs) ask.num_top_logprobs = static_cast<int>(top.value_or(0));
   for (const char* name : {"max_tokens", "max_completion_tokens"}) {
-    const auto max_tokens = members.take_int(name, 1, limits.max_new_tokens);
-    if (max_tokens) ask.max_tokens = static_cast<int>(*max_tokens);
+    read_max_tokens(members, name, 1, limits, ask);
   }
   members.expect_empty();
   return ask;

@@ -170,7 +170,7 @@ std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
 TaskResult begin_result(const Judge& judge, const std::string& task,
                         const std::string& subject) {
   TaskResult result;
-  result.task = task + ".judge";
+  result.task = task + ".judge." + judge.options().name;
   result.version = kVersion;
   result.subject = subject;
   result.fingerprint = judge.options().generator->fingerprint();

@@ -28,7 +28,8 @@ std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest);
 // settings, what it says of identical answers, and self-tests.
 Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed);
 
-// Task "vicuna.judge": the mean mark from 1 to 10, overall, by turn and by
+// Task "vicuna.judge.NAME", so that the results of several judges stand side by
+// side: the mean mark from 1 to 10, overall, by turn and by
 // category, over the answers that got one; with those that got none taken for
 // the worst and for the best mark; points per 1,000 characters.
 TaskResult judge_singles(Judge& judge, const std::string& task,
@@ -36,7 +37,7 @@ TaskResult judge_singles(Judge& judge, const std::string& task,
                          const std::vector<JudgedAnswer>& answers,
                          uint64_t seed);
 
-// Task "truthfulqa_generation.judge": shares of answers that are truthful,
+// Task "truthfulqa_generation.judge.NAME": shares of answers that are truthful,
 // informative, both. An answer without a verdict counts as not; `note` gives
 // the share if it counted.
 TaskResult judge_truth(Judge& judge, const std::string& task,

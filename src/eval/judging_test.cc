@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/human.h"
+#include "eval/report_sections.h"
+#include "eval/tables.h"
+#include "eval/verbose_tax.h"
 #include "generate/scripted.h"
 
 namespace selfalign::eval {
@@ -34,17 +37,18 @@ Contest contest() {
 
 class JudgingTest : public testing::Test {
  protected:
-  Judge judge(std::function<std::string(const generate::Request&)> script) {
+  Judge judge(std::function<std::string(const generate::Request&)> script,
+              const std::string& name = "scripted") {
     generate::ScriptedOptions scripted;
     scripted.script = std::move(script);
     generator_ = generate::make_scripted_generator(scripted);
     JudgeOptions options;
-    options.name = "scripted";
+    options.name = name;
     options.generator = generator_.get();
     options.prompts = load_judge_prompts("prompts", "");
     options.layout = options.prompts.layouts.at("plain");
-    log_ = std::make_unique<ItemLog>(folder_.path() +
-                                     "/judgements/scripted.jsonl");
+    log_ = std::make_unique<ItemLog>(folder_.path() + "/judgements/" + name +
+                                     ".jsonl");
     return Judge(options, log_.get());
   }
   ScratchFolder folder_;
@@ -123,7 +127,7 @@ TEST_F(JudgingTest, MarksByTurnAndCategory) {
     return request.suffix.find("no too") == std::string::npos ? "[[4]]" : "no";
   });
   const TaskResult found = judge_singles(one, "mt_bench", "long", answers, 1);
-  EXPECT_EQ(found.task, "mt_bench.judge");
+  EXPECT_EQ(found.task, "mt_bench.judge.scripted");
   EXPECT_EQ(found.num_failures, 5);
   EXPECT_TRUE(found.self_tests[0].passed);
   std::map<std::string, double> values;
@@ -134,6 +138,41 @@ TEST_F(JudgingTest, MarksByTurnAndCategory) {
   EXPECT_EQ(values["score_turn_1"], 8);
   EXPECT_EQ(values["score_turn_2"], 4);
   EXPECT_TRUE(values.contains("score.math"));
+}
+
+TEST_F(JudgingTest, TheMarksOfTwoJudgesStandSideBySide) {
+  const std::vector<JudgedAnswer> answers = {contest().pairs[1].a};
+  const std::map<std::string, int> marks = {{"kind", 9}, {"stern", 2}};
+  for (const auto& [name, mark] : marks) {
+    Judge one = judge(
+        [mark](const generate::Request&) { return str("[[", mark, "]]"); },
+        name);
+    for (int time = 0; time < 2;
+         ++time) {  // the second takes the first's place
+      ResultsWriter(folder_.path())
+          .merge(
+              {{}, {judge_singles(one, "mt_bench", "long", answers, 1)}, {}});
+    }
+  }
+  const Results results = read_results(folder_.path());
+  ASSERT_EQ(results.results.size(), 2u);
+  for (const TaskResult& result : results.results) {
+    const std::string name = result.settings["judge"];
+    EXPECT_EQ(result.task, "mt_bench.judge." + name);
+    EXPECT_EQ(result.metrics.at(0).value, marks.at(name));
+    const std::vector<Json> items = read_items(folder_.path(), result);
+    ASSERT_EQ(items.size(), 1u);
+    EXPECT_EQ(items[0]["scores"]["single"], marks.at(name));
+  }
+  const Json report = {
+      {"evaluation", evaluation_json(folder_.path(), results)}};
+  std::vector<std::string> headings;
+  for (const Block& block : evaluation_section(report).blocks) {
+    if (block.kind == BlockKind::kHeading) headings.push_back(block.title);
+  }
+  EXPECT_THAT(headings,
+              testing::ElementsAre(testing::EndsWith("judged by kind"),
+                                   testing::EndsWith("judged by stern")));
 }
 
 TEST_F(JudgingTest, OfNoMarkAtAllThereIsNoMean) {

@@ -284,6 +284,11 @@ Block category_details(const Json& one) {
 }
 
 std::string title_of(const std::string& name) {
+  constexpr std::string_view kJudge = ".judge.";
+  if (const size_t at = name.find(kJudge); at != std::string::npos) {
+    return str(title_of(name.substr(0, at)), ", judged by ",
+               name.substr(at + kJudge.size()));
+  }
   for (const Task& task : tasks()) {
     if (task.name == name) return task.title;
   }

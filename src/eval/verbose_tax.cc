@@ -103,7 +103,7 @@ bool belongs(const Json& item, const TaskResult& result) {
   const Json task = item.value("task", Json());
   return task.is_string() &&
          (result.task == task ||
-          result.task == task.get<std::string>() + ".judge");
+          result.task.starts_with(task.get<std::string>() + ".judge"));
 }
 
 // What the judge said of one question's answer, a verdict a line, becomes one

@@ -1,7 +1,9 @@
 // Tokens per second of the local generator on random tokens: prefill of a
 // shared prefix, then decoding of all slots at temperature 1 with top-p, as
-// stage 2 does it. Compare with ../shared/bench/llama_peer.sh.
-// usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW ROUNDS]
+// stage 2 does it; and contexts per second where two answers of one token are
+// scored after the same prefix and another suffix, as evaluations do it.
+// Compare with ../shared/bench/llama_peer.sh. usage: decode_bench MODEL [DTYPE
+// SLOTS PREFIX SUFFIX NEW ROUNDS]
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -87,6 +89,22 @@ double timed(generate::Generator& generator, const Job& job, int vocab,
       .count();
 }
 
+// Seconds for `count` contexts.
+double timed_scores(generate::Generator& generator, const Job& job, int vocab,
+                    int count) {
+  const std::string prefix = random_text(kSeed, job.prefix, vocab);
+  std::vector<generate::ScoreRequest> requests(count);
+  for (generate::ScoreRequest& request : requests) {
+    request.key = kSeed + static_cast<uint64_t>(&request - requests.data());
+    request.context = prefix + random_text(request.key, job.suffix, vocab);
+    request.continuations = {"7", "8"};
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  generator.score(requests);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
 void run(const std::string& path, const std::string& dtype, const Job& job) {
   const model::Compute compute = model::choose_compute("auto", dtype);
   const auto weights = std::make_shared<const model::Weights>(
@@ -111,6 +129,10 @@ void run(const std::string& path, const std::string& dtype, const Job& job) {
   const double refilled = timed(*generator, job, vocab, rows, job.new_tokens);
   std::printf("rows    %8.1f tok/s  (%d rows, prompts of %d included)\n",
               rows * job.new_tokens / refilled, rows, job.suffix);
+  timed_scores(*generator, job, vocab, 1);  // the prefix
+  const double scored = timed_scores(*generator, job, vocab, job.slots);
+  std::printf("scores  %8.1f contexts/s  (%d suffixes of %d, 2 answers)\n",
+              job.slots / scored, job.slots, job.suffix);
 }
 
 }  // namespace

@@ -303,6 +303,30 @@ TEST(Engine, ScoresEqualTheModel) {
   }
 }
 
+// Contexts that share more or less with the one before, at any length, and
+// continuations that are one row but for their last token.
+TEST(Engine, ScoresDoNotDependOnWhatWasScoredBefore) {
+  std::vector<generate::ScoreRequest> requests;
+  for (const size_t shared : {0u, 20u, 37u, 64u, 65u, 90u, 90u, 33u}) {
+    requests.push_back(
+        {.context = std::string(shared, 's') +
+                    std::string(3 + requests.size() % 3, char('a' + shared)),
+         .continuations = {"y", "n", "yes", "yet", "n", ""}});
+  }
+  const auto generator = engine_of();
+  const auto together = generator->score(requests);
+  for (size_t r = 0; r < requests.size(); ++r) {
+    for (size_t c = 0; c < requests[r].continuations.size(); ++c) {
+      generate::ScoreRequest alone = requests[r];
+      alone.continuations = {requests[r].continuations[c]};
+      const auto want = engine_of()->score({alone});
+      EXPECT_EQ(together[r].continuations[c].logprobs,
+                want[0].continuations[0].logprobs)
+          << "request " << r << ", continuation " << c;
+    }
+  }
+}
+
 TEST(Engine, ScoreRefusesWhatHasNoPlace) {
   EXPECT_THROW(engine_of()->score({{.continuations = {"abc"}}}), Error);
   EXPECT_THROW(engine_of()->score({{.context = "a",

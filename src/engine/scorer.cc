@@ -46,12 +46,17 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
                       options_.max_context, " tokens, found ", length,
                       "; shorten them or raise the context length"));
     }
-    Row row;
-    row.fed = {context.back()};
-    row.fed.insert(row.fed.end(), score.tokens.begin(), score.tokens.end());
-    row.score = &score;
-    row.num_top_logprobs = request.num_top_logprobs;
-    rows.push_back(std::move(row));
+    std::vector<int> fed = {context.back()};
+    fed.insert(fed.end(), score.tokens.begin(), score.tokens.end() - 1);
+    auto row = std::find_if(rows.begin(), rows.end(),
+                            [&](const Row& other) { return other.fed == fed; });
+    if (row == rows.end()) {
+      row = rows.insert(row, {.fed = std::move(fed),
+                              .sequence = nullptr,
+                              .scores = {},
+                              .num_top_logprobs = request.num_top_logprobs});
+    }
+    row->scores.push_back(&score);
   }
   if (rows.empty()) return scores;
   compute_context(context);
@@ -59,8 +64,9 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
   return scores;
 }
 
-// All tokens but the last. Kept tokens end with a whole chunk, so that the
-// others go through the same passes as if nothing had been kept.
+// All tokens but the last. Where a pass holds one text only, kept tokens end
+// with a whole chunk, so that the others go through the same passes as if
+// nothing had been kept; elsewhere the passes change no bit.
 void Scorer::compute_context(const std::vector<int>& tokens) {
   const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
   if (context_sequence_ == nullptr) {
@@ -68,8 +74,8 @@ void Scorer::compute_context(const std::vector<int>& tokens) {
   }
   const auto same = std::mismatch(context_.begin(), context_.end(),
                                   tokens.begin(), tokens.begin() + count);
-  const int64_t kept = (same.first - context_.begin()) /
-                       options_.prefill_chunk * options_.prefill_chunk;
+  int64_t kept = same.first - context_.begin();
+  if (!decoder_.packs_texts()) kept -= kept % options_.prefill_chunk;
   context_sequence_->truncate(kept);
   context_.resize(kept);  // should memory not suffice for more
   fill_sequence(decoder_, *context_sequence_, tokens, count,
@@ -89,7 +95,7 @@ void Scorer::score_rows(std::vector<Row>& rows) {
     for (size_t r = first; r < rows.size() && left > 0; ++r) {
       if (spans.size() == most) break;
       Row& row = rows[r];
-      const int64_t targets = static_cast<int64_t>(row.score->tokens.size());
+      const int64_t targets = static_cast<int64_t>(row.fed.size());
       if (!row.sequence) {
         row.sequence = decoder_.new_sequence(options_.max_context, false);
       }
@@ -104,9 +110,10 @@ void Scorer::score_rows(std::vector<Row>& rows) {
     const float* logits = decoder_.forward(context, spans, wanted);
     for (const Span& span : spans) {
       Row& row = rows[first];
-      read_logits(row, span.own->length() - span.count, span.count, logits);
+      const int64_t done = span.own->length();
+      read_logits(row, done - span.count, span.count, logits);
       logits += span.count * vocab_;
-      if (row.score->logprobs.size() < row.score->tokens.size()) break;
+      if (done < static_cast<int64_t>(row.fed.size())) break;
       row.sequence.reset();
       ++first;
     }
@@ -116,21 +123,27 @@ void Scorer::score_rows(std::vector<Row>& rows) {
 // logits [count, vocab] predict tokens first .. first + count - 1 of the row.
 void Scorer::read_logits(const Row& row, int64_t first, int64_t count,
                          const float* logits) const {
+  for (generate::ContinuationScore* score : row.scores) {
+    read_logits(*score, row.num_top_logprobs, first, count, logits);
+  }
+}
+
+void Scorer::read_logits(generate::ContinuationScore& score,
+                         int num_top_logprobs, int64_t first, int64_t count,
+                         const float* logits) const {
   std::vector<char> greedy(count);
   std::vector<float> logprobs(count);
   std::vector<std::vector<generate::TokenLogprob>> tops(
-      row.num_top_logprobs > 0 ? count : 0);
+      num_top_logprobs > 0 ? count : 0);
   parallel_for(count, [&](int64_t i) {
     const float* at = logits + i * vocab_;
-    const int token = row.score->tokens[first + i];
+    const int token = score.tokens[first + i];
     greedy[i] = most_probable(at, vocab_) == token;
     const double log_sum = log_sum_exp(at, vocab_);
     logprobs[i] = static_cast<float>(double{at[token]} - log_sum);
     if (tops.empty()) return;
-    tops[i] =
-        most_probable(at, tokenizer_.size(), row.num_top_logprobs, log_sum);
+    tops[i] = most_probable(at, tokenizer_.size(), num_top_logprobs, log_sum);
   });
-  generate::ContinuationScore& score = *row.score;
   score.logprobs.insert(score.logprobs.end(), logprobs.begin(), logprobs.end());
   score.is_greedy.insert(score.is_greedy.end(), greedy.begin(), greedy.end());
   score.top_logprobs.insert(score.top_logprobs.end(), tops.begin(), tops.end());

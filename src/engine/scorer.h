@@ -24,10 +24,12 @@ class Scorer {
   generate::Scores score(const generate::ScoreRequest& request);
 
  private:
+  // Continuations that differ in nothing but their last token, which is not
+  // fed: all answers of one token are one row.
   struct Row {
     std::vector<int> fed;  // last token of the context, then the continuation
     std::unique_ptr<Sequence> sequence;
-    generate::ContinuationScore* score = nullptr;
+    std::vector<generate::ContinuationScore*> scores;
     int num_top_logprobs = 0;
   };
 
@@ -37,6 +39,8 @@ class Scorer {
   void score_rows(std::vector<Row>& rows);
   void read_logits(const Row& row, int64_t first, int64_t count,
                    const float* logits) const;
+  void read_logits(generate::ContinuationScore& score, int num_top_logprobs,
+                   int64_t first, int64_t count, const float* logits) const;
 
   Decoder& decoder_;
   const text::Tokenizer& tokenizer_;

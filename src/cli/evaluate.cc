@@ -112,6 +112,8 @@ void evaluate(Flags flags, const Shell& shell) {
   eval::ResultsWriter writer(flags.out);
   std::vector<std::vector<eval::TaskResult>> results(tasks.size());
   std::vector<eval::TaskResult> all;
+  eval::KnownValues known;
+  flags.options.known = &known;
   OpenModel models;
   for (PlannedSubject& planned : subjects) {
     models.open(planned);

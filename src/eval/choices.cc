@@ -96,11 +96,21 @@ class ChoiceRun {
     return item_key(task_.name, task_.version, item.id, asked, fingerprint_);
   }
 
+  uint64_t key_of(const ChoiceForm& form,
+                  const std::vector<ScoreRequest>& requests) const {
+    return item_key(task_.name, task_.version, form.name, text_of(requests),
+                    fingerprint_);
+  }
+
   void ask_all() {
     std::vector<const ChoiceItem*> missing;
     for (const size_t number : numbers_) {
       const ChoiceItem& item = task_.items[number];
-      if (log_.find(key_of(item)) == nullptr) missing.push_back(&item);
+      if (log_.find(key_of(item)) == nullptr) {
+        missing.push_back(&item);
+      } else {
+        remember(item, values_of(item, log_));
+      }
     }
     Progress progress(task_.name + ", " + subject_.name, numbers_.size(),
                       "items");
@@ -111,8 +121,9 @@ class ChoiceRun {
       const size_t end = std::min(begin + kChunk, missing.size());
       const std::vector<const ChoiceItem*> chunk(
           missing.begin() + ptrdiff_t(begin), missing.begin() + ptrdiff_t(end));
-      const std::vector<ChoiceValues> values = score(chunk);
+      const std::vector<ChoiceValues> values = score(chunk, options_.known);
       for (size_t i = 0; i < chunk.size(); ++i) {
+        remember(*chunk[i], values[i]);
         log_.add(key_of(*chunk[i]), logged(*chunk[i], values[i]));
       }
       progress.update(done += chunk.size());
@@ -120,29 +131,50 @@ class ChoiceRun {
     log_.sync();
   }
 
-  // Form by form, so that items share what stands before them.
-  std::vector<ChoiceValues> score(const std::vector<const ChoiceItem*>& items) {
+  void remember(const ChoiceItem& item, const ChoiceValues& values) {
+    if (options_.known == nullptr) return;
+    for (const ChoiceForm& form : task_.forms) {
+      const auto found = values.find(form.name);
+      if (found == values.end()) continue;
+      options_.known->emplace(key_of(form, form.ask(item)), found->second);
+    }
+  }
+
+  // Form by form, so that items share what stands before them; what is in
+  // `known`, which may be null, is not asked.
+  std::vector<ChoiceValues> score(const std::vector<const ChoiceItem*>& items,
+                                  const KnownValues* known) {
     std::vector<ChoiceValues> values(items.size());
     for (const ChoiceForm& form : task_.forms) {
       std::vector<ScoreRequest> requests;
-      std::vector<size_t> ends;
-      for (const ChoiceItem* item : items) {
-        for (ScoreRequest& request : form.ask(*item)) {
+      std::vector<std::pair<size_t, size_t>>
+          asked;  // item, end of its requests
+      for (size_t i = 0; i < items.size(); ++i) {
+        std::vector<ScoreRequest> own = form.ask(*items[i]);
+        if (known != nullptr) {
+          const auto found = known->find(key_of(form, own));
+          if (found != known->end()) {
+            values[i][form.name] = found->second;
+            continue;
+          }
+        }
+        for (ScoreRequest& request : own) {
           request.key = requests.size();
           requests.push_back(std::move(request));
         }
-        ends.push_back(requests.size());
+        asked.emplace_back(i, requests.size());
       }
       const std::vector<std::optional<Scores>> all =
           score_each(requests, generator_);
-      for (size_t i = 0, at = 0; i < items.size(); ++i) {
+      size_t at = 0;
+      for (const auto& [i, end] : asked) {
         std::vector<Scores> own;
-        for (; at < ends[i]; ++at) {
+        bool complete = true;
+        for (; at < end; ++at) {
+          complete = complete && all[at];
           if (all[at]) own.push_back(*all[at]);
         }
-        if (own.size() == form.ask(*items[i]).size()) {
-          values[i][form.name] = form.read(*items[i], own);
-        }
+        if (complete) values[i][form.name] = form.read(*items[i], own);
       }
     }
     return values;
@@ -333,7 +365,7 @@ class ChoiceRun {
       const ChoiceItem other = permuted(item, order);
       const uint64_t key = key_of(other);
       if (again.find(key) == nullptr) {
-        again.add(key, logged(other, score({&other})[0]));
+        again.add(key, logged(other, score({&other}, nullptr)[0]));
       }
       const ChoiceValues values = values_of(other, again);
       for (const auto& [form, old] : items[number].values) {

@@ -115,6 +115,35 @@ const Metric& metric(const TaskResult& result, const std::string& name) {
   throw std::runtime_error("no metric " + name);
 }
 
+// Prompted asks true or false in a form of its own, the plain forms as base.
+TEST_F(TruthfulQaTest, WhatAnotherSubjectAskedIsNotAskedAgain) {
+  const auto run = [&](const std::string& name, const std::string& form) {
+    Subject subject;
+    subject.name = name;
+    subject.generator = &world_.model();
+    subject.ask = [form](const std::vector<Exchange>&, const std::string& u) {
+      generate::Request request;
+      request.suffix = form + u;
+      return request;
+    };
+    const int before = world_.num_asked();
+    ItemLog log(world_.log_path() + name);
+    const TaskResult result = run_truthfulqa(subject, log, world_.options());
+    return std::pair(metric(result, "mc2.preset").value,
+                     world_.num_asked() - before);
+  };
+  // 40 items: 2 plain requests, and one for each of 5 answers; 3 asked again.
+  EXPECT_EQ(run("alone", "Ask: ").second, 43 * 7);
+  KnownValues known;
+  world_.options().known = &known;
+  const auto base = run("base", "Ask: ");
+  EXPECT_EQ(base.second, 43 * 7);
+  EXPECT_EQ(run("prompted", "Think: "), std::pair(base.first, 43 * 7 - 40 * 2));
+  known.clear();  // a new process: base's log is there
+  EXPECT_EQ(run("base", "Ask: ").second, 0);
+  EXPECT_EQ(run("again", "Muse: "), std::pair(base.first, 43 * 7 - 40 * 2));
+}
+
 TEST_F(TruthfulQaTest, AModelThatKnowsIsRightEverywhere) {
   world_.judge_by([](const std::string& context, const std::string& text) {
     if (text == " true" || text == " false") {

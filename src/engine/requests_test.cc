@@ -277,6 +277,46 @@ TEST(Requests, ScoresOfTokens) {
   }
 }
 
+// Texts that begin alike are not computed twice, which no figure shows.
+TEST(Requests, WholeTextsDoNotDependOnTheOneBefore) {
+  const std::vector<std::pair<std::string, int>> texts = {
+      {"A preset of sixty-four bytes or more, so that it fills a page: 1", 2},
+      {"A preset of sixty-four bytes or more, so that it fills a page: 2!", 2},
+      {"A preset of sixty-four bytes or more, so that", 1},
+      {"A preset of sixty-four bytes or more, so that", 3},
+      {"A preset of sixty-four bytes or more, so that it ends", 0},
+      {"A preset of sixty-four bytes or more, so that it ends", 0},
+      {"B preset of sixty-four bytes", 0},
+      {"Another", 0}};
+  const auto request_for = [](const std::pair<std::string, int>& text) {
+    const std::vector<int> ids = bytes_of(text.first);
+    return ScoreRequest{.context_tokens = {ids[0]},
+                        .continuation_tokens = {{ids.begin() + 1, ids.end()}},
+                        .num_top_logprobs = text.second};
+  };
+  const auto generator = engine_of();
+  for (const auto& text : texts) {
+    const auto found = generator->score({request_for(text)});
+    const auto want = engine_of()->score({request_for(text)});
+    const auto& a = found[0].continuations[0];
+    const auto& b = want[0].continuations[0];
+    EXPECT_EQ(a.tokens, b.tokens);
+    EXPECT_EQ(a.logprobs, b.logprobs);
+    EXPECT_EQ(a.is_greedy, b.is_greedy);
+    ASSERT_EQ(a.top_logprobs.size(), b.top_logprobs.size());
+    for (size_t i = 0; i < a.top_logprobs.size(); ++i) {
+      ASSERT_EQ(a.top_logprobs[i].size(), b.top_logprobs[i].size());
+      for (size_t k = 0; k < a.top_logprobs[i].size(); ++k) {
+        EXPECT_EQ(a.top_logprobs[i][k].token, b.top_logprobs[i][k].token);
+        EXPECT_EQ(a.top_logprobs[i][k].logprob, b.top_logprobs[i][k].logprob);
+      }
+    }
+    // A context in between, of which nothing was scored.
+    if (text.second != 1) continue;
+    generator->score({{.context = text.first, .continuations = {" yes"}}});
+  }
+}
+
 TEST(Requests, AllOfATextButItsFirstTokenIsScored) {
   const auto generator = engine_of();
   const std::vector<int> ids = bytes_of("A text of its own.");

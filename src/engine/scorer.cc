@@ -1,6 +1,7 @@
 #include "engine/scorer.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "engine/parallel.h"
@@ -8,6 +9,14 @@
 #include "engine/sampler.h"
 
 namespace selfalign::engine {
+namespace {
+
+template <typename T>
+void keep_first(const std::vector<T>& from, size_t count, std::vector<T>& to) {
+  to.assign(from.begin(), from.begin() + std::min(count, from.size()));
+}
+
+}  // namespace
 
 std::vector<int> Scorer::context_tokens(
     const generate::ScoreRequest& request) const {
@@ -59,28 +68,81 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
     row->scores.push_back(&score);
   }
   if (rows.empty()) return scores;
+  if (context.size() == 1 && scores.continuations.size() == 1) {
+    std::vector<int> text = context;
+    generate::ContinuationScore& score = scores.continuations[0];
+    text.insert(text.end(), score.tokens.begin(), score.tokens.end());
+    score_text(text, request.num_top_logprobs, score);
+    return scores;
+  }
   compute_context(context);
   score_rows(rows);
   return scores;
 }
 
-// All tokens but the last. Where a pass holds one text only, kept tokens end
-// with a whole chunk, so that the others go through the same passes as if
-// nothing had been kept; elsewhere the passes change no bit.
-void Scorer::compute_context(const std::vector<int>& tokens) {
-  const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
+// Where a pass holds one text only, what is kept ends with a whole chunk, so
+// that the others go through the same passes as if nothing had been kept;
+// elsewhere the passes change no bit.
+int64_t Scorer::keep_common(const std::vector<int>& tokens, int64_t most) {
   if (context_sequence_ == nullptr) {
     context_sequence_ = decoder_.new_sequence(options_.max_context, true);
   }
-  const auto same = std::mismatch(context_.begin(), context_.end(),
-                                  tokens.begin(), tokens.begin() + count);
+  most = std::min(most, static_cast<int64_t>(context_.size()));
+  const auto same =
+      std::mismatch(context_.begin(), context_.begin() + most, tokens.begin());
   int64_t kept = same.first - context_.begin();
   if (!decoder_.packs_texts()) kept -= kept % options_.prefill_chunk;
   context_sequence_->truncate(kept);
   context_.resize(kept);  // should memory not suffice for more
+  return kept;
+}
+
+// All tokens but the last.
+void Scorer::compute_context(const std::vector<int>& tokens) {
+  const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
+  keep_common(tokens, count);
+  context_score_ = {};
   fill_sequence(decoder_, *context_sequence_, tokens, count,
                 options_.prefill_chunk);
   context_.assign(tokens.begin(), tokens.begin() + count);
+}
+
+void Scorer::score_text(const std::vector<int>& tokens, int num_top_logprobs,
+                        generate::ContinuationScore& score) {
+  const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
+  // A token was scored if the one after it was the same, too.
+  const auto num_scored = static_cast<int64_t>(context_score_.tokens.size());
+  const auto same =
+      std::mismatch(context_score_.tokens.begin(),
+                    context_score_.tokens.begin() + std::min(num_scored, count),
+                    score.tokens.begin());
+  const int64_t known = num_top_logprobs <= context_top_logprobs_
+                            ? same.first - context_score_.tokens.begin()
+                            : 0;
+  const int64_t kept = keep_common(tokens, known);
+  keep_first(context_score_.logprobs, kept, score.logprobs);
+  keep_first(context_score_.is_greedy, kept, score.is_greedy);
+  if (num_top_logprobs > 0) {
+    keep_first(context_score_.top_logprobs, kept, score.top_logprobs);
+  }
+  for (std::vector<generate::TokenLogprob>& top : score.top_logprobs) {
+    top.resize(std::min<size_t>(top.size(), num_top_logprobs));
+  }
+  context_score_ = {};
+  for (int64_t done = kept; done < count;) {
+    const int64_t length =
+        std::min<int64_t>(options_.prefill_chunk, count - done);
+    std::vector<int64_t> wanted(length);
+    std::iota(wanted.begin(), wanted.end(), int64_t{0});
+    const float* logits = decoder_.forward(
+        nullptr, {{context_sequence_.get(), tokens.data() + done, length}},
+        wanted);
+    read_logits(score, num_top_logprobs, done, length, logits);
+    done += length;
+  }
+  context_.assign(tokens.begin(), tokens.begin() + count);
+  context_score_ = score;
+  context_top_logprobs_ = num_top_logprobs;
 }
 
 void Scorer::score_rows(std::vector<Row>& rows) {

@@ -1,5 +1,6 @@
 // Log-probabilities of continuations: the context is computed once, as a
-// shared prefix, and its continuations are rows beside each other.
+// shared prefix, and its continuations are rows beside each other. Of a text
+// that is scored whole, what the one before began with is not computed again.
 #pragma once
 
 #include <memory>
@@ -35,8 +36,14 @@ class Scorer {
 
   std::vector<int> context_tokens(const generate::ScoreRequest& request) const;
 
+  // Forgets all but a start of the last context that this one begins with, too,
+  // at most `most` tokens of it. Returns its length.
+  int64_t keep_common(const std::vector<int>& tokens, int64_t most);
   void compute_context(const std::vector<int>& tokens);
   void score_rows(std::vector<Row>& rows);
+  // Of all tokens but the first.
+  void score_text(const std::vector<int>& tokens, int num_top_logprobs,
+                  generate::ContinuationScore& score);
   void read_logits(const Row& row, int64_t first, int64_t count,
                    const float* logits) const;
   void read_logits(generate::ContinuationScore& score, int num_top_logprobs,
@@ -49,6 +56,10 @@ class Scorer {
   // Of the last context: what the next one shares of it is not computed again.
   std::vector<int> context_;  // tokens that context_sequence_ holds
   std::unique_ptr<Sequence> context_sequence_;
+  // Where it was a text scored whole: of its tokens from the second on, with
+  // so many most probable ones.
+  generate::ContinuationScore context_score_;
+  int context_top_logprobs_ = 0;
 };
 
 }  // namespace selfalign::engine

@@ -80,6 +80,7 @@ eval::TaskResult evaluate_one(const eval::Task& task,
   eval::ItemLog log(out + "/" + items);
   eval::TaskResult result = task.run(planned.subject, log, options);
   result.items = items;
+  result.keys = log.take_used();
   return result;
 }
 

@@ -121,8 +121,9 @@ std::vector<eval::Contest> contests_of(const JudgeFlags& flags,
     for (const auto& [a, b] : pairs_of(flags, results)) {
       eval::Contest contest{
           task, a, b,
-          eval::common_questions(eval::read_answers(flags.folder, task, a),
-                                 eval::read_answers(flags.folder, task, b))};
+          eval::common_questions(
+              eval::read_answers(flags.folder, results, task, a),
+              eval::read_answers(flags.folder, results, task, b))};
       if (!contest.pairs.empty()) contests.push_back(std::move(contest));
     }
   }
@@ -187,7 +188,7 @@ void show_comparison(const Json& comparison, const Shell& shell) {
 void keep(Json comparison, const JudgeFlags& flags, eval::ResultsWriter& writer,
           const Shell& shell) {
   comparison["agreement"] =
-      eval::agreements(flags.folder, name_of(flags), comparison);
+      eval::agreements(flags.folder, comparison, writer.results().comparisons);
   eval::Results fresh;
   fresh.comparisons.push_back(comparison);
   writer.merge(fresh);
@@ -235,7 +236,8 @@ void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
     const bool truth = task == kTruthTask;
     if (!flags.does(truth ? "truth" : "single")) continue;
     for (const eval::SubjectInfo& subject : results.subjects) {
-      const auto answers = eval::read_answers(flags.folder, task, subject.name);
+      const auto answers =
+          eval::read_answers(flags.folder, results, task, subject.name);
       if (answers.empty()) continue;
       keep(truth ? eval::judge_truth(judge, task, subject.name, answers)
                  : eval::judge_singles(judge, task, subject.name, answers,

@@ -1,6 +1,7 @@
 #include "eval/evaluation.h"
 
 #include "base/error.h"
+#include "eval/item_log.h"
 
 namespace selfalign::eval {
 namespace {
@@ -78,16 +79,18 @@ Json to_json(const TaskResult& result) {
                           {"found", test.found},
                           {"passed", test.passed}});
   }
-  return Json{{"task", result.task},
-              {"version", result.version},
-              {"subject", result.subject},
-              {"fingerprint", result.fingerprint},
-              {"data", result.data},
-              {"metrics", metrics},
-              {"self_tests", self_tests},
-              {"items", result.items},
-              {"num_failures", result.num_failures},
-              {"settings", result.settings}};
+  Json json{{"task", result.task},
+            {"version", result.version},
+            {"subject", result.subject},
+            {"fingerprint", result.fingerprint},
+            {"data", result.data},
+            {"metrics", metrics},
+            {"self_tests", self_tests},
+            {"items", result.items},
+            {"num_failures", result.num_failures},
+            {"settings", result.settings}};
+  if (!result.keys.empty()) json["keys"] = keys_to_json(result.keys);
+  return json;
 }
 
 TaskResult task_result_from_json(const Json& json, const std::string& where) {
@@ -105,6 +108,9 @@ TaskResult task_result_from_json(const Json& json, const std::string& where) {
   }
   result.items = json_string(json, "items", where);
   result.num_failures = json_int(json, "num_failures", where);
+  if (json.contains("keys")) {
+    result.keys = keys_from_json(list(json, "keys", where), where);
+  }
   if (json.contains("settings")) result.settings = json["settings"];
   return result;
 }

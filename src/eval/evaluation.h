@@ -70,6 +70,9 @@ struct TaskResult {
   std::vector<Metric> metrics;
   std::vector<SelfTest> self_tests;
   std::string items;  // file of the items, relative to the evaluation's folder
+  // Of the items it was computed from: the file may hold those of other
+  // settings, too. Empty, as of older versions: of each id the last.
+  std::vector<uint64_t> keys;
   int64_t num_failures = 0;  // items without a usable outcome, counted as such
   Json settings;             // all else that the figures depend on
 };

@@ -62,6 +62,8 @@ void HumanSession::decide(Verdict verdict) {
   item["b"] = contest_.b;
   item["first"] = place.a_first ? "a" : "b";
   item["orders"] = 1;
+  item["answers"] = {answers_digest(a, place.turn),
+                     answers_digest(b, place.turn)};
   item["length_a"] = length_of(a, place.turn);
   item["length_b"] = length_of(b, place.turn);
   item["verdict"] = verdict_name(verdict);
@@ -87,7 +89,7 @@ std::vector<PairVerdict> HumanSession::verdicts() const {
   return all;
 }
 
-Json HumanSession::comparison(uint64_t seed) const {
+Json HumanSession::comparison(uint64_t seed) {
   Json comparison{{"task", contest_.task},
                   {"judge", name_},
                   {"judge_fingerprint", name_},
@@ -99,6 +101,7 @@ Json HumanSession::comparison(uint64_t seed) const {
   figures.erase("order_kappa");
   comparison.update(figures);
   comparison["judgements"] = "judgements/" + name_ + ".jsonl";
+  comparison["keys"] = keys_to_json(log_.take_used());
   comparison["num_open"] = open_.size() - num_decided_;
   return comparison;
 }

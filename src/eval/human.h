@@ -40,7 +40,7 @@ class HumanSession {
   // is no item.
   std::vector<PairVerdict> verdicts() const;
   // The element of "comparisons".
-  Json comparison(uint64_t seed) const;
+  Json comparison(uint64_t seed);
 
  private:
   struct Place {

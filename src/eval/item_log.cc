@@ -34,7 +34,9 @@ size_t each_line(const std::string& path,
     try {
       const Json line = parse_json(text.substr(at, end - at), where);
       const std::string key = json_string(line, "key", where);
-      found(std::stoull(key, nullptr, 16), line.at("item"));
+      const Json& item = line.at("item");
+      if (!item.is_object()) throw std::runtime_error("an item of no members");
+      found(key_from_hex(key), item);
     } catch (const std::exception& error) {
       throw Error(ErrorKind::kDamaged,
                   str(where, ": expected an item with its key, found: ",
@@ -65,7 +67,9 @@ ItemLog::~ItemLog() {
 
 const Json* ItemLog::find(uint64_t key) const {
   const auto found = items_.find(key);
-  return found == items_.end() ? nullptr : &found->second;
+  if (found == items_.end()) return nullptr;
+  used_.insert(key);
+  return &found->second;
 }
 
 void ItemLog::add(uint64_t key, const Json& item) {
@@ -78,21 +82,51 @@ void ItemLog::add(uint64_t key, const Json& item) {
     done += size_t(n);
   }
   items_[key] = item;
+  used_.insert(key);
+}
+
+std::vector<uint64_t> ItemLog::take_used() {
+  const std::vector<uint64_t> keys(used_.begin(), used_.end());
+  used_.clear();
+  return keys;
 }
 
 void ItemLog::sync() {
   if (fsync(file_) != 0) fail(path_);
 }
 
-std::vector<Json> read_items(const std::string& path) {
+std::vector<Json> read_items(const std::string& path,
+                             const std::vector<uint64_t>& keys) {
+  const std::set<uint64_t> wanted(keys.begin(), keys.end());
   std::vector<Json> items;
   std::unordered_map<uint64_t, size_t> places;
   each_line(path, [&](uint64_t key, Json item) {
+    if (!wanted.empty() && !wanted.contains(key)) return;
     const auto [at, fresh] = places.emplace(key, items.size());
     if (fresh) items.emplace_back();
     items[at->second] = std::move(item);
   });
   return items;
+}
+
+Json keys_to_json(const std::vector<uint64_t>& keys) {
+  Json list = Json::array();
+  for (const uint64_t key : keys) list.push_back(key_to_hex(key));
+  return list;
+}
+
+std::vector<uint64_t> keys_from_json(const Json& list,
+                                     const std::string& where) {
+  std::vector<uint64_t> keys;
+  for (const Json& key : list) {
+    if (!key.is_string()) {
+      throw Error(ErrorKind::kInput,
+                  str(where, ": expected keys of items, found ",
+                      dump_json(key).substr(0, 40), "; evaluate again"));
+    }
+    keys.push_back(key_from_hex(key.get<std::string>()));
+  }
+  return keys;
 }
 
 }  // namespace selfalign::eval

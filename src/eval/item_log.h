@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -27,6 +28,9 @@ class ItemLog {
   const Json* find(uint64_t key) const;
   // Appends and flushes; an item of the same key is replaced.
   void add(uint64_t key, const Json& item);
+  // The keys that were found or added since the last call, rising: what was
+  // computed meanwhile was computed from these items (TaskResult::keys).
+  std::vector<uint64_t> take_used();
   // Durable from here on.
   void sync();
 
@@ -36,11 +40,18 @@ class ItemLog {
   std::string path_;
   int file_ = -1;
   std::unordered_map<uint64_t, Json> items_;
+  mutable std::set<uint64_t> used_;
 };
 
-// All items of a log that nobody writes to now: of each key the last, in the
-// order in which the keys came. Errors as of ItemLog; none where there is no
-// file.
-std::vector<Json> read_items(const std::string& path);
+// Items of a log that nobody writes to now: of each key the last, in the order
+// in which the keys came; those of `keys`, or all where that is empty. Errors
+// as of ItemLog; none where there is no file.
+std::vector<Json> read_items(const std::string& path,
+                             const std::vector<uint64_t>& keys = {});
+
+// Keys as a list of 16 hex digits each, and back (Error kInput names `where`).
+Json keys_to_json(const std::vector<uint64_t>& keys);
+std::vector<uint64_t> keys_from_json(const Json& list,
+                                     const std::string& where);
 
 }  // namespace selfalign::eval

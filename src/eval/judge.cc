@@ -120,6 +120,10 @@ std::vector<Json> Judge::ask(const std::vector<Inquiry>& inquiries,
   return verdicts;
 }
 
+std::vector<uint64_t> Judge::take_keys() {
+  return log_ != nullptr ? log_->take_used() : std::vector<uint64_t>();
+}
+
 Json Judge::settings() const {
   return Json{{"version", kVersion},
               {"prompts", options_.prompts.source},

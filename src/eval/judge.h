@@ -44,6 +44,10 @@ class Judge {
   std::vector<Json> ask(const std::vector<Inquiry>& inquiries,
                         const std::string& title);
 
+  // Of the judgements since the last call (ItemLog::take_used); none without a
+  // log.
+  std::vector<uint64_t> take_keys();
+
   const JudgeOptions& options() const { return options_; }
   // All of the judge that its verdicts depend on.
   Json settings() const;

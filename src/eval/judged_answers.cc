@@ -4,6 +4,8 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/hash.h"
+#include "eval/result_items.h"
 
 namespace selfalign::eval {
 namespace {
@@ -92,18 +94,23 @@ void add_answer(const std::string& name, const JudgedAnswer& answer,
 }  // namespace
 
 std::vector<JudgedAnswer> read_answers(const std::string& folder,
+                                       const Results& results,
                                        const std::string& task,
                                        const std::string& subject) {
-  const std::string path = folder + "/items/" + subject + "/" + task + ".jsonl";
   std::vector<JudgedAnswer> answers;
-  std::unordered_map<std::string, size_t> places;
-  for (const Json& item : read_items(path)) {
-    JudgedAnswer answer = read_answer(item, path);
-    const auto [at, fresh] = places.emplace(answer.id, answers.size());
-    if (fresh) answers.emplace_back();
-    answers[at->second] = std::move(answer);
+  for (const TaskResult& result : results.results) {
+    if (result.task != task || result.subject != subject) continue;
+    for (const Json& item : read_items(folder, result)) {
+      answers.push_back(read_answer(item, folder + "/" + result.items));
+    }
   }
   return answers;
+}
+
+std::string answers_digest(const JudgedAnswer& answer, size_t turn) {
+  Hasher hasher;
+  for (size_t i = 0; i <= turn; ++i) hasher.add(answer.answers.at(i));
+  return hasher.digest();
 }
 
 std::vector<AnswerPair> common_questions(const std::vector<JudgedAnswer>& a,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eval/judge.h"
+#include "eval/results.h"
 
 namespace selfalign::eval {
 
@@ -18,11 +19,15 @@ struct JudgedAnswer {
   std::vector<std::string> incorrect;
 };
 
-// Of FOLDER/items/SUBJECT/TASK.jsonl, of each id the last; none where there is
-// no such file. Error kDamaged or kInput names the place.
+// Those that the subject's result of the task was computed from; none where
+// there is no such result. Error kDamaged or kInput names the place.
 std::vector<JudgedAnswer> read_answers(const std::string& folder,
+                                       const Results& results,
                                        const std::string& task,
                                        const std::string& subject);
+
+// Names the answers up to `turn` by their texts, whoever gave them.
+std::string answers_digest(const JudgedAnswer& answer, size_t turn);
 
 // The answers of two subjects to the same question.
 struct AnswerPair {

@@ -5,9 +5,11 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "eval/agreement.h"
 #include "eval/items.h"
 #include "eval/length_control.h"
+#include "eval/result_items.h"
 #include "eval/statistics.h"
 #include "text/wrap.h"
 
@@ -167,15 +169,24 @@ std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
   return metrics;
 }
 
-TaskResult begin_result(const Judge& judge, const std::string& task,
-                        const std::string& subject) {
+// Once the judge was asked about the answers.
+TaskResult begin_result(Judge& judge, const std::string& task,
+                        const std::string& subject,
+                        const std::vector<JudgedAnswer>& answers) {
+  std::map<std::string, std::string> texts;  // by question
+  for (const JudgedAnswer& one : answers) {
+    texts[one.id] = answers_digest(one, one.answers.size() - 1);
+  }
+  Hasher hasher;
+  for (const auto& [id, digest] : texts) hasher.add(id).add(digest);
   TaskResult result;
   result.task = task + ".judge." + judge.options().name;
   result.version = kVersion;
   result.subject = subject;
   result.fingerprint = judge.options().generator->fingerprint();
-  result.data = "items/" + subject + "/" + task + ".jsonl";
+  result.data = str("items/", subject, "/", task, ".jsonl ", hasher.digest());
   result.items = "judgements/" + judge.options().name + ".jsonl";
+  result.keys = judge.take_keys();
   result.settings = judge.settings();
   result.settings["judge"] = judge.options().name;
   return result;
@@ -237,6 +248,18 @@ Inquiry truth_inquiry(const std::string& kind, const JudgedAnswer& answer) {
   return inquiry;
 }
 
+std::vector<uint64_t> keys_of(const Json& comparison) {
+  return keys_from_json(comparison.value("keys", Json::array()), "comparison");
+}
+
+// The same two subjects' answers to the same task, before another judge.
+bool is_about_the_same(const Json& other, const Json& comparison) {
+  if (other["task"] != comparison["task"]) return false;
+  if (other["judge"] == comparison["judge"]) return false;
+  return (other["a"] == comparison["a"] && other["b"] == comparison["b"]) ||
+         (other["a"] == comparison["b"] && other["b"] == comparison["a"]);
+}
+
 }  // namespace
 
 std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest) {
@@ -251,6 +274,8 @@ std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest) {
         inquiry.about["a"] = contest.a;
         inquiry.about["b"] = contest.b;
         inquiry.about["first"] = a_first ? "a" : "b";
+        inquiry.about["answers"] = {answers_digest(a, turn),
+                                    answers_digest(b, turn)};
         inquiry.about["length_a"] = length_of(a, turn);
         inquiry.about["length_b"] = length_of(b, turn);
         inquiries.push_back(std::move(inquiry));
@@ -288,6 +313,7 @@ Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed) {
                                         {"passed", test.passed}});
   }
   comparison["settings"] = judge.settings();
+  comparison["keys"] = keys_to_json(judge.take_keys());
   return comparison;
 }
 
@@ -296,7 +322,7 @@ TaskResult judge_singles(Judge& judge, const std::string& task,
                          const std::vector<JudgedAnswer>& answers,
                          uint64_t seed) {
   const std::vector<Mark> marks = ask_marks(judge, task, subject, answers);
-  TaskResult result = begin_result(judge, task, subject);
+  TaskResult result = begin_result(judge, task, subject, answers);
   result.metrics = mark_metrics(marks, seed);
   result.num_failures =
       std::count_if(marks.begin(), marks.end(),
@@ -334,7 +360,7 @@ TaskResult judge_truth(Judge& judge, const std::string& task,
     open[2] += truthful != false && informative != false &&
                (truthful.is_null() || informative.is_null());
   }
-  TaskResult result = begin_result(judge, task, subject);
+  TaskResult result = begin_result(judge, task, subject, answers);
   const auto count = int64_t(n);
   result.metrics = {
       share_metric("truthful", "Truthful", yes[0], open[0], count),
@@ -345,71 +371,64 @@ TaskResult judge_truth(Judge& judge, const std::string& task,
   return result;
 }
 
-std::vector<PairVerdict> logged_pairs(const std::string& path,
-                                      const std::string& task,
-                                      const std::string& a,
-                                      const std::string& b) {
-  std::map<std::pair<std::string, int64_t>, PairVerdict> found;
-  for (const Json& item : read_items(path)) {
-    if (item.value("kind", "") != "pair" || item.value("task", "") != task) {
+std::vector<PairVerdict> logged_pairs(const std::string& folder,
+                                      const Json& comparison,
+                                      const std::string& a) {
+  const std::string path = json_string(comparison, "judgements", "comparison");
+  const Json task = comparison.value("task", Json());
+  std::map<std::string, PairVerdict> found;
+  for (const Json& item : read_items(folder, path, keys_of(comparison))) {
+    const auto is = [&item](const char* name, const Json& expected) {
+      return item.value(name, Json()) == expected;
+    };
+    if (!is("kind", "pair") || !is("task", task) || !is("a", comparison["a"]) ||
+        !is("b", comparison["b"])) {
       continue;
     }
-    const bool same = item.value("a", "") == a && item.value("b", "") == b;
-    const bool mirrored = item.value("a", "") == b && item.value("b", "") == a;
-    if (!same && !mirrored) continue;
-    const std::string id = json_string(item, "id", path);
-    PairVerdict& pair = found[{id, json_int(item, "turn", path)}];
+    const bool same = is("a", a);
+    Json answers = item.value("answers", Json::array());
+    if (!same && answers.is_array()) {
+      std::reverse(answers.begin(), answers.end());
+    }
+    const std::string id =
+        str(json_string(item, "id", path), " ", json_int(item, "turn", path),
+            " ", dump_json(answers));
+    PairVerdict& pair = found[id];
     pair.question = id;
     pair.category = json_string_or(item, "group", path, "");
     pair.length_a = json_number(item, same ? "length_a" : "length_b", path);
     pair.length_b = json_number(item, same ? "length_b" : "length_a", path);
     const Verdict verdict = verdict_of(item.value("verdict", Json()));
-    const std::string first = json_string(item, "first", path);
-    const bool a_first = (first == "a") == same;
+    const bool a_first = (json_string(item, "first", path) == "a") == same;
     (a_first ? pair.a_first : pair.b_first) = verdict;
     // A person saw one order.
-    if (item.value("orders", 2) == 1) {
+    if (is("orders", 1)) {
       (a_first ? pair.b_first : pair.a_first) = swapped(verdict);
     }
   }
   std::vector<PairVerdict> pairs;
-  for (auto& [key, pair] : found) {
-    pair.question += str(" ", key.second);  // the item, for agreements()
-    pairs.push_back(pair);
-  }
+  for (const auto& [id, pair] : found) pairs.push_back(pair);
   return pairs;
 }
 
-Json agreements(const std::string& folder, const std::string& judge,
-                const Json& comparison) {
-  const std::string task = json_string(comparison, "task", "comparison");
+Json agreements(const std::string& folder, const Json& comparison,
+                const std::vector<Json>& comparisons) {
   const std::string a = json_string(comparison, "a", "comparison");
-  const std::string b = json_string(comparison, "b", "comparison");
-  const auto outcomes = [&](const std::string& path) {
+  const auto outcomes = [&](const Json& of) {
     std::map<std::string, int> all;
-    for (const PairVerdict& pair : logged_pairs(path, task, a, b)) {
+    for (const PairVerdict& pair : logged_pairs(folder, of, a)) {
       if (outcome(pair) == Outcome::kFailure) continue;
       all[pair.question] = int(outcome(pair));
     }
     return all;
   };
-  const std::filesystem::path files = folder + "/judgements";
-  std::vector<std::string> others;
-  std::error_code none;
-  for (const auto& file : std::filesystem::directory_iterator(files, none)) {
-    const std::string name = file.path().stem().string();
-    if (file.path().extension() == ".jsonl" && name != judge) {
-      others.push_back(name);
-    }
-  }
-  std::sort(others.begin(), others.end());
+  const auto own = outcomes(comparison);
   Json list = Json::array();
-  const auto own = outcomes((files / (judge + ".jsonl")).string());
-  for (const std::string& other : others) {
+  for (const Json& other : comparisons) {
+    if (!is_about_the_same(other, comparison)) continue;
     std::vector<int> first;
     std::vector<int> second;
-    for (const auto& [item, found] :
-         outcomes((files / (other + ".jsonl")).string())) {
+    for (const auto& [item, found] : outcomes(other)) {
       const auto mine = own.find(item);
       if (mine == own.end()) continue;
       first.push_back(mine->second);
@@ -417,7 +436,7 @@ Json agreements(const std::string& folder, const std::string& judge,
     }
     if (first.empty()) continue;
     const Agreement agreed = agreement(first, second);
-    list.push_back({{"with", other},
+    list.push_back({{"with", other["judge"]},
                     {"num_items", agreed.num_items},
                     {"raw", agreed.raw},
                     {"kappa", agreed.kappa}});

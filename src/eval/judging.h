@@ -48,16 +48,17 @@ TaskResult judge_truth(Judge& judge, const std::string& task,
 // who prefers the longer answer, the first one, any one.
 std::vector<SelfTest> check_pairs(const Contest& contest, uint64_t seed);
 
-// How often two judges found the same outcome, of the items that both have a
-// verdict on: {"with", "num_items", "raw", "kappa"}, for every other judge's
-// file in FOLDER/judgements that has such items.
-Json agreements(const std::string& folder, const std::string& judge,
-                const Json& comparison);
+// How often two judges found the same outcome, of the same answers that both
+// have a verdict on: {"with", "num_items", "raw", "kappa"}, for every one of
+// `comparisons` by another judge that has such items. Elements as in
+// results.json, logs in `folder`.
+Json agreements(const std::string& folder, const Json& comparison,
+                const std::vector<Json>& comparisons);
 
-// The verdicts of a judgement file about two subjects.
-std::vector<PairVerdict> logged_pairs(const std::string& path,
-                                      const std::string& task,
-                                      const std::string& a,
-                                      const std::string& b);
+// The verdicts that a comparison was computed from, `a` standing for that one
+// of its two subjects; `question` names the item by its id, turn and answers.
+std::vector<PairVerdict> logged_pairs(const std::string& folder,
+                                      const Json& comparison,
+                                      const std::string& a);
 
 }  // namespace selfalign::eval

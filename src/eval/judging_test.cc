@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "eval/human.h"
 #include "eval/report_sections.h"
+#include "eval/result_items.h"
 #include "eval/tables.h"
-#include "eval/verbose_tax.h"
 #include "generate/scripted.h"
 
 namespace selfalign::eval {
@@ -85,10 +85,9 @@ TEST_F(JudgingTest, AnOracleGivesTheKnownWinRate) {
   }
   EXPECT_EQ(found["self_tests"].size(), 4u);
   // The same read from the log, whichever of the two is named first.
-  const std::string path = folder_.path() + "/judgements/scripted.jsonl";
-  const auto logged = logged_pairs(path, "mt_bench", "long", "short");
+  const auto logged = logged_pairs(folder_.path(), found, "long");
   EXPECT_EQ(count_pairs(logged).wins_a, 30);
-  const auto mirrored = logged_pairs(path, "mt_bench", "short", "long");
+  const auto mirrored = logged_pairs(folder_.path(), found, "short");
   EXPECT_EQ(count_pairs(mirrored).wins_b, 30);
 }
 
@@ -247,12 +246,44 @@ TEST_F(JudgingTest, APersonSeesNoNamesAndGoesOnWhereItStopped) {
   // An oracle of the same mind agrees in all.
   Judge one = judge(oracle);
   const Json model = judge_pairs(one, shown, 1);
-  const Json agreed = agreements(folder_.path(), "scripted", model);
+  const Json agreed = agreements(folder_.path(), model, {found, model});
   ASSERT_EQ(agreed.size(), 1u);
   EXPECT_EQ(agreed[0]["with"], "human.me");
   EXPECT_EQ(agreed[0]["num_items"], 40);
   EXPECT_EQ(agreed[0]["raw"], 1.0);
   EXPECT_EQ(agreed[0]["kappa"], 1.0);
+}
+
+// A judge saw other answers to the same questions before: those verdicts stay
+// in its file and out of every figure.
+TEST_F(JudgingTest, VerdictsOnOtherAnswersAreOfNoComparison) {
+  Contest before = contest();
+  for (AnswerPair& pair : before.pairs) {
+    pair.a.answers = {"an older one", "and too"};
+  }
+  Judge one = judge(oracle);
+  const Json old = judge_pairs(one, before, 1);
+  const Json found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found["keys"].size(), 84u);  // both orders, and identical answers
+  EXPECT_EQ(logged_pairs(folder_.path(), found, "long").size(), 40u);
+  EXPECT_EQ(count_pairs(logged_pairs(folder_.path(), found, "long")).wins_a,
+            found["wins_a"]);
+  EXPECT_EQ(count_pairs(logged_pairs(folder_.path(), old, "long")).wins_a,
+            old["wins_a"]);
+  // Another judge agrees with it about the same answers, seen from either
+  // side, and has nothing in common with the older verdicts.
+  Contest mirrored{"mt_bench", "short", "long", {}};
+  for (const AnswerPair& pair : contest().pairs) {
+    mirrored.pairs.push_back({pair.b, pair.a});
+  }
+  Judge other = judge(oracle, "other");
+  const Json second = judge_pairs(other, mirrored, 1);
+  const Json agreed = agreements(folder_.path(), second, {found, second});
+  ASSERT_EQ(agreed.size(), 1u);
+  EXPECT_EQ(agreed[0]["with"], "scripted");
+  EXPECT_EQ(agreed[0]["num_items"], 40);
+  EXPECT_EQ(agreed[0]["raw"], 1.0);
+  EXPECT_TRUE(agreements(folder_.path(), second, {old, second}).empty());
 }
 
 TEST_F(JudgingTest, ReferencesAreShownOfMathAlone) {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "eval/markup.h"
-#include "eval/verbose_tax.h"
+#include "eval/result_items.h"
 
 namespace selfalign::eval {
 namespace {
@@ -175,10 +175,13 @@ Json evaluation_json(const std::string& folder, const Results& results) {
   Json list = Json::array();
   for (const TaskResult& result : results.results) {
     list.push_back(to_json(result));
+    list.back().erase("keys");  // of results.json: the items stand below
   }
+  std::vector<Json> comparisons = results.comparisons;
+  for (Json& comparison : comparisons) comparison.erase("keys");
   return {{"subjects", subjects},
           {"results", list},
-          {"comparisons", results.comparisons},
+          {"comparisons", comparisons},
           {"tables", tables_by_model(results)},
           {"items", items_by_task(folder, results, kNumItems)}};
 }

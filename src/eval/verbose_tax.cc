@@ -1,11 +1,10 @@
 #include "eval/verbose_tax.h"
 
-#include <filesystem>
 #include <map>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
+#include "eval/result_items.h"
 #include "stages/repetition.h"
 #include "stages/stats.h"
 #include "text/words.h"
@@ -92,42 +91,6 @@ Json row_json(const ScoreDifference& row) {
           {"num_items", row.change.n}};
 }
 
-// A judge's log holds several subjects and tasks; its comparisons of two are
-// no scores of one.
-bool belongs(const Json& item, const TaskResult& result) {
-  if (item.value("subject", Json(result.subject)) != result.subject) {
-    return false;
-  }
-  if (!item.contains("kind")) return true;
-  if (item["kind"] == "pair" || item["kind"] == "identical") return false;
-  const Json task = item.value("task", Json());
-  return task.is_string() &&
-         (result.task == task ||
-          result.task.starts_with(task.get<std::string>() + ".judge"));
-}
-
-// What the judge said of one question's answer, a verdict a line, becomes one
-// item: its scores by kind and turn.
-void add_judgement(const Json& judgement, Json& item) {
-  std::string name = json_string_or(judgement, "kind", "kind", "");
-  const int64_t turn = json_int_or(judgement, "turn", "turn", 1);
-  if (turn > 1) name += str(" of turn ", turn);
-  if (judgement.contains("group")) item["group"] = judgement["group"];
-  item["judge"][name] = judgement.value("text", Json());
-  const Json verdict = judgement.value("verdict", Json());
-  if (verdict.is_number()) item["scores"][name] = verdict;
-  if (verdict.is_boolean()) item["scores"][name] = verdict == true ? 1 : 0;
-}
-
-// Plain names below the folder, so that results from elsewhere lead nowhere.
-bool is_inside(const std::filesystem::path& path) {
-  if (path.empty() || path.is_absolute()) return false;
-  for (const auto& name : path) {
-    if (name == "..") return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 Json text_scores(const Json& item) {
@@ -145,46 +108,6 @@ Json text_scores(const Json& item) {
   scores["repetition"] = share > 0.0 ? 1.0 - share : 0.0;
   scores["circles"] = stages::has_repetition(answer) ? 1 : 0;
   return scores;
-}
-
-std::vector<Json> read_items(const std::string& folder,
-                             const TaskResult& result) {
-  std::vector<Json> items;
-  const std::filesystem::path place = result.items;
-  const std::string path = folder + "/" + result.items;
-  if (result.items.empty()) return items;
-  if (!is_inside(place)) {
-    throw Error(ErrorKind::kInput,
-                str(folder,
-                    "/results.json: expected items inside of the "
-                    "folder, found ",
-                    result.items, "; evaluate again"));
-  }
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return items;
-  const std::string text = read_file(path);
-  const size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
-  std::map<std::string, size_t> places;
-  size_t number = 0;
-  for (const std::string_view line :
-       text::split_lines(std::string_view(text).substr(0, whole))) {
-    const std::string where = str(path, ":", ++number);
-    const Json parsed = parse_json(line, where);
-    const auto item = parsed.find("item");
-    if (item == parsed.end() || !item->is_object()) continue;
-    if (!belongs(*item, result)) continue;
-    const std::string id = json_string_or(*item, "id", where, "");
-    if (id.empty()) continue;
-    const auto [known, is_new] = places.emplace(id, items.size());
-    const bool is_judgement = item->contains("kind");
-    if (is_new) {
-      items.push_back(is_judgement ? Json{{"id", id}} : *item);
-    } else if (!is_judgement) {
-      items[known->second] = *item;
-    }
-    if (is_judgement) add_judgement(*item, items[known->second]);
-  }
-  return items;
 }
 
 std::vector<ScoreDifference> score_differences(const std::string& task,

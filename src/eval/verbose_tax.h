@@ -28,15 +28,6 @@ struct ScoreDifference {
 // stages/repetition.h). Empty where the item has no answer.
 Json text_scores(const Json& item);
 
-// The last item logged of each id of a result, in order of first appearance.
-// Items of another "subject" and those without an id are left out. A judge's
-// log holds several subjects and tasks, a verdict a line: those of one answer
-// become one item, its scores the verdicts by kind ("single", "truthful"). None
-// where the log is gone; Error kInput for a place outside of `folder` and for
-// lines that are not JSON.
-std::vector<Json> read_items(const std::string& folder,
-                             const TaskResult& result);
-
 // A difference for each score that items of the same id have on both sides.
 std::vector<ScoreDifference> score_differences(const std::string& task,
                                                const std::vector<Json>& before,

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
-#include "base/error.h"
 #include "base/file.h"
 #include "eval/item_log.h"
 #include "eval/tables.h"
@@ -104,69 +101,6 @@ TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
 TEST_F(VerboseTaxTest, IsEmptyWithoutBothSides) {
   ask("engraved", 2, [](int) { return Json{{"scores", {{"mc1", 1}}}}; });
   EXPECT_TRUE(verbose_tax(folder_, results_, nullptr).empty());
-}
-
-TEST_F(VerboseTaxTest, TheLastLineOfAnItemCountsAndACutOneDoesNot) {
-  ask("engraved", 2, [](int i) { return Json{{"scores", {{"mc1", i}}}}; });
-  const std::string path = folder_ + "/items/engraved/mc.jsonl";
-  std::ofstream(path, std::ios::app)
-      << "{\"key\":\"9\",\"item\":{\"id\":\"q0\",\"scores\":{\"mc1\":7}}}\n"
-      << "{\"key\":\"a\",\"item\":{\"id\":\"q5\",\"sco";
-  const auto items = read_items(folder_, results_.results[0]);
-  ASSERT_EQ(items.size(), 2u);
-  EXPECT_EQ(items[0]["scores"]["mc1"], 7);
-  std::ofstream(path, std::ios::app) << "\n";
-  try {
-    read_items(folder_, results_.results[0]);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_THAT(error.what(), HasSubstr("mc.jsonl:4"));
-  }
-}
-
-TEST_F(VerboseTaxTest, AJudgesLogHoldsSeveralSubjectsAndTasks) {
-  ItemLog log(folder_ + "/judgements/j.jsonl");
-  auto say = [&log, key = uint64_t(0)](const char* subject, const char* task,
-                                       const char* kind, int turn,
-                                       Json verdict) mutable {
-    log.add(++key, Json{{"id", "q"},
-                        {"group", "math"},
-                        {"kind", kind},
-                        {"turn", turn},
-                        {"task", task},
-                        {"subject", subject},
-                        {"text", "Rating"},
-                        {"verdict", verdict}});
-  };
-  say("base", "mt_bench", "single", 1, 3);
-  say("base", "mt_bench", "single", 2, 5);
-  say("base", "vicuna", "single", 1, 9);
-  say("verbose", "mt_bench", "single", 1, 8);
-  say("base", "mt_bench", "identical", 1, "tie");
-  say("base", "mt_bench", "truthful", 1, true);
-  say("base", "mt_bench", "informative", 1, nullptr);
-  log.add(90, Json{{"kind", "pair"}, {"id", "q"}, {"a", "x"}, {"b", "y"}});
-  TaskResult result;
-  result.task = "mt_bench.judge";
-  result.subject = "base";
-  result.items = "judgements/j.jsonl";
-  const auto items = read_items(folder_, result);
-  ASSERT_EQ(items.size(), 1u);
-  EXPECT_EQ(items[0]["group"], "math");
-  EXPECT_EQ(items[0]["scores"],
-            (Json{{"single", 3}, {"single of turn 2", 5}, {"truthful", 1}}));
-}
-
-TEST_F(VerboseTaxTest, ItemsLieInTheFolder) {
-  for (const char* place : {"../items.jsonl", "/etc/passwd", "a/../../b"}) {
-    TaskResult result;
-    result.items = place;
-    EXPECT_THROW(read_items(folder_, result), Error) << place;
-  }
-  TaskResult gone;
-  gone.items = "items/none.jsonl";
-  EXPECT_TRUE(read_items(folder_, gone).empty());
 }
 
 TEST(TextScores, CountWhatIsRepeated) {

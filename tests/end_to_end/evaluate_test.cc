@@ -68,6 +68,7 @@ TEST_F(EvaluateTest, FiguresItemsAndSelfTests) {
   EXPECT_EQ(one["metrics"][0]["num_items"], 12);
   EXPECT_EQ(one["items"], "items/base/truthfulqa.jsonl");
   EXPECT_EQ(num_lines(kItems), 12u);
+  EXPECT_EQ(one["keys"].size(), 12u);
   // What is there is not asked again, and comes out the same.
   const Outcome second = evaluate("--tasks truthfulqa");
   EXPECT_EQ(second.out, first.out);

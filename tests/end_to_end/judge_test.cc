@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "eval/item_log.h"
@@ -41,6 +42,15 @@ class JudgeProgramTest : public testing::Test {
                                   {"tokens", 2},
                                   {"finish", "stop"}});
       }
+      log.add(9, Json{{"id", "0"},
+                      {"question", "Question 0"},
+                      {"answer", "of another setting"}});
+      eval::TaskResult result;
+      result.task = "vicuna";
+      result.subject = name;
+      result.items = str("items/", name, "/vicuna.jsonl");
+      result.keys = {0, 1};
+      results.results.push_back(result);
     }
     eval::ResultsWriter(path("out")).merge(results);
   }
@@ -89,6 +99,7 @@ TEST_F(JudgeProgramTest, APersonComparesBlind) {
     EXPECT_TRUE(terminal.shows("answer 2"));
     EXPECT_THAT(terminal.screen(), HasSubstr("by f"));
     EXPECT_THAT(terminal.screen(), Not(HasSubstr("_subject")));
+    EXPECT_THAT(terminal.screen(), Not(HasSubstr("another setting")));
     terminal.press("1");
     EXPECT_TRUE(terminal.shows("2/2"));
     terminal.press("q");

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "serve/access.h"
 #include "serve/api_error.h"
+#include "serve/page.h"
 
 namespace selfalign::serve {
 
@@ -34,7 +35,8 @@ std::string whole_answer(int status, const std::string& content_type,
                          bool with_body) {
   return str(status_line(status), "Content-Type: ", content_type,
              "\r\nContent-Length: ", body.size(),
-             "\r\nX-Content-Type-Options: nosniff\r\nConnection: ",
+             "\r\nX-Content-Type-Options: nosniff"
+             "\r\nX-Frame-Options: DENY\r\nConnection: ",
              keep_alive ? "keep-alive" : "close",
              status == 503 ? "\r\nRetry-After: 1" : "",
              status == 401 ? "\r\nWWW-Authenticate: Bearer" : "", "\r\n\r\n",
@@ -222,6 +224,7 @@ std::optional<Connection::Refusal> Connection::check_header() const {
                    "name; ask this server by its own address"};
   }
   if (!options.api_key.empty() && path_ != "/health" &&
+      find_page_file(path_) == nullptr &&
       !has_bearer(field(http::field::authorization), options.api_key)) {
     return Refusal{401, "invalid_api_key",
                    "Authorization: expected \"Bearer KEY\" with this server's "

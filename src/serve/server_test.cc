@@ -29,6 +29,30 @@ TEST_F(ServerTest, ACompletion) {
   EXPECT_TRUE(answer["id"].get<std::string>().starts_with("cmpl-"));
 }
 
+TEST_F(ServerTest, ThePageIsGivenWithoutAKeyAndTheApiIsNot) {
+  http_.api_key = "a-key-of-some-length";
+  start();
+  const auto get = [&](const std::string& path) {
+    return ask("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  };
+  const HttpAnswer page = get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.head, HasSubstr("Content-Type: text/html; charset=utf-8"));
+  EXPECT_THAT(page.head, HasSubstr("X-Frame-Options: DENY"));
+  EXPECT_THAT(page.body, HasSubstr("default-src 'none'"));
+  // Nothing that its own policy would not run, and nothing from elsewhere.
+  for (const char* never : {"<script>", "<style>", "onclick", "http:", "//"}) {
+    EXPECT_EQ(page.body.find(never), std::string::npos) << never;
+  }
+  for (const std::string file : {"page.css", "page.js"}) {
+    EXPECT_THAT(page.body, HasSubstr("\"" + file + "\""));
+    EXPECT_EQ(get("/" + file).status, 200) << file;
+  }
+  EXPECT_THAT(get("/page.js").head, HasSubstr("Content-Type: text/javascript"));
+  EXPECT_EQ(get("/v1/models").status, 401);
+  EXPECT_EQ(get("/page.jsx").status, 401);
+}
+
 TEST_F(ServerTest, BatchesAndSamplesStandInOrder) {
   start();
   const Json answer = complete({{"prompt", {"a", "b", "c"}},

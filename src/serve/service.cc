@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "serve/page.h"
 
 namespace selfalign::serve {
 namespace {
@@ -45,6 +46,7 @@ const std::vector<Service::Route>& Service::routes() {
 std::vector<std::string> Service::paths() {
   std::vector<std::string> names;
   for (const Route& route : routes()) names.emplace_back(route.path);
+  for (const PageFile& file : page_files()) names.emplace_back(file.path);
   return names;
 }
 
@@ -91,6 +93,12 @@ void Service::dispatch(const std::shared_ptr<Exchange>& exchange) {
   const HttpCall& call = exchange->call();
   if (call.path.starts_with(kModelPath) && call.method == "GET") {
     return show_model(*exchange, call.path.substr(sizeof(kModelPath) - 1));
+  }
+  if (const PageFile* file = find_page_file(call.path)) {
+    if (call.method != "GET") {
+      throw ApiError(405, str(call.path, ": expected GET"));
+    }
+    return exchange->reply(200, file->content_type, file->text);
   }
   for (const Route& route : routes()) {
     if (call.path != route.path) continue;

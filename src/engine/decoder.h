@@ -44,8 +44,9 @@ class Decoder {
   virtual ~Decoder() = default;
 
   // An empty sequence of at most `max_tokens` tokens. `shared`: it serves as
-  // a prefix; at most num_slots of the others exist at a time. Error
-  // kResources where memory does not suffice, here or in forward().
+  // a prefix; where texts are not packed, at most num_slots of the others exist
+  // at a time. Error kResources where memory does not suffice, here or in
+  // forward().
   virtual std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
                                                  bool shared) = 0;
 

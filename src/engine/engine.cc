@@ -10,6 +10,7 @@
 #include "engine/aten_decoder.h"
 #include "engine/cpu_decoder.h"
 #include "engine/generation.h"
+#include "engine/kept_rows.h"
 #include "engine/prefix_cache.h"
 #include "engine/scorer.h"
 
@@ -23,7 +24,8 @@ class Engine : public generate::Generator {
          const EngineOptions& options)
       : tokenizer_(std::move(tokenizer)),
         options_(options),
-        vocab_(static_cast<int>(weights->config.vocab_size)) {
+        vocab_(static_cast<int>(weights->config.vocab_size)),
+        kept_(options.max_context) {
     const bool on_cpu = weights->device().is_cpu();
     name_ = str("local ", weights->digest, ", ",
                 model::describe({weights->device(), weights->dtype()}),
@@ -46,7 +48,7 @@ class Engine : public generate::Generator {
 
   void generate(const generate::NextRequest& next,
                 const generate::OnCompletion& done) override {
-    Generation({*decoder_, prefixes_, *tokenizer_, options_, vocab_})
+    Generation({*decoder_, prefixes_, kept_, *tokenizer_, options_, vocab_})
         .run(next, done);
   }
 
@@ -82,6 +84,7 @@ class Engine : public generate::Generator {
   std::string name_;
   std::unique_ptr<Decoder> decoder_;
   PrefixCache prefixes_;
+  KeptRows kept_;
   std::unique_ptr<Scorer> scorer_;
 };
 

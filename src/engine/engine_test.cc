@@ -132,7 +132,8 @@ TEST(Engine, AtenDecoderGivesTheSameGreedyText) {
   const auto requests = some_requests(9, 0.0);
   Completions completions;
   size_t next = 0;
-  Generation({*decoder, prefixes, tokenizer, kOptions, 260})
+  KeptRows kept(kOptions.max_context);
+  Generation({*decoder, prefixes, kept, tokenizer, kOptions, 260})
       .run(
           [&]() -> std::optional<Request> {
             if (next == requests.size()) return std::nullopt;

@@ -174,7 +174,10 @@ void Generation::admit(generate::Request request,
     fill_sequence(parts_.decoder, *shared->sequence, shared->tokens, before,
                   parts_.options.prefill_chunk);
   }
-  row->sequence = parts_.decoder.new_sequence(max_context - before, false);
+  row->sequence = parts_.kept.take(row->prefix, row->tokens);
+  if (!row->sequence) {
+    row->sequence = parts_.decoder.new_sequence(max_context - before, false);
+  }
   rows_.push_back(std::move(row));
 }
 
@@ -311,6 +314,10 @@ void Generation::push(Row& row, Finish finish,
     // An end-of-text token has candidates, too, but no place in the text.
     completion.top_logprobs.resize(
         std::min(completion.top_logprobs.size(), completion.tokens.size()));
+  }
+  if (row.sequence && parts_.decoder.packs_texts()) {
+    parts_.kept.keep(row.prefix, std::move(row.tokens),
+                     std::move(row.sequence));
   }
   row.sequence.reset();
   ++num_rows_;

@@ -8,6 +8,7 @@
 
 #include "base/progress.h"
 #include "engine/engine.h"
+#include "engine/kept_rows.h"
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
 #include "generate/completion_text.h"
@@ -19,6 +20,7 @@ class Generation {
   struct Parts {
     Decoder& decoder;
     PrefixCache& prefixes;
+    KeptRows& kept;
     const text::Tokenizer& tokenizer;
     EngineOptions options;
     int vocab = 0;  // of the model, which may pad the tokenizer's

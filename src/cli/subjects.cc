@@ -8,6 +8,7 @@
 #include "eval/forms.h"
 #include "stages/chat.h"
 #include "stages/held_out.h"
+#include "text/words.h"
 
 namespace selfalign::cli {
 namespace {
@@ -39,9 +40,12 @@ struct World {
   generate::Sampling verbose = long_sampling();
 };
 
-PlannedSubject subject_of(const std::string& name, const std::string& title,
+// What is named after a folder, whose name is any bytes, is named in UTF-8, as
+// results.json has to.
+PlannedSubject subject_of(const std::string& bytes, const std::string& title,
                           const stages::ModelOptions& model,
                           const std::string& adapter) {
+  const std::string name = text::fix_utf8(bytes);
   PlannedSubject planned;
   planned.subject.name = name;
   planned.subject.title = title;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_file.h"
 #include "base/log.h"
 #include "eval/report_run.h"
 #include "eval/report_sections.h"
@@ -197,9 +198,7 @@ std::string write_report(const std::string& folder, const std::string& out) {
   write_file_atomic(beside(".md"), document_markdown(document));
   // In a run's folder it would say that the run is done.
   if (!out.empty() || places.run.empty() || report.value("done", false)) {
-    write_file_atomic(
-        beside(".json"),
-        report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_json_file(beside(".json"), report);
   }
   // The last one, so that a page means that all are there.
   write_file_atomic(page.string(), document_html(document));

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_file.h"
 
 namespace selfalign::eval {
 namespace {
@@ -56,6 +57,8 @@ void put(std::vector<T>& all, const std::vector<T>& fresh, const Same& same) {
   }
 }
 
+}  // namespace
+
 Json to_json(const Results& results) {
   Json subjects = Json::array();
   for (const SubjectInfo& subject : results.subjects) {
@@ -67,14 +70,12 @@ Json to_json(const Results& results) {
   }
   Json list = Json::array();
   for (const TaskResult& result : results.results) {
-    list.push_back(eval::to_json(result));
+    list.push_back(to_json(result));
   }
   return Json{{"subjects", subjects},
               {"results", list},
               {"comparisons", results.comparisons}};
 }
-
-}  // namespace
 
 Results read_results(const std::string& folder) {
   Results results;
@@ -113,7 +114,7 @@ void ResultsWriter::merge(const Results& fresh) {
       [&](const Json& a, const Json& b) {
         return pair_of(a, path) == pair_of(b, path);
       });
-  write_file_atomic(path, to_json(results_).dump(1) + "\n");
+  write_json_file(path, to_json(results_));
 }
 
 }  // namespace selfalign::eval

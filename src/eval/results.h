@@ -29,6 +29,9 @@ struct Results {
   std::vector<Json> comparisons;
 };
 
+// {"subjects", "results", "comparisons"}, as results.json has them.
+Json to_json(const Results& results);
+
 // FOLDER/results.json; empty where there is none. Error kInput names file and
 // member of what is wrong.
 Results read_results(const std::string& folder);

@@ -2,9 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -14,11 +11,8 @@ namespace {
 
 class ResultsTest : public testing::Test {
  protected:
-  ResultsTest()
-      : folder_(testing::TempDir() + "results." + std::to_string(getpid())) {
-    std::filesystem::remove_all(folder_);
-  }
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path() + "/evaluation";
 };
 
 Results one(const std::string& task, const std::string& subject, double value) {
@@ -59,6 +53,17 @@ TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
   EXPECT_EQ(results.subjects.size(), 2u);
   ASSERT_EQ(results.comparisons.size(), 1u);
   EXPECT_EQ(results.comparisons[0]["wins"], 3);
+}
+
+// A title may be the name of a folder, and such need not be UTF-8.
+TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
+  Results results = one("hhh", "base", 0.5);
+  results.subjects[0].title = "caf\xe9";
+  results.results[0].metrics[0].note = "\xff";
+  ResultsWriter(folder_).merge(results);
+  const Results found = read_results(folder_);
+  EXPECT_EQ(found.subjects.at(0).title, "caf\uFFFD");
+  EXPECT_EQ(found.results.at(0).metrics.at(0).note, "\uFFFD");
 }
 
 TEST_F(ResultsTest, OneWriterAtATime) {

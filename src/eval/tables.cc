@@ -164,26 +164,13 @@ Json evaluation_json(const std::string& folder, const Results& results) {
   if (results.results.empty() && results.comparisons.empty()) {
     return Json::object();
   }
-  Json subjects = Json::array();
-  for (const SubjectInfo& subject : results.subjects) {
-    subjects.push_back({{"name", subject.name},
-                        {"title", subject.title},
-                        {"model", subject.model},
-                        {"adapter", subject.adapter},
-                        {"fingerprint", subject.fingerprint}});
-  }
-  Json list = Json::array();
-  for (const TaskResult& result : results.results) {
-    list.push_back(to_json(result));
-    list.back().erase("keys");  // of results.json: the items stand below
-  }
-  std::vector<Json> comparisons = results.comparisons;
-  for (Json& comparison : comparisons) comparison.erase("keys");
-  return {{"subjects", subjects},
-          {"results", list},
-          {"comparisons", comparisons},
-          {"tables", tables_by_model(results)},
-          {"items", items_by_task(folder, results, kNumItems)}};
+  Json evaluation = to_json(results);
+  // Keys are of results.json: the items stand below.
+  for (Json& result : evaluation["results"]) result.erase("keys");
+  for (Json& comparison : evaluation["comparisons"]) comparison.erase("keys");
+  evaluation["tables"] = tables_by_model(results);
+  evaluation["items"] = items_by_task(folder, results, kNumItems);
+  return evaluation;
 }
 
 }  // namespace selfalign::eval

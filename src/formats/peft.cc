@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_file.h"
 
 namespace selfalign::formats {
 namespace {
@@ -143,7 +144,7 @@ void write_adapter_config(const std::string& folder,
   json["modules_to_save"] = nullptr;
   json["use_rslora"] = false;
   json["use_dora"] = false;
-  write_file_atomic(folder + kFileName, json.dump(2) + "\n");
+  write_json_file(folder + kFileName, json, 2);
 }
 
 }  // namespace selfalign::formats

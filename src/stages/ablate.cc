@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_file.h"
 #include "base/random.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
@@ -262,7 +263,7 @@ Json ablate(const Recipe& recipe, const Store& run,
   Side after(*store, prompts, filter);
   Json report{{"folder", store->folder()}, {"edit", options.edit.name()}};
   report.update(compare(answers, before, after));
-  write_file_atomic(store->folder() + "/report.json", report.dump(1) + "\n");
+  write_json_file(store->folder() + "/report.json", report);
   write_file_atomic(store->folder() + "/report.txt", ablation_text(report));
   return report;
 }

@@ -47,7 +47,7 @@ void put_header(const ExportContext& context, std::ostream& out) {
       << "task_categories:\n- text-generation\n"
       << "size_categories:\n- " << size_category(context.report.num_written)
       << "\ntags:\n- synthetic\n- instruction-tuning\n- self-align\n"
-      << "pretty_name: " << Json(name + ", " + context.report.set).dump()
+      << "pretty_name: " << dump_json(name + ", " + context.report.set)
       << "\nconfigs:\n- config_name: default\n  data_files:\n"
       << "  - split: train\n    path: " << context.data_file << "\n---\n";
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_file.h"
 #include "formats/datasets.h"
 #include "formats/parquet.h"
 #include "stages/data_card.h"
@@ -170,21 +171,20 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
   const std::string partial = partial_folder(folder);
   ExportContext context{store, recipe, options, report,
                         is_parquet ? "train.parquet" : "train.jsonl"};
-  const auto write = [&](const std::string& name, const std::string& text) {
-    write_file_atomic(partial + "/" + name, text);
+  const auto add = [&](const std::string& name) {
     report.files.push_back(name);
+    return partial + "/" + name;
   };
-  write_data(partial + "/" + context.data_file, rows, options);
-  report.files.push_back(context.data_file);
-  write("README.md", data_card(context));
-  write("dataset_info.json", llama_factory_entry(context).dump(2) + "\n");
-  write("axolotl.yaml", axolotl_stanza(context));
+  write_data(add(context.data_file), rows, options);
+  write_file_atomic(add("README.md"), data_card(context));
+  write_json_file(add("dataset_info.json"), llama_factory_entry(context), 2);
+  write_file_atomic(add("axolotl.yaml"), axolotl_stanza(context));
   Json manifest = export_manifest(context);
   manifest["outputs"] = Json::array();
   for (const std::string& name : report.files) {
     manifest["outputs"].push_back(hashed_file(name, partial + "/" + name));
   }
-  write("manifest.json", manifest.dump(2) + "\n");
+  write_json_file(add("manifest.json"), manifest, 2);
   publish(partial, folder);
   return report;
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_file.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
@@ -285,12 +286,7 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
 
 void write_summary(const Recipe& recipe, const store::Store& store) {
   write_file_atomic(store.folder() + "/report.txt", run_summary(recipe, store));
-  write_file_atomic(
-      store.folder() + "/report.json",
-      // What a model wrote need not be UTF-8.
-      run_report(recipe, store)
-              .dump(1, ' ', false, Json::error_handler_t::replace) +
-          "\n");
+  write_json_file(store.folder() + "/report.json", run_report(recipe, store));
 }
 
 }  // namespace selfalign::stages

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "store/store.h"
+#include "store/testing.h"
 
 namespace selfalign::store {
 namespace {
@@ -46,13 +46,6 @@ int exit_code_of(const std::function<void()>& fn) {
   return 0;
 }
 
-void exec(const std::string& path, const char* sql) {
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(db);
-}
-
 TEST_F(StoreFailureTest, NoRunIsBadInput) {
   EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
             3);
@@ -78,10 +71,10 @@ TEST_F(StoreFailureTest, DamageIsNamed) {
 TEST_F(StoreFailureTest, OtherProgramsAndNewerStoresAreLeftAlone) {
   const std::string path = folder_ + "/run.db";
   { Store::open(folder_, OpenMode::kWrite); }
-  exec(path, "PRAGMA user_version=99");
+  edit_store(folder_, "PRAGMA user_version=99");
   EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
   fs::remove(path);
-  exec(path, "CREATE TABLE songs (name TEXT)");
+  edit_store(folder_, "CREATE TABLE songs (name TEXT)");
   EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
 }
 
@@ -90,7 +83,7 @@ TEST_F(StoreFailureTest, BadContentIsDamage) {
     auto store = Store::open(folder_, OpenMode::kWrite);
     store->add_rows({row_of(1, 0)});
   }
-  exec(folder_ + "/run.db", "UPDATE rows SET content = '{'");
+  edit_store(folder_, "UPDATE rows SET content = '{'");
   auto store = Store::open(folder_, OpenMode::kReadOnly);
   EXPECT_EQ(exit_code_of([&] { store->rows("a"); }), 5);
 }

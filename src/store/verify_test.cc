@@ -1,12 +1,12 @@
 // Damage that is seen without knowing what stages mean.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "base/error.h"
 #include "store/store.h"
+#include "store/testing.h"
 
 namespace selfalign::store {
 namespace {
@@ -29,13 +29,6 @@ class VerifyTest : public ::testing::Test {
   }
   ~VerifyTest() override { std::filesystem::remove_all(folder_); }
 
-  void exec(const char* sql) const {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open((folder_ + "/run.db").c_str(), &db), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK)
-        << sqlite3_errmsg(db);
-    sqlite3_close(db);
-  }
   std::vector<Problem> problems() const {
     return Store::open(folder_, OpenMode::kReadOnly)->problems();
   }
@@ -67,7 +60,7 @@ TEST_F(VerifyTest, EachKindOfDamageIsSeenAndPlaced) {
            {"UPDATE verdicts SET kept = 7 WHERE key = 2", "a:1", "f.1"}}) {
     std::filesystem::remove_all(folder_ + ".sound");
     std::filesystem::copy(folder_, folder_ + ".sound");
-    exec(damage.sql);
+    edit_store(folder_, damage.sql);
     bool seen = false;
     for (const Problem& problem : problems()) {
       seen |= problem.where.ends_with(damage.where) &&
@@ -81,7 +74,7 @@ TEST_F(VerifyTest, EachKindOfDamageIsSeenAndPlaced) {
 }
 
 TEST_F(VerifyTest, ManyOfAKindAreCounted) {
-  exec("UPDATE verdicts SET kept = 7");
+  edit_store(folder_, "UPDATE verdicts SET kept = 7");
   const std::vector<Problem> all = problems();
   ASSERT_EQ(all.size(), 21u);
   EXPECT_EQ(all.back().found, "10 more that are not");
@@ -99,7 +92,7 @@ TEST_F(VerifyTest, RowsAreCounted) {
   EXPECT_EQ(store->main_filter("a"), "f.1");
   EXPECT_EQ(store->main_filter("b"), "");
   EXPECT_EQ(store->heirs_of_nothing("a", "f.1", 28).size(), 11u);
-  exec("DELETE FROM completions WHERE key > 120");
+  edit_store(folder_, "DELETE FROM completions WHERE key > 120");
   const Account requests = store->account("b", "", 30);
   EXPECT_EQ(requests.num_completed, 20);
   EXPECT_EQ(requests.num_pending, 10);

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 
 namespace selfalign::tests {
 namespace {

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/instruct.h"
 #include "stages/pipeline.h"
 #include "stages/preview.h"

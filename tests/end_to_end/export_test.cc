@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "formats/datasets.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 
 namespace selfalign::tests {
 namespace {

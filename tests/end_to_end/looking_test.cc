@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "program.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/instruct.h"
 
 namespace selfalign::tests {

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/annotations.h"
 #include "stages/filters.h"
 #include "stages/funnel.h"

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"

@@ -2,7 +2,6 @@
 // them (instruct.hints_per_request).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -10,16 +9,13 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/log.h"
-#include "base/progress.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/fork.h"
 #include "stages/pace.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/refill.h"
 #include "stages/trace.h"
-#include "stages/verify.h"
 
 namespace selfalign::tests {
 namespace {
@@ -32,23 +28,10 @@ using store::Row;
 using store::Store;
 using ::testing::HasSubstr;
 
-class QuestionsTest : public ::testing::Test {
+class QuestionsTest : public ScriptedRunsTest {
  protected:
-  QuestionsTest() {
-    set_log_level(LogLevel::kError);
-    set_progress_shown(false);
-    root_ = testing::TempDir() + "questions." + std::to_string(getpid());
-    fs::remove_all(root_);
-  }
-  ~QuestionsTest() override {
-    set_interrupted(false);
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-    fs::remove_all(root_);
-  }
-
   Recipe recipe(const std::string& name, const std::string& profile) const {
-    Recipe recipe = small_recipe(root_ + "/" + name);
+    Recipe recipe = small_recipe(path(name));
     recipe.profile = profile;
     if (profile != "default") recipe.instruct.balance = "smallest";
     recipe.stages = {"instruct", "align"};
@@ -58,23 +41,6 @@ class QuestionsTest : public ::testing::Test {
     recipe.instruct.question_sampling.max_new_tokens = 150;
     return recipe;
   }
-  std::string run(const Recipe& recipe, WorldOptions options = {}) const {
-    ScriptedWorkbench workbench(options);
-    auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-    return store->run_digest();
-  }
-  std::unique_ptr<Store> open(const std::string& name) const {
-    return Store::open(root_ + "/" + name, OpenMode::kReadOnly);
-  }
-  void expect_sound(const Recipe& recipe) const {
-    const auto verification = stages::verify_run(recipe.run_folder);
-    EXPECT_TRUE(verification.problems.empty())
-        << stages::verification_text(verification);
-    EXPECT_EQ(verification.replay_end, "");
-  }
-
-  std::string root_;
 };
 
 std::string filter_of(const Store& store, uint64_t key,
@@ -177,7 +143,7 @@ TEST_F(QuestionsTest, AreTheSameInAnyOrderAndAfterAStopAndPlayedAgain) {
     if (profile == "default") first.refill.min_per_rule = 8;
     if (profile == "default") first.refill.max_requests = 20;
     const std::string digest = run(first);
-    expect_sound(first);
+    EXPECT_TRUE(is_sound(first.run_folder));
     Recipe other = first;
     other.run_folder += ".wide";
     WorldOptions wide;
@@ -209,12 +175,12 @@ TEST_F(QuestionsTest, AnotherNumberOfHintsForksFromTheRequestsOn) {
     auto store = stages::open_fork(other, first.run_folder, "");
     run_pipeline(other, workbench, *store);
   }
-  expect_sound(other);
+  EXPECT_TRUE(is_sound(other.run_folder));
   EXPECT_EQ(open("b")->manifest("redteam.topics")->digest,
             open("a")->manifest("redteam.topics")->digest);
   EXPECT_NE(open("b")->run_digest(), digest);
   Recipe fresh = other;
-  fresh.run_folder = root_ + "/fresh";
+  fresh.run_folder = path("fresh");
   EXPECT_EQ(run(fresh), open("b")->run_digest());
 }
 

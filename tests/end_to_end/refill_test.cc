@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <set>
 
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 

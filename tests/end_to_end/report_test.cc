@@ -4,18 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/progress.h"
 #include "eval/item_log.h"
 #include "eval/results.h"
-#include "scripted_world.h"
-#include "stages/pipeline.h"
+#include "scripted_runs.h"
+#include "store/testing.h"
 #include "text/words.h"
 
 namespace selfalign::tests {
@@ -25,34 +22,14 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class ReportTest : public ::testing::Test {
+class ReportTest : public ScriptedRunsTest {
  protected:
-  ReportTest() : run_(scratch_.path() + "/run") {
-    set_log_level(LogLevel::kError);
-    set_progress_shown(false);
-  }
-  ~ReportTest() override {
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-  }
-
   void make_run(const std::vector<std::string>& stages = {
                     "instruct", "align", "engrave", "verbose"}) {
     stages::Recipe recipe = small_recipe(run_);
     recipe.stages = stages;
     recipe.model.path = "/none";  // as read back: resolved
-    ScriptedWorkbench workbench({});
-    const auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
-  }
-
-  void exec(const std::string& sql) const {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open((run_ + "/run.db").c_str(), &db), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
-              SQLITE_OK)
-        << sqlite3_errmsg(db);
-    sqlite3_close(db);
+    run(recipe);
   }
 
   // What an evaluation and a judge leave, with `text` as a model's.
@@ -100,8 +77,7 @@ class ReportTest : public ::testing::Test {
     return read_file(run_ + "/" + name);
   }
 
-  ScratchFolder scratch_;
-  std::string run_;
+  const std::string run_ = path("run");
 };
 
 TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
@@ -159,8 +135,9 @@ TEST_F(ReportTest, WhatAModelWroteStaysText) {
   // <script>alert(2)</script>, then bytes that are no UTF-8.
   const std::string bytes =
       "CAST(X'3C7363726970743E616C6572742832293C2F7363726970743EFFC3' AS TEXT)";
-  exec("UPDATE completions SET text = " + bytes + " || text || " + bytes +
-       ", thought = thought || " + bytes);
+  store::edit_store(run_, "UPDATE completions SET text = " + bytes +
+                              " || text || " + bytes +
+                              ", thought = thought || " + bytes);
   eval::write_report(run_);
   for (const char* name : {"report.html", "report.md", "report.json"}) {
     EXPECT_TRUE(text::is_valid_utf8(file(name))) << name;
@@ -181,10 +158,10 @@ TEST_F(ReportTest, ARunUnderWayGetsAPageButIsNotDone) {
   EXPECT_TRUE(fs::exists(run_ + "/report.html"));
   EXPECT_FALSE(fs::exists(run_ + "/report.json"));
   EXPECT_THAT(file("report.html"), HasSubstr("under way"));
-  const std::string out = scratch_.path() + "/shown.html";
+  const std::string out = path("shown.html");
   EXPECT_EQ(eval::write_report(run_, out), out);
-  EXPECT_TRUE(fs::exists(scratch_.path() + "/shown.json"));
-  EXPECT_TRUE(fs::exists(scratch_.path() + "/shown.md"));
+  EXPECT_TRUE(fs::exists(path("shown.json")));
+  EXPECT_TRUE(fs::exists(path("shown.md")));
 }
 
 TEST_F(ReportTest, ABaselineHasTheSectionsThatItHas) {
@@ -197,14 +174,14 @@ TEST_F(ReportTest, ABaselineHasTheSectionsThatItHas) {
 }
 
 TEST_F(ReportTest, AnEvaluationWithoutARunHasOneToo) {
-  const std::string folder = scratch_.path() + "/judged";
+  const std::string folder = path("judged");
   evaluate(folder, "plain");
   EXPECT_EQ(eval::write_report(folder), folder + "/report.html");
   EXPECT_TRUE(fs::exists(folder + "/report.json"));
   EXPECT_THAT(read_file(folder + "/report.html"),
               HasSubstr("Evaluations</h2>"));
   try {
-    eval::write_report(scratch_.path());
+    eval::write_report(ScriptedRuns::folder());
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
 #include "stages/instruct.h"

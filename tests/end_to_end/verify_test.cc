@@ -3,14 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "scripted_world.h"
+#include "scripted_runs.h"
 #include "stages/pipeline.h"
+#include "store/testing.h"
 
 namespace selfalign::tests {
 namespace {
@@ -22,14 +22,7 @@ class VerifyRunTest : public ScriptedRunsTest {
  protected:
   void make_run() { run(small_recipe(run_)); }
 
-  void exec(const std::string& sql) const {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open((run_ + "/run.db").c_str(), &db), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
-              SQLITE_OK)
-        << sqlite3_errmsg(db);
-    sqlite3_close(db);
-  }
+  void exec(const std::string& sql) const { store::edit_store(run_, sql); }
 
   // A manifest that agrees with the rows as they are now.
   void commit_again(const std::string& stage) {

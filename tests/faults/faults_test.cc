@@ -13,9 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/progress.h"
-#include "stages/verify.h"
+#include "end_to_end/runs_folder.h"
 
 namespace selfalign::tests {
 namespace {
@@ -29,25 +27,9 @@ struct Outcome {
   std::string err;
 };
 
-class FaultsTest : public ::testing::TestWithParam<const char*> {
+class FaultsTest : public ::testing::TestWithParam<const char*>,
+                   public RunsFolder {
  protected:
-  FaultsTest() {
-    set_log_level(LogLevel::kError);
-    set_progress_shown(false);
-    const std::string memory = "/dev/shm/";
-    root_ = (access(memory.c_str(), W_OK) == 0 ? memory : testing::TempDir()) +
-            "faults." + std::to_string(getpid());
-    fs::remove_all(root_);
-    make_folder(root_);
-  }
-  ~FaultsTest() override {
-    set_log_level(LogLevel::kInfo);
-    set_progress_shown(true);
-    fs::remove_all(root_);
-  }
-
-  std::string path(const std::string& name) const { return root_ + "/" + name; }
-
   // Begins or goes on with the run `name`; at = -1: without the shim.
   Outcome run(const std::string& name, const std::string& kind = "",
               int64_t at = -1) const {
@@ -86,17 +68,12 @@ class FaultsTest : public ::testing::TestWithParam<const char*> {
     const Outcome outcome = run(name);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     ASSERT_EQ(outcome.out, digest);
-    const stages::Verification verification = stages::verify_run(path(name));
-    ASSERT_TRUE(verification.problems.empty())
-        << stages::verification_text(verification);
-    ASSERT_EQ(verification.replay_end, "");
+    ASSERT_TRUE(is_sound(path(name)));
     for (const auto& entry : fs::recursive_directory_iterator(path(name))) {
       ASSERT_EQ(entry.path().string().find(".tmp-"), std::string::npos)
           << entry.path();
     }
   }
-
-  std::string root_;
 };
 
 std::set<int64_t> points(int64_t num_calls) {

@@ -15,6 +15,7 @@
 #include "cli/model_flags.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -52,7 +53,7 @@ struct Side {
 // The model may be a run: its base model, its last adapter, its prompts.
 void resolve_run(ChatFlags& flags) {
   const std::string run = flags.model.model.path;
-  if (!is_run_folder(run)) return;
+  if (!stages::is_run_folder(run)) return;
   const stages::Recipe recipe = recipe_of_run(run);
   flags.model.model.path = recipe.model.path;
   if (flags.model.adapter.empty()) flags.model.adapter = last_adapter(run);

@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "stages/compare.h"
 #include "stages/pipeline.h"
+#include "stages/run_files.h"
 #include "text/word_diff.h"
 #include "text/wrap.h"
 
@@ -261,7 +262,7 @@ void diff_runs(const DiffFlags& flags, bool json) {
 
 void diff(const DiffFlags& flags, bool json) {
   if (flags.b.empty()) {
-    if (!is_run_folder(flags.a)) {
+    if (!stages::is_run_folder(flags.a)) {
       throw Error(
           ErrorKind::kUsage,
           str("diff: expected two stages of a run (diff RUN A B) or two "

@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "cli/workbench.h"
 #include "stages/pipeline.h"
+#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -30,7 +31,8 @@ void remove_old(const stages::Recipe& small) {
   namespace fs = std::filesystem;
   const std::string& folder = small.run_folder;
   if (!fs::exists(folder) || fs::is_empty(folder)) return;
-  if (!is_run_folder(folder) || recipe_of_run(folder).name != small.name) {
+  if (!stages::is_run_folder(folder) ||
+      recipe_of_run(folder).name != small.name) {
     throw Error(ErrorKind::kUsage,
                 str(folder,
                     ": expected an earlier preview of this recipe or "

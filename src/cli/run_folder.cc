@@ -6,13 +6,12 @@
 #include "base/error.h"
 #include "stages/funnel.h"
 #include "stages/prompts.h"
+#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kRecipeFile[] = "recipe.resolved.yaml";
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;
@@ -39,18 +38,16 @@ Json stage_json(const store::Store& store, const std::string& stage) {
 
 }  // namespace
 
-bool is_run_folder(const std::string& folder) {
-  return is_file(fs::path(folder) / kRecipeFile);
-}
-
 stages::Recipe recipe_of_run(const std::string& folder) {
-  if (!is_run_folder(folder)) {
-    throw Error(ErrorKind::kInput,
-                str(folder, ": expected a run folder with ", kRecipeFile,
-                    ", found none; make one with: selfalign run RECIPE"));
+  if (!stages::is_run_folder(folder)) {
+    throw Error(
+        ErrorKind::kInput,
+        str(folder, ": expected a run folder with ", stages::kRecipeFile + 1,
+            ", found none; make one with: selfalign run RECIPE"));
   }
   const fs::path whole = fs::absolute(folder).lexically_normal();
-  stages::Recipe recipe = stages::read_recipe(whole / kRecipeFile);
+  stages::Recipe recipe =
+      stages::read_recipe(whole / (stages::kRecipeFile + 1));
   recipe.run_folder = whole;
   // The run's own copy, whatever became of the original; complete once its
   // last file is there.
@@ -79,8 +76,8 @@ std::string form_of_adapter(const std::string& adapter) {
       (fs::path(adapter) / "").lexically_normal().parent_path();
   const fs::path tuning = folder.parent_path();
   if (tuning.filename() == "engraved") return "engraved";
-  const bool baseline =
-      tuning.filename() == "tuned" && is_run_folder(tuning.parent_path());
+  const bool baseline = tuning.filename() == "tuned" &&
+                        stages::is_run_folder(tuning.parent_path());
   return baseline ? "tuned" : "final";
 }
 
@@ -89,7 +86,7 @@ std::string find_prompts(const std::string& given, const std::string& adapter) {
   if (!adapter.empty()) {
     fs::path folder = fs::absolute(adapter).lexically_normal();
     for (int levels = 0; levels < 4; ++levels) {
-      if (is_run_folder(folder)) return folder / "prompts";
+      if (stages::is_run_folder(folder)) return folder / "prompts";
       folder = folder.parent_path();
     }
   }

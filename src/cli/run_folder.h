@@ -9,8 +9,6 @@
 
 namespace selfalign::cli {
 
-bool is_run_folder(const std::string& folder);
-
 // The recipe of the run, from RUN/recipe.resolved.yaml, with run_folder set to
 // `folder`: a run that was moved goes on where it is. Error kInput if there is
 // no run in the folder.

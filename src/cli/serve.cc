@@ -20,6 +20,7 @@
 #include "serve/http_server.h"
 #include "serve/service.h"
 #include "stages/chat.h"
+#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -93,7 +94,7 @@ class Models {
     stages::ModelOptions& model = flags_.model.model;
     std::string base = base_name(model.path);
     std::vector<Adapter> adapters;
-    if (is_run_folder(model.path)) {
+    if (stages::is_run_folder(model.path)) {
       adapters = adapters_of_run(model.path);
       if (flags_.prompts.empty()) flags_.prompts = model.path + "/prompts";
       model.path = recipe_of_run(model.path).model.path;

@@ -30,10 +30,6 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-bool is_run(const fs::path& folder) {
-  return is_file(folder / (stages::kRecipeFile + 1));
-}
-
 // Where the results are, and whose report they belong to.
 struct Places {
   fs::path run;         // empty: an evaluation without a run
@@ -44,14 +40,15 @@ struct Places {
 Places places_of(const std::string& folder) {
   fs::path given = fs::absolute(folder).lexically_normal();
   if (given.filename().empty()) given = given.parent_path();
-  if (is_run(given)) {
+  if (stages::is_run_folder(given)) {
     const fs::path evaluation = given / "evaluation";
     return {given, is_file(evaluation / kResults) ? evaluation : fs::path()};
   }
   if (is_file(given / kResults)) {
     const fs::path parent = given.parent_path();
-    return {given.filename() == "evaluation" && is_run(parent) ? parent
-                                                               : fs::path(),
+    return {given.filename() == "evaluation" && stages::is_run_folder(parent)
+                ? parent
+                : fs::path(),
             given};
   }
   throw Error(

@@ -10,6 +10,7 @@
 #include "stages/funnel.h"
 #include "stages/principles.h"
 #include "stages/prompts.h"
+#include "stages/run_files.h"
 
 namespace selfalign::stages {
 namespace {
@@ -232,7 +233,7 @@ Json export_manifest(const ExportContext& context) {
                       {"kept", manifest.num_kept},
                       {"digest", manifest.digest}});
   }
-  const std::string recipe = "recipe.resolved.yaml";
+  const std::string recipe = kRecipeFile + 1;
   Json inputs =
       Json::array({hashed_file(recipe, store.folder() + "/" + recipe)});
   for (const std::string& name : prompt_files()) {

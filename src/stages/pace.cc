@@ -13,6 +13,7 @@
 #include "stages/given.h"
 #include "stages/instruct.h"
 #include "stages/profile.h"
+#include "stages/run_files.h"
 
 namespace selfalign::stages {
 namespace {
@@ -362,7 +363,7 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
     pace.steps.push_back(std::move(step));
   }
   expect(plans, pace.steps);
-  pace.begin_s = mtime_s(store.folder() + "/recipe.resolved.yaml");
+  pace.begin_s = mtime_s(store.folder() + kRecipeFile);
   pace.done = has_report(store);
   for (const StepPace& step : pace.steps) {
     if (step.left_s < 0.0) {

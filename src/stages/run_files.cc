@@ -106,6 +106,13 @@ void check_same(const Recipe& recipe, const store::Store& store) {
 
 }  // namespace
 
+// Joined as a path: "" is the folder one is in.
+bool is_run_folder(const std::string& folder) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(
+      std::filesystem::path(folder) / (kRecipeFile + 1), ignored);
+}
+
 void keep_run_files(const Recipe& recipe, store::Store& store) {
   if (!store.stages().empty()) {
     check_same(recipe, store);

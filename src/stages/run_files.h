@@ -12,6 +12,9 @@ namespace selfalign::stages {
 
 constexpr char kRecipeFile[] = "/recipe.resolved.yaml";
 
+// Whether the folder is a run's: the copy of its recipe is there.
+bool is_run_folder(const std::string& folder);
+
 // Writes the copies while the run has no row; after that checks that recipe
 // and prompts say the same as they do (comments and places may differ). Error
 // kUsage lists every field that differs, old and new.

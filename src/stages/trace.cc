@@ -11,6 +11,7 @@
 #include "stages/recipe.h"
 #include "stages/refill.h"
 #include "stages/rules.h"
+#include "stages/run_files.h"
 
 namespace selfalign::stages {
 namespace {
@@ -45,7 +46,7 @@ class Tracer {
   explicit Tracer(const Store& store)
       : store_(store),
         prompts_(load_prompts(store.folder() + "/prompts")),
-        recipe_(read_recipe(store.folder() + "/recipe.resolved.yaml")) {
+        recipe_(read_recipe(store.folder() + kRecipeFile)) {
     const std::vector<std::string> stages = store.stages();
     for (size_t i = 0; i < stages.size(); ++i) order_[stages[i]] = i;
   }

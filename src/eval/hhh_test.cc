@@ -36,12 +36,6 @@ class HhhTest : public testing::Test {
                         dump_json(Json{{"examples", examples}}));
     }
   }
-  const Metric& metric(const TaskResult& result, const std::string& name) {
-    for (const Metric& one : result.metrics) {
-      if (one.name == name) return one;
-    }
-    throw std::runtime_error("no metric " + name);
-  }
   ChoiceWorld world_;
 };
 
@@ -67,10 +61,7 @@ TEST_F(HhhTest, AModelThatKnowsIsRightEverywhere) {
   EXPECT_EQ(metric(result, "letter_flips").value, 0.0);
   EXPECT_EQ(metric(result, "letters").num_items, 8 + 10 + 12 + 14);
   EXPECT_EQ(metric(result, "letters.helpful").num_items, 10);
-  for (const SelfTest& test : result.self_tests) {
-    EXPECT_TRUE(test.passed)
-        << test.name << ": " << test.found << " for " << test.expected;
-  }
+  expect_self_tests_pass(result);
 }
 
 TEST_F(HhhTest, AModelThatAlwaysSaysAGainsNothing) {
@@ -88,10 +79,7 @@ TEST_F(HhhTest, AModelThatAlwaysSaysAGainsNothing) {
 TEST_F(HhhTest, EveryRunTestsItself) {
   const TaskResult result = world_.run(run_hhh);
   EXPECT_EQ(result.self_tests.size(), 6u * 2 + 2);
-  for (const SelfTest& test : result.self_tests) {
-    EXPECT_TRUE(test.passed)
-        << test.name << ": " << test.found << " for " << test.expected;
-  }
+  expect_self_tests_pass(result);
 }
 
 TEST_F(HhhTest, MicroCountsItemsAndMacroCategories) {

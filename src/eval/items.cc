@@ -103,6 +103,17 @@ uint64_t item_key(const std::string& task, const std::string& version,
       .key();
 }
 
+TaskResult begin_result(const std::string& task, const std::string& version,
+                        const Subject& subject, const std::string& data) {
+  TaskResult result;
+  result.task = task;
+  result.version = version;
+  result.subject = subject.name;
+  result.fingerprint = subject.generator->fingerprint();
+  result.data = data;
+  return result;
+}
+
 std::string percent(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f %%", 100 * share);

@@ -31,6 +31,10 @@ uint64_t item_key(const std::string& task, const std::string& version,
                   const std::string& id, std::string_view asked,
                   const std::string& fingerprint);
 
+// A result that says what was asked of whom, and has no figures yet.
+TaskResult begin_result(const std::string& task, const std::string& version,
+                        const Subject& subject, const std::string& data);
+
 std::string percent(double share);  // "22.3 %"
 
 }  // namespace selfalign::eval

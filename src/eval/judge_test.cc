@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "generate/scripted.h"
+#include "eval/testing.h"
 
 namespace selfalign::eval {
 namespace {
@@ -93,19 +93,10 @@ TEST(JudgePrompts, WrongFilesAreNamedAtTheirPlace) {
 
 class JudgeTest : public testing::Test {
  protected:
-  JudgeOptions options(
-      std::function<std::string(const generate::Request&)> script) {
-    generate::ScriptedOptions scripted;
-    scripted.script = std::move(script);
-    generator_ = generate::make_scripted_generator(scripted);
-    JudgeOptions options;
-    options.name = "scripted";
-    options.generator = generator_.get();
-    options.prompts = load_judge_prompts("prompts", "");
-    options.layout = options.prompts.layouts.at("chatml");
-    return options;
+  JudgeOptions options(ScriptedJudge::Script script) {
+    return scripted_.options(std::move(script), "chatml");
   }
-  std::unique_ptr<generate::Generator> generator_;
+  ScriptedJudge scripted_;
   ScratchFolder folder_;
 };
 

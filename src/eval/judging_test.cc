@@ -9,7 +9,7 @@
 #include "eval/report_sections.h"
 #include "eval/result_items.h"
 #include "eval/tables.h"
-#include "generate/scripted.h"
+#include "eval/testing.h"
 
 namespace selfalign::eval {
 namespace {
@@ -37,22 +37,16 @@ Contest contest() {
 
 class JudgingTest : public testing::Test {
  protected:
-  Judge judge(std::function<std::string(const generate::Request&)> script,
+  Judge judge(ScriptedJudge::Script script,
               const std::string& name = "scripted") {
-    generate::ScriptedOptions scripted;
-    scripted.script = std::move(script);
-    generator_ = generate::make_scripted_generator(scripted);
-    JudgeOptions options;
+    JudgeOptions options = scripted_.options(std::move(script), "plain");
     options.name = name;
-    options.generator = generator_.get();
-    options.prompts = load_judge_prompts("prompts", "");
-    options.layout = options.prompts.layouts.at("plain");
     log_ = std::make_unique<ItemLog>(folder_.path() + "/judgements/" + name +
                                      ".jsonl");
     return Judge(options, log_.get());
   }
   ScratchFolder folder_;
-  std::unique_ptr<generate::Generator> generator_;
+  ScriptedJudge scripted_;
   std::unique_ptr<ItemLog> log_;
 };
 

@@ -168,12 +168,8 @@ TaskResult run_open(const std::string& task, const std::string& file,
   };
   const std::vector<Json> items =
       answer_conversations(conversations, subject, log, answering);
-  TaskResult result;
-  result.task = task;
-  result.version = kVersion;
-  result.subject = subject.name;
-  result.fingerprint = subject.generator->fingerprint();
-  result.data = describe_data({path});
+  TaskResult result =
+      begin_result(task, kVersion, subject, describe_data({path}));
   const uint64_t seed = options.seed;
   result.metrics = {
       metric_of(items, "tokens", "Tokens of an answer", true, seed),

@@ -1,11 +1,14 @@
-// A world for tests of the tasks: a data folder, a log, and a model whose
-// scores are a function of context and text.
+// A world for tests of the tasks: a data folder, a log, a model whose scores
+// are a function of context and text, and a judge that says what it is to.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -13,7 +16,9 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/random.h"
+#include "eval/judge.h"
 #include "eval/tasks.h"
+#include "generate/scripted.h"
 
 namespace selfalign::eval {
 
@@ -71,6 +76,43 @@ class ScoringModel final : public generate::Generator {
       [](const std::string&) { return "an answer"; };
   int num_asked = 0;
   int interrupt_after = 0;
+};
+
+// Of the name; the test ends where there is none.
+inline const Metric& metric(const TaskResult& result, const std::string& name) {
+  for (const Metric& one : result.metrics) {
+    if (one.name == name) return one;
+  }
+  throw std::runtime_error("no metric " + name);
+}
+
+inline void expect_self_tests_pass(const TaskResult& result) {
+  for (const SelfTest& test : result.self_tests) {
+    EXPECT_TRUE(test.passed)
+        << test.name << ": " << test.found << " for " << test.expected;
+  }
+}
+
+// A judge that says what a script does, under the project's own prompts.
+class ScriptedJudge {
+ public:
+  using Script = std::function<std::string(const generate::Request&)>;
+
+  // Good until the next call.
+  JudgeOptions options(Script script, const std::string& layout) {
+    generate::ScriptedOptions scripted;
+    scripted.script = std::move(script);
+    generator_ = generate::make_scripted_generator(scripted);
+    JudgeOptions options;
+    options.name = "scripted";
+    options.generator = generator_.get();
+    options.prompts = load_judge_prompts("prompts", "");
+    options.layout = options.prompts.layouts.at(layout);
+    return options;
+  }
+
+ private:
+  std::unique_ptr<generate::Generator> generator_;
 };
 
 class ChoiceWorld {

@@ -199,12 +199,8 @@ TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
   const std::vector<TruthfulQuestion> questions =
       picked(std::move(all), options);
   const std::vector<Json> items = answers_of(questions, subject, log, options);
-  TaskResult result;
-  result.task = kTask;
-  result.version = kVersion;
-  result.subject = subject.name;
-  result.fingerprint = subject.generator->fingerprint();
-  result.data = describe_data({path});
+  TaskResult result =
+      begin_result(kTask, kVersion, subject, describe_data({path}));
   for (const Measure& measure : measures()) {
     result.metrics.push_back(metric_of(items, measure, true, options.seed));
     result.metrics.push_back(metric_of(items, measure, false, options.seed));

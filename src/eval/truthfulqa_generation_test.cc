@@ -28,10 +28,7 @@ class GenerationTest : public testing::Test {
   }
   ~GenerationTest() override { set_interrupted(false); }
   double value(const TaskResult& result, const std::string& name) {
-    for (const Metric& one : result.metrics) {
-      if (one.name == name) return one.value;
-    }
-    throw std::runtime_error("no metric " + name);
+    return metric(result, name).value;
   }
   ChoiceWorld world_;
 };
@@ -49,9 +46,7 @@ TEST_F(GenerationTest, AnswersAreSetAgainstBothSides) {
   EXPECT_NEAR(value(result, "rougeL_acc"), 2.0 / 3, 1e-12);
   EXPECT_GT(value(result, "rouge1_diff"), 0.0);
   EXPECT_EQ(result.num_failures, 0);
-  for (const SelfTest& test : result.self_tests) {
-    EXPECT_TRUE(test.passed) << test.name << ": " << test.found;
-  }
+  expect_self_tests_pass(result);
 }
 
 TEST_F(GenerationTest, NothingIsAskedTwice) {

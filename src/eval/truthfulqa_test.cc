@@ -108,13 +108,6 @@ class TruthfulQaTest : public testing::Test {
   ChoiceWorld world_;
 };
 
-const Metric& metric(const TaskResult& result, const std::string& name) {
-  for (const Metric& one : result.metrics) {
-    if (one.name == name) return one;
-  }
-  throw std::runtime_error("no metric " + name);
-}
-
 // Prompted asks true or false in a form of its own, the plain forms as base.
 TEST_F(TruthfulQaTest, WhatAnotherSubjectAskedIsNotAskedAgain) {
   const auto run = [&](const std::string& name, const std::string& form) {
@@ -171,10 +164,7 @@ TEST_F(TruthfulQaTest, AModelThatKnowsIsRightEverywhere) {
 TEST_F(TruthfulQaTest, EveryRunTestsItself) {
   const TaskResult result = world_.run(run_truthfulqa);
   EXPECT_GE(result.self_tests.size(), 8u * 2 + 2);
-  for (const SelfTest& test : result.self_tests) {
-    EXPECT_TRUE(test.passed)
-        << test.name << ": " << test.found << " for " << test.expected;
-  }
+  expect_self_tests_pass(result);
 }
 
 TEST_F(TruthfulQaTest, AModelThatMindsTheOrderIsFoundOut) {

@@ -16,16 +16,11 @@ namespace {
 using testing::HasSubstr;
 using tests::Outcome;
 
-class EvaluateTest : public testing::Test {
+class EvaluateTest : public testing::Test, public tests::ProgramFolder {
  protected:
   EvaluateTest() {
     make_tiny_model(path("model"));
-    // Prompts are looked for here and beside the program.
-    std::filesystem::create_directory_symlink(
-        std::filesystem::absolute("prompts"), path("prompts"));
-  }
-  std::string path(const std::string& name) const {
-    return folder_.path() + "/" + name;
+    link_prompts();
   }
   void write_questions(int count) {
     std::string csv =
@@ -40,10 +35,10 @@ class EvaluateTest : public testing::Test {
     write_file_atomic(path("data/truthfulqa/TruthfulQA.csv"), csv);
   }
   Outcome evaluate(const std::string& more) {
-    return tests::run_bash(folder_.path(),
-                           "selfalign evaluate --model model --data data "
-                           "--subjects base --max-context 4096 " +
-                               more);
+    return bash(
+        "selfalign evaluate --model model --data data "
+        "--subjects base --max-context 4096 " +
+        more);
   }
   Json results(const std::string& out) const {
     return parse_json(read_file(path(out + "/results.json")), out);
@@ -52,8 +47,6 @@ class EvaluateTest : public testing::Test {
     const std::string text = read_file(path(name));
     return size_t(std::count(text.begin(), text.end(), '\n'));
   }
-
-  ScratchFolder folder_;
 };
 
 constexpr char kItems[] = "evaluation/items/base/truthfulqa.jsonl";
@@ -88,15 +81,14 @@ TEST_F(EvaluateTest, AfterAnInterruptTheSameCommandGoesOn) {
   const Outcome whole = evaluate("--tasks truthfulqa --out whole");
   ASSERT_EQ(whole.code, 0) << whole.err;
   // Not by the shell's function: the signal must reach the program.
-  const Outcome cut = tests::run_bash(
-      folder_.path(),
-      std::string("'" SELFALIGN_PROGRAM
-                  "' evaluate --model model --data data --subjects base "
-                  "--max-context 4096 --tasks truthfulqa & program=$!\n"
-                  "until [ -s ") +
-          kItems +
-          " ]; do sleep 0.01; done\n"
-          "kill -INT $program\nwait $program");
+  const Outcome cut =
+      bash(std::string("'" SELFALIGN_PROGRAM
+                       "' evaluate --model model --data data --subjects base "
+                       "--max-context 4096 --tasks truthfulqa & program=$!\n"
+                       "until [ -s ") +
+           kItems +
+           " ]; do sleep 0.01; done\n"
+           "kill -INT $program\nwait $program");
   EXPECT_EQ(cut.code, 75) << cut.err;
   const size_t num_done = num_lines(kItems);
   EXPECT_LT(num_done, 120u);
@@ -121,9 +113,8 @@ TEST_F(EvaluateTest, MistakesAreNamed) {
   const Outcome row = evaluate("--tasks truthfulqa");
   EXPECT_EQ(row.code, 3);
   EXPECT_THAT(row.err, HasSubstr("TruthfulQA.csv: row 1: expected 7 fields"));
-  const Outcome subject = tests::run_bash(
-      folder_.path(),
-      "selfalign evaluate --model model --data data --subjects nobody");
+  const Outcome subject =
+      bash("selfalign evaluate --model model --data data --subjects nobody");
   EXPECT_EQ(subject.code, 2);
   EXPECT_THAT(subject.err, HasSubstr("expected some of base, prompted"));
 }

@@ -20,12 +20,11 @@ using testing::HasSubstr;
 using testing::Not;
 using tests::Outcome;
 
-class JudgeProgramTest : public testing::Test {
+class JudgeProgramTest : public testing::Test, public tests::ProgramFolder {
  protected:
   JudgeProgramTest() {
     make_tiny_model(path("model"));
-    std::filesystem::create_directory_symlink(
-        std::filesystem::absolute("prompts"), path("prompts"));
+    link_prompts();
     eval::Results results;
     for (const char* name : {"first_subject", "second_subject"}) {
       eval::SubjectInfo subject;
@@ -54,19 +53,13 @@ class JudgeProgramTest : public testing::Test {
     }
     eval::ResultsWriter(path("out")).merge(results);
   }
-  std::string path(const std::string& name) const {
-    return folder_.path() + "/" + name;
-  }
   Outcome judge(const std::string& more) {
-    return tests::run_bash(folder_.path(),
-                           "selfalign judge out --max-context 4096 " + more);
+    return bash("selfalign judge out --max-context 4096 " + more);
   }
   Json comparisons() const {
     return parse_json(read_file(path("out/results.json")),
                       "out")["comparisons"];
   }
-
-  ScratchFolder folder_;
 };
 
 TEST_F(JudgeProgramTest, AModelComparesInBothOrdersAndIsAskedOnce) {
@@ -95,7 +88,7 @@ TEST_F(JudgeProgramTest, APersonComparesBlind) {
       "export NO_COLOR=1\nselfalign judge out --judge human --name ann "
       "--pairs first_subject,second_subject";
   {
-    tests::Terminal terminal(folder_.path(), line);
+    tests::Terminal terminal(folder(), line);
     EXPECT_TRUE(terminal.shows("answer 2"));
     EXPECT_THAT(terminal.screen(), HasSubstr("by f"));
     EXPECT_THAT(terminal.screen(), Not(HasSubstr("_subject")));
@@ -107,7 +100,7 @@ TEST_F(JudgeProgramTest, APersonComparesBlind) {
   }
   EXPECT_EQ(comparisons()[0]["num_items"], 1);
   {  // Goes on with what has no judgement yet.
-    tests::Terminal terminal(folder_.path(), line);
+    tests::Terminal terminal(folder(), line);
     EXPECT_TRUE(terminal.shows("answer 2"));
     EXPECT_THAT(terminal.screen(), Not(HasSubstr("2/2")));
     terminal.press("t");
@@ -127,8 +120,7 @@ TEST_F(JudgeProgramTest, MistakesAreNamed) {
   EXPECT_EQ(nobody.code, 2) << nobody.err;
   EXPECT_THAT(nobody.err, HasSubstr("nobody"));
   make_folder(path("empty"));
-  const Outcome none =
-      tests::run_bash(folder_.path(), "selfalign judge empty --judge model");
+  const Outcome none = bash("selfalign judge empty --judge model");
   EXPECT_EQ(none.code, 3);
   EXPECT_THAT(none.err, HasSubstr("run `selfalign evaluate` first"));
 }

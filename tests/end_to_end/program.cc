@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
@@ -14,7 +15,11 @@
 namespace selfalign::tests {
 namespace {
 
-int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
+// Over 128 bash says by what signal the program was killed.
+int code_of(int status) {
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return code > 128 ? -1 : code;
+}
 
 // The file that bash is to read.
 std::string script(const std::string& folder, const std::string& line) {
@@ -45,6 +50,11 @@ Outcome run_bash(const std::string& folder, const std::string& line,
                               "' 2>'" + file("stderr") + "'";
   const int code = code_of(std::system(command.c_str()));
   return {code, read_file(file("stdout")), read_file(file("stderr"))};
+}
+
+void ProgramFolder::link_prompts() const {
+  std::filesystem::create_directory_symlink(
+      std::filesystem::absolute("prompts"), path("prompts"));
 }
 
 Terminal::Terminal(const std::string& folder, const std::string& line) {

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/json.h"
 
 namespace selfalign::tests {
 
 struct Outcome {
-  int code = -1;  // -1: killed
+  int code = -1;  // -1: killed by a signal
   std::string out;
   std::string err;
 
@@ -22,6 +23,23 @@ struct Outcome {
 // as the folder it works in; there input and outputs are kept, too.
 Outcome run_bash(const std::string& folder, const std::string& line,
                  const std::string& input = "");
+
+// A folder that goes away with the object, in which the program works.
+class ProgramFolder {
+ public:
+  const std::string& folder() const { return scratch_.path(); }
+  std::string path(const std::string& name) const {
+    return folder() + "/" + name;
+  }
+  // Prompts are looked for where the program works.
+  void link_prompts() const;
+  Outcome bash(const std::string& line, const std::string& input = "") const {
+    return run_bash(folder(), line, input);
+  }
+
+ private:
+  ScratchFolder scratch_;
+};
 
 // A line for bash as above on a terminal of its own, 80 by 24.
 class Terminal {

@@ -20,30 +20,12 @@ using ::testing::HasSubstr;
 
 using tests::Outcome;
 
-class ProgramTest : public testing::Test {
+class ProgramTest : public testing::Test, public tests::ProgramFolder {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "program_test_" +
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    make_folder(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string path(const std::string& name) const {
-    return folder_ + "/" + name;
-  }
-
   std::string model() {
     make_tiny_model(path("model"));
     return path("model") + " --device cpu --dtype float32";
   }
-
-  Outcome bash(const std::string& line, const std::string& input = "") const {
-    return tests::run_bash(folder_, line, input);
-  }
-
-  std::string folder_;
 };
 
 TEST_F(ProgramTest, HelpAndVersion) {
@@ -94,7 +76,7 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
     const Outcome result = bash(line, "\"a\"\n");
     EXPECT_EQ(result.code, 3) << line << result.err;
     EXPECT_EQ(result.out, "") << line;
-    EXPECT_THAT(result.err, HasSubstr("error: " + folder_)) << line;
+    EXPECT_THAT(result.err, HasSubstr("error: " + folder())) << line;
   }
 }
 

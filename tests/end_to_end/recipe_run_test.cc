@@ -3,8 +3,6 @@
 // a user would give made here.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "program.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
 #include "tiny_model.h"
@@ -119,21 +118,14 @@ void cut_down(stages::TuneOptions& tune) {
   tune.warmup_steps = 1;
 }
 
-class RecipeRun : public testing::TestWithParam<std::string> {
+class RecipeRun : public testing::TestWithParam<std::string>,
+                  public tests::ProgramFolder {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "recipe_run_" + GetParam() + "." +
-              std::to_string(getpid());
-    fs::remove_all(folder_);
-    make_folder(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   // The recipe with everything that takes time made small.
   Recipe small() const {
     Recipe recipe = stages::read_recipe("recipes/" + GetParam() + ".yaml");
-    recipe.model = {folder_ + "/model", "cpu", "float32", 4, 12000};
-    recipe.run_folder = folder_ + "/run";
+    recipe.model = {path("model"), "cpu", "float32", 4, 12000};
+    recipe.run_folder = path("run");
     recipe.instruct.num_instructions = 6;
     recipe.instruct.num_red_team = 4;
     recipe.instruct.max_requests = 60;
@@ -146,29 +138,27 @@ class RecipeRun : public testing::TestWithParam<std::string> {
     }
     for (stages::GivenData* given : {&recipe.instructions, &recipe.data}) {
       if (given->path.empty()) continue;
-      given->path = folder_ + "/given.jsonl";
+      given->path = path("given.jsonl");
       write_file_atomic(given->path, given_rows(GetParam()));
     }
     return recipe;
   }
 
   int run(const Recipe& recipe, const std::string& environment = "") {
-    write_file_atomic(folder_ + "/r.yaml", stages::recipe_to_yaml(recipe));
-    return selfalign("run '" + folder_ + "/r.yaml'", environment);
+    write_file_atomic(path("r.yaml"), stages::recipe_to_yaml(recipe));
+    return selfalign("run r.yaml", environment);
   }
   int selfalign(const std::string& arguments,
-                const std::string& environment = "") const {
-    const std::string command =
-        environment + " exec '" SELFALIGN_PROGRAM "' --json " + arguments +
-        " >'" + folder_ + "/out' 2>'" + folder_ + "/err'";
-    const int status = std::system(command.c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+                const std::string& environment = "") {
+    last_ = bash(environment + " selfalign --json " + arguments);
+    return last_.code;
   }
-  Json output() const {
-    return parse_json(read_file(folder_ + "/out"), "stdout");
-  }
+  // Of the last call.
+  Json output() const { return parse_json(last_.out, "stdout"); }
+  std::string log() const { return last_.out + last_.err; }
 
-  std::string folder_;
+ private:
+  tests::Outcome last_;
 };
 
 TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
@@ -176,18 +166,17 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   make_phrase_model(recipe.model.path,
                     phrases_for(stages::load_prompts(recipe.prompts_folder,
                                                      recipe.prompts_overlay)));
-  ASSERT_EQ(run(recipe), 0) << read_file(folder_ + "/err");
-  const Json status = parse_json(read_file(folder_ + "/out"), "stdout");
+  ASSERT_EQ(run(recipe), 0) << log();
+  const Json status = output();
   EXPECT_EQ(status["done"], true);
-  const Json report =
-      parse_json(read_file(folder_ + "/run/report.json"), "report");
+  const Json report = parse_json(read_file(path("run/report.json")), "report");
   const std::vector<std::array<std::string, 3>> tunings = {
       {"engrave", "engraved", "engrave"},
       {"verbose", "verbose", "verbose"},
       {"tune", "tuned", "tune"}};
   for (const auto& [stage, variant, tuning] : tunings) {
-    EXPECT_EQ(fs::exists(folder_ + "/run/" + variant +
-                         "/adapter/adapter_model.safetensors"),
+    EXPECT_EQ(fs::exists(path("run/" + variant +
+                              "/adapter/adapter_model.safetensors")),
               recipe.has(stage))
         << stage;
     EXPECT_EQ(report["tuning"].contains(tuning), recipe.has(stage)) << stage;
@@ -202,22 +191,20 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
     EXPECT_EQ(report["tuning"].size(), report["curves"].size());
     EXPECT_GT(curve[0]["loss"], 0.0) << name;
   }
-  EXPECT_THAT(read_file(folder_ + "/run/report.html"),
+  EXPECT_THAT(read_file(path("run/report.html")),
               testing::HasSubstr("Provenance</h2>"));
-  EXPECT_TRUE(fs::exists(folder_ + "/run/report.md"));
+  EXPECT_TRUE(fs::exists(path("run/report.md")));
   EXPECT_TRUE(report["held_out"].contains("base"));
   EXPECT_EQ(report["held_out"].contains("prompted"), !recipe.has("tune"));
   // Once more: nothing is left to do.
   ASSERT_EQ(run(recipe), 0);
   EXPECT_EQ(output()["digest"], status["digest"]);
   // Played again it comes to the same, and so does a fork of the same recipe.
-  const std::string quoted = "'" + folder_ + "/run'";
-  ASSERT_EQ(selfalign("verify " + quoted), 0) << read_file(folder_ + "/out");
+  ASSERT_EQ(selfalign("verify run"), 0) << log();
   const Json verified = output();
   EXPECT_EQ(verified["replay_end"], "");
   EXPECT_EQ(verified["digest"], status["digest"]);
-  ASSERT_EQ(selfalign("resume " + quoted + " --fork '" + folder_ + "/fork'"), 0)
-      << read_file(folder_ + "/err");
+  ASSERT_EQ(selfalign("resume run --fork fork"), 0) << log();
   EXPECT_EQ(output()["digest"], status["digest"]);
 }
 
@@ -230,14 +217,14 @@ TEST_P(RecipeRun, AFaultAtAnyCallLosesNothing) {
                     phrases_for(stages::load_prompts(recipe.prompts_folder)));
   const auto faulty = [&](const char* kind, int64_t at) {
     return run(recipe, "FAULT_FOLDER='" + recipe.run_folder +
-                           "' FAULT_REPORT='" + folder_ +
-                           "/count' FAULT_KIND=" + kind +
+                           "' FAULT_REPORT='" + path("count") +
+                           "' FAULT_KIND=" + kind +
                            " FAULT_AT=" + std::to_string(at) +
                            " LD_PRELOAD='" SELFALIGN_FAULT_SHIM "'");
   };
-  ASSERT_EQ(faulty("eio", 0), 0) << read_file(folder_ + "/err");
+  ASSERT_EQ(faulty("eio", 0), 0) << log();
   const Json digest = output()["digest"];
-  const int64_t num_calls = std::stoll(read_file(folder_ + "/count"));
+  const int64_t num_calls = std::stoll(read_file(path("count")));
   const char* full = std::getenv("SELFALIGN_FULL_TESTS");
   const int64_t num_points = full != nullptr && *full == '1' ? 100 : 2;
   for (int64_t i = 0; i < num_points; ++i) {
@@ -246,12 +233,11 @@ TEST_P(RecipeRun, AFaultAtAnyCallLosesNothing) {
       fs::remove_all(recipe.run_folder);
       const int code = faulty(kind, at);
       if (code > 0) {
-        EXPECT_EQ(code, 4) << kind << at << read_file(folder_ + "/err");
+        EXPECT_EQ(code, 4) << kind << at << log();
       }
-      ASSERT_EQ(run(recipe), 0) << kind << at << read_file(folder_ + "/err");
+      ASSERT_EQ(run(recipe), 0) << kind << at << log();
       ASSERT_EQ(output()["digest"], digest) << kind << at;
-      ASSERT_EQ(selfalign("verify '" + recipe.run_folder + "'"), 0)
-          << kind << at << read_file(folder_ + "/out");
+      ASSERT_EQ(selfalign("verify run"), 0) << kind << at << log();
     }
   }
 }
@@ -262,28 +248,23 @@ TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   make_phrase_model(recipe.model.path,
                     phrases_for(stages::load_prompts(recipe.prompts_folder,
                                                      recipe.prompts_overlay)));
-  ASSERT_EQ(run(recipe), 0) << read_file(folder_ + "/err");
-  const std::string run_folder = " '" + folder_ + "/run'";
+  ASSERT_EQ(run(recipe), 0) << log();
   // The real engine gives every text again: same draws, same bits.
-  ASSERT_EQ(selfalign("ablate" + run_folder), 0) << read_file(folder_ + "/err");
+  ASSERT_EQ(selfalign("ablate run"), 0) << log();
   EXPECT_EQ(output()["rows"], 10);
   EXPECT_EQ(output()["texts_changed"], 0);
-  ASSERT_EQ(selfalign("ablate -n 4 --drop-rule 3 --add-rule 'tidy: Be tidy.'" +
-                      run_folder),
-            0)
-      << read_file(folder_ + "/err");
+  ASSERT_EQ(
+      selfalign("ablate -n 4 --drop-rule 3 --add-rule 'tidy: Be tidy.' run"), 0)
+      << log();
   EXPECT_EQ(output()["rows"], 4);
   EXPECT_EQ(output()["rules"].size(), 17u);
-  ASSERT_EQ(selfalign("principles" + run_folder), 0);
+  ASSERT_EQ(selfalign("principles run"), 0);
   EXPECT_EQ(output()["rules"][1]["kept"], output()["kept"]);
   for (const char* form : {"messages", "parquet"}) {
-    const std::string to = folder_ + "/" + form;
-    ASSERT_EQ(selfalign(str("export --form ", form, " --output '", to, "'") +
-                        run_folder),
-              0)
-        << read_file(folder_ + "/err");
+    ASSERT_EQ(selfalign(str("export run --form ", form, " --output ", form)), 0)
+        << log();
     EXPECT_EQ(output()["files"].size(), 5u);
-    EXPECT_TRUE(fs::exists(to + "/manifest.json"));
+    EXPECT_TRUE(fs::exists(path(form) + "/manifest.json"));
   }
 }
 

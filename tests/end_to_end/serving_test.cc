@@ -17,20 +17,10 @@ namespace {
 using ::testing::HasSubstr;
 using tests::Outcome;
 
-class ServingTest : public testing::Test {
+class ServingTest : public testing::Test, public tests::ProgramFolder {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "serving_test_" +
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-    make_folder(folder_);
-    make_tiny_model(folder_ + "/model");
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  ServingTest() { make_tiny_model(path("model")); }
 
-  Outcome bash(const std::string& line) const {
-    return tests::run_bash(folder_, line);
-  }
   // Runs `lines` beside a server whose address is in $url, then stops it.
   // `flags` are the server's.
   Outcome with_server(const std::string& flags,
@@ -46,10 +36,8 @@ class ServingTest : public testing::Test {
                 lines + "\nkill -TERM $pid; wait $pid\n");
   }
   std::vector<Json> lines_of(const std::string& file) const {
-    return Outcome{0, read_file(folder_ + "/" + file), ""}.lines();
+    return Outcome{0, read_file(path(file)), ""}.lines();
   }
-
-  std::string folder_;
 };
 
 TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
@@ -63,8 +51,8 @@ TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
                            {"continuations", {" one", " or two"}}}) +
                 "\n";
   }
-  write_file_atomic(folder_ + "/requests", requests);
-  write_file_atomic(folder_ + "/contexts", contexts);
+  write_file_atomic(path("requests"), requests);
+  write_file_atomic(path("contexts"), contexts);
   const std::string local =
       " --model model --device cpu --dtype float32 --max-context 256";
   const Outcome served = with_server(
@@ -76,8 +64,8 @@ TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
           " <requests >local &&\n"
           "selfalign score" +
           local + " <contexts >local_scores");
-  EXPECT_EQ(served.code, 0) << served.err << read_file(folder_ + "/log");
-  EXPECT_THAT(read_file(folder_ + "/log"), HasSubstr("stopping"));
+  EXPECT_EQ(served.code, 0) << served.err << read_file(path("log"));
+  EXPECT_THAT(read_file(path("log")), HasSubstr("stopping"));
   const auto remote = lines_of("remote"), here = lines_of("local");
   ASSERT_EQ(remote.size(), 12u);
   for (size_t i = 0; i < 12; ++i) {
@@ -99,7 +87,7 @@ TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
   const Outcome open = bash("selfalign serve model --host 0.0.0.0 --port 0");
   EXPECT_EQ(open.code, 2);
   EXPECT_THAT(open.err, HasSubstr("--api-key-file"));
-  write_file_atomic(folder_ + "/key", "a-key-of-some-length\n");
+  write_file_atomic(path("key"), "a-key-of-some-length\n");
   const std::string ask =
       "selfalign generate --model $url#model <<<'{\"prompt\":\"a\"}'";
   const Outcome served = with_server(

@@ -104,6 +104,21 @@ void check_same(const Recipe& recipe, const store::Store& store) {
           folder, " --fork NEW --recipe RECIPE"));
 }
 
+// What a recipe asks of its prompts, before hours of work.
+void check_fit(const Recipe& recipe, const Prompts& prompts) {
+  const InstructOptions& instruct = recipe.instruct;
+  if (recipe.has("instruct") && instruct.num_red_team > 0 &&
+      instruct.hints_per_request > 1 && prompts.red_team.list_prompt.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str(prompt_path(recipe.prompts_folder, recipe.prompts_overlay,
+                                "red_team.yaml"),
+                    ": expected a list_prompt, for the recipe has "
+                    "instruct.hints_per_request: ",
+                    instruct.hints_per_request,
+                    ", found none; write one, or set 1 in the recipe"));
+  }
+}
+
 }  // namespace
 
 // Joined as a path: "" is the folder one is in.
@@ -122,6 +137,7 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   const std::string copy = store.folder() + "/prompts";
   const std::string& overlay = recipe.prompts_overlay;
   const Prompts prompts = load_prompts(recipe.prompts_folder, overlay);
+  check_fit(recipe, prompts);
   const std::string text = recipe_to_yaml(recipe);
   write_file_atomic(path, text);
   make_folder(copy);

@@ -165,6 +165,27 @@ TEST_F(QuestionsTest, AreTheSameInAnyOrderAndAfterAStopAndPlayedAgain) {
   EXPECT_GT(open("default")->num_rows("refill.1.questions"), 0);
 }
 
+TEST_F(QuestionsTest, SeveralHintsNeedAListPromptBeforeTheFirstRow) {
+  Recipe several = recipe("a", "default");
+  several.prompts_folder = path("prompts");
+  std::filesystem::copy("prompts", several.prompts_folder);
+  const std::string file = several.prompts_folder + "/red_team.yaml";
+  std::string text = read_file(file);
+  const size_t at = text.find("\nlist_prompt:");
+  ASSERT_NE(at, std::string::npos);
+  text.erase(at, text.find("\ntypes:") - at);
+  write_file_atomic(file, text);
+  try {
+    stages::open_run(several);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("expected a list_prompt"));
+  }
+  several.instruct.hints_per_request = 1;
+  stages::open_run(several);
+}
+
 TEST_F(QuestionsTest, AnotherNumberOfHintsForksFromTheRequestsOn) {
   const Recipe first = recipe("a", "paper2");
   const std::string digest = run(first);

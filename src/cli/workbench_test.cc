@@ -6,42 +6,14 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "engine/testing.h"
 #include "generate/testing_server.h"
 
 namespace selfalign::cli {
 namespace {
 
+using engine::ByteTokenizer;
 using ::testing::ElementsAre;
-
-// A token a byte; 256 begins and 257 ends a text.
-class ByteTokenizer : public text::Tokenizer {
- public:
-  explicit ByteTokenizer(bool adds_bos) : adds_bos_(adds_bos) {}
-  std::vector<int> encode(std::string_view text, bool) const override {
-    std::vector<int> ids;
-    for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-    return ids;
-  }
-  std::string decode(const std::vector<int>& ids, bool) const override {
-    std::string text;
-    for (const int id : ids) text += decode_token(id, false);
-    return text;
-  }
-  std::string decode_token(int id, bool) const override {
-    return id < 256 ? std::string(1, static_cast<char>(id)) : "";
-  }
-  int size() const override { return 258; }
-  int bos() const override { return 256; }
-  int eos() const override { return 257; }
-  bool adds_bos() const override { return adds_bos_; }
-  const std::vector<int>& end_tokens() const override { return ends_; }
-  int token_id(std::string_view) const override { return -1; }
-  bool is_special(int id) const override { return id >= 256; }
-
- private:
-  bool adds_bos_;
-  std::vector<int> ends_ = {257};
-};
 
 stages::TrainingSample sample(bool ends) { return {0, {{"ab", "cd", ends}}}; }
 
@@ -58,13 +30,13 @@ TEST(TokenizeSampleTest, TheLossStartsAfterThePrompt) {
   const auto one = tokenize_sample(ByteTokenizer(false), sample(true), 100);
   EXPECT_THAT(one.sample.inputs, ElementsAre('a', 'b', 'c', 'd'));
   EXPECT_THAT(one.sample.loss_rows, ElementsAre(1, 2, 3));
-  EXPECT_THAT(one.sample.targets, ElementsAre('c', 'd', 257));
+  EXPECT_THAT(one.sample.targets, ElementsAre('c', 'd', 256));
   EXPECT_FALSE(one.truncated);
 }
 
 TEST(TokenizeSampleTest, BosWhereTheModelHasOneAndNoEndWhereThereIsNone) {
   const auto one = tokenize_sample(ByteTokenizer(true), sample(false), 100);
-  EXPECT_THAT(one.sample.inputs, ElementsAre(256, 'a', 'b', 'c'));
+  EXPECT_THAT(one.sample.inputs, ElementsAre(257, 'a', 'b', 'c'));
   EXPECT_THAT(one.sample.loss_rows, ElementsAre(2, 3));
   EXPECT_THAT(one.sample.targets, ElementsAre('c', 'd'));
 }
@@ -86,20 +58,20 @@ TEST(TokenizeSampleTest, EveryAnswerIsLearnedAndWhereItStops) {
   EXPECT_THAT(two.sample.inputs,
               ElementsAre('a', 'b', 'c', 'd', '_', 'f', 'g'));
   EXPECT_THAT(two.sample.loss_rows, ElementsAre(1, 2, 3, 5, 6));
-  EXPECT_THAT(two.sample.targets, ElementsAre('c', 'd', 257, 'g', 257));
+  EXPECT_THAT(two.sample.targets, ElementsAre('c', 'd', 256, 'g', 256));
   EXPECT_THAT(cut(two_turns(false), 100).targets,
-              ElementsAre('c', 'd', 'g', 257));
+              ElementsAre('c', 'd', 'g', 256));
 }
 
 TEST(TokenizeSampleTest, WhatIsLeftOfACutConversationEndsInAnAnswer) {
   EXPECT_THAT(cut(two_turns(true), 8).targets,
-              ElementsAre('c', 'd', 257, 'g', 257));
-  EXPECT_THAT(cut(two_turns(true), 7).targets, ElementsAre('c', 'd', 257, 'g'));
+              ElementsAre('c', 'd', 256, 'g', 256));
+  EXPECT_THAT(cut(two_turns(true), 7).targets, ElementsAre('c', 'd', 256, 'g'));
   for (const int64_t length : {5, 6}) {  // the user's second turn is left out
     EXPECT_THAT(cut(two_turns(true), length).inputs,
                 ElementsAre('a', 'b', 'c', 'd'));
     EXPECT_THAT(cut(two_turns(true), length).targets,
-                ElementsAre('c', 'd', 257));
+                ElementsAre('c', 'd', 256));
     EXPECT_TRUE(tokenize_sample(ByteTokenizer(false), two_turns(true), length)
                     .truncated);
   }

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -16,12 +15,8 @@ namespace {
 
 class ItemLogTest : public testing::Test {
  protected:
-  ItemLogTest()
-      : path_(testing::TempDir() + "item_log." + std::to_string(getpid()) +
-              "/base/hhh.jsonl") {
-    std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
-  }
-  std::string path_;
+  const ScratchFolder scratch_;
+  const std::string path_ = scratch_.path() + "/base/hhh.jsonl";
 };
 
 TEST_F(ItemLogTest, HoldsWhatWasAddedBefore) {

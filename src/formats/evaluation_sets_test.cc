@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -19,12 +18,6 @@ using ::testing::HasSubstr;
 
 class EvaluationSetsTest : public ::testing::Test {
  protected:
-  EvaluationSetsTest() {
-    folder_ = ::testing::TempDir() + "sets." + std::to_string(getpid());
-    make_folder(folder_);
-  }
-  ~EvaluationSetsTest() override { std::filesystem::remove_all(folder_); }
-
   EvaluationSet read(const std::string& text) {
     std::ofstream(folder_ + "/set", std::ios::binary) << text;
     return read_evaluation_set(folder_ + "/set");
@@ -39,7 +32,8 @@ class EvaluationSetsTest : public ::testing::Test {
     return "";
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path();
 };
 
 TEST_F(EvaluationSetsTest, Table) {

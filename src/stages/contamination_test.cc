@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -17,10 +16,6 @@ using ::testing::HasSubstr;
 class ContaminationTest : public ::testing::Test {
  protected:
   ContaminationTest() {
-    folder_ =
-        ::testing::TempDir() + "contamination." + std::to_string(getpid());
-    std::filesystem::remove_all(folder_);
-    make_folder(folder_);
     options_.sets = {folder_ + "/set.jsonl"};
     write_set(
         "{\"question\": \"What happens if you eat watermelon seeds?\","
@@ -28,7 +23,6 @@ class ContaminationTest : public ::testing::Test {
         "leave it again as they came, quite whole and unharmed.\"}\n"
         "{\"id\": \"b\", \"question\": \"Why is the sky blue?\"}\n");
   }
-  ~ContaminationTest() override { std::filesystem::remove_all(folder_); }
 
   void write_set(const std::string& text) {
     write_file_atomic(folder_ + "/set.jsonl", text);
@@ -37,7 +31,8 @@ class ContaminationTest : public ::testing::Test {
     return ContaminationGuard(options_, {{"Explain how bread rises.", false}});
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path();
   ContaminationOptions options_;
 };
 

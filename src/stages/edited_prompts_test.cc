@@ -2,9 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -32,13 +29,12 @@ TEST(Renumbered, TakesRulesOutWithTheirCommas) {
 
 class EditedPrompts : public testing::Test {
  protected:
-  EditedPrompts() { std::filesystem::remove_all(to_); }
   Prompts edited(const PromptEdit& edit) {
     write_edited_prompts("prompts", edit, to_);
     return load_prompts(to_);
   }
-  const std::string to_ =
-      testing::TempDir() + "/edited_prompts." + std::to_string(getpid());
+  const ScratchFolder scratch_;
+  const std::string to_ = scratch_.path() + "/edited";
 };
 
 TEST_F(EditedPrompts, WithoutAnEditTheyAreTheSame) {

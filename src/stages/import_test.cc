@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -41,13 +40,7 @@ std::string replaced(std::string text, const std::string& from,
 
 class ImportTest : public ::testing::Test {
  protected:
-  ImportTest()
-      : folder_(::testing::TempDir() + "import_test." +
-                std::to_string(getpid())) {
-    fs::remove_all(folder_);
-    make_folder(folder_ + "/in");
-  }
-  ~ImportTest() override { fs::remove_all(folder_); }
+  ImportTest() { make_folder(folder_ + "/in"); }
 
   void put(const std::string& name, const std::string& text) {
     write_file_atomic(folder_ + "/in/" + name, text);
@@ -75,7 +68,8 @@ class ImportTest : public ::testing::Test {
     return load_prompts(whole);
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path();
 };
 
 TEST_F(ImportTest, ASelfAlignPromptComesOutByteForByte) {

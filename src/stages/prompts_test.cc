@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -69,12 +68,7 @@ TEST(Prompts, InferencePromptsAreTurnsInTheLayoutOfTheEngravedOne) {
 
 class EditedPromptsTest : public ::testing::Test {
  protected:
-  EditedPromptsTest() {
-    folder_ = ::testing::TempDir() + "prompts_test." + std::to_string(getpid());
-    fs::remove_all(folder_);
-    fs::copy("prompts", folder_);
-  }
-  ~EditedPromptsTest() override { fs::remove_all(folder_); }
+  EditedPromptsTest() { fs::copy("prompts", folder_); }
 
   void replace(const std::string& file, const std::string& from,
                const std::string& to) {
@@ -93,7 +87,8 @@ class EditedPromptsTest : public ::testing::Test {
     return "";
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path() + "/prompts";
 };
 
 TEST_F(EditedPromptsTest, AnEditChangesTheDigest) {

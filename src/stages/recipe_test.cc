@@ -1,7 +1,6 @@
 #include "stages/recipe.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -14,11 +13,7 @@ namespace {
 
 class RecipeTest : public ::testing::Test {
  protected:
-  RecipeTest() {
-    folder_ = ::testing::TempDir() + "recipe_test." + std::to_string(getpid());
-    make_folder(folder_ + "/sub");
-  }
-  ~RecipeTest() override { std::filesystem::remove_all(folder_); }
+  RecipeTest() { make_folder(folder_ + "/sub"); }
 
   std::string write(const std::string& text) {
     const std::string path = folder_ + "/sub/small.yaml";
@@ -40,7 +35,8 @@ class RecipeTest : public ::testing::Test {
     return "";
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path();
 };
 
 constexpr char kSmall[] =

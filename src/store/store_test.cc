@@ -6,9 +6,9 @@
 
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/testing.h"
 #include "store/sqlite.h"
 
@@ -17,17 +17,12 @@ namespace {
 
 class StoreTest : public ::testing::Test {
  protected:
-  StoreTest() {
-    folder_ = ::testing::TempDir() + "store_test." + std::to_string(getpid());
-    std::filesystem::remove_all(folder_);
-  }
-  ~StoreTest() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<Store> open(OpenMode mode = OpenMode::kWrite) {
     return Store::open(folder_, mode);
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path() + "/run";
 };
 
 Row row_of(uint64_t key, const std::string& stage, int64_t seq,

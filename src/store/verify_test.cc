@@ -1,10 +1,10 @@
 // Damage that is seen without knowing what stages mean.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "store/store.h"
 #include "store/testing.h"
 
@@ -14,8 +14,6 @@ namespace {
 class VerifyTest : public ::testing::Test {
  protected:
   VerifyTest() {
-    folder_ = ::testing::TempDir() + "verify_test." + std::to_string(getpid());
-    std::filesystem::remove_all(folder_);
     auto store = Store::open(folder_, OpenMode::kWrite);
     for (uint64_t key = 1; key <= 30; ++key) {
       const auto seq = static_cast<int64_t>(key) - 1;
@@ -27,13 +25,12 @@ class VerifyTest : public ::testing::Test {
       store->set_verdicts({{key, "f.1", key % 3 != 0, "third", ""}});
     }
   }
-  ~VerifyTest() override { std::filesystem::remove_all(folder_); }
-
   std::vector<Problem> problems() const {
     return Store::open(folder_, OpenMode::kReadOnly)->problems();
   }
 
-  std::string folder_;
+  const ScratchFolder scratch_;
+  const std::string folder_ = scratch_.path() + "/run";
 };
 
 TEST_F(VerifyTest, ASoundStoreHasNoProblems) {

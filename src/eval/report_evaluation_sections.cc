@@ -69,49 +69,57 @@ BarChart metric_chart(const Json& task, const Json& metric) {
   return chart;
 }
 
+std::string figure_cell(const Json& figures, const std::string& name,
+                        Unit unit) {
+  if (!figures.contains(name)) return "–";
+  const Json& figure = figures[name];
+  const double value = number_at(figure, "value");
+  if (text_at(figure, "interval").empty()) return figure_text(value, unit);
+  return interval_text(value, number_at(figure, "low"),
+                       number_at(figure, "high"), unit);
+}
+
+double most_items(const Json& model) {
+  double most = 0;
+  for (const Json& figure : part(model, "figures")) {
+    most = std::max(most, number_at(figure, "num_items"));
+  }
+  return most;
+}
+
+// Models are few and figures many: a row for each figure.
 Table model_table(const Json& task) {
-  Table rows{"By model, with 95 % intervals", {"model"}, {}};
-  std::vector<std::string> chance = {"chance"};
+  Table table{"Figures by model, with 95 % intervals", {"figure"}, {}};
+  std::vector<std::string> items = {"items"}, failures = {"failures"};
+  for (const Json& model : list(task, "models")) {
+    table.columns.push_back(
+        str(text_at(model, "title"), " (", text_at(model, "subject"), ")"));
+    items.push_back(figure_text(most_items(model), Unit::kCount));
+    failures.push_back(figure_text(number_at(model, "failures"), Unit::kCount));
+  }
   bool any_chance = false;
   for (const Json& metric : list(task, "metrics")) {
-    rows.columns.push_back(metric_title(metric));
-    const auto of_metric = chance_of(metric);
-    any_chance |= of_metric.has_value();
-    chance.push_back(
-        of_metric
-            ? figure_text(*of_metric, unit_of(task, text_at(metric, "name")))
-            : "–");
-  }
-  rows.columns.insert(rows.columns.end(), {"items", "failures"});
-  for (const Json& model : list(task, "models")) {
-    std::vector<std::string> row = {
-        str(text_at(model, "title"), " (", text_at(model, "subject"), ")")};
-    double num_items = 0;
-    for (const Json& metric : list(task, "metrics")) {
-      const std::string name = text_at(metric, "name");
-      const Json& figures = part(model, "figures");
-      if (!figures.contains(name)) {
-        row.push_back("–");
-        continue;
-      }
-      const Json& figure = figures[name];
-      const Unit unit = unit_of(task, name);
-      num_items = std::max(num_items, number_at(figure, "num_items"));
-      row.push_back(text_at(figure, "interval").empty()
-                        ? figure_text(number_at(figure, "value"), unit)
-                        : interval_text(number_at(figure, "value"),
-                                        number_at(figure, "low"),
-                                        number_at(figure, "high"), unit));
+    const std::string name = text_at(metric, "name");
+    const Unit unit = unit_of(task, name);
+    std::vector<std::string> row = {metric_title(metric)};
+    for (const Json& model : list(task, "models")) {
+      row.push_back(figure_cell(part(model, "figures"), name, unit));
     }
-    row.push_back(figure_text(num_items, Unit::kCount));
-    row.push_back(figure_text(number_at(model, "failures"), Unit::kCount));
-    rows.rows.push_back(std::move(row));
+    const auto chance = chance_of(metric);
+    any_chance |= chance.has_value();
+    row.push_back(chance ? figure_text(*chance, unit) : "–");
+    table.rows.push_back(std::move(row));
   }
+  items.emplace_back("");
+  failures.emplace_back("");
+  table.rows.push_back(std::move(items));
+  table.rows.push_back(std::move(failures));
   if (any_chance) {
-    chance.resize(rows.columns.size(), "–");
-    rows.rows.push_back(std::move(chance));
+    table.columns.emplace_back("chance");
+  } else {
+    for (std::vector<std::string>& row : table.rows) row.pop_back();
   }
-  return rows;
+  return table;
 }
 
 // Self-tests, data and settings of a task, folded away but for what failed.

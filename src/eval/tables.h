@@ -1,5 +1,5 @@
-// The paper's tables over models, made of the results of an evaluation: a row
-// per model, a column per figure (its Figure 4 and Tables 2 and 3: TruthfulQA
+// The paper's tables over models, made of the results of an evaluation: models
+// by figures (its Figure 4 and Tables 2 and 3: TruthfulQA
 // and HHH by model), and the items behind them side by side.
 #pragma once
 

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "base/random.h"
+
 namespace selfalign::eval {
 namespace {
 
@@ -42,19 +44,66 @@ TEST(LengthControl, SwappedSubjectsMirror) {
   EXPECT_NEAR(mirrored.slope, found.slope, 1e-9);
 }
 
-// A judge that likes length alone, and errs in one of ten: the raw rate is
-// 70 %, the controlled one is nearer to a half.
-TEST(LengthControl, TakesOutWhatIsLengthAlone) {
-  std::vector<double> wins;
+// Wins drawn from the model itself: log-odds of `quality` plus `length` times
+// tanh(d / s). The first subject's answers are `longer` standard deviations
+// longer on average.
+struct World {
+  double quality;
+  double length;
+  double longer;
+};
+
+struct Found {
+  double raw;
+  LengthControl controlled;
+};
+
+Found draw(const World& world, uint64_t seed) {
+  constexpr int kItems = 4000;  // a rate's standard error is below 0.01
   std::vector<double> differences;
-  for (int i = 0; i < 400; ++i) {
-    const double d = (i % 4 == 0 ? -1.0 : 1.0) * (1 + i % 7);
-    differences.push_back(d);
-    wins.push_back((d > 0) == (i % 10 != 0) ? 1 : 0);
+  for (int i = 0; i < kItems; ++i) {  // even, of standard deviation 100
+    const double even = draw_uniform(seed, uint64_t(2 * i)) - 0.5;
+    differences.push_back(100 * (std::sqrt(12) * even + world.longer));
   }
-  const LengthControl found = length_control(wins, differences);
-  EXPECT_LT(found.win_rate, 0.68);
-  EXPECT_GT(found.slope, 2);
+  std::vector<double> wins;
+  double sum = 0.0;
+  for (int i = 0; i < kItems; ++i) {
+    const double logit =
+        world.quality + world.length * std::tanh(differences[i] / 100);
+    const double rate = 1 / (1 + std::exp(-logit));
+    wins.push_back(draw_uniform(seed, uint64_t(2 * i + 1)) < rate ? 1 : 0);
+    sum += wins.back();
+  }
+  return {sum / kItems, length_control(wins, differences)};
+}
+
+// Log-odds of 0.62 at equal length are 0.49.
+constexpr double kQuality = 0.49;
+constexpr double kTrueRate = 0.62;
+
+TEST(LengthControl, FindsTheRateAtEqualLength) {
+  const Found liked = draw({kQuality, 2.0, 1.0}, 1);  // long, and liked for it
+  EXPECT_GT(liked.raw, kTrueRate + 0.1);
+  EXPECT_NEAR(liked.controlled.win_rate, kTrueRate, 0.04);
+  EXPECT_NEAR(liked.controlled.slope, 2.0, 0.25);
+  // Better answers that lose for being short.
+  const Found lost = draw({kQuality, 2.0, -1.0}, 2);
+  EXPECT_LT(lost.raw, 0.5);
+  EXPECT_NEAR(lost.controlled.win_rate, kTrueRate, 0.04);
+  // No better answers that win by length alone.
+  const Found even = draw({0.0, 2.0, 1.0}, 3);
+  EXPECT_GT(even.raw, 0.65);
+  EXPECT_NEAR(even.controlled.win_rate, 0.5, 0.04);
+}
+
+TEST(LengthControl, WhereLengthTellsNothingTheRateIsTheRaw) {
+  const Found found = draw({kQuality, 0.0, 1.0}, 4);
+  EXPECT_NEAR(found.raw, kTrueRate, 0.03);
+  EXPECT_NEAR(found.controlled.win_rate, kTrueRate, 0.04);
+  EXPECT_NEAR(found.controlled.slope, 0.0, 0.2);
+  const Found null = draw({0.0, 0.0, 1.0}, 5);
+  EXPECT_NEAR(null.controlled.win_rate, 0.5, 0.04);
+  EXPECT_NEAR(null.controlled.slope, 0.0, 0.2);
 }
 
 TEST(LengthControl, WithoutItemsThereIsNothingToTell) {

@@ -8,28 +8,17 @@
 
 #include "base/error.h"
 #include "eval/markup.h"
+#include "eval/svg.h"
 
 namespace selfalign::eval {
 namespace {
 
-// All in CSS pixels. A chart is as wide as a narrow telephone shows; the page
-// puts several side by side where there is room.
-constexpr double kWidth = 360.0;
 constexpr double kValueWidth = 66.0;   // column of figures right of the bars
 constexpr double kLabelWidth = 112.0;  // of labels left of the bars
 constexpr size_t kLabelChars = 17;     // that fit into it
 constexpr size_t kLongLabelChars = 46;
 constexpr size_t kMaxPoints = 240;
 constexpr int kHeatSteps = 6;  // classes h0 .. h5 of the style sheet
-
-std::string fixed(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
-
-// A coordinate: a tenth of a pixel is enough.
-std::string at(double value) { return fixed(value, 1); }
 
 std::string with_separators(int64_t value) {
   std::string digits = std::to_string(std::abs(value));
@@ -94,41 +83,6 @@ std::string tick_text(double value, double step, Unit unit) {
   return out.str();
 }
 
-class Svg {
- public:
-  Svg(double width, double height, const std::string& title,
-      const std::string& description, const std::string& id) {
-    out_ << "<svg class=\"chart\" role=\"img\" width=\"" << at(width)
-         << "\" height=\"" << at(height) << "\" viewBox=\"0 0 " << at(width)
-         << " " << at(height) << "\" aria-labelledby=\"" << id << "-t " << id
-         << "-d\"><title id=\"" << id << "-t\">" << html_text(title)
-         << "</title><desc id=\"" << id << "-d\">" << html_text(description)
-         << "</desc>";
-  }
-  void line(const char* type, double x1, double y1, double x2, double y2) {
-    out_ << "<line class=\"" << type << "\" x1=\"" << at(x1) << "\" y1=\""
-         << at(y1) << "\" x2=\"" << at(x2) << "\" y2=\"" << at(y2) << "\"/>";
-  }
-  void rect(const std::string& type, double x, double y, double width,
-            double height) {
-    out_ << "<rect class=\"" << type << "\" x=\"" << at(x) << "\" y=\"" << at(y)
-         << "\" width=\"" << at(width) << "\" height=\"" << at(height)
-         << "\"/>";
-  }
-  // anchor: start, middle, end
-  void text(const std::string& type, double x, double y, const char* anchor,
-            const std::string& text) {
-    out_ << "<text class=\"" << type << "\" x=\"" << at(x) << "\" y=\"" << at(y)
-         << "\" text-anchor=\"" << anchor << "\">" << html_text(text)
-         << "</text>";
-  }
-  std::ostringstream& raw() { return out_; }
-  std::string end() { return out_.str() + "</svg>"; }
-
- private:
-  std::ostringstream out_;
-};
-
 bool is_drawn(const Bar& bar) { return std::isfinite(bar.value); }
 
 bool has_interval(const Bar& bar) {
@@ -157,7 +111,7 @@ Scale bar_scale(const BarChart& chart) {
 // So that a number at an edge stays inside.
 const char* anchor_at(double x) {
   if (x < 8.0) return "start";
-  return x > kWidth - 12.0 ? "end" : "middle";
+  return x > kChartWidth - 12.0 ? "end" : "middle";
 }
 
 class BarDrawing {
@@ -170,9 +124,9 @@ class BarDrawing {
             [](const Bar& bar) { return bar.label.size() > kLabelChars; })),
         row_(labels_above_ ? 34.0 : 24.0),
         bottom_(8.0 + row_ * double(chart.bars.size())),
-        svg_(kWidth, bottom_ + 22.0, chart.title, chart.description, id) {
+        svg_(kChartWidth, bottom_ + 22.0, chart.title, chart.description, id) {
     scale_.from = labels_above_ ? 1.0 : kLabelWidth;
-    scale_.to = kWidth - (labels_above_ ? 10.0 : kValueWidth);
+    scale_.to = kChartWidth - (labels_above_ ? 10.0 : kValueWidth);
   }
 
   std::string draw() {
@@ -222,7 +176,7 @@ class BarDrawing {
       svg_.line("whisker", low, middle - 3.5, low, middle + 3.5);
       svg_.line("whisker", high, middle - 3.5, high, middle + 3.5);
     }
-    svg_.text("value", kWidth - 2.0, labels_above_ ? y + 12.0 : top + 10.0,
+    svg_.text("value", kChartWidth - 2.0, labels_above_ ? y + 12.0 : top + 10.0,
               "end", figure_text(bar.value, chart_.unit));
   }
 
@@ -260,7 +214,7 @@ std::vector<Point> thinned(const std::vector<Point>& points) {
 
 std::string draw_line(const LineChart& chart, const std::string& id) {
   constexpr double kHeight = 190.0, kLeft = 50.0, kBottom = 152.0;
-  Svg svg(kWidth, kHeight, chart.title, chart.description, id);
+  Svg svg(kChartWidth, kHeight, chart.title, chart.description, id);
   const std::vector<Point> points = thinned(chart.points);
   if (points.empty()) return svg.end();
   double low = points[0].y, high = points[0].y;
@@ -273,7 +227,7 @@ std::string draw_line(const LineChart& chart, const std::string& id) {
   y.to = 12.0;
   Scale x = scale_of(points.front().x, points.back().x, 5);
   x.from = kLeft;
-  x.to = kWidth - 14.0;
+  x.to = kChartWidth - 14.0;
   for (const double tick : y.ticks()) {
     svg.line("grid", kLeft, y(tick), x.to, y(tick));
     svg.text("tick", kLeft - 6.0, y(tick) + 4.0, "end",
@@ -430,6 +384,9 @@ Table chart_table(const Chart& chart) {
   if (const auto* line = std::get_if<LineChart>(&chart)) {
     return line_table(*line);
   }
+  if (const auto* stacks = std::get_if<StackChart>(&chart)) {
+    return stack_table(*stacks);
+  }
   return heat_table(std::get<HeatMap>(chart));
 }
 
@@ -439,6 +396,9 @@ std::string chart_svg(const Chart& chart, const std::string& id) {
   }
   if (const auto* line = std::get_if<LineChart>(&chart)) {
     return draw_line(*line, id);
+  }
+  if (const auto* stacks = std::get_if<StackChart>(&chart)) {
+    return stack_svg(*stacks, id);
   }
   return draw_heat(std::get<HeatMap>(chart), id);
 }

@@ -1,7 +1,8 @@
-// The report's charts as SVG: bars with intervals, lines, heat maps. Own code,
-// because a page that opens offline brings everything with it and a chart here
-// is also its own table of data. Colours and type come from the page's style
-// sheet through classes, so that a chart is legible in light and dark.
+// The report's charts as SVG: bars with intervals, lines, heat maps, stacks.
+// Own code, because a page that opens offline brings everything with it and a
+// chart here is also its own table of data. Colours and type come from the
+// page's style sheet through classes, so that a chart is legible in light and
+// dark.
 #pragma once
 
 #include <optional>
@@ -66,7 +67,19 @@ struct HeatMap {
   std::vector<std::vector<std::optional<double>>> values = {};  // [row][col]
 };
 
-using Chart = std::variant<BarChart, LineChart, HeatMap>;
+// Bars of one length, divided by shares of their sum.
+struct Stack {
+  std::string label;
+  std::vector<double> values = {};  // 0 or more, one for each part
+};
+struct StackChart {
+  std::string title;
+  std::string description;
+  std::vector<std::string> parts = {};  // names, up to four
+  std::vector<Stack> stacks = {};
+};
+
+using Chart = std::variant<BarChart, LineChart, HeatMap, StackChart>;
 
 const std::string& chart_title(const Chart& chart);
 // The figures that the chart draws.
@@ -75,5 +88,9 @@ Table chart_table(const Chart& chart);
 // the page. Text may be anything; it comes out escaped. Values that are not
 // finite are left out.
 std::string chart_svg(const Chart& chart, const std::string& id);
+
+// Of a chart of parts, in stack_chart.cc.
+Table stack_table(const StackChart& chart);
+std::string stack_svg(const StackChart& chart, const std::string& id);
 
 }  // namespace selfalign::eval

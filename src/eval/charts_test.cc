@@ -111,6 +111,24 @@ TEST(BarChart, HostileLabelsAndFiguresDoNoHarm) {
               HasSubstr("</svg>"));
 }
 
+TEST(StackChart, PartsAreSharesOfTheWholeAndMeet) {
+  const StackChart chart{.title = "outcomes",
+                         .description = "",
+                         .parts = {"won", "tie", "none", "lost"},
+                         .stacks = {{"a <b>", {6, 3, 0, 1}}, {"c", {}}}};
+  const std::string svg = chart_svg(chart, "c");
+  const double won = attribute(svg, "s0", "width");
+  EXPECT_NEAR(won, 2 * attribute(svg, "s1", "width"), 0.2);
+  EXPECT_NEAR(won, 6 * attribute(svg, "s3", "width"), 0.6);
+  EXPECT_NEAR(attribute(svg, "s0", "x") + won, attribute(svg, "s1", "x"), 0.2);
+  EXPECT_EQ(count_of(svg, "class=\"s2\""), 1);  // in the key alone
+  EXPECT_EQ(count_of(svg, "class=\"s3\""), 2);
+  EXPECT_THAT(svg, Not(HasSubstr("<b>")));
+  EXPECT_THAT(chart_table(chart).rows[0],
+              ElementsAre("a <b>", "6", "3", "0", "1"));
+  EXPECT_THAT(chart_table(chart).rows[1], ElementsAre("c", "–", "–", "–", "–"));
+}
+
 TEST(LineChart, GoesThroughItsPointsToScale) {
   const LineChart chart{.title = "loss",
                         .description = "",

@@ -19,6 +19,7 @@ Metric metric_from_json(const Json& json, const std::string& where) {
     metric.chance = json_number(json, "chance", where);
   }
   metric.higher_is_better = json_bool_or(json, "higher_is_better", where, true);
+  metric.is_share = json_bool_or(json, "is_share", where, true);
   metric.note = json_string_or(json, "note", where, "");
   return metric;
 }
@@ -64,6 +65,7 @@ Json to_json(const Metric& metric) {
   }
   if (metric.chance) json["chance"] = *metric.chance;
   json["higher_is_better"] = metric.higher_is_better;
+  json["is_share"] = metric.is_share;
   if (!metric.note.empty()) json["note"] = metric.note;
   return json;
 }

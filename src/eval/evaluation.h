@@ -37,7 +37,7 @@ struct Subject {
   std::function<std::string(const generate::Completion&)> read;
 };
 
-// A figure. Shares are in [0, 1], never percent.
+// A figure.
 struct Metric {
   std::string name;   // "mc1"
   std::string title;  // "MC1: most probable choice is the best answer"
@@ -48,7 +48,9 @@ struct Metric {
   int64_t num_items = 0;         // it was computed over
   std::optional<double> chance;  // of a guesser; none where there is no such
   bool higher_is_better = true;
-  std::string note;  // a label that must stand beside the figure, or ""
+  bool is_share = true;  // in [0, 1], a difference in [-1, 1], never percent;
+                         // else a number of its own: tokens, marks
+  std::string note;      // a label that must stand beside the figure, or ""
 };
 
 // An evaluator judged by answers that are known: a random scorer, an oracle,

@@ -110,6 +110,7 @@ Metric mark_metric(const std::vector<Mark>& marks, const std::string& name,
   for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
   metric.name = name;
   metric.title = title;
+  metric.is_share = false;
   metric.value = mean_of(all);
   const Interval interval = bootstrap(int64_t(all.size()), mean_of, seed);
   metric.low = interval.low;
@@ -128,6 +129,7 @@ Metric slope_metric(const std::vector<Mark>& marks) {
   }
   Metric metric;
   metric.name = "length_slope";
+  metric.is_share = false;
   metric.title = "Points a judge gives for 1,000 characters more";
   metric.value = linear_slope(lengths, values);
   metric.num_items = int64_t(values.size());

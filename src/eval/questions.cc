@@ -120,6 +120,7 @@ Metric metric_of(const std::vector<Json>& items, const std::string& name,
   metric.interval = "bootstrap over questions";
   metric.num_items = int64_t(values.size());
   metric.higher_is_better = higher_is_better;
+  metric.is_share = name != "tokens";
   return metric;
 }
 

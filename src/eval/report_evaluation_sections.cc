@@ -11,7 +11,7 @@
 namespace selfalign::eval {
 namespace {
 
-constexpr size_t kMaxCharts = 9;       // of a task; the table has all
+constexpr size_t kMaxCharts = 12;      // of a task; the table has all
 constexpr size_t kMaxSummary = 90;     // of a question in a folded item
 constexpr size_t kMaxCategories = 40;  // of a comparison
 
@@ -21,15 +21,9 @@ const Json& list(const Json& json, const char* name) {
   return found != json.end() && found->is_array() ? *found : kNone;
 }
 
-// Shares are at most 1; whatever goes beyond is written as it is.
-Unit unit_of(const Json& task, const std::string& metric) {
-  for (const Json& model : list(task, "models")) {
-    const Json& figure = part(part(model, "figures"), metric.c_str());
-    for (const char* name : {"value", "low", "high"}) {
-      if (std::abs(number_at(figure, name)) > 1.0) return Unit::kNumber;
-    }
-  }
-  return Unit::kShare;
+// Of a figure, or a row of the verbose tax.
+Unit unit_of(const Json& figure) {
+  return figure.value("is_share", true) ? Unit::kShare : Unit::kNumber;
 }
 
 std::optional<double> chance_of(const Json& metric) {
@@ -47,7 +41,7 @@ BarChart metric_chart(const Json& task, const Json& metric) {
   const std::string name = text_at(metric, "name");
   BarChart chart{.title = metric_title(metric),
                  .description = text_at(metric, "note"),
-                 .unit = unit_of(task, name)};
+                 .unit = unit_of(metric)};
   if (!metric.value("higher_is_better", true)) {
     chart.description +=
         chart.description.empty() ? "Lower is better" : "; lower is better";
@@ -100,7 +94,7 @@ Table model_table(const Json& task) {
   bool any_chance = false;
   for (const Json& metric : list(task, "metrics")) {
     const std::string name = text_at(metric, "name");
-    const Unit unit = unit_of(task, name);
+    const Unit unit = unit_of(metric);
     std::vector<std::string> row = {metric_title(metric)};
     for (const Json& model : list(task, "models")) {
       row.push_back(figure_cell(part(model, "figures"), name, unit));
@@ -235,6 +229,22 @@ BarChart win_chart(const Json& comparisons) {
   return chart;
 }
 
+// The paper's Figure 5: what became of every question.
+StackChart outcome_chart(const Json& comparisons) {
+  StackChart chart{.title = "Outcomes by question",
+                   .description = "Of two orders that agree; else a tie",
+                   .parts = {"won by the first", "tie", "without a verdict",
+                             "won by the second"}};
+  for (const Json& one : comparisons) {
+    chart.stacks.push_back(
+        {str(text_at(one, "a"), " against ", text_at(one, "b"), ", ",
+             text_at(one, "task"), ", by ", text_at(one, "judge")),
+         {number_at(one, "wins_a"), number_at(one, "ties"),
+          number_at(one, "failures"), number_at(one, "wins_b")}});
+  }
+  return chart;
+}
+
 // A figure of a comparison as its name suggests: shares with an interval.
 std::string comparison_cell(const Json& one, const char* value, const char* low,
                             const char* high) {
@@ -303,6 +313,10 @@ std::string title_of(const std::string& name) {
   return name;
 }
 
+std::string tax_title(const std::string& task) {
+  return task == "held_out" ? "Held-out instructions" : title_of(task);
+}
+
 // The main figures first; "full_text.harmless" is a part or variant of one.
 std::vector<Chart> task_charts(const Json& task) {
   std::vector<Chart> shown;
@@ -318,12 +332,22 @@ std::vector<Chart> task_charts(const Json& task) {
   return shown;
 }
 
-// A figure of the verbose tax is a share where both sides are.
-Unit tax_unit(const Json& row) {
-  for (const char* name : {"before", "after", "low", "high"}) {
-    if (std::abs(number_at(row, name)) > 1.0) return Unit::kNumber;
+// Shares by task: a chart each.
+std::vector<Chart> tax_charts(const Json& rows) {
+  std::vector<BarChart> charts;
+  for (const Json& row : rows) {
+    if (unit_of(row) != Unit::kShare) continue;
+    const std::string title = tax_title(text_at(row, "task"));
+    if (charts.empty() || charts.back().title != title) {
+      charts.push_back(
+          {.title = title,
+           .description = "Shares after less before, 95 % intervals"});
+    }
+    charts.back().bars.push_back(
+        {text_at(row, "score"), number_at(row, "difference"),
+         number_at(row, "low"), number_at(row, "high")});
   }
-  return Unit::kShare;
+  return {charts.begin(), charts.end()};
 }
 
 }  // namespace
@@ -350,7 +374,10 @@ Section comparisons_section(const Json& report) {
   const Json& comparisons = list(part(report, "evaluation"), "comparisons");
   if (comparisons.empty()) return section;
   BarChart wins = win_chart(comparisons);
-  if (!wins.bars.empty()) section.blocks.push_back(charts({std::move(wins)}));
+  if (!wins.bars.empty()) {
+    section.blocks.push_back(
+        charts({std::move(wins), outcome_chart(comparisons)}));
+  }
   section.blocks.push_back(table(comparison_table(comparisons)));
   for (const Json& one : comparisons) {
     if (!part(one, "by_category").empty()) {
@@ -368,29 +395,23 @@ Section verbose_tax_section(const Json& report) {
       "What stage 4 changed on the same items: " + text_at(tax, "after") +
       " less " + text_at(tax, "before") +
       ". An interval that leaves out 0 is a difference beyond the chance of "
-      "which items were asked. \"held_out\" are the run's own instructions; "
-      "\"repetition\" is the share of an answer's 3-grams that stood there "
-      "before, \"circles\" the answers that go round in circles."));
+      "which items were asked. \"repetition\" is the share of an answer's "
+      "3-grams that stood there before, \"repetitive\" the answers that go "
+      "round in circles."));
   Table rows{"Before and after stage 4",
              {"task", "figure", "before", "after", "difference", "items"},
              {}};
-  BarChart shares{.title = "Differences of shares",
-                  .description = "After less before, with 95 % intervals"};
   for (const Json& row : list(tax, "rows")) {
-    const Unit unit = tax_unit(row);
+    const Unit unit = unit_of(row);
     rows.rows.push_back(
-        {text_at(row, "task"), text_at(row, "score"),
+        {tax_title(text_at(row, "task")), text_at(row, "score"),
          figure_text(number_at(row, "before"), unit),
          figure_text(number_at(row, "after"), unit),
          interval_text(number_at(row, "difference"), number_at(row, "low"),
                        number_at(row, "high"), unit),
          figure_text(number_at(row, "num_items"), Unit::kCount)});
-    if (unit != Unit::kShare) continue;
-    shares.bars.push_back({text_at(row, "task") + ": " + text_at(row, "score"),
-                           number_at(row, "difference"), number_at(row, "low"),
-                           number_at(row, "high")});
   }
-  if (!shares.bars.empty()) section.blocks.push_back(charts({shares}));
+  section.blocks.push_back(charts(tax_charts(list(tax, "rows"))));
   section.blocks.push_back(table(std::move(rows)));
   return section;
 }

@@ -10,6 +10,8 @@ const char kReportStyle[] = R"(
   --h0: #f1f4f6; --h1: #dbe9f0; --h2: #b5d2e0; --h3: #82b3ca; --h4: #2f7294;
   --h5: #16506d; --t1: #1d2327; --t2: #1d2327; --t3: #11181c; --t4: #ffffff;
   --t5: #ffffff; --note: #fdf3e3; --note-rule: #d59a3b;
+  --s0: #2f7294; --s1: #c3d9e4; --s2: #e4e0d8; --s3: #a84a22;
+  --on-dark: #ffffff; --on-pale: #1d2327;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -18,6 +20,8 @@ const char kReportStyle[] = R"(
     --h0: #1b2227; --h1: #1c333f; --h2: #22495c; --h3: #2c6580; --h4: #6fb0cd;
     --h5: #a9d6ea; --t1: #e4e9ed; --t2: #e4e9ed; --t3: #ffffff; --t4: #0d1417;
     --t5: #0d1417; --note: #2b2415; --note-rule: #b58534;
+    --s0: #74b7d6; --s1: #2b4b5b; --s2: #3d3a33; --s3: #eda077;
+    --on-dark: #0d1417; --on-pale: #e4e9ed;
   }
 }
 * { box-sizing: border-box; }
@@ -89,6 +93,10 @@ svg .h0 { fill: var(--h0); } svg .h1 { fill: var(--h1); }
 svg .h2 { fill: var(--h2); } svg .h3 { fill: var(--h3); }
 svg .h4 { fill: var(--h4); } svg .h5 { fill: var(--h5); }
 svg .heat { font-size: 11px; }
+svg .s0 { fill: var(--s0); } svg .s1 { fill: var(--s1); }
+svg .s2 { fill: var(--s2); } svg .s3 { fill: var(--s3); }
+svg .on { font-size: 11px; fill: var(--on-dark); }
+svg .s1t, svg .s2t { fill: var(--on-pale); }
 svg .t1 { fill: var(--t1); } svg .t2 { fill: var(--t2); }
 svg .t3 { fill: var(--t3); } svg .t4 { fill: var(--t4); }
 svg .t5 { fill: var(--t5); }

@@ -36,6 +36,7 @@ Json metric_json(const Metric& metric) {
           {"title", metric.title},
           {"chance", metric.chance ? Json(*metric.chance) : Json(nullptr)},
           {"higher_is_better", metric.higher_is_better},
+          {"is_share", metric.is_share},
           {"note", metric.note}};
 }
 

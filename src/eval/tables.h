@@ -1,6 +1,6 @@
 // The paper's tables over models, made of the results of an evaluation: models
-// by figures (its Figure 4 and Tables 2 and 3: TruthfulQA and HHH by model), and
-// the items behind them side by side.
+// by figures (its Figure 4 and Tables 2 and 3: TruthfulQA and HHH by model),
+// and the items behind them side by side.
 #pragma once
 
 #include <string>
@@ -11,8 +11,9 @@
 namespace selfalign::eval {
 
 // [{"task", "metrics": [{"name", "title", "chance", "higher_is_better",
-//  "note"}], "models": [{"subject", "title", "figures": {name: {"value", "low",
-//  "high", "num_items"}}, "failures"}]}], tasks and models in order of results.
+//  "is_share", "note"}], "models": [{"subject", "title", "figures": {name:
+//  {"value", "low", "high", "num_items"}}, "failures"}]}], tasks and models in
+//  order of results.
 Json tables_by_model(const Results& results);
 
 // {task: {"total", "shown", "files": [..], "items": [{"id", "group",

@@ -106,6 +106,7 @@ Metric length_metric(const std::vector<Json>& items, uint64_t seed) {
   Metric metric;
   metric.name = "tokens";
   metric.title = "Tokens of an answer";
+  metric.is_share = false;
   metric.value = mean(lengths);
   metric.low = interval.low;
   metric.high = interval.high;

@@ -80,9 +80,19 @@ std::vector<Json> held_out_items(const store::Store& store,
   return items;
 }
 
-Json row_json(const ScoreDifference& row) {
+// As the result says of its figure; of what only the text says, lengths are
+// none.
+bool is_share(const std::vector<Metric>& metrics, const std::string& score) {
+  for (const Metric& metric : metrics) {
+    if (metric.name == score) return metric.is_share;
+  }
+  return score != "tokens" && score != "words";
+}
+
+Json row_json(const ScoreDifference& row, const std::vector<Metric>& metrics) {
   return {{"task", row.task},
           {"score", row.score},
+          {"is_share", is_share(metrics, row.score)},
           {"before", row.before},
           {"after", row.after},
           {"difference", row.change.difference},
@@ -106,7 +116,7 @@ Json text_scores(const Json& item) {
   const Json distinct = stages::distinct_ngrams({answer});
   const double share = json_number_or(distinct, "3", "distinct", 0.0);
   scores["repetition"] = share > 0.0 ? 1.0 - share : 0.0;
-  scores["circles"] = stages::has_repetition(answer) ? 1 : 0;
+  scores["repetitive"] = stages::has_repetition(answer) ? 1 : 0;
   return scores;
 }
 
@@ -142,19 +152,24 @@ std::vector<ScoreDifference> score_differences(const std::string& task,
 Json verbose_tax(const std::string& folder, const Results& results,
                  const store::Store* store) {
   Json rows = Json::array();
-  const auto add = [&rows](const std::vector<ScoreDifference>& found) {
-    for (const ScoreDifference& row : found) rows.push_back(row_json(row));
+  const auto add = [&rows](const std::vector<ScoreDifference>& found,
+                           const std::vector<Metric>& metrics) {
+    for (const ScoreDifference& row : found) {
+      rows.push_back(row_json(row, metrics));
+    }
   };
   if (store != nullptr) {
     add(score_differences("held_out", held_out_items(*store, kBefore),
-                          held_out_items(*store, kAfter)));
+                          held_out_items(*store, kAfter)),
+        {});
   }
   for (const TaskResult& before : results.results) {
     if (before.subject != kBefore) continue;
     for (const TaskResult& after : results.results) {
       if (after.subject != kAfter || after.task != before.task) continue;
       add(score_differences(before.task, read_items(folder, before),
-                            read_items(folder, after)));
+                            read_items(folder, after)),
+          before.metrics);
     }
   }
   if (rows.empty()) return Json::object();

@@ -24,7 +24,7 @@ struct ScoreDifference {
 
 // Figures of an item's answer, which every task that generates has: "words",
 // "tokens", "ended" (1: by itself), "repetition" (share of its 3-grams that
-// stood there before), "circles" (1: goes round in circles,
+// stood there before), "repetitive" (1: goes round in circles,
 // stages/repetition.h). Empty where the item has no answer.
 Json text_scores(const Json& item);
 
@@ -33,7 +33,7 @@ std::vector<ScoreDifference> score_differences(const std::string& task,
                                                const std::vector<Json>& before,
                                                const std::vector<Json>& after);
 
-// {"before", "after", "rows": [{"task", "score", "before", "after",
+// {"before", "after", "rows": [{"task", "score", "is_share", "before", "after",
 //  "difference", "low", "high", "num_items"}]} over every task that both were
 // asked and, with a run's store, its held-out instructions ("held_out"); an
 // empty object where there is nothing to compare. `folder`: the evaluation's.

@@ -18,14 +18,14 @@ constexpr int kMaxTopLogprobs = 20;
 constexpr size_t kMaxTokens = size_t{1} << 22;
 
 std::vector<std::string> read_stops(Members& members) {
-  const Json* value = members.take("stop");
+  const Value* value = members.take("stop");
   if (value == nullptr) return {};
-  const Json list = value->is_array() ? *value : Json::array({*value});
+  const Value list = value->is_array() ? *value : Value::array({*value});
   if (list.size() > kMaxStops) {
     refuse("stop", str("at most ", kMaxStops, " strings"), shown(list));
   }
   std::vector<std::string> stops;
-  for (const Json& item : list) {
+  for (const Value& item : list) {
     if (!item.is_string()) refuse("stop", "strings", shown(item));
     stops.push_back(item.get<std::string>());
     if (stops.back().empty() || stops.back().size() > kMaxStopBytes) {
@@ -38,7 +38,7 @@ std::vector<std::string> read_stops(Members& members) {
 
 // -100 bans a token, as the API has it.
 std::map<int, double> read_biases(Members& members) {
-  const Json* value = members.take("logit_bias");
+  const Value* value = members.take("logit_bias");
   if (value == nullptr) return {};
   if (!value->is_object() || value->size() > kMaxBiases) {
     refuse("logit_bias", str("an object of at most ", kMaxBiases, " token ids"),
@@ -50,7 +50,7 @@ std::map<int, double> read_biases(Members& members) {
     const char* end = name.data() + name.size();
     const auto read = std::from_chars(name.data(), end, id);
     if (read.ec != std::errc() || read.ptr != end || id < 0) {
-      refuse("logit_bias", "token ids as names", shown(Json(name)));
+      refuse("logit_bias", "token ids as names", shown(Value(name)));
     }
     if (!item.is_number() || !(std::fabs(item.get<double>()) <= 100)) {
       refuse("logit_bias", "numbers from -100 to 100", shown(item));
@@ -85,11 +85,11 @@ void refuse_unsupported(Members& members) {
   members.take_neutral("top_k", {-1, 0});
   members.take_neutral("min_p", {0, 0.0});
   members.take_neutral("min_tokens", {0});
-  members.take_neutral("tools", {Json::array()});
+  members.take_neutral("tools", {Value::array()});
   members.take_neutral("tool_choice", {"none"});
-  members.take_neutral("functions", {Json::array()});
-  members.take_neutral("response_format", {Json::object({{"type", "text"}})});
-  members.take_neutral("modalities", {Json::array({"text"})});
+  members.take_neutral("functions", {Value::array()});
+  members.take_neutral("response_format", {Value::object({{"type", "text"}})});
+  members.take_neutral("modalities", {Value::array({"text"})});
   members.take_neutral("store", {false});
   members.take_neutral("use_beam_search", {false});
   // Of the client's own bookkeeping.
@@ -99,7 +99,7 @@ void refuse_unsupported(Members& members) {
 
 void read_stream(Members& members, Ask& ask) {
   ask.stream = members.take_bool("stream").value_or(false);
-  const Json* options = members.take("stream_options");
+  const Value* options = members.take("stream_options");
   if (options == nullptr) return;
   if (!options->is_object() || !ask.stream) {
     refuse("stream_options", "an object, with \"stream\": true",
@@ -108,7 +108,7 @@ void read_stream(Members& members, Ask& ask) {
   for (const auto& [name, value] : options->items()) {
     if (name != "include_usage" || !value.is_boolean()) {
       refuse("stream_options", "\"include_usage\": true or false",
-             shown(Json(name)));
+             shown(Value(name)));
     }
     ask.include_usage = value.get<bool>();
   }
@@ -131,24 +131,24 @@ void read_max_tokens(Members& members, const char* name, int least,
   if (most) ask.max_tokens = static_cast<int>(*most);
 }
 
-int read_token(const std::string& name, const Json& value) {
+int read_token(const std::string& name, const Value& value) {
   const bool fits = value.is_number_integer() && value >= 0 &&
                     value <= std::numeric_limits<int>::max();
   if (!fits) refuse(name, "token ids", shown(value));
   return value.get<int>();
 }
 
-std::vector<int> read_tokens(const std::string& name, const Json& list) {
+std::vector<int> read_tokens(const std::string& name, const Value& list) {
   if (list.size() > kMaxTokens) {
     refuse(name, str("at most ", kMaxTokens, " token ids"), shown(list));
   }
   std::vector<int> tokens;
   tokens.reserve(list.size());
-  for (const Json& item : list) tokens.push_back(read_token(name, item));
+  for (const Value& item : list) tokens.push_back(read_token(name, item));
   return tokens;
 }
 
-Prompt read_prompt(const Json& value) {
+Prompt read_prompt(const Value& value) {
   Prompt prompt;
   if (value.is_string()) {
     prompt.text = value.get<std::string>();
@@ -161,44 +161,59 @@ Prompt read_prompt(const Json& value) {
   return prompt;
 }
 
-void read_prompts(Members& members, CompletionAsk& ask) {
-  const Json* value = members.take("prompt");
+void check_rows(size_t num_prompts, int n, const RequestLimits& limits) {
+  if (num_prompts * static_cast<size_t>(n) <=
+      static_cast<size_t>(limits.max_rows)) {
+    return;
+  }
+  throw ApiError(
+      400,
+      str("prompt: expected at most ", limits.max_rows,
+          " completions of one request (prompts times n), found ", num_prompts,
+          " prompts and n ", n, "; send them in several requests"),
+      "too_many_rows", "prompt");
+}
+
+void read_prompts(Members& members, const RequestLimits& limits,
+                  CompletionAsk& ask) {
+  const Value* value = members.take("prompt");
   if (value == nullptr) {
     refuse("prompt", "a text, a list of token ids or a list of these", "none");
   }
   ask.is_list = value->is_array() && !value->empty() &&
                 (value->front().is_string() || value->front().is_array());
+  check_rows(ask.is_list ? value->size() : 1, ask.n, limits);
   if (!ask.is_list) {
     ask.prompts.push_back(read_prompt(*value));
     return;
   }
-  for (const Json& item : *value) ask.prompts.push_back(read_prompt(item));
+  for (const Value& item : *value) ask.prompts.push_back(read_prompt(item));
 }
 
 // The text of a message: a string, or parts that are all text.
-std::string read_content(const Json& message) {
-  const Json content = message.value("content", Json());
+std::string read_content(const Value& message) {
+  const Value content = message.value("content", Value());
   if (content.is_string()) return content.get<std::string>();
   if (!content.is_array() || content.empty()) {
     refuse("messages", "\"content\" that is text", shown(content));
   }
   std::string text;
-  for (const Json& part : content) {
-    if (!part.is_object() || part.value("type", Json()) != "text" ||
-        !part.value("text", Json()).is_string()) {
+  for (const Value& part : content) {
+    if (!part.is_object() || part.value("type", Value()) != "text" ||
+        !part.value("text", Value()).is_string()) {
       refuse("messages", "parts of \"content\" of the type \"text\"",
-             shown(part.is_object() ? part.value("type", Json()) : part));
+             shown(part.is_object() ? part.value("type", Value()) : part));
     }
     text += part["text"].get<std::string>();
   }
   return text;
 }
 
-Message read_message(const Json& value, size_t num_before) {
+Message read_message(const Value& value, size_t num_before) {
   if (!value.is_object()) {
     refuse("messages", "objects with \"role\" and \"content\"", shown(value));
   }
-  const Json role = value.value("role", Json());
+  const Value role = value.value("role", Value());
   Message message;
   if (role == "system" || role == "developer") {
     message.role = "system";
@@ -217,7 +232,7 @@ Message read_message(const Json& value, size_t num_before) {
 
 std::vector<Message> read_messages(Members& members,
                                    const RequestLimits& limits) {
-  const Json* list = members.take("messages");
+  const Value* list = members.take("messages");
   if (list == nullptr) refuse("messages", "a list of messages", "none");
   if (!list->is_array() || list->empty() ||
       list->size() > static_cast<size_t>(limits.max_messages)) {
@@ -226,7 +241,7 @@ std::vector<Message> read_messages(Members& members,
   }
   std::vector<Message> messages;
   size_t num_turns = 0;
-  for (const Json& item : *list) {
+  for (const Value& item : *list) {
     messages.push_back(read_message(item, messages.size()));
     const std::string& role = messages.back().role;
     if (role == "system") continue;
@@ -241,19 +256,6 @@ std::vector<Message> read_messages(Members& members,
            str("one of the ", messages.back().role));
   }
   return messages;
-}
-
-void check_rows(size_t num_prompts, int n, const RequestLimits& limits) {
-  if (num_prompts * static_cast<size_t>(n) <=
-      static_cast<size_t>(limits.max_rows)) {
-    return;
-  }
-  throw ApiError(
-      400,
-      str("prompt: expected at most ", limits.max_rows,
-          " completions of one request (prompts times n), found ", num_prompts,
-          " prompts and n ", n, "; send them in several requests"),
-      "too_many_rows", "prompt");
 }
 
 }  // namespace
@@ -277,8 +279,7 @@ CompletionAsk parse_completion(std::string_view body,
   Members members(body);
   CompletionAsk ask;
   read_ask(members, limits, ask);
-  read_prompts(members, ask);
-  check_rows(ask.prompts.size(), ask.n, limits);
+  read_prompts(members, limits, ask);
   ask.echo = members.take_bool("echo").value_or(false);
   ask.num_top_logprobs = static_cast<int>(
       members.take_int("logprobs", 0, kMaxTopLogprobs).value_or(-1));
@@ -334,7 +335,7 @@ DetokenizeAsk parse_detokenize(std::string_view body) {
   Members members(body);
   DetokenizeAsk ask;
   ask.model = members.take_string("model").value_or("");
-  const Json* list = members.take("tokens");
+  const Value* list = members.take("tokens");
   if (list == nullptr || !list->is_array()) {
     refuse("tokens", "a list of token ids",
            list == nullptr ? "none" : shown(*list));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 
 #include "base/error.h"
@@ -118,6 +119,16 @@ TEST(ApiRequestTest, RefusesByName) {
   for (const auto& [body, param] : cases) {
     EXPECT_EQ(refused(completion, body), param) << body;
   }
+}
+
+// Looked up one by one, so many names would take minutes.
+TEST(ApiRequestTest, ManyMembersTakeNoTime) {
+  std::string members = "\"0\": 0";
+  for (int i = 1; i < 300000; ++i) members += str(", \"", i, "\": 0");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(refused(completion, "{\"prompt\": \"a\", " + members + "}"), "0");
+  completion("{\"prompt\": \"a\", \"metadata\": {" + members + "}}");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(ApiRequestTest, AChat) {

@@ -13,7 +13,7 @@ void refuse(const std::string& name, const std::string& expected,
                  "invalid_value", name);
 }
 
-std::string shown(const Json& value) {
+std::string shown(const Value& value) {
   constexpr size_t kMaxShown = 60;
   if (value.is_array()) return str("a list of ", value.size());
   if (value.is_object()) return "an object";
@@ -22,12 +22,12 @@ std::string shown(const Json& value) {
     if (text.size() > kMaxShown)
       return str("a text of ", text.size(), " bytes");
   }
-  return dump_json(value);
+  return value.dump(-1, ' ', false, Value::error_handler_t::replace);
 }
 
 Members::Members(std::string_view body) {
   try {
-    object_ = parse_json(body, "body");
+    object_ = parse_json_sorted(body, "body");
   } catch (const Error& error) {
     throw ApiError(400, error.what(), "invalid_json");
   }
@@ -37,7 +37,7 @@ Members::Members(std::string_view body) {
   }
 }
 
-const Json* Members::take(const std::string& name) {
+const Value* Members::take(const std::string& name) {
   const auto found = object_.find(name);
   if (found == object_.end()) return nullptr;
   taken_.insert(name);
@@ -45,14 +45,14 @@ const Json* Members::take(const std::string& name) {
 }
 
 std::optional<std::string> Members::take_string(const std::string& name) {
-  const Json* value = take(name);
+  const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) refuse(name, "a string", shown(*value));
   return value->get<std::string>();
 }
 
 std::optional<bool> Members::take_bool(const std::string& name) {
-  const Json* value = take(name);
+  const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_boolean()) refuse(name, "true or false", shown(*value));
   return value->get<bool>();
@@ -60,7 +60,7 @@ std::optional<bool> Members::take_bool(const std::string& name) {
 
 std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
                                          int64_t high) {
-  const Json* value = take(name);
+  const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
   const bool fits = value->is_number_integer() &&
                     !(value->is_number_unsigned() &&
@@ -73,7 +73,7 @@ std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
 
 std::optional<double> Members::take_number(const std::string& name, double low,
                                            double high) {
-  const Json* value = take(name);
+  const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
   const bool fits = value->is_number() && value->get<double>() >= low &&
                     value->get<double>() <= high;
@@ -84,8 +84,8 @@ std::optional<double> Members::take_number(const std::string& name, double low,
 }
 
 void Members::take_neutral(const std::string& name,
-                           const std::vector<Json>& neutral) {
-  const Json* value = take(name);
+                           const std::vector<Value>& neutral) {
+  const Value* value = take(name);
   if (value == nullptr) return;
   if (std::find(neutral.begin(), neutral.end(), *value) != neutral.end()) {
     return;
@@ -101,7 +101,7 @@ void Members::take_neutral(const std::string& name,
 void Members::expect_empty() const {
   for (const auto& [name, value] : object_.items()) {
     if (taken_.count(name) > 0) continue;
-    const std::string word = shown(Json(name));
+    const std::string word = shown(Value(name));
     throw ApiError(400,
                    str("body: expected members that this server knows, found ",
                        word, "; leave it out"),

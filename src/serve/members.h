@@ -13,6 +13,10 @@
 
 namespace selfalign::serve {
 
+// Sorted objects: Json looks a name up one by one, so that an object of very
+// many members would keep a thread busy for minutes.
+using Value = nlohmann::json;
+
 class Members {
  public:
   // Parses; ApiError 400 unless `body` is a JSON object.
@@ -20,7 +24,7 @@ class Members {
 
   // Null counts as absent. Each throws ApiError 400 for another type or a value
   // out of range.
-  const Json* take(const std::string& name);
+  const Value* take(const std::string& name);
   std::optional<std::string> take_string(const std::string& name);
   std::optional<bool> take_bool(const std::string& name);
   std::optional<int64_t> take_int(const std::string& name, int64_t low,
@@ -30,13 +34,13 @@ class Members {
 
   // Refuses a member that is there with a value other than `neutral` values,
   // those with which it changes nothing.
-  void take_neutral(const std::string& name, const std::vector<Json>& neutral);
+  void take_neutral(const std::string& name, const std::vector<Value>& neutral);
 
   // ApiError for the first member that was not taken.
   void expect_empty() const;
 
  private:
-  Json object_;
+  Value object_;
   std::set<std::string> taken_;
 };
 
@@ -44,6 +48,6 @@ class Members {
 [[noreturn]] void refuse(const std::string& name, const std::string& expected,
                          const std::string& found);
 // A value in an error's text: shortened, one line.
-std::string shown(const Json& value);
+std::string shown(const Value& value);
 
 }  // namespace selfalign::serve

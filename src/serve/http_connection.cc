@@ -19,6 +19,9 @@ using boost::system::error_code;
 namespace {
 
 constexpr double kLingerSeconds = 2;
+// What is read and cannot be parsed yet: the parser sets no limit of its own to
+// the line before a chunk and to what follows the last one.
+constexpr size_t kMaxUnparsed = 64 << 10;
 
 double seconds_since(Connection::Clock::time_point begin) {
   return std::chrono::duration<double>(Connection::Clock::now() - begin)
@@ -120,7 +123,8 @@ Connection::Connection(Socket socket, ConnectionHost& host)
     : socket_(std::move(socket)),
       host_(host),
       deadline_(socket_.get_executor()),
-      write_deadline_(socket_.get_executor()) {
+      write_deadline_(socket_.get_executor()),
+      buffer_(host.options().max_header_bytes + kMaxUnparsed) {
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
 }
@@ -223,8 +227,12 @@ std::optional<Connection::Refusal> Connection::check_header() const {
                    "Host: expected localhost or 127.0.0.1, found another "
                    "name; ask this server by its own address"};
   }
-  if (!options.api_key.empty() && path_ != "/health" &&
-      find_page_file(path_) == nullptr &&
+  // Without a key nothing is given that takes room: no body is read.
+  const bool has_body =
+      parser_->chunked() || parser_->content_length().value_or(0) > 0;
+  const bool is_open =
+      !has_body && (path_ == "/health" || find_page_file(path_) != nullptr);
+  if (!options.api_key.empty() && !is_open &&
       !has_bearer(field(http::field::authorization), options.api_key)) {
     return Refusal{401, "invalid_api_key",
                    "Authorization: expected \"Bearer KEY\" with this server's "

@@ -158,6 +158,40 @@ TEST_F(HttpServerTest, WhatIsNoHttpIsRefused) {
   expect_alive();
 }
 
+// What stands beside the data of a body in chunks is limited, too, and two
+// lengths of one body are no request.
+TEST_F(HttpServerTest, AFaultyBodyIsRefusedInTime) {
+  start();
+  const std::string head =
+      "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+      "application/json\r\nTransfer-Encoding: chunked\r\n";
+  const std::string endless(1 << 20, 'a');
+  for (const std::string& rest :
+       {"\r\n1;" + endless, "\r\n1\r\na\r\n0\r\nX: " + endless,
+        std::string("Content-Length: 3\r\n\r\n0\r\n\r\n")}) {
+    EXPECT_EQ(ask(head + rest).status, 400) << rest.substr(0, 40);
+  }
+  expect_alive();
+}
+
+// Who has no key takes no place and no room for a body.
+TEST_F(HttpServerTest, WithoutAKeyNoBodyIsRead) {
+  http_.api_key = "0123456789abcdef";
+  start();
+  for (const std::string path : {"/health", "/", "/page.js"}) {
+    for (const char* length :
+         {"Content-Length: 8000000", "Transfer-Encoding: chunked"}) {
+      EXPECT_EQ(
+          ask(str("POST ", path, " HTTP/1.1\r\nHost: localhost\r\n",
+                  "Content-Type: application/json\r\n", length, "\r\n\r\n"))
+              .status,
+          401)
+          << path << ", " << length;
+    }
+  }
+  expect_alive();
+}
+
 TEST_F(HttpServerTest, SlowClientsAreTimedOut) {
   http_.idle_timeout_s = 0.1;
   http_.header_timeout_s = 0.15;

@@ -9,8 +9,9 @@ namespace selfalign::serve {
 namespace {
 
 constexpr int kDefaultMaxTokens = 16;  // of /v1/completions, as the API has it
+constexpr int64_t kMaxLogprobs = int64_t{1} << 23;  // about 1 GB as JSON
 
-[[noreturn]] void throw_too_long(int num_tokens, int max_context) {
+[[noreturn]] void throw_too_long(size_t num_tokens, int max_context) {
   throw ApiError(
       400,
       str("prompt: expected less than the model's context length of ",
@@ -36,10 +37,14 @@ bool has_bos(const text::Tokenizer& tokenizer) {
   return tokenizer.adds_bos() && tokenizer.bos() >= 0;
 }
 
-PlannedPrompt plan_prompt(const Prompt& prompt,
-                          const text::Tokenizer& tokenizer) {
+PlannedPrompt plan_prompt(const Prompt& prompt, const Model& model) {
+  const text::Tokenizer& tokenizer = *model.tokenizer;
   PlannedPrompt planned;
   if (prompt.is_tokens) {
+    // Before their text is made, which may be a hundred times as long.
+    if (prompt.tokens.size() > static_cast<size_t>(model.max_context)) {
+      throw_too_long(prompt.tokens.size(), model.max_context);
+    }
     check_ids(prompt.tokens, "prompt", tokenizer.size());
     planned.tokens = prompt.tokens;
     for (const int id : prompt.tokens) {
@@ -62,7 +67,7 @@ void check_room(const Plan& plan) {
   for (const PlannedPrompt& prompt : plan.prompts) {
     const int wanted = plan.ask.max_tokens.value_or(1) > 0 ? 1 : 0;
     if (prompt.num_tokens + wanted > plan.max_context) {
-      throw_too_long(prompt.num_tokens, plan.max_context);
+      throw_too_long(static_cast<size_t>(prompt.num_tokens), plan.max_context);
     }
     if (plan.scores_prompts() && prompt.num_tokens == 0) {
       throw ApiError(400,
@@ -71,6 +76,24 @@ void check_room(const Plan& plan) {
                      "invalid_value", "prompt");
     }
   }
+}
+
+// An answer is held as a whole until it is sent.
+void check_logprobs(const Plan& plan) {
+  if (plan.ask.num_top_logprobs < 0) return;
+  int64_t count = 0;
+  for (size_t i = 0; i < plan.prompts.size(); ++i) {
+    count += plan.max_tokens(i) + (plan.echo ? plan.prompts[i].num_tokens : 0);
+  }
+  count *= int64_t{plan.ask.n} * (1 + plan.ask.num_top_logprobs);
+  if (count <= kMaxLogprobs) return;
+  throw ApiError(
+      400,
+      str("logprobs: expected at most ", kMaxLogprobs,
+          " log-probabilities in one answer (tokens times those of each), "
+          "found up to ",
+          count, "; ask for fewer tokens, or in several requests"),
+      "too_many_logprobs", plan.is_chat ? "top_logprobs" : "logprobs");
 }
 
 bool is_plain_greedy(const generate::Sampling& sampling) {
@@ -110,10 +133,11 @@ Plan plan_completion(CompletionAsk ask, const Model& model) {
   plan.echo = ask.echo;
   check_biases(ask, model.tokenizer->size());
   for (const Prompt& prompt : ask.prompts) {
-    plan.prompts.push_back(plan_prompt(prompt, *model.tokenizer));
+    plan.prompts.push_back(plan_prompt(prompt, model));
   }
   plan.ask = std::move(ask);
   check_room(plan);
+  check_logprobs(plan);
   plan.scores_next = plan.scores_prompts() && plan.ask.max_tokens == 1 &&
                      is_plain_greedy(plan.ask.sampling);
   return plan;
@@ -140,6 +164,7 @@ Plan plan_chat(ChatAsk ask, const Model& model) {
     plan.ask.sampling.stop.push_back(stop);
   }
   check_room(plan);
+  check_logprobs(plan);
   return plan;
 }
 

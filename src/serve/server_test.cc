@@ -259,6 +259,22 @@ TEST_F(ServerTest, RefusesWhatTheModelCannotTake) {
             "invalid_value");
   EXPECT_EQ(refused({{"prompt", std::string(2000, 'a')}}),
             "context_length_exceeded");
+  EXPECT_EQ(refused({{"prompt", std::vector<int>(2001, 'a')}}),
+            "context_length_exceeded");
+  EXPECT_EQ(refused({{"prompt", std::vector<std::string>(256, "a")},
+                     {"logprobs", 20},
+                     {"max_tokens", 1999}}),
+            "too_many_logprobs");
+  EXPECT_EQ(refused({{"prompt",
+                      std::vector<std::string>(256, std::string(1999, 'a'))},
+                     {"echo", true},
+                     {"logprobs", 20},
+                     {"max_tokens", 0}}),
+            "too_many_logprobs");
+  EXPECT_EQ(
+      bad(post("/detokenize", {{"tokens", std::vector<int>(300000, 'a')}}),
+          400),
+      "invalid_value");
   EXPECT_EQ(refused({{"prompt", ""}, {"echo", true}, {"logprobs", 1}}),
             "invalid_value");
   complete({{"prompt", std::string(1999, 'a')}, {"max_tokens", 50}});

@@ -13,6 +13,8 @@ namespace {
 
 constexpr char kJson[] = "application/json";
 constexpr char kModelPath[] = "/v1/models/";
+// A token may stand for a hundred bytes, and its text for several of JSON.
+constexpr size_t kMaxDetokenized = size_t{1} << 18;
 
 void reply_json(Exchange& exchange, const Json& value) {
   exchange.reply(200, kJson, dump_json(value));
@@ -181,6 +183,13 @@ void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {
 void Service::detokenize(const std::shared_ptr<Exchange>& exchange) {
   const DetokenizeAsk ask = parse_detokenize(exchange->call().body);
   const text::Tokenizer& tokenizer = *find_model(ask.model).tokenizer;
+  if (ask.tokens.size() > kMaxDetokenized) {
+    throw ApiError(
+        400,
+        str("tokens: expected at most ", kMaxDetokenized, " token ids, found ",
+            ask.tokens.size(), "; send them in several requests"),
+        "invalid_value", "tokens");
+  }
   for (const int id : ask.tokens) {
     if (id < tokenizer.size()) continue;
     throw ApiError(400,

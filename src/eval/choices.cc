@@ -231,12 +231,8 @@ class ChoiceRun {
   }
 
   TaskResult result_of(const std::vector<ScoredItem>& items) const {
-    TaskResult result;
-    result.task = task_.name;
-    result.version = task_.version;
-    result.subject = subject_.name;
-    result.fingerprint = fingerprint_;
-    result.data = task_.data;
+    TaskResult result =
+        begin_result(task_.name, task_.version, subject_, task_.data);
     result.settings = task_.settings;
     result.settings["items"] = describe_pick(task_.items.size(), options_);
     result.settings["seed"] = options_.seed;

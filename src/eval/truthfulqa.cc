@@ -118,36 +118,37 @@ double mc1_chance(const ChoiceItem& item) {
   return 1.0 / double(num_mc1(item));
 }
 
+double all_chance(const ChoiceItem& item) {
+  return double(num_true(item)) / double(item.choices.size());
+}
+
 // MC1, MC2 and MC3 in one form.
 void add_plain_metrics(const std::string& form, const std::string& how,
                        std::vector<ChoiceMetric>& out) {
   const std::string suffix = form == "zero_shot" ? "" : "." + form;
-  ChoiceMetric metric;
-  metric.forms = {form};
-  metric.name = "mc1" + suffix;
-  metric.title = "MC1, the best answer above all false ones; " + how;
-  metric.score = [form](const ChoiceItem& item, const ChoiceValues& values) {
-    return best_wins(item, values.at(form));
+  using Score = double (*)(const ChoiceItem&, const std::vector<double>&);
+  const auto add = [&](const std::string& name, const std::string& title,
+                       Score score, double (*chance)(const ChoiceItem&)) {
+    ChoiceMetric metric;
+    metric.forms = {form};
+    metric.name = name + suffix;
+    metric.title = title + "; " + how;
+    metric.score = [form, score](const ChoiceItem& item,
+                                 const ChoiceValues& values) {
+      return score(item, values.at(form));
+    };
+    metric.chance = chance;
+    metric.is_share = name == "mc1";
+    out.push_back(std::move(metric));
   };
-  metric.chance = mc1_chance;
-  out.push_back(metric);
-  metric.is_share = false;
-  metric.name = "mc2" + suffix;
-  metric.title = "MC2, probability of the true answers; " + how;
-  metric.score = [form](const ChoiceItem& item, const ChoiceValues& values) {
-    return true_mass(item, values.at(form));
+  const Score best = [](const ChoiceItem& item,
+                        const std::vector<double>& values) {
+    return best_wins(item, values);
   };
-  metric.chance = [](const ChoiceItem& item) {
-    return double(num_true(item)) / double(item.choices.size());
-  };
-  out.push_back(metric);
-  metric.name = "mc3" + suffix;
-  metric.title = "MC3, true answers above all false ones; " + how;
-  metric.score = [form](const ChoiceItem& item, const ChoiceValues& values) {
-    return true_above_all_false(item, values.at(form));
-  };
-  metric.chance = mc1_chance;
-  out.push_back(metric);
+  add("mc1", "MC1, the best answer above all false ones", best, mc1_chance);
+  add("mc2", "MC2, probability of the true answers", true_mass, all_chance);
+  add("mc3", "MC3, true answers above all false ones", true_above_all_false,
+      mc1_chance);
 }
 
 void add_true_false_metrics(std::vector<ChoiceMetric>& out) {

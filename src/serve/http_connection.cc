@@ -131,6 +131,10 @@ Connection::Connection(Socket socket, ConnectionHost& host)
 
 std::optional<Connection::Clock::time_point> Connection::idle_since() const {
   if (phase_ == Phase::kIdle || phase_ == Phase::kHeader) return since_;
+  // Its answer is sent; before all that may still ask something.
+  if (phase_ == Phase::kAnswered && linger_ && !writing_) {
+    return Clock::time_point::min();
+  }
   return std::nullopt;
 }
 

@@ -50,7 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void abort();
   // The server is stopping: closes unless a request is at work.
   void wind_down();
-  // Waits for a request since then; none while it has one.
+  // Waits for a request, or for its end, since then; none while it has one.
   std::optional<Clock::time_point> idle_since() const;
 
   Socket::executor_type executor() { return socket_.get_executor(); }

@@ -154,22 +154,21 @@ void HttpServer::Impl::admit(tcp::socket socket) {
   has_room ? connection->start() : connection->turn_away();
 }
 
-// Closes the connection that has been idle longest if there are too many.
+// Closes connections, the one idle longest first, if there are too many.
 bool HttpServer::Impl::make_room() {
-  if (connections_.size() < static_cast<size_t>(options_.max_connections)) {
-    return true;
-  }
-  std::shared_ptr<Connection> oldest;
-  for (const auto& [key, weak] : connections_) {
-    const auto connection = weak.lock();
-    if (connection == nullptr || !connection->idle_since()) continue;
-    if (oldest == nullptr ||
-        *connection->idle_since() < *oldest->idle_since()) {
-      oldest = connection;
+  while (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
+    std::shared_ptr<Connection> oldest;
+    for (const auto& [key, weak] : connections_) {
+      const auto connection = weak.lock();
+      if (connection == nullptr || !connection->idle_since()) continue;
+      if (oldest == nullptr ||
+          *connection->idle_since() < *oldest->idle_since()) {
+        oldest = connection;
+      }
     }
+    if (oldest == nullptr) return false;
+    oldest->abort();
   }
-  if (oldest == nullptr) return false;
-  oldest->abort();
   return true;
 }
 

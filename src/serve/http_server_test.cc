@@ -318,6 +318,19 @@ TEST_F(HttpServerTest, IdleConnectionsMakeRoom) {
   EXPECT_TRUE(idle[0]->is_closed());
 }
 
+// So that strangers who are refused cannot keep others out.
+TEST_F(HttpServerTest, RefusedConnectionsMakeRoom) {
+  http_.max_connections = 3;
+  http_.api_key = "0123456789abcdef";
+  start();
+  std::vector<std::unique_ptr<TestClient>> strangers;
+  for (int i = 0; i < 12; ++i) {  // they stay, though they have their answer
+    strangers.push_back(std::make_unique<TestClient>(port()));
+    EXPECT_EQ(strangers.back()->ask(TestClient::get("/v1/models")).status, 401);
+  }
+  expect_alive();
+}
+
 TEST_F(HttpServerTest, ConnectionsAtWorkDoNotMakeRoom) {
   make_endless();
   http_.max_connections = 2;

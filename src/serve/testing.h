@@ -189,7 +189,7 @@ class ByteModel final : public generate::Generator {
     ++num_steps;
     generate::Completion& out = slot.completion;
     const auto most = static_cast<size_t>(slot.request.sampling.max_new_tokens);
-    const std::string text = slot.text.substr(0, stop_of(slot));
+    const auto text = std::string_view(slot.text).substr(0, stop_of(slot));
     auto finish = generate::Finish::kStop;
     if (slot.said.size() < text.size()) {
       const char byte = text[slot.said.size()];

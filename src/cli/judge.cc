@@ -187,10 +187,23 @@ void show_comparison(const Json& comparison, const Shell& shell) {
 
 void keep(Json comparison, const JudgeFlags& flags, eval::ResultsWriter& writer,
           const Shell& shell) {
-  comparison["agreement"] =
-      eval::agreements(flags.folder, comparison, writer.results().comparisons);
   eval::Results fresh;
   fresh.comparisons.push_back(comparison);
+  writer.merge(fresh);
+  // Agreement of this one with the others, and of the others with this one.
+  const std::vector<Json>& all = writer.results().comparisons;
+  fresh.comparisons.clear();
+  for (Json one : all) {
+    const auto same = [&](const char* name) {
+      return one[name] == comparison[name];
+    };
+    const bool swapped =
+        one["a"] == comparison["b"] && one["b"] == comparison["a"];
+    if (!same("task") || !((same("a") && same("b")) || swapped)) continue;
+    one["agreement"] = eval::agreements(flags.folder, one, all);
+    if (same("judge") && same("a")) comparison = one;
+    fresh.comparisons.push_back(std::move(one));
+  }
   writer.merge(fresh);
   show_comparison(comparison, shell);
 }
@@ -211,6 +224,21 @@ void keep(const eval::TaskResult& result, eval::ResultsWriter& writer,
   write_out(str("  without a verdict: ", result.num_failures, "\n"));
 }
 
+void warn_of_namesake(const eval::Results& results,
+                      const eval::JudgeOptions& judge) {
+  const std::string fingerprint = judge.generator->fingerprint();
+  for (const eval::TaskResult& result : results.results) {
+    if (!result.task.ends_with(".judge." + judge.name) ||
+        result.fingerprint == fingerprint) {
+      continue;
+    }
+    log_warning(str(judge.name, ": marks by another model of this name (",
+                    result.fingerprint,
+                    ") are replaced; give --name to keep both"));
+    return;
+  }
+}
+
 void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
                     const Shell& shell) {
   stages::ModelOptions model = flags.model.model;
@@ -227,6 +255,7 @@ void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
   eval::ItemLog log(flags.folder + "/judgements/" + options.name + ".jsonl");
   eval::Judge judge(options, &log);
   const eval::Results results = writer.results();
+  warn_of_namesake(results, options);
   if (flags.does("pairs")) {
     for (const eval::Contest& contest : contests_of(flags, results)) {
       keep(eval::judge_pairs(judge, contest, flags.seed), flags, writer, shell);

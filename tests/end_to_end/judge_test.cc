@@ -112,6 +112,27 @@ TEST_F(JudgeProgramTest, APersonComparesBlind) {
   EXPECT_EQ(one["wins_a"].get<int>() + one["wins_b"].get<int>(), 1);
 }
 
+// Whoever judged first learns of the other's agreement, too.
+TEST_F(JudgeProgramTest, TwoPeopleAgreeEachWithTheOther) {
+  for (const std::string name : {"ann", "bob"}) {
+    tests::Terminal terminal(
+        folder(),
+        "export NO_COLOR=1\nselfalign judge out --judge human --name " + name +
+            " --pairs first_subject,second_subject");
+    EXPECT_TRUE(terminal.shows("1/2"));
+    terminal.press("t");
+    EXPECT_TRUE(terminal.shows("2/2"));
+    terminal.press("t");
+    EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+  }
+  ASSERT_EQ(comparisons().size(), 2u);
+  for (const Json& one : comparisons()) {
+    ASSERT_EQ(one["agreement"].size(), 1u) << one["judge"];
+    EXPECT_NE(one["agreement"][0]["with"], one["judge"]);
+    EXPECT_EQ(one["agreement"][0]["raw"], 1.0);
+  }
+}
+
 TEST_F(JudgeProgramTest, MistakesAreNamed) {
   const Outcome pairs = judge("--judge human");
   EXPECT_EQ(pairs.code, 2);

@@ -163,7 +163,7 @@ std::string read_key(const std::string& file) {
 std::string url_of(const serve::HttpOptions& http, int port) {
   const bool is_ipv6 = http.host.find(':') != std::string::npos;
   return str("http://", is_ipv6 ? "[" + http.host + "]" : http.host, ":", port,
-             "/v1");
+             "/");
 }
 
 void announce(const std::vector<serve::ModelSpec>& specs,
@@ -174,8 +174,11 @@ void announce(const std::vector<serve::ModelSpec>& specs,
     names += (names.empty() ? "" : ", ") + spec.id;
     list.push_back(spec.id);
   }
-  if (shell.json) write_json({{"url", url}, {"models", std::move(list)}});
-  log_info(str("serving ", names, " at ", url, " (Ctrl-C stops)"));
+  if (shell.json) {
+    write_json({{"url", url + "v1"}, {"models", std::move(list)}});
+  }
+  log_info(str("serving ", names, " at ", url, "v1, a page to chat in at ", url,
+               " (Ctrl-C stops)"));
 }
 
 void run_server(ServeFlags flags, const Shell& shell) {

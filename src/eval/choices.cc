@@ -108,7 +108,7 @@ class ChoiceRun {
       const ChoiceItem& item = task_.items[number];
       if (log_.find(key_of(item)) == nullptr) {
         missing.push_back(&item);
-      } else {
+      } else if (options_.known != nullptr) {
         remember(item, values_of(item, log_));
       }
     }
@@ -123,7 +123,6 @@ class ChoiceRun {
           missing.begin() + ptrdiff_t(begin), missing.begin() + ptrdiff_t(end));
       const std::vector<ChoiceValues> values = score(chunk, options_.known);
       for (size_t i = 0; i < chunk.size(); ++i) {
-        remember(*chunk[i], values[i]);
         log_.add(key_of(*chunk[i]), logged(*chunk[i], values[i]));
       }
       progress.update(done += chunk.size());
@@ -131,8 +130,14 @@ class ChoiceRun {
     log_.sync();
   }
 
+  // Requests of an item in one form.
+  struct Asked {
+    size_t item = 0;
+    size_t end = 0;    // among the requests of all
+    uint64_t key = 0;  // in KnownValues
+  };
+
   void remember(const ChoiceItem& item, const ChoiceValues& values) {
-    if (options_.known == nullptr) return;
     for (const ChoiceForm& form : task_.forms) {
       const auto found = values.find(form.name);
       if (found == values.end()) continue;
@@ -141,40 +146,39 @@ class ChoiceRun {
   }
 
   // Form by form, so that items share what stands before them; what is in
-  // `known`, which may be null, is not asked.
+  // `known`, which may be null, is not asked, and what is asked goes into it.
   std::vector<ChoiceValues> score(const std::vector<const ChoiceItem*>& items,
-                                  const KnownValues* known) {
+                                  KnownValues* known) {
     std::vector<ChoiceValues> values(items.size());
     for (const ChoiceForm& form : task_.forms) {
       std::vector<ScoreRequest> requests;
-      std::vector<std::pair<size_t, size_t>>
-          asked;  // item, end of its requests
+      std::vector<Asked> asked;
       for (size_t i = 0; i < items.size(); ++i) {
         std::vector<ScoreRequest> own = form.ask(*items[i]);
-        if (known != nullptr) {
-          const auto found = known->find(key_of(form, own));
-          if (found != known->end()) {
-            values[i][form.name] = found->second;
-            continue;
-          }
+        const uint64_t key = known == nullptr ? 0 : key_of(form, own);
+        if (known != nullptr && known->contains(key)) {
+          values[i][form.name] = known->at(key);
+          continue;
         }
         for (ScoreRequest& request : own) {
           request.key = requests.size();
           requests.push_back(std::move(request));
         }
-        asked.emplace_back(i, requests.size());
+        asked.push_back({i, requests.size(), key});
       }
       const std::vector<std::optional<Scores>> all =
           score_each(requests, generator_);
       size_t at = 0;
-      for (const auto& [i, end] : asked) {
+      for (const auto& [i, end, key] : asked) {
         std::vector<Scores> own;
         bool complete = true;
         for (; at < end; ++at) {
           complete = complete && all[at];
           if (all[at]) own.push_back(*all[at]);
         }
-        if (complete) values[i][form.name] = form.read(*items[i], own);
+        if (!complete) continue;
+        values[i][form.name] = form.read(*items[i], own);
+        if (known != nullptr) known->emplace(key, values[i][form.name]);
       }
     }
     return values;

@@ -185,27 +185,13 @@ void show_comparison(const Json& comparison, const Shell& shell) {
   write_out(text);
 }
 
-void keep(Json comparison, const JudgeFlags& flags, eval::ResultsWriter& writer,
-          const Shell& shell) {
+void keep(const Json& comparison, const JudgeFlags& flags,
+          eval::ResultsWriter& writer, const Shell& shell) {
   eval::Results fresh;
-  fresh.comparisons.push_back(comparison);
+  fresh.comparisons = eval::with_agreements(flags.folder, comparison,
+                                            writer.results().comparisons);
   writer.merge(fresh);
-  // Agreement of this one with the others, and of the others with this one.
-  const std::vector<Json>& all = writer.results().comparisons;
-  fresh.comparisons.clear();
-  for (Json one : all) {
-    const auto same = [&](const char* name) {
-      return one[name] == comparison[name];
-    };
-    const bool swapped =
-        one["a"] == comparison["b"] && one["b"] == comparison["a"];
-    if (!same("task") || !((same("a") && same("b")) || swapped)) continue;
-    one["agreement"] = eval::agreements(flags.folder, one, all);
-    if (same("judge") && same("a")) comparison = one;
-    fresh.comparisons.push_back(std::move(one));
-  }
-  writer.merge(fresh);
-  show_comparison(comparison, shell);
+  show_comparison(fresh.comparisons[0], shell);
 }
 
 void keep(const eval::TaskResult& result, eval::ResultsWriter& writer,

@@ -446,4 +446,28 @@ Json agreements(const std::string& folder, const Json& comparison,
   return list;
 }
 
+std::vector<Json> with_agreements(const std::string& folder,
+                                  const Json& comparison,
+                                  std::vector<Json> comparisons) {
+  const auto old = std::find_if(
+      comparisons.begin(), comparisons.end(), [&](const Json& one) {
+        return one["task"] == comparison["task"] &&
+               one["a"] == comparison["a"] && one["b"] == comparison["b"] &&
+               one["judge"] == comparison["judge"];
+      });
+  if (old == comparisons.end()) {
+    comparisons.push_back(comparison);
+  } else {
+    *old = comparison;
+  }
+  std::vector<Json> renewed = {comparison};
+  for (const Json& one : comparisons) {
+    if (is_about_the_same(one, comparison)) renewed.push_back(one);
+  }
+  for (Json& one : renewed) {
+    one["agreement"] = agreements(folder, one, comparisons);
+  }
+  return renewed;
+}
+
 }  // namespace selfalign::eval

@@ -55,6 +55,12 @@ std::vector<SelfTest> check_pairs(const Contest& contest, uint64_t seed);
 Json agreements(const std::string& folder, const Json& comparison,
                 const std::vector<Json>& comparisons);
 
+// `comparison`, then those of `comparisons` that are about the same answers by
+// other judges, each with its "agreement" as all of them stand now.
+std::vector<Json> with_agreements(const std::string& folder,
+                                  const Json& comparison,
+                                  std::vector<Json> comparisons);
+
 // The verdicts that a comparison was computed from, `a` standing for that one
 // of its two subjects; `question` names the item by its id, turn and answers.
 std::vector<PairVerdict> logged_pairs(const std::string& folder,

@@ -64,6 +64,14 @@ std::string oracle(const generate::Request& request) {
   return words > b ? "[[B]]" : "[[A]]";
 }
 
+void expect_agrees_in_all(const Json& agreed, const std::string& with) {
+  ASSERT_EQ(agreed.size(), 1u);
+  EXPECT_EQ(agreed[0]["with"], with);
+  EXPECT_EQ(agreed[0]["num_items"], 40);
+  EXPECT_EQ(agreed[0]["raw"], 1.0);
+  EXPECT_EQ(agreed[0]["kappa"], 1.0);
+}
+
 TEST_F(JudgingTest, AnOracleGivesTheKnownWinRate) {
   Judge one = judge(oracle);
   const Json found = judge_pairs(one, contest(), 1);
@@ -241,11 +249,7 @@ TEST_F(JudgingTest, APersonSeesNoNamesAndGoesOnWhereItStopped) {
   Judge one = judge(oracle);
   const Json model = judge_pairs(one, shown, 1);
   const Json agreed = agreements(folder_.path(), model, {found, model});
-  ASSERT_EQ(agreed.size(), 1u);
-  EXPECT_EQ(agreed[0]["with"], "human.me");
-  EXPECT_EQ(agreed[0]["num_items"], 40);
-  EXPECT_EQ(agreed[0]["raw"], 1.0);
-  EXPECT_EQ(agreed[0]["kappa"], 1.0);
+  expect_agrees_in_all(agreed, "human.me");
 }
 
 // A judge saw other answers to the same questions before: those verdicts stay
@@ -273,10 +277,7 @@ TEST_F(JudgingTest, VerdictsOnOtherAnswersAreOfNoComparison) {
   Judge other = judge(oracle, "other");
   const Json second = judge_pairs(other, mirrored, 1);
   const Json agreed = agreements(folder_.path(), second, {found, second});
-  ASSERT_EQ(agreed.size(), 1u);
-  EXPECT_EQ(agreed[0]["with"], "scripted");
-  EXPECT_EQ(agreed[0]["num_items"], 40);
-  EXPECT_EQ(agreed[0]["raw"], 1.0);
+  expect_agrees_in_all(agreed, "scripted");
   EXPECT_TRUE(agreements(folder_.path(), second, {old, second}).empty());
 }
 

@@ -10,14 +10,11 @@ sideways, or axe-core finds a breach, at 400 and 1280 pixels, light and dark.
 """
 
 import argparse
-import os
 import pathlib
-import shutil
-import sys
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from check_report import SCHEMES, WIDTHS, breaches
+from check_report import breaches, sweep
 
 
 def send(page, question, sure=True):
@@ -79,40 +76,24 @@ def main():
     parser.add_argument("url")
     parser.add_argument("--shots", type=pathlib.Path)
     arguments = parser.parse_args()
-    if arguments.shots:
-        arguments.shots.mkdir(parents=True, exist_ok=True)
-    problems = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM") or
-            shutil.which("chromium"), args=["--no-sandbox"])
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                name = f"{width} {scheme}"
-                page = browser.new_page(
-                    viewport={"width": width, "height": 800},
-                    color_scheme=scheme)
-                page.on("request", lambda request: request.url.startswith(
-                    (arguments.url, "data:")) or
-                    problems.append(f"asks for {request.url}"))
-                page.on("console", lambda message: problems.append(
-                    f"console {message.type}: {message.text}"))
-                page.goto(arguments.url)
-                problems += [f"{name}: {what}" for what in talk(page)]
-                if arguments.shots:
-                    page.screenshot(path=arguments.shots /
-                                    f"chat-{width}-{scheme}.png")
-                wide = page.evaluate("document.documentElement.scrollWidth")
-                if wide > width:
-                    problems.append(f"{name}: {wide} pixels wide")
-                problems += [f"{name}: {what}" for what in breaches(page)]
-                page.close()
-        browser.close()
-    for problem in problems:
-        print(problem)
-    print(f"{arguments.url}: {len(problems)} problems at widths {WIDTHS}, "
-          f"{SCHEMES}")
-    sys.exit(1 if problems else 0)
+
+    def visit(page, width, scheme):
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(arguments.url)
+        yield from talk(page)
+        if arguments.shots:
+            page.screenshot(path=arguments.shots /
+                            f"chat-{width}-{scheme}.png")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            yield f"{wide} pixels wide"
+        yield from breaches(page)
+        for url in asked:
+            if not url.startswith((arguments.url, "data:")):
+                yield f"asks for {url}"
+
+    sweep(arguments.url, arguments.shots, visit)
 
 
 if __name__ == "__main__":

@@ -42,31 +42,25 @@ def breaches(page):
 
 
 def check(page, width, scheme, shots):
-    problems = []
-    name = f"{width} {scheme}"
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
-        problems.append(f"the page is {wide} pixels wide")
+        yield f"the page is {wide} pixels wide"
     if shots:
         page.screenshot(path=shots / f"{width}-{scheme}.png", full_page=True)
     page.keyboard.press("Tab")
     focus = page.evaluate("document.activeElement.className")
     if focus != "skip":
-        problems.append(f"the first stop of the keyboard is {focus!r}")
-    problems += breaches(page)
+        yield f"the first stop of the keyboard is {focus!r}"
+    yield from breaches(page)
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
-        problems.append(f"with all details open it is {wide} pixels wide")
-    return [f"{name}: {text}" for text in problems]
+        yield f"with all details open it is {wide} pixels wide"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("page", type=pathlib.Path)
-    parser.add_argument("--shots", type=pathlib.Path)
-    arguments = parser.parse_args()
-    if arguments.shots:
-        arguments.shots.mkdir(parents=True, exist_ok=True)
+def sweep(target, shots, visit, **settings):
+    """visit(page, width, scheme) gives problems; at all widths and schemes."""
+    if shots:
+        shots.mkdir(parents=True, exist_ok=True)
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if program is None:
         sys.exit("chromium: expected in the path or in CHROMIUM, found none; "
@@ -77,28 +71,37 @@ def main():
                                              args=["--no-sandbox"])
         for width in WIDTHS:
             for scheme in SCHEMES:
-                # Without bypass_csp axe could not be put in; the page's own
-                # policy is checked by the requests and errors it logs before.
-                context = browser.new_context(
-                    viewport={"width": width, "height": 900}, offline=True,
-                    color_scheme=scheme)
-                page = context.new_page()
+                page = browser.new_page(
+                    viewport={"width": width, "height": 900},
+                    color_scheme=scheme, **settings)
                 page.set_default_timeout(300_000)  # a busy machine
-                asked = []
-                page.on("request", lambda request: asked.append(request.url))
                 page.on("console", lambda message: problems.append(
                     f"console {message.type}: {message.text}"))
-                page.goto(arguments.page.resolve().as_uri())
-                if len(asked) != 1:
-                    problems.append(f"the page asks for {asked[1:]}")
-                problems += check(page, width, scheme, arguments.shots)
-                context.close()
+                problems += [f"{width} {scheme}: {what}"
+                             for what in visit(page, width, scheme)]
+                page.close()
         browser.close()
     for problem in problems:
         print(problem)
-    print(f"{arguments.page}: {len(problems)} problems at widths {WIDTHS}, "
-          f"{SCHEMES}")
+    print(f"{target}: {len(problems)} problems at widths {WIDTHS}, {SCHEMES}")
     sys.exit(1 if problems else 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("--shots", type=pathlib.Path)
+    arguments = parser.parse_args()
+
+    def visit(page, width, scheme):
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(arguments.page.resolve().as_uri())
+        if len(asked) != 1:
+            yield f"the page asks for {asked[1:]}"
+        yield from check(page, width, scheme, arguments.shots)
+
+    sweep(arguments.page, arguments.shots, visit, offline=True)
 
 
 if __name__ == "__main__":

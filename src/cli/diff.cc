@@ -41,7 +41,8 @@ struct DiffFlags {
 struct Loaded {
   explicit Loaded(const std::string& folder)
       : recipe(recipe_of_run(folder)),
-        prompts(stages::load_prompts(recipe.prompts_folder)),
+        prompts(stages::load_prompts(recipe.prompts_folder,
+                                     recipe.prompts_overlay)),
         store(store::Store::open(folder, store::OpenMode::kReadOnly)) {}
   stages::OpenedRun opened() const { return {recipe, prompts, *store}; }
 

@@ -160,7 +160,8 @@ class Session {
 
 void review(const ReviewFlags& flags, const Shell& shell) {
   const stages::Recipe recipe = recipe_of_run(flags.run);
-  const stages::Prompts prompts = stages::load_prompts(recipe.prompts_folder);
+  const stages::Prompts prompts =
+      stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
   const auto store =
       store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
   stages::ReviewOptions options = flags.options;

@@ -36,7 +36,9 @@ void add_stats(CLI::App& app, Shell& shell) {
       const auto store =
           store::Store::open(*folder, store::OpenMode::kReadOnly);
       const Json stats = stages::run_stats(
-          recipe, stages::load_prompts(recipe.prompts_folder), *store);
+          recipe,
+          stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay),
+          *store);
       if (shell.json) {
         write_json(stats);
       } else {

@@ -50,8 +50,10 @@ double unix_time() {
 
 stages::RunPace pace_of(const store::Store& store) {
   const stages::Recipe recipe = recipe_of_run(store.folder());
-  return stages::run_pace(recipe, stages::load_prompts(recipe.prompts_folder),
-                          store);
+  return stages::run_pace(
+      recipe,
+      stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay),
+      store);
 }
 
 std::string status_text(const store::Store& store) {

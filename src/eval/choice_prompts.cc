@@ -1,5 +1,6 @@
 #include "eval/choice_prompts.h"
 
+#include "stages/prompts.h"
 #include "stages/yaml.h"
 
 namespace selfalign::eval {
@@ -28,7 +29,7 @@ ChoicePrompt read_prompt(YamlMap map, const text::Values& places) {
 }  // namespace
 
 ChoicePrompts load_choice_prompts(const std::string& folder) {
-  const std::string path = folder + "/evaluation.yaml";
+  const std::string path = stages::prompt_path(folder, {}, "evaluation.yaml");
   YamlMistakes mistakes(path);
   YamlMap map(stages::load_yaml(path), "", mistakes);
   ChoicePrompts prompts;
@@ -43,7 +44,8 @@ ChoicePrompts load_choice_prompts(const std::string& folder) {
 }
 
 std::string load_truthfulqa_preset(const std::string& folder) {
-  const std::string path = folder + "/truthfulqa_preset.yaml";
+  const std::string path =
+      stages::prompt_path(folder, {}, "truthfulqa_preset.yaml");
   YamlMistakes mistakes(path);
   YamlMap map(stages::load_yaml(path), "", mistakes);
   map.require("pairs");

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "stages/prompts.h"
 #include "stages/yaml.h"
 #include "text/words.h"
 
@@ -135,7 +136,7 @@ void read_published(const std::string& path, JudgePrompts& out) {
 
 JudgePrompts load_judge_prompts(const std::string& folder,
                                 const std::string& published) {
-  const std::string path = (std::filesystem::path(folder) / kFile).string();
+  const std::string path = stages::prompt_path(folder, {}, kFile);
   JudgePrompts out;
   read_own(path, out);
   out.source = kFile;

@@ -73,7 +73,8 @@ StageFigures figures_of(const std::string& stage, const StageAnswers& all) {
 
 Fields settings_of(const OpenedRun& run) {
   Fields fields = fields_of(YAML::Load(recipe_to_yaml(run.recipe)));
-  for (const char* place : {"name", "run_folder", "prompts_folder"}) {
+  for (const char* place :
+       {"name", "run_folder", "prompts_folder", "prompts_overlay"}) {
     fields.erase(place);
   }
   fields["prompts"] = run.store.meta("prompts.digest").value_or("");

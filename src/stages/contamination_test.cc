@@ -11,6 +11,23 @@
 namespace selfalign::stages {
 namespace {
 
+void expect_clean(const ContaminationGuard& guard, const Prompts& prompts) {
+  for (const SeedTask& seed : prompts.seed_tasks) {
+    EXPECT_FALSE(guard.find(seed.instruction)) << seed.instruction;
+  }
+  for (const QuestionType& type : prompts.red_team.types) {
+    for (const SeedQuestion& seed : type.questions) {
+      EXPECT_FALSE(guard.find(seed.question)) << seed.question;
+    }
+  }
+  for (const Exemplar& exemplar : prompts.exemplars) {
+    for (const ExemplarTurn& turn : exemplar.turns) {
+      EXPECT_FALSE(guard.find(turn.user)) << turn.user;
+      EXPECT_FALSE(guard.find(turn.answer)) << turn.answer;
+    }
+  }
+}
+
 using ::testing::HasSubstr;
 
 class ContaminationTest : public ::testing::Test {
@@ -147,20 +164,8 @@ TEST(PublishedSets, AreGuarded) {
   EXPECT_EQ(guard.find("How can I improve my time management skills?")->set,
             "vicuna_bench/question.jsonl");
   // What a person wrote for the project is clean.
-  const Prompts prompts = load_prompts("prompts");
-  for (const SeedTask& seed : prompts.seed_tasks) {
-    EXPECT_FALSE(guard.find(seed.instruction)) << seed.instruction;
-  }
-  for (const QuestionType& type : prompts.red_team.types) {
-    for (const SeedQuestion& seed : type.questions) {
-      EXPECT_FALSE(guard.find(seed.question)) << seed.question;
-    }
-  }
-  for (const Exemplar& exemplar : prompts.exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
-      EXPECT_FALSE(guard.find(turn.user)) << turn.user;
-      EXPECT_FALSE(guard.find(turn.answer)) << turn.answer;
-    }
+  for (const char* prompts : {"prompts", "prompts/small"}) {
+    expect_clean(guard, load_prompts(prompts));
   }
 }
 

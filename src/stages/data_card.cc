@@ -23,10 +23,13 @@ std::string file_name(const std::string& path) {
 
 // The recipe without the places of this machine.
 Recipe portable(Recipe recipe) {
-  for (std::string* path : {&recipe.run_folder, &recipe.model.path,
-                            &recipe.prompts_folder, &recipe.prompts_overlay,
-                            &recipe.instructions.path, &recipe.data.path}) {
+  for (std::string* path :
+       {&recipe.run_folder, &recipe.model.path, &recipe.prompts_folder,
+        &recipe.instructions.path, &recipe.data.path}) {
     *path = file_name(*path);
+  }
+  for (std::string& overlay : recipe.prompts_overlay) {
+    overlay = file_name(overlay);
   }
   return recipe;
 }

@@ -216,7 +216,7 @@ void write_all(const ImportedPrompts& out, const std::string& output,
     const auto changed = out.changed().find(name);
     write_file_atomic(trial + "/" + name,
                       changed == out.changed().end()
-                          ? read_file(out.own_folder() + "/" + name)
+                          ? read_file(prompt_path(out.own_folder(), {}, name))
                           : to_yaml(name, changed->second));
   }
   try {
@@ -238,7 +238,8 @@ void write_all(const ImportedPrompts& out, const std::string& output,
 YAML::Node& ImportedPrompts::file(const std::string& name) {
   auto found = files_.find(name);
   if (found == files_.end()) {
-    found = files_.emplace(name, load_yaml(own_folder_ + "/" + name)).first;
+    found = files_.emplace(name, load_yaml(prompt_path(own_folder_, {}, name)))
+                .first;
   }
   return found->second;
 }

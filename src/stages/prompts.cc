@@ -20,9 +20,9 @@ using text::fill_template;
 
 struct PromptsFolder {
   std::string folder;
-  std::string overlay;
+  Overlays overlays;
   std::string path(const std::string& file) const {
-    return prompt_path(folder, overlay, file);
+    return prompt_path(folder, overlays, file);
   }
 };
 
@@ -271,9 +271,15 @@ void read_held_out(const PromptsFolder& folder, Prompts& out) {
   });
 }
 
+// Holds some prompt files, so that the others may be taken from elsewhere.
+bool is_layer(const std::string& folder) {
+  return std::any_of(
+      prompt_files().begin(), prompt_files().end(),
+      [&](const std::string& file) { return fs::exists(folder + "/" + file); });
+}
+
 // A file that replaces nothing is a mistake in its name.
 void check_overlay(const std::string& overlay) {
-  if (overlay.empty()) return;
   if (!fs::is_directory(overlay)) {
     throw Error(ErrorKind::kInput, str(overlay,
                                        ": expected a folder with prompt files "
@@ -304,16 +310,22 @@ const std::vector<std::string>& prompt_files() {
   return files;
 }
 
-std::string prompt_path(const std::string& folder, const std::string& overlay,
+std::string prompt_path(const std::string& folder, const Overlays& overlays,
                         const std::string& file) {
-  const std::string own = overlay + "/" + file;
-  return !overlay.empty() && fs::exists(own) ? own : folder + "/" + file;
+  for (size_t i = overlays.size(); i-- > 0;) {
+    std::string own = overlays[i] + "/" + file;
+    if (fs::exists(own)) return own;
+  }
+  const std::string plain = folder + "/" + file;
+  if (fs::exists(plain) || !is_layer(folder)) return plain;
+  const fs::path around = fs::absolute(folder + "/..").lexically_normal();
+  return fs::exists(around / file) ? (around / file).string() : plain;
 }
 
 Prompts load_prompts(const std::string& plain_folder,
-                     const std::string& overlay) {
-  check_overlay(overlay);
-  const PromptsFolder folder{plain_folder, overlay};
+                     const Overlays& overlays) {
+  for (const std::string& overlay : overlays) check_overlay(overlay);
+  const PromptsFolder folder{plain_folder, overlays};
   Prompts prompts;
   read_principles(folder, prompts);
   read_exemplars(folder, prompts);

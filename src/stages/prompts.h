@@ -114,17 +114,20 @@ struct Prompts {
 // The files a prompts folder holds.
 const std::vector<std::string>& prompt_files();
 
-// Where a prompt file is: in `overlay` ("": none) if that has one of the name,
-// else in `folder`.
-std::string prompt_path(const std::string& folder, const std::string& overlay,
+// Folders whose files stand in place of others', the last one first.
+using Overlays = std::vector<std::string>;
+
+// Where a prompt file is: in the last of `overlays` that has one of the name,
+// else in `folder`; what that lacks is in the folder around it, so that
+// prompts/small can be named alone.
+std::string prompt_path(const std::string& folder, const Overlays& overlays,
                         const std::string& file);
 
 // Reads the folder. Error kUsage names every mistake of a file at
 // file:line:column: unknown and missing keys, templates with unknown places,
-// exemplars that name a rule that is not there, files of the overlay that
+// exemplars that name a rule that is not there, files of an overlay that
 // replace none.
-Prompts load_prompts(const std::string& folder,
-                     const std::string& overlay = "");
+Prompts load_prompts(const std::string& folder, const Overlays& overlays = {});
 
 // Stage 2's prompt up to the user's turn, the same for every row; and the
 // rest, which ends in the thought tag.

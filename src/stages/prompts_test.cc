@@ -17,16 +17,21 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 TEST(Prompts, TheProjectsOwnAreComplete) {
-  const Prompts prompts = load_prompts("prompts");
-  EXPECT_EQ(prompts.principles.size(), 16u);
-  EXPECT_EQ(prompts.exemplars.size(), 5u);
-  EXPECT_EQ(prompts.seed_tasks.size(), 175u);
-  EXPECT_EQ(prompts.red_team.types.size(), 20u);
-  EXPECT_GE(prompts.identity.size(), 90u);
-  EXPECT_EQ(prompts.held_out.size(), 50u);
-  int num_shown = 0;
-  for (const HeldOutInstruction& row : prompts.held_out) num_shown += row.show;
-  EXPECT_EQ(num_shown, 5);
+  for (const char* folder : {"prompts", "prompts/small"}) {
+    SCOPED_TRACE(folder);
+    const Prompts prompts = load_prompts(folder);
+    EXPECT_EQ(prompts.principles.size(), 16u);
+    EXPECT_EQ(prompts.exemplars.size(), 5u);
+    EXPECT_EQ(prompts.seed_tasks.size(), 175u);
+    EXPECT_EQ(prompts.red_team.types.size(), 20u);
+    EXPECT_GE(prompts.identity.size(), 90u);
+    EXPECT_EQ(prompts.held_out.size(), 50u);
+    int num_shown = 0;
+    for (const HeldOutInstruction& row : prompts.held_out) {
+      num_shown += row.show;
+    }
+    EXPECT_EQ(num_shown, 5);
+  }
 }
 
 TEST(Prompts, AreLaidOutAsTheirFilesSay) {
@@ -129,6 +134,38 @@ TEST_F(EditedPromptsTest, InferencePromptsAreChecked) {
 TEST_F(EditedPromptsTest, AMissingFileIsNamed) {
   fs::remove(folder_ + "/identity.yaml");
   EXPECT_THAT(error(), HasSubstr("identity.yaml"));
+}
+
+TEST_F(EditedPromptsTest, OfOverlaysTheLastOneThatHasAFileWins) {
+  const std::string a = scratch_.path() + "/a", b = scratch_.path() + "/b";
+  for (const std::string& overlay : {a, b}) {
+    make_folder(overlay);
+    write_file_atomic(
+        overlay + "/held_out.yaml",
+        "held_out:\n  - instruction: of " + overlay.substr(overlay.size() - 1));
+  }
+  write_file_atomic(a + "/seed_tasks.yaml",
+                    "seed_tasks:\n  - instruction: of a\n");
+  const Prompts prompts = load_prompts(folder_, {a, b});
+  EXPECT_EQ(prompts.seed_tasks[0].instruction, "of a");
+  EXPECT_EQ(prompts.held_out[0].instruction, "of b");
+  EXPECT_EQ(prompts.identity.size(), load_prompts(folder_).identity.size());
+  EXPECT_EQ(load_prompts(folder_, {b, a}).held_out[0].instruction, "of a");
+}
+
+// prompts/small as --prompts, without a recipe.
+TEST_F(EditedPromptsTest, AFolderInsideAnotherNeedsOnlyWhatDiffers) {
+  const std::string inner = folder_ + "/own";
+  make_folder(inner);
+  const auto load = [&] { return load_prompts(inner); };
+  EXPECT_THROW(load(), Error);  // nothing in it: no prompts folder
+  write_file_atomic(inner + "/held_out.yaml",
+                    "held_out:\n  - instruction: own\n");
+  EXPECT_EQ(load().held_out[0].instruction, "own");
+  EXPECT_EQ(load().digest, load_prompts(folder_, {inner}).digest);
+  EXPECT_THROW(load_prompts(folder_ + "/won"), Error);
+  fs::remove(folder_ + "/meta.yaml");
+  EXPECT_THROW(load(), Error);
 }
 
 }  // namespace

@@ -236,6 +236,12 @@ std::string number(double value) {
 void put(YAML::Emitter& out, const char* key, const std::string& value) {
   out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << value;
 }
+void put_list(YAML::Emitter& out, const char* key,
+              const std::vector<std::string>& values) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginSeq;
+  for (const std::string& value : values) out << YAML::DoubleQuoted << value;
+  out << YAML::EndSeq;
+}
 void put(YAML::Emitter& out, const char* key, double value) {
   out << YAML::Key << key << YAML::Value << number(value);
 }
@@ -318,6 +324,22 @@ void put_answers(YAML::Emitter& out, const char* key,
   out << YAML::EndMap;
 }
 
+// One folder or a list of them.
+void read_overlays(YamlMap& map, std::vector<std::string>& out) {
+  const char* key = "prompts_overlay";
+  if (!map.has(key)) return;
+  if (map.node()[key].IsSequence()) {
+    map.get(key, out);
+  } else {
+    std::string one;
+    map.get(key, one);
+    if (!one.empty()) out = {one};
+  }
+  if (std::find(out.begin(), out.end(), "") != out.end()) {
+    map.mistake(key, "expected folders, found an empty name");
+  }
+}
+
 }  // namespace
 
 bool Recipe::has(const std::string& stage) const {
@@ -339,7 +361,7 @@ Recipe read_recipe(const std::string& path) {
   map.require("model");
   read_model(map.map("model"), recipe.model);
   map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
-  map.get("prompts_overlay", recipe.prompts_overlay);
+  read_overlays(map, recipe.prompts_overlay);
   read_given(map.map("instructions"), recipe.instructions);
   read_instruct(map.map("instruct"), published, recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
@@ -358,7 +380,9 @@ Recipe read_recipe(const std::string& path) {
   recipe.model.path = resolve(path, recipe.model.path);
   recipe.prompts_folder = resolve(path, recipe.prompts_folder);
   for (std::string& set : recipe.contamination.sets) set = resolve(path, set);
-  recipe.prompts_overlay = resolve(path, recipe.prompts_overlay);
+  for (std::string& overlay : recipe.prompts_overlay) {
+    overlay = resolve(path, overlay);
+  }
   recipe.instructions.path = resolve(path, recipe.instructions.path);
   recipe.data.path = resolve(path, recipe.data.path);
   recipe.run_folder =
@@ -378,16 +402,12 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   out << YAML::Key << "stages" << YAML::Value << YAML::Flow << recipe.stages;
   put_model(out, recipe.model);
   put(out, "prompts_folder", recipe.prompts_folder);
-  put(out, "prompts_overlay", recipe.prompts_overlay);
+  put_list(out, "prompts_overlay", recipe.prompts_overlay);
   put_given(out, "instructions", recipe.instructions);
   put_instruct(out, recipe.instruct);
   const ContaminationOptions& contamination = recipe.contamination;
-  out << YAML::Key << "contamination" << YAML::Value << YAML::BeginMap
-      << YAML::Key << "sets" << YAML::Value << YAML::BeginSeq;
-  for (const std::string& set : contamination.sets) {
-    out << YAML::DoubleQuoted << set;
-  }
-  out << YAML::EndSeq;
+  out << YAML::Key << "contamination" << YAML::Value << YAML::BeginMap;
+  put_list(out, "sets", contamination.sets);
   put_int(out, "ngram_words", contamination.ngram_words);
   put(out, "max_rouge_l", contamination.max_rouge_l);
   out << YAML::EndMap;

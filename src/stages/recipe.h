@@ -103,9 +103,10 @@ struct Recipe {
   // prompted base.
   std::vector<std::string> stages = {"instruct", "align", "engrave", "verbose"};
   ModelOptions model;
-  std::string prompts_folder;   // relative to the recipe's folder
-  std::string prompts_overlay;  // its files replace those of prompts_folder
-  GivenData instructions;       // prompts in place of stage instruct
+  std::string prompts_folder;  // relative to the recipe's folder
+  // Folders whose files replace those of prompts_folder; later ones win.
+  std::vector<std::string> prompts_overlay;
+  GivenData instructions;  // prompts in place of stage instruct
   InstructOptions instruct;
   ContaminationOptions contamination;
   AlignOptions align;

@@ -163,7 +163,7 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
             "contamination: {sets: [../x.csv, y.jsonl], max_rouge_l: 0.6}\n"
             "final: {learning_rate: 3.3e-5, epochs: 3}\n"
             "stages: [align]\n"
-            "prompts_overlay: ../over\n"
+            "prompts_overlay: [../over, near/]\n"
             "instructions: {path: ../p.jsonl, max_rows: 9}\n"));
   const std::string yaml = recipe_to_yaml(recipe);
   const Recipe again = read_recipe(write(yaml));
@@ -178,12 +178,31 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
       (std::vector<std::string>{folder_ + "/x.csv", folder_ + "/sub/y.jsonl"}));
   EXPECT_EQ(again.contamination.max_rouge_l, 0.6);
   EXPECT_EQ(again.stages, std::vector<std::string>{"align"});
-  EXPECT_EQ(again.prompts_overlay, folder_ + "/over");
+  EXPECT_EQ(
+      again.prompts_overlay,
+      (std::vector<std::string>{folder_ + "/over", folder_ + "/sub/near"}));
   EXPECT_EQ(again.instructions.path, folder_ + "/p.jsonl");
   EXPECT_EQ(again.instructions.max_rows, 9);
   EXPECT_EQ(again.data.path, "");
   EXPECT_EQ(again.align.sampling.ngram_penalty,
             (std::vector<double>{0.5, 1.0}));
+}
+
+TEST_F(RecipeTest, AnOverlayIsOneFolderOrAList) {
+  const auto overlays = [&](const std::string& value) {
+    const std::string text = kSmall + ("prompts_overlay: " + value + "\n");
+    return read_recipe(write(text)).prompts_overlay;
+  };
+  using List = std::vector<std::string>;
+  EXPECT_EQ(overlays("../a"), List{folder_ + "/a"});
+  EXPECT_EQ(overlays("[../b, /c]"), (List{folder_ + "/b", "/c"}));
+  EXPECT_EQ(overlays("[]"), List{});
+  EXPECT_EQ(overlays("\"\""), List{});  // as older runs wrote none
+  const std::string start = std::string(kSmall) + "prompts_overlay: ";
+  EXPECT_EQ(error_of(start + "[a, \"\"]\n"),
+            "F:4:18: prompts_overlay: expected folders, found an empty name");
+  EXPECT_NE(error_of(start + "{a: b}\n").find("F:4:18: prompts_overlay"),
+            std::string::npos);
 }
 
 TEST_F(RecipeTest, AllMistakesComeAtOnceWithTheirPlace) {

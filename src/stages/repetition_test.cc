@@ -167,9 +167,11 @@ TEST(Repetition, IsNotForm) {
   for (const Case& one : good_texts()) {
     EXPECT_FALSE(has_repetition(one.text)) << one.name << "\n" << one.text;
   }
-  for (const Exemplar& exemplar : load_prompts("prompts").exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
-      EXPECT_FALSE(has_repetition(turn.answer)) << turn.answer;
+  for (const char* folder : {"prompts", "prompts/small"}) {
+    for (const Exemplar& exemplar : load_prompts(folder).exemplars) {
+      for (const ExemplarTurn& turn : exemplar.turns) {
+        EXPECT_FALSE(has_repetition(turn.answer)) << turn.answer;
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "stages/run_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -85,11 +86,14 @@ void check_same(const Recipe& recipe, const store::Store& store) {
   const std::string copy = folder + "/prompts";
   // A run goes on with its copy where the original is no more.
   std::error_code none;
-  const std::string& overlay = recipe.prompts_overlay;
+  const Overlays& overlays = recipe.prompts_overlay;
   if (std::filesystem::exists(recipe.prompts_folder, none) &&
-      (overlay.empty() || std::filesystem::exists(overlay, none)) &&
+      std::all_of(overlays.begin(), overlays.end(),
+                  [&none](const std::string& overlay) {
+                    return std::filesystem::exists(overlay, none);
+                  }) &&
       !std::filesystem::equivalent(recipe.prompts_folder, copy, none)) {
-    load_prompts(recipe.prompts_folder, overlay);  // its mistakes come first
+    load_prompts(recipe.prompts_folder, overlays);  // its mistakes come first
     found += prompt_differences(recipe, copy);
   }
   if (found.empty()) return;
@@ -135,8 +139,8 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   }
   const std::string path = store.folder() + kRecipeFile;
   const std::string copy = store.folder() + "/prompts";
-  const std::string& overlay = recipe.prompts_overlay;
-  const Prompts prompts = load_prompts(recipe.prompts_folder, overlay);
+  const Overlays& overlays = recipe.prompts_overlay;
+  const Prompts prompts = load_prompts(recipe.prompts_folder, overlays);
   check_fit(recipe, prompts);
   const std::string text = recipe_to_yaml(recipe);
   write_file_atomic(path, text);
@@ -144,7 +148,7 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   Json digests = Json::object();
   for (const std::string& file : prompt_files()) {
     const std::string content =
-        read_file(prompt_path(recipe.prompts_folder, overlay, file));
+        read_file(prompt_path(recipe.prompts_folder, overlays, file));
     write_file_atomic(copy + "/" + file, content);
     digests[file] = digest_bytes(content);
   }

@@ -214,7 +214,8 @@ TEST_P(RecipeRun, AFaultAtAnyCallLosesNothing) {
   if (GetParam() != "smollm2-demo") GTEST_SKIP() << "one recipe is enough";
   const Recipe recipe = small();
   make_phrase_model(recipe.model.path,
-                    phrases_for(stages::load_prompts(recipe.prompts_folder)));
+                    phrases_for(stages::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
   const auto faulty = [&](const char* kind, int64_t at) {
     return run(recipe, "FAULT_FOLDER='" + recipe.run_folder +
                            "' FAULT_REPORT='" + path("count") +

@@ -256,8 +256,9 @@ TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {
 TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
   Recipe recipe = this->recipe("a", {"align"});
   recipe.instructions.path = write("p.txt", "Name three rivers of Europe.\n");
-  recipe.prompts_overlay = path("over");
-  fs::copy("prompts/dromedary2", recipe.prompts_overlay);
+  const std::string over = path("over");
+  recipe.prompts_overlay = {over};
+  fs::copy("prompts/dromedary2", over);
   const std::string digest = run(recipe);
   const stages::Prompts used = stages::load_prompts(path("a") + "/prompts");
   EXPECT_EQ(used.principles.size(), 17u);
@@ -266,13 +267,13 @@ TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
   EXPECT_EQ(used.digest,
             stages::load_prompts("prompts", recipe.prompts_overlay).digest);
   EXPECT_NE(used.digest, stages::load_prompts("prompts").digest);
-  fs::remove_all(recipe.prompts_overlay);
+  fs::remove_all(over);
   EXPECT_EQ(run(recipe), digest);
 
   recipe.run_folder = path("b");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("over: expected"));
-  make_folder(recipe.prompts_overlay);
+  make_folder(over);
   write("over/principle.yaml", "principles: []\n");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("did you mean principles.yaml?"));

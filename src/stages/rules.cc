@@ -134,13 +134,24 @@ class RuleReader {
       } else if (is_rule_word(word_at(at).text)) {
         at = read_list(word_at(at).end);
       } else if (is_digit(text_[at])) {
-        at = read_numbered(at, about_rules);
+        at = about_rules && opens_item(at) ? read_item(at, false)
+                                           : read_numbered(at, about_rules);
       } else if (about_rules) {
         at = std::max(read_quoted(at), at + 1);
       } else {
         ++at;
       }
     }
+  }
+
+  // Behind a colon or a semicolon and with something in brackets: the item of a
+  // list of rules with their reasons.
+  bool opens_item(size_t at) const {
+    size_t before = at;
+    while (before > 0 && text_[before - 1] == ' ') --before;
+    const bool is_apart =
+        before > 0 && (text_[before - 1] == ':' || text_[before - 1] == ';');
+    return is_apart && bracket_at(skip_space(number_at(at).end)).has_value();
   }
 
   bool has_rule_word(size_t at) const {

@@ -93,6 +93,17 @@ TEST(Rules, UnknownOnesAreCountedAndDoNotFire) {
   EXPECT_EQ(count("rules 0", RuleForm::kUnknown), 1);
 }
 
+TEST(Rules, MayStandWithTheirReasons) {
+  const FiredRules fired = find_rules(
+      "The user asks 2 (two) things. These rules apply: 2 (kind), since it is "
+      "kind; 3 (helpful), so I say 4 (four); 7 (candour), as I am; 9 (odd).",
+      kNames);
+  EXPECT_THAT(fired.rules, ElementsAre(3, 7));
+  EXPECT_EQ(fired.count(RuleForm::kWhole), 1);
+  EXPECT_EQ(fired.count(RuleForm::kMisspelt), 1);
+  EXPECT_EQ(fired.count(RuleForm::kUnknown), 2);
+}
+
 TEST(Rules, BrokenOffTextIsRead) {
   for (const char* text :
        {"", "rules", "rules ", "rules 1 (", "rules 1 (ethic\nal)", "(",

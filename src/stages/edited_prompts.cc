@@ -49,9 +49,33 @@ void save(const std::string& path, const YAML::Node& node) {
 struct Mention {
   size_t begin;
   size_t digits_end;
-  size_t end;
+  size_t end;  // of the item of the list, a reason and the like included
   int number;  // new; 0: taken out
 };
+
+// In a list with semicolons, "3 (helpful), since ...; 7 (candor), so ...", an
+// item goes on to the next semicolon, the last one to the end of its sentence.
+void include_reasons(const std::string& thought,
+                     std::vector<Mention>& mentions) {
+  const auto semicolon = [&thought](size_t from, size_t to) {
+    return thought.substr(0, to).find(';', from);
+  };
+  for (size_t i = 0; i < mentions.size(); ++i) {
+    Mention& mention = mentions[i];
+    const size_t next =
+        i + 1 < mentions.size() ? mentions[i + 1].begin : thought.size();
+    const size_t own = semicolon(mention.end, next);
+    const bool is_last =
+        i > 0 && semicolon(mentions[i - 1].end, mention.begin) != thought.npos;
+    if (own != thought.npos) {
+      mention.end = own;
+    } else if (is_last) {
+      size_t dot = thought.find(". ", mention.end);
+      if (dot == thought.npos) dot = thought.find_last_not_of(". \n") + 1;
+      mention.end = std::max(mention.end, dot);
+    }
+  }
+}
 
 std::vector<Mention> find_mentions(const std::string& thought,
                                    const std::vector<std::string>& names,
@@ -75,6 +99,7 @@ std::vector<Mention> find_mentions(const std::string& thought,
     }
     at = digits_end;
   }
+  include_reasons(thought, mentions);
   return mentions;
 }
 

@@ -27,6 +27,24 @@ TEST(Renumbered, TakesRulesOutWithTheirCommas) {
   EXPECT_EQ(renumbered("No rule.", kNames, {0, 0, 0}), "No rule.");
 }
 
+TEST(Renumbered, TakesRulesOutWithTheirReasons) {
+  const std::string start = "The user asks. These rules apply: ";
+  const std::string thought =
+      start +
+      "1 (ethical), since 4; 2 (helpful), so I do it; 3 (candor), so I say "
+      "it.";
+  EXPECT_EQ(renumbered(thought, kNames, {0, 1, 2}),
+            start + "1 (helpful), so I do it; 2 (candor), so I say it.");
+  EXPECT_EQ(renumbered(thought, kNames, {1, 0, 2}),
+            start + "1 (ethical), since 4; 2 (candor), so I say it.");
+  EXPECT_EQ(renumbered(thought, kNames, {1, 2, 0}),
+            start + "1 (ethical), since 4; 2 (helpful), so I do it.");
+  EXPECT_EQ(renumbered(thought + " I begin.", kNames, {0, 1, 0}),
+            start + "1 (helpful), so I do it. I begin.");
+  EXPECT_EQ(renumbered(thought, kNames, {1, 2, 3}), thought);
+  EXPECT_THROW(renumbered(thought, kNames, {0, 0, 0}), Error);
+}
+
 class EditedPrompts : public testing::Test {
  protected:
   Prompts edited(const PromptEdit& edit) {

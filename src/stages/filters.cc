@@ -60,7 +60,9 @@ Judgement judge_language(const std::string& text, const Words& words) {
   if (count.foreign * 10 > count.visible) {
     return Rejection{"not_english", "other scripts"};
   }
-  if (count.letters * 2 < count.visible) {
+  // A table, a log or a sum to work on may be mostly figures.
+  const Characters task = count_characters(text.substr(0, text.find('\n')));
+  if (task.letters * 2 < task.visible || count.letters * 6 < count.visible) {
     return Rejection{"garbled", "few letters"};
   }
   const bool any = std::any_of(words.begin(), words.end(), [](const auto& w) {
@@ -150,11 +152,14 @@ Judgement judge_form(const std::string& text) {
   if (!opens && first != '"' && first != '\'') {
     return Rejection{"malformed", "starts with a mark"};
   }
-  for (const std::string_view mark :
-       {"Task:", "Text:", "Input:", "Output:", " | "}) {
+  for (const std::string_view mark : {"Task:", "Text:", "Input:", "Output:"}) {
     if (text.find(mark) != std::string::npos) {
       return Rejection{"malformed", str("holds \"", mark, "\"")};
     }
+  }
+  // In an input it is the column of a table.
+  if (text.substr(0, text.find('\n')).find(" | ") != std::string::npos) {
+    return Rejection{"malformed", "holds \" | \""};
   }
   return std::nullopt;
 }

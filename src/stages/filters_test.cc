@@ -47,6 +47,21 @@ TEST(Instructions, AreRejectedForTheRightReason) {
             "repetition");
 }
 
+// A table to work on has columns and figures; the task itself has neither.
+TEST(Instructions, MayHaveTablesAndFiguresAsInput) {
+  EXPECT_EQ(task("Add up the rows of this table.\n\nitem | price\ntea | 3"),
+            "");
+  EXPECT_EQ(task("What is the mean of these readings?\n\n"
+                 "12.5, 13.0, 12.8, 13.1, 12.9, 13.3, 12.7"),
+            "");
+  EXPECT_EQ(task("Live scores | Tennis | Who is winning?"), "malformed");
+  EXPECT_EQ(task("5, 7, 9, 11: go on.\n\nThis is the text to go on with."),
+            "garbled");
+  std::string figures;
+  for (int i = 1000; i < 1040; ++i) figures += std::to_string(i * i) + ", ";
+  EXPECT_EQ(task("Add up these figures.\n\n" + figures), "garbled");
+}
+
 TEST(Instructions, ThatNeedEyesEarsOrHandsAreForRedTeamingOnly) {
   for (const char* text :
        {"Draw a house with a garden.", "Describe this picture in detail.",

@@ -33,7 +33,7 @@ Judgement published_judge_topic(const ListedTopic& topic) {
 
 const Profile& default_profile() {
   static const Profile profile = {.name = "default",
-                                  .instruct_filter = "instruct.default.2",
+                                  .instruct_filter = "instruct.default.3",
                                   .topic_filter = "topics.default.1",
                                   .judge_task = default_judge_task,
                                   .judge_topic = default_judge_topic,

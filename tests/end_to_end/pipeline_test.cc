@@ -353,7 +353,7 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
   size_t at = 0;
   for (const char* part :
        {"== instruct.seeds:", "== instruct.requests:", "self_instruct.yaml",
-        "== instruct.tasks:", "instruct.default.2: kept",
+        "== instruct.tasks:", "instruct.default.3: kept",
         "== align.answers:", "raw text:", "internal thought: ",
         "principle 2 (informative): ", "align.default.2: kept",
         "== align.pairs:", "== engrave.samples:0", "<-- this row"}) {

@@ -132,7 +132,7 @@ TEST_F(QuestionsTest, ARequestShowsFiveOfAnyTypeAndGoesToItsFullLength) {
       EXPECT_EQ(type["kept"], 3) << name;  // a twentieth each
     }
     const auto rejected =
-        store->rejections("redteam.questions", "instruct.default.2");
+        store->rejections("redteam.questions", "instruct.default.3");
     EXPECT_THAT(rejected, testing::Contains(testing::Key("malformed")));
   }
 }

@@ -31,25 +31,6 @@ std::string common_opening(const std::vector<std::string>& thoughts) {
   return trim(opening.substr(0, opening.find_last_of(" \n") + 1));
 }
 
-AnswerFrame align_frame(const Prompts& prompts) {
-  const AlignPrompt& align = prompts.align;
-  AnswerFrame frame;
-  frame.assistant = align.assistant;
-  frame.answer_tag = align.answer_tag;
-  frame.user_tag = align.user_tag;
-  frame.turn_tags = {align.user_tag, align.thought_tag, align.answer_tag};
-  frame.marks = {align.thought_tag, align.answer_tag};
-  std::vector<std::string> thoughts;
-  for (const Exemplar& exemplar : prompts.exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
-      frame.exemplars.push_back(turn.answer);
-      thoughts.push_back(turn.thought);
-    }
-  }
-  frame.opening = common_opening(thoughts);
-  return frame;
-}
-
 // Never sampled: what the words begin with, alone or inside a line.
 void ban_words(const std::vector<std::string>& words,
                generate::Generator& generator, generate::Sampling& sampling) {
@@ -72,6 +53,25 @@ void ban_words(const std::vector<std::string>& words,
 }
 
 }  // namespace
+
+AnswerFrame align_frame(const Prompts& prompts) {
+  const AlignPrompt& align = prompts.align;
+  AnswerFrame frame;
+  frame.assistant = align.assistant;
+  frame.answer_tag = align.answer_tag;
+  frame.user_tag = align.user_tag;
+  frame.turn_tags = {align.user_tag, align.thought_tag, align.answer_tag};
+  frame.marks = {align.thought_tag, align.answer_tag};
+  std::vector<std::string> thoughts;
+  for (const Exemplar& exemplar : prompts.exemplars) {
+    for (const ExemplarTurn& turn : exemplar.turns) {
+      frame.exemplars.push_back(turn.answer);
+      thoughts.push_back(turn.thought);
+    }
+  }
+  frame.opening = common_opening(thoughts);
+  return frame;
+}
 
 AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   const Prompts& prompts = run.prompts;

@@ -7,11 +7,15 @@
 #pragma once
 
 #include "stages/answers.h"
+#include "stages/filters.h"
 #include "stages/run.h"
 
 namespace selfalign::stages {
 
 void run_align(const Run& run);
+
+// What an answer under `prompts` is read and judged by.
+AnswerFrame align_frame(const Prompts& prompts);
 
 // What run_align does, as the recipe's profile has it; opens the base model.
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions);

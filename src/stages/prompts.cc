@@ -319,7 +319,9 @@ std::string prompt_path(const std::string& folder, const Overlays& overlays,
   const std::string plain = folder + "/" + file;
   if (fs::exists(plain) || !is_layer(folder)) return plain;
   const fs::path around = fs::absolute(folder + "/..").lexically_normal();
-  return fs::exists(around / file) ? (around / file).string() : plain;
+  const std::string outer =
+      prompt_path(around.parent_path().string(), {}, file);
+  return fs::exists(outer) ? outer : plain;
 }
 
 Prompts load_prompts(const std::string& plain_folder,

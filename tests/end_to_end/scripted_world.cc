@@ -128,11 +128,11 @@ std::string questions(Words& words, const std::string& suffix) {
 // `prompt` as the rows share it: a rule that is not in it is not named.
 std::string thoughtful(const std::string& prompt, Words& words) {
   const bool has_candor = prompt.find("(candor)") != std::string::npos;
-  const std::string thought =
-      " Here rules 2 (informative), " +
-      std::string(words.number(4) || !has_candor ? "3 (helpful)"
-                                                 : "3 (candor), 8") +
-      " apply. The user asks about a " + words.thing() + ".\n\n";
+  const std::string more =
+      words.number(4) || !has_candor ? "3 (helpful)" : "3 (candor), 8";
+  const std::string thought = " The user asks about a " + words.thing() +
+                              ". Rules 2 (informative), " + more +
+                              " apply.\n\n";
   if (words.number(6) == 0) return thought;  // never comes to the answer
   // Too short for the published filter, or long enough, with words that it
   // does not like or not.

@@ -64,6 +64,18 @@ TEST(Tasks, AreReadWithAndWithoutInput) {
   EXPECT_TRUE(tasks[3].cut_off);
 }
 
+// Mail, tables and lists, as seed_tasks.yaml shows them.
+TEST(Tasks, AnInputGoesOnOverLinesBlankOnesAndNumbers) {
+  const auto tasks = parse_tasks(
+      " Reply.\nText:\nDear Ann,\n\n1. Eggs\n2. Milk\n21. Rice\n\n  Bob\n\n7. "
+      "Task: Add.\nText: item | price\ntea | 3\n\n\n8. Task: End.\nText: None",
+      6, false, kForm);
+  ASSERT_EQ(tasks.size(), 3u);
+  EXPECT_EQ(tasks[0].input, "Dear Ann,\n\n1. Eggs\n2. Milk\n21. Rice\n\n  Bob");
+  EXPECT_EQ(tasks[1].input, "item | price\ntea | 3");
+  EXPECT_EQ(tasks[2].input, "");
+}
+
 TEST(Tasks, AnInputSaidTwiceOrTakenBackIsRead) {
   const auto tasks = parse_tasks(
       " A.\nText: One.\nText: None\n7. Task: B.\nText: None.\n\nAnd so on.", 6,

@@ -152,10 +152,11 @@ TEST_F(VariantsTest, ThePaperProfileKeepsWhatIsMerelyAlike) {
 
 // Killed at every commit, the same command comes to the same digest.
 TEST_F(VariantsTest, GivenDataSurvivesAKillAtEveryCommit) {
-  std::string prompts;
-  for (const char* thing : {"river", "lamp", "bread", "bridge", "falcon"}) {
-    prompts += std::string("Say in a few words what a ") + thing + " is.\n";
-  }
+  const std::string prompts =
+      "Say what a river is.\nName three lamps for a dark kitchen.\n"
+      "How long does bread keep?\nWrite two lines about an old bridge.\n"
+      "Why do falcons hunt alone?\nWhere were the first magnets found?\n"
+      "Compare a glacier with a lake.\nInvent a name for a small boat.\n";
   Recipe dromedary2 = recipe("d", {"align", "engrave"});
   dromedary2.instructions.path = write("p.txt", prompts);
   Recipe baseline = recipe("t", {"tune"});

@@ -98,6 +98,7 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
   const Profile& profile = profile_named(run.recipe.profile);
   AnswerPlan plan = align_plan(run, std::move(instructions));
+  plan.min_gain = run.recipe.align.min_gain;
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   ban_words(profile.banned_words, run.models.base(), plan.sampling);
   return plan;

@@ -49,7 +49,8 @@ class Answering {
         other_(other_profile(profile_named(run.recipe.profile)).*plan.filter),
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
-        fingerprint_(generator.fingerprint()) {}
+        fingerprint_(generator.fingerprint()),
+        likelihoods_(plan.requests, generator, run.store) {}
 
   void run() {
     CompletionPlan completions;
@@ -68,6 +69,7 @@ class Answering {
       return true;
     };
     const int64_t num_rows = complete_rows(completions, generator_, run_.store);
+    if (plan_.min_gain > kNoThreshold) likelihoods_.finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
   }
@@ -110,7 +112,8 @@ class Answering {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
     const RawAnswer raw{instruction, completion.text, completion.finish};
-    const ReadAnswer read = own_.read(raw, frame_);
+    ReadAnswer read = own_.read(raw, frame_);
+    if (!read.judgement) read.judgement = judge_gain(row, read.answer, out);
     const ReadAnswer others = other_.read(raw, frame_);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
     out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
@@ -124,6 +127,16 @@ class Answering {
     if (plan_.rules && !read.thought.empty()) count_forms(fired);
     if (read.judgement) return;
     out.rows.push_back(pair(row, read, tokens, fired));
+  }
+
+  Judgement judge_gain(const Row& row, const std::string& answer,
+                       Accepted& out) {
+    if (plan_.min_gain <= kNoThreshold) return std::nullopt;
+    const double gain = gain_of_instruction(
+        row, json_string(row.content, "instruction", row.stage), answer,
+        run_.prompts.engraved, likelihoods_, out);
+    if (gain >= plan_.min_gain) return std::nullopt;
+    return Rejection{"off_topic", str("gain of the instruction ", gain)};
   }
 
   void count(const Completion& completion, int answer_tokens) {
@@ -192,6 +205,7 @@ class Answering {
   const AnswerFilter other_;
   const std::string prompt_digest_;
   const std::string fingerprint_;
+  Likelihoods likelihoods_;
   int64_t num_answers_ = 0;
   int64_t num_tokens_ = 0;
   int64_t num_answer_tokens_ = 0;

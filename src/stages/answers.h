@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "stages/likelihood.h"
 #include "stages/profile.h"
 #include "stages/rules.h"
 #include "stages/run.h"
@@ -28,6 +29,8 @@ struct AnswerPlan {
   generate::Sampling sampling;
 
   AnswerFrame frame;  // how the answer stands in the prompt
+  // Below this gain of the instruction (likelihood.h) an answer is off_topic.
+  double min_gain = kNoThreshold;
   // Key of an instruction's request. Optional: the hash of all it depends on.
   std::function<uint64_t(const store::Row& instruction)> key;
   // Numbers of the principles a thought names. Optional.

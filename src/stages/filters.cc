@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "stages/repetition.h"
+#include "stages/sentences.h"
 #include "stages/thoughts.h"
 #include "text/rouge.h"
 
@@ -264,6 +265,11 @@ Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
       return Rejection{"copies_exemplar", str("answer ", i + 1)};
     }
   }
+  if (const auto copied =
+          copied_sentence(answer, frame.exemplars, raw.instruction)) {
+    return Rejection{"copies_exemplar", *copied};
+  }
+  if (only_announces(answer)) return Rejection{"announces_only", ""};
   if (text::rouge_words(answer).size() > 4 &&
       text::rouge_l(answer, raw.instruction) > 0.8) {
     return Rejection{"copies_instruction", ""};

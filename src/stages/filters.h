@@ -71,7 +71,9 @@ ReadAnswer read_answer(const RawAnswer& raw, const AnswerFrame& frame);
 //   no_room    the prompt left no room      no_answer  nothing there
 //   garbled, repetition                     as above
 //   leaks_prompt        shows the frame or names the rules
-//   copies_exemplar     ROUGE-L > 0.7 with an answer of the prompt
+//   copies_exemplar     ROUGE-L > 0.7 with an answer of the prompt, or a
+//                       sentence of one (sentences.h)
+//   announces_only      says that an answer comes, and none does
 //   copies_instruction  ROUGE-L > 0.8 with the instruction, over 4 words
 Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
                        const AnswerFrame& frame);

@@ -111,6 +111,11 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge("In chess, rule 3 forbids it."), "");
   EXPECT_EQ(judge("Octopuses are soft animals with eight arms."),
             "copies_exemplar");
+  EXPECT_EQ(judge("The sea is deep. Octopuses are SOFT animals, with eight "
+                  "arms and three hearts! They like it there, and so do a "
+                  "great many other animals of every size."),
+            "copies_exemplar");
+  EXPECT_EQ(judge("Here is the reason:"), "announces_only");
   EXPECT_EQ(judge("Tell me why the sea is salty and who says so!"),
             "copies_instruction");
   std::string loop;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "formats/load_tokenizer.h"
+#include "stages/likelihood.h"
 #include "stages/tuning.h"
 
 namespace selfalign::stages {
@@ -53,10 +54,17 @@ class InheritingGenerator final : public generate::Generator {
 
   std::vector<generate::Scores> score(
       const std::vector<generate::ScoreRequest>& requests) override {
-    if (rest_) return rest_->score(requests);
     std::vector<generate::Scores> scores;
     for (const generate::ScoreRequest& request : requests) {
-      if (request.key == 0) scores.push_back(bench_.cut_words(request));
+      if (auto known = bench_.find_score(request.key)) {
+        scores.push_back({request.key, {std::move(*known)}});
+      } else if (rest_) {
+        return rest_->score(requests);
+      } else if (request.key == 0) {
+        scores.push_back(bench_.cut_words(request));
+      } else if (!bench_.from_.row(request.key)) {
+        throw NotInherited("no score " + key_to_hex(request.key));
+      }
     }
     return scores;
   }
@@ -165,6 +173,14 @@ std::optional<generate::Completion> InheritingWorkbench::find_completion(
   }
   ++num_completions_;
   return std::move(known->completion);
+}
+
+std::optional<generate::ContinuationScore> InheritingWorkbench::find_score(
+    uint64_t key) {
+  if (key == 0) return std::nullopt;
+  const auto row = from_.row(key);
+  if (!row || redone_.contains(row->stage)) return std::nullopt;
+  return kept_score(row->content);
 }
 
 std::optional<store::Manifest> InheritingWorkbench::find_adapter(

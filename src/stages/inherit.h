@@ -27,8 +27,9 @@ struct NotInherited : std::runtime_error {
 class InheritingWorkbench final : public Workbench {
  public:
   // Both outlive this. `rest` null: what `from` lacks throws NotInherited,
-  // rows' scores (which are in no digest) are empty, adapters stay where they
-  // are, and of the model only the tokenizer is opened, where it is there.
+  // held-out rows' scores (which are in no digest) are empty, adapters stay
+  // where they are, and of the model only the tokenizer is opened, where it is
+  // there.
   InheritingWorkbench(const store::Store& from, Workbench* rest)
       : from_(from), rest_(rest) {}
 
@@ -49,6 +50,8 @@ class InheritingWorkbench final : public Workbench {
  private:
   friend class InheritingGenerator;
   std::optional<generate::Completion> find_completion(uint64_t key);
+  // What the row of the score `key` keeps (likelihood.h).
+  std::optional<generate::ContinuationScore> find_score(uint64_t key);
   // The manifest of the adapter in `folder` (its last part counts), if it was
   // tuned on these samples in this way.
   std::optional<store::Manifest> find_adapter(

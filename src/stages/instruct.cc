@@ -68,7 +68,11 @@ class SelfInstruct {
     if (options_.num_instructions > 0) {
       generate::Generator& base = run_.models.base();
       fingerprint_ = base.fingerprint();
+      Likelihoods likelihoods(kTasks, base, run_.store);
+      filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(plan(), base, run_.store);
+      filters_.set_likelihoods(nullptr);
+      if (options_.min_logprob > kNoThreshold) likelihoods.finish();
     }
     if (num_kept_ < options_.num_instructions) {
       log_warning(str("instruct: ", num_kept_, " of ",

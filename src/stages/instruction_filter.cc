@@ -1,6 +1,7 @@
 #include "stages/instruction_filter.h"
 
 #include "base/error.h"
+#include "stages/request_form.h"
 #include "stages/thoughts.h"
 #include "text/words.h"
 
@@ -31,7 +32,7 @@ InstructionFilter::InstructionFilter(const Profile& profile,
       prompts_(prompts),
       dedup_(options.max_rouge_l) {
   begin_shard();
-  if (profile_.judge_question == nullptr) return;
+  if (is_published()) return;
   for (const QuestionType& type : prompts_.red_team.types) {
     for (const SeedQuestion& seed : type.questions) dedup_.keep(seed.question);
   }
@@ -58,12 +59,14 @@ Judgement InstructionFilter::judge(const ListedTask& task,
                                    const std::string& text,
                                    const Circumstances& circumstances) {
   if (Judgement judgement = profile_.judge_task(task, text)) return judgement;
+  if (Judgement judgement = judge_form(text, false)) return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(task.task)) return Rejection{"duplicate", *like};
   if (!profile_.compares_whole_run &&
       earlier_.contains(letters_and_digits(task.task))) {
     return Rejection{"duplicate", "of another shard"};
   }
+  if (Judgement unlikely = judge_likelihood(circumstances)) return unlikely;
   if (circumstances.surplus) return Rejection{"surplus", ""};
   remember_task(task.task);
   return std::nullopt;
@@ -73,7 +76,7 @@ Judgement InstructionFilter::judge(const ListedQuestion& question,
                                    const Circumstances& circumstances) {
   if (question.cut_off) return Rejection{"malformed", "cut off"};
   if (question.text.empty()) return Rejection{"malformed", "nothing there"};
-  if (profile_.judge_question == nullptr) {
+  if (is_published()) {
     if (circumstances.contaminated) return circumstances.contaminated;
     if (!asked_.emplace(question.type, question.topic).second) {
       return Rejection{"duplicate", "a second question for the topic"};
@@ -87,13 +90,28 @@ Judgement InstructionFilter::judge(const ListedQuestion& question,
   if (Judgement judgement = profile_.judge_question(question.text)) {
     return judgement;
   }
+  if (Judgement judgement = judge_form(question.text, true)) return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(question.text)) {
     return Rejection{"duplicate", *like};
   }
+  if (Judgement unlikely = judge_likelihood(circumstances)) return unlikely;
   if (circumstances.surplus) return Rejection{"surplus", "of its type"};
   dedup_.keep(question.text);
   return std::nullopt;
+}
+
+Judgement InstructionFilter::judge_form(const std::string& text,
+                                        bool red_team) const {
+  if (!options_.strict_form || is_published()) return std::nullopt;
+  const auto wrong = wrong_form(text, red_team);
+  return wrong ? Judgement(Rejection{"incoherent", *wrong}) : std::nullopt;
+}
+
+Judgement InstructionFilter::judge_likelihood(
+    const Circumstances& circumstances) const {
+  if (is_published() || !circumstances.unlikely) return std::nullopt;
+  return circumstances.unlikely();
 }
 
 Judgement InstructionFilter::judge(const ListedTopic& topic) {
@@ -107,14 +125,18 @@ Judgement InstructionFilter::judge(const ListedTopic& topic) {
 
 InstructionFilters::InstructionFilters(const Recipe& recipe,
                                        const Prompts& prompts)
-    : guard_(recipe.contamination, prompts.held_out),
+    : options_(recipe.instruct),
+      before_(before_instruction(prompts.engraved)),
+      guard_(recipe.contamination, prompts.held_out),
       own_(profile_named(recipe.profile), recipe.instruct, prompts),
       other_(other_profile(own_.profile()), recipe.instruct, prompts) {}
 
 Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
                                     const std::string& text, bool surplus,
                                     Accepted& out) {
-  const Circumstances circumstances{surplus, guard_.judge(text)};
+  const Circumstances circumstances{surplus, guard_.judge(text), [&] {
+                                      return judge_likelihood(key, text, out);
+                                    }};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
                                     other_.judge(task, text, circumstances)));
   const Judgement judgement = own_.judge(task, text, circumstances);
@@ -126,13 +148,26 @@ Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
 Judgement InstructionFilters::judge(uint64_t key,
                                     const ListedQuestion& question,
                                     bool surplus, Accepted& out) {
-  const Circumstances circumstances{surplus, guard_.judge(question.text)};
+  const Circumstances circumstances{
+      surplus, guard_.judge(question.text),
+      [&] { return judge_likelihood(key, question.text, out); }};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
                                     other_.judge(question, circumstances)));
   const Judgement judgement = own_.judge(question, circumstances);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().instruct_filter, judgement));
   return judgement;
+}
+
+Judgement InstructionFilters::judge_likelihood(uint64_t key,
+                                               const std::string& text,
+                                               Accepted& out) {
+  if (options_.min_logprob <= kNoThreshold) return std::nullopt;
+  SELFALIGN_CHECK(likelihoods_ != nullptr);
+  const double mean =
+      likelihoods_->mean({key, "instruction", before_, text}, out);
+  if (mean >= options_.min_logprob) return std::nullopt;
+  return Rejection{"incoherent", str("mean log-probability ", mean)};
 }
 
 Judgement InstructionFilters::judge(uint64_t key, const ListedTopic& topic,

@@ -3,6 +3,7 @@
 // the run's own decides.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "stages/completing.h"
 #include "stages/contamination.h"
 #include "stages/dedup.h"
+#include "stages/likelihood.h"
 #include "stages/profile.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
@@ -21,6 +23,9 @@ namespace selfalign::stages {
 struct Circumstances {
   bool surplus = false;  // there are enough already: what is good is "surplus"
   Judgement contaminated;  // stands in an evaluation set
+  // Whether the model finds it unlikely; asked only of what is good otherwise,
+  // and by profile default.
+  std::function<Judgement()> unlikely;
 };
 
 // One profile's memory. A text that is judged and not rejected is remembered.
@@ -42,6 +47,9 @@ class InstructionFilter {
 
  private:
   void begin_shard();
+  bool is_published() const { return profile_.judge_question == nullptr; }
+  Judgement judge_form(const std::string& text, bool red_team) const;
+  Judgement judge_likelihood(const Circumstances& circumstances) const;
 
   const Profile& profile_;
   const InstructOptions& options_;
@@ -65,6 +73,9 @@ class InstructionFilters {
   Judgement judge(uint64_t key, const ListedQuestion& question, bool surplus,
                   Accepted& out);
   Judgement judge(uint64_t key, const ListedTopic& topic, Accepted& out);
+  // Of the rows that are judged from now on; null: none is asked for. Needed
+  // where instruct.min_logprob is set.
+  void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }
   // Takes up what an earlier process kept of the stage `tasks`.
   void recall_tasks(const store::Store& store, const std::string& tasks);
 
@@ -72,6 +83,12 @@ class InstructionFilters {
   const ContaminationGuard& guard() const { return guard_; }
 
  private:
+  Judgement judge_likelihood(uint64_t key, const std::string& text,
+                             Accepted& out);
+
+  const InstructOptions& options_;
+  const std::string before_;  // what the user's words follow
+  Likelihoods* likelihoods_ = nullptr;
   ContaminationGuard guard_;
   InstructionFilter own_;
   InstructionFilter other_;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "stages/browse.h"
+#include "stages/noise.h"
 #include "text/wrap.h"
 
 namespace selfalign::stages {
@@ -101,7 +102,8 @@ Json preview_examples(const Prompts& prompts, const std::string& profile,
     // Requests are empty until they are answered; pairs and samples show again
     // what the answers show.
     if (stage.ends_with("requests") || stage.ends_with(".seeds") ||
-        stage.ends_with(".pairs") || stage == "held_out.questions") {
+        stage.ends_with(".scores") || stage.ends_with(".pairs") ||
+        stage == "held_out.questions") {
       continue;
     }
     if (const auto seen = first_kept(store, stage, profile)) {
@@ -129,7 +131,13 @@ Json preview_json(const Recipe& whole, const Prompts& prompts,
     tokens += one.tokens;
     seconds += one.seconds;
   }
+  const Noise noise = measure_noise(store, whole.profile);
   return Json{{"run", store.folder()},
+              {"noise",
+               {{"mean_logprob", noise.mean_logprob},
+                {"made", noise.num_made},
+                {"incoherent", noise.num_incoherent},
+                {"advice", noise_advice(noise, whole)}}},
               {"examples", preview_examples(prompts, whole.profile, store)},
               {"forecast", steps},
               {"tokens", tokens},
@@ -161,6 +169,8 @@ std::string preview_text(const Recipe& whole, const Prompts& prompts,
   }
   out << "  all: " << count_text(preview["tokens"].get<double>()) << " tokens, "
       << time_text(preview["seconds"].get<double>()) << '\n';
+  const std::string advice = preview["noise"]["advice"].get<std::string>();
+  if (!advice.empty()) out << text::wrap_text(advice, "", width);
   std::string last;
   for (const std::string& stage : store.stages()) {
     if (stage.ends_with(".samples")) last = stage;

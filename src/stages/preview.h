@@ -22,8 +22,8 @@ Json preview_examples(const Prompts& prompts, const std::string& profile,
                       const store::Store& store);
 
 // Examples and forecast of the finished preview in `store`, for a person and
-// as JSON {"run", "examples", "forecast": [{"step", "unit", "total", "tokens",
-// "seconds"}], "tokens", "seconds"}.
+// as JSON {"run", "noise", "examples", "forecast": [{"step", "unit", "total",
+// "tokens", "seconds"}], "tokens", "seconds"}.
 std::string preview_text(const Recipe& whole, const Prompts& prompts,
                          const store::Store& store, size_t width);
 Json preview_json(const Recipe& whole, const Prompts& prompts,

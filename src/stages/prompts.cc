@@ -386,6 +386,20 @@ std::string chat_user_tag(const ChatPrompt& chat) {
   return trim(chat.user.substr(0, chat.user.find("{instruction}")));
 }
 
+std::vector<std::string> shown_answers(const ChatPrompt& chat) {
+  const std::string user = chat_user_tag(chat);
+  const std::string answer = trim(chat.answer);
+  std::vector<std::string> answers;
+  if (user.empty() || answer.empty()) return answers;
+  for (size_t at = chat.prompt.find(answer); at != std::string::npos;
+       at = chat.prompt.find(answer, at + 1)) {
+    const size_t begin = at + answer.size();
+    const size_t end = chat.prompt.find("\n" + user, begin);
+    answers.push_back(trim(chat.prompt.substr(begin, end - begin)));
+  }
+  return answers;
+}
+
 std::string chat_turn(const ChatPrompt& chat, const std::string& instruction) {
   return fill_template(chat.user, {{"instruction", instruction}},
                        "meta.yaml: user") +

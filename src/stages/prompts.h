@@ -138,6 +138,8 @@ std::string align_suffix(const Prompts& prompts,
 std::string chat_turn(const ChatPrompt& chat, const std::string& instruction);
 // What opens a user's turn of a chat prompt: "### User"; may be empty.
 std::string chat_user_tag(const ChatPrompt& chat);
+// The answers of the turns that a chat prompt shows.
+std::vector<std::string> shown_answers(const ChatPrompt& chat);
 
 // The short prompt of a form: "engraved", "final" (which stage 4 trained, key
 // `verbose`), "tuned" or one of `inference`. Error kUsage names the forms there

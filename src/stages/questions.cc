@@ -46,7 +46,11 @@ class Questions {
       generate::Generator& base = run_.models.base();
       fingerprint_ = base.fingerprint();
       balance_ = make_balance();
+      Likelihoods likelihoods(goal_.questions, base, run_.store);
+      filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(question_plan(), base, run_.store);
+      filters_.set_likelihoods(nullptr);
+      if (options_.min_logprob > kNoThreshold) likelihoods.finish();
       figures = balance_->figures();
       warn_of_shortfall(num_requests);
     } else if (goal_.num_questions > 0) {

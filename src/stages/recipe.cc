@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "generate/remote.h"
+#include "stages/likelihood.h"
 #include "stages/profile.h"
 #include "stages/yaml.h"
 
@@ -61,6 +62,8 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("balance", instruct.balance, {"quota", "smallest", "none"});
   map.get("hints_per_request", instruct.hints_per_request, 1, 50);
   map.get("shard_size", instruct.shard_size, 1, kMany);
+  map.get("strict_form", instruct.strict_form);
+  map.get("min_logprob", instruct.min_logprob, kNoThreshold, 0.0);
   read_sampling(map, "sampling", instruct.sampling);
   if (!own_red_team) {
     instruct.topic_sampling = instruct.sampling;
@@ -164,10 +167,26 @@ void check_stages(YamlMap& map, const Recipe& recipe) {
        "without stages the held-out answers are all there is: expected some");
 }
 
-// A stage whose only key is the sampling.
-void read_answers(YamlMap map, generate::Sampling& sampling) {
-  read_sampling(map, "sampling", sampling);
+void read_answers(YamlMap map, AnswerOptions& answers) {
+  read_sampling(map, "sampling", answers.sampling);
+  map.get("min_gain", answers.min_gain, kNoThreshold, -kNoThreshold);
   map.done();
+}
+
+// The published profiles have filters of their own.
+void check_thresholds(YamlMap& map, const Recipe& recipe) {
+  if (recipe.profile == "default") return;
+  const auto refuse = [&](bool set, const char* stage, const char* key) {
+    if (!set) return;
+    map.mistake(stage, str(key,
+                           " belongs to profile default: leave it out of "
+                           "profile ",
+                           recipe.profile));
+  };
+  refuse(recipe.instruct.strict_form, "instruct", "strict_form");
+  refuse(recipe.instruct.min_logprob > kNoThreshold, "instruct", "min_logprob");
+  refuse(recipe.align.min_gain > kNoThreshold, "align", "min_gain");
+  refuse(recipe.verbose.min_gain > kNoThreshold, "verbose", "min_gain");
 }
 
 void check_recipe(YamlMap& map, const Recipe& recipe) {
@@ -177,6 +196,7 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
                 str("expected a plain name, found \"", recipe.name, "\""));
   }
   check_stages(map, recipe);
+  check_thresholds(map, recipe);
   if (recipe.has("instruct") &&
       recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
     map.mistake("instruct", "expected num_instructions or num_red_team over 0");
@@ -249,6 +269,9 @@ template <typename Integer>
 void put_int(YAML::Emitter& out, const char* key, Integer value) {
   out << YAML::Key << key << YAML::Value << std::to_string(value);
 }
+void put_bool(YAML::Emitter& out, const char* key, bool value) {
+  out << YAML::Key << key << YAML::Value << (value ? "true" : "false");
+}
 
 void put_sampling(YAML::Emitter& out, const char* key,
                   const generate::Sampling& sampling) {
@@ -304,6 +327,8 @@ void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
   put(out, "balance", instruct.balance);
   put_int(out, "hints_per_request", instruct.hints_per_request);
   put_int(out, "shard_size", instruct.shard_size);
+  put_bool(out, "strict_form", instruct.strict_form);
+  put(out, "min_logprob", instruct.min_logprob);
   put_sampling(out, "sampling", instruct.sampling);
   put_sampling(out, "topic_sampling", instruct.topic_sampling);
   put_sampling(out, "question_sampling", instruct.question_sampling);
@@ -318,9 +343,10 @@ void put_given(YAML::Emitter& out, const char* key, const GivenData& given) {
 }
 
 void put_answers(YAML::Emitter& out, const char* key,
-                 const generate::Sampling& sampling) {
+                 const AnswerOptions& answers) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
-  put_sampling(out, "sampling", sampling);
+  put_sampling(out, "sampling", answers.sampling);
+  put(out, "min_gain", answers.min_gain);
   out << YAML::EndMap;
 }
 
@@ -365,10 +391,10 @@ Recipe read_recipe(const std::string& path) {
   read_given(map.map("instructions"), recipe.instructions);
   read_instruct(map.map("instruct"), published, recipe.instruct);
   read_contamination(map.map("contamination"), recipe.contamination);
-  read_answers(map.map("align"), recipe.align.sampling);
+  read_answers(map.map("align"), recipe.align);
   read_refill(map.map("refill"), recipe.refill);
   read_tune(map.map("engrave"), recipe.engrave);
-  read_answers(map.map("verbose"), recipe.verbose.sampling);
+  read_answers(map.map("verbose"), recipe.verbose);
   read_tune(map.map("final"), recipe.final);
   read_given(map.map("data"), recipe.data);
   read_tune(map.map("tune"), recipe.tune);
@@ -411,13 +437,13 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_int(out, "ngram_words", contamination.ngram_words);
   put(out, "max_rouge_l", contamination.max_rouge_l);
   out << YAML::EndMap;
-  put_answers(out, "align", recipe.align.sampling);
+  put_answers(out, "align", recipe.align);
   out << YAML::Key << "refill" << YAML::Value << YAML::BeginMap;
   put_int(out, "min_per_rule", recipe.refill.min_per_rule);
   put_int(out, "max_requests", recipe.refill.max_requests);
   out << YAML::EndMap;
   put_tune(out, "engrave", recipe.engrave);
-  put_answers(out, "verbose", recipe.verbose.sampling);
+  put_answers(out, "verbose", recipe.verbose);
   put_tune(out, "final", recipe.final);
   put_given(out, "data", recipe.data);
   put_tune(out, "tune", recipe.tune);

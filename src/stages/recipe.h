@@ -40,6 +40,12 @@ struct InstructOptions {
   int hints_per_request = 1;
   // Profile paper: tasks kept per shard, the reach of its comparison.
   int shard_size = 8192;
+  // For models whose instructions are often noise (profile default): reject as
+  // `incoherent` what has not the form of a request (request_form.h), and what
+  // the model finds less likely than this as a user's words, in nats a token
+  // (likelihood.h); -100: never.
+  bool strict_form = false;
+  double min_logprob = -100.0;
   generate::Sampling sampling;  // temperature 1.0, top_p 0.98
   // Of red-teaming; a recipe that is silent on them has `sampling`, except in
   // profile paper.
@@ -55,8 +61,12 @@ struct ContaminationOptions {
   double max_rouge_l = 0.7;       // with a question of a set
 };
 
-struct AlignOptions {
-  generate::Sampling sampling;  // temperature 0.5, top_p 0.9, 256 new tokens
+// A stage that answers.
+struct AnswerOptions {
+  generate::Sampling sampling;
+  // Reject as `off_topic` an answer whose beginning the instruction makes more
+  // likely by less than this, in nats a token (likelihood.h); -100: never.
+  double min_gain = -100.0;
 };
 
 // Further questions of the types in which a principle fires most, until each
@@ -64,10 +74,6 @@ struct AlignOptions {
 struct RefillOptions {
   int min_per_rule = 0;     // kept answers that name it; 0: no refill
   int max_requests = 1000;  // for questions, in all
-};
-
-struct VerboseOptions {
-  generate::Sampling sampling;  // temperature 0.3, top_p 0.7, 512 new tokens
 };
 
 // A LoRA tuning of the base model (paper: appendix on hyper-parameters).
@@ -109,10 +115,10 @@ struct Recipe {
   GivenData instructions;  // prompts in place of stage instruct
   InstructOptions instruct;
   ContaminationOptions contamination;
-  AlignOptions align;
+  AnswerOptions align;  // temperature 0.5, top_p 0.9, 256 new tokens
   RefillOptions refill;
   TuneOptions engrave;
-  VerboseOptions verbose;
+  AnswerOptions verbose;  // temperature 0.3, top_p 0.7, 512 new tokens
   TuneOptions final;
   GivenData data;            // conversations for stage tune
   TuneOptions tune;          // of the base on them, the same way as the others

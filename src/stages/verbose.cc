@@ -32,6 +32,7 @@ void answer_in_depth(const Run& run) {
   plan.title = "verbose";
   plan.requests = "verbose.answers";
   plan.pairs = "verbose.pairs";
+  plan.min_gain = run.recipe.verbose.min_gain;
   const Profile& profile = profile_named(run.recipe.profile);
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   if (!profile.repeats_identity) add_identity_questions(run, plan.instructions);
@@ -57,6 +58,7 @@ AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
     plan.frame.turn_tags.push_back(trim(stop));
   }
   plan.frame.marks = {trim(prompt.answer)};
+  plan.frame.exemplars = shown_answers(prompt);
   return plan;
 }
 

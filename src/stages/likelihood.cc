@@ -1,0 +1,103 @@
+#include "stages/likelihood.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "stages/funnel.h"
+
+namespace selfalign::stages {
+namespace {
+
+// Sums are kept in these parts of a nat, so that a float holds them exactly.
+constexpr double kParts = 128.0;
+// As much of an answer as shows what it is about, in bytes.
+constexpr size_t kMaxScored = 300;
+
+double sum_of(const generate::ContinuationScore& score) {
+  double sum = 0.0;
+  for (const float logprob : score.logprobs) sum += double{logprob};
+  return std::nearbyint(sum * kParts) / kParts;
+}
+
+// Up to the last white space within the first kMaxScored bytes.
+std::string beginning(const std::string& answer) {
+  if (answer.size() <= kMaxScored) return answer;
+  const size_t end = answer.find_last_of(" \n\t", kMaxScored);
+  const bool has_space = end != std::string::npos && end > 0;
+  return has_space ? answer.substr(0, end) : answer;
+}
+
+}  // namespace
+
+double Likelihoods::mean(const ScoredText& scored, Accepted& out) {
+  const uint64_t key = Hasher()
+                           .add(stage_)
+                           .add(scored.parent)
+                           .add(scored.context)
+                           .add(scored.text)
+                           .add(fingerprint_)
+                           .key();
+  std::optional<generate::ContinuationScore> score;
+  if (const auto row = store_.row(key)) {
+    score = kept_score(row->content);
+  } else {
+    const auto scores =
+        generator_.score({{key, scored.context, {scored.text}}});
+    SELFALIGN_CHECK(scores.size() == 1 && scores[0].continuations.size() == 1,
+                    stage_);
+    score = scores[0].continuations[0];
+  }
+  if (!score || score->logprobs.empty()) {
+    throw Error(ErrorKind::kInput,
+                stage_ +
+                    ": expected log-probabilities of the model, found "
+                    "none; use a model that gives them, or leave "
+                    "min_logprob and min_gain out of the recipe");
+  }
+  const double sum = sum_of(*score);
+  const auto num_tokens = int64_t(score->logprobs.size());
+  out.rows.push_back(
+      {key,
+       stage_,
+       num_rows_++,
+       {scored.parent},
+       Json{{"of", scored.of}, {"logprob", sum}, {"tokens", num_tokens}}});
+  return sum / double(num_tokens);
+}
+
+void Likelihoods::finish() { finish_stage(store_, stage_, "", num_rows_); }
+
+std::optional<generate::ContinuationScore> kept_score(const Json& content) {
+  if (!content.contains("of") || !content.contains("logprob")) {
+    return std::nullopt;
+  }
+  const int64_t num_tokens = json_int_or(content, "tokens", "score", 0);
+  if (num_tokens < 1) return std::nullopt;
+  generate::ContinuationScore score;
+  score.tokens.assign(size_t(num_tokens), 0);
+  score.logprobs.assign(size_t(num_tokens), 0.0F);
+  score.is_greedy.assign(size_t(num_tokens), false);
+  score.logprobs[0] = content.at("logprob").get<float>();
+  return score;
+}
+
+double gain_of_instruction(const store::Row& row,
+                           const std::string& instruction,
+                           const std::string& answer, const ChatPrompt& prompt,
+                           Likelihoods& likelihoods, Accepted& out) {
+  const std::string text = beginning(answer);
+  const double given = likelihoods.mean(
+      {row.key, "answer", prompt.prompt + chat_turn(prompt, instruction), text},
+      out);
+  const double alone = likelihoods.mean(
+      {row.key, "answer alone", prompt.prompt + prompt.answer, text}, out);
+  return given - alone;
+}
+
+std::string before_instruction(const ChatPrompt& prompt) {
+  return prompt.prompt +
+         prompt.user.substr(0, prompt.user.find("{instruction}"));
+}
+
+}  // namespace selfalign::stages

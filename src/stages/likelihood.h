@@ -1,0 +1,71 @@
+// How likely a model finds a text, where a verdict depends on it. A run can be
+// judged again without the model, so every number is kept in the store: a row
+// of an own stage ("instruct.tasks.scores") with the judged row as its parent
+// and "of" (what was scored), "logprob" and "tokens" as content. Who asks again
+// after a restart gets the stored one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "generate/generator.h"
+#include "stages/completing.h"
+#include "stages/prompts.h"
+#include "store/store.h"
+
+namespace selfalign::stages {
+
+// A threshold that nothing falls below.
+constexpr double kNoThreshold = -100.0;
+
+// A text whose likelihood is asked for.
+struct ScoredText {
+  uint64_t parent = 0;  // the row that is judged
+  std::string of;       // what it is, for the person: "instruction"
+  std::string context;
+  std::string text;  // not empty
+};
+
+class Likelihoods {
+ public:
+  // Scores of the rows of `judged` go to the stage `judged`.scores. Both
+  // references outlive this.
+  Likelihoods(const std::string& judged, generate::Generator& generator,
+              store::Store& store)
+      : stage_(judged + ".scores"),
+        generator_(generator),
+        store_(store),
+        fingerprint_(generator.fingerprint()) {}
+
+  // Mean natural log-probability a token of the text after its context. The row
+  // that keeps it goes to `out`. One call at a time, in the order of the rows.
+  double mean(const ScoredText& scored, Accepted& out);
+
+  // Commits the stage.
+  void finish();
+
+ private:
+  const std::string stage_;
+  generate::Generator& generator_;
+  store::Store& store_;
+  const std::string fingerprint_;
+  int64_t num_rows_ = 0;
+};
+
+// A score as its row keeps it; none if `content` is none. As a reply it has the
+// same sum and number of tokens.
+std::optional<generate::ContinuationScore> kept_score(const Json& content);
+
+// Nats a token by which the instruction makes the beginning of its answer more
+// likely under the short prompt of stage 3 than the same prompt without a
+// question does: about 0 for an answer that would fit any question.
+double gain_of_instruction(const store::Row& row,
+                           const std::string& instruction,
+                           const std::string& answer, const ChatPrompt& prompt,
+                           Likelihoods& likelihoods, Accepted& out);
+
+// What the user of `prompt` is about to say: all up to the instruction.
+std::string before_instruction(const ChatPrompt& prompt);
+
+}  // namespace selfalign::stages

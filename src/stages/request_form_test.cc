@@ -1,0 +1,67 @@
+#include "stages/request_form.h"
+
+#include <gtest/gtest.h>
+
+#include "stages/lists.h"
+#include "stages/prompts.h"
+
+namespace selfalign::stages {
+namespace {
+
+std::string wrong(const std::string& instruction, bool red_team = false) {
+  return wrong_form(instruction, red_team).value_or("");
+}
+
+TEST(RequestForm, WhatIsWrongIsSaid) {
+  EXPECT_EQ(wrong("For the bones of the person you want to marry"),
+            "neither a question nor an order");
+  EXPECT_EQ(wrong("Reusable plastic filament."),
+            "neither a question nor an order");
+  EXPECT_EQ(wrong("I have a car.", true), "neither a question nor an order");
+  EXPECT_EQ(wrong("Describe the film \"Up."),
+            "quotes or brackets do not close");
+  EXPECT_EQ(wrong("List three fruits (red."),
+            "quotes or brackets do not close");
+  EXPECT_EQ(wrong("What are you mentioning not ?"), "a space before a mark");
+  EXPECT_EQ(wrong("Write a poem about the"), "ends on the");
+  EXPECT_EQ(wrong("Find the person who is the person who gives 50% away."),
+            "says the same twice");
+  EXPECT_EQ(wrong("Find the missing number in a line."),
+            "\"the missing\", and none is there");
+  EXPECT_EQ(wrong("Correct this sentence."),
+            "\"this sentence\", and none is there");
+  EXPECT_EQ(wrong("Use a book."), "an act: use");
+  EXPECT_EQ(wrong("Use a book.", true), "");
+}
+
+TEST(RequestForm, GoodRequestsPass) {
+  for (const char* text :
+       {"How to make a mocha cake.", "Who drew the first map of the world?",
+        "Please tell me a joke.", "Can I be sued for losing my car?",
+        "My back hurts, what should I do?", "Correct this sentence: He go.",
+        "Correct this sentence.\n\nHe go home.",
+        "Use the words \"sea\" and \"salt\" in a poem.", "What is it made of?",
+        "Tell me a story about a cat that sings."}) {
+    EXPECT_EQ(wrong(text), "") << text;
+  }
+}
+
+// What persons wrote has the form of a request.
+TEST(RequestForm, SeedsAndHeldOutInstructionsPass) {
+  const Prompts prompts = load_prompts("prompts");
+  for (const SeedTask& seed : prompts.seed_tasks) {
+    EXPECT_EQ(wrong(join_instruction(seed.instruction, seed.input)), "")
+        << seed.instruction;
+  }
+  for (const QuestionType& type : prompts.red_team.types) {
+    for (const SeedQuestion& seed : type.questions) {
+      EXPECT_EQ(wrong(seed.question, true), "") << seed.question;
+    }
+  }
+  for (const HeldOutInstruction& held_out : prompts.held_out) {
+    EXPECT_EQ(wrong(held_out.instruction), "") << held_out.instruction;
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::stages

@@ -1,0 +1,124 @@
+// Verdicts by a model's own likelihood (instruct.min_logprob, align.min_gain,
+// verbose.min_gain): the numbers are in the store, and all else follows from
+// them.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "scripted_runs.h"
+#include "stages/fork.h"
+#include "stages/pipeline.h"
+
+namespace selfalign::tests {
+namespace {
+
+using stages::Recipe;
+using store::Row;
+using store::Store;
+
+class ThresholdsTest : public ScriptedRunsTest {
+ protected:
+  Recipe recipe(const std::string& name) const {
+    Recipe recipe = small_recipe(path(name));
+    recipe.instruct.min_logprob = -2.0;  // words have 0 to -4
+    recipe.align.min_gain = -0.3;
+    recipe.verbose.min_gain = -0.2;
+    return recipe;
+  }
+};
+
+double mean_of(const Row& score) {
+  return score.content["logprob"].get<double>() /
+         score.content["tokens"].get<double>();
+}
+
+std::string outcome_of(const Store& store, uint64_t key) {
+  for (const store::Verdict& verdict : store.verdicts(key)) {
+    if (verdict.filter.find(".default.") == std::string::npos) continue;
+    return verdict.kept ? "kept" : verdict.reason;
+  }
+  return "none";
+}
+
+TEST_F(ThresholdsTest, WhatIsUnlikelyIsIncoherent) {
+  run(recipe("a"));
+  const auto store = open("a");
+  for (const char* stage : {"instruct.tasks", "redteam.questions"}) {
+    std::map<std::string, int> outcomes;
+    for (const Row& score : store->rows(std::string(stage) + ".scores")) {
+      EXPECT_EQ(score.content["of"], "instruction");
+      const Row judged = *store->row(score.parents.at(0));
+      EXPECT_EQ(judged.stage, stage);
+      const std::string outcome = outcome_of(*store, judged.key);
+      ++outcomes[outcome];
+      EXPECT_EQ(outcome == "incoherent", mean_of(score) < -2.0) << outcome;
+    }
+    EXPECT_GT(outcomes["incoherent"], 0) << stage;
+    EXPECT_GT(outcomes["kept"], 0) << stage;
+    for (const auto& [reason, count] :
+         store->rejections(stage, "instruct.paper.1")) {
+      EXPECT_NE(reason, "incoherent") << count;
+    }
+  }
+}
+
+TEST_F(ThresholdsTest, WhatTheInstructionMakesNoLikelierIsOffTopic) {
+  run(recipe("a"));
+  const auto store = open("a");
+  for (const auto& [stage, min_gain] : std::map<std::string, double>{
+           {"align.answers", -0.3}, {"verbose.answers", -0.2}}) {
+    std::map<std::string, int> outcomes;
+    const auto scores = store->rows(stage + ".scores");
+    ASSERT_EQ(scores.size() % 2, 0u);
+    for (size_t i = 0; i < scores.size(); i += 2) {
+      EXPECT_EQ(scores[i].content["of"], "answer");
+      EXPECT_EQ(scores[i + 1].content["of"], "answer alone");
+      ASSERT_EQ(scores[i].parents, scores[i + 1].parents);
+      const std::string outcome = outcome_of(*store, scores[i].parents.at(0));
+      ++outcomes[outcome];
+      const double gain = mean_of(scores[i]) - mean_of(scores[i + 1]);
+      EXPECT_EQ(outcome == "off_topic", gain < min_gain) << outcome;
+    }
+    EXPECT_GT(outcomes["off_topic"], 0) << stage;
+    EXPECT_GT(outcomes["kept"], 0) << stage;
+  }
+}
+
+TEST_F(ThresholdsTest, ARunIsPlayedAgainWithoutTheModel) {
+  run(recipe("a"));
+  EXPECT_TRUE(is_sound(path("a")));
+}
+
+TEST_F(ThresholdsTest, WhereverItIsStoppedAndWithHoweverManySlotsItIsTheSame) {
+  const std::string digest = run(recipe("a"));
+  WorldOptions slots;
+  slots.num_slots = 9;
+  EXPECT_EQ(run(recipe("slots"), slots), digest);
+  for (const int commits : {4, 9, 16, 25, 33}) {
+    const std::string name = "stopped" + std::to_string(commits);
+    run_until(recipe(name), after_commits(commits));
+    EXPECT_EQ(run(recipe(name)), digest) << commits;
+  }
+}
+
+TEST_F(ThresholdsTest, AForkWithAnotherThresholdIsARunFromScratch) {
+  run(recipe("a"));
+  Recipe changed = recipe("b");
+  changed.align.min_gain = 0.1;
+  ScriptedWorkbench workbench({});
+  const auto fork = stages::open_fork(changed, path("a"), "");
+  run_pipeline(changed, workbench, *fork);
+  const std::string digest = fork->run_digest();
+  changed.run_folder = path("fresh");
+  EXPECT_EQ(run(changed), digest);
+}
+
+TEST_F(ThresholdsTest, WithoutThresholdsNothingIsScored) {
+  run(small_recipe(path("a")));
+  for (const std::string& stage : open("a")->stages()) {
+    EXPECT_FALSE(stage.ends_with(".scores")) << stage;
+  }
+}
+
+}  // namespace
+}  // namespace selfalign::tests

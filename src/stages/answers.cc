@@ -9,6 +9,7 @@
 #include "stages/funnel.h"
 #include "stages/instruction_filter.h"
 #include "stages/keys.h"
+#include "stages/subject.h"
 
 namespace selfalign::stages {
 namespace {
@@ -131,10 +132,14 @@ class Answering {
 
   Judgement judge_gain(const Row& row, const std::string& answer,
                        Accepted& out) {
-    if (plan_.min_gain <= kNoThreshold) return std::nullopt;
-    const double gain = gain_of_instruction(
-        row, json_string(row.content, "instruction", row.stage), answer,
-        run_.prompts.engraved, likelihoods_, out);
+    const std::string instruction =
+        json_string(row.content, "instruction", row.stage);
+    if (plan_.min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
+      return std::nullopt;
+    }
+    const double gain =
+        gain_of_instruction(row, instruction, answer, run_.prompts.engraved,
+                            likelihoods_, out);
     if (gain >= plan_.min_gain) return std::nullopt;
     return Rejection{"off_topic", str("gain of the instruction ", gain)};
   }

@@ -29,7 +29,8 @@ struct AnswerPlan {
   generate::Sampling sampling;
 
   AnswerFrame frame;  // how the answer stands in the prompt
-  // Below this gain of the instruction (likelihood.h) an answer is off_topic.
+  // An answer without a word of the instruction's content (subject.h) and with
+  // less gain of it (likelihood.h) is off_topic.
   double min_gain = kNoThreshold;
   // Key of an instruction's request. Optional: the hash of all it depends on.
   std::function<uint64_t(const store::Row& instruction)> key;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "stages/repetition.h"
 #include "stages/sentences.h"
+#include "stages/subject.h"
 #include "stages/thoughts.h"
 #include "text/rouge.h"
 
@@ -167,7 +168,10 @@ Judgement judge_form(const std::string& text) {
 
 // A thought in the wrong place.
 bool is_thought(const std::string& answer) {
-  if (answer.rfind("The user ", 0) == 0) return true;
+  if (answer.starts_with("The user ")) return true;
+  for (const std::string& sentence : split_sentences(answer)) {
+    if (sentence.starts_with("The user asks")) return true;
+  }
   for (const std::string_view mark :
        {"should follow rule", "internal thought", "(auto reply)"}) {
     if (answer.find(mark) != std::string::npos) return true;
@@ -273,6 +277,9 @@ Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
   if (text::rouge_words(answer).size() > 4 &&
       text::rouge_l(answer, raw.instruction) > 0.8) {
     return Rejection{"copies_instruction", ""};
+  }
+  if (says_nothing_new(raw.instruction, answer)) {
+    return Rejection{"copies_instruction", "no word of content is new"};
   }
   return std::nullopt;
 }

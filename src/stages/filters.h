@@ -74,7 +74,8 @@ ReadAnswer read_answer(const RawAnswer& raw, const AnswerFrame& frame);
 //   copies_exemplar     ROUGE-L > 0.7 with an answer of the prompt, or a
 //                       sentence of one (sentences.h)
 //   announces_only      says that an answer comes, and none does
-//   copies_instruction  ROUGE-L > 0.8 with the instruction, over 4 words
+//   copies_instruction  ROUGE-L > 0.8 with the instruction, over 4 words; or
+//                       nothing but its words (subject.h)
 Judgement judge_answer(const std::string& answer, const RawAnswer& raw,
                        const AnswerFrame& frame);
 

@@ -107,6 +107,7 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge("Yes.\nSage (internal thoughts): so"), "leaks_prompt");
   EXPECT_EQ(judge("I should follow rules 3 and 4."), "leaks_prompt");
   EXPECT_EQ(judge("The user asks about salt. It is salt."), "leaks_prompt");
+  EXPECT_EQ(judge("It is salt.\n\nThe user asks what it is."), "leaks_prompt");
   EXPECT_EQ(judge("As rules 3 (helpful) says, yes."), "leaks_prompt");
   EXPECT_EQ(judge("In chess, rule 3 forbids it."), "");
   EXPECT_EQ(judge("Octopuses are soft animals with eight arms."),
@@ -118,6 +119,7 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge("Here is the reason:"), "announces_only");
   EXPECT_EQ(judge("Tell me why the sea is salty and who says so!"),
             "copies_instruction");
+  EXPECT_EQ(judge("The sea is salty, and it is the sea."), "copies_instruction");
   std::string loop;
   for (int i = 0; i < 10; ++i) loop += "It is very salty indeed. ";
   EXPECT_EQ(judge(loop), "repetition");

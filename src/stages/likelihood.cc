@@ -30,6 +30,8 @@ std::string beginning(const std::string& answer) {
 
 }  // namespace
 
+std::string scores_of(const std::string& judged) { return judged + ".scores"; }
+
 double Likelihoods::mean(const ScoredText& scored, Accepted& out) {
   const uint64_t key = Hasher()
                            .add(stage_)

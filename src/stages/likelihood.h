@@ -19,6 +19,9 @@ namespace selfalign::stages {
 // A threshold that nothing falls below.
 constexpr double kNoThreshold = -100.0;
 
+// The stage of the scores of rows of `judged`.
+std::string scores_of(const std::string& judged);
+
 // A text whose likelihood is asked for.
 struct ScoredText {
   uint64_t parent = 0;  // the row that is judged
@@ -29,11 +32,10 @@ struct ScoredText {
 
 class Likelihoods {
  public:
-  // Scores of the rows of `judged` go to the stage `judged`.scores. Both
-  // references outlive this.
+  // For rows of the stage `judged`. Both references outlive this.
   Likelihoods(const std::string& judged, generate::Generator& generator,
               store::Store& store)
-      : stage_(judged + ".scores"),
+      : stage_(scores_of(judged)),
         generator_(generator),
         store_(store),
         fingerprint_(generator.fingerprint()) {}

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "stages/decisions.h"
 #include "stages/inherit.h"
+#include "stages/likelihood.h"
 #include "stages/pipeline.h"
 #include "stages/run_files.h"
 #include "stages/tuning.h"
@@ -169,6 +170,7 @@ class Verifying {
   void check_heirs(const Manifest& manifest, const std::string& filter) {
     for (const store::Row& row :
          store_.heirs_of_nothing(manifest.stage, filter, manifest.num_rows)) {
+      if (row.stage == scores_of(manifest.stage)) continue;  // of any row
       add(str(row.stage, ":", row.seq),
           "parents that are kept rows of " + manifest.stage,
           "one that is rejected or beyond the stage's end");

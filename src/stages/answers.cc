@@ -137,9 +137,8 @@ class Answering {
     if (plan_.min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
       return std::nullopt;
     }
-    const double gain =
-        gain_of_instruction(row, instruction, answer, run_.prompts.engraved,
-                            likelihoods_, out);
+    const double gain = gain_of_instruction(
+        row, instruction, answer, run_.prompts.engraved, likelihoods_, out);
     if (gain >= plan_.min_gain) return std::nullopt;
     return Rejection{"off_topic", str("gain of the instruction ", gain)};
   }

@@ -119,7 +119,8 @@ TEST_F(AnswersTest, FaultsAreNamed) {
   EXPECT_EQ(judge("Here is the reason:"), "announces_only");
   EXPECT_EQ(judge("Tell me why the sea is salty and who says so!"),
             "copies_instruction");
-  EXPECT_EQ(judge("The sea is salty, and it is the sea."), "copies_instruction");
+  EXPECT_EQ(judge("The sea is salty, and it is the sea."),
+            "copies_instruction");
   std::string loop;
   for (int i = 0; i < 10; ++i) loop += "It is very salty indeed. ";
   EXPECT_EQ(judge(loop), "repetition");

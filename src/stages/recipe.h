@@ -64,8 +64,8 @@ struct ContaminationOptions {
 // A stage that answers.
 struct AnswerOptions {
   generate::Sampling sampling;
-  // Reject as `off_topic` an answer whose beginning the instruction makes more
-  // likely by less than this, in nats a token (likelihood.h); -100: never.
+  // Reject as `off_topic` what has no word of content of the instruction and is
+  // made likelier by it by less nats a token (likelihood.h); -100: never.
   double min_gain = -100.0;
 };
 

@@ -37,8 +37,9 @@ TEST(RequestForm, WhatIsWrongIsSaid) {
 TEST(RequestForm, GoodRequestsPass) {
   for (const char* text :
        {"How to make a mocha cake.", "Who drew the first map of the world?",
-        "Please tell me a joke.", "Can I be sued for losing my car?",
-        "My back hurts, what should I do?", "Correct this sentence: He go.",
+        "List the colors: a) of snow, b) of grass.", "Please tell me a joke.",
+        "Can I be sued for losing my car?", "My back hurts, what should I do?",
+        "Correct this sentence: He go.",
         "Correct this sentence.\n\nHe go home.",
         "Use the words \"sea\" and \"salt\" in a poem.", "What is it made of?",
         "Tell me a story about a cat that sings."}) {

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "formats/gguf.h"
 #include "formats/load_tokenizer.h"
 #include "formats/model_config.h"
+#include "formats/model_path.h"
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
 
@@ -188,17 +188,8 @@ Json inspect(const std::string& path) {
                     "(adapter_config.json), found neither; name the folder "
                     "that holds it");
   }
-  std::ifstream in(path, std::ios::binary);
-  char magic[4] = {};
-  in.read(magic, sizeof(magic));
-  if (!in) {
-    throw Error(ErrorKind::kInput,
-                path +
-                    ": expected a GGUF or safetensors file, found nothing "
-                    "readable; check the path");
-  }
-  return std::string_view(magic, 4) == "GGUF" ? inspect_gguf(path)
-                                              : inspect_safetensors(path);
+  return formats::is_gguf(path) ? inspect_gguf(path)
+                                : inspect_safetensors(path);
 }
 
 // One line: a string as it is, unless it has line breaks (chat templates).

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "formats/gguf.h"
+#include "formats/model_path.h"
 #include "text/byte_bpe.h"
 #include "text/sentencepiece.h"
 #include "text/tokenizer_json.h"
@@ -131,7 +132,9 @@ std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
 
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
   namespace fs = std::filesystem;
-  if (fs::is_directory(path)) {
+  std::error_code problem;
+  const fs::file_status status = fs::status(path, problem);
+  if (fs::is_directory(status)) {
     const std::string json = (fs::path(path) / "tokenizer.json").string();
     const std::string model = (fs::path(path) / "tokenizer.model").string();
     const bool has_model = fs::exists(model);
@@ -144,14 +147,21 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
                     ": expected tokenizer.json or tokenizer.model in the "
                     "folder, found neither; point at a model's folder"));
   }
-  if (path.ends_with(".gguf"))
-    return tokenizer_from_gguf(*GgufFile::open(path));
-  if (path.ends_with(".json")) return text::read_tokenizer_json(path);
-  if (path.ends_with(".model")) return text::read_sentencepiece(path);
-  throw Error(ErrorKind::kInput,
-              str(path,
-                  ": expected a folder, or a file ending in .json, "
-                  ".model or .gguf, found another path; point at a model"));
+  if (!is_gguf(path)) {
+    if (path.ends_with(".json")) return text::read_tokenizer_json(path);
+    if (path.ends_with(".model")) return text::read_sentencepiece(path);
+    if (!path.ends_with(".gguf")) {
+      const char* found =
+          fs::is_regular_file(status) ? "a file of another kind" : "no file";
+      throw Error(
+          ErrorKind::kInput,
+          str(path,
+              ": expected a folder, a GGUF file, or a file ending in "
+              ".json or .model, found ",
+              problem ? problem.message() : found, "; point at a model"));
+    }
+  }
+  return tokenizer_from_gguf(*GgufFile::open(path));
 }
 
 }  // namespace selfalign::formats

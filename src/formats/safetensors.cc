@@ -163,20 +163,28 @@ class MappedTensors : public TensorSource {
     tensors_ = parse_file(*maps_.back());
   }
 
-  // Of the file's tensors, those that the index assigns to it.
-  void add_shard(const std::string& path, const std::set<std::string>& names) {
+  // All tensors of a shard; which shard has which, `shard_of` says. What the
+  // index does not name is kept: readers of shards see it, and so must we.
+  void add_shard(const std::string& path, const std::string& shard,
+                 const std::map<std::string, std::string>& shard_of) {
     maps_.push_back(std::make_unique<MappedFile>(path));
-    size_t found = 0;
-    std::unordered_map<std::string, bool> here;
     for (TensorView& tensor : parse_file(*maps_.back())) {
-      here[tensor.name] = true;
-      if (!names.contains(tensor.name)) continue;
+      const auto named = shard_of.find(tensor.name);
+      if (named != shard_of.end() && named->second != shard) {
+        fail(path,
+             str("tensor ", tensor.name, ": expected it in ", named->second,
+                 " alone, as the index says, found it here, too; fetch "
+                 "the shards and the index of one version"));
+      }
+      if (!names_.insert(tensor.name).second) {
+        fail(path, str("tensor ", tensor.name,
+                       ": expected it in one shard, found it in two; fetch "
+                       "the shards of one version"));
+      }
       tensors_.push_back(std::move(tensor));
-      ++found;
     }
-    if (found == names.size()) return;
-    for (const std::string& name : names) {
-      if (here.contains(name)) continue;
+    for (const auto& [name, its_shard] : shard_of) {
+      if (its_shard != shard || names_.contains(name)) continue;
       fail(path, "expected tensor " + name +
                      " as the index says, found none; "
                      "fetch the shards and the index of one version");
@@ -186,6 +194,7 @@ class MappedTensors : public TensorSource {
  private:
   std::vector<std::unique_ptr<MappedFile>> maps_;
   std::vector<TensorView> tensors_;
+  std::set<std::string> names_;  // of the tensors of all shards so far
 };
 
 bool is_plain_shard_name(const std::string& name) {
@@ -204,7 +213,8 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
          "weight_map: expected an object from tensor to file "
          "name, found none");
   }
-  std::map<std::string, std::set<std::string>> shards;
+  std::map<std::string, std::string> shard_of;
+  std::set<std::string> shards;
   for (const auto& [name, shard] : map->items()) {
     if (!shard.is_string() ||
         !is_plain_shard_name(shard.get_ref<const std::string&>())) {
@@ -214,11 +224,12 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
                "folder ending in .safetensors, found " +
                shard.dump(-1, ' ', true, SortedJson::error_handler_t::replace));
     }
-    shards[shard.get<std::string>()].insert(name);
+    shard_of[name] = shard.get<std::string>();
+    shards.insert(shard_of[name]);
   }
   auto tensors = std::make_unique<MappedTensors>();
-  for (const auto& [shard, names] : shards) {
-    tensors->add_shard(str(folder, "/", shard), names);
+  for (const std::string& shard : shards) {
+    tensors->add_shard(str(folder, "/", shard), shard, shard_of);
   }
   return tensors;
 }

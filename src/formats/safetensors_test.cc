@@ -154,16 +154,32 @@ class Sharded : public testing::Test {
   std::string folder_ = testing::TempDir() + "formats_sharded";
 };
 
-TEST_F(Sharded, ReadsWhatTheIndexNames) {
+TEST_F(Sharded, ReadsAllThatTheShardsHold) {
   EXPECT_THAT(error_of([&] { open_safetensors(folder_); }),
               HasSubstr("found neither"));
   EXPECT_EQ(refusal_of_index(R"({"weight_map": {"a": "model-1.safetensors",
                                  "b": "model-2.safetensors"}})"),
             "no error");
   const auto source = open_safetensors(folder_);
-  EXPECT_EQ(source->tensors().size(), 2u);
+  EXPECT_EQ(source->tensors().size(), 3u);
   EXPECT_EQ(source->find("b")->bytes, raw(1.0f));
-  EXPECT_EQ(source->find("extra"), nullptr);
+  // Not in the index: whether the model has a use for it, its reader says.
+  EXPECT_NE(source->find("extra"), nullptr);
+}
+
+TEST_F(Sharded, RefusesATensorThatIsThereTwice) {
+  const std::string one = raw(1.0f);
+  write("model-2.safetensors", {{"a", ElementType::kF32, {1}, one},
+                                {"b", ElementType::kF32, {1}, one}});
+  EXPECT_THAT(refusal_of_index(R"({"weight_map": {"a": "model-1.safetensors",
+                                   "b": "model-2.safetensors"}})"),
+              HasSubstr("model-2.safetensors: tensor a: expected it in "
+                        "model-1.safetensors alone"));
+  write("model-2.safetensors", {{"extra", ElementType::kF32, {1}, one},
+                                {"b", ElementType::kF32, {1}, one}});
+  EXPECT_THAT(refusal_of_index(R"({"weight_map": {"a": "model-1.safetensors",
+                                   "b": "model-2.safetensors"}})"),
+              HasSubstr("tensor extra: expected it in one shard"));
 }
 
 TEST_F(Sharded, RefusesBadIndexes) {

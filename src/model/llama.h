@@ -39,10 +39,15 @@ struct Weights {
 };
 
 // Reads an HF folder or GGUF file. Error kInput for what is wrong in it
-// (missing tensor, shape other than the configuration says, unsupported
-// kind), kResources where memory does not suffice.
+// (missing tensor, shape other than the configuration says, a tensor that plays
+// no part, an output beside tied embeddings, unsupported kind), kResources
+// where memory does not suffice. The digest covers the tensors and every number
+// of the configuration that their names and shapes do not tell.
 Weights load_weights(const std::string& path, at::Device device,
                      at::ScalarType dtype);
+// The same errors, without reading a tensor's values.
+formats::ModelConfig check_weights(const std::string& path, at::Device device,
+                                   at::ScalarType dtype);
 
 // The low-rank pair of one projection: y += scale * dropout(x) A^T B^T.
 // Hu et al. 2021 (LoRA), section 4.1.

@@ -3,8 +3,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include <deque>
+#include <set>
+
+#include "base/testing.h"
+#include "formats/safetensors.h"
+#include "formats/tensor_source.h"
 #include "model/device.h"
 
 namespace selfalign::model {
@@ -77,6 +83,124 @@ TEST(Llama, PackedTextsDoNotSeeEachOther) {
   EXPECT_TRUE(at::allclose(packed.slice(0, 4), run(weights, b), 1e-4, 1e-5));
 }
 
+// A copy of the tiny model, to be changed.
+class CopiedModel {
+ public:
+  CopiedModel() : source_(formats::open_safetensors(kTiny)) {
+    views_ = source_->tensors();
+    config_ = parse_json(read_file(std::string(kTiny) + "/config.json"), kTiny);
+  }
+
+  Json& config() { return config_; }
+  void add(const std::string& name, std::vector<int64_t> shape,
+           const std::string& bytes) {
+    views_.push_back({name, formats::ElementType::kBF16, std::move(shape),
+                      kept_.emplace_back(bytes)});
+  }
+  const formats::TensorView& embedding() const {
+    return *source_->find("model.embed_tokens.weight");
+  }
+
+  const std::string& write() {
+    write_file_atomic(folder_.path() + "/config.json", dump_json(config_));
+    formats::write_safetensors(folder_.path() + "/model.safetensors", views_,
+                               {});
+    return folder_.path();
+  }
+  std::string refusal() {
+    const std::string folder = write();
+    const Error error =
+        error_of([&] { check_weights(folder, at::kCPU, at::kFloat); });
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THROW(load_weights(folder, at::kCPU, at::kFloat), Error);
+    return error.what();
+  }
+  std::string digest() {
+    return load_weights(write(), at::kCPU, at::kFloat).digest;
+  }
+
+ private:
+  ScratchFolder folder_;
+  std::unique_ptr<formats::TensorSource> source_;
+  std::vector<formats::TensorView> views_;
+  std::deque<std::string> kept_;
+  Json config_;
+};
+
+TEST(Weights, ATensorThatIsNotUsedIsRefusedByName) {
+  for (const auto& [name, size] :
+       {std::pair("model.layers.0.self_attn.q_proj.bias", 64),
+        std::pair("model.layers.1.self_attn.q_norm.weight", 16),
+        std::pair("model.layers.2.input_layernorm.weight", 64),
+        std::pair("model.layers.0.mlp.gate_proj.weight_scale", 1),
+        std::pair("model.embed_tokens.bias", 64), std::pair("extra", 1)}) {
+    CopiedModel model;
+    model.add(name, {size}, std::string(size_t(size) * 2, '\0'));
+    EXPECT_THAT(model.refusal(),
+                testing::HasSubstr(str("tensor '", name, "': expected only")));
+  }
+  CopiedModel plain;
+  CopiedModel with_table;
+  with_table.add("model.layers.0.self_attn.rotary_emb.inv_freq", {8},
+                 std::string(16, 'x'));
+  with_table.add("model.rotary_emb.inv_freq", {8}, std::string(16, 'x'));
+  EXPECT_EQ(with_table.digest(), plain.digest());
+}
+
+TEST(Weights, AnOutputAndTiedEmbeddingsMustAgree) {
+  const CopiedModel plain;
+  const std::string same(plain.embedding().bytes);
+  const std::vector<int64_t> shape = plain.embedding().shape;
+  std::string other = same;
+  other[100] = char(other[100] ^ 1);
+
+  CopiedModel tied_same;
+  tied_same.add("lm_head.weight", shape, same);
+  EXPECT_EQ(tied_same.digest(), CopiedModel().digest());
+  CopiedModel tied_other;
+  tied_other.add("lm_head.weight", shape, other);
+  EXPECT_THAT(tied_other.refusal(),
+              testing::HasSubstr("tensor 'lm_head.weight': expected none or"));
+  tied_other.config()["tie_word_embeddings"] = false;
+  EXPECT_NE(tied_other.digest(), CopiedModel().digest());
+
+  CopiedModel untied_without;
+  untied_without.config().erase("tie_word_embeddings");  // means false
+  EXPECT_THAT(untied_without.refusal(),
+              testing::HasSubstr("must say tie_word_embeddings: true"));
+}
+
+TEST(Weights, TheDigestKnowsEveryNumberOfTheConfiguration) {
+  const std::string plain = CopiedModel().digest();
+  // Runs that are there know their model by it.
+  EXPECT_EQ(plain, "919957e1e86f5c216b01a514d276eb4c");
+  const auto changed = [](const char* name, const Json& value) {
+    CopiedModel model;
+    model.config()[name] = value;
+    return model.digest();
+  };
+  std::vector<std::string> digests = {
+      plain, changed("rope_theta", 20000.0), changed("rope_theta", 10000.001),
+      changed("rms_norm_eps", 1e-6), changed("rms_norm_eps", 1.00000001e-5)};
+  const Json llama3{{"rope_type", "llama3"},
+                    {"factor", 8.0},
+                    {"low_freq_factor", 1.0},
+                    {"high_freq_factor", 4.0},
+                    {"original_max_position_embeddings", 64}};
+  digests.push_back(changed("rope_scaling", llama3));
+  for (const auto& [name, value] :
+       {std::pair("factor", Json(4.0)), std::pair("low_freq_factor", Json(2.0)),
+        std::pair("low_freq_factor", Json(1.0000001)),
+        std::pair("high_freq_factor", Json(3.0)),
+        std::pair("original_max_position_embeddings", Json(32))}) {
+    Json rope = llama3;
+    rope[name] = value;
+    digests.push_back(changed("rope_scaling", rope));
+  }
+  const std::set<std::string> different(digests.begin(), digests.end());
+  EXPECT_EQ(different.size(), digests.size());
+}
+
 TEST(Lora, MergedEqualsBeside) {
   const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
   const Lora lora = random_lora(weights, 4);
@@ -107,6 +231,24 @@ TEST(Lora, AdapterOfAnotherModelIsRefused) {
   formats::ModelConfig other = weights.config;
   other.hidden_size *= 2;
   EXPECT_THROW(load_lora(folder, other, at::kCPU), Error);
+}
+
+TEST(Lora, ATensorThatIsNotUsedIsRefusedByName) {
+  const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
+  const ScratchFolder folder;
+  save_lora(folder.path(), random_lora(weights, 4), 4.0, 0.0, "tiny");
+  const std::string file = folder.path() + "/adapter_model.safetensors";
+  const auto read = formats::open_safetensors(file);
+  std::vector<formats::TensorView> views = read->tensors();
+  const std::string bytes(4 * 64, '\0');
+  const char* name =
+      "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight";
+  views.push_back({name, formats::ElementType::kF32, {1, 64}, bytes});
+  formats::write_safetensors(file, views, {});
+  const Error error =
+      error_of([&] { load_lora(folder.path(), weights.config, at::kCPU); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(), testing::HasSubstr(str("tensor '", name, "'")));
 }
 
 TEST(Device, ChoosesAndRefuses) {

@@ -1,5 +1,5 @@
 // Adapters on disk and in memory.
-#include <filesystem>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -66,7 +66,12 @@ Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
   Lora lora;
   lora.scale = adapter.alpha / double(adapter.rank);
   lora.layers.resize(config.num_layers);
-  size_t num_read = 0;
+  std::set<std::string> taken;
+  const auto read = [&](const std::string& name,
+                        const std::vector<int64_t>& shape) {
+    taken.insert(name);
+    return read_tensor(*source, path, name, shape, device);
+  };
   for (size_t i = 0; i < lora.layers.size(); ++i) {
     for (const Target& target : kTargets) {
       if (std::find(adapter.target_modules.begin(),
@@ -76,21 +81,26 @@ Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
       }
       const auto [out, in] = target_shape(config, target.name);
       LoraPair& pair = lora.layers[i].*target.pair;
-      pair.a = read_tensor(*source, path, tensor_name(i, target.name, "A"),
-                           {adapter.rank, in}, device);
-      pair.b = read_tensor(*source, path, tensor_name(i, target.name, "B"),
-                           {out, adapter.rank}, device);
-      num_read += 2;
+      pair.a = read(tensor_name(i, target.name, "A"), {adapter.rank, in});
+      pair.b = read(tensor_name(i, target.name, "B"), {out, adapter.rank});
     }
   }
-  if (num_read == 0 || num_read != source->tensors().size()) {
-    throw Error(
-        ErrorKind::kInput,
-        selfalign::str(path,
-                       ": expected lora_A and lora_B of q_proj, k_proj, "
-                       "v_proj or o_proj only, found ",
-                       source->tensors().size(), " tensors of which ", num_read,
-                       " can be applied; use an adapter of attention targets"));
+  for (const formats::TensorView& tensor : source->tensors()) {
+    if (taken.contains(tensor.name)) continue;
+    throw Error(ErrorKind::kInput,
+                selfalign::str(path, ": tensor '", tensor.name,
+                               "': expected lora_A and lora_B of the "
+                               "target_modules among q_proj, k_proj, v_proj "
+                               "and o_proj only, found one that this program "
+                               "cannot apply; use an adapter of attention "
+                               "targets"));
+  }
+  if (taken.empty()) {
+    throw Error(ErrorKind::kInput,
+                path +
+                    ": expected some of q_proj, k_proj, v_proj and o_proj "
+                    "among the target_modules, found none; use an adapter "
+                    "of attention targets");
   }
   return lora;
 }

@@ -1,0 +1,66 @@
+#include "formats/model_path.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace selfalign::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kMagic = "GGUF";
+constexpr std::string_view kLfsPointer = "version https://git-lfs";
+
+// The first bytes of a regular file, fewer where it has fewer.
+std::string beginning(const std::string& path, size_t count) {
+  std::string bytes(count, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(bytes.data(), static_cast<std::streamsize>(count));
+  bytes.resize(static_cast<size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  return bytes;
+}
+
+bool is_file(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+bool is_named_gguf(const std::string& path) {
+  std::string suffix = fs::path(path).extension();
+  for (char& c : suffix) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return suffix == ".gguf";
+}
+
+}  // namespace
+
+bool is_gguf(const std::string& path) {
+  return is_file(path) && beginning(path, kMagic.size()) == kMagic;
+}
+
+ModelForm model_form(const std::string& path) {
+  std::error_code problem;
+  const fs::file_status status = fs::status(path, problem);
+  if (fs::is_directory(status)) return ModelForm::kFolder;
+  std::string found = problem ? problem.message() : "something else";
+  std::string advice = "check the path and its rights";
+  if (fs::is_regular_file(status)) {
+    if (is_gguf(path) || is_named_gguf(path)) return ModelForm::kGguf;
+    const bool pointer = beginning(path, kLfsPointer.size()) == kLfsPointer;
+    found = pointer ? "a pointer of git-lfs" : "a file of another kind";
+    advice = pointer ? "fetch the file itself with: git lfs pull"
+                     : "give the folder that holds config.json and the weights";
+  }
+  throw Error(ErrorKind::kInput,
+              str(path,
+                  ": expected a model, which is an HF folder or a GGUF "
+                  "file, found: ",
+                  found, "; ", advice));
+}
+
+}  // namespace selfalign::formats

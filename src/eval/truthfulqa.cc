@@ -8,6 +8,7 @@
 #include "eval/choice_prompts.h"
 #include "eval/items.h"
 #include "formats/evaluation_sets.h"
+#include "text/plain_text.h"
 #include "text/words.h"
 
 namespace selfalign::eval {
@@ -178,10 +179,7 @@ void add_true_false_metrics(std::vector<ChoiceMetric>& out) {
 }  // namespace
 
 std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path) {
-  const std::string bytes = read_file(path);
-  std::string_view text = bytes;
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  const auto rows = formats::read_csv(text, path);
+  const auto rows = formats::read_csv(text::read_text(path), path);
   if (rows.size() < 2) {
     throw Error(ErrorKind::kInput,
                 path + ": expected a header and questions, found none");

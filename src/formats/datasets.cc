@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "text/unicode.h"
+#include "text/plain_text.h"
 
 namespace selfalign::formats {
 namespace {
@@ -187,15 +187,6 @@ void read_lines(std::string_view text, const std::string& path,
   }
 }
 
-bool is_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const text::Utf8Char next = text::utf8_char(text, at);
-    if (next.code < 0) return false;
-    at += next.length;
-  }
-  return true;
-}
-
 std::string_view without_bom(std::string_view text) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   return text;
@@ -218,8 +209,8 @@ std::vector<Conversation> read_rows(const std::string& path,
 }
 
 std::vector<std::string> read_prompt_lines(const std::string& path) {
-  const MappedFile map(path);
-  std::string_view text = without_bom(map.bytes());
+  const std::string bytes = text::read_text(path);
+  std::string_view text = bytes;
   std::vector<std::string> prompts;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
@@ -228,10 +219,6 @@ std::vector<std::string> read_prompt_lines(const std::string& path) {
     const size_t begin = line.find_first_not_of(" \t\r");
     if (begin == std::string_view::npos) continue;
     line = line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin);
-    if (!is_utf8(line)) {
-      fail(path, str("line of prompt ", prompts.size() + 1,
-                     ": expected UTF-8, found other bytes"));
-    }
     prompts.emplace_back(line);
   }
   if (prompts.empty()) fail(path, "expected lines of text, found none");

@@ -101,7 +101,8 @@ TEST(ReadPrompts, RefusesWhatIsNone) {
     return error_of([&] { read_prompts(test_file(name, text)); });
   };
   EXPECT_THAT(error("p.txt", " \n\n"), HasSubstr("expected lines of text"));
-  EXPECT_THAT(error("p.txt", "a\nb\xff\n"), HasSubstr("line of prompt 2"));
+  EXPECT_THAT(error("p.txt", "a\nb\xff\n"),
+              HasSubstr("p.txt:2:2: expected text in UTF-8"));
   EXPECT_THAT(error("p.jsonl", "plain text\n"), HasSubstr("line 1"));
   EXPECT_THAT(error("p.jsonl", R"({"text":"a"})"), HasSubstr("found none"));
   EXPECT_THAT(error("p.jsonl", R"({"prompt":3})"), HasSubstr("line 1"));

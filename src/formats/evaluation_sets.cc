@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/plain_text.h"
 #include "text/words.h"
 
 namespace selfalign::formats {
@@ -236,9 +237,7 @@ std::vector<std::vector<std::string>> read_csv(std::string_view text,
 }
 
 EvaluationSet read_evaluation_set(const std::string& path) {
-  const std::string bytes = read_file(path);
-  std::string_view text = bytes;
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  const std::string text = text::read_text(path);
   const size_t first = text.find_first_not_of(" \t\r\n");
   EvaluationSet set{set_name(path), {}};
   if (first == std::string_view::npos) {

@@ -9,6 +9,7 @@
 #include "stages/prompts.h"
 #include "stages/thoughts.h"
 #include "stages/yaml.h"
+#include "text/plain_text.h"
 
 namespace selfalign::stages {
 namespace {
@@ -92,21 +93,9 @@ void import_rows(const std::string& text, ImportedPrompts& out,
   }
 }
 
-std::string read_text(const std::string& path) {
-  std::string text = replace_all(read_file(path, kMaxBytes), "\r\n", "\n");
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-  // The JSON parser is strict about UTF-8, the YAML writer is not.
-  try {
-    (void)Json(text).dump();
-  } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorKind::kInput,
-                path + ": expected UTF-8, found other bytes; convert the file");
-  }
-  return text;
-}
-
 void import_file(ImportedPrompts& out, ImportedFile& file) {
-  const std::string text = read_text(file.path);
+  const std::string text =
+      replace_all(text::read_text(file.path, kMaxBytes), "\r\n", "\n");
   const std::string start = trim(text.substr(0, 4096));
   if (start.starts_with('[') || start.starts_with('{')) {
     import_rows(trim(text), out, file);

@@ -247,7 +247,7 @@ TEST_F(ImportTest, HostileFilesAreErrors) {
       {"[{\"conversations\":[]}]", "identity"},
       {"[3]", "expected an object"},
       {"{\"question_type\":\"a\",\"topic\":\"b\"}", "with a seed question"},
-      {"# O\n\n\xff\xfe\n\n### User", "expected UTF-8"}};
+      {"# O\n\n\xff\xfe\n\n### User", "expected text in UTF-8"}};
   for (const auto& [text, expected] : cases) {
     put("a.txt", text);
     EXPECT_THAT(error(), HasSubstr(expected)) << text;

@@ -1,11 +1,16 @@
 #include "stages/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/plain_text.h"
 #include "text/words.h"
 
 namespace selfalign::stages {
@@ -20,6 +25,38 @@ bool parse_number(const std::string& text, Number& out) {
   if (begin != end && *begin == '+') ++begin;
   const auto [stop, code] = std::from_chars(begin, end, out);
   return code == std::errc() && stop == end;
+}
+
+// Hears of a parser where a document begins, and leaves the rest alone.
+class DocumentStart : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& mark() const { return mark_; }
+
+ private:
+  YAML::Mark mark_;
+};
+
+// Where a second document of the text begins, which YAML::Load leaves out.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStart documents;
+  if (!parser.HandleNextDocument(documents)) return std::nullopt;
+  if (!parser.HandleNextDocument(documents)) return std::nullopt;
+  return documents.mark();
 }
 
 }  // namespace
@@ -59,10 +96,23 @@ void YamlMistakes::throw_if_any() const {
 
 YAML::Node load_yaml(const std::string& path) {
   const std::string text = read_file(path, kMaxBytes);
+  YamlMistakes mistakes(path);
+  if (const auto flaw = text::find_flaw(text)) {
+    YAML::Mark mark;
+    mark.line = int(flaw->line) - 1;
+    mark.column = int(flaw->column) - 1;
+    mistakes.add(mark, flaw->text);
+    mistakes.throw_if_any();
+  }
   try {
+    if (const auto second = second_document(text)) {
+      mistakes.add(*second,
+                   "expected one YAML document in the file, found a second "
+                   "one; make one of them, or remove it");
+      mistakes.throw_if_any();
+    }
     return YAML::Load(text);
   } catch (const YAML::Exception& error) {
-    YamlMistakes mistakes(path);
     mistakes.add(error.mark, "expected YAML, found: " + error.msg);
     mistakes.throw_if_any();
     throw;

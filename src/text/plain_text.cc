@@ -1,0 +1,73 @@
+#include "text/plain_text.h"
+
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/unicode.h"
+
+namespace selfalign::text {
+namespace {
+
+constexpr std::string_view kMark = "\xef\xbb\xbf";  // byte order mark
+
+// Half of the bytes of Latin text in UTF-16 are NUL.
+bool is_wide(std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return true;
+  const std::string_view start = text.substr(0, 4);
+  return start.size() == 4 &&
+         ((start[0] == '\0') != (start[1] == '\0') || start[2] == '\0');
+}
+
+std::string flaw_text(std::string_view text, size_t at) {
+  std::ostringstream out;
+  out << "expected text in UTF-8, found ";
+  if (is_wide(text)) {
+    out << "UTF-16 or UTF-32; save the file in UTF-8";
+  } else if (text[at] == '\0') {
+    out << "a NUL byte; remove it, or save the file in UTF-8";
+  } else {
+    out << "the byte 0x" << std::hex << std::setw(2) << std::setfill('0')
+        << (static_cast<unsigned>(text[at]) & 0xffu)
+        << " (perhaps Latin-1 or Windows-1252); save the file in UTF-8";
+  }
+  return out.str();
+}
+
+}  // namespace
+
+std::optional<TextFlaw> find_flaw(std::string_view text) {
+  TextFlaw flaw;
+  for (size_t at = text.starts_with(kMark) ? kMark.size() : 0;
+       at < text.size();) {
+    const Utf8Char next = utf8_char(text, at);
+    if (next.code <= 0) {
+      flaw.text = flaw_text(text, at);
+      return flaw;
+    }
+    ++flaw.column;
+    if (next.code == '\n') {
+      ++flaw.line;
+      flaw.column = 1;
+    }
+    at += next.length;
+  }
+  return std::nullopt;
+}
+
+void require_text(std::string_view text, const std::string& where) {
+  const auto flaw = find_flaw(text);
+  if (!flaw) return;
+  throw Error(ErrorKind::kInput,
+              str(where, ":", flaw->line, ":", flaw->column, ": ", flaw->text));
+}
+
+std::string read_text(const std::string& path, uint64_t max_bytes) {
+  std::string text = read_file(path, max_bytes);
+  require_text(text, path);
+  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+  return text;
+}
+
+}  // namespace selfalign::text

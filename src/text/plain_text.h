@@ -1,0 +1,28 @@
+// Text that people give in files and lines: UTF-8, and nothing else, since a
+// model reads bytes and shows none of the characters that were meant.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace selfalign::text {
+
+struct TextFlaw {
+  size_t line = 1;    // from 1
+  size_t column = 1;  // in characters, from 1
+  std::string text;   // "expected text in UTF-8, found ...; ..."
+};
+// The first place that is not UTF-8, or a NUL byte, which no text has; UTF-16
+// and UTF-32 are named as such.
+std::optional<TextFlaw> find_flaw(std::string_view text);
+
+// Error kInput "where:line:column: ..." if there is one.
+void require_text(std::string_view text, const std::string& where);
+
+// The whole file, without a byte order mark; Error kInput as above.
+std::string read_text(const std::string& path,
+                      uint64_t max_bytes = uint64_t{1} << 30);
+
+}  // namespace selfalign::text

@@ -8,6 +8,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "text/plain_text.h"
 
 namespace selfalign::cli {
 namespace {
@@ -33,6 +34,9 @@ struct AblateFlags {
 };
 
 stages::Principle parse_rule(const std::string& text) {
+  if (const auto flaw = text::find_flaw(text)) {
+    throw Error(ErrorKind::kUsage, "--add-rule: " + flaw->text);
+  }
   const size_t colon = text.find(':');
   const size_t begin = colon == std::string::npos
                            ? colon
@@ -50,9 +54,10 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   }
   const std::unique_ptr<store::Store> run =
       store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const stages::Recipe recipe = recipe_of_run(flags.run);
   LocalWorkbench workbench;
-  const Json report =
-      stages::ablate(recipe_of_run(flags.run), *run, flags.options, workbench);
+  workbench.check_model(recipe.model, "", false);
+  const Json report = stages::ablate(recipe, *run, flags.options, workbench);
   if (shell.json) {
     write_json(report);
   } else {

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "stages/prompts.h"
 #include "store/store.h"
@@ -61,12 +62,12 @@ void add_contamination(CLI::App& app, Shell& shell) {
   command
       ->add_option("--ngram-words", flags->options.ngram_words,
                    "words in a row in common")
-      ->check(CLI::Range(3, 1000))
+      ->check(in_range(ranges::kNgramWords))
       ->capture_default_str();
   command
       ->add_option("--max-rouge-l", flags->options.max_rouge_l,
                    "above is a near match of a question")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(ranges::kRougeL))
       ->capture_default_str();
   command->add_option("--examples", flags->num_examples, "rows shown a stage")
       ->capture_default_str();

@@ -15,6 +15,8 @@
 #include "eval/results.h"
 #include "eval/table.h"
 #include "eval/tasks.h"
+#include "stages/start_checks.h"
+#include "text/plain_text.h"
 
 namespace selfalign::cli {
 namespace {
@@ -71,6 +73,16 @@ std::vector<const eval::Task*> tasks_of(const Flags& flags) {
   return tasks;
 }
 
+// What the tasks read is text, whatever they make of it.
+void check_data(const std::vector<const eval::Task*>& tasks,
+                const std::string& folder) {
+  for (const eval::Task* task : tasks) {
+    for (const std::string& file : task->files) {
+      text::read_text(eval::find_data(folder, file));
+    }
+  }
+}
+
 eval::TaskResult evaluate_one(const eval::Task& task,
                               const PlannedSubject& planned,
                               const std::string& out,
@@ -110,12 +122,15 @@ void evaluate(Flags flags, const Shell& shell) {
   }
   // Not the run's copy of the prompts, which holds only what the stages read.
   flags.options.prompts_folder = find_prompts("", "");
+  check_data(tasks, flags.options.data_folder);
+  stages::check_can_write(flags.out);
+  OpenModel models;
+  models.check(subjects);
   eval::ResultsWriter writer(flags.out);
   std::vector<std::vector<eval::TaskResult>> results(tasks.size());
   std::vector<eval::TaskResult> all;
   eval::KnownValues known;
   flags.options.known = &known;
-  OpenModel models;
   for (PlannedSubject& planned : subjects) {
     models.open(planned);
     for (size_t i = 0; i < tasks.size(); ++i) {

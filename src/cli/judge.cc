@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
@@ -10,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "cli/workbench.h"
@@ -324,14 +326,19 @@ void judge_by_person(const JudgeFlags& flags, eval::ResultsWriter& writer,
   }
 }
 
+[[noreturn]] void throw_no_subjects(const std::string& results) {
+  throw Error(ErrorKind::kInput,
+              results +
+                  ": expected subjects with answers, found none; run "
+                  "`selfalign evaluate` first");
+}
+
 void judge(const JudgeFlags& flags, const Shell& shell) {
+  const std::string results = flags.folder + "/results.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(results, ignored)) throw_no_subjects(results);
   eval::ResultsWriter writer(flags.folder);
-  if (writer.results().subjects.empty()) {
-    throw Error(ErrorKind::kInput,
-                str(flags.folder,
-                    "/results.json: expected subjects with answers, found "
-                    "none; run `selfalign evaluate` first"));
-  }
+  if (writer.results().subjects.empty()) throw_no_subjects(results);
   if (flags.judge == "human") {
     judge_by_person(flags, writer, shell);
   } else {
@@ -374,7 +381,7 @@ void add_options(CLI::App& command, JudgeFlags& flags) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--max-tokens", flags.max_new_tokens, "of a judgement")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(in_range(ranges::kMaxNewTokens))
       ->capture_default_str();
   command.add_option("--seed", flags.seed, "of intervals and blind orders")
       ->capture_default_str();

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "cli/threads.h"
 #include "model/aten.h"
 #include "torch/headeronly/version.h"
@@ -74,6 +75,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_contamination(app, shell);
   add_annotations(app, shell);
   add_import(app, shell);
+  expand_home_folders(app);
 }
 
 int fail(ErrorKind kind, const std::string& text) {

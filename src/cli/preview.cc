@@ -12,6 +12,7 @@
 #include "cli/workbench.h"
 #include "stages/pipeline.h"
 #include "stages/run_files.h"
+#include "stages/start_checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -48,10 +49,11 @@ void remove_old(const stages::Recipe& small) {
 
 void preview(const stages::Recipe& recipe, Shell& shell) {
   const stages::Recipe small = stages::preview_recipe(recipe);
+  LocalWorkbench workbench;
+  stages::check_start(small, workbench.checks());
   remove_old(small);
   shell.resume_hint = "run the same command again";
   const auto store = stages::open_run(small);
-  LocalWorkbench workbench;
   stages::run_pipeline(small, workbench, *store);
   const stages::Prompts prompts =
       stages::load_prompts(store->folder() + "/prompts");

@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/ranges.h"
 
 namespace selfalign::cli {
 namespace {
 
-constexpr int kMaxNewTokens = 1 << 20;
 constexpr size_t kMaxNgram = 4;
 
 [[noreturn]] void throw_member(const std::string& where, const char* name,
@@ -62,10 +62,10 @@ std::vector<std::string> texts_of(const Json& object, const char* name,
 }
 
 double number_in(const Json& object, const char* name, const std::string& where,
-                 double fallback, const std::pair<double, double>& range) {
+                 double fallback, const Range<double>& range) {
   const double value = json_number_or(object, name, where, fallback);
-  if (!(value >= range.first && value <= range.second)) {
-    throw_member(where, name, str("in [", range.first, ", ", range.second, "]"),
+  if (!range.holds(value)) {
+    throw_member(where, name, str("in [", range.low, ", ", range.high, "]"),
                  object.at(name));
   }
   return value;
@@ -86,17 +86,22 @@ std::vector<std::string> stops_of(const Json& object,
 
 std::vector<double> ngram_penalty_of(const Json& object,
                                      const std::string& where) {
+  const Range<double>& range = ranges::kNgramPenalty;
   std::vector<double> penalty;
   if (!object.contains("ngram_penalty")) return penalty;
   const Json& value = object.at("ngram_penalty");
   if (value.is_array()) {
     for (const Json& one : value) {
-      if (one.is_number()) penalty.push_back(one.get<double>());
+      if (one.is_number() && range.holds(one.get<double>())) {
+        penalty.push_back(one.get<double>());
+      }
     }
   }
   if (!value.is_array() || penalty.size() != value.size() ||
       penalty.size() > kMaxNgram) {
-    throw_member(where, "ngram_penalty", "up to four numbers, for n = 1..4",
+    throw_member(where, "ngram_penalty",
+                 str("up to four numbers in [", range.low, ", ", range.high,
+                     "], for n = 1..4"),
                  value);
   }
   return penalty;
@@ -134,21 +139,23 @@ std::map<int, double> logit_bias_of(const Json& object,
 generate::Sampling sampling_of(const Json& object, const std::string& where,
                                int vocab_size) {
   generate::Sampling sampling;
-  sampling.temperature =
-      number_in(object, "temperature", where, sampling.temperature, {0, 100});
-  sampling.top_p = number_in(object, "top_p", where, sampling.top_p, {1e-6, 1});
-  sampling.max_new_tokens = static_cast<int>(
-      json_int_or(object, "max_tokens", where, sampling.max_new_tokens));
-  if (const int64_t wanted =
-          json_int_or(object, "max_tokens", where, sampling.max_new_tokens);
-      wanted < 1 || wanted > kMaxNewTokens) {
-    throw_member(where, "max_tokens", str("in [1, ", kMaxNewTokens, "]"),
+  sampling.temperature = number_in(object, "temperature", where,
+                                   sampling.temperature, ranges::kTemperature);
+  sampling.top_p =
+      number_in(object, "top_p", where, sampling.top_p, ranges::kTopP);
+  const int64_t most =
+      json_int_or(object, "max_tokens", where, sampling.max_new_tokens);
+  const Range<int>& range = ranges::kMaxNewTokens;
+  if (most < range.low || most > range.high) {
+    throw_member(where, "max_tokens",
+                 str("in [", range.low, ", ", range.high, "]"),
                  object.at("max_tokens"));
   }
+  sampling.max_new_tokens = static_cast<int>(most);
   sampling.stop = stops_of(object, where);
   sampling.repetition_penalty =
       number_in(object, "repetition_penalty", where,
-                sampling.repetition_penalty, {0.01, 100});
+                sampling.repetition_penalty, ranges::kRepetitionPenalty);
   sampling.ngram_penalty = ngram_penalty_of(object, where);
   sampling.logit_bias = logit_bias_of(object, where, vocab_size);
   sampling.ban_eos = json_bool_or(object, "ban_eos", where, false);

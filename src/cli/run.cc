@@ -14,6 +14,7 @@
 #include "stages/fork.h"
 #include "stages/pipeline.h"
 #include "stages/recipe.h"
+#include "stages/start_checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -51,13 +52,15 @@ using OpenRun =
 void perform_run(const stages::Recipe& recipe, Shell& shell,
                  const OpenRun& open = stages::open_run) {
   const std::string folder = recipe.run_folder;
+  LocalWorkbench workbench;
+  if (!stages::is_begun(folder))
+    stages::check_start(recipe, workbench.checks());
   shell.resume_hint = "go on with: selfalign resume " + folder;
   const std::unique_ptr<store::Store> store = open(recipe);
   const bool was_done = is_done(*store);
   if (was_done) {
     log_info(folder + ": already done; selfalign status shows what is there");
   }
-  LocalWorkbench workbench;
   try {
     if (!was_done) stages::run_pipeline(recipe, workbench, *store);
     // Also where the process ended between the two.

@@ -64,11 +64,14 @@ std::string last_adapter(const std::string& folder) {
     const fs::path adapter = fs::path(folder) / name / "adapter";
     if (is_file(adapter / "adapter_config.json")) return adapter;
   }
+  const stages::Recipe recipe = recipe_of_run(folder);
+  const bool trains = recipe.has("engrave") || recipe.has("tune");
   throw Error(ErrorKind::kInput,
-              folder +
-                  ": expected an adapter of this run, found none yet; go "
-                  "on with: selfalign resume " +
-                  folder);
+              str(folder, ": expected an adapter of this run, found none",
+                  trains ? " yet; go on with: selfalign resume " + folder
+                         : ", for its recipe trains none; name the model "
+                           "itself: " +
+                               recipe.model.path));
 }
 
 std::string form_of_adapter(const std::string& adapter) {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "cli/model_flags.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "formats/model_path.h"
 #include "generate/remote.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
@@ -80,9 +82,22 @@ std::vector<Adapter> adapters_of_run(const std::string& run) {
   return adapters;
 }
 
+// Before the models, which take a while to open.
+void check_names(const std::vector<Adapter>& adapters,
+                 const std::string& base) {
+  std::set<std::string> seen = {base};
+  for (const Adapter& adapter : adapters) {
+    if (seen.insert(adapter.name).second) continue;
+    throw Error(ErrorKind::kUsage,
+                str("--adapter: expected a name of its own for each model, "
+                    "found ",
+                    adapter.name, " twice; name one otherwise"));
+  }
+}
+
 std::string base_name(const std::string& path) {
   const fs::path plain = (fs::path(path) / "").lexically_normal().parent_path();
-  return plain.extension() == ".gguf" ? plain.stem() : plain.filename();
+  return formats::is_gguf(path) ? plain.stem() : plain.filename();
 }
 
 class Models {
@@ -109,6 +124,7 @@ class Models {
                       ": expected a model on this machine, found a server's; "
                       "give the HF folder or GGUF file");
     }
+    check_names(adapters, base);
     std::vector<serve::ModelSpec> specs;
     for (const Adapter& adapter : adapters) {
       specs.push_back(open_one(adapter.name, base, adapter.folder));
@@ -166,17 +182,13 @@ std::string url_of(const serve::HttpOptions& http, int port) {
              "/");
 }
 
-void announce(const std::vector<serve::ModelSpec>& specs,
-              const std::string& url, const Shell& shell) {
+void announce(const std::vector<std::string>& models, const std::string& url,
+              const Shell& shell) {
   std::string names;
-  Json list = Json::array();
-  for (const serve::ModelSpec& spec : specs) {
-    names += (names.empty() ? "" : ", ") + spec.id;
-    list.push_back(spec.id);
+  for (const std::string& model : models) {
+    names += (names.empty() ? "" : ", ") + model;
   }
-  if (shell.json) {
-    write_json({{"url", url + "v1"}, {"models", std::move(list)}});
-  }
+  if (shell.json) write_json({{"url", url + "v1"}, {"models", models}});
   log_info(str("serving ", names, " at ", url, "v1, a page to chat in at ", url,
                " (Ctrl-C stops)"));
 }
@@ -189,8 +201,10 @@ void run_server(ServeFlags flags, const Shell& shell) {
   serve::HttpServer http(flags.http, metrics);
   std::vector<serve::ModelSpec> specs = Models(flags).open();
   stop_if_interrupted("run the same command again");
-  announce(specs, url_of(flags.http, http.port()), shell);
+  std::vector<std::string> models;
+  for (const serve::ModelSpec& spec : specs) models.push_back(spec.id);
   serve::Service service(std::move(specs), {}, metrics);
+  announce(models, url_of(flags.http, http.port()), shell);
   http.when_stopping([&service] { service.drain(); });
   http.run([&service](const std::shared_ptr<serve::Exchange>& exchange) {
     service.handle(exchange);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "cli/run_folder.h"
@@ -222,6 +224,14 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   }
   check_names(all);
   return chosen(std::move(all), flags.subjects);
+}
+
+void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const PlannedSubject& planned : subjects) {
+    if (!seen.insert({planned.model.path, planned.adapter}).second) continue;
+    workbench_.check_model(planned.model, planned.adapter, false);
+  }
 }
 
 void OpenModel::open(PlannedSubject& planned) {

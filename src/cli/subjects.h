@@ -46,6 +46,8 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 // same model.
 class OpenModel {
  public:
+  // Error if a subject's model or adapter cannot be opened; quick.
+  void check(const std::vector<PlannedSubject>& subjects);
   // Fills in subject.generator and info.fingerprint.
   void open(PlannedSubject& planned);
 

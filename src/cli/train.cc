@@ -8,11 +8,13 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/training_samples.h"
 #include "cli/workbench.h"
 #include "formats/datasets.h"
 #include "stages/chat.h"
+#include "stages/start_checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -54,9 +56,11 @@ Json report_json(const stages::TuneReport& report, const std::string& output) {
 void train(const TrainFlags& flags, const Shell& shell) {
   const stages::ChatPrompt prompt =
       stages::read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
+  stages::check_can_write(flags.output);
+  LocalWorkbench workbench;
+  workbench.check_model(flags.model.model, "", true);
   const std::vector<stages::TrainingSample> samples = training_samples(
       formats::read_dataset(flags.dataset), prompt, flags.dataset);
-  LocalWorkbench workbench;
   const stages::TuneReport report =
       workbench.tune(flags.model.model, flags.tune, samples, flags.output);
   const Json json = report_json(report, flags.output);
@@ -73,27 +77,28 @@ void train(const TrainFlags& flags, const Shell& shell) {
 }
 
 void add_tune(CLI::App& command, stages::TuneOptions& tune) {
-  const auto add = [&command](const char* name, auto& value, double low,
-                              double high, const char* help) {
+  const auto add = [&command](const char* name, auto& value, const auto& range,
+                              const char* help) {
     command.add_option(name, value, help)
-        ->check(CLI::Range(low, high))
+        ->check(in_range(range))
         ->capture_default_str();
   };
+  using namespace ranges;
   tune.batch_size = 32;
-  add("--rank", tune.rank, 1, 4096, "of the LoRA matrices");
-  add("--alpha", tune.alpha, 1e-6, 1e6, "the update is scaled by alpha/rank");
-  add("--dropout", tune.dropout, 0, 0.99, "on the input of the LoRA branch");
-  add("--epochs", tune.epochs, 1, 10000, "passes over the dataset");
-  add("--batch-size", tune.batch_size, 1, 1 << 20,
+  add("--rank", tune.rank, kRank, "of the LoRA matrices");
+  add("--alpha", tune.alpha, kAlpha, "the update is scaled by alpha/rank");
+  add("--dropout", tune.dropout, kDropout, "on the input of the LoRA branch");
+  add("--epochs", tune.epochs, kEpochs, "passes over the dataset");
+  add("--batch-size", tune.batch_size, kBatchSize,
       "samples per optimizer step");
-  add("--max-length", tune.max_length, 2, 1 << 20,
+  add("--max-length", tune.max_length, kMaxLength,
       "tokens of a sample; the rest is cut off");
-  add("--learning-rate", tune.learning_rate, 0, 1, "at its highest");
-  add("--warmup-steps", tune.warmup_steps, 0, 1 << 20,
+  add("--learning-rate", tune.learning_rate, kLearningRate, "at its highest");
+  add("--warmup-steps", tune.warmup_steps, kWarmupSteps,
       "logarithmic, then linear decay to 0");
-  add("--weight-decay", tune.weight_decay, 0, 10, "of AdamW");
-  add("--max-grad-norm", tune.max_grad_norm, 0, 1e6, "0: no clipping");
-  add("--checkpoint-steps", tune.checkpoint_steps, 1, 1 << 20,
+  add("--weight-decay", tune.weight_decay, kWeightDecay, "of AdamW");
+  add("--max-grad-norm", tune.max_grad_norm, kMaxGradNorm, "0: no clipping");
+  add("--checkpoint-steps", tune.checkpoint_steps, kCheckpointSteps,
       "optimizer steps between checkpoints");
   command.add_option("--seed", tune.seed, "of order, dropout and first values")
       ->capture_default_str();

@@ -42,6 +42,24 @@ void require_local(const std::string& path) {
                   "the HF folder or GGUF file");
 }
 
+void require_fit(const std::string& path, const text::Tokenizer& words,
+                 const formats::ModelConfig& config) {
+  if (words.size() <= config.vocab_size) return;
+  throw Error(ErrorKind::kInput,
+              str(path, ": expected a tokenizer of at most ", config.vocab_size,
+                  " tokens, as the model has, found ", words.size(),
+                  "; use files that belong together"));
+}
+
+void require_end(const std::string& path, const text::Tokenizer& words) {
+  if (words.eos() >= 0) return;
+  throw Error(ErrorKind::kInput,
+              str(path,
+                  ": expected an end-of-text token, without which no answer "
+                  "learns to stop, found none; use a tokenizer with "
+                  "eos_token"));
+}
+
 std::unique_ptr<generate::Generator> open_remote(
     const stages::ModelOptions& model, const std::string& adapter) {
   if (!adapter.empty()) {
@@ -124,21 +142,35 @@ std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
   return tokenizer_;
 }
 
+void LocalWorkbench::check_model(const stages::ModelOptions& model,
+                                 const std::string& adapter, bool trains) {
+  if (generate::is_remote_model(model.path)) {
+    if (trains) require_local(model.path);
+    open_remote(model, adapter);
+    return;
+  }
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  const formats::ModelConfig config =
+      model::check_weights(model.path, compute.device, compute.dtype);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  require_fit(model.path, *words, config);
+  if (trains) require_end(model.path, *words);
+  if (!adapter.empty()) model::load_lora(adapter, config, at::kCPU);
+}
+
+stages::CheckModel LocalWorkbench::checks() {
+  return [this](const stages::ModelOptions& model, bool trains) {
+    check_model(model, "", trains);
+  };
+}
+
 std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
     const stages::ModelOptions& model, const std::string& adapter) {
   if (generate::is_remote_model(model.path)) return open_remote(model, adapter);
   std::shared_ptr<const model::Weights> base = weights(model);
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
-  if (words->size() > base->config.vocab_size) {
-    throw Error(ErrorKind::kInput,
-                str(model.path, ": expected a tokenizer of at most ",
-                    base->config.vocab_size,
-                    " tokens, as the model has, "
-                    "found ",
-                    words->size(),
-                    "; use files that belong "
-                    "together"));
-  }
+  require_fit(model.path, *words, base->config);
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
@@ -158,13 +190,7 @@ stages::TuneReport LocalWorkbench::tune(
     const std::string& folder) {
   const std::shared_ptr<const model::Weights> base = weights(model);
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
-  if (words->eos() < 0) {
-    throw Error(ErrorKind::kInput,
-                str(model.path,
-                    ": expected an end-of-text token, without "
-                    "which no answer learns to stop, found none; use a "
-                    "tokenizer with eos_token"));
-  }
+  require_end(model.path, *words);
   stages::TuneReport report;
   std::vector<train::Sample> tokenized;
   for (const stages::TrainingSample& sample : samples) {

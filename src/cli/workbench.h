@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "model/llama.h"
+#include "stages/start_checks.h"
 #include "stages/workbench.h"
 #include "text/tokenizer.h"
 #include "train/trainer.h"
@@ -23,6 +24,15 @@ class LocalWorkbench : public stages::Workbench {
                           const stages::TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
+
+  // Error, as open_generator and tune throw it, if the model or the adapter
+  // (where not empty) is not there or cannot be used, or cannot be trained if
+  // `trains`; of a server's model, if it does not answer. Quick: no weights are
+  // read.
+  void check_model(const stages::ModelOptions& model,
+                   const std::string& adapter, bool trains);
+  // check_model of the base alone, for stages::check_start.
+  stages::CheckModel checks();
 
   std::shared_ptr<const model::Weights> weights(
       const stages::ModelOptions& model);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/ranges.h"
 #include "engine/aten_decoder.h"
 #include "engine/cpu_decoder.h"
 #include "engine/generation.h"
@@ -88,10 +89,11 @@ class Engine : public generate::Generator {
   std::unique_ptr<Scorer> scorer_;
 };
 
-void expect(bool good, const char* what, int64_t found) {
-  if (good) return;
-  throw Error(ErrorKind::kUsage, str("engine: expected ", what, ", found ",
-                                     found, "; change the setting"));
+void expect(const Range<int>& range, const char* what, int found) {
+  if (range.holds(found)) return;
+  throw Error(ErrorKind::kUsage,
+              str("engine: expected ", what, " from ", range.low, " to ",
+                  range.high, ", found ", found, "; change the setting"));
 }
 
 }  // namespace
@@ -100,12 +102,9 @@ std::unique_ptr<generate::Generator> make_engine(
     std::shared_ptr<const model::Weights> weights,
     std::shared_ptr<const text::Tokenizer> tokenizer,
     const EngineOptions& options) {
-  expect(options.num_slots >= 1 && options.num_slots <= 4096, "1 to 4096 slots",
-         options.num_slots);
-  expect(options.prefill_chunk >= 1 && options.prefill_chunk <= 8192,
-         "a prefill chunk of 1 to 8192 tokens", options.prefill_chunk);
-  expect(options.max_context >= 2, "a context of 2 tokens or more",
-         options.max_context);
+  expect(ranges::kNumSlots, "a number of slots", options.num_slots);
+  expect({1, 8192}, "tokens of a prefill chunk", options.prefill_chunk);
+  expect(ranges::kMaxContext, "tokens of context", options.max_context);
   if (tokenizer->size() > weights->config.vocab_size) {
     throw Error(
         ErrorKind::kInput,

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/ranges.h"
 
 namespace selfalign::generate {
 namespace {
@@ -13,30 +14,32 @@ constexpr std::array<const char*, 4> kFinishNames = {"stop", "length",
                                                      "no_room", "cancelled"};
 constexpr size_t kMaxNgram = 4;
 constexpr int kMaxTopLogprobs = 20;
-// Bounds that keep changed logits finite in float32.
-constexpr double kMaxPenalty = 1e6;
+// Keeps changed logits finite in float32, as the ranges of penalties do.
 constexpr double kMaxBias = 1e12;
 
-void expect(bool good, const char* what, const char* range, double found) {
+void expect(bool good, const char* what, const std::string& range,
+            double found) {
   if (good) return;
   throw Error(ErrorKind::kUsage, str("sampling: expected ", what, " ", range,
                                      ", found ", found, "; change it"));
 }
 
+template <typename Number>
+void expect_in(const Range<Number>& range, const char* what, Number found) {
+  expect(range.holds(found), what, str("from ", range.low, " to ", range.high),
+         static_cast<double>(found));
+}
+
 void check_sampling(const Sampling& s, int vocab) {
-  expect(s.temperature >= 0 && std::isfinite(s.temperature), "a temperature",
-         "of 0 or more", s.temperature);
-  expect(s.top_p > 0 && s.top_p <= 1, "top_p", "in (0, 1]", s.top_p);
-  expect(s.max_new_tokens >= 1, "max_new_tokens", "of 1 or more",
-         s.max_new_tokens);
-  expect(s.repetition_penalty >= 1 / kMaxPenalty &&
-             s.repetition_penalty <= kMaxPenalty,
-         "a repetition penalty", "from 1e-6 to 1e6", s.repetition_penalty);
+  expect_in(ranges::kTemperature, "a temperature", s.temperature);
+  expect_in(ranges::kTopP, "top_p", s.top_p);
+  expect_in(ranges::kMaxNewTokens, "max_new_tokens", s.max_new_tokens);
+  expect_in(ranges::kRepetitionPenalty, "a repetition penalty",
+            s.repetition_penalty);
   expect(s.ngram_penalty.size() <= kMaxNgram, "n-gram penalties",
          "for n up to 4", static_cast<double>(s.ngram_penalty.size()));
   for (double penalty : s.ngram_penalty) {
-    expect(std::abs(penalty) <= kMaxPenalty, "n-gram penalties",
-           "from -1e6 to 1e6", penalty);
+    expect_in(ranges::kNgramPenalty, "n-gram penalties", penalty);
   }
   for (const auto& [id, bias] : s.logit_bias) {
     expect(id >= 0 && id < vocab, "biased token ids", "in the vocabulary", id);

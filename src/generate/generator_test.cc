@@ -37,7 +37,7 @@ TEST(CheckRequest, RefusesSamplingThatCannotBe) {
   EXPECT_EQ(refused_sampling([](Sampling&) {}), std::nullopt);
   EXPECT_EQ(refused_sampling([](Sampling& s) {
               s.logit_bias = {{9, -HUGE_VAL}, {0, -1e9}};
-              s.ngram_penalty = {-2, 0, 0, 1e5};
+              s.ngram_penalty = {-2, 0, 0, 100};
               s.repetition_penalty = 0.01;
             }),
             std::nullopt);

@@ -16,6 +16,7 @@ constexpr size_t kMaxStopBytes = 1024;
 constexpr size_t kMaxBiases = 4096;
 constexpr int kMaxTopLogprobs = 20;
 constexpr size_t kMaxTokens = size_t{1} << 22;
+constexpr Range<double> kFrequencyPenalty{-2, 2};  // the API's
 
 std::vector<std::string> read_stops(Members& members) {
   const Value* value = members.take("stop");
@@ -62,17 +63,19 @@ std::map<int, double> read_biases(Members& members) {
 }
 
 void read_sampling(Members& members, generate::Sampling& sampling) {
-  sampling.temperature = members.take_number("temperature", 0, 100).value_or(1);
-  sampling.top_p = members.take_number("top_p", 1e-6, 1).value_or(1);
+  sampling.temperature =
+      members.take_number("temperature", ranges::kTemperature).value_or(1);
+  sampling.top_p = members.take_number("top_p", ranges::kTopP).value_or(1);
   sampling.stop = read_stops(members);
   sampling.logit_bias = read_biases(members);
   const double frequency =
-      members.take_number("frequency_penalty", -2, 2).value_or(0);
+      members.take_number("frequency_penalty", kFrequencyPenalty).value_or(0);
   if (frequency != 0) sampling.ngram_penalty = {frequency};
   // Extensions of vLLM and llama.cpp; two names of one thing.
   for (const char* name : {"repetition_penalty", "repeat_penalty"}) {
-    sampling.repetition_penalty = members.take_number(name, 0.01, 100)
-                                      .value_or(sampling.repetition_penalty);
+    sampling.repetition_penalty =
+        members.take_number(name, ranges::kRepetitionPenalty)
+            .value_or(sampling.repetition_penalty);
   }
   sampling.ban_eos = members.take_bool("ignore_eos").value_or(false);
 }

@@ -71,14 +71,13 @@ std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
   return value->get<int64_t>();
 }
 
-std::optional<double> Members::take_number(const std::string& name, double low,
-                                           double high) {
+std::optional<double> Members::take_number(const std::string& name,
+                                           const Range<double>& range) {
   const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
-  const bool fits = value->is_number() && value->get<double>() >= low &&
-                    value->get<double>() <= high;
-  if (!fits) {
-    refuse(name, str("a number from ", low, " to ", high), shown(*value));
+  if (!value->is_number() || !range.holds(value->get<double>())) {
+    refuse(name, str("a number from ", range.low, " to ", range.high),
+           shown(*value));
   }
   return value->get<double>();
 }

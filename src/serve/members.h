@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/ranges.h"
 #include "serve/api_error.h"
 
 namespace selfalign::serve {
@@ -29,8 +30,8 @@ class Members {
   std::optional<bool> take_bool(const std::string& name);
   std::optional<int64_t> take_int(const std::string& name, int64_t low,
                                   int64_t high);
-  std::optional<double> take_number(const std::string& name, double low,
-                                    double high);
+  std::optional<double> take_number(const std::string& name,
+                                    const Range<double>& range);
 
   // Refuses a member that is there with a value other than `neutral` values,
   // those with which it changes nothing.

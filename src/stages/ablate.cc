@@ -15,6 +15,7 @@
 #include "stages/funnel.h"
 #include "stages/profile.h"
 #include "stages/run.h"
+#include "stages/start_checks.h"
 
 namespace selfalign::stages {
 namespace {
@@ -27,7 +28,14 @@ constexpr char kAnswers[] = "align.answers";
 constexpr size_t kMaxExamples = 5;
 
 // The run's answered rows that the ablation takes, in order.
-std::vector<Row> chosen_answers(const Store& run, int64_t num_rows) {
+std::vector<Row> chosen_answers(const Store& run, const Recipe& recipe,
+                                int64_t num_rows) {
+  if (!recipe.has("align")) {
+    throw Error(ErrorKind::kInput,
+                run.folder() +
+                    ": expected a run with stage 2, found a recipe without "
+                    "align; take a run that has it");
+  }
   if (!stage_done(run, "align.pairs")) {
     throw Error(ErrorKind::kInput,
                 str(run.folder(),
@@ -75,6 +83,14 @@ std::string folder_of(const Store& run, const AblateOptions& options) {
   return run.folder() + "/ablations/" + name;
 }
 
+// Error if the ablation cannot be begun; nothing is written.
+void check_ablation(const Store& run, const AblateOptions& options) {
+  if (is_begun(folder_of(run, options))) return;
+  const ScratchFolder trial;
+  write_edited_prompts(run.folder() + "/prompts", options.edit, trial.path());
+  load_prompts(trial.path());  // whole and sound, or an Error
+}
+
 // Opens the ablation's store and makes its prompts, unless they are there.
 std::unique_ptr<Store> open_ablation(const Store& run,
                                      const AblateOptions& options) {
@@ -89,7 +105,6 @@ std::unique_ptr<Store> open_ablation(const Store& run,
   if (!known) {
     const std::string prompts = store->folder() + "/prompts";
     write_edited_prompts(run.folder() + "/prompts", options.edit, prompts);
-    load_prompts(prompts);  // whole and sound, or an Error
     if (const auto model = run.meta("fingerprint.base")) {
       store->set_meta("fingerprint.base", *model);
     }
@@ -254,7 +269,9 @@ void put_indented(std::ostream& out, const std::string& text) {
 
 Json ablate(const Recipe& recipe, const Store& run,
             const AblateOptions& options, Workbench& workbench) {
-  const std::vector<Row> answers = chosen_answers(run, options.num_rows);
+  const std::vector<Row> answers =
+      chosen_answers(run, recipe, options.num_rows);
+  check_ablation(run, options);
   const std::unique_ptr<Store> store = open_ablation(run, options);
   const Prompts prompts = load_prompts(store->folder() + "/prompts");
   answer_again(recipe, prompts, run, answers, workbench, *store);

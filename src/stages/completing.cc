@@ -42,9 +42,7 @@ class Completing {
                         [this](generate::Completion c) { done(std::move(c)); });
     flush();
     if (!ended_) {
-      stop_if_interrupted(
-          "everything made so far is in the run folder; go on with: "
-          "selfalign resume RUN");
+      stop_if_interrupted("run the same command again");
       SELFALIGN_CHECK(waiting_.empty(), "rows without a completion");
     }
     return num_accepted_;

@@ -11,6 +11,7 @@
 #include "formats/parquet.h"
 #include "stages/data_card.h"
 #include "stages/decisions.h"
+#include "stages/funnel.h"
 #include "stages/principles.h"
 
 namespace selfalign::stages {
@@ -123,28 +124,72 @@ void write_data(const std::string& path, const std::vector<ExportRow>& rows,
                          conversations);
 }
 
-// A folder beside the wanted one; it gets its name when all is in it.
-std::string partial_folder(const std::string& folder) {
-  if (fs::exists(folder)) {
-    throw Error(ErrorKind::kUsage,
-                folder +
-                    ": expected a folder that is not there yet, found "
-                    "one; name another, or remove it first");
+// A folder beside the wanted one, which gets its name when all is in it and
+// goes away if that does not come.
+class PartialFolder {
+ public:
+  explicit PartialFolder(const std::string& folder)
+      : folder_(folder), partial_(folder + ".partial") {
+    if (fs::exists(folder)) {
+      throw Error(ErrorKind::kUsage,
+                  folder +
+                      ": expected a folder that is not there yet, found "
+                      "one; name another, or remove it first");
+    }
+    fs::remove_all(partial_);
+    make_folder(partial_);
   }
-  const std::string partial = folder + ".partial";
-  fs::remove_all(partial);
-  make_folder(partial);
-  return partial;
-}
+  ~PartialFolder() {
+    std::error_code ignored;
+    fs::remove_all(partial_, ignored);
+  }
+  PartialFolder(const PartialFolder&) = delete;
+  PartialFolder& operator=(const PartialFolder&) = delete;
 
-void publish(const std::string& partial, const std::string& folder) {
-  std::error_code problem;
-  fs::rename(partial, folder, problem);
-  if (problem) {
-    throw Error(ErrorKind::kFailed,
-                str(folder, ": expected to rename ", partial,
-                    " to it, found: ", problem.message()));
+  const std::string& path() const { return partial_; }
+
+  void publish() const {
+    std::error_code problem;
+    fs::rename(partial_, folder_, problem);
+    if (problem) {
+      throw Error(ErrorKind::kFailed,
+                  str(folder_, ": expected to rename ", partial_,
+                      " to it, found: ", problem.message()));
+    }
   }
+
+ private:
+  const std::string folder_;
+  const std::string partial_;
+};
+
+// Why there are no rows, and what would give some.
+[[noreturn]] void throw_no_rows(const store::Store& store, const Recipe& recipe,
+                                const std::string& set, int64_t num_cut_off) {
+  const std::string pairs = pairs_of(set);
+  std::string advice =
+      "let the run go on with: selfalign resume " + store.folder();
+  if (num_cut_off > 0) {
+    advice = str("all ", num_cut_off,
+                 " were cut off at max_new_tokens; --form parquet takes "
+                 "these, too");
+  } else if (recipe.has("tune")) {
+    advice =
+        "this run was tuned on data that were given and makes no rows of "
+        "its own; they are in " +
+        recipe.data.path;
+  } else if (!recipe.has(set == "engrave" ? "align" : "verbose")) {
+    advice = str("the recipe's stages do not make them; a run with ",
+                 set == "engrave" ? "align" : "verbose", " does");
+  } else if (stage_done(store, pairs)) {
+    advice =
+        str("all were rejected or dropped; look why with: selfalign "
+            "status ",
+            store.folder());
+  }
+  throw Error(ErrorKind::kInput,
+              str(store.folder(), ": expected finished rows of ", pairs,
+                  ", found none; ", advice));
 }
 
 }  // namespace
@@ -160,20 +205,16 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
   report.num_written =
       int64_t(rows.size()) - (is_parquet ? 0 : report.num_cut_off);
   if (report.num_written == 0) {
-    throw Error(ErrorKind::kInput,
-                str(store.folder(), ": expected finished rows of ",
-                    pairs_of(report.set),
-                    ", found none; let the run go on with: selfalign resume ",
-                    store.folder()));
+    throw_no_rows(store, recipe, report.set, report.num_cut_off);
   }
   std::string folder = fs::path(options.folder).lexically_normal();
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  const std::string partial = partial_folder(folder);
+  const PartialFolder partial(folder);
   ExportContext context{store, recipe, options, report,
                         is_parquet ? "train.parquet" : "train.jsonl"};
   const auto add = [&](const std::string& name) {
     report.files.push_back(name);
-    return partial + "/" + name;
+    return partial.path() + "/" + name;
   };
   write_data(add(context.data_file), rows, options);
   write_file_atomic(add("README.md"), data_card(context));
@@ -182,10 +223,11 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
   Json manifest = export_manifest(context);
   manifest["outputs"] = Json::array();
   for (const std::string& name : report.files) {
-    manifest["outputs"].push_back(hashed_file(name, partial + "/" + name));
+    manifest["outputs"].push_back(
+        hashed_file(name, partial.path() + "/" + name));
   }
   write_json_file(add("manifest.json"), manifest, 2);
-  publish(partial, folder);
+  partial.publish();
   return report;
 }
 

@@ -280,13 +280,20 @@ bool is_layer(const std::string& folder) {
 
 // A file that replaces nothing is a mistake in its name.
 void check_overlay(const std::string& overlay) {
-  if (!fs::is_directory(overlay)) {
+  if (std::error_code ignored; !fs::is_directory(overlay, ignored)) {
     throw Error(ErrorKind::kInput, str(overlay,
                                        ": expected a folder with prompt files "
                                        "(prompts_overlay), found none"));
   }
   const std::vector<std::string>& known = prompt_files();
-  for (const auto& entry : fs::directory_iterator(overlay)) {
+  std::error_code problem;
+  fs::directory_iterator entries(overlay, problem);
+  if (problem) {
+    throw Error(ErrorKind::kInput,
+                str(overlay, ": expected a folder that can be read, found: ",
+                    problem.message(), "; check its rights"));
+  }
+  for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
     if (entry.path().extension() != ".yaml" ||
         std::find(known.begin(), known.end(), name) != known.end()) {
@@ -326,6 +333,12 @@ std::string prompt_path(const std::string& folder, const Overlays& overlays,
 
 Prompts load_prompts(const std::string& plain_folder,
                      const Overlays& overlays) {
+  if (std::error_code ignored; !fs::is_directory(plain_folder, ignored)) {
+    throw Error(ErrorKind::kInput,
+                str(plain_folder,
+                    ": expected a folder with prompt files (prompts_folder), "
+                    "found none; check the path"));
+  }
   for (const std::string& overlay : overlays) check_overlay(overlay);
   const PromptsFolder folder{plain_folder, overlays};
   Prompts prompts;

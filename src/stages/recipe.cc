@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/ranges.h"
+#include "base/user_path.h"
 #include "generate/remote.h"
 #include "stages/likelihood.h"
 #include "stages/profile.h"
@@ -26,14 +28,43 @@ std::string resolve(const std::string& recipe_path, const std::string& path) {
   return resolved;
 }
 
+template <typename Number>
+void get(YamlMap& map, const char* key, Number& out,
+         const Range<Number>& range) {
+  map.get(key, out, range.low, range.high);
+}
+
+// A path, with the home folder in place of "~".
+void get_path(YamlMap& map, const std::string& key, std::string& out) {
+  map.get(key, out);
+  try {
+    out = user_path(out);
+  } catch (const Error& error) {
+    map.mistake(key, error.what());
+  }
+}
+
+void expand_all(YamlMap& map, const std::string& key,
+                std::vector<std::string>& paths) {
+  for (std::string& path : paths) {
+    try {
+      path = user_path(path);
+    } catch (const Error& error) {
+      map.mistake(key, error.what());
+    }
+  }
+}
+
 void read_sampling(YamlMap& stage, const char* key,
                    generate::Sampling& sampling) {
   YamlMap map = stage.map(key);
-  map.get("temperature", sampling.temperature, 0.0, 10.0);
-  map.get("top_p", sampling.top_p, 1e-6, 1.0);
-  map.get("max_new_tokens", sampling.max_new_tokens, 1, 1 << 20);
-  map.get("repetition_penalty", sampling.repetition_penalty, 0.1, 10.0);
-  map.get("ngram_penalty", sampling.ngram_penalty, 0.0, 100.0);
+  get(map, "temperature", sampling.temperature, ranges::kTemperature);
+  get(map, "top_p", sampling.top_p, ranges::kTopP);
+  get(map, "max_new_tokens", sampling.max_new_tokens, ranges::kMaxNewTokens);
+  get(map, "repetition_penalty", sampling.repetition_penalty,
+      ranges::kRepetitionPenalty);
+  map.get("ngram_penalty", sampling.ngram_penalty, ranges::kNgramPenalty.low,
+          ranges::kNgramPenalty.high);
   map.get("ban_eos", sampling.ban_eos);
   if (sampling.ngram_penalty.size() > 4) {
     map.mistake("ngram_penalty", "expected at most 4 numbers");
@@ -42,11 +73,13 @@ void read_sampling(YamlMap& stage, const char* key,
 }
 
 void read_model(YamlMap map, ModelOptions& model) {
-  map.require("path").get("path", model.path);
-  map.get("device", model.device, {"auto", "cpu", "cuda"});
-  map.get("dtype", model.dtype, {"auto", "float32", "bfloat16"});
-  map.get("num_slots", model.num_slots, 1, 4096);
-  map.get("max_context", model.max_context, 64, 1 << 20);
+  get_path(map.require("path"), "path", model.path);
+  map.get("device", model.device,
+          {ranges::kDevices.begin(), ranges::kDevices.end()});
+  map.get("dtype", model.dtype,
+          {ranges::kDtypes.begin(), ranges::kDtypes.end()});
+  get(map, "num_slots", model.num_slots, ranges::kNumSlots);
+  get(map, "max_context", model.max_context, ranges::kMaxContext);
   map.done();
 }
 
@@ -55,7 +88,7 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("num_red_team", instruct.num_red_team, 0, kMany);
   map.get("num_exemplars", instruct.num_exemplars, 1, 50);
   map.get("max_requests", instruct.max_requests, 1, kMany);
-  map.get("max_rouge_l", instruct.max_rouge_l, 0.0, 1.0);
+  get(map, "max_rouge_l", instruct.max_rouge_l, ranges::kRougeL);
   map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
   map.get("topic_rounds", instruct.topic_rounds, 1, 20);
   map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
@@ -76,8 +109,9 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
 
 void read_contamination(YamlMap map, ContaminationOptions& contamination) {
   map.get("sets", contamination.sets);
-  map.get("ngram_words", contamination.ngram_words, 3, 1000);
-  map.get("max_rouge_l", contamination.max_rouge_l, 0.0, 1.0);
+  expand_all(map, "sets", contamination.sets);
+  get(map, "ngram_words", contamination.ngram_words, ranges::kNgramWords);
+  get(map, "max_rouge_l", contamination.max_rouge_l, ranges::kRougeL);
   map.done();
 }
 
@@ -88,23 +122,24 @@ void read_refill(YamlMap map, RefillOptions& refill) {
 }
 
 void read_tune(YamlMap map, TuneOptions& tune) {
-  map.get("rank", tune.rank, int64_t{1}, int64_t{4096});
-  map.get("alpha", tune.alpha, 1e-3, 1e5);
-  map.get("dropout", tune.dropout, 0.0, 0.99);
-  map.get("epochs", tune.epochs, 1, 10000);
-  map.get("batch_size", tune.batch_size, 1, 1 << 20);
-  map.get("max_length", tune.max_length, 16, 1 << 20);
-  map.get("learning_rate", tune.learning_rate, 0.0, 10.0);
-  map.get("warmup_steps", tune.warmup_steps, 0, kMany);
-  map.get("weight_decay", tune.weight_decay, 0.0, 10.0);
-  map.get("max_grad_norm", tune.max_grad_norm, 0.0, 1e9);
-  map.get("checkpoint_steps", tune.checkpoint_steps, 1, kMany);
+  using namespace ranges;
+  get(map, "rank", tune.rank, kRank);
+  get(map, "alpha", tune.alpha, kAlpha);
+  get(map, "dropout", tune.dropout, kDropout);
+  get(map, "epochs", tune.epochs, kEpochs);
+  get(map, "batch_size", tune.batch_size, kBatchSize);
+  get(map, "max_length", tune.max_length, kMaxLength);
+  get(map, "learning_rate", tune.learning_rate, kLearningRate);
+  get(map, "warmup_steps", tune.warmup_steps, kWarmupSteps);
+  get(map, "weight_decay", tune.weight_decay, kWeightDecay);
+  get(map, "max_grad_norm", tune.max_grad_norm, kMaxGradNorm);
+  get(map, "checkpoint_steps", tune.checkpoint_steps, kCheckpointSteps);
   map.get("seed", tune.seed);
   map.done();
 }
 
 void read_given(YamlMap map, GivenData& given) {
-  map.get("path", given.path);
+  get_path(map, "path", given.path);
   map.get("max_rows", given.max_rows, int64_t{0}, int64_t{kMany});
   map.done();
 }
@@ -364,6 +399,7 @@ void read_overlays(YamlMap& map, std::vector<std::string>& out) {
   if (std::find(out.begin(), out.end(), "") != out.end()) {
     map.mistake(key, "expected folders, found an empty name");
   }
+  expand_all(map, key, out);
 }
 
 }  // namespace
@@ -378,7 +414,7 @@ Recipe read_recipe(const std::string& path) {
   Recipe recipe = default_recipe();
   recipe.name = fs::path(path).stem().string();
   map.get("name", recipe.name);
-  map.get("run_folder", recipe.run_folder);
+  get_path(map, "run_folder", recipe.run_folder);
   map.get("profile", recipe.profile, profile_names());
   const bool published = recipe.profile != "default";
   if (published) use_published_settings(recipe);
@@ -386,7 +422,8 @@ Recipe read_recipe(const std::string& path) {
   read_stages(map, recipe);
   map.require("model");
   read_model(map.map("model"), recipe.model);
-  map.require("prompts_folder").get("prompts_folder", recipe.prompts_folder);
+  get_path(map.require("prompts_folder"), "prompts_folder",
+           recipe.prompts_folder);
   read_overlays(map, recipe.prompts_overlay);
   read_given(map.map("instructions"), recipe.instructions);
   read_instruct(map.map("instruct"), published, recipe.instruct);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/error.h"
@@ -252,6 +253,89 @@ TEST_F(RecipeTest, AllMistakesComeAtOnceWithTheirPlace) {
             "F:11:11: final.epochs: expected a whole number from 1 to 10000, "
             "found \"many\"\n"
             "F:12:1: sed: unknown key; did you mean \"seed\"?");
+}
+
+TEST_F(RecipeTest, ASecondDocumentIsRefusedAtItsLine) {
+  const std::string small = kSmall;
+  const auto refusal = [](int line) {
+    return str("F:", line,
+               ":1: expected one YAML document in the file, found "
+               "a second one; make one of them, or remove it");
+  };
+  EXPECT_EQ(error_of(small + "---\nseed: 7\n"), refusal(4));
+  EXPECT_EQ(error_of("# first\n---\n" + small + "--- # second\n"), refusal(6));
+  EXPECT_EQ(error_of("---\n---\n" + small), refusal(2));
+  EXPECT_EQ(error_of(small + "...\nseed: 7\n"), refusal(5));
+  EXPECT_EQ(error_of(small + "\n\n---\n---\n"), refusal(6));
+  // One document, with its marks, and a line like them inside a text.
+  EXPECT_EQ(error_of("%YAML 1.2\n---\n" + small + "...\n# the end\n"), "");
+  EXPECT_EQ(error_of(small + "name: \"a --- b\"\n"), "");
+}
+
+TEST_F(RecipeTest, OtherEncodingsAreRefusedWithTheirPlace) {
+  EXPECT_EQ(error_of(std::string(kSmall) + "name: caf\xe9\n"),
+            "F:4:10: expected text in UTF-8, found the byte 0xe9 (perhaps "
+            "Latin-1 or Windows-1252); save the file in UTF-8");
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string(kSmall)) wide += {c, '\0'};
+  EXPECT_EQ(error_of(wide),
+            "F:1:1: expected text in UTF-8, found UTF-16 or UTF-32; save the "
+            "file in UTF-8");
+  EXPECT_EQ(error_of("\xef\xbb\xbf" + std::string(kSmall)), "");
+}
+
+TEST_F(RecipeTest, TheTildeIsTheHomeFolder) {
+  const char* known = std::getenv("HOME");
+  const std::string old = known != nullptr ? known : "/";
+  ::setenv("HOME", "/people/ada", 1);
+  const Recipe recipe =
+      read_recipe(write("model: {path: ~/m.gguf}\n"
+                        "run_folder: ~/runs/demo\n"
+                        "prompts_folder: \"~\"\n"
+                        "prompts_overlay: ~/over\n"
+                        "instructions: {path: ~/p.txt}\n"
+                        "stages: [align]\n"
+                        "contamination: {sets: [~/a.csv, b.csv]}\n"));
+  EXPECT_EQ(recipe.model.path, "/people/ada/m.gguf");
+  EXPECT_EQ(recipe.run_folder, "/people/ada/runs/demo");
+  EXPECT_EQ(recipe.prompts_folder, "/people/ada");
+  EXPECT_EQ(recipe.prompts_overlay,
+            std::vector<std::string>{"/people/ada/over"});
+  EXPECT_EQ(recipe.instructions.path, "/people/ada/p.txt");
+  EXPECT_EQ(
+      recipe.contamination.sets,
+      (std::vector<std::string>{"/people/ada/a.csv", folder_ + "/sub/b.csv"}));
+  const std::string found = error_of(
+      "model: {path: $HOME/m.gguf}\n"
+      "run_folder: ${HOME}/x\n"
+      "prompts_folder: ~nobody-of-that-name/x\n"
+      "contamination: {sets: [$SETS/a.csv]}\n");
+  for (const char* mistake :
+       {"F:1:15: model.path: expected a path, found the shell's variable in "
+        "\"$HOME/m.gguf\"",
+        "F:2:13: run_folder: expected a path, found the shell's variable",
+        "F:3:17: prompts_folder: expected the home folder of a user",
+        "F:4:23: contamination.sets: expected a path, found the shell's"}) {
+    EXPECT_NE(found.find(mistake), std::string::npos) << mistake << "\n"
+                                                      << found;
+  }
+  ::setenv("HOME", old.c_str(), 1);
+}
+
+TEST_F(RecipeTest, NumbersThatDoNothingGoodAreRefused) {
+  for (const char* value : {"0", "-1e-4", "nan", ".nan", "inf", ".inf"}) {
+    EXPECT_EQ(error_of(str(kSmall, "final: {learning_rate: ", value, "}\n")),
+              str("F:4:24: final.learning_rate: expected a number from 1e-12 "
+                  "to 10, found \"",
+                  value, "\""));
+  }
+  EXPECT_EQ(error_of(str(kSmall, "align: {sampling: {temperature: -1}}\n")),
+            "F:4:33: align.sampling.temperature: expected a number from 0 to "
+            "100, found \"-1\"");
+  EXPECT_EQ(error_of(str(kSmall,
+                         "align: {sampling: {temperature: 100, "
+                         "repetition_penalty: 0.01}}\n")),
+            "");
 }
 
 TEST_F(RecipeTest, MissingKeysAndOtherFilesAreMistakes) {

@@ -140,8 +140,7 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   const std::string path = store.folder() + kRecipeFile;
   const std::string copy = store.folder() + "/prompts";
   const Overlays& overlays = recipe.prompts_overlay;
-  const Prompts prompts = load_prompts(recipe.prompts_folder, overlays);
-  check_fit(recipe, prompts);
+  const Prompts prompts = fitting_prompts(recipe);
   const std::string text = recipe_to_yaml(recipe);
   write_file_atomic(path, text);
   make_folder(copy);
@@ -157,6 +156,12 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
     store.set_meta(kPrompts, dump_json(digests));
     store.set_meta(kRecipe, text);
   });
+}
+
+Prompts fitting_prompts(const Recipe& recipe) {
+  Prompts prompts = load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
+  check_fit(recipe, prompts);
+  return prompts;
 }
 
 Prompts kept_prompts(const store::Store& store) {

@@ -20,6 +20,10 @@ bool is_run_folder(const std::string& folder);
 // kUsage lists every field that differs, old and new.
 void keep_run_files(const Recipe& recipe, store::Store& store);
 
+// The prompts that a recipe names. Error kUsage also where they lack what the
+// recipe asks of them.
+Prompts fitting_prompts(const Recipe& recipe);
+
 // The run's own copy. Error kDamaged names the files that are not what the run
 // was begun with.
 Prompts kept_prompts(const store::Store& store);

@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/ranges.h"
 #include "model/device.h"
 #include "train/backward.h"
 #include "train/checkpoint.h"
@@ -34,32 +35,32 @@ double seconds_since(Clock::time_point begin) {
 }
 
 void check_options(const TrainOptions& o) {
-  const auto need = [](bool ok, const char* name, const char* expected,
+  const auto need = [](bool ok, const char* name, const std::string& expected,
                        double found) {
     if (ok) return;
     throw Error(ErrorKind::kUsage,
                 str("training setting ", name, ": expected ", expected,
-                    ", found ", found, "; correct the recipe"));
+                    ", found ", found, "; change it"));
   };
-  need(o.rank >= 1 && o.rank <= 4096, "rank", "1 to 4096", double(o.rank));
-  need(std::isfinite(o.alpha) && o.alpha > 0, "alpha", "over 0", o.alpha);
-  need(o.dropout >= 0 && o.dropout <= 0.99, "dropout", "0 to 0.99", o.dropout);
-  need(o.epochs >= 1, "epochs", "at least 1", o.epochs);
-  need(o.batch_size >= 1, "batch_size", "at least 1", o.batch_size);
-  need(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate",
-       "over 0", o.learning_rate);
-  need(o.warmup_steps >= 0, "warmup_steps", "at least 0", o.warmup_steps);
-  need(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay",
-       "at least 0", o.weight_decay);
+  const auto in = [&need](const auto& range, const char* name, auto found) {
+    need(range.holds(found), name, str(range.low, " to ", range.high),
+         double(found));
+  };
+  in(ranges::kRank, "rank", o.rank);
+  in(ranges::kAlpha, "alpha", o.alpha);
+  in(ranges::kDropout, "dropout", o.dropout);
+  in(ranges::kEpochs, "epochs", o.epochs);
+  in(ranges::kBatchSize, "batch_size", o.batch_size);
+  in(ranges::kLearningRate, "learning_rate", o.learning_rate);
+  in(ranges::kWarmupSteps, "warmup_steps", o.warmup_steps);
+  in(ranges::kWeightDecay, "weight_decay", o.weight_decay);
+  in(ranges::kMaxGradNorm, "max_grad_norm", o.max_grad_norm);
+  in(ranges::kCheckpointSteps, "checkpoint_steps", o.checkpoint_steps);
   need(o.adam_beta1 >= 0 && o.adam_beta1 < 1, "adam_beta1", "0 to below 1",
        o.adam_beta1);
   need(o.adam_beta2 >= 0 && o.adam_beta2 < 1, "adam_beta2", "0 to below 1",
        o.adam_beta2);
   need(o.adam_epsilon > 0, "adam_epsilon", "over 0", o.adam_epsilon);
-  need(o.max_grad_norm >= 0, "max_grad_norm", "at least 0 (0: no limit)",
-       o.max_grad_norm);
-  need(o.checkpoint_steps >= 1, "checkpoint_steps", "at least 1",
-       o.checkpoint_steps);
   need(o.pack_tokens >= 1, "pack_tokens", "at least 1", double(o.pack_tokens));
 }
 

@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "scripted_runs.h"
 
 namespace selfalign::tests {
@@ -66,6 +69,21 @@ TEST_F(AblateTest, ADroppedRuleIsNotNamedAndOnlyThoseRowsChange) {
                 std::string::npos,
             false);
   EXPECT_EQ(open("run")->run_digest(), digest_);
+}
+
+TEST_F(AblateTest, NothingIsMadeOfAnEditThatCannotBe) {
+  for (const int rule : {0, 99}) {
+    AblateOptions options;
+    options.edit.drop_rules = {rule};
+    const Error error = error_of([&] { ablate(options); });
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("rule to drop: expected a number"));
+  }
+  AblateOptions options;
+  options.edit.add_exemplars = {path("none.yaml")};
+  EXPECT_THAT(error_of([&] { ablate(options); }).what(),
+              HasSubstr("none.yaml"));
+  EXPECT_FALSE(std::filesystem::exists(path("run/ablations")));
 }
 
 TEST_F(AblateTest, TheSameRowsAreDrawnForEveryEdit) {

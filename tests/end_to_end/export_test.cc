@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/testing.h"
 #include "formats/datasets.h"
 #include "scripted_runs.h"
+#include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
@@ -22,6 +24,7 @@ namespace fs = std::filesystem;
 using stages::ExportOptions;
 using stages::ExportReport;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ExportTest : public ScriptedRunsTest {
  protected:
@@ -195,6 +198,33 @@ TEST_F(ExportTest, PyarrowReadsTheTable) {
   }
   EXPECT_TRUE(types.contains("self-instruct"));
   EXPECT_GT(types.size(), 1u);
+}
+
+// Advice that helps: to go on is none for a run that has no more to do.
+TEST_F(ExportTest, ARunWithoutSuchRowsIsToldWhy) {
+  const auto refusal = [this](const std::string& name,
+                              std::vector<std::string> stages) {
+    stages::Recipe recipe = recipe_;
+    recipe.run_folder = path(name);
+    recipe.stages = std::move(stages);
+    recipe.data.path = recipe.has("tune") ? path("given.jsonl") : "";
+    const auto store = stages::open_run(recipe);
+    const Error error = error_of([&] {
+      export_dataset(*store, recipe, {"", "messages", folder("m"), "test"});
+    });
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_FALSE(fs::exists(folder("m")));
+    return std::string(error.what());
+  };
+  const std::string tuned = refusal("t", {"tune"});
+  EXPECT_THAT(tuned, HasSubstr("tuned on data that were given"));
+  EXPECT_THAT(tuned, HasSubstr(path("given.jsonl")));
+  EXPECT_THAT(tuned, Not(HasSubstr("resume")));
+  const std::string prompted = refusal("p", {});
+  EXPECT_THAT(prompted, HasSubstr("the recipe's stages do not make them"));
+  EXPECT_THAT(prompted, Not(HasSubstr("resume")));
+  EXPECT_THAT(refusal("a", {"instruct", "align"}),
+              HasSubstr("let the run go on with: selfalign resume"));
 }
 
 TEST_F(ExportTest, RefusesWhatIsThereAndWhatIsUnknown) {

@@ -1,0 +1,49 @@
+#include "base/user_path.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+// "": not known.
+std::string home_of(const std::string& user) {
+  const passwd* entry = nullptr;
+  if (user.empty()) {
+    const char* home = std::getenv("HOME");
+    if (home != nullptr && *home != '\0') return home;
+    entry = ::getpwuid(::getuid());
+  } else {
+    entry = ::getpwnam(user.c_str());
+  }
+  return entry != nullptr ? entry->pw_dir : "";
+}
+
+}  // namespace
+
+std::string user_path(const std::string& path) {
+  if (path.starts_with('$')) {
+    throw Error(ErrorKind::kUsage,
+                str("expected a path, found the shell's variable in \"", path,
+                    "\", which is not replaced here; write the folder out, or "
+                    "~ for the home folder"));
+  }
+  if (!path.starts_with('~')) return path;
+  const size_t end = std::min(path.find('/'), path.size());
+  const std::string home = home_of(path.substr(1, end - 1));
+  if (home.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str("expected the home folder of a user, found no such user in "
+                    "\"",
+                    path, "\"; write ./", path, " for a file of that name"));
+  }
+  std::string rest = path.substr(end);
+  return home.ends_with('/') && !rest.empty() ? home + rest.substr(1)
+                                              : home + rest;
+}
+
+}  // namespace selfalign

@@ -1,0 +1,54 @@
+#include "stages/start_checks.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "formats/datasets.h"
+#include "stages/contamination.h"
+#include "stages/run_files.h"
+#include "store/store.h"
+
+namespace selfalign::stages {
+
+namespace fs = std::filesystem;
+
+bool is_begun(const std::string& run_folder) {
+  std::error_code ignored;
+  if (!fs::exists(fs::path(run_folder) / "run.db", ignored)) return false;
+  return !store::Store::open(run_folder, store::OpenMode::kReadOnly)
+              ->stages()
+              .empty();
+}
+
+void check_start(const Recipe& recipe, const CheckModel& check_model) {
+  const Prompts prompts = fitting_prompts(recipe);
+  const ContaminationGuard guard(recipe.contamination, prompts.held_out);
+  if (!recipe.instructions.path.empty()) {
+    formats::read_prompts(recipe.instructions.path);
+  }
+  if (!recipe.data.path.empty()) formats::read_dataset(recipe.data.path);
+  check_can_write(recipe.run_folder);
+  check_model(recipe.model, recipe.has("engrave") || recipe.has("tune"));
+}
+
+void check_can_write(const std::string& folder) {
+  fs::path nearest = fs::absolute(folder).lexically_normal();
+  std::error_code problem;
+  fs::file_status status = fs::status(nearest, problem);
+  while (!fs::exists(status) && nearest.has_relative_path()) {
+    nearest = nearest.parent_path();
+    status = fs::status(nearest, problem);
+  }
+  const bool is_folder = fs::is_directory(status);
+  if (is_folder && ::access(nearest.c_str(), W_OK | X_OK) == 0) return;
+  throw Error(ErrorKind::kUsage,
+              str(folder, ": expected a folder that can be written, found ",
+                  nearest.string(),
+                  is_folder ? " without the right to; take another, or get "
+                              "that right"
+                            : " to be no folder; take another"));
+}
+
+}  // namespace selfalign::stages

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "base/last_act.h"
 
 namespace selfalign {
 namespace {
@@ -13,9 +14,12 @@ namespace {
 std::atomic<bool> stop_asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 bool tell_person = false;
+std::atomic<void (*)()> last_act{nullptr};
+static_assert(std::atomic<void (*)()>::is_always_lock_free);
 
 void on_signal(int) {
   if (stop_asked.exchange(true)) {
+    if (void (*act)() = last_act.load()) act();
     ::_exit(static_cast<int>(ErrorKind::kInterrupted));
   }
   if (!tell_person) return;
@@ -36,6 +40,8 @@ void install_interrupt_handlers() {
     ::sigaction(signal, &action, nullptr);
   }
 }
+
+void set_last_act(void (*act)()) { last_act.store(act); }
 
 bool interrupted() { return stop_asked.load(std::memory_order_relaxed); }
 

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/log_line.h"
+#include "base/screen.h"
 
 namespace selfalign {
 namespace {
@@ -23,21 +25,28 @@ double time_s() {
   return std::round(now.count() * 1e3) / 1e3;
 }
 
-// One line, not mixed with another thread's. Nothing can be done about a
-// closed stderr, so failures are ignored.
-void write_line(const std::string& line) {
-  static std::mutex mutex;
-  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  // On a terminal a progress line may stand where this line goes: wipe it.
-  const std::string whole = (terminal ? "\r\033[K" : "") + line + "\n";
-  std::string_view rest = whole;
-  const std::lock_guard<std::mutex> lock(mutex);
+std::mutex mutex;            // of stderr
+size_t transient_width = 0;  // columns of the line that is written over next
+
+// Nothing can be done about a closed stderr, so failures are ignored.
+void write_all(std::string_view rest) {
   while (!rest.empty()) {
     const ssize_t n = ::write(STDERR_FILENO, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return;
     rest.remove_prefix(static_cast<size_t>(n));
   }
+}
+
+// One line, not mixed with another thread's.
+void write_line(const std::string& line) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::string whole;
+  if (transient_width > 0) {
+    whole = "\r" + std::string(transient_width, ' ') + "\r";
+  }
+  transient_width = 0;
+  write_all(whole + line + "\n");
 }
 
 void log(LogLevel level, const char* name, const std::string& text) {
@@ -69,6 +78,17 @@ void log_warning(const std::string& text) {
 }
 void log_error(const std::string& text) {
   log(LogLevel::kError, "error", text);
+}
+
+void log_transient(const std::string& text) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  // The last column stays free: some terminals go to the next line there.
+  const std::string line = cut_to_width(text, screen_width(STDERR_FILENO) - 1);
+  const size_t width = display_width(line);
+  const size_t left = transient_width > width ? transient_width - width : 0;
+  // Blanks over the rest of a longer line, and back behind this one.
+  write_all("\r" + line + std::string(left, ' ') + std::string(left, '\b'));
+  transient_width = width;
 }
 
 void log_event(const std::string& text, const std::string& event_json) {

@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
 
 #include "base/json.h"
+#include "base/log_line.h"
 #include "base/progress.h"
 
 namespace selfalign {
@@ -34,6 +37,55 @@ TEST(Log, WritesJsonWhenAsked) {
   EXPECT_EQ(json_string(first, "level", "log"), "warning");
   EXPECT_GT(json_number(first, "time_s", "log"), 1e9);
   EXPECT_EQ(lines.substr(end + 1), "{\"event\":\"mine\"}\n");
+}
+
+// stderr is a terminal of 20 columns while it lives.
+class NarrowTerminal {
+ public:
+  NarrowTerminal() : old_(::dup(STDERR_FILENO)) {
+    winsize size{24, 20, 0, 0};
+    int terminal = -1;
+    EXPECT_EQ(::openpty(&master_, &terminal, nullptr, nullptr, &size), 0);
+    ::dup2(terminal, STDERR_FILENO);
+    ::close(terminal);
+  }
+  ~NarrowTerminal() {
+    ::dup2(old_, STDERR_FILENO);
+    ::close(old_);
+    ::close(master_);
+  }
+  std::string shown() const {
+    std::string bytes(4096, '\0');
+    const ssize_t n = ::read(master_, bytes.data(), bytes.size());
+    bytes.resize(n > 0 ? size_t(n) : 0);
+    return bytes;
+  }
+
+ private:
+  const int old_;
+  int master_ = -1;
+};
+
+TEST(Log, ATransientLineIsCutAndWrittenOver) {
+  const NarrowTerminal terminal;
+  log_transient("align: 3/1000 rows, 12/s");
+  EXPECT_EQ(terminal.shown(), "\ralign: 3/1000 rows, ");
+  // Wide characters take two columns.
+  log_transient(
+      "\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87"
+      "\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87"
+      "\xe4\xb8\xad\xe6\x96\x87");
+  EXPECT_EQ(terminal.shown(),
+            "\r\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87"
+            "\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87"
+            "\xe4\xb8\xad \b");
+  log_transient("short");
+  EXPECT_EQ(terminal.shown(),
+            "\rshort" + std::string(13, ' ') + std::string(13, '\b'));
+  log_info("a message");
+  EXPECT_EQ(terminal.shown(), "\r     \ra message\r\n");
+  log_info("another");
+  EXPECT_EQ(terminal.shown(), "another\r\n");
 }
 
 TEST(Progress, EndsWithOneLine) {

@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/log_line.h"
+#include "base/screen.h"
 
 namespace selfalign {
 namespace {
@@ -24,7 +26,7 @@ constexpr Seconds kTerminalInterval{0.2};
 constexpr Seconds kPlainInterval{15};
 
 bool on_terminal() {
-  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  static const bool terminal = rewrites_lines(STDERR_FILENO);
   return terminal && !log_json();
 }
 
@@ -100,8 +102,7 @@ void Progress::print(bool last) {
   if (known) text += str(", ", time_text(eta_s), " to go");
   if (!note_.empty()) text += str("; ", note_);
   if (on_terminal() && !last) {
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
-    std::fflush(stderr);
+    log_transient(text);
     return;
   }
   Json event{{"event", "progress"},       {"title", title_}, {"done", done_},

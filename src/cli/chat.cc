@@ -13,9 +13,12 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
+#include "cli/terminal_input.h"
 #include "cli/workbench.h"
 #include "stages/run_files.h"
+#include "text/plain_text.h"
 
 namespace selfalign::cli {
 namespace {
@@ -147,16 +150,25 @@ void chat(ChatFlags flags, const Shell& shell) {
                 "--compare: expected an adapter to compare the base with, "
                 "found none; add --adapter");
   }
-  const bool interactive = ::isatty(STDIN_FILENO) == 1;
+  // Before the models, which take a while: what is typed now is a turn, too.
+  std::optional<TerminalInput> terminal;
+  if (::isatty(STDIN_FILENO) == 1) terminal.emplace();
+  const bool interactive = terminal.has_value();
   LocalWorkbench workbench;
   std::vector<Side> sides = open_sides(flags, workbench);
   if (interactive) log_info("/exit or Ctrl-D ends, /clear starts anew");
   LineReader reader;
   while (true) {
     if (interactive && ::isatty(STDOUT_FILENO) == 1) write_out("> ");
-    const std::optional<std::string> line = reader.next();
+    const std::optional<std::string> line =
+        terminal ? terminal->line() : reader.next();
     if (!line) break;
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
+    if (const auto flaw = text::find_flaw(*line)) {
+      if (!interactive) text::require_text(*line, reader.where());
+      log_warning(flaw->text);
+      continue;
+    }
     if (*line == "/exit") return;
     if (*line == "/clear") {
       for (Side& side : sides) side.session.clear();
@@ -180,22 +192,22 @@ void add_sampling(CLI::App& command, ChatFlags& flags) {
   command
       .add_option("--temperature", sampling.temperature,
                   "0 always takes the most probable word")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(in_range(ranges::kTemperature))
       ->capture_default_str();
   command
       .add_option("--top-p", sampling.top_p,
                   "of the probability, in (0, 1]; the rest is never drawn")
-      ->check(CLI::Range(1e-6, 1.0))
+      ->check(in_range(ranges::kTopP))
       ->capture_default_str();
   command
       .add_option("--max-tokens", sampling.max_new_tokens,
                   "of one answer, at most")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(in_range(ranges::kMaxNewTokens))
       ->capture_default_str();
   command
       .add_option("--repetition-penalty", sampling.repetition_penalty,
                   "1 is off")
-      ->check(CLI::Range(0.01, 100.0))
+      ->check(in_range(ranges::kRepetitionPenalty))
       ->capture_default_str();
   command.add_option("--seed", flags.seed, "another one gives other answers")
       ->capture_default_str();

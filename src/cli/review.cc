@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
+#include "text/plain_text.h"
 #include "text/wrap.h"
 
 namespace selfalign::cli {
@@ -97,6 +98,12 @@ class Session {
     if (decision != Decision::kEdit && !keys_.on_terminal() && note_.empty()) {
       note_ = keys_.ask("");
     }
+    for (const std::string& one : {text, note_}) {
+      const auto flaw = text::find_flaw(one);
+      if (!flaw) continue;
+      note_.clear();
+      throw Error(ErrorKind::kUsage, flaw->text);
+    }
     review_.decide(decision, text, note_);
     note_.clear();
     if (json_) {
@@ -111,7 +118,7 @@ class Session {
   std::string edited() {
     if (!keys_.on_terminal()) return keys_.ask("");
     const stages::ReviewItem item = review_.item();
-    if (auto text = edit_text(item.answer)) return *text;
+    if (auto text = keys_.edit(item.answer)) return *text;
     return keys_.ask("answer: ");
   }
 

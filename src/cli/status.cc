@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/screen.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
@@ -94,7 +95,7 @@ void print_status(const std::string& folder, bool json) {
 void watch_status(const std::string& folder, bool json) {
   constexpr int kNumNaps = 20;
   constexpr auto kNap = std::chrono::milliseconds(100);
-  const bool clears = !json && ::isatty(STDOUT_FILENO) == 1;
+  const bool clears = !json && takes_escapes(STDOUT_FILENO);
   while (!interrupted()) {
     const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
     if (is_done(*store)) break;

@@ -1,8 +1,6 @@
 #include "cli/terminal.h"
 
-#include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,37 +9,15 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
+#include "base/screen.h"
+#include "text/plain_text.h"
 #include "text/words.h"
 
 namespace selfalign::cli {
 namespace {
 
-// Keys come one by one and are not shown, for as long as it lives.
-class RawKeys {
- public:
-  RawKeys() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
-    if (!changed_) return;
-    termios raw = before_;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
-    raw.c_cc[VMIN] = 0;
-    raw.c_cc[VTIME] = 2;  // tenths of a second until an interrupt is seen
-    ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-  }
-  ~RawKeys() {
-    if (changed_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-  }
-  RawKeys(const RawKeys&) = delete;
-  RawKeys& operator=(const RawKeys&) = delete;
-
- private:
-  termios before_{};
-  bool changed_ = false;
-};
-
 bool shows_styles() {
-  static const bool shows =
-      ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  static const bool shows = takes_escapes(STDOUT_FILENO);
   return shows;
 }
 
@@ -74,12 +50,7 @@ bool run_editor(const std::string& command, const std::string& path) {
 }  // namespace
 
 size_t terminal_width() {
-  constexpr size_t kUsual = 80;
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-    return kUsual;
-  }
-  return std::clamp<size_t>(size.ws_col, 40, 100);
+  return std::clamp<size_t>(screen_width(STDOUT_FILENO), 40, 100);
 }
 
 std::string styled(Style style, std::string_view text) {
@@ -98,41 +69,35 @@ std::string styled(Style style, std::string_view text) {
   return str(look.before, text, look.after);
 }
 
-bool KeyReader::on_terminal() const { return ::isatty(STDIN_FILENO) == 1; }
+KeyReader::KeyReader() {
+  if (::isatty(STDIN_FILENO) == 1) terminal_.emplace();
+}
 
 std::optional<char> KeyReader::next() {
-  if (!on_terminal()) {
-    const auto line = lines_.next_filled();
-    if (!line) return std::nullopt;
-    const std::string_view text = text::trim(*line);
-    rest_ = text::trim(text.substr(1));
-    return text[0];
-  }
-  const RawKeys raw;
-  while (!interrupted()) {
-    char key = 0;
-    const ssize_t n = ::read(STDIN_FILENO, &key, 1);
-    constexpr char kEndOfInput = 4;  // Ctrl-D
-    if (n < 0 && errno != EINTR && errno != EAGAIN) return std::nullopt;
-    if (n == 1 && key == kEndOfInput) return std::nullopt;
-    if (n == 1 && key > ' ') return key;
-  }
-  return std::nullopt;
+  if (terminal_) return terminal_->key();
+  const auto line = lines_.next_filled();
+  if (!line) return std::nullopt;
+  text::require_text(*line, lines_.where());
+  const std::string_view text = text::trim(*line);
+  rest_ = text::trim(text.substr(1));
+  return text[0];
 }
 
 std::string KeyReader::ask(const std::string& prompt) {
-  if (!on_terminal()) return std::move(rest_);
+  if (!terminal_) return std::move(rest_);
   write_out(prompt);
-  return lines_.next().value_or("");
+  return terminal_->line().value_or("");
 }
 
-std::optional<std::string> edit_text(const std::string& text) {
+std::optional<std::string> KeyReader::edit(const std::string& text) {
   const std::string command = editor();
-  if (command.empty()) return std::nullopt;
+  if (command.empty() || !terminal_) return std::nullopt;
   const ScratchFolder folder;
   const std::string path = folder.path() + "/answer.txt";
   write_file_atomic(path, text + "\n");
-  if (!run_editor(command, path)) return std::nullopt;
+  bool edited = false;
+  terminal_->outside([&] { edited = run_editor(command, path); });
+  if (!edited) return std::nullopt;
   return read_file(path);
 }
 

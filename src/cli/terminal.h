@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/lines.h"
+#include "cli/terminal_input.h"
 
 namespace selfalign::cli {
 
@@ -15,7 +16,7 @@ namespace selfalign::cli {
 size_t terminal_width();
 
 enum class Style { kBold, kDim, kHit, kGone, kNew };
-// `text` in the style where stdout is a terminal and NO_COLOR is not set. Else
+// `text` in the style where stdout takes_escapes() (base/screen.h). Else
 // as it is, and what must be seen between marks: >>hit<<, [-gone-], {+new+}.
 std::string styled(Style style, std::string_view text);
 
@@ -23,19 +24,21 @@ std::string styled(Style style, std::string_view text);
 // follows the letter on a line, or is typed after ask(), is its text.
 class KeyReader {
  public:
+  KeyReader();
+
   // The next key; none at the end of the input or after an interrupt.
   std::optional<char> next();
   // The rest of the line; on a terminal `prompt` is shown and a line is read.
   std::string ask(const std::string& prompt);
-  bool on_terminal() const;
+  bool on_terminal() const { return terminal_.has_value(); }
+  // `text` as the person's $VISUAL or $EDITOR leaves it, through a temporary
+  // file; none where there is no editor, or it failed. Only on a terminal.
+  std::optional<std::string> edit(const std::string& text);
 
  private:
   LineReader lines_;
+  std::optional<TerminalInput> terminal_;
   std::string rest_;  // of the line after the letter
 };
-
-// `text` as the person's $VISUAL or $EDITOR leaves it, through a temporary
-// file; none where there is no editor, or it failed. Only for a terminal.
-std::optional<std::string> edit_text(const std::string& text);
 
 }  // namespace selfalign::cli

@@ -152,7 +152,9 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
   std::filesystem::copy(runs_->path("b"), runs_->path("open"),
                         std::filesystem::copy_options::recursive);
   std::filesystem::remove(runs_->path("open/report.json"));
-  const std::string line = "exec '" SELFALIGN_PROGRAM "' status open --watch";
+  const std::string line =
+      "export TERM=xterm\nunset NO_COLOR\n"
+      "exec '" SELFALIGN_PROGRAM "' status open --watch";
   Terminal until_done(runs_->folder(), line);
   EXPECT_TRUE(until_done.shows(kClear));
   EXPECT_TRUE(until_done.shows("20/20 rows"));

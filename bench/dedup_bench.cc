@@ -125,7 +125,7 @@ Found by_brute_force(const std::vector<std::string>& texts) {
     std::string match;
     for (size_t j = 0; j < kept.size(); ++j) {
       const double score = text::f_measure(pattern.length_with(kept[j]),
-                                           ids.size() + kept[j].size());
+                                           ids.size(), kept[j].size());
       if (score <= best) continue;
       best = score;
       match = show(j, score);

@@ -75,7 +75,7 @@ def batch_loss(model, samples):
 
 def rate_at(step):
     if step < WARMUP:
-        return RATE * math.log(1 + step) / math.log(1 + WARMUP)
+        return RATE * math.log(step + 1) / math.log(WARMUP)
     return RATE * (STEPS - step) / (STEPS - WARMUP)
 
 

@@ -16,6 +16,7 @@ using Codes = std::vector<int32_t>;
 using Ngrams = std::map<std::vector<std::string>, size_t>;
 
 constexpr size_t kMaxOrder = 4;
+constexpr text::RougeKind kRouge = text::RougeKind::kPublished;
 
 Codes codes_of(const std::string& text) {
   Codes codes;
@@ -110,27 +111,28 @@ double sentence_bleu(std::string_view answer, std::string_view reference) {
 }
 
 double rouge_n(std::string_view answer, std::string_view reference, size_t n) {
-  const Ngrams a = ngrams(text::rouge_words(answer, true), n);
-  const Ngrams b = ngrams(text::rouge_words(reference, true), n);
-  size_t sum = 0;
-  for (const Ngrams* side : {&a, &b}) {
-    for (const auto& [ngram, count] : *side) sum += count;
-  }
-  return text::f_measure(common(a, b), sum);
+  const Ngrams a = ngrams(text::rouge_words(answer, kRouge), n);
+  const Ngrams b = ngrams(text::rouge_words(reference, kRouge), n);
+  const auto count_all = [](const Ngrams& ngrams) {
+    size_t sum = 0;
+    for (const auto& [ngram, count] : ngrams) sum += count;
+    return sum;
+  };
+  return text::f_measure(common(a, b), count_all(a), count_all(b), kRouge);
 }
 
 double rouge_l_ascii(std::string_view answer, std::string_view reference) {
   std::map<std::string, uint32_t> ids;
   const auto ids_of = [&](std::string_view text) {
     std::vector<uint32_t> out;
-    for (const std::string& word : text::rouge_words(text, true)) {
+    for (const std::string& word : text::rouge_words(text, kRouge)) {
       out.push_back(ids.emplace(word, uint32_t(ids.size())).first->second);
     }
     return out;
   };
   const std::vector<uint32_t> a = ids_of(answer);
   const std::vector<uint32_t> b = ids_of(reference);
-  return text::f_measure(text::lcs_length(a, b), a.size() + b.size());
+  return text::f_measure(text::lcs_length(a, b), a.size(), b.size(), kRouge);
 }
 
 }  // namespace selfalign::eval

@@ -25,6 +25,7 @@ void Dedup::keep(const std::string& text) {
   } else if (index_.num_words() > max_exact_words_ && threshold_ < 1.0) {
     text::MinHashOptions options;
     options.min_rouge_l = std::max(0.1, threshold_);
+    options.kind = kind_;
     min_hash_ = std::make_unique<text::MinHashIndex>(options);
     for (const std::string& one : kept_) min_hash_->add(one);
   }

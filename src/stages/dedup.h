@@ -25,10 +25,13 @@ class Dedup {
   // words, or 120,000 texts of 170.
   static constexpr size_t kMaxExactWords = 20'000'000;
 
-  explicit Dedup(double threshold, size_t max_exact_words = kMaxExactWords)
+  explicit Dedup(double threshold,
+                 text::RougeKind kind = text::RougeKind::kUnicode,
+                 size_t max_exact_words = kMaxExactWords)
       : threshold_(threshold),
+        kind_(kind),
         max_exact_words_(max_exact_words),
-        index_(threshold) {}
+        index_(threshold, kind) {}
 
   // What `text` duplicates, for the person: "0.83 with: ...".
   std::optional<std::string> find(const std::string& text) const;
@@ -36,6 +39,7 @@ class Dedup {
 
  private:
   double threshold_;
+  text::RougeKind kind_;
   size_t max_exact_words_;
   text::RougeIndex index_;
   std::unique_ptr<text::MinHashIndex> min_hash_;  // once there are more words

@@ -149,7 +149,7 @@ TEST(Dedup, FindsWhatIsTooClose) {
 
 // Beyond the limit candidates come from MinHash; what was kept before counts.
 TEST(Dedup, GoesOnWithMinHashBeyondTheExactWords) {
-  Dedup dedup(0.7, 30);
+  Dedup dedup(0.7, text::RougeKind::kUnicode, 30);
   const auto text_about = [](const std::string& animal, int skipped) {
     std::string text = "Explain";
     for (int i = 0; i < 16; ++i) {

@@ -3,23 +3,27 @@
 #include "base/error.h"
 #include "stages/request_form.h"
 #include "stages/thoughts.h"
+#include "text/unicode.h"
 #include "text/words.h"
 
 namespace selfalign::stages {
 namespace {
 
-// What the published code compares across shards: a-z and 0-9, all else a
-// space.
-std::string letters_and_digits(std::string text) {
-  for (char& c : text) {
+// What the published code compares across shards: a-z and 0-9, every other
+// character a space.
+std::string letters_and_digits(const std::string& text) {
+  std::string out;
+  for (size_t pos = 0; pos < text.size();) {
+    const char c = text[pos];
     const char lower = static_cast<char>(c | 0x20);
     if (lower >= 'a' && lower <= 'z') {
-      c = lower;
-    } else if (c < '0' || c > '9') {
-      c = ' ';
+      out += lower;
+    } else {
+      out += c >= '0' && c <= '9' ? c : ' ';
     }
+    pos += text::utf8_char(text, pos).length;
   }
-  return text;
+  return out;
 }
 
 }  // namespace
@@ -30,7 +34,7 @@ InstructionFilter::InstructionFilter(const Profile& profile,
     : profile_(profile),
       options_(options),
       prompts_(prompts),
-      dedup_(options.max_rouge_l) {
+      dedup_(options.max_rouge_l, profile.rouge) {
   begin_shard();
   if (is_published()) return;
   for (const QuestionType& type : prompts_.red_team.types) {
@@ -39,7 +43,7 @@ InstructionFilter::InstructionFilter(const Profile& profile,
 }
 
 void InstructionFilter::begin_shard() {
-  dedup_ = Dedup(options_.max_rouge_l);
+  dedup_ = Dedup(options_.max_rouge_l, profile_.rouge);
   for (const SeedTask& task : prompts_.seed_tasks) {
     dedup_.keep(task.instruction);
   }

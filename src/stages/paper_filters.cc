@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "stages/thoughts.h"
+#include "text/unicode.h"
 #include "text/words.h"
 
 namespace selfalign::stages {
@@ -27,18 +28,36 @@ size_t count_characters(std::string_view text) {
                               [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-bool is_word_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-         (c & 0x80) != 0;
+// Characters of `text`, as Python's regular expressions compare them when case
+// is ignored: a dotted capital I and a dotless i are an i, a long s is an s.
+std::u32string fold_case(std::string_view text) {
+  std::u32string folded;
+  for (size_t pos = 0; pos < text.size();) {
+    const text::Utf8Char next = text::utf8_char(text, pos);
+    pos += next.length;
+    int32_t code = next.code < 0 ? 0xFFFD : text::lower_char(next.code);
+    if (next.code == 0x0130 || next.code == 0x0131) code = 'i';
+    if (next.code == 0x017F) code = 's';
+    folded += char32_t(code);
+  }
+  return folded;
 }
 
-// True if lower-case `text` holds `word` as a whole word.
-bool holds_word(const std::string& text, std::string_view word) {
-  for (size_t at = text.find(word); at != std::string::npos;
-       at = text.find(word, at + 1)) {
-    const size_t end = at + word.size();
-    if ((at == 0 || !is_word_character(text[at - 1])) &&
-        (end == text.size() || !is_word_character(text[end]))) {
+// Python's \w: letters and numbers of any script and the underscore; unlike
+// text::is_word, no combining marks.
+bool is_python_word(char32_t c) {
+  const auto code = int32_t(c);
+  return text::is_letter(code) || text::is_number(code) || c == U'_';
+}
+
+// True if `text` holds `word` as a whole word: Python's \bword\b.
+bool holds_word(std::u32string_view text, std::string_view word) {
+  const std::u32string wanted(word.begin(), word.end());
+  for (size_t at = text.find(wanted); at != text.npos;
+       at = text.find(wanted, at + 1)) {
+    const size_t end = at + wanted.size();
+    if ((at == 0 || !is_python_word(text[at - 1])) &&
+        (end == text.size() || !is_python_word(text[end]))) {
       return true;
     }
   }
@@ -46,12 +65,12 @@ bool holds_word(const std::string& text, std::string_view word) {
 }
 
 const char* unsuitable_word(const std::string& text) {
-  const std::string lower = text::to_lower(text);
+  const std::u32string folded = fold_case(text);
   for (const char* word :
        {"image", "images", "graph", "graphs", "picture", "pictures", "file",
         "files", "map", "maps", "draw", "plot", "go to", "video", "audio",
         "music", "flowchart", "diagram"}) {
-    if (holds_word(lower, word)) return word;
+    if (holds_word(folded, word)) return word;
   }
   return nullptr;
 }

@@ -46,8 +46,20 @@ TEST(PaperTasks, EighteenWordsAreUnsuitableWhereverTheyStand) {
   const char* photo = "Describe this photo in detail";
   EXPECT_EQ(judge_task(photo), "");
   EXPECT_EQ(reason(judge_instruction(photo, false)), "not_text");
-  // Whole words only.
+  // Whole words only, as Python's regular expressions see them.
   EXPECT_EQ(judge_task("Explain the profile of a drawer"), "");
+  for (const char* text :
+       {"Say what “image” is", "Say what a map—or chart—is", "Say what map… is",
+        "Say what an image\u0301 is", "Say what a MAP\u00a0is", "Say what ¿map? is",
+        "Say what \u212Ao İmage is", "Say what an \u0131mage is",
+        "Say what MAP\u017F are"}) {
+    EXPECT_EQ(judge_task(text), "not_text") << text;
+  }
+  for (const char* text :
+       {"Say what a mapé is", "Say what a map_ is", "Say what a map² is",
+        "Say what 地map is", "Say what a map½ is", "Say what ima\u0301ge is"}) {
+    EXPECT_EQ(judge_task(text), "") << text;
+  }
 }
 
 TEST(PaperTasks, BeginningsAndEnds) {
@@ -328,6 +340,41 @@ TEST(PaperDuplicates, AreFoundWithinAShardOnly) {
   EXPECT_EQ(judge(paper, "Explain how good bread rises in the OVEN!"),
             "duplicate");
   EXPECT_EQ(judge(whole, close), "duplicate");
+}
+
+// Words and scores of rouge_score: umlauts part words, 0.7 comes out above.
+TEST(PaperDuplicates, AreScoredAsByThePublishedTool) {
+  const Prompts prompts;
+  InstructOptions options;
+  options.max_rouge_l = 0.7;
+  InstructionFilter paper(profile_named("paper"), options, prompts);
+  InstructionFilter whole(profile_named("default"), options, prompts);
+  const auto judge = [](InstructionFilter& filter, const std::string& text) {
+    return reason(filter.judge({text, "", false, true, false}, text, {}));
+  };
+  const std::string oven = "Explain how good bread rises in ovens";
+  const std::string more = oven + " of great heat and little air";  // 7 of 13
+  EXPECT_EQ(judge(paper, oven), "");
+  EXPECT_EQ(judge(paper, more), "duplicate");
+  EXPECT_EQ(judge(whole, oven), "");
+  EXPECT_EQ(judge(whole, more), "");
+  const std::string maria = "Write to María Peña";
+  EXPECT_EQ(judge(paper, maria), "");
+  EXPECT_EQ(judge(paper, "Write to Marüa Peöa"), "duplicate");
+}
+
+// Across shards each character that is no letter or digit is one space.
+TEST(PaperDuplicates, AcrossShardsCharactersCountNotBytes) {
+  InstructOptions options;
+  options.shard_size = 1;
+  const Prompts prompts;
+  InstructionFilter paper(profile_named("paper"), options, prompts);
+  const auto judge = [&](const std::string& text) {
+    return reason(paper.judge({text, "", false, true, false}, text, {}));
+  };
+  EXPECT_EQ(judge("Say where the café is"), "");
+  EXPECT_EQ(judge("Say where the caf? is"), "duplicate");
+  EXPECT_EQ(judge("Say where the caf?? is"), "");
 }
 
 TEST(PaperQuestions, AreTakenAsTheyComeOnePerTopic) {

@@ -38,6 +38,7 @@ const Profile& default_profile() {
                                   .judge_task = default_judge_task,
                                   .judge_topic = default_judge_topic,
                                   .judge_question = default_judge_question,
+                                  .rouge = text::RougeKind::kUnicode,
                                   .compares_whole_run = true,
                                   .balances_exemplars = true,
                                   .align = {"align.default.3", read_answer},
@@ -53,11 +54,12 @@ const Profile& default_profile() {
 const Profile& paper_profile() {
   static const Profile profile = {
       .name = "paper",
-      .instruct_filter = "instruct.paper.1",
+      .instruct_filter = "instruct.paper.2",
       .topic_filter = "topics.paper.1",
       .judge_task = published_judge_task,
       .judge_topic = published_judge_topic,
       .judge_question = nullptr,
+      .rouge = text::RougeKind::kPublished,
       .compares_whole_run = false,
       .balances_exemplars = false,
       .align = {"align.paper.1", paper_read_align},
@@ -74,7 +76,7 @@ const Profile& paper2_profile() {
   static const Profile profile = [] {
     Profile second = paper_profile();
     second.name = "paper2";
-    second.instruct_filter = "instruct.paper2.1";
+    second.instruct_filter = "instruct.paper2.2";
     second.topic_filter = "topics.paper2.1";
     second.align = {"align.paper2.1", paper2_read_align};
     second.verbose.name = "verbose.paper2.1";

@@ -12,6 +12,7 @@
 
 #include "stages/filters.h"
 #include "stages/lists.h"
+#include "text/rouge.h"
 
 namespace selfalign::stages {
 
@@ -31,6 +32,8 @@ struct Profile {
   // A question for a topic. Null: any is taken, one for each topic.
   Judgement (*judge_question)(const std::string& question);
 
+  // How tasks are cut into words and scored to find near-duplicates.
+  text::RougeKind rouge;
   // Tasks are compared with all that was kept in the run; else within a shard
   // of instruct.shard_size, and across shards for equal letters and digits.
   bool compares_whole_run;

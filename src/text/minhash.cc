@@ -28,9 +28,9 @@ uint64_t hash_word(const std::string& word) {
 }
 
 // The words of a text, the k-th occurrence of one an element of its own.
-std::vector<uint64_t> elements_of(std::string_view text) {
+std::vector<uint64_t> elements_of(std::string_view text, RougeKind kind) {
   std::vector<uint64_t> words;
-  for (const std::string& word : rouge_words(text)) {
+  for (const std::string& word : rouge_words(text, kind)) {
     words.push_back(hash_word(word));
   }
   std::sort(words.begin(), words.end());
@@ -46,7 +46,8 @@ std::vector<uint64_t> elements_of(std::string_view text) {
 
 }  // namespace
 
-MinHashIndex::MinHashIndex(const MinHashOptions& options) {
+MinHashIndex::MinHashIndex(const MinHashOptions& options)
+    : kind_(options.kind) {
   SELFALIGN_CHECK(options.min_rouge_l >= 0.1 && options.min_rouge_l < 1.0);
   SELFALIGN_CHECK(options.recall > 0.0 && options.recall < 1.0);
   const double similarity = options.min_rouge_l / (2.0 - options.min_rouge_l);
@@ -62,7 +63,7 @@ MinHashIndex::MinHashIndex(const MinHashOptions& options) {
 
 std::vector<uint64_t> MinHashIndex::bands_of(std::string_view text) const {
   std::vector<uint64_t> bands;
-  const std::vector<uint64_t> elements = elements_of(text);
+  const std::vector<uint64_t> elements = elements_of(text, kind_);
   if (elements.empty()) return bands;
   uint64_t number = 0;
   for (int band = 0; band < num_bands_; ++band) {

@@ -19,11 +19,14 @@
 #include <string_view>
 #include <vector>
 
+#include "text/rouge.h"
+
 namespace selfalign::text {
 
 struct MinHashOptions {
   double min_rouge_l = 0.7;  // matches score above; in [0.1, 1)
   double recall = 0.95;      // of matches that just reach it; in (0, 1)
+  RougeKind kind = RougeKind::kUnicode;
 };
 
 // The same texts give the same candidates on every machine.
@@ -50,6 +53,7 @@ class MinHashIndex {
   std::vector<uint64_t> bands_of(std::string_view text) const;
   void grow();
 
+  RougeKind kind_;
   int num_rows_ = 1;
   int num_bands_ = 1;
   uint32_t num_texts_ = 0;

@@ -76,12 +76,19 @@ std::vector<int32_t> RougeIndex::ranks_of(std::vector<uint32_t> words) const {
 }
 
 // The estimate may be off by rounding; the comparison of the scores decides.
+// A published score is off by less than kRounding.
 size_t RougeIndex::need(size_t sum) const {
+  constexpr double kRounding = 1e-12;
+  const bool exact = kind_ == RougeKind::kUnicode;
+  const double above = exact ? threshold_ : threshold_ - kRounding;
+  const auto score = [sum](size_t common) {
+    return double(2 * common) / double(sum);
+  };
   auto least = static_cast<size_t>(
       std::max(0.0, threshold_ * static_cast<double>(sum) / 2.0));
-  while (least > 0 && f_measure(least - 1, sum) > threshold_) --least;
-  while (f_measure(least, sum) <= threshold_) ++least;
-  return least;
+  while (least > 0 && score(least - 1) > above) --least;
+  while (score(least) <= above) ++least;
+  return std::max<size_t>(least, 1);
 }
 
 size_t RougeIndex::prefix_length(size_t length) const {
@@ -152,7 +159,7 @@ std::optional<RougeIndex::Match> RougeIndex::find(
     best = Match{numbers ? numbers->front() : 0, 0.0};
   }
   std::vector<uint32_t> words;
-  for (const std::string& word : rouge_words(text)) {
+  for (const std::string& word : rouge_words(text, kind_)) {
     const auto found = words_.find(word);
     words.push_back(found == words_.end() ? kUnknown : found->second);
   }
@@ -165,11 +172,13 @@ std::optional<RougeIndex::Match> RougeIndex::find(
   for (const uint32_t number : numbers ? *numbers : all) {
     const Text& kept = texts_[number];
     if (kept.words.size() >= needed.size()) continue;
-    const size_t sum = words.size() + kept.words.size();
+    const auto score_of = [&](size_t common) {
+      return f_measure(common, words.size(), kept.words.size(), kind_);
+    };
     const size_t least = needed[kept.words.size()];
     const size_t common = count_common(ranks, kept.ranks, least);
-    if (common == 0 || f_measure(common, sum) <= highest) continue;
-    const double score = f_measure(pattern.length_with(kept.words, least), sum);
+    if (common == 0 || score_of(common) <= highest) continue;
+    const double score = score_of(pattern.length_with(kept.words, least));
     if (score > highest) {
       best = Match{number, score};
       highest = score;
@@ -180,7 +189,7 @@ std::optional<RougeIndex::Match> RougeIndex::find(
 
 void RougeIndex::add(std::string_view text) {
   Text kept;
-  for (std::string& word : rouge_words(text)) {
+  for (std::string& word : rouge_words(text, kind_)) {
     const auto next = static_cast<uint32_t>(words_.size());
     kept.words.push_back(words_.emplace(std::move(word), next).first->second);
   }

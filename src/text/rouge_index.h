@@ -8,8 +8,9 @@
 // word is a token of its own, so the common tokens of two texts are their
 // common words counted with repetition. With m and n words and an LCS of l the
 // score is 2 l / (m + n), and l is at most the number c of common tokens.
-//   1. Let need(s) be the least l with 2 l / s above the threshold, found with
-//      the very comparison that decides. A match has c >= l >= need(m + n).
+//   1. Let need(s) be the least l with 2 l / s above the threshold (or so near
+//      that rounding may put the score above). A match has
+//      c >= l >= need(m + n).
 //   2. All tokens stand in one strict order, rarest first. If two texts have
 //      c >= need common tokens, the first common one has at least need - 1
 //      tokens after it in both; so it stands among the first m - need + 1 of
@@ -37,6 +38,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "text/rouge.h"
+
 namespace selfalign::text {
 
 // Used by one thread at a time, searches included.
@@ -47,8 +50,10 @@ class RougeIndex {
     double score;
   };
   // A match scores above `threshold`; below 0 any text is one, from 1 on none.
-  explicit RougeIndex(double threshold)
-      : threshold_(std::max(threshold, 0.0)), takes_any_(threshold < 0.0) {}
+  explicit RougeIndex(double threshold, RougeKind kind = RougeKind::kUnicode)
+      : threshold_(std::max(threshold, 0.0)),
+        takes_any_(threshold < 0.0),
+        kind_(kind) {}
 
   // The kept text with the highest score above the threshold, the first on a
   // tie.
@@ -90,6 +95,7 @@ class RougeIndex {
 
   double threshold_;
   bool takes_any_;
+  RougeKind kind_;
   std::unordered_map<std::string, uint32_t> words_;
   // Token of (word, occurrence from 0 on) -> token.
   std::unordered_map<uint64_t, uint32_t> tokens_;

@@ -22,7 +22,7 @@ class PlainScan {
     std::optional<RougeIndex::Match> best;
     for (size_t i = 0; i < kept_.size(); ++i) {
       const double score = f_measure(pattern.length_with(kept_[i]),
-                                     words.size() + kept_[i].size());
+                                     words.size(), kept_[i].size());
       if (score <= threshold) continue;
       threshold = score;
       best = RougeIndex::Match{i, score};

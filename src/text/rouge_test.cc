@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "text/lcs.h"
+#include "text/rouge_index.h"
 
 namespace selfalign::text {
 namespace {
@@ -56,13 +57,54 @@ TEST(Rouge, Words) {
   EXPECT_THAT(rouge_words("Don't STOP, it's 3.5!"),
               ElementsAre("don", "t", "stop", "it", "s", "3", "5"));
   EXPECT_THAT(rouge_words("Ünïcode naïve"), ElementsAre("ünïcode", "naïve"));
-  EXPECT_THAT(rouge_words("Ünïcode", true), ElementsAre("n", "code"));
   EXPECT_THAT(rouge_words("e\u0301a \u0301"), ElementsAre("e\u0301a"));
   EXPECT_THAT(rouge_words("ab中文c"), ElementsAre("ab", "中", "文", "c"));
   EXPECT_THAT(rouge_words("a\xFF"
                           "b"),
               ElementsAre("a", "b"));
   EXPECT_THAT(rouge_words(" ... "), ElementsAre());
+}
+
+// Words and scores that Python's rouge_score 0.1.2 gives, its stemmer off.
+TEST(Rouge, PublishedWordsAndScores) {
+  const auto words = [](std::string_view text) {
+    return rouge_words(text, RougeKind::kPublished);
+  };
+  EXPECT_THAT(words("Don't STOP, it's 3.5!"),
+              ElementsAre("don", "t", "stop", "it", "s", "3", "5"));
+  EXPECT_THAT(words("Ünïcode naïve"), ElementsAre("n", "code", "na", "ve"));
+  EXPECT_THAT(words("İstanbul 20\u212Am"), ElementsAre("i", "stanbul", "20km"));
+  EXPECT_THAT(words("ab中文c x\u00b2 ½"), ElementsAre("ab", "c", "x"));
+  EXPECT_THAT(words("a\u0301b_c"), ElementsAre("a", "b", "c"));
+  const auto score = [](size_t a, size_t b) {
+    return f_measure(7, a, b, RougeKind::kPublished);
+  };
+  EXPECT_EQ(score(10, 10), 0.7);
+  for (const size_t a : {7, 8, 9, 11, 12, 13}) {
+    EXPECT_EQ(score(a, 20 - a), 0.7000000000000001) << a;
+    EXPECT_EQ(f_measure(7, a, 20 - a), 0.7) << a;
+  }
+}
+
+// The index finds a text whose score is above 0.7 by rounding alone.
+TEST(Rouge, TheIndexScoresAsPublished) {
+  const std::string kept = "a b c d e f g u v w x y z";  // 13 words
+  const std::string same = "a b c d e f g";              // 7 of them
+  const std::string ten = "a b c d e f g h i j";
+  RougeIndex published(0.7, RougeKind::kPublished);
+  RougeIndex own(0.7);
+  for (RougeIndex* index : {&published, &own}) {
+    index->add(kept);
+    index->add("Ünï q");
+  }
+  ASSERT_TRUE(published.find_above(same));
+  EXPECT_EQ(published.find_above(same)->score, 0.7000000000000001);
+  EXPECT_TRUE(published.find_among(same, {0}));
+  EXPECT_FALSE(own.find_above(same));
+  EXPECT_FALSE(published.find_above(ten));
+  // Umlauts are no letters there: n alone is left of Ünï.
+  EXPECT_TRUE(published.find_above("ÄnÖ q"));
+  EXPECT_FALSE(own.find_above("ÄnÖ q"));
 }
 
 TEST(Rouge, ScoreByHand) {

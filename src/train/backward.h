@@ -9,8 +9,9 @@
 
 namespace selfalign::train {
 
-// Dropout whose masks are a pure function of (seed, number of the call). The
-// projections q, k and v of a layer read the same input and share its mask.
+// Dropout whose masks are a pure function of (seed, number of the call). Every
+// projection draws its own, as PEFT's modules do, those that read the same
+// input too.
 class SeededDropout : public model::LoraDropout {
  public:
   // p: probability of dropping, in [0, 1), rounded to a multiple of 2^-16. What
@@ -21,7 +22,6 @@ class SeededDropout : public model::LoraDropout {
  private:
   int64_t num_dropped_;  // of 65536
   at::Generator generator_;
-  at::Tensor last_input_, last_output_;
 };
 
 // Adds d(scale * sum of the pack's losses) / d(LoRA) to the gradients of

@@ -11,15 +11,43 @@ TEST(Schedule, LogarithmicWarmUpThenLinearDecay) {
   TrainOptions options;
   options.learning_rate = 4e-4;
   options.warmup_steps = 100;
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0, 300), 0.0);
-  EXPECT_NEAR(learning_rate_at(options, 50, 300),
-              4e-4 * std::log(51.0) / std::log(101.0), 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 100, 300), 4e-4);
+  const auto expect = [&](int64_t step, int64_t num_steps, double share) {
+    EXPECT_NEAR(learning_rate_at(options, step, num_steps), 4e-4 * share, 1e-12)
+        << step << " of " << num_steps;
+  };
+  // log(i + 1) / log(100), to ten places.
+  expect(0, 300, 0.0);
+  expect(1, 300, 0.1505149978);
+  expect(2, 300, 0.2385606274);
+  expect(9, 300, 0.5);
+  expect(50, 300, 0.8537850880);
+  expect(98, 300, 0.9978175973);
+  expect(99, 300, 1.0);
+  expect(100, 300, 1.0);
+  expect(101, 300, 0.995);
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, 300), 2e-4);
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 299, 300), 4e-4 / 200);
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 300, 300), 0.0);
-  options.warmup_steps = 0;
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0, 10), 4e-4);
+  // A training that ends in its warm-up, or with it.
+  expect(0, 50, 0.0);
+  expect(49, 50, 0.8494850022);
+  expect(99, 100, 1.0);
+  expect(100, 101, 1.0);
+  options.warmup_steps = 2;
+  expect(0, 10, 0.0);
+  expect(1, 10, 1.0);
+  expect(2, 10, 1.0);
+  expect(6, 10, 0.5);
+  expect(9, 10, 0.125);
+  options.warmup_steps = 1;  // counts as two
+  expect(0, 10, 0.0);
+  expect(1, 10, 1.0);
+  expect(6, 10, 0.5);
+  expect(0, 1, 0.0);
+  options.warmup_steps = 0;  // none
+  expect(0, 10, 1.0);
+  expect(5, 10, 0.5);
+  expect(0, 1, 1.0);
 }
 
 // Two steps worked out by hand from the algorithm.

@@ -8,10 +8,11 @@ namespace selfalign::train {
 
 double learning_rate_at(const TrainOptions& options, int64_t step,
                         int64_t num_steps) {
-  const int64_t warmup = std::max(0, options.warmup_steps);
+  const int64_t warmup =
+      options.warmup_steps <= 0 ? 0 : std::max(2, options.warmup_steps);
   if (step < warmup) {
     return options.learning_rate * std::log1p(double(step)) /
-           std::log1p(double(warmup));
+           std::log(double(warmup));
   }
   const double left = double(std::max<int64_t>(0, num_steps - step));
   return options.learning_rate * left /

@@ -69,7 +69,7 @@ std::string identity_of(const model::Weights& weights,
                         const std::vector<Sample>& samples,
                         const TrainOptions& o) {
   Hasher hasher;
-  hasher.add("train_lora").add(weights.digest);
+  hasher.add("train_lora 2").add(weights.digest);
   hasher.add(model::describe({weights.device(), weights.dtype()}));
   for (double number :
        {o.alpha, o.dropout, o.learning_rate, o.weight_decay, o.adam_beta1,

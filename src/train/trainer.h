@@ -74,9 +74,12 @@ TrainReport train_lora(const model::Weights& weights,
 double mean_loss(const model::Weights& weights, const model::Lora* lora,
                  const std::vector<Sample>& samples, int64_t pack_tokens);
 
-// Learning rate of optimizer step 0, 1, ..., num_steps-1: logarithmic warm-up
-// over warmup_steps (log(1+step)/log(1+warmup) of the rate), then linear decay
-// that reaches zero after the last step.
+// Learning rate of optimizer step i = 0, 1, ..., T-1 (T: num_steps) with W
+// warm-up steps, as DeepSpeed's WarmupDecayLR has it for its iteration i: below
+// W the rate times ln(i+1) / ln(W), then times (T-i) / max(1, T-W). So step 0
+// has rate 0 and step W-1 already the whole. A single warm-up step counts as
+// two, as there; with none there is no warm-up. Where T <= W it ends in the
+// warm-up.
 double learning_rate_at(const TrainOptions& options, int64_t step,
                         int64_t num_steps);
 

@@ -181,12 +181,17 @@ TEST(Dropout, KeepsTheMeanAndRepeats) {
   const at::Tensor x = at::ones({200, 100}, at::kFloat);
   SeededDropout dropout(0.25, 3, at::kCPU);
   const at::Tensor y = dropout.apply(x);
-  EXPECT_TRUE(dropout.apply(x).is_same(y));  // q, k, v share a mask
+  // q, k and v read the same input and draw a mask each.
+  const at::Tensor second = dropout.apply(x);
+  const at::Tensor both = at::mul(y.eq(0), second.eq(0));
+  EXPECT_NEAR(both.to(at::kFloat).mean().item<double>(), 0.0625, 0.01);
   EXPECT_NEAR(y.mean().item<double>(), 1.0, 0.02);
   EXPECT_NEAR(y.eq(0).to(at::kFloat).mean().item<double>(), 0.25, 0.02);
   EXPECT_TRUE(SeededDropout(0.25, 3, at::kCPU).apply(x).equal(y));
   EXPECT_FALSE(SeededDropout(0.25, 4, at::kCPU).apply(x).equal(y));
-  EXPECT_FALSE(dropout.apply(x.clone()).equal(y));  // another call
+  SeededDropout again(0.25, 3, at::kCPU);
+  again.apply(x);
+  EXPECT_TRUE(again.apply(x).equal(second));
 }
 
 }  // namespace

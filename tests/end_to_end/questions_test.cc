@@ -67,7 +67,7 @@ TEST_F(QuestionsTest, OfOneCompletionAreRowsWithTheTypeAndTopicOfTheirHint) {
                 testing::Contains(hint));
     const std::string text = store->completion(request.key)->completion.text;
     const std::string instruction = row.content["instruction"];
-    const std::string outcome = filter_of(*store, row.key, "instruct.paper.1");
+    const std::string outcome = filter_of(*store, row.key, "instruct.paper.2");
     ++outcomes[outcome];
     if (instruction[0] == 'W') {
       EXPECT_THAT(text, HasSubstr(". " + std::string(hint["type"]) + " | " +

@@ -5,6 +5,8 @@
 #include "base/progress.h"
 #include "eval/markup.h"
 #include "eval/report_sections.h"
+#include "stages/funnel.h"
+#include "stages/topic_growth.h"
 
 namespace selfalign::eval {
 namespace {
@@ -194,6 +196,15 @@ LineChart curve_chart(const std::string& name, const Json& points,
   return chart;
 }
 
+// Of a tuning's samples: those that say who the assistant is.
+std::string identity_of(const Json& stage) {
+  stages::Funnel funnel;
+  funnel.num_made = stage.value("made", int64_t{0});
+  funnel.num_identity = stage.value("identity", int64_t{0});
+  funnel.num_identity_left_out = stage.value("identity_left_out", int64_t{0});
+  return stages::identity_text(funnel);
+}
+
 }  // namespace
 
 std::vector<Block> run_summary_blocks(const Json& report) {
@@ -217,7 +228,9 @@ std::vector<Block> run_summary_blocks(const Json& report) {
   const Json& cost = part(report, "cost");
   rows.push_back({"tokens written and learned",
                   figure_text(number_at(cost, "tokens"), Unit::kCount)});
-  rows.push_back({"time of work", time_text(number_at(cost, "seconds"))});
+  if (cost.contains("seconds")) {
+    rows.push_back({"time of work", time_text(number_at(cost, "seconds"))});
+  }
   return {note(text_at(report, "note")), facts(std::move(rows))};
 }
 
@@ -240,7 +253,9 @@ Section stages_section(const Json& report) {
     rows.rows.push_back(
         {stage_title(name), count_at(stage, "made"), count_at(stage, "kept"),
          figure_text(made > 0 ? kept / made : 0.0, Unit::kShare),
-         reasons_text(part(stage, "rejected")), name});
+         stage.contains("identity") ? identity_of(stage)
+                                    : reasons_text(part(stage, "rejected")),
+         name});
   }
   section.blocks = {charts({std::move(chart)}), table(std::move(rows))};
   for (const auto& [stage, reasons] :
@@ -360,6 +375,9 @@ Section data_section(const Json& report) {
     shown.push_back(count_chart(topics, "Red-team topics by type"));
   }
   section.blocks.push_back(charts(std::move(shown)));
+  const std::string grown =
+      stages::topics_line(part(part(report, "red_team"), "topics"));
+  if (!grown.empty()) section.blocks.push_back(paragraph("Red-team " + grown));
   Table verbs{"Root verbs of instructions and their commonest nouns",
               {"verb", "instructions", "nouns"},
               {}};

@@ -1,5 +1,6 @@
 #include "stages/funnel.h"
 
+#include <algorithm>
 #include <iomanip>
 #include <sstream>
 
@@ -22,11 +23,31 @@ std::string funnel_line(const Funnel& funnel) {
     out << separator << count << " " << reason;
     separator = ", ";
   }
+  const std::string identity = identity_text(funnel);
+  if (!identity.empty()) out << "; " << identity;
+  return out.str();
+}
+
+std::string identity_text(const Funnel& funnel) {
+  if (funnel.num_identity + funnel.num_identity_left_out == 0) return "";
+  std::ostringstream out;
+  out << funnel.num_identity << " identity (" << std::fixed
+      << std::setprecision(1)
+      << 100.0 * static_cast<double>(funnel.num_identity) /
+             static_cast<double>(std::max<int64_t>(funnel.num_made, 1))
+      << " %)";
+  if (funnel.num_identity_left_out > 0) {
+    out << ", " << funnel.num_identity_left_out << " left out";
+  }
   return out.str();
 }
 
 Funnel funnel_of(const store::Manifest& manifest) {
   Funnel funnel{manifest.stage, manifest.num_rows, manifest.num_kept, {}};
+  funnel.num_identity =
+      json_int_or(manifest.report, "identity", manifest.stage, 0);
+  funnel.num_identity_left_out =
+      json_int_or(manifest.report, "identity_left_out", manifest.stage, 0);
   const auto rejected = manifest.report.find("rejected");
   if (rejected != manifest.report.end() && rejected->is_object()) {
     for (const auto& [reason, count] : rejected->items()) {

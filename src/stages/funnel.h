@@ -17,10 +17,18 @@ struct Funnel {
   int64_t num_made = 0;
   int64_t num_kept = 0;
   std::vector<std::pair<std::string, int64_t>> rejected;  // most first
+  // Of a tuning's samples: those that say who the assistant is, and how many
+  // identity_share kept out (these are no rows).
+  int64_t num_identity = 0;
+  int64_t num_identity_left_out = 0;
 };
 
 // "instruct.tasks: 93 made, 60 kept (64.5 %); rejected: 20 duplicate, ..."
+// "engrave.samples: 74 made, 74 kept (100.0 %); 18 identity (24.3 %), 73 left
+// out"
 std::string funnel_line(const Funnel& funnel);
+// "18 identity (24.3 %), 73 left out"; "" where there is neither.
+std::string identity_text(const Funnel& funnel);
 // Reads the funnel of a committed stage out of its manifest's report.
 Funnel funnel_of(const store::Manifest& manifest);
 

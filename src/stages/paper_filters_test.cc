@@ -50,9 +50,9 @@ TEST(PaperTasks, EighteenWordsAreUnsuitableWhereverTheyStand) {
   EXPECT_EQ(judge_task("Explain the profile of a drawer"), "");
   for (const char* text :
        {"Say what “image” is", "Say what a map—or chart—is", "Say what map… is",
-        "Say what an image\u0301 is", "Say what a MAP\u00a0is", "Say what ¿map? is",
-        "Say what \u212Ao İmage is", "Say what an \u0131mage is",
-        "Say what MAP\u017F are"}) {
+        "Say what an image\u0301 is", "Say what a MAP\u00a0is",
+        "Say what ¿map? is", "Say what \u212Ao İmage is",
+        "Say what an \u0131mage is", "Say what MAP\u017F are"}) {
     EXPECT_EQ(judge_task(text), "not_text") << text;
   }
   for (const char* text :
@@ -317,6 +317,20 @@ TEST_F(PaperVerboseTest, FrameHeadingsAndCopiesAreDropped) {
             "copies_exemplar");
   instruction_ = "Who is Zhiqing?";
   EXPECT_EQ(reason(read("Salt." + end).judgement), "exemplar_word");
+}
+
+TEST(PaperTopics, EqualInLowerCaseAreOneOfAType) {
+  const Prompts prompts;
+  for (const char* profile : {"paper", "default"}) {
+    InstructionFilter filter(profile_named(profile), {}, prompts);
+    const auto judge = [&](const std::string& text, const std::string& type) {
+      return reason(filter.judge(ListedTopic{text, type, false}));
+    };
+    EXPECT_EQ(judge("Deep Sea", "news"), "");
+    EXPECT_EQ(judge("Deep sea", "news"), "duplicate") << profile;
+    EXPECT_EQ(judge("Deep sea", "law"), "");
+    EXPECT_EQ(judge("Deep seas", "news"), "");
+  }
 }
 
 TEST(PaperDuplicates, AreFoundWithinAShardOnly) {

@@ -10,6 +10,7 @@
 #include "generate/remote.h"
 #include "stages/likelihood.h"
 #include "stages/profile.h"
+#include "stages/run_files.h"
 #include "stages/yaml.h"
 
 namespace selfalign::stages {
@@ -271,6 +272,7 @@ void use_published_settings(Recipe& recipe) {
   recipe.align.sampling.top_p = 0.95;
   recipe.verbose.sampling.repetition_penalty = 1.0;
   recipe.verbose.sampling.ngram_penalty = {0.0, 0.0, 1.0, 2.0};
+  recipe.identity_share = 1.0;
   if (recipe.profile != "paper2") return;
   recipe.align.sampling.temperature = 0.7;
   recipe.align.sampling.max_new_tokens = 512;
@@ -408,6 +410,14 @@ bool Recipe::has(const std::string& stage) const {
   return std::find(stages.begin(), stages.end(), stage) != stages.end();
 }
 
+int64_t Recipe::num_identity(int64_t num_rows, int64_t num_pairs) const {
+  const int64_t wanted = num_rows * identity_repeats;
+  if (identity_share >= 1.0) return wanted;
+  const double most =
+      identity_share / (1.0 - identity_share) * double(num_pairs);
+  return std::min(wanted, int64_t(most + 1e-9));
+}
+
 Recipe read_recipe(const std::string& path) {
   YamlMistakes mistakes(path);
   YamlMap map(load_yaml(path), "", mistakes);
@@ -436,6 +446,9 @@ Recipe read_recipe(const std::string& path) {
   read_given(map.map("data"), recipe.data);
   read_tune(map.map("tune"), recipe.tune);
   map.get("identity_repeats", recipe.identity_repeats, 0, 1000);
+  // A run that was begun before there was a limit goes on without one.
+  if (fs::path(path).filename() == kRecipeFile + 1) recipe.identity_share = 1.0;
+  map.get("identity_share", recipe.identity_share, 0.0, 1.0);
   map.get("num_held_out", recipe.num_held_out, 0, 10000);
   check_recipe(map, recipe);
   map.done();
@@ -485,6 +498,7 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_given(out, "data", recipe.data);
   put_tune(out, "tune", recipe.tune);
   put_int(out, "identity_repeats", recipe.identity_repeats);
+  put(out, "identity_share", recipe.identity_share);
   put_int(out, "num_held_out", recipe.num_held_out);
   out << YAML::EndMap;
   return str(out.c_str(), "\n");

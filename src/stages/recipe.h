@@ -27,11 +27,13 @@ struct InstructOptions {
   int num_machine_exemplars = 0;
   int max_requests = 2000;   // gives up with what is there
   double max_rouge_l = 0.7;  // above is a duplicate
-  int topics_per_type = 10;  // asked for
-  // Over 1: topics grow as published, in rounds of a request for each topic
-  // there is, all types cut to the smallest before each (topics_per_type then
-  // plays no part; max_requests ends it). 1: the seed topics are gone on with.
-  int topic_rounds = 1;
+  int topics_per_type = 10;  // asked for, beside the seed topics
+  // At most so many rounds until each type has its topics (topic_growth.h); a
+  // type whose requests bring hardly any new ones ends before. Profile paper,
+  // where over 1: as published, rounds of a request for each topic there is,
+  // all types cut to the smallest before each (topics_per_type then plays no
+  // part; max_requests ends it).
+  int topic_rounds = 20;
   // How red-team questions are spread over the types: quota, smallest, none
   // (balance.h).
   std::string balance = "quota";
@@ -123,9 +125,16 @@ struct Recipe {
   GivenData data;            // conversations for stage tune
   TuneOptions tune;          // of the base on them, the same way as the others
   int identity_repeats = 1;  // times the self-identification rows are used
-  int num_held_out = 50;     // held-out instructions used for the report
+  // Share of a tuning's samples that these rows are at most, what is over is
+  // left out; 1: no limit (profile paper). In [0, 1].
+  double identity_share = 0.25;
+  int num_held_out = 50;  // held-out instructions used for the report
 
   bool has(const std::string& stage) const;
+  // Self-identification rows in the samples of a tuning on `num_pairs` pairs,
+  // where the prompts have `num_rows`: all of their repeats, or as many as
+  // identity_share lets in.
+  int64_t num_identity(int64_t num_rows, int64_t num_pairs) const;
 };
 
 // Error kUsage lists every mistake of the file, a line each. Relative paths in

@@ -130,6 +130,27 @@ TEST_F(RecipeTest, ProfilePaperHasThePublishedSettings) {
   EXPECT_EQ(recipe.engrave.max_length, 512);
   EXPECT_EQ(recipe.final.max_length, 768);
   EXPECT_EQ(recipe.identity_repeats, 1);
+  EXPECT_EQ(recipe.identity_share, 1.0);
+}
+
+TEST_F(RecipeTest, IdentityRowsHaveAShareOfTheSamples) {
+  Recipe recipe = read_recipe(write(kSmall));
+  EXPECT_EQ(recipe.identity_share, 0.25);
+  EXPECT_EQ(recipe.num_identity(91, 300), 91);
+  EXPECT_EQ(recipe.num_identity(91, 60), 20);
+  EXPECT_EQ(recipe.num_identity(91, 2), 0);
+  recipe.identity_repeats = 3;
+  EXPECT_EQ(recipe.num_identity(91, 3000), 273);
+  recipe.identity_share = 0.1;
+  EXPECT_EQ(recipe.num_identity(91, 90), 10);
+  recipe.identity_share = 1.0;
+  EXPECT_EQ(recipe.num_identity(91, 1), 273);
+  EXPECT_THAT(error_of(std::string(kSmall) + "identity_share: 1.5\n"),
+              HasSubstr("identity_share"));
+  // A run of before there was a limit goes on as it began.
+  const std::string kept = folder_ + "/recipe.resolved.yaml";
+  write_file_atomic(kept, kSmall);
+  EXPECT_EQ(read_recipe(kept).identity_share, 1.0);
 }
 
 // Dromedary-2's: what stages 2 and 3 have otherwise, and the rest as paper.

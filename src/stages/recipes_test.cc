@@ -48,5 +48,15 @@ TEST(Recipes, OfTheEmbeddedModelHaveItsPrompts) {
   EXPECT_GE(num_small, 8);
 }
 
+TEST(Recipes, DromedaryAsksForThePapersNumbers) {
+  for (const char* name : {"dromedary", "dromedary-non-verbose"}) {
+    const Recipe recipe = read_recipe(std::string("recipes/") + name + ".yaml");
+    EXPECT_EQ(recipe.instruct.num_instructions, 267597);
+    EXPECT_EQ(recipe.instruct.num_red_team, 99121);
+    EXPECT_GE(recipe.instruct.topics_per_type, 1000);
+    EXPECT_GT(recipe.instruct.topic_rounds, 1);
+  }
+}
+
 }  // namespace
 }  // namespace selfalign::stages

@@ -12,6 +12,7 @@
 #include "stages/keys.h"
 #include "stages/lists.h"
 #include "stages/questions.h"
+#include "stages/topic_growth.h"
 #include "text/template.h"
 
 namespace selfalign::stages {
@@ -27,8 +28,7 @@ constexpr char kTopicRequests[] = "redteam.topic_requests";
 constexpr char kTopics[] = "redteam.topics";
 constexpr char kRequests[] = "redteam.requests";
 constexpr char kQuestions[] = "redteam.questions";
-// Known topics that a request shows where topics grow in rounds; while there
-// are fewer than twice as many, it shows one.
+// Known topics that a request shows where topics grow in rounds.
 constexpr size_t kNumShownTopics = 5;
 
 QuestionGoal stage_goal(const InstructOptions& options) {
@@ -59,7 +59,9 @@ class RedTeam {
         options_(run.recipe.instruct),
         prompt_(run.prompts.red_team),
         filters_(filters),
-        goal_(std::move(goal)) {}
+        goal_(std::move(goal)),
+        as_published_(run.recipe.profile != "default" &&
+                      options_.topic_rounds > 1) {}
 
   void run() {
     add_seeds();
@@ -101,8 +103,7 @@ class RedTeam {
     finish_stage(run_.store, kSeeds, "", int64_t(rows.size()));
   }
 
-  // Types -> topics: for each type the list of its seed topics, gone on with
-  // as often as it takes to ask for topics_per_type new ones; or in rounds.
+  // Types -> topics, in rounds: lists of known topics, gone on with.
   void brainstorm(generate::Generator* base) {
     Accepted seeds;
     known_.resize(types_.size());
@@ -111,12 +112,11 @@ class RedTeam {
         add_topic(types_[t], t, i, {prompt_.types[t].topics[i]}, seeds);
       }
     }
-    rounds_left_ = options_.topic_rounds;
-    if (rounds_left_ > 1) {
-      plan_round(seeds);
-    } else {
-      for (size_t t = 0; t < types_.size(); ++t) plan_topics(t);
+    for (const auto& topics : known_) {
+      growth_.emplace_back(options_.topics_per_type, topics.size(),
+                           options_.topic_rounds);
     }
+    if (base) plan_round(seeds);
     run_.store.transaction([&] {
       run_.store.add_rows(seeds.rows);
       run_.store.set_verdicts(seeds.verdicts);
@@ -142,24 +142,65 @@ class RedTeam {
     const int64_t num_requests =
         base ? complete_rows(plan, *base, run_.store) : 0;
     finish_stage(run_.store, kTopicRequests, "", num_requests);
+    const Json figures = topic_figures();
     finish_stage(run_.store, kTopics, filters_.profile().topic_filter,
-                 num_topics_);
+                 num_topics_, figures);
+    if (figures.contains("topics")) log_info(topics_line(figures["topics"]));
   }
 
-  void plan_topics(size_t type) {
-    const int num_seeds = int(prompt_.types[type].topics.size());
-    const int per_request = std::max(1, prompt_.num_topics - num_seeds);
-    for (int asked = 0; asked < options_.topics_per_type;
-         asked += per_request) {
-      topic_plan_.push_back({type, {}, prompt_.types[type].topics});
+  // What the topics came to, where a number of them was asked for.
+  Json topic_figures() const {
+    Json figures = Json::object();
+    if (as_published_ || num_rounds_ == 0) return figures;
+    Json types = Json::object();
+    for (size_t t = 0; t < growth_.size(); ++t) {
+      types[prompt_.types[t].type] = {{"new", growth_[t].num_new()},
+                                      {"saturated", growth_[t].saturated()}};
+    }
+    figures["topics"] = {{"asked_for", options_.topics_per_type},
+                         {"rounds", num_rounds_},
+                         {"types", types}};
+    return figures;
+  }
+
+  // The next round, if there is one.
+  void plan_round(Accepted& out) {
+    if (num_rounds_ == options_.topic_rounds) {
+      for (size_t t = 0; t < growth_.size(); ++t) {
+        growth_[t].settle(known_[t].size());
+      }
+      return;
+    }
+    const size_t before = topic_plan_.size();
+    if (as_published_) {
+      plan_published_round(out);
+    } else {
+      for (size_t t = 0; t < types_.size(); ++t) grow(t);
+    }
+    num_rounds_ += topic_plan_.size() > before;
+  }
+
+  // Requests for the topics that a type lacks. The first ones show its seed
+  // topics, later ones topics drawn from all it has.
+  void grow(size_t type) {
+    const auto& seeds = prompt_.types[type].topics;
+    const bool first = num_rounds_ == 0;
+    const size_t num_shown =
+        first ? seeds.size() : std::min(kNumShownTopics, known_[type].size());
+    const int64_t per_request =
+        std::max<int64_t>(1, prompt_.num_topics - int64_t(num_shown));
+    const int64_t count =
+        growth_[type].next_round(known_[type].size(), per_request);
+    for (int64_t i = 0; i < count; ++i) {
+      topic_plan_.push_back(first ? TopicRequest{type, {}, seeds}
+                                  : drawn_topics(type, num_shown));
     }
   }
 
   // The next round as published: all types are cut to the one with fewest
   // topics, then each topic left brings a request, which shows it, or once
-  // there are enough some of its type. What is cut is lost.
-  void plan_round(Accepted& out) {
-    if (--rounds_left_ < 0 || options_.topic_rounds == 1) return;
+  // there are twice as many as are shown some of its type. What is cut is lost.
+  void plan_published_round(Accepted& out) {
     size_t smallest = SIZE_MAX;
     for (const auto& topics : known_) {
       if (!topics.empty()) smallest = std::min(smallest, topics.size());
@@ -172,29 +213,31 @@ class RedTeam {
       }
       for (size_t i = 0; i < known_[t].size(); ++i) {
         if (int64_t(topic_plan_.size()) < options_.max_requests) {
-          topic_plan_.push_back(shown_topics(t, i));
+          topic_plan_.push_back(known_[t].size() < 2 * kNumShownTopics
+                                    ? shown_topics(t, {uint32_t(i)})
+                                    : drawn_topics(t, kNumShownTopics));
         }
       }
     }
   }
 
-  // Request for the type that shows its topic i, or drawn ones.
-  TopicRequest shown_topics(size_t type, size_t i) const {
-    const std::vector<Topic>& known = known_[type];
+  // The next request for the type, which shows `count` drawn topics.
+  TopicRequest drawn_topics(size_t type, size_t count) const {
+    const uint64_t draw = Hasher()
+                              .add("redteam.topics")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(topic_plan_.size()))
+                              .key();
+    return shown_topics(type, draw_sample(draw, uint32_t(known_[type].size()),
+                                          uint32_t(count)));
+  }
+
+  TopicRequest shown_topics(size_t type,
+                            const std::vector<uint32_t>& chosen) const {
     TopicRequest request{type, {}, {}};
-    std::vector<uint32_t> chosen = {uint32_t(i)};
-    if (known.size() >= 2 * kNumShownTopics) {
-      const uint64_t draw = Hasher()
-                                .add("redteam.topics")
-                                .add(run_.recipe.seed)
-                                .add(uint64_t(topic_plan_.size()))
-                                .key();
-      chosen =
-          draw_sample(draw, uint32_t(known.size()), uint32_t(kNumShownTopics));
-    }
     for (const uint32_t k : chosen) {
-      request.parents.push_back(known[k].key);
-      request.shown.push_back(known[k].text);
+      request.parents.push_back(known_[type][k].key);
+      request.shown.push_back(known_[type][k].text);
     }
     return request;
   }
@@ -267,13 +310,15 @@ class RedTeam {
   const RedTeamPrompt& prompt_;
   InstructionFilters& filters_;
   const QuestionGoal goal_;
+  const bool as_published_;  // how topics grow
   std::string fingerprint_;
 
   std::vector<uint64_t> types_;  // keys of the types' rows
   SeedQuestions seeds_;
   std::vector<TopicRequest> topic_plan_;
   std::vector<std::vector<Topic>> known_;  // kept topics by type
-  int rounds_left_ = 0;                    // of topics
+  std::vector<TopicGrowth> growth_;        // by type
+  int num_rounds_ = 0;                     // of topics, planned
   int64_t num_topics_ = 0;
 };
 

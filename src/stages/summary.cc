@@ -12,6 +12,7 @@
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/profiles.h"
+#include "stages/topic_growth.h"
 #include "text/wrap.h"
 
 namespace selfalign::stages {
@@ -53,10 +54,14 @@ Json stage_json(const Manifest& manifest) {
   for (const auto& [reason, count] : funnel_of(manifest).rejected) {
     rejected[reason] = count;
   }
-  return Json{{"stage", manifest.stage},
-              {"made", manifest.num_rows},
-              {"kept", manifest.num_kept},
-              {"rejected", rejected}};
+  Json stage{{"stage", manifest.stage},
+             {"made", manifest.num_rows},
+             {"kept", manifest.num_kept},
+             {"rejected", rejected}};
+  for (const char* name : {"identity", "identity_left_out"}) {
+    if (manifest.report.contains(name)) stage[name] = manifest.report[name];
+  }
+  return stage;
 }
 
 Json lengths_json(const store::Store& store) {
@@ -127,8 +132,13 @@ Json answers_json(const store::Store& store) {
 
 // How the questions are spread over the question types (balance.h).
 Json red_team_json(const store::Store& store) {
-  const auto manifest = store.manifest("redteam.questions");
   Json figures = Json::object();
+  if (const auto topics = store.manifest("redteam.topics")) {
+    if (topics->report.contains("topics")) {
+      figures["topics"] = topics->report["topics"];
+    }
+  }
+  const auto manifest = store.manifest("redteam.questions");
   if (!manifest) return figures;
   for (const char* name : {"balance", "unused_topics", "types"}) {
     if (manifest->report.contains(name)) figures[name] = manifest->report[name];
@@ -155,6 +165,13 @@ void print_stages(std::ostream& out, const Json& report) {
       out << separator << count.get<int64_t>() << " " << reason;
       separator = ", ";
     }
+    Funnel samples;
+    samples.num_made = stage["made"].get<int64_t>();
+    samples.num_identity = stage.value("identity", int64_t{0});
+    samples.num_identity_left_out =
+        stage.value("identity_left_out", int64_t{0});
+    const std::string identity = identity_text(samples);
+    if (!identity.empty()) out << "  " << identity;
     out << '\n';
   }
   out << '\n';
@@ -166,6 +183,9 @@ void print_stages(std::ostream& out, const Json& report) {
 
 // Types that got fewer questions than their share, or topics not used.
 void print_red_team(std::ostream& out, const Json& red_team) {
+  if (red_team.contains("topics")) {
+    out << "red-team " << topics_line(red_team["topics"]) << '\n';
+  }
   if (red_team.value("unused_topics", 0) > 0) {
     out << "red-team topics cut away: " << red_team.value("unused_topics", 0)
         << '\n';

@@ -54,6 +54,7 @@ void run_tune(const Run& run) {
                 .adapter = "tune.adapter",
                 .folder = "tuned",
                 .prompt = run.prompts.tuned,
+                .with_identity = false,
                 .options = run.recipe.tune},
                run, [&run] { return sample_rows(run); });
 }

@@ -18,7 +18,20 @@ namespace {
 
 using store::Row;
 
-// Pairs in order, then the self-identification rows as often as asked.
+// `count` of the self-identification rows 0..num_rows-1: whole repeats first,
+// the rest evenly over the rows.
+std::vector<size_t> identity_rows(size_t count, size_t num_rows) {
+  std::vector<size_t> chosen;
+  while (num_rows > 0 && chosen.size() + num_rows <= count) {
+    for (size_t i = 0; i < num_rows; ++i) chosen.push_back(i);
+  }
+  const size_t rest = count - chosen.size();
+  for (size_t i = 0; i < rest; ++i) chosen.push_back(i * num_rows / rest);
+  return chosen;
+}
+
+// Pairs in order, then the self-identification rows as often as asked, as far
+// as their share goes.
 std::vector<Row> sample_rows(const TuningPlan& plan,
                              const std::vector<ReviewedPair>& pairs,
                              const Run& run) {
@@ -39,17 +52,49 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
              {"ends", pair.ends},
              {"source", pair.reviewed ? "review" : plan.source}});
   }
-  const int repeats = plan.with_identity ? run.recipe.identity_repeats : 0;
-  for (int time = 0; time < repeats; ++time) {
-    for (const IdentityRow& row : run.prompts.identity) {
-      add(item_key(plan.samples, prompt + row.question, rows.size()), {},
-          Json{{"instruction", row.question},
-               {"response", row.answer},
-               {"ends", profile_named(run.recipe.profile).repeats_identity},
-               {"source", "identity"}});
-    }
+  if (!plan.with_identity) return rows;
+  const std::vector<IdentityRow>& identity = run.prompts.identity;
+  const int64_t count =
+      run.recipe.num_identity(int64_t(identity.size()), int64_t(pairs.size()));
+  for (const size_t i : identity_rows(size_t(count), identity.size())) {
+    const IdentityRow& row = identity[i];
+    add(item_key(plan.samples, prompt + row.question, rows.size()), {},
+        Json{{"instruction", row.question},
+             {"response", row.answer},
+             {"ends", profile_named(run.recipe.profile).repeats_identity},
+             {"source", "identity"}});
   }
   return rows;
+}
+
+// How many samples are self-identification rows, and how many were left out.
+Json identity_figures(const TuningPlan& plan, const Run& run) {
+  if (!plan.with_identity) return Json::object();
+  int64_t used = 0;
+  for (const Row& row : run.store.rows(plan.samples)) {
+    used +=
+        json_string_or(row.content, "source", plan.samples, "") == "identity";
+  }
+  const int64_t wanted =
+      int64_t(run.prompts.identity.size()) * run.recipe.identity_repeats;
+  return Json{{"identity", used}, {"identity_left_out", wanted - used}};
+}
+
+// Names what the limit has taken.
+void warn_of_identity(const TuningPlan& plan, const Run& run,
+                      const Json& figures) {
+  const int64_t left_out = figures.value("identity_left_out", int64_t{0});
+  if (left_out <= 0) return;
+  std::ostringstream share;
+  share << std::fixed << std::setprecision(0)
+        << 100.0 * run.recipe.identity_share;
+  log_warning(str(plan.samples, ": ", left_out, " of ",
+                  left_out + figures.value("identity", int64_t{0}),
+                  " self-identification rows are left out, so that they are at "
+                  "most ",
+                  share.str(),
+                  " % of the samples; ask for more instructions, or raise "
+                  "identity_share in the recipe"));
 }
 
 TrainingTurn read_turn(const Json& turn, const std::string& where) {
@@ -181,7 +226,10 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
       }
       run.store.add_rows(rows);
     }
-    finish_stage(run.store, plan.samples, "", run.store.num_rows(plan.samples));
+    const Json figures = identity_figures(plan, run);
+    warn_of_identity(plan, run, figures);
+    finish_stage(run.store, plan.samples, "", run.store.num_rows(plan.samples),
+                 figures);
   }
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;

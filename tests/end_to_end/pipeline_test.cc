@@ -112,6 +112,19 @@ TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   EXPECT_GT(answers.num_kept, 0);
   EXPECT_LT(answers.num_kept, 66);
   EXPECT_EQ(answers.num_kept, store->manifest("align.pairs")->num_rows);
+  // All pairs are learned; stage 4 answers what stage 2 failed at, too.
+  int64_t num_learned = 0;
+  for (const store::Row& row : store->rows("engrave.samples")) {
+    num_learned += row.content["source"] == "align.pairs";
+  }
+  EXPECT_EQ(num_learned, answers.num_kept);
+  std::set<uint64_t> asked;
+  for (const store::Row& row : store->rows("verbose.answers")) {
+    asked.insert(row.parents.at(0));
+  }
+  for (const store::Row& row : stages::kept_instructions(*store)) {
+    EXPECT_TRUE(asked.contains(row.key));
+  }
   std::set<std::string> reasons;
   for (const store::Manifest& manifest : store->manifests()) {
     for (const auto& [reason, count] : stages::funnel_of(manifest).rejected) {

@@ -82,11 +82,17 @@ std::string tasks(Words& words) {
   return text + "10. Task: " + a_task(words);
 }
 
+// One of `num_topics` topics, or of hundreds.
+std::string a_topic(Words& words, int num_topics) {
+  if (num_topics == 0) return words.things(2);
+  return "topic " + std::to_string(words.number(uint64_t(num_topics)));
+}
+
 // Goes on with a list of topics from item `first`.
-std::string topics(Words& words, int first) {
-  std::string text = " " + words.things(2) + "\n";
+std::string topics(Words& words, int first, int num_topics) {
+  std::string text = " " + a_topic(words, num_topics) + "\n";
   for (int number = first + 1; number <= 10; ++number) {
-    std::string topic = words.things(2);
+    std::string topic = a_topic(words, num_topics);
     if (words.number(2)) topic[0] = char(topic[0] - ('a' - 'A'));
     text += std::to_string(number) + ". " + topic + "\n";
   }
@@ -150,13 +156,13 @@ std::string loop(Words& words) {
   return text;
 }
 
-std::string script(const Request& request) {
+std::string script(const Request& request, int num_topics) {
   Words words(request.key);
   const std::string& suffix = request.suffix;
   if (ends_with(suffix, ". Task:")) return tasks(words);
-  for (const int next : {2, 4, 6}) {
+  for (int next = 2; next <= 6; ++next) {
     if (ends_with(suffix, "\n" + std::to_string(next) + ".")) {
-      return topics(words, next);
+      return topics(words, next, num_topics);
     }
   }
   if (ends_with(suffix, " |")) {
@@ -188,7 +194,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
   generate::ScriptedOptions options;
   options.script = [this](const Request& request) {
     ++num_written_;
-    return script(request);
+    return script(request, options_.num_topics);
   };
   options.num_slots = options_.num_slots;
   options.kill_after = options_.kill_after;
@@ -243,6 +249,7 @@ stages::Recipe small_recipe(const std::string& run_folder) {
   recipe.instruct.num_instructions = 14;
   recipe.instruct.num_red_team = 6;
   recipe.instruct.topics_per_type = 7;
+  recipe.instruct.topic_rounds = 1;
   recipe.instruct.sampling.max_new_tokens = 60;
   recipe.instruct.sampling.ban_eos = true;
   recipe.align.sampling.max_new_tokens = 70;

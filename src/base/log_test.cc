@@ -98,6 +98,19 @@ TEST(Progress, EndsWithOneLine) {
   const std::string line = GetCapturedStderr();
   EXPECT_THAT(line, HasSubstr("align: 10/10 rows, "));
   EXPECT_THAT(line, HasSubstr("; 2 rejected\n"));
+  // With the seconds that the first part took, the rate is over all of it.
+  CaptureStderr();
+  set_log_json(true);
+  {
+    Progress progress("align", 10, "rows");
+    progress.set_start(4, 100.0);
+    progress.update(6);
+  }
+  set_log_json(false);
+  const Json event = parse_json(GetCapturedStderr(), "log");
+  EXPECT_NEAR(json_number(event, "per_s", "log"), 0.06, 0.001);
+  EXPECT_NEAR(json_number(event, "passed_s", "log"), 100.0, 1.0);
+  EXPECT_NEAR(json_number(event, "eta_s", "log"), 4 / 0.06, 2.0);
   CaptureStderr();
   { Progress untouched("align", 10, "rows"); }
   EXPECT_EQ(GetCapturedStderr(), "");

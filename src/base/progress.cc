@@ -80,16 +80,20 @@ void Progress::update(uint64_t done, const std::string& note) {
   print(false);
 }
 
-void Progress::set_start(uint64_t done) {
+void Progress::set_start(uint64_t done, double seconds) {
   start_ = done;
   done_ = done;
+  start_s_ = seconds;
+  began_ = std::chrono::steady_clock::now();
 }
 
 void Progress::print(bool last) {
   if (!shown) return;
   printed_ = true;
-  const Seconds passed = std::chrono::steady_clock::now() - began_;
-  const uint64_t fresh = done_ > start_ ? done_ - start_ : 0;
+  const Seconds passed =
+      std::chrono::steady_clock::now() - began_ + Seconds(start_s_);
+  const uint64_t before = start_s_ > 0.0 ? 0 : start_;
+  const uint64_t fresh = done_ > before ? done_ - before : 0;
   const double rate =
       passed.count() > 0 ? static_cast<double>(fresh) / passed.count() : 0;
   const uint64_t left = total_ > done_ ? total_ - done_ : 0;

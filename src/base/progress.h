@@ -25,9 +25,10 @@ class Progress {
 
   // Sets what is done; prints when it is time to. `note` is appended.
   void update(uint64_t done, const std::string& note = "");
-  // Work that was there before this process started does not count in the
-  // rate.
-  void set_start(uint64_t done);
+  // What was done before now. With the seconds of work that it took it counts
+  // in the rate and in the time; where they are not known (0) it counts in
+  // neither.
+  void set_start(uint64_t done, double seconds = 0.0);
 
  private:
   void print(bool last);
@@ -36,6 +37,7 @@ class Progress {
   uint64_t total_;
   std::string unit_;
   uint64_t start_ = 0;
+  double start_s_ = 0.0;
   uint64_t done_ = 0;
   std::string note_;
   bool printed_ = false;

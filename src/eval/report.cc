@@ -74,17 +74,22 @@ Json cost_json(const stages::RunPace& pace) {
   Json steps = Json::array();
   int64_t tokens = 0;
   double seconds = 0.0;
+  bool all_timed = true;
   for (const stages::StepPace& step : pace.steps) {
-    const double time_s = std::max(step.last_s - step.first_s, 0.0);
-    steps.push_back({{"step", step.step},
-                     {"unit", step.unit},
-                     {"done", step.done},
-                     {"tokens", step.num_tokens},
-                     {"seconds", time_s}});
+    Json one{{"step", step.step},
+             {"unit", step.unit},
+             {"done", step.done},
+             {"tokens", step.num_tokens}};
+    const bool timed = step.seconds >= 0.0;
+    if (timed) one["seconds"] = step.seconds;
+    all_timed = all_timed && (timed || step.num_tokens == 0);
+    steps.push_back(std::move(one));
     tokens += step.num_tokens;
-    seconds += time_s;
+    seconds += std::max(step.seconds, 0.0);
   }
-  return {{"tokens", tokens}, {"seconds", seconds}, {"steps", steps}};
+  Json cost{{"tokens", tokens}, {"steps", steps}};
+  if (all_timed) cost["seconds"] = seconds;
+  return cost;
 }
 
 void add_evaluation(const Places& places, const store::Store* store,

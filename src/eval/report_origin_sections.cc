@@ -50,6 +50,16 @@ Table stage_table(const Json& provenance) {
   return stages;
 }
 
+// "" where the work was not timed.
+std::string time_of(const Json& step) {
+  return step.contains("seconds") ? time_text(number_at(step, "seconds")) : "";
+}
+
+std::string rate_of(const Json& step) {
+  const double seconds = step.value("seconds", 0.0);
+  return seconds > 0.0 ? rate_text(number_at(step, "tokens") / seconds) : "";
+}
+
 }  // namespace
 
 Section supervision_section(const Json& report) {
@@ -64,17 +74,20 @@ Section supervision_section(const Json& report) {
                           count.value("in_table", true) ? "yes" : "no"});
   }
   lines.rows.push_back({"total", count_at(annotations, "total"), "yes"});
-  Table cost{
-      "What the machine did", {"step", "done", "unit", "tokens", "time"}, {}};
+  Table cost{"What the machine did",
+             {"step", "done", "unit", "tokens", "time", "tokens/s"},
+             {}};
   for (const Json& step : part(report, "cost").value("steps", Json::array())) {
     cost.rows.push_back({text_at(step, "step"), count_at(step, "done"),
                          text_at(step, "unit"), count_at(step, "tokens"),
-                         time_text(number_at(step, "seconds"))});
+                         time_of(step), rate_of(step)});
   }
   section.blocks = {table(std::move(lines)), table(std::move(cost))};
   section.blocks.push_back(
-      paragraph("Time of a step is from its first to its last sign of life, "
-                "pauses included."));
+      paragraph("Time is of work: while requests to the model were under way, "
+                "or steps of a tuning, over all sessions. What lies between "
+                "them, loading and what was taken over from another run is not "
+                "in it; where it was not measured there is none."));
   return section;
 }
 

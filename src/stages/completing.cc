@@ -1,15 +1,14 @@
 #include "stages/completing.h"
 
 #include <chrono>
-#include <iomanip>
 #include <limits>
 #include <map>
-#include <sstream>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "stages/work.h"
 
 namespace selfalign::stages {
 namespace {
@@ -33,9 +32,9 @@ class Completing {
         generator_(generator),
         store_(store),
         fingerprint_(generator.fingerprint()),
+        takes_over_(dynamic_cast<const TakesOver*>(&generator)),
         progress_(plan.title, plan.total, plan.unit),
-        began_(Clock::now()),
-        last_flush_(began_) {}
+        last_flush_(Clock::now()) {}
 
   int64_t run() {
     generator_.generate([this] { return next(); },
@@ -64,12 +63,12 @@ class Completing {
       waiting_.emplace(n, Waiting{std::move(planned->row), std::nullopt});
       auto stored = store_.completion(planned->request.key);
       if (!stored) {
+        begin_work(waiting_.at(n).row.stage);
         numbers_[planned->request.key] = n;
         return std::move(planned->request);
       }
       waiting_.at(n).completion = std::move(stored->completion);
       advance();
-      progress_.set_start(units());
       if (new_rows_.size() >= kMaxReplay) flush();
     }
     return std::nullopt;
@@ -81,7 +80,7 @@ class Completing {
     SELFALIGN_CHECK(found != numbers_.end(), "a completion nobody asked for");
     const int64_t n = found->second;
     numbers_.erase(found);
-    num_tokens_ += completion.num_tokens;
+    count_work(completion);
     store::StoredCompletion stored;
     if (plan_.find_thought)
       stored.thought = plan_.find_thought(completion.text);
@@ -91,7 +90,7 @@ class Completing {
     new_completions_.push_back(std::move(stored));
     waiting_.at(n).completion = std::move(completion);
     advance();
-    progress_.update(units(), rate());
+    progress_.update(units(), tokens_rate());
     if (new_completions_.size() >= kMaxBatch ||
         Clock::now() - last_flush_ >= kMaxDelay) {
       flush();
@@ -110,10 +109,46 @@ class Completing {
     }
   }
 
+  // The clock of work begins with the first request that is to be made.
+  void begin_work(const std::string& stage) {
+    if (work_since_) return;
+    work_since_ = Clock::now();
+    stage_ = stage;
+    work_before_ = work_of(store_, stage).value_or(Work{});
+    progress_.set_start(units(), work_before_.seconds);
+  }
+
+  void count_work(const generate::Completion& completion) {
+    if (takes_over_ != nullptr && takes_over_->took_over(completion.key)) {
+      ++work_.num_taken;
+      if (numbers_.empty()) work_since_ = Clock::now();  // nothing else went on
+      return;
+    }
+    ++work_.num_completions;
+    work_.num_tokens += completion.num_tokens;
+  }
+
+  // The work since the last call.
+  Work take_work() {
+    Work work;
+    if (!work_since_) return work;
+    std::swap(work, work_);
+    const Clock::time_point now = Clock::now();
+    work.seconds = std::chrono::duration<double>(now - *work_since_).count();
+    work_since_ = now;
+    work_before_.seconds += work.seconds;
+    work_before_.num_tokens += work.num_tokens;
+    return work;
+  }
+
   void flush() {
     last_flush_ = Clock::now();
-    if (new_rows_.empty() && new_completions_.empty()) return;
+    const bool unfinished = interrupted() && work_since_;
+    if (new_rows_.empty() && new_completions_.empty() && !unfinished) return;
     store_.transaction([this] {
+      if (const Work work = take_work(); work.seconds > 0.0) {
+        add_work(store_, stage_, work);
+      }
       store_.add_rows(new_rows_);
       for (const store::StoredCompletion& completion : new_completions_) {
         store_.add_completion(completion);
@@ -141,14 +176,14 @@ class Completing {
                             : static_cast<uint64_t>(num_accepted_);
   }
 
-  std::string rate() const {
+  // Of all the stage's work, that of earlier sessions too.
+  std::string tokens_rate() const {
     const double seconds =
-        std::chrono::duration<double>(Clock::now() - began_).count();
-    std::ostringstream out;
-    out << std::fixed << std::setprecision(0)
-        << static_cast<double>(num_tokens_) / std::max(seconds, 1e-3)
-        << " tokens/s";
-    return out.str();
+        work_before_.seconds +
+        std::chrono::duration<double>(Clock::now() - *work_since_).count();
+    return rate_text(double(work_before_.num_tokens + work_.num_tokens) /
+                     std::max(seconds, 1e-3)) +
+           " tokens/s";
   }
 
   struct Waiting {
@@ -160,13 +195,17 @@ class Completing {
   generate::Generator& generator_;
   store::Store& store_;
   const std::string fingerprint_;
+  const TakesOver* const takes_over_;  // the generator, if it does
   Progress progress_;
-  const Clock::time_point began_;
   Clock::time_point last_flush_;
+
+  std::string stage_;                            // of the rows
+  std::optional<Clock::time_point> work_since_;  // not in the store yet
+  Work work_;                                    // the same; without seconds
+  Work work_before_;                             // in the store
 
   int64_t num_planned_ = 0;
   int64_t num_accepted_ = 0;
-  int64_t num_tokens_ = 0;
   bool plan_over_ = false;
   bool ended_ = false;
   std::map<int64_t, Waiting> waiting_;             // planned, not accepted

@@ -51,6 +51,15 @@ struct CompletionPlan {
   std::function<uint64_t()> units_done;
 };
 
+// A generator that hands on completions of another run implements this, too:
+// they are no work of this run (work.h).
+class TakesOver {
+ public:
+  virtual ~TakesOver() = default;
+  // True of the row whose completion was handed on just now.
+  virtual bool took_over(uint64_t key) const = 0;
+};
+
 // Runs the plan and returns the number of rows accepted: rows 0..n-1 are what
 // the stage consists of; completions of later rows, under way when the stage
 // ended, are stored but count for nothing. Throws Error kInterrupted after an

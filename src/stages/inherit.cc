@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "formats/load_tokenizer.h"
+#include "stages/completing.h"
 #include "stages/likelihood.h"
 #include "stages/tuning.h"
 
@@ -25,7 +26,7 @@ bool has_checkpoint(const std::string& folder) {
 
 }  // namespace
 
-class InheritingGenerator final : public generate::Generator {
+class InheritingGenerator final : public generate::Generator, public TakesOver {
  public:
   InheritingGenerator(InheritingWorkbench& bench, std::string fingerprint,
                       std::unique_ptr<generate::Generator> rest)
@@ -41,7 +42,9 @@ class InheritingGenerator final : public generate::Generator {
         if (!request) break;
         auto known = bench_.find_completion(request->key);
         if (!known) return request;
+        taken_ = request->key;
         done(std::move(*known));
+        taken_.reset();
       }
       return std::nullopt;
     };
@@ -75,6 +78,8 @@ class InheritingGenerator final : public generate::Generator {
 
   std::string fingerprint() const override { return fingerprint_; }
 
+  bool took_over(uint64_t key) const override { return taken_ == key; }
+
   int count_tokens(const std::string& text) const override {
     return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
   }
@@ -83,6 +88,7 @@ class InheritingGenerator final : public generate::Generator {
   InheritingWorkbench& bench_;
   const std::string fingerprint_;
   const std::unique_ptr<generate::Generator> rest_;
+  std::optional<uint64_t> taken_;  // the row whose completion is handed on
 };
 
 std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(

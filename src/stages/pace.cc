@@ -14,6 +14,7 @@
 #include "stages/instruct.h"
 #include "stages/profile.h"
 #include "stages/run_files.h"
+#include "stages/work.h"
 
 namespace selfalign::stages {
 namespace {
@@ -21,20 +22,20 @@ namespace {
 namespace fs = std::filesystem;
 using store::Store;
 
-constexpr double kWindowS = 300.0;  // that rates are taken over
-
 // A step before anything of it is known.
 struct StepPlan {
   std::string step = {};
   std::string unit = {};
   int64_t total = 0;
   bool at_most = false;       // `total` is a bound
+  bool grows = false;         // `total` is a guess, and may be too few
   std::string requests = {};  // stage whose completions show life; "": tuning
   std::string results = {};   // stage whose kept rows are the units; "": rows
   std::string samples = {};   // of a tuning: its stages, folder and epochs
   std::string adapter = {};
   std::string folder = {};
   int64_t epochs = 0;
+  int64_t identity = 0;  // of `total`: self-identification rows
   int64_t batch_size = 1;
   int64_t tokens_per_unit = 0;  // at most
 };
@@ -61,11 +62,14 @@ int64_t most_topic_requests(const Recipe& recipe, const Prompts& prompts) {
   return count;
 }
 
+bool grows_as_published(const Recipe& recipe) {
+  return recipe.profile != "default" && recipe.instruct.topic_rounds > 1;
+}
+
+// Else as if every topic that is listed were new.
 int64_t num_topic_requests(const Recipe& recipe, const Prompts& prompts) {
   if (recipe.instruct.num_red_team == 0) return 0;
-  if (recipe.instruct.topic_rounds > 1) {
-    return most_topic_requests(recipe, prompts);
-  }
+  if (grows_as_published(recipe)) return most_topic_requests(recipe, prompts);
   int64_t count = 0;
   for (const QuestionType& type : prompts.red_team.types) {
     const int64_t per_request = std::max<int64_t>(
@@ -88,7 +92,8 @@ void plan_instruct(const Recipe& recipe, const Prompts& prompts,
   plans.push_back({.step = "red-team topics",
                    .unit = "rows",
                    .total = num_topic_requests(recipe, prompts),
-                   .at_most = instruct.topic_rounds > 1,
+                   .at_most = grows_as_published(recipe),
+                   .grows = true,
                    .requests = "redteam.topic_requests",
                    .tokens_per_unit = tokens});
   plans.push_back({.step = "red-team questions",
@@ -111,14 +116,15 @@ StepPlan plan_answers(const std::string& step, const std::string& stage,
 // `stage` is the first part of the stages' names: "engrave".
 StepPlan plan_tuning(const std::string& step, const std::string& stage,
                      const std::string& folder, const TuneOptions& tune,
-                     int64_t num_samples) {
+                     int64_t num_samples, int64_t num_identity = 0) {
   return {.step = step,
           .unit = "samples",
-          .total = num_samples * tune.epochs,
+          .total = (num_samples + num_identity) * tune.epochs,
           .samples = stage + ".samples",
           .adapter = stage + ".adapter",
           .folder = folder,
           .epochs = tune.epochs,
+          .identity = num_identity * tune.epochs,
           .batch_size = tune.batch_size,
           .tokens_per_unit = tune.max_length};
 }
@@ -162,7 +168,9 @@ std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
   const auto num_kept = [&expected](int64_t num_answers) {
     return int64_t(std::llround(expected.kept * double(num_answers)));
   };
-  const int64_t num_samples = num_kept(num_instructions) + num_identity;
+  const int64_t num_pairs = num_kept(num_instructions);
+  const int64_t num_used =
+      recipe.num_identity(int64_t(prompts.identity.size()), num_pairs);
   if (recipe.has("instruct")) plan_instruct(recipe, prompts, plans);
   if (recipe.has("align")) {
     plans.push_back(plan_answers("align", "align.answers", num_instructions,
@@ -170,7 +178,7 @@ std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
   }
   if (recipe.has("engrave")) {
     plans.push_back(plan_tuning("engrave", "engrave", "engraved",
-                                recipe.engrave, num_samples));
+                                recipe.engrave, num_pairs, num_used));
   }
   if (recipe.has("verbose")) {
     // The engraved model is asked about itself, or the rows are used again.
@@ -178,9 +186,10 @@ std::vector<StepPlan> plan_run(const Recipe& recipe, const Prompts& prompts,
     const int64_t num_asked = num_instructions + (asked ? num_identity : 0);
     plans.push_back(plan_answers("verbose", "verbose.answers", num_asked,
                                  recipe.verbose.sampling));
-    plans.push_back(plan_tuning("final tuning", "verbose", "verbose",
-                                recipe.final,
-                                asked ? num_kept(num_asked) : num_samples));
+    plans.push_back(asked ? plan_tuning("final tuning", "verbose", "verbose",
+                                        recipe.final, num_kept(num_asked))
+                          : plan_tuning("final tuning", "verbose", "verbose",
+                                        recipe.final, num_pairs, num_used));
   }
   if (recipe.has("tune")) {
     plans.push_back(plan_tuning("tune", "tune", "tuned", recipe.tune,
@@ -235,9 +244,8 @@ Expected expected_of(const Recipe& recipe, const Store& store) {
 
 void read_generation(const Store& store, const std::string& profile,
                      const StepPlan& plan, StepPace& pace) {
-  const store::Activity all = store.activity(plan.requests, 0.0);
+  const store::Activity all = store.activity(plan.requests);
   pace.num_tokens = all.num_tokens;
-  pace.first_s = all.first_s;
   pace.last_s = all.last_s;
   pace.finished = stage_done(store, plan.requests);
   pace.done = all.num_completions;
@@ -246,15 +254,21 @@ void read_generation(const Store& store, const std::string& profile,
     pace.done = int64_t(store.kept(plan.results, filter).size());
     pace.finished = pace.finished && stage_done(store, plan.results);
   }
-  if (plan.at_most && pace.finished) pace.total = pace.done;
-  const store::Activity recent =
-      store.activity(plan.requests, all.last_s - kWindowS);
-  const double seconds = recent.last_s - recent.first_s;
-  if (recent.num_completions < 2 || seconds <= 0.0) return;
+  if (plan.grows) pace.total = std::max(pace.total, pace.done);
+  if (plan.grows && pace.finished) pace.total = pace.done;
+  const auto work = work_of(store, plan.requests);
+  if (!work) return;
+  // A part that was made before there was a clock leaves the whole unknown.
+  if (work->num_completions + work->num_taken >= all.num_completions) {
+    pace.num_tokens = work->num_tokens;
+    pace.seconds = work->seconds;
+  }
+  if (work->seconds <= 0.0) return;
   const double per_request =
       double(pace.done) / double(std::max<int64_t>(all.num_completions, 1));
-  pace.tokens_per_s = double(recent.num_tokens) / seconds;
-  pace.units_per_s = double(recent.num_completions) / seconds * per_request;
+  pace.tokens_per_s = double(work->num_tokens) / work->seconds;
+  pace.units_per_s =
+      double(work->num_completions) / work->seconds * per_request;
 }
 
 struct TunedStep {
@@ -295,23 +309,16 @@ void read_tuning(const Store& store, const StepPlan& plan, StepPace& pace) {
                             : std::min(pace.total,
                                        int64_t(steps.size()) * plan.batch_size);
   if (steps.empty()) return;
-  double all_s = 0.0;
+  pace.seconds = 0.0;
   for (const TunedStep& step : steps) {
-    all_s += step.seconds;
+    pace.seconds += step.seconds;
     pace.num_tokens += step.num_tokens;
   }
   pace.last_s = mtime_s(path);
-  pace.first_s = pace.last_s - all_s;
-  double seconds = 0.0;
-  double tokens = 0.0;
-  int64_t num_recent = 0;
-  for (size_t i = steps.size(); i-- > 0 && seconds < kWindowS; ++num_recent) {
-    seconds += steps[i].seconds;
-    tokens += double(steps[i].num_tokens);
-  }
-  if (seconds <= 0.0) return;
-  pace.tokens_per_s = tokens / seconds;
-  pace.units_per_s = double(num_recent * plan.batch_size) / seconds;
+  if (pace.seconds <= 0.0) return;
+  pace.tokens_per_s = double(pace.num_tokens) / pace.seconds;
+  pace.units_per_s =
+      double(int64_t(steps.size()) * plan.batch_size) / pace.seconds;
 }
 
 // Time to go of each step that is not finished: at its own rate, else at that
@@ -334,6 +341,29 @@ void expect(const std::vector<StepPlan>& plans, std::vector<StepPace>& steps) {
                     tokens_per_s[step.is_tuning];
     }
   }
+}
+
+// Characters of an identity row to those of a sample of the small run: their
+// shares of the work are about as their lengths.
+double identity_weight(const Prompts& prompts, const StepPlan& plan,
+                       const Store& store) {
+  const auto mean = [](double sum, size_t count) {
+    return count > 0 ? sum / double(count) : 0.0;
+  };
+  double identity = 0.0;
+  for (const IdentityRow& row : prompts.identity) {
+    identity += double(row.question.size() + row.answer.size());
+  }
+  const std::vector<store::Row> samples = store.rows(plan.samples);
+  double others = 0.0;
+  for (const store::Row& row : samples) {
+    for (const char* name : {"instruction", "response"}) {
+      others +=
+          double(json_string_or(row.content, name, plan.samples, "").size());
+    }
+  }
+  others = mean(others, samples.size());
+  return others > 0.0 ? mean(identity, prompts.identity.size()) / others : 1.0;
 }
 
 bool has_report(const Store& store) {
@@ -363,7 +393,6 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
     pace.steps.push_back(std::move(step));
   }
   expect(plans, pace.steps);
-  pace.begin_s = mtime_s(store.folder() + kRecipeFile);
   pace.done = has_report(store);
   for (const StepPace& step : pace.steps) {
     if (step.left_s < 0.0) {
@@ -377,7 +406,8 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
 }
 
 std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
-                                   const RunPace& small) {
+                                   const RunPace& small,
+                                   const store::Store& store) {
   Expected expected = expected_of(recipe);
   // The share of answers that the small run kept, out of its samples.
   int64_t answered = 0;
@@ -389,21 +419,19 @@ std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
   }
   const std::vector<StepPlan> plans = plan_run(recipe, prompts, expected);
   std::vector<StepForecast> forecasts;
-  double begin_s = small.begin_s;
   for (size_t i = 0; i < plans.size() && i < small.steps.size(); ++i) {
     const StepPace& step = small.steps[i];
-    StepForecast one{plans[i].step, plans[i].unit, plans[i].total};
+    const StepPlan& plan = plans[i];
+    StepForecast one{plan.step, plan.unit, plan.total};
     if (step.done > 0) {
-      const double share = double(one.total) / double(step.done);
-      // A tuning says how long its steps took; a generation is timed from the
-      // step before it, so that its first row counts too.
-      const double seconds =
-          step.last_s -
-          (step.is_tuning ? step.first_s : std::max(begin_s, 0.0));
+      const double others = double(plan.total - plan.identity);
+      const double weight =
+          plan.identity > 0 ? identity_weight(prompts, plan, store) : 0.0;
+      const double share =
+          (others + weight * double(plan.identity)) / double(step.done);
       one.tokens = double(step.num_tokens) * share;
-      one.seconds = std::max(seconds, 0.0) * share;
+      one.seconds = std::max(step.seconds, 0.0) * share;
     }
-    begin_s = std::max(begin_s, step.last_s);
     forecasts.push_back(std::move(one));
   }
   return forecasts;

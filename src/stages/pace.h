@@ -24,16 +24,15 @@ struct StepPace {
   bool finished = false;
   bool is_tuning = false;
   int64_t num_tokens = 0;  // generated, or learnt from
-  double first_s = 0.0;    // Unix times of the first and last sign of life
-  double last_s = 0.0;
-  double units_per_s = 0.0;  // over the last five minutes of work
+  double seconds = -1.0;   // of the work that made them (work.h); -1: not known
+  double last_s = 0.0;     // Unix time of the last sign of life
+  double units_per_s = 0.0;  // over all timed work; 0: not known
   double tokens_per_s = 0.0;
   double left_s = -1.0;  // -1: nothing is known yet
 };
 
 struct RunPace {
   std::vector<StepPace> steps;  // in order of the method
-  double begin_s = 0.0;         // Unix time
   double last_s = 0.0;          // last sign of life; 0: none yet
   double left_s = 0.0;          // of the steps that something is known of
   bool all_known = true;        // false: some step's left_s is not
@@ -60,9 +59,11 @@ struct StepForecast {
   double seconds = 0.0;
 };
 // What `recipe` will take if every unit takes what it took in the finished run
-// `small`, a preview (no identity rows). Few rows leave slots idle and identity
-// rows are short, so the seconds are rather too many.
+// in `store`, a preview of pace `small` without identity rows; those count by
+// their length beside its samples. Few rows leave slots idle, so the seconds
+// are rather too many. A step that was not timed has 0 seconds.
 std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
-                                   const RunPace& small);
+                                   const RunPace& small,
+                                   const store::Store& store);
 
 }  // namespace selfalign::stages

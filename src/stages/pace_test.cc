@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "stages/testing.h"
+#include "stages/work.h"
 
 namespace selfalign::stages {
 namespace {
@@ -36,12 +37,15 @@ class PaceTest : public SmallRun {
   Recipe recipe_;
 };
 
-TEST_F(PaceTest, RatesComeFromTheCompletions) {
+TEST_F(PaceTest, RatesComeFromTheWorkDone) {
+  add_work(*store_, "align.answers", {1.5, 40, 2});
+  add_work(*store_, "align.answers", {0.5, 20, 1});
   const RunPace now = pace();
   const StepPace& align = step(now, "align");
   EXPECT_TRUE(align.finished);
   EXPECT_EQ(align.done, 3);
   EXPECT_EQ(align.num_tokens, 60);
+  EXPECT_EQ(align.seconds, 2.0);
   EXPECT_DOUBLE_EQ(align.tokens_per_s, 30.0);  // 3 of 20 tokens in 2 seconds
   EXPECT_DOUBLE_EQ(align.units_per_s, 1.5);
   EXPECT_EQ(align.left_s, 0.0);
@@ -52,7 +56,31 @@ TEST_F(PaceTest, RatesComeFromTheCompletions) {
   EXPECT_FALSE(now.all_known || now.done);
 }
 
+// When completions came says nothing of how long they took.
+TEST_F(PaceTest, WithoutAClockThereAreNoRates) {
+  RunPace now = pace();
+  const StepPace& align = step(now, "align");
+  EXPECT_EQ(align.done, 3);
+  EXPECT_EQ(align.num_tokens, 60);
+  EXPECT_EQ(align.seconds, -1.0);
+  EXPECT_EQ(align.tokens_per_s, 0.0);
+  EXPECT_EQ(step(now, "verbose").left_s, -1.0);
+  EXPECT_FALSE(pace_json(now)["steps"][0].contains("seconds"));
+  // A part that was timed gives a rate, but no time for the whole.
+  add_work(*store_, "align.answers", {1.0, 20, 1});
+  now = pace();
+  EXPECT_EQ(step(now, "align").seconds, -1.0);
+  EXPECT_EQ(step(now, "align").num_tokens, 60);
+  EXPECT_EQ(step(now, "align").tokens_per_s, 20.0);
+  // The rest came from another run.
+  add_work(*store_, "align.answers", {0.0, 0, 0, 2});
+  now = pace();
+  EXPECT_EQ(step(now, "align").seconds, 1.0);
+  EXPECT_EQ(step(now, "align").num_tokens, 20);
+}
+
 TEST_F(PaceTest, TuningsAreReadFromTheirMetrics) {
+  add_work(*store_, "align.answers", {2.0, 60, 3});
   make_folder(folder_ + "/engraved");
   write_file_atomic(folder_ + "/engraved/metrics.jsonl",
                     "{\"step\":1,\"num_tokens\":50,\"tokens_per_s\":25}\n"
@@ -66,6 +94,7 @@ TEST_F(PaceTest, TuningsAreReadFromTheirMetrics) {
   EXPECT_EQ(engrave.total, 6);  // 3 samples, 2 epochs
   EXPECT_EQ(engrave.done, 4);
   EXPECT_EQ(engrave.num_tokens, 100);
+  EXPECT_DOUBLE_EQ(engrave.seconds, 3.0);
   EXPECT_DOUBLE_EQ(engrave.tokens_per_s, 100.0 / 3.0);
   EXPECT_DOUBLE_EQ(engrave.left_s, 2.0 / (4.0 / 3.0));
   EXPECT_TRUE(now.all_known);
@@ -96,6 +125,7 @@ TEST_F(PaceTest, ThePaperProfileAsksMore) {
   recipe_.instruct.topic_rounds = 2;
   recipe_.instruct.max_requests = 1000;
   recipe_.identity_repeats = 4;
+  recipe_.identity_share = 1.0;
   const int64_t num_identity = 4 * int64_t(prompts_.identity.size());
   RunPace now = pace();
   // 20 types of 3 topics; then 10 for each that there was.
@@ -114,6 +144,7 @@ TEST_F(PaceTest, ThePaperProfileAsksMore) {
     stored.time_s = 1000.0 + double(i);
     store_->add_completion(stored);
   }
+  add_work(*store_, "redteam.topic_requests", {1.0, 20, 2});
   now = pace();
   EXPECT_EQ(step(now, "red-team topics").total, 1000);
   EXPECT_GT(step(now, "red-team topics").units_per_s, 0.0);
@@ -126,11 +157,10 @@ TEST_F(PaceTest, ThePaperProfileAsksMore) {
 }
 
 TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
-  RunPace small = pace();
-  small.begin_s = 996.0;
+  add_work(*store_, "align.answers", {6.0, 60, 3});
   Recipe whole = recipe_;
   whole.instruct.num_instructions = 300;
-  for (const StepForecast& one : forecast(whole, prompts_, small)) {
+  for (const StepForecast& one : forecast(whole, prompts_, pace(), *store_)) {
     if (one.step != "align") continue;
     EXPECT_EQ(one.total, 300);
     EXPECT_DOUBLE_EQ(one.tokens, 6000.0);
@@ -138,6 +168,45 @@ TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
     return;
   }
   ADD_FAILURE() << "no align";
+}
+
+// They are as long as they are, whatever the generated samples took.
+TEST_F(PaceTest, AForecastTakesIdentityRowsByTheirLength) {
+  double chars = 0.0;
+  for (const IdentityRow& row : prompts_.identity) {
+    chars += double(row.question.size() + row.answer.size());
+  }
+  const double num_identity = double(prompts_.identity.size());
+  const double mean = chars / num_identity;
+  // Two samples of ten times an identity row, in four seconds.
+  const std::string text(size_t(10.0 * mean), 'x');
+  for (uint64_t i = 0; i < 2; ++i) {
+    store_->add_rows({{40 + i,
+                       "engrave.samples",
+                       int64_t(i),
+                       {},
+                       Json{{"instruction", ""}, {"response", text}}}});
+  }
+  make_folder(folder_ + "/engraved");
+  write_file_atomic(folder_ + "/engraved/metrics.jsonl",
+                    "{\"step\":1,\"num_tokens\":400,\"tokens_per_s\":100}\n");
+  recipe_.engrave.epochs = 1;
+  RunPace small = pace();
+  Recipe whole = recipe_;
+  whole.instruct.num_instructions = 300;  // two of three become pairs
+  whole.identity_share = 1.0;
+  const auto engrave = [&]() -> StepForecast {
+    for (StepForecast& one : forecast(whole, prompts_, small, *store_)) {
+      if (one.step == "engrave") return one;
+    }
+    return {};
+  };
+  EXPECT_EQ(engrave().total, 200 + int64_t(num_identity));
+  EXPECT_NEAR(engrave().seconds, 2.0 * (200 + num_identity / 10.0), 1.0);
+  EXPECT_NEAR(engrave().tokens, 200.0 * (200 + num_identity / 10.0), 100.0);
+  whole.identity_share = 0.2;  // 50 of them beside 200
+  EXPECT_EQ(engrave().total, 250);
+  EXPECT_NEAR(engrave().seconds, 2.0 * (200 + 5.0), 1.0);
 }
 
 }  // namespace

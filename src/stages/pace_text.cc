@@ -82,6 +82,7 @@ Json pace_json(const RunPace& pace) {
              {"tokens", step.num_tokens},
              {"units_per_s", step.units_per_s},
              {"tokens_per_s", step.tokens_per_s}};
+    if (step.seconds >= 0.0) one["seconds"] = step.seconds;
     if (step.left_s >= 0.0) one["left_s"] = step.left_s;
     steps.push_back(std::move(one));
   }

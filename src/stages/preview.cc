@@ -117,7 +117,7 @@ Json preview_json(const Recipe& whole, const Prompts& prompts,
                   const Store& store) {
   const Recipe small = preview_recipe(whole);
   const auto forecasts =
-      forecast(whole, prompts, run_pace(small, prompts, store));
+      forecast(whole, prompts, run_pace(small, prompts, store), store);
   Json steps = Json::array();
   double tokens = 0.0;
   double seconds = 0.0;

@@ -111,15 +111,14 @@ void Store::scan(const std::string& stage, const std::string& filter,
   }
 }
 
-Activity Store::activity(const std::string& stage, double since_s) const {
+Activity Store::activity(const std::string& stage) const {
   Statement query(impl_->db,
                   "SELECT COUNT(*), COALESCE(SUM(c.num_tokens), 0), "
-                  "COALESCE(MIN(c.time_s), 0.0), COALESCE(MAX(c.time_s), 0.0) "
+                  "COALESCE(MAX(c.time_s), 0.0) "
                   "FROM rows r JOIN completions c ON c.key = r.key "
-                  "WHERE r.stage = ? AND c.time_s >= ?");
-  query.bind(stage).bind(since_s).step();
-  return {query.get_int(0), query.get_int(1), query.get_double(2),
-          query.get_double(3)};
+                  "WHERE r.stage = ?");
+  query.bind(stage).step();
+  return {query.get_int(0), query.get_int(1), query.get_double(2)};
 }
 
 std::vector<std::string> Store::filters(const std::string& stage) const {

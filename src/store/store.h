@@ -46,8 +46,7 @@ struct StoredCompletion {
 struct Activity {
   int64_t num_completions = 0;
   int64_t num_tokens = 0;
-  double first_s = 0.0;  // Unix time of the first and the last completion
-  double last_s = 0.0;
+  double last_s = 0.0;  // Unix time of the last completion; 0: there is none
 };
 
 struct Verdict {
@@ -145,8 +144,8 @@ class Store {
   void add_completion(const StoredCompletion& completion);
   std::optional<StoredCompletion> completion(uint64_t key) const;
   int64_t num_completions(const std::string& stage) const;
-  // What came in for rows of the stage at `since_s` (Unix time) or later.
-  Activity activity(const std::string& stage, double since_s) const;
+  // What came in for rows of the stage.
+  Activity activity(const std::string& stage) const;
   // Rows of the stage that have no completion yet, by seq.
   std::vector<Row> pending(const std::string& stage) const;
 

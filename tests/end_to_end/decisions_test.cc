@@ -112,9 +112,9 @@ TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
     steps[step["step"].get<std::string>()] = step;
   }
   EXPECT_EQ(steps["align"]["total"], 1006);
-  EXPECT_NEAR(
-      steps["align"]["tokens"].get<double>(),
-      double(store->activity("align.answers", 0).num_tokens) * 1006 / 12, 1.0);
+  EXPECT_NEAR(steps["align"]["tokens"].get<double>(),
+              double(store->activity("align.answers").num_tokens) * 1006 / 12,
+              1.0);
   EXPECT_THAT(stages::preview_text(whole, prompts, *store, 80),
               HasSubstr("thought: "));
 }

@@ -43,16 +43,12 @@ void AddedTokenFinder::add(const AddedToken& token) {
   }
 }
 
-const AddedToken* AddedTokenFinder::find_at(std::string_view text, size_t pos,
-                                            bool parse_special) const {
+const AddedToken* AddedTokenFinder::find_at(std::string_view text,
+                                            size_t pos) const {
   for (const size_t length : lengths_[static_cast<unsigned char>(text[pos])]) {
     if (length > text.size() - pos) continue;
     const auto found = tokens_.find(text.substr(pos, length));
-    if (found == tokens_.end()) continue;
-    const AddedToken& token = found->second;
-    if (token.special && !parse_special) continue;
-    if (token.single_word && !stands_alone(text, pos, pos + length)) continue;
-    return &token;
+    if (found != tokens_.end()) return &found->second;
   }
   return nullptr;
 }
@@ -62,13 +58,18 @@ std::vector<AddedTokenFinder::Piece> AddedTokenFinder::cut(
   std::vector<Piece> pieces;
   size_t done = 0;
   for (size_t pos = 0; pos < text.size() && !tokens_.empty();) {
-    const AddedToken* token = find_at(text, pos, parse_special);
+    const AddedToken* token = find_at(text, pos);
     if (token == nullptr) {
       ++pos;
       continue;
     }
     size_t begin = pos;
     size_t end = pos + token->text.size();
+    if ((token->special && !parse_special) ||
+        (token->single_word && !stands_alone(text, begin, end))) {
+      pos = end;  // plain text, in which no other token is looked for
+      continue;
+    }
     while (token->lstrip && begin > done) {
       const size_t before = char_before(text, begin);
       if (before < done || !space_at(text, before)) break;

@@ -19,7 +19,7 @@ struct AddedToken {
   bool normalized = false;   // looked for in the normalised text
   bool lstrip = false;       // takes white space before it along
   bool rstrip = false;       // and after it
-  bool single_word = false;  // not inside a word
+  bool single_word = false;  // no word character (is_word) beside it
 };
 
 class AddedTokenFinder {
@@ -32,12 +32,12 @@ class AddedTokenFinder {
 
   void add(const AddedToken& token);
   bool empty() const { return tokens_.empty(); }
-  // Cuts `text` from left to right, the longest token first.
+  // Cuts `text` from left to right, the longest token first, as HF's tokenizers
+  // library does: a token that may not stand where it is found is text.
   std::vector<Piece> cut(std::string_view text, bool parse_special) const;
 
  private:
-  const AddedToken* find_at(std::string_view text, size_t pos,
-                            bool parse_special) const;
+  const AddedToken* find_at(std::string_view text, size_t pos) const;
 
   std::map<std::string, AddedToken, std::less<>> tokens_;
   // By first byte: lengths of the tokens that begin with it, longest first.

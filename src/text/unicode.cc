@@ -107,8 +107,20 @@ bool is_symbol(int32_t code) {
   return c >= UTF8PROC_CATEGORY_SM && c <= UTF8PROC_CATEGORY_SO;
 }
 bool is_word(int32_t code) {
-  return is_letter(code) || is_number(code) || is_mark(code) ||
-         category(code) == UTF8PROC_CATEGORY_PC;
+  switch (category(code)) {
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    case UTF8PROC_CATEGORY_SO:  // circled and squared letters: Alphabetic
+      return (code >= 0x24B6 && code <= 0x24E9) ||
+             (code >= 0x1F130 && code <= 0x1F149) ||
+             (code >= 0x1F150 && code <= 0x1F169) ||
+             (code >= 0x1F170 && code <= 0x1F189);
+    default:
+      return is_letter(code) || is_mark(code) || code == 0x200C ||
+             code == 0x200D;
+  }
 }
 bool is_space(int32_t code) {
   if ((code >= '\t' && code <= '\r') || code == ' ' || code == 0x85) {

@@ -41,8 +41,10 @@ bool is_number(int32_t code);       // N
 bool is_mark(int32_t code);         // M
 bool is_punctuation(int32_t code);  // P
 bool is_symbol(int32_t code);       // S
-bool is_word(int32_t code);         // L, N, M or Pc: regular expressions' \w
-bool is_space(int32_t code);        // property White_Space
+// A word character by Unicode's UTS 18, annex C (\w of the reference's regular
+// expressions): Alphabetic, M, Nd, Pc or Join_Control. "\u00B2" is none.
+bool is_word(int32_t code);
+bool is_space(int32_t code);  // property White_Space
 // Han, Hiragana and Katakana: written without spaces between words.
 bool is_unspaced(int32_t code);
 

@@ -24,6 +24,19 @@ TEST(Unicode, RunsCutAtWrongBytes) {
   EXPECT_EQ(seen, "+3-3+1");
 }
 
+// As \w of Rust's regular expressions, which HF's tokenizers use.
+TEST(Unicode, WordCharacters) {
+  for (const int32_t code :
+       {int32_t{'a'}, int32_t{'Z'}, int32_t{'0'}, int32_t{'_'}, 0xE9, 0x301,
+        0x661, 0x2160, 0x203F, 0x200C, 0x200D, 0x24B6, 0x1F130, 0x4E2D}) {
+    EXPECT_TRUE(is_word(code)) << std::hex << code;
+  }
+  for (const int32_t code : {int32_t{' '}, int32_t{'-'}, int32_t{'.'}, 0xB2,
+                             0xBD, 0x2460, 0x24EA, 0x200B, 0x20AC, 0x1F600}) {
+    EXPECT_FALSE(is_word(code)) << std::hex << code;
+  }
+}
+
 TEST(Unicode, Forms) {
   EXPECT_EQ(to_form("e\u0301", TextForm::kNfc), "é");
   EXPECT_EQ(to_form("é", TextForm::kNfd), "e\u0301");

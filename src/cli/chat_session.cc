@@ -23,11 +23,16 @@ void ChatSession::clear() {
   first_ = 0;
 }
 
-std::string ChatSession::fitting_prompt(const std::string& user) {
-  std::string prompt = stages::render_chat(prompt_, turns_, first_, user);
-  // One token may stand before the text (BOS).
-  const int room = max_context_ - sampling_.max_new_tokens - 1;
-  while (first_ < turns_.size() && generator_->count_tokens(prompt) > room) {
+stages::ChatText ChatSession::fitting_prompt(const std::string& user) {
+  stages::ChatText prompt = stages::render_chat(prompt_, turns_, first_, user);
+  const auto fits = [&] {
+    // Two tokens may stand before the text (BOS and a space), and a cut may
+    // make two of one.
+    const int room = max_context_ - sampling_.max_new_tokens - 2 -
+                     static_cast<int>(prompt.cuts.size());
+    return generator_->count_tokens(prompt.text) <= room;
+  };
+  while (first_ < turns_.size() && !fits()) {
     prompt = stages::render_chat(prompt_, turns_, ++first_, user);
   }
   return prompt;
@@ -37,7 +42,9 @@ std::optional<generate::Completion> ChatSession::answer(
     const std::string& user,
     const std::function<void(std::string_view)>& show) {
   generate::Request request;
-  request.suffix = fitting_prompt(user);
+  stages::ChatText prompt = fitting_prompt(user);
+  request.suffix = std::move(prompt.text);
+  request.cuts = std::move(prompt.cuts);
   request.sampling = sampling_;
   request.key = Hasher().add(seed_).add(num_asked_++).add(request.suffix).key();
   std::string made;

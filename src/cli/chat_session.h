@@ -31,7 +31,7 @@ class ChatSession {
   void clear();
 
  private:
-  std::string fitting_prompt(const std::string& user);
+  stages::ChatText fitting_prompt(const std::string& user);
 
   std::unique_ptr<generate::Generator> generator_;
   stages::ChatPrompt prompt_;

@@ -133,7 +133,7 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
   EXPECT_EQ(turns[1].response, "b");
   EXPECT_EQ(turns[0].prompt + turns[0].response + turns[1].prompt,
-            stages::render_chat(frame(), {{"q", "a"}}, 0, "r"));
+            stages::render_chat(frame(), {{"q", "a"}}, 0, "r").text);
   ASSERT_EQ(samples[1].turns.size(), 1u);
   EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "formats/load_tokenizer.h"
+#include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "model/device.h"
 
@@ -101,10 +102,11 @@ TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
   if (tokenizer.adds_bos() && tokenizer.bos() >= 0) {
     inputs.push_back(tokenizer.bos());
   }
+  generate::PieceTokenizer pieces(tokenizer);
   for (const stages::TrainingTurn& turn : sample.turns) {
-    const std::vector<int> prompt = tokenizer.encode(turn.prompt);
+    const std::vector<int> prompt = pieces.next(turn.prompt);
     inputs.insert(inputs.end(), prompt.begin(), prompt.end());
-    for (const int token : tokenizer.encode(turn.response)) {
+    for (const int token : pieces.next(turn.response)) {
       predict(token);
       inputs.push_back(token);
     }

@@ -51,7 +51,8 @@ class LocalWorkbench : public stages::Workbench {
 // prompt and the response, which is to be predicted, and after it, if it ends,
 // the end-of-text token, which is predicted and not read. Cut to max_length:
 // what is left ends in an answer or in a part of one, and a part teaches no
-// stop. The texts are tokenized apart, as they are when the model answers.
+// stop. Prompts and responses are the pieces that a chat feeds
+// (generate::tokenize_prompt), so that the model meets what it was trained on.
 struct TokenizedSample {
   train::Sample sample;
   bool truncated = false;  // something to be predicted was cut off

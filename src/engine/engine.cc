@@ -75,7 +75,7 @@ class Engine : public generate::Generator {
   std::string fingerprint() const override { return name_; }
 
   int count_tokens(const std::string& text) const override {
-    return static_cast<int>(tokenizer_->encode(text).size());
+    return static_cast<int>(tokenizer_->encode_continuation(text).size());
   }
 
  private:

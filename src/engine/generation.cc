@@ -16,11 +16,6 @@ using generate::Finish;
 // Each costs a pass of its own in every step, and memory.
 constexpr size_t kMaxPrefixes = 4;
 
-bool is_text(const Prefix& prefix,
-             const std::shared_ptr<const std::string>& text) {
-  return prefix.text == text || *prefix.text == *text;
-}
-
 const Sequence* sequence_of(const Prefix* prefix) {
   return prefix == nullptr ? nullptr : prefix->sequence.get();
 }
@@ -57,8 +52,9 @@ void Generation::refill(const generate::NextRequest& next,
       pending_ = next();
       exhausted_ = !pending_;
       if (exhausted_) return;
+      prompt_ = generate::tokenize_prompt(*pending_, parts_.tokenizer);
     }
-    std::shared_ptr<Prefix> prefix = find_prefix(*pending_);
+    std::shared_ptr<Prefix> prefix = find_prefix(prompt_);
     const std::vector<const Prefix*> at_work = prefixes();
     if (at_work.size() >= kMaxPrefixes &&
         std::find(at_work.begin(), at_work.end(), prefix.get()) ==
@@ -72,25 +68,15 @@ void Generation::refill(const generate::NextRequest& next,
 }
 
 std::shared_ptr<Prefix> Generation::find_prefix(
-    const generate::Request& request) {
-  if (request.prefix == nullptr || request.prefix->empty() ||
-      !request.prompt_tokens.empty()) {
-    return nullptr;
-  }
+    const generate::PromptTokens& prompt) {
+  if (!prompt.has_prefix || !parts_.options.share_prefix) return nullptr;
+  std::vector<int> tokens(
+      prompt.ids.begin(),
+      prompt.ids.begin() + static_cast<ptrdiff_t>(prompt.suffix_begin));
   for (const auto& row : rows_) {
-    if (row->prefix && is_text(*row->prefix, request.prefix)) {
-      return row->prefix;
-    }
+    if (row->prefix && row->prefix->tokens == tokens) return row->prefix;
   }
-  const text::Tokenizer& tokenizer = parts_.tokenizer;
-  std::shared_ptr<Prefix> prefix = parts_.prefixes.find_or_add(request.prefix);
-  if (prefix->tokens.empty()) {
-    prefix->tokens = tokenizer.encode(*prefix->text);
-    if (tokenizer.adds_bos()) {
-      prefix->tokens.insert(prefix->tokens.begin(), tokenizer.bos());
-    }
-  }
-  return prefix;
+  return parts_.prefixes.find_or_add(std::move(tokens));
 }
 
 std::vector<const Prefix*> Generation::prefixes() const {
@@ -103,26 +89,12 @@ std::vector<const Prefix*> Generation::prefixes() const {
   return all;
 }
 
-std::vector<int> Generation::suffix_tokens(
-    const generate::Request& request) const {
-  if (!request.prompt_tokens.empty()) return request.prompt_tokens;
-  return parts_.tokenizer.encode(request.suffix);
-}
-
-std::vector<int> Generation::prompt_tokens(
-    const Row& row, const Prefix* prefix,
-    const std::vector<int>& suffix) const {
-  const text::Tokenizer& tokenizer = parts_.tokenizer;
-  if (!row.request.prompt_tokens.empty()) return suffix;
-  std::vector<int> tokens;
-  if (prefix != nullptr) {
-    tokens = prefix->tokens;
-    if (row.prefix) tokens.erase(tokens.begin(), tokens.end() - 1);
-  } else if (tokenizer.adds_bos()) {
-    tokens.push_back(tokenizer.bos());
-  }
-  tokens.insert(tokens.end(), suffix.begin(), suffix.end());
+std::vector<int> Generation::own_tokens(const Row& row) const {
+  const size_t before = row.prefix ? row.prefix->tokens.size() - 1 : 0;
+  std::vector<int> tokens(prompt_.ids.begin() + static_cast<ptrdiff_t>(before),
+                          prompt_.ids.end());
   if (tokens.empty()) {  // text from nothing goes on from a text's boundary
+    const text::Tokenizer& tokenizer = parts_.tokenizer;
     tokens.push_back(tokenizer.bos() >= 0 ? tokenizer.bos()
                                           : std::max(tokenizer.eos(), 0));
   }
@@ -153,11 +125,8 @@ void Generation::admit(generate::Request request,
   auto row = std::make_unique<Row>();
   row->request = std::move(request);
   row->text = generate::CompletionText(row->request.sampling.stop);
-  if (parts_.options.share_prefix && prefix && !prefix->tokens.empty()) {
-    row->prefix = prefix;
-  }
-  const std::vector<int> suffix = suffix_tokens(row->request);
-  row->tokens = prompt_tokens(*row, prefix.get(), suffix);
+  row->prefix = std::move(prefix);
+  row->tokens = own_tokens(*row);
   Prefix* shared = row->prefix.get();
   const int64_t before =
       shared ? static_cast<int64_t>(shared->tokens.size()) - 1 : 0;
@@ -168,7 +137,9 @@ void Generation::admit(generate::Request request,
     push(*row, Finish::kNoRoom, done);
     return;
   }
-  for (const int token : suffix) row->history.add_prompt(token);
+  for (size_t i = prompt_.suffix_begin; i < prompt_.ids.size(); ++i) {
+    row->history.add_prompt(prompt_.ids[i]);
+  }
   if (shared && shared->sequence == nullptr) {
     shared->sequence = parts_.decoder.new_sequence(max_context, true);
     fill_sequence(parts_.decoder, *shared->sequence, shared->tokens, before,

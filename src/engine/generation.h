@@ -12,6 +12,7 @@
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
 #include "generate/completion_text.h"
+#include "generate/prompt_tokens.h"
 
 namespace selfalign::engine {
 
@@ -59,16 +60,13 @@ class Generation {
               const generate::OnCompletion& done);
   void admit(generate::Request request, std::shared_ptr<Prefix> prefix,
              const generate::OnCompletion& done);
-  // Of the request, with its tokens; null: none.
-  std::shared_ptr<Prefix> find_prefix(const generate::Request& request);
+  // Of the prompt's shared tokens; null: it has none.
+  std::shared_ptr<Prefix> find_prefix(const generate::PromptTokens& prompt);
   // Those of the rows at work, each once, perhaps null.
   std::vector<const Prefix*> prefixes() const;
-  // Tokens of the request's own part of the prompt.
-  std::vector<int> suffix_tokens(const generate::Request& request) const;
-  // What the row feeds itself: with a shared prefix its last token and the
-  // suffix, else the whole prompt.
-  std::vector<int> prompt_tokens(const Row& row, const Prefix* prefix,
-                                 const std::vector<int>& suffix) const;
+  // What the row feeds itself of the prompt that waits: with a shared prefix
+  // its last token and all behind it, else the whole.
+  std::vector<int> own_tokens(const Row& row) const;
 
   // A pass over the rows of one prefix; returns those that have logits now, in
   // order of the logits.
@@ -90,6 +88,7 @@ class Generation {
   Parts parts_;
   std::vector<std::unique_ptr<Row>> rows_;
   std::optional<generate::Request> pending_;  // waits for a prefix to end
+  generate::PromptTokens prompt_;             // of pending_
   bool exhausted_ = false;                    // `next` gave none in this step
   std::vector<SamplerScratch> scratch_;       // one for each thread
   std::optional<Progress> progress_;

@@ -20,15 +20,13 @@ void fill_sequence(Decoder& decoder, Sequence& sequence,
   }
 }
 
-std::shared_ptr<Prefix> PrefixCache::find_or_add(
-    const std::shared_ptr<const std::string>& text) {
-  auto found = std::find_if(entries_.begin(), entries_.end(), [&](auto& e) {
-    return e->text == text || *e->text == *text;
-  });
+std::shared_ptr<Prefix> PrefixCache::find_or_add(std::vector<int> tokens) {
+  auto found = std::find_if(entries_.begin(), entries_.end(),
+                            [&](auto& e) { return e->tokens == tokens; });
   if (found == entries_.end()) {
     if (entries_.size() == kMaxEntries) entries_.pop_back();
     entries_.push_front(std::make_shared<Prefix>());
-    entries_.front()->text = text;
+    entries_.front()->tokens = std::move(tokens);
   } else {
     entries_.splice(entries_.begin(), entries_, found);
   }

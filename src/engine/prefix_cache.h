@@ -16,7 +16,6 @@ void fill_sequence(Decoder& decoder, Sequence& sequence,
                    int64_t chunk);
 
 struct Prefix {
-  std::shared_ptr<const std::string> text;
   std::vector<int> tokens;  // with BOS where the tokenizer adds it
   // Holds all tokens but the last, which every row repeats as its first own:
   // so a row with an empty suffix has a token to go on from. Null until
@@ -26,11 +25,9 @@ struct Prefix {
 
 class PrefixCache {
  public:
-  // The entry for this text, with its tokens if it was there before. Same
-  // pointers are the same text; else contents are compared. What is in use
-  // stays alive with its users.
-  std::shared_ptr<Prefix> find_or_add(
-      const std::shared_ptr<const std::string>& text);
+  // The entry for these tokens, with its sequence if it was there before. What
+  // is in use stays alive with its users.
+  std::shared_ptr<Prefix> find_or_add(std::vector<int> tokens);
 
  private:
   std::list<std::shared_ptr<Prefix>> entries_;  // most recent first

@@ -18,49 +18,66 @@ void keep_first(const std::vector<T>& from, size_t count, std::vector<T>& to) {
 
 }  // namespace
 
-std::vector<int> Scorer::context_tokens(
-    const generate::ScoreRequest& request) const {
+std::vector<text::TokenPair> Scorer::tokenize(
+    const generate::ScoreRequest& request, size_t& num_common) const {
   generate::check_request(request, tokenizer_.size());
+  std::vector<text::TokenPair> pairs;
   std::vector<int> context = request.context_tokens;
-  if (!request.has_tokens()) {
-    context = tokenizer_.encode(request.context);
-    if (tokenizer_.adds_bos()) {
-      context.insert(context.begin(), tokenizer_.bos());
+  if (request.has_tokens()) {
+    for (const std::vector<int>& tokens : request.continuation_tokens) {
+      pairs.push_back({context, tokens});
     }
+  } else {
+    context = tokenizer_.encode(request.context);
+    for (const std::string& text : request.continuations) {
+      pairs.push_back(text::encode_pair(tokenizer_, request.context, text));
+    }
+    const auto add_bos = [this](std::vector<int>& tokens) {
+      if (tokenizer_.adds_bos())
+        tokens.insert(tokens.begin(), tokenizer_.bos());
+    };
+    add_bos(context);
+    for (text::TokenPair& pair : pairs) add_bos(pair.head);
   }
-  if (context.empty()) {
+  num_common = context.size();
+  for (const text::TokenPair& pair : pairs) {
+    num_common = std::min(num_common, pair.head.size());
+  }
+  if (num_common == 0) {
     throw Error(ErrorKind::kInput,
                 "score: expected a context of at least one token, found an "
                 "empty one; put the text before the continuation into it");
   }
-  return context;
+  return pairs;
 }
 
 generate::Scores Scorer::score(const generate::ScoreRequest& request) {
-  const std::vector<int> context = context_tokens(request);
-  const bool by_tokens = request.has_tokens();
+  size_t num_common = 0;
+  std::vector<text::TokenPair> pairs = tokenize(request, num_common);
   generate::Scores scores{.key = request.key};
-  scores.continuations.resize(by_tokens ? request.continuation_tokens.size()
-                                        : request.continuations.size());
+  scores.continuations.resize(pairs.size());
   std::vector<Row> rows;
-  for (size_t i = 0; i < scores.continuations.size(); ++i) {
+  for (size_t i = 0; i < pairs.size(); ++i) {
     generate::ContinuationScore& score = scores.continuations[i];
-    score.tokens = by_tokens ? request.continuation_tokens[i]
-                             : tokenizer_.encode(request.continuations[i]);
+    score.tokens = std::move(pairs[i].tail);
     if (score.tokens.empty()) continue;
-    const size_t length = context.size() + score.tokens.size();
+    const std::vector<int>& head = pairs[i].head;
+    const size_t length = head.size() + score.tokens.size();
     if (length > static_cast<size_t>(options_.max_context)) {
       throw Error(ErrorKind::kInput,
                   str("score: expected context and continuation within ",
                       options_.max_context, " tokens, found ", length,
                       "; shorten them or raise the context length"));
     }
-    std::vector<int> fed = {context.back()};
+    const auto num_skipped = static_cast<int64_t>(head.size() - num_common);
+    std::vector<int> fed(head.end() - num_skipped - 1, head.end());
     fed.insert(fed.end(), score.tokens.begin(), score.tokens.end() - 1);
-    auto row = std::find_if(rows.begin(), rows.end(),
-                            [&](const Row& other) { return other.fed == fed; });
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& other) {
+      return other.fed == fed && other.num_skipped == num_skipped;
+    });
     if (row == rows.end()) {
       row = rows.insert(row, {.fed = std::move(fed),
+                              .num_skipped = num_skipped,
                               .sequence = nullptr,
                               .scores = {},
                               .num_top_logprobs = request.num_top_logprobs});
@@ -68,6 +85,9 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
     row->scores.push_back(&score);
   }
   if (rows.empty()) return scores;
+  const std::vector<int> context(
+      pairs[0].head.begin(),
+      pairs[0].head.begin() + static_cast<ptrdiff_t>(num_common));
   if (context.size() == 1 && scores.continuations.size() == 1) {
     std::vector<int> text = context;
     generate::ContinuationScore& score = scores.continuations[0];
@@ -182,9 +202,15 @@ void Scorer::score_rows(std::vector<Row>& rows) {
   }
 }
 
-// logits [count, vocab] predict tokens first .. first + count - 1 of the row.
+// logits [count, vocab] stand behind tokens first .. first + count - 1 of the
+// row.
 void Scorer::read_logits(const Row& row, int64_t first, int64_t count,
                          const float* logits) const {
+  const int64_t skipped =
+      std::clamp<int64_t>(row.num_skipped - first, 0, count);
+  logits += skipped * vocab_;
+  first += skipped - row.num_skipped;  // now of the continuation
+  count -= skipped;
   for (generate::ContinuationScore* score : row.scores) {
     read_logits(*score, row.num_top_logprobs, first, count, logits);
   }

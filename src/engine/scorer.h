@@ -28,13 +28,20 @@ class Scorer {
   // Continuations that differ in nothing but their last token, which is not
   // fed: all answers of one token are one row.
   struct Row {
-    std::vector<int> fed;  // last token of the context, then the continuation
+    // Last token of the common context, what stands before the continuation
+    // beyond it, then the continuation.
+    std::vector<int> fed;
+    int64_t num_skipped = 0;  // tokens of fed between the two
     std::unique_ptr<Sequence> sequence;
     std::vector<generate::ContinuationScore*> scores;
     int num_top_logprobs = 0;
   };
 
-  std::vector<int> context_tokens(const generate::ScoreRequest& request) const;
+  // Context and continuation as tokens, for each continuation. Sets
+  // num_common to the length of what the contexts begin with in common, which
+  // is nearly always all of them.
+  std::vector<text::TokenPair> tokenize(const generate::ScoreRequest& request,
+                                        size_t& num_common) const;
 
   // Forgets all but a start of the last context that this one begins with, too,
   // at most `most` tokens of it. Returns its length.

@@ -27,6 +27,9 @@ class ByteTokenizer : public text::Tokenizer {
   explicit ByteTokenizer(bool adds_bos = false) : adds_bos_(adds_bos) {}
   std::vector<int> encode(std::string_view text,
                           bool parse_special) const override;
+  std::vector<int> encode_continuation(std::string_view text) const override {
+    return encode(text, false);
+  }
   std::string decode(const std::vector<int>& ids,
                      bool with_special) const override;
   std::string decode_token(int id, bool with_special) const override;

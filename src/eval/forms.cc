@@ -1,5 +1,8 @@
 #include "eval/forms.h"
 
+#include <utility>
+
+#include "stages/chat.h"
 #include "stages/thoughts.h"
 
 namespace selfalign::eval {
@@ -7,14 +10,15 @@ namespace {
 
 using stages::ChatPrompt;
 
-std::string chat_text(const ChatPrompt& prompt,
-                      const std::vector<Exchange>& history,
-                      const std::string& user) {
-  std::string text;
-  for (const Exchange& turn : history) {
-    text += stages::chat_turn(prompt, turn.user) + turn.answer + prompt.between;
-  }
-  return text + stages::chat_turn(prompt, user);
+// What stands behind the prompt.
+stages::ChatText turns_of(ChatPrompt prompt,
+                          const std::vector<Exchange>& history,
+                          const std::string& user) {
+  prompt.prompt.clear();
+  std::vector<stages::ChatTurn> turns;
+  for (const Exchange& turn : history)
+    turns.push_back({turn.user, turn.answer});
+  return stages::render_chat(prompt, turns, 0, user);
 }
 
 // Stage 2's turn of the user with the tag of the answer in the thoughts' place.
@@ -35,7 +39,9 @@ void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
                                            const std::string& user) {
     generate::Request request;
     if (!shared->empty()) request.prefix = shared;
-    request.suffix = chat_text(prompt, history, user);
+    stages::ChatText turns = turns_of(prompt, history, user);
+    request.suffix = std::move(turns.text);
+    request.cuts = std::move(turns.cuts);
     request.sampling = sampling;
     request.sampling.stop = prompt.stop;
     return request;

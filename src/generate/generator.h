@@ -32,12 +32,18 @@ struct Sampling {
   bool ban_eos = false;  // never sample the end-of-text tokens
 };
 
-// A prompt is prefix + suffix. The prefix is shared by many requests and is
-// computed once; requests with the same prefix text share it.
+// A prompt is prefix + suffix, tokenized as one text wherever that is cut. The
+// prefix is shared by many requests and is computed once; requests with the
+// same prefix text share it.
 struct Request {
   uint64_t key = 0;  // of the row: seeds its draws, names its completion
   std::shared_ptr<const std::string> prefix = {};  // may be null: none
   std::string suffix = {};
+  // Bytes of the suffix, ascending, at which it is cut into pieces that are
+  // tokenized by themselves: before and behind every answer of a chat's
+  // history, whose tokens are those that training taught to say, whatever
+  // follows them.
+  std::vector<size_t> cuts = {};
   // Instead of prefix and suffix, where not empty: token ids, taken as they are
   // (no BOS is put before them). Error kInput for ids the model lacks.
   std::vector<int> prompt_tokens = {};
@@ -80,8 +86,10 @@ struct Completion {
   std::vector<std::vector<TokenLogprob>> top_logprobs = {};
 };
 
-// Log-probabilities of continuations of one context. The context is computed
-// once for all of them.
+// Log-probabilities of continuations of one context, which is computed once for
+// all of them. Context and continuation are tokenized as one text; a token
+// across the border counts to the continuation (text::encode_pair), as in
+// lm-eval.
 struct ScoreRequest {
   uint64_t key = 0;
   std::string context = {};  // must give at least one token (BOS counts)
@@ -146,7 +154,7 @@ class Generator {
   // adapter, dtype, slots, device class, library version.
   virtual std::string fingerprint() const = 0;
 
-  // Tokens of `text` as the model counts them (no BOS).
+  // Tokens of `text` where it goes on with another, as an answer does (no BOS).
   virtual int count_tokens(const std::string& text) const = 0;
 };
 

@@ -8,51 +8,31 @@
 namespace selfalign::serve {
 namespace {
 
-bool splits_cleanly(const text::Tokenizer& tokenizer, const std::string& head,
-                    const std::string& tail) {
-  std::vector<int> tokens = tokenizer.encode(head);
-  const std::vector<int> rest = tokenizer.encode(tail);
-  tokens.insert(tokens.end(), rest.begin(), rest.end());
-  return tokens == tokenizer.encode(head + tail);
-}
-
 // A literal of Jinja, which reads JSON's escapes.
 std::string literal(const std::string& text) { return dump_json(Json(text)); }
 
 }  // namespace
 
-// Tokenizers of words see white space as part of what follows, so the prefix
-// ends before it.
-ChatForm::ChatForm(stages::ChatPrompt prompt, const text::Tokenizer& tokenizer)
-    : prompt_(std::move(prompt)) {
-  const size_t end = prompt_.prompt.find_last_not_of(" \n\t") + 1;
-  const std::string head = prompt_.prompt.substr(0, end);
-  const std::string tail = prompt_.prompt.substr(end);
-  if (!head.empty() &&
-      splits_cleanly(tokenizer, head,
-                     tail + stages::chat_turn(prompt_, "Why? \n 1 a"))) {
-    prefix_ = std::make_shared<const std::string>(head);
-  }
+ChatForm::ChatForm(stages::ChatPrompt prompt) : prompt_(std::move(prompt)) {
+  if (prompt_.prompt.empty()) return;
+  prefix_ = std::make_shared<const std::string>(prompt_.prompt);
 }
 
-ChatText ChatForm::render(const std::vector<Message>& messages) const {
+generate::Request ChatForm::render(const std::vector<Message>& messages) const {
+  const bool has_system = messages.front().role == "system";
   stages::ChatPrompt own = prompt_;
-  size_t first = 0;
-  if (messages.front().role == "system") {
-    own.prompt = messages.front().text + "\n\n";
-    first = 1;
-  }
+  own.prompt = has_system ? messages.front().text + "\n\n" : "";
   std::vector<stages::ChatTurn> turns;
-  for (; first + 1 < messages.size(); first += 2) {
-    turns.push_back({messages[first].text, messages[first + 1].text});
+  for (size_t i = has_system ? 1 : 0; i + 1 < messages.size(); i += 2) {
+    turns.push_back({messages[i].text, messages[i + 1].text});
   }
-  ChatText text;
-  text.suffix = stages::render_chat(own, turns, 0, messages.back().text);
-  if (prefix_ != nullptr && messages.front().role != "system") {
-    text.prefix = prefix_;
-    text.suffix.erase(0, prefix_->size());
-  }
-  return text;
+  stages::ChatText chat =
+      stages::render_chat(own, turns, 0, messages.back().text);
+  generate::Request request;
+  if (!has_system) request.prefix = prefix_;
+  request.suffix = std::move(chat.text);
+  request.cuts = std::move(chat.cuts);
+  return request;
 }
 
 std::string ChatForm::jinja() const {

@@ -5,26 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "generate/generator.h"
 #include "serve/api_request.h"
 #include "stages/prompts.h"
-#include "text/tokenizer.h"
 
 namespace selfalign::serve {
 
-struct ChatText {
-  std::shared_ptr<const std::string> prefix;  // shared by all chats, or null
-  std::string suffix;
-};
-
 class ChatForm {
  public:
-  // The prompt becomes a shared prefix where cutting it off gives the same
-  // tokens as the whole text, which is what the model was tuned on.
-  ChatForm(stages::ChatPrompt prompt, const text::Tokenizer& tokenizer);
+  explicit ChatForm(stages::ChatPrompt prompt);
 
-  // Checked messages (ChatAsk) as text. A system message stands in place of
-  // the form's prompt, as it does in tuning on conversations.
-  ChatText render(const std::vector<Message>& messages) const;
+  // Checked messages (ChatAsk) as the prompt of a request, whose prefix is the
+  // form's prompt. A system message stands in place of it, as it does in
+  // tuning on conversations.
+  generate::Request render(const std::vector<Message>& messages) const;
 
   const std::vector<std::string>& stop() const { return prompt_.stop; }
 
@@ -34,7 +28,7 @@ class ChatForm {
 
  private:
   stages::ChatPrompt prompt_;
-  std::shared_ptr<const std::string> prefix_;
+  std::shared_ptr<const std::string> prefix_;  // null: an empty prompt
 };
 
 }  // namespace selfalign::serve

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "generate/prompt_tokens.h"
 #include "serve/call.h"
 
 namespace selfalign::serve {
@@ -148,16 +149,11 @@ Plan plan_chat(ChatAsk ask, const Model& model) {
   plan.is_chat = true;
   plan.max_context = model.max_context;
   check_biases(ask, model.tokenizer->size());
-  ChatText text = model.form.render(ask.messages);
   PlannedPrompt prompt;
+  prompt.request = model.form.render(ask.messages);
   prompt.has_bos = has_bos(*model.tokenizer);
-  prompt.num_tokens =
-      static_cast<int>(
-          (text.prefix ? model.tokenizer->encode(*text.prefix).size() : 0) +
-          model.tokenizer->encode(text.suffix).size()) +
-      (prompt.has_bos ? 1 : 0);
-  prompt.request.prefix = std::move(text.prefix);
-  prompt.request.suffix = std::move(text.suffix);
+  prompt.num_tokens = static_cast<int>(
+      generate::tokenize_prompt(prompt.request, *model.tokenizer).ids.size());
   plan.prompts.push_back(std::move(prompt));
   plan.ask = std::move(ask);
   for (const std::string& stop : model.form.stop()) {
@@ -175,6 +171,7 @@ uint64_t row_key(const std::string& fingerprint, const PlannedPrompt& prompt,
   hasher.add("serve").add(fingerprint);
   hasher.add(prompt.request.prefix ? *prompt.request.prefix : "");
   hasher.add(prompt.request.suffix);
+  for (const size_t cut : prompt.request.cuts) hasher.add(uint64_t{cut});
   for (const int id : prompt.request.prompt_tokens) {
     hasher.add(static_cast<uint64_t>(id));
   }

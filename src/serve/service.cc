@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "generate/prompt_tokens.h"
 #include "serve/page.h"
 
 namespace selfalign::serve {
@@ -69,7 +70,7 @@ Service::Service(std::vector<ModelSpec> specs, const ServiceOptions& options,
               .parent = spec.parent,
               .tokenizer = spec.tokenizer,
               .max_context = spec.max_context,
-              .form = ChatForm(std::move(spec.chat), *spec.tokenizer),
+              .form = ChatForm(std::move(spec.chat)),
               .worker = std::make_unique<Worker>(std::move(spec.generator),
                                                  options.max_queued)}));
   }
@@ -166,14 +167,13 @@ void Service::tokenize(const std::shared_ptr<Exchange>& exchange) {
   const text::Tokenizer& tokenizer = *model.tokenizer;
   std::vector<int> ids;
   if (ask.is_chat) {  // what a user wrote is never a special token
-    const ChatText text = model.form.render(ask.messages);
-    ids = tokenizer.encode((text.prefix ? *text.prefix : "") + text.suffix);
+    ids = generate::tokenize_prompt(model.form.render(ask.messages), tokenizer)
+              .ids;
   } else {
     ids = tokenizer.encode(ask.text, ask.parse_special);
+    if (tokenizer.adds_bos()) ids.insert(ids.begin(), tokenizer.bos());
   }
-  if (ask.add_special_tokens && tokenizer.adds_bos() && tokenizer.bos() >= 0) {
-    ids.insert(ids.begin(), tokenizer.bos());
-  }
+  if (!ask.add_special_tokens && tokenizer.adds_bos()) ids.erase(ids.begin());
   const size_t count = ids.size();
   reply_json(*exchange, {{"count", count},
                          {"max_model_len", model.max_context},

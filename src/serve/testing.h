@@ -42,6 +42,9 @@ class ByteTokenizer final : public text::Tokenizer {
     }
     return ids;
   }
+  std::vector<int> encode_continuation(std::string_view text) const override {
+    return encode(text, false);
+  }
   std::string decode(const std::vector<int>& ids, bool special) const override {
     std::string text;
     for (const int id : ids) text += decode_token(id, special);

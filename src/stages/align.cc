@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
+#include "text/unicode.h"
 
 namespace selfalign::stages {
 
@@ -31,6 +32,11 @@ std::string common_opening(const std::vector<std::string>& thoughts) {
   return trim(opening.substr(0, opening.find_last_of(" \n") + 1));
 }
 
+// A word's first character.
+std::string initial_of(const std::string& word) {
+  return word.substr(0, text::utf8_char(word, 0).length);
+}
+
 // Never sampled: what the words begin with, alone or inside a line.
 void ban_words(const std::vector<std::string>& words,
                generate::Generator& generator, generate::Sampling& sampling) {
@@ -38,18 +44,24 @@ void ban_words(const std::vector<std::string>& words,
   generate::ScoreRequest request;
   request.context = "\n";
   for (const std::string& word : words) {
+    const std::string initial = initial_of(word);
     request.continuations.insert(request.continuations.end(),
-                                 {word, " " + word});
+                                 {word, initial, " " + word, " " + initial});
   }
+  bool banned = false;
   for (const generate::Scores& scores : generator.score({request})) {
-    for (const auto& continuation : scores.continuations) {
-      if (continuation.tokens.empty()) {  // a server that tells no ids
-        log_warning("align: the profile's banned words cannot be banned here");
-        return;
-      }
-      sampling.logit_bias[continuation.tokens[0]] = kBan;
+    for (size_t i = 0; i + 1 < scores.continuations.size(); i += 2) {
+      const std::vector<int>& word = scores.continuations[i].tokens;
+      const std::vector<int>& initial = scores.continuations[i + 1].tokens;
+      if (word.empty() || initial.empty()) continue;
+      if (word[0] == initial[0]) continue;
+      sampling.logit_bias[word[0]] = kBan;
+      banned = true;
     }
   }
+  if (banned) return;
+  // A server that tells no ids, or a tokenizer of single characters.
+  log_warning("align: the profile's banned words cannot be banned here");
 }
 
 }  // namespace

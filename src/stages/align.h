@@ -20,6 +20,12 @@ AnswerFrame align_frame(const Prompts& prompts);
 // What run_align does, as the recipe's profile has it; opens the base model.
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions);
 
+// Bans the token that a word begins with, alone or after a space, as the
+// generator's score() tells it; one of the word's first character alone begins
+// far too many other words and is let be. Warns where nothing can be banned.
+void ban_words(const std::vector<std::string>& words,
+               generate::Generator& generator, generate::Sampling& sampling);
+
 // Stage 2's request for each of `instructions`, under other stage names for
 // the held-out evaluation.
 AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions);

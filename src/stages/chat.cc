@@ -17,14 +17,19 @@ std::vector<std::string> chat_forms() {
   return forms;
 }
 
-std::string render_chat(const ChatPrompt& prompt,
-                        const std::vector<ChatTurn>& turns, size_t first,
-                        const std::string& user) {
-  std::string text = prompt.prompt;
+ChatText render_chat(const ChatPrompt& prompt,
+                     const std::vector<ChatTurn>& turns, size_t first,
+                     const std::string& user) {
+  ChatText chat{prompt.prompt, {}};
   for (size_t i = first; i < turns.size(); ++i) {
-    text += chat_turn(prompt, turns[i].user) + turns[i].answer + prompt.between;
+    chat.text += chat_turn(prompt, turns[i].user);
+    chat.cuts.push_back(chat.text.size());
+    chat.text += turns[i].answer;
+    chat.cuts.push_back(chat.text.size());
+    chat.text += prompt.between;
   }
-  return text + chat_turn(prompt, user);
+  chat.text += chat_turn(prompt, user);
+  return chat;
 }
 
 }  // namespace selfalign::stages

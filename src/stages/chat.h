@@ -25,9 +25,14 @@ struct ChatTurn {
   std::string answer;
 };
 
-// The text that asks for the answer to `user` after the turns [first, end).
-std::string render_chat(const ChatPrompt& prompt,
-                        const std::vector<ChatTurn>& turns, size_t first,
-                        const std::string& user);
+// The text that asks for the answer to `user` after the turns [first, end), as
+// it stands in a request: with the bytes where an answer begins or ends.
+struct ChatText {
+  std::string text;
+  std::vector<size_t> cuts;  // generate::Request::cuts
+};
+ChatText render_chat(const ChatPrompt& prompt,
+                     const std::vector<ChatTurn>& turns, size_t first,
+                     const std::string& user);
 
 }  // namespace selfalign::stages

@@ -220,14 +220,17 @@ generate::Scores InheritingWorkbench::cut_words(
   }
   generate::Scores scores;
   for (const std::string& text : request.continuations) {
-    scores.continuations.push_back({tokenizer_->encode(text), {}, {}});
+    scores.continuations.push_back(
+        {text::encode_pair(*tokenizer_, request.context, text).tail, {}, {}});
   }
   return scores;
 }
 
 // Without a tokenizer: as the other run counted its answers.
 int InheritingWorkbench::count_tokens(const std::string& text) {
-  if (tokenizer_) return static_cast<int>(tokenizer_->encode(text).size());
+  if (tokenizer_) {
+    return static_cast<int>(tokenizer_->encode_continuation(text).size());
+  }
   if (tokens_.empty()) {
     for (const std::string& stage : from_.stages()) {
       if (!stage.ends_with(".pairs")) continue;

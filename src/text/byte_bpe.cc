@@ -50,7 +50,12 @@ class ByteBpe : public Tokenizer {
   explicit ByteBpe(BpeVocabulary vocabulary);
 
   std::vector<int> encode(std::string_view text,
-                          bool parse_special) const override;
+                          bool parse_special) const override {
+    return encode_stretches(text, parse_special, false);
+  }
+  std::vector<int> encode_continuation(std::string_view text) const override {
+    return encode_stretches(text, false, true);
+  }
   std::string decode(const std::vector<int>& ids,
                      bool with_special) const override;
   std::string decode_token(int id, bool with_special) const override;
@@ -74,9 +79,13 @@ class ByteBpe : public Tokenizer {
   void add_merges(const BpeVocabulary& vocabulary);
   void set_special_ids(const BpeVocabulary& vocabulary);
   int first_special_named(std::initializer_list<const char*> names) const;
-  void encode_text(std::string_view text, bool parse_special,
+  // `continues`: text stands before it that is no token of its own.
+  std::vector<int> encode_stretches(std::string_view text, bool parse_special,
+                                    bool continues) const;
+  void encode_text(std::string_view text, bool parse_special, bool continues,
                    std::vector<int>& ids) const;
-  void encode_plain(std::string_view text, std::vector<int>& ids) const;
+  void encode_plain(std::string_view text, bool continues,
+                    std::vector<int>& ids) const;
   std::vector<int> encode_word(std::string_view word) const;
 
   std::string where_;
@@ -200,43 +209,48 @@ void ByteBpe::set_special_ids(const BpeVocabulary& vocabulary) {
                     end_tokens_.end());
 }
 
-std::vector<int> ByteBpe::encode(std::string_view text,
-                                 bool parse_special) const {
+std::vector<int> ByteBpe::encode_stretches(std::string_view text,
+                                           bool parse_special,
+                                           bool continues) const {
   std::vector<int> ids;
   for (const auto& piece : raw_added_.cut(text, parse_special)) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
     } else {
-      encode_text(piece.text, parse_special, ids);
+      encode_text(piece.text, parse_special, continues, ids);
     }
+    continues = false;
   }
   return ids;
 }
 
 void ByteBpe::encode_text(std::string_view text, bool parse_special,
-                          std::vector<int>& ids) const {
+                          bool continues, std::vector<int>& ids) const {
   std::string normal;
   for (const TextForm form : normalizers_) {
     normal = to_form(text, form);
     text = normal;
   }
-  if (normalized_added_.empty()) return encode_plain(text, ids);
+  if (normalized_added_.empty()) return encode_plain(text, continues, ids);
   for (const auto& piece : normalized_added_.cut(text, parse_special)) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
     } else {
-      encode_plain(piece.text, ids);
+      encode_plain(piece.text, continues, ids);
     }
+    continues = false;
   }
 }
 
-void ByteBpe::encode_plain(std::string_view text, std::vector<int>& ids) const {
-  pre_tokenizer_.split(text, [&](std::string_view word) {
+void ByteBpe::encode_plain(std::string_view text, bool continues,
+                           std::vector<int>& ids) const {
+  const auto add_word = [&](std::string_view word) {
     if (cache_.append(word, ids)) return;
     const std::vector<int> made = encode_word(word);
     cache_.put(word, made);
     ids.insert(ids.end(), made.begin(), made.end());
-  });
+  };
+  pre_tokenizer_.split(text, add_word, continues);
 }
 
 std::vector<int> ByteBpe::encode_word(std::string_view word) const {

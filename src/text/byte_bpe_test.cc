@@ -80,6 +80,42 @@ TEST(ByteBpe, AddedTokensTakeSpacesAndKeepOutOfWords) {
   EXPECT_THAT(t->encode("ab"), ElementsAre(kTab));
   EXPECT_EQ(t->encode("abx").size(), 2u);
   EXPECT_EQ(t->encode("éab").size(), 3u);
+  // Letters, marks, digits and joiners are beside it; "\u00B2" is not.
+  EXPECT_EQ(t->encode("_ab").size(), 2u);
+  EXPECT_EQ(t->encode("ab\u0301").size(), 3u);
+  EXPECT_EQ(t->encode("ab\u200D").size(), 4u);
+  EXPECT_EQ(t->encode("\u24B6ab").size(), 4u);
+  EXPECT_THAT(t->encode("\u00B2ab-"), testing::Contains(kTab));
+}
+
+// The longest token at a place decides, as in the reference, even where it may
+// not stand there: no shorter one is looked for in it.
+TEST(ByteBpe, WhatMayNotBeATokenIsText) {
+  BpeVocabulary v = small_world();
+  v.added[0].text = "[TAB][TAB]";
+  const auto t = make_byte_bpe(v);
+  EXPECT_THAT(t->encode("[TAB][TAB][TAB]", true), ElementsAre(kEnd, kTab));
+  const auto plain = t->encode("[TAB][TAB][TAB]");
+  EXPECT_EQ(plain.size(), 10u + 1u);
+  EXPECT_EQ(plain.back(), kTab);
+  v.added[0].special = false;
+  v.added[0].single_word = true;
+  const auto word = make_byte_bpe(v);
+  EXPECT_EQ(word->encode("x[TAB][TAB]").size(), 11u);
+  EXPECT_THAT(word->encode("[TAB][TAB]"), ElementsAre(kEnd));
+}
+
+TEST(ByteBpe, OnlyAStartGetsASpace) {
+  BpeVocabulary v = small_world();
+  v.pre_tokenizer.insert(v.pre_tokenizer.begin(), PreTokenizerStep());
+  v.pre_tokenizer[0].kind = PreTokenizerStep::Kind::kPrefixSpace;
+  const auto t = make_byte_bpe(v);
+  EXPECT_THAT(t->encode("a"), ElementsAre(kSpaceA));
+  EXPECT_THAT(t->encode_continuation("a"), ElementsAre('a'));
+  EXPECT_THAT(t->encode_continuation(" a"), ElementsAre(kSpaceA));
+  // After an added token a stretch starts, as ByteLevel has it.
+  EXPECT_THAT(t->encode_continuation("a[TAB]a"),
+              ElementsAre('a', kTab, kSpaceA));
 }
 
 TEST(ByteBpe, NormalizedAddedTokensAreFoundAfterNormalising) {

@@ -205,6 +205,7 @@ struct PreTokenizer::Run {
   std::vector<std::unique_ptr<pcre2_match_data, FreeMatch>> data;
   std::unique_ptr<pcre2_match_context, FreeContext> context;
   const std::function<void(std::string_view)>& word;
+  bool continues;  // nothing of the text is done, and text stands before it
 };
 
 PreTokenizerStep gpt2_step() { return split_step(kGpt2); }
@@ -261,10 +262,10 @@ PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps,
 PreTokenizer::~PreTokenizer() = default;
 PreTokenizer::PreTokenizer(PreTokenizer&&) noexcept = default;
 
-void PreTokenizer::split(
-    std::string_view text,
-    const std::function<void(std::string_view)>& word) const {
-  Run run{{}, {}, word};
+void PreTokenizer::split(std::string_view text,
+                         const std::function<void(std::string_view)>& word,
+                         bool continues) const {
+  Run run{{}, {}, word, continues};
   run.context.reset(pcre2_match_context_create(nullptr));
   constexpr uint32_t kHeapLimitKib = 1 << 20;
   if (run.context) pcre2_set_heap_limit(run.context.get(), kHeapLimitKib);
@@ -281,6 +282,7 @@ void PreTokenizer::split(
     } else {
       word(stretch);
     }
+    run.continues = false;
   });
 }
 
@@ -288,7 +290,9 @@ void PreTokenizer::apply(size_t index, std::string_view text, Run& run) const {
   if (index == steps_.size()) return run.word(text);
   const Step& step = steps_[index];
   if (step.options.kind == PreTokenizerStep::Kind::kPrefixSpace) {
-    if (text.starts_with(' ')) return apply(index + 1, text, run);
+    if (text.starts_with(' ') || (run.continues && index == 0)) {
+      return apply(index + 1, text, run);
+    }
     return apply(index + 1, str(' ', text), run);
   }
   const Cutter::Emit emit = [&](std::string_view word) {

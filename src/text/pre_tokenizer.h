@@ -51,9 +51,12 @@ class PreTokenizer {
   PreTokenizer(PreTokenizer&&) noexcept;
 
   // Calls `word` for each word of `text` in order. Bytes that are not UTF-8
-  // are words of their own. Error kInput if a match runs over its limit.
+  // are words of their own. With `continues`, text stands before it, and the
+  // space that a text gets in front of all else is left out. Error kInput if a
+  // match runs over its limit.
   void split(std::string_view text,
-             const std::function<void(std::string_view)>& word) const;
+             const std::function<void(std::string_view)>& word,
+             bool continues = false) const;
 
  private:
   struct Step;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <queue>
 #include <unordered_map>
 
@@ -38,13 +37,19 @@ struct TextHash {
 };
 
 unsigned byte_of_piece(const std::string& piece, const std::string& where) {
-  unsigned byte = 0;
-  if (piece.size() != 6 || std::sscanf(piece.c_str(), "<0x%2X>", &byte) != 1) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  const auto digit = [&](size_t at) {
+    return piece.size() == 6 ? kDigits.find(piece[at]) : std::string::npos;
+  };
+  const size_t high = digit(3);
+  const size_t low = digit(4);
+  if (!piece.starts_with("<0x") || !piece.ends_with('>') ||
+      high == std::string::npos || low == std::string::npos) {
     throw Error(ErrorKind::kInput,
                 str(where, ": expected a byte piece like <0x0A>, found '",
                     piece, "'; get the model's files again"));
   }
-  return byte;
+  return static_cast<unsigned>(16 * high + low);
 }
 
 class SentencePiece : public Tokenizer {
@@ -52,7 +57,12 @@ class SentencePiece : public Tokenizer {
   explicit SentencePiece(SentencePieceVocabulary vocabulary);
 
   std::vector<int> encode(std::string_view text,
-                          bool parse_special) const override;
+                          bool parse_special) const override {
+    return encode_stretches(text, parse_special, false);
+  }
+  std::vector<int> encode_continuation(std::string_view text) const override {
+    return encode_stretches(text, false, true);
+  }
   std::string decode(const std::vector<int>& ids,
                      bool with_special) const override;
   std::string decode_token(int id, bool with_special) const override;
@@ -71,21 +81,31 @@ class SentencePiece : public Tokenizer {
 
  private:
   TokenType type(int id) const;
+  // Whether it is a piece that text consists of, and not -1 or an added token.
+  bool is_text(int id) const;
   int checked_or_none(int id, const char* name) const;
   void add_pieces();
+  void add_added();
   void set_end_tokens();
-  std::string normalize(std::string_view text) const;
+  // `continues`: text stands before it.
+  std::vector<int> encode_stretches(std::string_view text, bool parse_special,
+                                    bool continues) const;
+  // `starts`: the dummy prefix belongs here.
+  std::string normalize(std::string_view text, bool starts) const;
   std::vector<Symbol> characters(std::string_view text) const;
   void join(std::string_view text, std::vector<Symbol>& symbols) const;
-  void encode_text(std::string_view text, std::vector<int>& ids) const;
+  void encode_text(std::string_view text, bool starts,
+                   std::vector<int>& ids) const;
   void add_symbol(std::string_view piece, std::vector<int>& ids) const;
 
   SentencePieceVocabulary v_;
   std::unordered_map<std::string, int, TextHash, std::equal_to<>> ids_;
   std::vector<int> byte_ids_;      // 256 ids, -1: none
   std::vector<int> bytes_of_ids_;  // by id: the byte of a byte piece, or -1
+  int num_pieces_ = 0;             // of the model; ids beyond are added tokens
   size_t max_piece_bytes_ = 0;
-  AddedTokenFinder controls_;
+  std::vector<bool> is_added_;  // by id
+  AddedTokenFinder added_;      // control pieces and added tokens
   AddedTokenFinder user_defined_;
 };
 
@@ -103,7 +123,11 @@ SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
             v_.pieces.size(), " pieces, ", v_.scores.size(), " scores, ",
             v_.types.size(), " types; get the model's files again"));
   }
+  // Before the pieces: what a file says of a control piece counts.
+  for (const AddedToken& token : v_.added) added_.add(token);
+  num_pieces_ = size();
   add_pieces();
+  add_added();
   v_.unknown = checked_or_none(v_.unknown, "unknown");
   v_.bos = checked_or_none(v_.bos, "BOS");
   v_.eos = checked_or_none(v_.eos, "EOS");
@@ -129,6 +153,12 @@ TokenType SentencePiece::type(int id) const {
   return v_.types[static_cast<size_t>(id)];
 }
 
+bool SentencePiece::is_text(int id) const {
+  if (id < 0 || id >= num_pieces_) return false;
+  const TokenType kind = type(id);
+  return kind == TokenType::kNormal || kind == TokenType::kUserDefined;
+}
+
 void SentencePiece::add_pieces() {
   bytes_of_ids_.assign(v_.pieces.size(), -1);
   for (size_t i = 0; i < v_.pieces.size(); ++i) {
@@ -140,7 +170,7 @@ void SentencePiece::add_pieces() {
           str(v_.where, ": expected a finite score for piece ", i, ", found ",
               v_.scores[i], "; get the model's files again"));
     }
-    ids_.emplace(piece, id);
+    if (!piece.empty()) ids_.emplace(piece, id);
     AddedToken token;
     token.id = id;
     token.text = piece;
@@ -153,7 +183,7 @@ void SentencePiece::add_pieces() {
       }
       case TokenType::kControl:
         token.special = true;
-        controls_.add(token);
+        added_.add(token);
         break;
       case TokenType::kUserDefined:
         user_defined_.add(token);
@@ -165,6 +195,39 @@ void SentencePiece::add_pieces() {
       default:
         break;
     }
+  }
+}
+
+// Ids between the last piece and an added token that nothing names stand for
+// no text.
+void SentencePiece::add_added() {
+  constexpr int kMaxGap = 1 << 16;
+  is_added_.assign(v_.pieces.size(), false);
+  for (const AddedToken& token : v_.added) {
+    const auto id = static_cast<size_t>(token.id);
+    const bool fits = token.id >= 0 && token.id < num_pieces_ + kMaxGap &&
+                      (token.id >= num_pieces_ || v_.pieces[id] == token.text);
+    if (!fits || token.text.empty()) {
+      throw Error(
+          ErrorKind::kInput,
+          str(v_.where, ": expected added tokens with ids from ", num_pieces_,
+              " on, or with the text of a piece, found '", token.text, "' as ",
+              token.id, "; get the model's files again"));
+    }
+    if (id >= v_.pieces.size()) {
+      v_.pieces.resize(id + 1);
+      v_.scores.resize(id + 1);
+      v_.types.resize(id + 1, TokenType::kUnused);
+      bytes_of_ids_.resize(id + 1, -1);
+      is_added_.resize(id + 1);
+    }
+    v_.pieces[id] = token.text;
+    if (v_.types[id] != TokenType::kUnknown) {
+      v_.types[id] =
+          token.special ? TokenType::kControl : TokenType::kUserDefined;
+    }
+    is_added_[id] = true;
+    ids_[token.text] = token.id;
   }
 }
 
@@ -182,29 +245,36 @@ void SentencePiece::set_end_tokens() {
                       v_.end_tokens.end());
 }
 
-std::vector<int> SentencePiece::encode(std::string_view text,
-                                       bool parse_special) const {
+std::vector<int> SentencePiece::encode_stretches(std::string_view text,
+                                                 bool parse_special,
+                                                 bool continues) const {
   std::vector<int> ids;
-  for (const auto& piece : controls_.cut(text, parse_special)) {
+  bool starts = !continues;
+  for (const auto& piece : added_.cut(text, parse_special)) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
+      starts = v_.prefix_after_added;
     } else {
-      encode_text(piece.text, ids);
+      encode_text(piece.text, starts, ids);
     }
   }
   return ids;
 }
 
-std::string SentencePiece::normalize(std::string_view text) const {
+std::string SentencePiece::normalize(std::string_view text, bool starts) const {
   if (v_.remove_extra_whitespaces) {
-    const size_t begin = text.find_first_not_of(' ');
+    size_t begin = text.find_first_not_of(' ');
     if (begin == std::string_view::npos) return "";
+    if (!starts && begin > 0) --begin;  // between words
     text = text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
   }
   const std::string_view space = v_.escape_whitespaces ? kSpaceMark : " ";
   std::string out;
   out.reserve(text.size() + text.size() / 2 + space.size());
-  if (v_.add_dummy_prefix) out += space;
+  if (starts && v_.add_dummy_prefix &&
+      (v_.prefix_before_space || !text.starts_with(' '))) {
+    out += space;
+  }
   bool was_space = false;
   for (const char c : text) {
     const bool is_blank = c == ' ';
@@ -258,9 +328,7 @@ void SentencePiece::join(std::string_view text,
     const uint32_t length = a.length + b.length;
     if (a.frozen || b.frozen || length > max_piece_bytes_) return;
     const int id = token_id(text.substr(a.begin, length));
-    if (id < 0) return;
-    const TokenType kind = type(id);
-    if (kind != TokenType::kNormal && kind != TokenType::kUserDefined) return;
+    if (!is_text(id)) return;
     candidates.push({v_.scores[static_cast<size_t>(id)], left, right, length});
   };
   for (size_t i = 1; i < symbols.size(); ++i) {
@@ -284,14 +352,14 @@ void SentencePiece::join(std::string_view text,
   }
 }
 
-void SentencePiece::encode_text(std::string_view text,
+void SentencePiece::encode_text(std::string_view text, bool starts,
                                 std::vector<int>& ids) const {
   if (text.size() > UINT32_MAX / 4) {
     throw Error(ErrorKind::kInput,
                 str(v_.where, ": expected a text below 1 GiB, found ",
                     text.size(), " bytes; cut it"));
   }
-  const std::string normal = normalize(text);
+  const std::string normal = normalize(text, starts);
   std::vector<Symbol> symbols = characters(normal);
   join(normal, symbols);
   for (const Symbol& s : symbols) {
@@ -304,8 +372,7 @@ void SentencePiece::encode_text(std::string_view text,
 void SentencePiece::add_symbol(std::string_view piece,
                                std::vector<int>& ids) const {
   const int id = token_id(piece);
-  if (id >= 0 &&
-      (type(id) == TokenType::kNormal || type(id) == TokenType::kUserDefined)) {
+  if (is_text(id)) {
     ids.push_back(id);
     return;
   }
@@ -331,8 +398,9 @@ std::string SentencePiece::decode(const std::vector<int>& ids,
   bool first = v_.add_dummy_prefix;
   for (const int id : ids) {
     std::string text = decode_token(id, with_special);
-    if (is_special(id)) {
-      first = v_.add_dummy_prefix;
+    if (is_special(id) || is_added_[static_cast<size_t>(id)]) {
+      first =
+          v_.prefix_after_added ? v_.add_dummy_prefix : first && id == v_.bos;
     } else {
       if (first && bytes_of_ids_[static_cast<size_t>(id)] < 0 &&
           text.starts_with(' ')) {
@@ -356,7 +424,7 @@ std::string SentencePiece::decode_token(int id, bool with_special) const {
     return std::string(1, static_cast<char>(bytes_of_ids_[index]));
   }
   std::string text = v_.pieces[index];
-  if (!v_.escape_whitespaces) return text;
+  if (!v_.escape_whitespaces || is_added_[index]) return text;
   for (size_t pos = text.find(kSpaceMark); pos != std::string::npos;
        pos = text.find(kSpaceMark, pos + 1)) {
     text.replace(pos, kSpaceMark.size(), " ");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "text/added_tokens.h"
 #include "text/byte_bpe.h"
 #include "text/tokenizer.h"
 
@@ -25,14 +26,20 @@ struct SentencePieceVocabulary {
   std::vector<int> end_tokens;  // beside eos
   bool adds_bos = true;
   bool byte_fallback = true;
+  // Found in the text before anything else looks at it. Ids beyond the pieces
+  // make the vocabulary larger; others are pieces with the same text.
+  std::vector<AddedToken> added;
   bool add_dummy_prefix = true;           // a space before the text
+  bool prefix_after_added = true;         // and after each added token in it
+  bool prefix_before_space = true;        // also where a space begins it
   bool remove_extra_whitespaces = false;  // at both ends, and repeated ones
   bool escape_whitespaces = true;
 };
 
-// With parse_special, control pieces are found in the text; each stretch
-// between them is encoded as a text of its own. decode() is the inverse of
-// encode(): it drops the space of the dummy prefix.
+// With parse_special, control pieces are found in the text. decode() is the
+// inverse of encode(): it drops the space of the dummy prefix. A model that
+// removes extra white space does so at the end of each piece, too: cut such
+// texts before white space.
 std::unique_ptr<Tokenizer> make_sentencepiece(
     SentencePieceVocabulary vocabulary);
 

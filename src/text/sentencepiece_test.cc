@@ -58,6 +58,20 @@ TEST(SentencePiece, JoinsByScore) {
   EXPECT_EQ(t->decode(t->encode("ab  é b")), "ab  é b");
 }
 
+TEST(SentencePiece, OnlyAStartHasTheDummyPrefix) {
+  const auto t = make_sentencepiece(small_world());
+  EXPECT_THAT(t->encode_continuation("ab"), ElementsAre(kAb));
+  EXPECT_THAT(t->encode_continuation(" ab"), ElementsAre(kMarkA, kB));
+  EXPECT_THAT(t->encode_continuation("\n\n"),
+              ElementsAre(kByte0 + 10, kByte0 + 10));
+  EXPECT_THAT(t->encode_continuation(""), ElementsAre());
+  EXPECT_THAT(t->encode_continuation("a<user>b"), ElementsAre(kA, kUser, kB));
+  SentencePieceVocabulary v = small_world();
+  v.remove_extra_whitespaces = true;
+  EXPECT_THAT(make_sentencepiece(v)->encode_continuation("   a  b "),
+              ElementsAre(kMarkA, kSpace, kB));
+}
+
 TEST(SentencePiece, FallsBackToBytes) {
   const auto t = make_sentencepiece(small_world());
   EXPECT_THAT(t->encode("\n"), ElementsAre(kSpace, kByte0 + 10));
@@ -99,7 +113,10 @@ TEST(SentencePiece, UnsoundVocabulariesAreErrors) {
   };
   expect_error([](auto& v) { v.scores.pop_back(); });
   expect_error([](auto& v) { v.types.pop_back(); });
-  expect_error([](auto& v) { v.pieces[5] = "<0xZZ>"; });
+  for (const char* byte : {"<0xZZ>", "<0x-1>", "<0x 1>", "<0x1>", "<0x0001>",
+                           "<0x0a>", "x0x01>"}) {
+    expect_error([&](auto& v) { v.pieces[5] = byte; });
+  }
   expect_error([](auto& v) { v.eos = 9999; });
   expect_error([](auto& v) { v.end_tokens = {9999}; });
   expect_error([](auto& v) { v.scores[300 % v.scores.size()] = NAN; });

@@ -21,8 +21,16 @@ class Tokenizer {
   // Any bytes are accepted; invalid UTF-8 is encoded by bytes. A byte that the
   // vocabulary has no token for is dropped or unknown, as in the reference
   // (SmolLM2 lacks 21, six of them control characters). Thread-safe.
+  //
+  // encode() starts a text, encode_continuation() goes on with one that it was
+  // not given: where a tokenizer puts a space before a text (SentencePiece's
+  // dummy prefix, ByteLevel's add_prefix_space), only the start has it. Two
+  // pieces that are cut apart between words, the second beginning with its
+  // space, give the ids of the whole; SentencePiece also wherever a token of
+  // the whole ends. For a cut anywhere see encode_pair().
   virtual std::vector<int> encode(std::string_view text,
                                   bool parse_special = false) const = 0;
+  virtual std::vector<int> encode_continuation(std::string_view text) const = 0;
 
   // Bytes of the ids, special tokens included when `with_special`. May end in
   // an incomplete UTF-8 sequence. Ids out of range are an Error kInput.
@@ -40,5 +48,16 @@ class Tokenizer {
   virtual int token_id(std::string_view piece) const = 0;  // -1: none
   virtual bool is_special(int id) const = 0;
 };
+
+// `head` and `tail` as one text, cut where tail begins: a token that holds
+// something of both counts to the tail, so that `tail` is what a model has to
+// say after `head`. Where that would leave nothing of a filled head, the two
+// are tokenized apart. An empty tail has no tokens.
+struct TokenPair {
+  std::vector<int> head;
+  std::vector<int> tail;
+};
+TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view head,
+                      std::string_view tail);
 
 }  // namespace selfalign::text

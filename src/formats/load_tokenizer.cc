@@ -138,7 +138,8 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
     const std::string json = (fs::path(path) / "tokenizer.json").string();
     const std::string model = (fs::path(path) / "tokenizer.model").string();
     const bool has_model = fs::exists(model);
-    if (fs::exists(json) && !(has_model && text::is_sentencepiece_json(json))) {
+    if (fs::exists(json) &&
+        !(has_model && text::open_tokenizer_json(json).is_sentencepiece())) {
       return text::read_tokenizer_json(json);
     }
     if (has_model) return text::read_sentencepiece(model);

@@ -1,11 +1,13 @@
 // The .model file: a protobuf message (wire format of protobuf's encoding
 // guide: keys are varints of field number and wire type).
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "text/sentencepiece.h"
+#include "text/token_files.h"
 #include "text/tokenizer_json.h"
 
 namespace selfalign::text {
@@ -174,6 +176,36 @@ void read_normalizer(std::string_view bytes, SentencePieceVocabulary& out) {
   }
 }
 
+// -1 for no text; the text of no token is an error.
+int stated_id(const std::string& text, const SentencePieceVocabulary& in) {
+  if (text.empty()) return -1;
+  for (const AddedToken& token : in.added) {
+    if (token.text == text) return token.id;
+  }
+  const auto found = std::find(in.pieces.begin(), in.pieces.end(), text);
+  if (found == in.pieces.end()) {
+    throw Error(ErrorKind::kInput,
+                str("tokenizer_config.json beside ", in.where,
+                    ": expected bos_token and eos_token of the vocabulary, "
+                    "found '",
+                    text, "'; correct it"));
+  }
+  return static_cast<int>(found - in.pieces.begin());
+}
+
+// What the model's configuration ends a text with comes before what the
+// tokenizer's does and the .model file; a text may end with any of them. A BOS
+// for an end, as old conversions have it, ends one but is not taught.
+void use_end_tokens(const SideFiles& side, SentencePieceVocabulary& out) {
+  if (const int bos = stated_id(side.bos_text, out); bos >= 0) out.bos = bos;
+  out.end_tokens = side.end_tokens;
+  if (const int eos = stated_id(side.eos_text, out); eos >= 0) {
+    out.end_tokens.push_back(eos);
+    out.eos = eos;
+  }
+  if (side.eos >= 0 && side.eos != out.bos) out.eos = side.eos;
+}
+
 }  // namespace
 
 SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
@@ -204,10 +236,11 @@ std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path) {
   constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
   SentencePieceVocabulary out =
       parse_sentencepiece(read_file(path, kMaxBytes), path);
-  const SideFiles side =
-      read_side_files(std::filesystem::path(path).parent_path());
+  const std::string folder = std::filesystem::path(path).parent_path();
+  use_token_files(folder, out);
+  const SideFiles side = read_side_files(folder);
   if (side.adds_bos >= 0) out.adds_bos = side.adds_bos == 1;
-  out.end_tokens = side.end_tokens;
+  use_end_tokens(side, out);
   return make_sentencepiece(std::move(out));
 }
 

@@ -295,6 +295,14 @@ SideFiles read_side_files(const std::string& folder) {
       side.adds_bos = json_bool(json, "add_bos_token", where) ? 1 : 0;
     }
   });
+  read("special_tokens_map.json", [&](const Json& json, const auto& where) {
+    if (side.bos_text.empty()) {
+      side.bos_text = token_text(json, "bos_token", where);
+    }
+    if (side.eos_text.empty()) {
+      side.eos_text = token_text(json, "eos_token", where);
+    }
+  });
   const auto read_ids = [&](const Json& json, const std::string& where) {
     const auto bos = token_ids(json, "bos_token_id", where);
     const auto eos = token_ids(json, "eos_token_id", where);
@@ -307,17 +315,28 @@ SideFiles read_side_files(const std::string& folder) {
   return side;
 }
 
-std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+TokenizerFile open_tokenizer_json(const std::string& path) {
   FastJson file = parse_fast(read_file(path, kMaxTokenizerBytes), path);
   if (!file.is_object() || !file.contains("model") ||
       !file["model"].is_object()) {
     unknown_kind(path, "an object with", "'model'", file.type_name());
   }
-  const FastJson vocab = std::move(file["model"]["vocab"]);
-  const FastJson merges = std::move(file["model"]["merges"]);
+  TokenizerFile parts;
+  parts.vocab = std::move(file["model"]["vocab"]);
+  parts.merges = std::move(file["model"]["merges"]);
   file["model"].erase("vocab");
   file["model"].erase("merges");
-  const Json rest = file;
+  parts.rest = file;
+  return parts;
+}
+
+bool TokenizerFile::is_sentencepiece() const {
+  return rest["model"].value("byte_fallback", Json(false)) == Json(true);
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+  const TokenizerFile file = open_tokenizer_json(path);
+  const auto& [vocab, merges, rest] = file;
 
   BpeVocabulary out;
   out.where = path;
@@ -350,14 +369,6 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
                  first_added_token(rest.value("post_processor", Json()), path),
                  out);
   return make_byte_bpe(std::move(out));
-}
-
-bool is_sentencepiece_json(const std::string& path) {
-  const FastJson file = parse_fast(read_file(path, kMaxTokenizerBytes), path);
-  return file.is_object() && file.contains("model") &&
-         file["model"].is_object() &&
-         file["model"].value("byte_fallback", FastJson(false)) ==
-             FastJson(true);
 }
 
 }  // namespace selfalign::text

@@ -6,12 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "base/json.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::text {
 
 // What the files beside a tokenizer say about it: tokenizer_config.json,
-// generation_config.json and config.json, each of which may be absent.
+// special_tokens_map.json, generation_config.json and config.json, each of
+// which may be absent.
 struct SideFiles {
   int bos = -1;
   int eos = -1;
@@ -26,8 +28,18 @@ SideFiles read_side_files(const std::string& folder);
 // understood. The files beside it say which tokens begin and end a text.
 std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path);
 
-// Whether a tokenizer.json holds SentencePiece's BPE (with byte fallback) and
-// not byte-level BPE: then the tokenizer.model beside it is to be read.
-bool is_sentencepiece_json(const std::string& path);
+// A tokenizer.json in parts. Big containers are in a map with logarithmic
+// look-up; Json's keeps order.
+struct TokenizerFile {
+  nlohmann::json vocab;
+  nlohmann::json merges;
+  Json rest;  // an object with an object 'model'
+
+  // Whether it holds SentencePiece's BPE (with byte fallback) and not
+  // byte-level BPE: then the tokenizer.model beside it is to be read.
+  bool is_sentencepiece() const;
+};
+// Error kInput for a file that is no JSON or has no model.
+TokenizerFile open_tokenizer_json(const std::string& path);
 
 }  // namespace selfalign::text

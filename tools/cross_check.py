@@ -1,13 +1,15 @@
 """Holds `selfalign evaluate` against lm-eval on the same model and data.
 
   cross_check.py --selfalign build/selfalign --model MODEL.gguf --data FOLDER \
-      --out FOLDER [--limit N] [--hf HF_FOLDER]
+      --out FOLDER [--limit N] [--hf HF_FOLDER] [--no-server]
 
 Three ways to the same figures (TruthfulQA's MC1 and MC2, alone and after the
 six-question preset; HHH by whole answers):
   ours    selfalign evaluate
   server  lm-eval, its model `local-completions`, against selfalign serve
   hf      lm-eval, its model `hf`: the same weights in transformers, in process
+MODEL may be the HF folder itself: make_tiny_llama.py makes a small one around
+any tokenizer, which shows whether both cut all texts into the same tokens.
 --limit takes the first N questions, and N pairs of each kind. Items are
 compared one by one. Every difference of a score is explained by the
 log-probabilities of the item's choices; it exits with 1 where a figure is off
@@ -121,6 +123,14 @@ class Server:
         self.process.wait(60)
 
 
+def ask_server(args):
+    with Server(args.selfalign, args.model, args.port, "--dtype",
+                "float32") as server:
+        lm_eval(args, "server", "local-completions",
+                f"model={server.model},base_url={server.url}/completions,"
+                "num_concurrent=4,max_length=4096")
+
+
 def our_items(folder):
     """{task: {id: item}}; a later line of an item replaces it."""
     return {task: {item["item"]["id"]: item["item"] for item in
@@ -223,22 +233,23 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--limit", type=int, help="items of each set")
     parser.add_argument("--hf", help="HF folder of the same weights")
+    parser.add_argument("--no-server", action="store_true",
+                        help="compare with --hf alone")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--tolerance", type=float, default=0.1,
                         help="points by which a figure may differ")
     parser.add_argument("--again", action="store_true",
                         help="compare what is in --out, ask nobody")
     args = parser.parse_args()
+    if args.no_server and not args.hf:
+        parser.error("--no-server leaves nothing to compare with: add --hf")
     args.data = str(pathlib.Path(args.data).resolve())
     if args.limit:
         args.data = shrink(args.data, (args.out / "data").resolve(), args.limit)
     if not args.again:
         evaluate(args)
-        with Server(args.selfalign, args.model, args.port, "--dtype",
-                    "float32") as server:
-            lm_eval(args, "server", "local-completions",
-                    f"model={server.model},base_url={server.url}/completions,"
-                    "num_concurrent=4,max_length=4096")
+        if not args.no_server:
+            ask_server(args)
         if args.hf:
             lm_eval(args, "hf", "hf", f"pretrained={args.hf},dtype=float32,"
                     "max_length=4096")

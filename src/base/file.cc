@@ -80,6 +80,16 @@ int open_for_reading(const std::string& path, uint64_t* size, bool* regular) {
   return fd;
 }
 
+// A pointer of git-lfs (its specification, version 1) is a small text.
+void refuse_lfs_pointer(const std::string& path, std::string_view content) {
+  if (!content.starts_with("version https://git-lfs.github.com/spec/")) return;
+  throw Error(ErrorKind::kInput,
+              path +
+                  ": expected the file itself, found a git-lfs pointer in its "
+                  "place; fetch the file with 'git lfs pull' in its "
+                  "repository, or download it again");
+}
+
 // Returns 0 or the errno of the first failure.
 int write_and_sync(int fd, std::string_view content) {
   while (!content.empty()) {
@@ -126,6 +136,7 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
     step = uint64_t{1} << 16;
   }
   content.resize(done);
+  refuse_lfs_pointer(path, content);
   return content;
 }
 
@@ -206,6 +217,12 @@ MappedFile::MappedFile(const std::string& path) : path_(path), data_("") {
   if (data == MAP_FAILED) throw_read(path, "a file that can be mapped");
   data_ = static_cast<const char*>(data);
   size_ = size;
+  try {
+    refuse_lfs_pointer(path, bytes());
+  } catch (...) {
+    ::munmap(data, size);
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "base/error.h"
 #include "base/testing.h"
 
 namespace selfalign {
@@ -137,6 +138,26 @@ TEST_F(FileTest, MakesFoldersWithParents) {
   write_file_atomic(path("f"), "");
   EXPECT_THROW(make_folder(path("f")), Error);
   EXPECT_THROW(make_folder(path("f/g")), Error);
+}
+
+TEST_F(FileTest, APointerOfGitLfsIsNotTheFile) {
+  const std::string file = path("tokenizer.json");
+  write_file_atomic(file,
+                    "version https://git-lfs.github.com/spec/v1\n"
+                    "oid sha256:aa\nsize 123\n");
+  const auto expect_refusal = [&](const auto& read) {
+    try {
+      read();
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput);
+      EXPECT_THAT(error.what(), HasSubstr("tokenizer.json: expected"));
+      EXPECT_THAT(error.what(), HasSubstr("git-lfs pointer"));
+      EXPECT_THAT(error.what(), HasSubstr("git lfs pull"));
+    }
+  };
+  expect_refusal([&] { read_file(file); });
+  expect_refusal([&] { MappedFile map(file); });
 }
 
 }  // namespace

@@ -4,79 +4,15 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 
 namespace selfalign {
 namespace {
 
-constexpr int kMaxDepth = 64;
-
-struct Place {
-  size_t line = 1;
-  size_t column = 1;
-};
-
-Place place_of(std::string_view text, size_t byte) {
-  Place place;
-  for (const char c : text.substr(0, byte)) {
-    if (c == '\n') {
-      ++place.line;
-      place.column = 1;
-    } else if ((c & 0xc0) != 0x80) {  // UTF-8 continuation bytes do not count
-      ++place.column;
-    }
-  }
-  return place;
-}
-
-[[noreturn]] void throw_at(const std::string& where, Place place,
-                           const std::string& text) {
-  throw Error(ErrorKind::kInput,
-              str(where, ":", place.line, ":", place.column, ": ", text));
-}
-
-// Brackets outside strings; done before parsing so that no recursion on the
-// parsed value can run out of stack.
-void check_depth(std::string_view text, const std::string& where) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) {
-        throw_at(where, place_of(text, i),
-                 str("expected at most ", kMaxDepth,
-                     " levels of nesting, found more; flatten the value"));
-      }
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-}
-
-template <typename Value>
-Value parse_checked(std::string_view text, const std::string& where) {
-  check_depth(text, where);
-  Place place;
-  std::string what;
-  try {
-    return Value::parse(text);
-  } catch (const typename Value::parse_error& error) {
-    place = place_of(text, error.byte > 0 ? error.byte - 1 : 0);
-    what = error.what();
-  } catch (const typename Value::exception& error) {
-    what = error.what();  // a number over the range of double; no place given
-  }
-  // The parser's text starts with its own name for the error; what follows
-  // the first ": " says what it met.
-  const size_t colon = what.find(": ");
-  if (colon != std::string::npos) what.erase(0, colon + 2);
-  throw_at(where, place,
-           str("expected JSON, found ", what, "; correct it there"));
+[[noreturn]] void throw_problem(const std::string& where,
+                                const JsonProblem& problem) {
+  throw Error(ErrorKind::kInput, str(where, ":", problem.line, ":",
+                                     problem.column, ": ", problem.text));
 }
 
 [[noreturn]] void throw_type(const std::string& where, const std::string& name,
@@ -157,12 +93,18 @@ constexpr char kBool[] = "true or false";
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& where) {
-  return parse_checked<Json>(text, where);
+  JsonProblem problem;
+  std::optional<Json> value = try_parse_json(text, problem);
+  if (!value) throw_problem(where, problem);
+  return *std::move(value);
 }
 
 nlohmann::json parse_json_sorted(std::string_view text,
                                  const std::string& where) {
-  return parse_checked<nlohmann::json>(text, where);
+  JsonProblem problem;
+  std::optional<nlohmann::json> value = try_parse_json_sorted(text, problem);
+  if (!value) throw_problem(where, problem);
+  return *std::move(value);
 }
 
 std::string json_string(const Json& object, const std::string& name,

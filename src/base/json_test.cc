@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 
 namespace selfalign {
 namespace {
@@ -36,7 +37,42 @@ TEST(ParseJson, NamesLineAndColumn) {
   EXPECT_THAT(parse_error_of(""), StartsWith("a.json:1:1: "));
   EXPECT_NE(parse_error_of("{} {}"), "no error");
   EXPECT_NE(parse_error_of("\"\xff\""), "no error");
-  EXPECT_THAT(parse_error_of("[1, 1e999]"), HasSubstr("1e999"));
+}
+
+// The text says it in our words, and where.
+TEST(ParseJson, NamesTheNumberThatIsTooLarge) {
+  EXPECT_EQ(parse_error_of("{\"1e999\": 1,\n \"n\": [-1e999]}"),
+            "a.json:2:8: expected numbers within 1.8e308, found -1e999; "
+            "correct or remove it");
+  EXPECT_THAT(parse_error_of("{\"a\": tru}"),
+              testing::Not(HasSubstr("json.exception")));
+  EXPECT_LT(parse_error_of("[\"" + std::string(100000, 'x') + "\" 1]").size(),
+            300u);
+}
+
+// A parser of C strings would take the rest for nothing.
+TEST(ParseJson, RefusesNulBytes) {
+  using std::string_literals::operator""s;
+  for (const std::string& text : {"{\"a\":1}\0{\"a\":2}"s, "[1]\0"s,
+                                  "[1,\0 2]"s, "\"a\0b\""s, "\0"s, "7\n\0"s}) {
+    EXPECT_THAT(parse_error_of(text), HasSubstr("found a NUL byte"));
+    EXPECT_THROW(parse_json_sorted(text, "a.json"), Error);
+    EXPECT_THROW(parse_json_line(text, "a.json: line 1"), Error);
+    JsonProblem problem;
+    EXPECT_EQ(try_parse_json(text, problem), std::nullopt);
+  }
+  EXPECT_THAT(parse_error_of("{\"a\":\n1}\0 x"s), StartsWith("a.json:2:3: "));
+  EXPECT_EQ(parse_json("\"\\u0000\"", "t"), Json("\0"s));
+}
+
+TEST(ParseJson, OfALineNamesTheColumn) {
+  try {
+    parse_json_line("[1, x]", "in line 3");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), StartsWith("in line 3, column 5: expected JSON"));
+  }
+  EXPECT_EQ(parse_json_line("[1]", "in line 3"), Json::array({1}));
 }
 
 TEST(ParseJson, RefusesDeepNesting) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json_parse.h"
 #include "base/ranges.h"
 
 namespace selfalign::cli {
@@ -191,7 +192,7 @@ uint64_t key_of(const Json& key, const std::string& where) {
 
 GenerateLine GenerateReader::parse(std::string_view line,
                                    const std::string& where) {
-  const Json object = parse_json(line, where);
+  const Json object = parse_json_line(line, where);
   check_members(object, where,
                 {"prompt", "prefix", "key", "temperature", "top_p",
                  "max_tokens", "stop", "repetition_penalty", "ngram_penalty",
@@ -253,7 +254,7 @@ Json completion_json(const generate::Completion& completion,
 }
 
 ScoreLine parse_score_line(std::string_view line, const std::string& where) {
-  const Json object = parse_json(line, where);
+  const Json object = parse_json_line(line, where);
   check_members(object, where, {"context", "continuations", "key"});
   ScoreLine result;
   result.request.context = json_string(object, "context", where);

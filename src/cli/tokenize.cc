@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "formats/load_tokenizer.h"
@@ -24,7 +25,7 @@ void tokenize_lines(const std::string& path, bool plain) {
       formats::load_tokenizer(path);
   LineReader reader;
   while (const std::optional<std::string> line = reader.next_filled()) {
-    const Json value = parse_json(*line, reader.where());
+    const Json value = parse_json_line(*line, reader.where());
     if (!value.is_string()) {
       throw Error(ErrorKind::kInput,
                   str(reader.where(), ": expected a JSON string, found ",

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_parse.h"
 
 namespace selfalign::eval {
 namespace {
@@ -32,7 +33,7 @@ size_t each_line(const std::string& path,
     const size_t end = text.find('\n', at);
     const std::string where = str(path, ":", ++number);
     try {
-      const Json line = parse_json(text.substr(at, end - at), where);
+      const Json line = parse_json_line(text.substr(at, end - at), where);
       const std::string key = json_string(line, "key", where);
       const Json& item = line.at("item");
       if (!item.is_object()) throw std::runtime_error("an item of no members");

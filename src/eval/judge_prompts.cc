@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/json.h"
+#include "base/json_parse.h"
 #include "stages/prompts.h"
 #include "stages/yaml.h"
 #include "text/words.h"
@@ -113,7 +113,7 @@ void read_published(const std::string& path, JudgePrompts& out) {
   for (const std::string_view line : text::split_lines(content)) {
     const std::string where = str(path, ":", ++number);
     if (text::trim(line).empty()) continue;
-    const Json row = parse_json(line, where);
+    const Json row = parse_json_line(line, where);
     JudgePrompt prompt{json_string(row, "name", where),
                        json_string(row, "system_prompt", where),
                        json_string(row, "prompt_template", where)};

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_parse.h"
 #include "eval/items.h"
 #include "eval/statistics.h"
 #include "stages/repetition.h"
@@ -50,7 +51,7 @@ void each_object(const std::string& path, Read read) {
   for (const std::string_view line : text::split_lines(content)) {
     const std::string where = str(path, ":", ++number);
     if (text::trim(line).empty()) continue;
-    const Json row = parse_json(line, where);
+    const Json row = parse_json_line(line, where);
     const int64_t id = json_int(row, "question_id", where);
     read(row, std::to_string(id), where);
   }

@@ -43,6 +43,26 @@ TEST(Questions, SecondTurnsHaveAHistoryAndReferencesAreKept) {
   EXPECT_EQ(num_asked, 4);
 }
 
+TEST(Questions, WhatFollowsANulByteIsAnError) {
+  using std::string_literals::operator""s;
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/question.jsonl";
+  write_file_atomic(
+      path, R"({"question_id":81,"category":"writing","turns":["Hi","a"]})"
+            "\0\0"s
+            R"({"question_id":82,"category":"writing","turns":["Ho","b"]})");
+  try {
+    read_open_questions(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_NE(
+        std::string(error.what()).find("question.jsonl:1, column 59: expected"),
+        std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Questions, PublishedFilesAreRead) {
   const std::string root = "../shared/reference/";
   if (!std::filesystem::exists(root)) GTEST_SKIP() << "no " << root;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_parse.h"
 #include "stages/browse.h"
 #include "stages/data_card.h"
 #include "stages/funnel.h"
@@ -115,7 +116,8 @@ Json curve_of(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, ignored)) return points;
   const std::string text = read_file(path);
   for (const std::string_view line : text::split_lines(text)) {
-    const Json point = Json::parse(line, nullptr, false);
+    JsonProblem problem;
+    const Json point = try_parse_json(line, problem).value_or(Json());
     if (!point.is_object() || !point.contains("step")) break;
     Json kept = Json::object();
     for (const char* name : {"step", "loss", "learning_rate"}) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 
 namespace selfalign::generate {
 namespace {
@@ -307,10 +308,11 @@ std::vector<std::string> models_of(const std::string& body) {
 
 std::string error_text(const std::string& body) {
   std::string text = body;
-  const auto reply = nlohmann::json::parse(body.substr(0, 1 << 16), nullptr,
-                                           /*allow_exceptions=*/false);
+  JsonProblem problem;
+  const Json reply =
+      try_parse_json(body.substr(0, 1 << 16), problem).value_or(Json());
   if (reply.is_object()) {
-    const auto& error = reply.contains("error") ? reply["error"] : reply;
+    const Json& error = reply.contains("error") ? reply["error"] : reply;
     if (error.is_string()) text = error.get<std::string>();
     for (const char* name : {"message", "detail"}) {
       if (error.is_object() && error.contains(name) &&

@@ -213,5 +213,17 @@ TEST(ApiRequestTest, AnErrorHasTheFieldsForm) {
   EXPECT_EQ(error_json(ApiError(503, "x"))["error"]["type"], "server_error");
 }
 
+// A parser of C strings would take the rest for nothing.
+TEST(ApiRequestTest, WhatFollowsANulByteIsRefused) {
+  using std::string_literals::operator""s;
+  EXPECT_EQ(
+      refused(completion, "{\"prompt\":\"x\",\"max_tokens\":1}\0garbage"s),
+      "invalid_json");
+  EXPECT_EQ(
+      refused(chat,
+              "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\0"s),
+      "invalid_json");
+}
+
 }  // namespace
 }  // namespace selfalign::serve

@@ -219,25 +219,6 @@ void read_merges(const FastJson& merges, BpeVocabulary& out) {
   }
 }
 
-FastJson parse_fast(const std::string& text, const std::string& where) {
-  // Copying and comparing a value recurse: no deeper than base/json.h allows.
-  constexpr int kMaxDepth = 64;
-  const auto check_depth = [&](int depth, FastJson::parse_event_t, FastJson&) {
-    if (depth > kMaxDepth) {
-      unknown_kind(where, "JSON", str("of at most ", kMaxDepth, " levels"),
-                   "more");
-    }
-    return true;
-  };
-  try {
-    return FastJson::parse(text, check_depth);
-  } catch (const FastJson::exception& error) {
-    throw Error(ErrorKind::kInput,
-                str(where, ": expected JSON, found ", error.what(),
-                    "; get the model's files again"));
-  }
-}
-
 int id_in(const BpeVocabulary& vocabulary, const std::string& text) {
   for (const AddedToken& token : vocabulary.added) {
     if (token.text == text) return token.id;
@@ -316,7 +297,7 @@ SideFiles read_side_files(const std::string& folder) {
 }
 
 TokenizerFile open_tokenizer_json(const std::string& path) {
-  FastJson file = parse_fast(read_file(path, kMaxTokenizerBytes), path);
+  FastJson file = parse_json_sorted(read_file(path, kMaxTokenizerBytes), path);
   if (!file.is_object() || !file.contains("model") ||
       !file["model"].is_object()) {
     unknown_kind(path, "an object with", "'model'", file.type_name());

@@ -1,0 +1,32 @@
+// The one JSON parser, for callers that go on where a text is no JSON. Refused,
+// too: nesting over 64 deep, numbers that a double cannot hold, and NUL bytes
+// anywhere, at which a parser of C strings would stop without a word.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+
+namespace selfalign {
+
+// Why a text is no JSON, "expected JSON, found ...", and where, from 1.
+struct JsonProblem {
+  size_t line = 1;
+  size_t column = 1;
+  std::string text;
+};
+
+// The value that is the whole of `text`; none, and the problem, where it is no
+// JSON.
+std::optional<Json> try_parse_json(std::string_view text, JsonProblem& problem);
+// The same with sorted objects, as parse_json_sorted.
+std::optional<nlohmann::json> try_parse_json_sorted(std::string_view text,
+                                                    JsonProblem& problem);
+
+// One line of a file: `where` names the line, and the Error (kInput) adds the
+// column to it.
+Json parse_json_line(std::string_view line, const std::string& where);
+
+}  // namespace selfalign

@@ -1,0 +1,97 @@
+#include "base/json_rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/error.h"
+
+namespace selfalign {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// Of every value "where value", or its problem.
+std::vector<std::string> rows_of(const std::string& text) {
+  std::vector<std::string> rows;
+  each_json_row(text, "f", [&rows](const JsonRow& row) {
+    rows.push_back(row.value ? row.where + " " + dump_json(row.get())
+                             : row.where + ": " + row.problem);
+  });
+  return rows;
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    rows_of(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(JsonRows, ReadsLinesAndArrays) {
+  EXPECT_THAT(
+      rows_of("\xef\xbb\xbf{\"a\":1}\r\n\n  {\"a\":2}\r\n3"),
+      ElementsAre("f: line 1 {\"a\":1}", "f: line 3 {\"a\":2}", "f: line 4 3"));
+  EXPECT_THAT(rows_of("\xef\xbb\xbf \n[{\"a\":1},\n null]\n"),
+              ElementsAre("f: row 1 {\"a\":1}", "f: row 2 null"));
+  EXPECT_THAT(rows_of(" \r\n"), ElementsAre());
+  EXPECT_THAT(rows_of("[]"), ElementsAre());
+}
+
+TEST(JsonRows, ReadsValuesOverSeveralLines) {
+  EXPECT_THAT(
+      rows_of("{\n  \"a\": [\n    {\"b\": \"}\\\"{\"},\n    {\"b\": 2}\n  ]\n}"
+              "\n{\n  \"a\": 2\n}\n{\"a\":3}"),
+      ElementsAre("f: line 1 {\"a\":[{\"b\":\"}\\\"{\"},{\"b\":2}]}",
+                  "f: line 7 {\"a\":2}", "f: line 10 {\"a\":3}"));
+  EXPECT_THAT(rows_of("{\"a\":1} {\"a\":2},\n{\"a\":3},\n"),
+              ElementsAre("f: line 1 {\"a\":1}", "f: line 1 {\"a\":2}",
+                          "f: line 2 {\"a\":3}"));
+  EXPECT_THAT(rows_of("{\"a\":1}\r{\"a\":2}\r"),
+              ElementsAre("f: line 1 {\"a\":1}", "f: line 1 {\"a\":2}"));
+}
+
+TEST(JsonRows, AValueThatCannotBeReadIsOneRow) {
+  EXPECT_THAT(
+      rows_of("{\"a\":1}\n{\"a\": \"cut off\n{\"a\":3}\nplain words\nmore\n"
+              "{\"a\":4} tail\n{\n \"a\": x\n}\n{\"a\":5}"),
+      ElementsAre("f: line 1 {\"a\":1}", StartsWith("f:2:"),
+                  "f: line 3 {\"a\":3}", StartsWith("f:4:1: expected JSON"),
+                  "f: line 6 {\"a\":4}", StartsWith("f:6:10: expected JSON"),
+                  StartsWith("f:8:7: expected JSON"), "f: line 10 {\"a\":5}"));
+  EXPECT_THAT(rows_of("{\"a\":1,\"b\":1e999}"),
+              ElementsAre(HasSubstr("f:1:12: expected numbers within 1.8e308, "
+                                    "found 1e999")));
+}
+
+TEST(JsonRows, GetsAValueOrThrowsWhatIsWrong) {
+  each_json_row("{", "f", [](const JsonRow& row) {
+    EXPECT_THROW(row.get(), Error);
+    EXPECT_EQ(row.where, "f:1:2");
+  });
+}
+
+TEST(JsonRows, ANulByteOrABrokenArrayIsAnError) {
+  using std::string_literals::operator""s;
+  EXPECT_THAT(refusal("{\"a\":1}\n{\"a\":2}\0{\"a\":3}\n"s),
+              StartsWith("f:2:8: expected JSON, found a NUL byte"));
+  EXPECT_THAT(refusal("[{\"a\":1}]\0[{\"a\":2}]"s), StartsWith("f:1:10: "));
+  EXPECT_THAT(refusal("[{\"a\":1},]"), StartsWith("f:1:10: "));
+  EXPECT_THAT(refusal("[1]\n[2]"), StartsWith("f:2:1: "));
+}
+
+// Each line is the begin of a value that never ends.
+TEST(JsonRows, ManyValuesWithoutAnEndTakeLinearTime) {
+  std::string text;
+  for (int i = 0; i < 50000; ++i) text += "{\"a\": [\n";
+  EXPECT_EQ(rows_of(text).size(), 50000u);
+}
+
+}  // namespace
+}  // namespace selfalign

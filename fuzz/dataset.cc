@@ -5,8 +5,11 @@
 using selfalign::formats::DatasetForm;
 
 void fuzz_one(std::string_view bytes) {
-  const auto rows =
-      selfalign::formats::read_dataset(fuzz_file(bytes, ".jsonl"));
+  std::vector<selfalign::formats::Conversation> rows;
+  for (const auto& row :
+       selfalign::formats::read_dataset(fuzz_file(bytes, ".jsonl"))) {
+    if (row.reason.empty()) rows.push_back(row.conversation);
+  }
   const std::string copy = fuzz_file("", ".copy.jsonl");
   selfalign::formats::write_dataset(copy, DatasetForm::kMessages, rows);
   if (rows.empty()) return;

@@ -120,11 +120,21 @@ TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
 
 // What a tuned model reads before its second answer is what a chat shows it.
 TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
-  const std::vector<formats::Conversation> rows = {
-      {{{"user", "q"}, {"assistant", "a"}, {"user", "r"}, {"assistant", "b"}}},
-      {{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}}};
-  const auto samples = training_samples(rows, frame(), "data");
+  const auto given = [](formats::Conversation conversation) {
+    stages::Exchanges exchanges = stages::find_exchanges(conversation);
+    return stages::GivenConversation{"", std::move(conversation),
+                                     std::move(exchanges)};
+  };
+  const std::vector<stages::GivenConversation> rows = {
+      given({{{"user", "q"},
+              {"assistant", "a"},
+              {"user", "r"},
+              {"assistant", "b"}}}),
+      given({{{"user", "unanswered"}}}),
+      given({{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}})};
+  const auto samples = training_samples(rows, frame());
   ASSERT_EQ(samples.size(), 2u);
+  EXPECT_NE(samples[0].key, samples[1].key);
   const std::vector<stages::TrainingTurn>& turns = samples[0].turns;
   ASSERT_EQ(turns.size(), 2u);
   EXPECT_EQ(turns[0].prompt, "About.\n\nU: q\nA: ");
@@ -136,17 +146,6 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
             stages::render_chat(frame(), {{"q", "a"}}, 0, "r").text);
   ASSERT_EQ(samples[1].turns.size(), 1u);
   EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
-}
-
-TEST(TrainingSamplesTest, RefusesRowsWithoutAnAnswer) {
-  const std::vector<formats::Conversation> bad[] = {
-      {{{{"user", "q"}}}},
-      {{{{"assistant", "a"}}}},
-      {{{{"user", "q"}, {"user", "r"}}}},
-      {formats::Conversation{}}};
-  for (const auto& rows : bad) {
-    EXPECT_THROW(training_samples(rows, frame(), "data"), Error);
-  }
 }
 
 }  // namespace

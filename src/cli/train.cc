@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -12,8 +13,8 @@
 #include "cli/run_folder.h"
 #include "cli/training_samples.h"
 #include "cli/workbench.h"
-#include "formats/datasets.h"
 #include "stages/chat.h"
+#include "stages/conversations.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -23,12 +24,16 @@ constexpr char kFooter[] = R"(Tune a LoRA adapter on a dataset of your own:
   selfalign train answers.jsonl --model MODEL --output tuned
   selfalign chat MODEL --adapter tuned/adapter
 
-The dataset is JSON lines or one JSON array: Alpaca (instruction, input,
-output), Dolly (instruction, context, response), Self-Instruct seed tasks,
-ShareGPT (conversations) or messages. The loss is on every text of the assistant
-and the end-of-text token after it; a conversation of several turns is one
-sample. The prompt before it is the short one of prompts/meta.yaml (--form), or a
-system turn of the dataset where it has one.
+The dataset is JSON lines, one array, or JSON over several lines. A row is a
+dialogue (messages or conversations: role and content, or from and value) or a
+task: instruction, input, output (Alpaca); instruction, context, response
+(Dolly); prompt, completion; Self-Instruct seed tasks. Its system and history
+become turns, weights of 0 leave answers out of the loss. Rows that cannot be
+used are counted by reason and left out; docs/formats.md has the list. The loss
+is on every text of the assistant and the end-of-text token after it; a
+conversation of several turns is one sample. The prompt before it is the short
+one of prompts/meta.yaml (--form), or a system turn of the dataset where it has
+one.
 
 --output then holds adapter/ (PEFT), metrics.jsonl, tensorboard/ and the last
 checkpoint. Stopped at any time, the same command goes on to the same result.)";
@@ -42,10 +47,12 @@ struct TrainFlags {
   std::string form = "final";
 };
 
-Json report_json(const stages::TuneReport& report, const std::string& output) {
+Json report_json(const stages::TuneReport& report, const std::string& output,
+                 const std::map<std::string, int64_t>& rejected) {
   return {{"adapter", output + "/adapter"},
           {"digest", report.digest},
           {"samples", report.num_samples},
+          {"rejected", rejected},
           {"truncated", report.num_truncated},
           {"response_tokens", report.num_tokens},
           {"steps", report.num_steps},
@@ -59,11 +66,16 @@ void train(const TrainFlags& flags, const Shell& shell) {
   stages::check_can_write(flags.output);
   LocalWorkbench workbench;
   workbench.check_model(flags.model.model, "", true);
-  const std::vector<stages::TrainingSample> samples = training_samples(
-      formats::read_dataset(flags.dataset), prompt, flags.dataset);
+  const std::vector<stages::GivenConversation> rows =
+      stages::read_conversations(flags.dataset);
+  const std::vector<stages::TrainingSample> samples =
+      training_samples(rows, prompt);
   const stages::TuneReport report =
       workbench.tune(flags.model.model, flags.tune, samples, flags.output);
-  const Json json = report_json(report, flags.output);
+  std::map<std::string, int64_t> rejected = stages::count_problems(rows);
+  const int64_t too_long = int64_t(samples.size()) - report.num_samples;
+  if (too_long > 0) rejected["too_long"] = too_long;
+  const Json json = report_json(report, flags.output, rejected);
   if (shell.json) {
     write_json(json);
     return;

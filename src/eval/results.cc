@@ -81,7 +81,15 @@ Results read_results(const std::string& folder) {
   Results results;
   const std::string path = folder + kResultsFile;
   if (!std::filesystem::exists(path)) return results;
-  const Json json = parse_json(read_file(path), path);
+  const std::string text = read_file(path);
+  if (text.empty()) {
+    throw Error(ErrorKind::kInput,
+                path +
+                    ": expected results, found an empty file, as a crash can "
+                    "leave it; remove it and evaluate again: what items/ and "
+                    "judgements/ hold is not asked again");
+  }
+  const Json json = parse_json(text, path);
   for (const Json& one : list_of(json, "subjects", path)) {
     results.subjects.push_back(subject_from_json(one, path + ": subjects"));
   }

@@ -83,5 +83,18 @@ TEST_F(ResultsTest, WhatIsNoResultsFileIsNamed) {
   }
 }
 
+TEST_F(ResultsTest, AnEmptyFileSaysWhatMayBeRemoved) {
+  make_folder(folder_);
+  write_file_atomic(folder_ + "/results.json", "");
+  try {
+    read_results(folder_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), testing::HasSubstr("found an empty file"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("remove it and evaluate"));
+  }
+}
+
 }  // namespace
 }  // namespace selfalign::eval

@@ -10,6 +10,7 @@ namespace selfalign::formats {
 struct Turn {
   std::string role;  // "system", "user", "assistant"
   std::string text;
+  bool learn = true;  // of an answer: false where it is only to be read
 };
 struct Conversation {
   std::vector<Turn> turns;
@@ -23,20 +24,45 @@ enum class DatasetForm {
 // "alpaca", "sharegpt", "messages"; Error kUsage otherwise.
 DatasetForm dataset_form(std::string_view name);
 
-// JSON lines or one JSON array; the form is recognised from the first row and
-// must hold for all. Beside the forms above:
-//   Dolly          {"instruction","context","response"}
-//   Self-Instruct  {"instruction","instances":[{"input","output"}]}, of which
-//                  the first instance is taken
-// Instruction and input become one user turn, joined by a blank line.
-// ShareGPT's names of roles may be user, assistant and chatgpt, its text
-// "markdown". A dialogue may be empty. Further members of a row are ignored.
-// Errors (kInput) name file and line, in an array the row.
-std::vector<Conversation> read_dataset(const std::string& path);
-// The prompts of a dataset: of each row the user's first turn, "" if it has
-// none. Takes the forms of read_dataset, answers or not, {"prompt"}, and, in a
-// file whose name ends in .txt, a prompt a line; empty lines are skipped.
-std::vector<std::string> read_prompts(const std::string& path);
+// A row of a file; what cannot be used says why, and the others go on.
+struct DatasetRow {
+  std::string where;  // "PATH: line 3", "PATH: row 2" of an array
+  Conversation conversation;
+  // "" or
+  //   unreadable   no JSON, no form that is known, a member missing or of
+  //                another type
+  //   unsupported  something that would change what is learnt and cannot be
+  //                learnt here: pictures, calls of tools, weights between 0
+  //                and 1, preferences; turns of others than system, user and
+  //                assistant
+  std::string reason;
+  std::string detail;  // for the person, names the member
+};
+
+// JSON in any layout of base/json_rows.h. Each row says its form by its
+// members, null being as good as missing:
+//   dialogues  a list "messages", "conversations", "conversation", "dialogue"
+//              or "dialog" of turns: "role" or "from", and "content", "value",
+//              "text" or "markdown", which is text or parts of type text
+//   tasks      "instruction", "prompt", "question" or "query", then "input" and
+//              "context", joined by blank lines, are the user's turn; the first
+//              of "output", "response", "completion" and "answer" is the
+//              assistant's. "prompt" and "completion" may be lists of turns,
+//              of which those of the prompt are not learnt. Of "instances"
+//              (Self-Instruct) the first is taken
+// "system" or "system_prompt" becomes the first turn, "history" (pairs or
+// turns) the turns before the task's. "weight" of a row, and "weight", "train"
+// and "loss" of a turn, say whether an answer is learnt. Roles in any case:
+// human and user; gpt..., assistant, chatgpt, bing, bard, model and the like;
+// system and developer. Other members are not read. Who takes turns with whom
+// is not asked, texts may be empty.
+// Errors (kInput): other file formats, a NUL byte, a broken array, no row that
+// can be read.
+std::vector<DatasetRow> read_dataset(const std::string& path);
+// The same for prompts: each conversation is one turn, the user's first, or
+// empty if there is none. Answers may be missing; of a file whose name ends in
+// .txt every line that is not empty is a prompt.
+std::vector<DatasetRow> read_prompts(const std::string& path);
 // JSON lines, written atomically. Alpaca takes one user and one assistant turn
 // (Error kInput otherwise); the user's text goes to "instruction" whole.
 void write_dataset(const std::string& path, DatasetForm form,

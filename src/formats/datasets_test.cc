@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "formats/gguf_builder.h"
 
 namespace selfalign::formats {
@@ -10,7 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::vector<Conversation> read(const std::string& text) {
+std::vector<DatasetRow> read(const std::string& text) {
   return read_dataset(test_file("rows.jsonl", text));
 }
 
@@ -18,13 +19,22 @@ std::string refusal(const std::string& text) {
   return error_of([&] { read(text); });
 }
 
-// "role: text" of every turn.
-std::string flat(const Conversation& conversation) {
+// "role: text" of every turn, or why there is none.
+std::string flat(const DatasetRow& row) {
+  if (!row.reason.empty()) return row.reason + ": " + row.detail;
   std::string text;
-  for (const Turn& turn : conversation.turns) {
-    text += turn.role + ": " + turn.text + "|";
+  for (const Turn& turn : row.conversation.turns) {
+    text += (turn.learn ? "" : "not ") + turn.role + ": " + turn.text + "|";
   }
   return text;
+}
+
+// Of a file of this row alone behind a good one.
+std::string read_one(const std::string& row) {
+  const auto rows = read(R"({"instruction":"a","output":"b"})"
+                         "\n" +
+                         row);
+  return rows.size() == 2 ? flat(rows[1]) : "not one row";
 }
 
 TEST(ReadDataset, ReadsAlpaca) {
@@ -79,9 +89,225 @@ TEST(ReadDataset, ReadsOtherNamesOfShareGpt) {
   EXPECT_EQ(flat(rows[1]), "");
 }
 
+TEST(ReadDataset, ReadsTasksByAnyOfTheirNames) {
+  EXPECT_EQ(read_one(R"({"prompt":"Q","completion":"A"})"),
+            "user: Q|assistant: A|");
+  EXPECT_EQ(read_one(R"({"question":"Q","answer":"A","instruction":null})"),
+            "user: Q|assistant: A|");
+  EXPECT_EQ(read_one(R"({"system_prompt":"S","question":"Q","response":"A"})"),
+            "system: S|user: Q|assistant: A|");
+  EXPECT_EQ(read_one(R"({"input":"Q","output":"A"})"), "user: Q|assistant: A|");
+  EXPECT_EQ(
+      read_one(R"({"instruction":"Q","input":"in","output":"A","context":""})"),
+      "user: Q\n\nin|assistant: A|");
+  EXPECT_EQ(
+      read_one(R"({"instruction":"Q","input":"","output":"A","context":"c"})"),
+      "user: Q\n\nc|assistant: A|");
+  EXPECT_EQ(read_one(R"({"instruction":"Q","output":null})"),
+            "user: Q|assistant: |");
+}
+
+// TRL's conversational form: the loss is on the completion.
+TEST(ReadDataset, ReadsPromptsAndCompletionsThatAreTurns) {
+  EXPECT_EQ(read_one(R"({"prompt":[{"role":"user","content":"a"},
+                 {"role":"assistant","content":"b"},
+                 {"role":"user","content":"c"}],
+                 "completion":[{"role":"assistant","content":"d"}]})"),
+            "user: a|not assistant: b|user: c|assistant: d|");
+  EXPECT_EQ(read_one(R"({"prompt":[{"role":"user","content":"a"}],
+                         "completion":"d"})"),
+            "user: a|assistant: d|");
+}
+
+TEST(ReadDataset, ASystemAndAHistoryBecomeTurns) {
+  EXPECT_EQ(read_one(R"({"instruction":"Q","output":"A","system":"S",
+                         "history":[["p","o"],["r","s"]]})"),
+            "system: S|user: p|assistant: o|user: r|assistant: s|user: Q|"
+            "assistant: A|");
+  EXPECT_EQ(read_one(R"({"query":"Q","response":"A","history":[
+                         {"role":"user","content":"p"},
+                         {"role":"assistant","content":"o"}]})"),
+            "user: p|assistant: o|user: Q|assistant: A|");
+  const char* turns = R"(,"conversations":[{"from":"system","value":"T"},
+                        {"from":"human","value":"h"}]})";
+  EXPECT_EQ(read_one(std::string(R"({"system":"T")") + turns),
+            "system: T|user: h|");
+  EXPECT_EQ(read_one(std::string(R"({"system":"U")") + turns),
+            "system: U|system: T|user: h|");
+  EXPECT_EQ(read_one(std::string(R"({"system":null)") + turns),
+            "system: T|user: h|");
+  for (const char* history : {"\"x\"", "[[\"p\"]]", "[[1,2]]", "{\"a\":1}"}) {
+    EXPECT_THAT(read_one(std::string(R"({"prompt":"Q","completion":"A",)"
+                                     R"("history":)") +
+                         history + "}"),
+                HasSubstr("unreadable: 'history'"));
+  }
+  EXPECT_EQ(read_one(R"({"prompt":"Q","completion":"A","history":[]})"),
+            "user: Q|assistant: A|");
+}
+
+TEST(ReadDataset, WeightsSayWhatIsLearnt) {
+  const auto answer = [](const std::string& members) {
+    return read_one(R"({"messages":[{"role":"user","content":"q"},)"
+                    R"({"role":"assistant","content":"a",)" +
+                    members + "}]}");
+  };
+  for (const char* members :
+       {"\"weight\":0", "\"weight\":0.0", "\"train\":false", "\"loss\":false",
+        "\"weight\":false,\"train\":true"}) {
+    EXPECT_EQ(answer(members), "user: q|not assistant: a|") << members;
+  }
+  for (const char* members : {"\"weight\":1", "\"train\":null,\"loss\":true"}) {
+    EXPECT_EQ(answer(members), "user: q|assistant: a|") << members;
+  }
+  EXPECT_EQ(answer("\"weight\":0.5"),
+            "unsupported: turn 2: 'weight': expected 0 or 1, found 0.5");
+  EXPECT_THAT(answer("\"train_detail\":[{}]"), HasSubstr("'train_detail'"));
+  EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","weight":0})"),
+            "user: q|not assistant: a|");
+  EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","weight":1})"),
+            "user: q|assistant: a|");
+  EXPECT_THAT(read_one(R"({"prompt":"q","completion":"a","weight":2})"),
+              HasSubstr("unsupported: 'weight': expected 0 or 1, found 2"));
+  EXPECT_THAT(
+      read_one(R"({"messages":[{"role":"user","content":"q","train":true}]})"),
+      HasSubstr("unsupported: turn 1: 'train' on a turn of the user"));
+}
+
+TEST(ReadDataset, ReadsDialoguesByAnyOfTheirNames) {
+  EXPECT_EQ(read_one(R"({"conversation":[{"role":"Human","value":"a"},
+                         {"from":"BARD","text":"b"}]})"),
+            "user: a|assistant: b|");
+  EXPECT_EQ(read_one(R"({"messages":null,"conversations":[
+                         {"role":"user","content":"a"}]})"),
+            "user: a|");
+  EXPECT_EQ(read_one(R"({"messages":[{"role":"developer","content":"s"},
+                 {"role":"user","content":[{"type":"text","text":"a"},
+                                           {"type":"input_text","text":"b"}]},
+                 {"role":"assistant","content":null,"tool_calls":[]}]})"),
+            "system: s|user: ab|assistant: |");
+  for (const char* name : {"gpt", "gpt-4", "GPT4", "chatgpt", "bing", "bard",
+                           "model", "Assistant", " assistant "}) {
+    EXPECT_EQ(read_one(dump_json(
+                  {{"conversations", {{{"from", name}, {"value", "a"}}}}})),
+              "assistant: a|")
+        << name;
+  }
+}
+
+// The row is refused, by name; the file goes on.
+TEST(ReadDataset, RefusesByNameWhatCannotBeLearnt) {
+  for (const char* name :
+       {"tool", "function", "observation", "function_call", "narrator"}) {
+    EXPECT_EQ(read_one(dump_json({{"conversations",
+                                   {{{"from", "human"}, {"value", "a"}},
+                                    {{"from", name}, {"value", "b"}}}}})),
+              std::string("unsupported: turn 2: expected turns of the system, "
+                          "the user and the assistant, found one of \"") +
+                  name + "\"");
+  }
+  const auto with = [](const char* member) {
+    return read_one(std::string(R"({"prompt":"q","completion":"a",)") + member +
+                    "}");
+  };
+  for (const char* name :
+       {"images", "image", "videos", "audios", "tools", "functions"}) {
+    EXPECT_THAT(with(("\"" + std::string(name) + "\":[\"x\"]").c_str()),
+                HasSubstr(std::string("unsupported: '") + name + "'"));
+    for (const char* none : {"null", "[]", "\"\"", "\"[]\"", "{}"}) {
+      EXPECT_EQ(with(("\"" + std::string(name) + "\":" + none).c_str()),
+                "user: q|assistant: a|");
+    }
+  }
+  EXPECT_THAT(with(R"("label":false)"), HasSubstr("unsupported: 'label'"));
+  EXPECT_EQ(with(R"("label":0)"), "user: q|assistant: a|");
+  EXPECT_THAT(read_one(R"({"prompt":"q","chosen":"a","rejected":"b"})"),
+              HasSubstr("unsupported: 'chosen' and 'rejected'"));
+  EXPECT_THAT(read_one(R"({"messages":[{"role":"user","content":
+                 [{"type":"image_url","image_url":{}}]}]})"),
+              HasSubstr("a part of type \"image_url\""));
+  EXPECT_THAT(read_one(R"({"messages":[{"role":"assistant","content":"a",
+                           "tool_calls":[{"id":"1"}]}]})"),
+              HasSubstr("unsupported: turn 1: 'tool_calls'"));
+}
+
+TEST(ReadDataset, NamesWhatCannotBeRead) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"3", "expected an object, found 3"},
+      {R"({"instruction":"a"})", "expected 'output'"},
+      {R"({"instruction":"a","output":4})", "'output': expected text, found 4"},
+      {R"({"instruction":"a","output":["b"]})", "expected a turn"},
+      {R"({"instruction":["a"],"output":"b"})", "expected a turn with role"},
+      {R"({"text":"a","id":1})", "'messages', found text, id"},
+      {"{}", "found none"},
+      {R"({"messages":{}})", "'messages': expected a list of turns, found {}"},
+      {R"({"messages":[7]})", "turn 1: expected a turn with role"},
+      {R"({"messages":[{"content":"a"}]})", "expected 'role'"},
+      {R"({"messages":[{"role":"user"}]})", "expected 'content'"},
+      {R"({"messages":[{"role":"user","content":5}]})", "found 5"},
+      {R"({"messages":[{"role":"user","content":["a"]}]})", "parts of it"},
+      {R"({"instruction":"a","instances":[]})", "'instances': expected a list"},
+      {R"({"instruction":"a","instances":[3]})", "'instances': expected"},
+      {R"({"instances":[{"input":"","output":"b"}]})", "expected a row"},
+      {R"({"prompt":"a"})", "expected 'output'"},
+      {R"({"prompt":"a","completion":"b","score":1e999})", "found 1e999"},
+      {"{\"a\": tru}", "expected JSON"}};
+  for (const auto& [row, words] : kCases) {
+    EXPECT_THAT(read_one(row), testing::StartsWith("unreadable: ")) << row;
+    EXPECT_THAT(read_one(row), HasSubstr(words)) << row;
+  }
+}
+
+TEST(ReadDataset, ReadsAnyLayoutAndMixedForms) {
+  const auto rows = read(
+      "\xef\xbb\xbf{\n  \"instruction\": \"a\",\n  \"output\": \"b\"\n}\r\n"
+      "{\"messages\": "
+      "[]}\n{\"prompt\"\n{\"prompt\":\"c\",\"completion\":\"d\"}");
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(flat(rows[0]), "user: a|assistant: b|");
+  EXPECT_THAT(rows[0].where, testing::EndsWith("rows.jsonl: line 1"));
+  EXPECT_EQ(flat(rows[1]), "");
+  EXPECT_THAT(rows[1].where, testing::EndsWith("rows.jsonl: line 5"));
+  EXPECT_THAT(rows[2].where, HasSubstr("rows.jsonl:6:"));
+  EXPECT_THAT(flat(rows[2]), HasSubstr("unreadable: expected JSON"));
+  EXPECT_EQ(flat(rows[3]), "user: c|assistant: d|");
+}
+
+// What is an error of the whole file.
+TEST(ReadDataset, RefusesAFileThatIsNone) {
+  using std::string_literals::operator""s;
+  EXPECT_THAT(refusal(""), HasSubstr("expected rows, found none"));
+  EXPECT_THAT(refusal("[]"), HasSubstr("expected rows, found none"));
+  EXPECT_THAT(refusal("instruction,output\na,b\n"),
+              HasSubstr("rows.jsonl:1:1: expected JSON"));
+  EXPECT_THAT(refusal("{\"id\": 1}\n{\"id\": 2}\n"),
+              testing::AllOf(HasSubstr("rows.jsonl: line 1: expected a row"),
+                             HasSubstr("of 2 rows none can be used")));
+  EXPECT_THAT(refusal(R"({"instruction":"a","output":"b"})"
+                      "\n\0\n"s),
+              HasSubstr("rows.jsonl:2:1: expected JSON, found a NUL byte"));
+  EXPECT_THAT(refusal(R"([{"instruction":"a","output":"b"},])"),
+              HasSubstr("rows.jsonl:1:35: expected JSON"));
+  EXPECT_THAT(refusal("PAR1\x15\0"s), HasSubstr("found Parquet"));
+  EXPECT_THAT(refusal("\xff\xfe{\0"s), HasSubstr("found UTF-16"));
+}
+
+std::vector<std::string> prompts_in(const std::string& name,
+                                    const std::string& text) {
+  std::vector<std::string> prompts;
+  for (const DatasetRow& row : read_prompts(test_file(name, text))) {
+    const auto& turns = row.conversation.turns;
+    prompts.push_back(!row.reason.empty() ? row.reason
+                      : turns.empty()     ? "none"
+                                          : turns.at(0).text);
+    EXPECT_LE(turns.size(), 1u);
+  }
+  return prompts;
+}
+
 TEST(ReadPrompts, TakesTheFirstTurnOfTheUser) {
   const auto prompts = [](const std::string& text) {
-    return read_prompts(test_file("prompts.jsonl", text));
+    return prompts_in("prompts.jsonl", text);
   };
   using List = std::vector<std::string>;
   EXPECT_EQ(prompts(R"({"instruction":"a","input":"b"})"), List{"a\n\nb"});
@@ -90,9 +316,11 @@ TEST(ReadPrompts, TakesTheFirstTurnOfTheUser) {
             List{"a"});
   EXPECT_EQ(prompts(R"([{"conversations":[{"from":"system","value":"s"},
                        {"from":"gpt","value":"g"},{"from":"human","value":"h"},
-                       {"from":"human","value":"i"}]},{"conversations":[]}])"),
-            (List{"h", ""}));
-  EXPECT_EQ(read_prompts(test_file("p.txt", "\xef\xbb\xbf a b \r\n\n\t\nc")),
+                       {"from":"tool","value":"i"}]},{"conversations":[]}])"),
+            (List{"h", "none"}));
+  EXPECT_EQ(prompts("{\"prompt\":\"a\"}\n{\"prompt\":3}\n"),
+            (List{"a", "unreadable"}));
+  EXPECT_EQ(prompts_in("p.txt", "\xef\xbb\xbf a b \r\n\n\t\nc"),
             (List{"a b", "c"}));
 }
 
@@ -103,40 +331,9 @@ TEST(ReadPrompts, RefusesWhatIsNone) {
   EXPECT_THAT(error("p.txt", " \n\n"), HasSubstr("expected lines of text"));
   EXPECT_THAT(error("p.txt", "a\nb\xff\n"),
               HasSubstr("p.txt:2:2: expected text in UTF-8"));
-  EXPECT_THAT(error("p.jsonl", "plain text\n"), HasSubstr("line 1"));
-  EXPECT_THAT(error("p.jsonl", R"({"text":"a"})"), HasSubstr("found none"));
+  EXPECT_THAT(error("p.jsonl", "plain text\n"), HasSubstr("p.jsonl:1:1"));
+  EXPECT_THAT(error("p.jsonl", R"({"text":"a"})"), HasSubstr("found text"));
   EXPECT_THAT(error("p.jsonl", R"({"prompt":3})"), HasSubstr("line 1"));
-}
-
-TEST(ReadDataset, NamesTheLineOfAnError) {
-  const std::string good = R"({"instruction":"a","output":"b"})"
-                           "\n";
-  EXPECT_THAT(refusal(good + "\n{\n"), HasSubstr("rows.jsonl: line 3"));
-  EXPECT_THAT(refusal(good + R"({"instruction":"a"})"),
-              testing::AllOf(HasSubstr("line 2"), HasSubstr("'output'")));
-  EXPECT_THAT(refusal(good + R"({"messages":[]})"),
-              HasSubstr("line 2: expected the form of the first row, alpaca, "
-                        "found messages"));
-  EXPECT_THAT(refusal(R"([{"instruction":"a","output":"b"}, 3])"),
-              HasSubstr("row 2: expected an object"));
-  EXPECT_THAT(refusal(R"({"text":"a"})"), HasSubstr("found none of them"));
-  EXPECT_THAT(refusal(R"({"messages":{}})"), HasSubstr("a list of turns"));
-  EXPECT_THAT(refusal(R"({"messages":[7]})"), HasSubstr("line 1"));
-  EXPECT_THAT(refusal(R"({"prompt":"a"})"), HasSubstr("found none of them"));
-  EXPECT_THAT(refusal(R"({"instruction":"a","instances":[]})"),
-              HasSubstr("instances: expected a list"));
-  EXPECT_THAT(refusal(R"({"instruction":"a","instances":[3]})"),
-              HasSubstr("instances: expected a list"));
-  EXPECT_THAT(refusal(R"({"instances":[{"input":"","output":"b"}]})"),
-              HasSubstr("'instruction'"));
-  EXPECT_THAT(refusal(R"({"instruction":"a","context":"b"})"),
-              HasSubstr("'response'"));
-  EXPECT_THAT(refusal(R"({"messages":[{"role":"tool","content":""}]})"),
-              HasSubstr("found \"tool\""));
-  EXPECT_THAT(refusal(R"({"instruction":"","output":"b"})"),
-              HasSubstr("instruction: expected text"));
-  EXPECT_THAT(refusal(""), HasSubstr("expected rows, found none"));
-  EXPECT_THAT(refusal("[]"), HasSubstr("expected rows, found none"));
 }
 
 TEST(WriteDataset, IsReadBack) {
@@ -148,8 +345,8 @@ TEST(WriteDataset, IsReadBack) {
     write_dataset(path, dataset_form(name), rows);
     const auto found = read_dataset(path);
     ASSERT_EQ(found.size(), 2u) << name;
-    EXPECT_EQ(flat(found[0]), flat(rows[0])) << name;
-    EXPECT_EQ(flat(found[1]), flat(rows[1])) << name;
+    EXPECT_EQ(flat(found[0]), "user: a \"b\"\n\nc \xc3\xa9|assistant: d|");
+    EXPECT_EQ(flat(found[1]), "user: e|assistant: |") << name;
   }
   write_dataset(path, DatasetForm::kAlpaca, {rows[1]});
   EXPECT_EQ(read_file(path), R"({"instruction":"e","input":"","output":""})"

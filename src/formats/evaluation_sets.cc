@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/json_rows.h"
 #include "text/plain_text.h"
 #include "text/words.h"
 
@@ -103,44 +103,27 @@ EvaluationItem read_item(const Json& row, size_t number,
   return item;
 }
 
-std::vector<EvaluationItem> read_array(const Json& rows,
-                                       const std::string& where) {
+// Items one after another in any layout of base/json_rows.h, or in the
+// "examples" of an object (BIG-bench).
+std::vector<EvaluationItem> read_json(std::string_view text,
+                                      const std::string& path) {
   std::vector<EvaluationItem> items;
-  for (const Json& row : rows) {
-    items.push_back(read_item(row, items.size() + 1,
-                              str(where, ": row ", items.size() + 1)));
-  }
+  each_json_row(text, path, [&](const JsonRow& row) {
+    const Json& value = row.get();
+    if (!value.is_object() || !value.contains("examples")) {
+      items.push_back(read_item(value, items.size() + 1, row.where));
+      return;
+    }
+    if (!value["examples"].is_array()) {
+      fail(path, "examples: expected a list, found another value");
+    }
+    for (const Json& example : value["examples"]) {
+      const size_t number = items.size() + 1;
+      items.push_back(
+          read_item(example, number, str(path, ": examples: row ", number)));
+    }
+  });
   return items;
-}
-
-std::vector<EvaluationItem> read_lines(std::string_view text,
-                                       const std::string& path) {
-  std::vector<EvaluationItem> items;
-  for (size_t number = 1; !text.empty(); ++number) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (text::trim(line).empty()) continue;
-    const std::string where = str(path, ": line ", number);
-    items.push_back(
-        read_item(parse_json(line, where), items.size() + 1, where));
-  }
-  return items;
-}
-
-// One object over the whole file: BIG-bench's form; else lines.
-std::vector<EvaluationItem> read_object(std::string_view text,
-                                        const std::string& path) {
-  const std::string_view first =
-      text::trim(text.substr(0, std::min(text.find('\n'), text.size())));
-  if (first.size() > 1 && first.back() == '}') return read_lines(text, path);
-  const Json task = parse_json(text, path);
-  const auto examples = task.find("examples");
-  if (examples == task.end()) return {read_item(task, 1, path)};
-  if (!examples->is_array()) {
-    fail(path, "examples: expected a list, found another value");
-  }
-  return read_array(*examples, path + ": examples");
 }
 
 size_t column(const Rows& rows, const char* name) {
@@ -243,10 +226,8 @@ EvaluationSet read_evaluation_set(const std::string& path) {
   if (first == std::string_view::npos) {
     fail(path, "expected items, found an empty file");
   }
-  if (text[first] == '[') {
-    set.items = read_array(parse_json(text, path), path);
-  } else if (text[first] == '{') {
-    set.items = read_object(text, path);
+  if (text[first] == '[' || text[first] == '{') {
+    set.items = read_json(text, path);
   } else {
     set.items = read_table(text, path);
   }

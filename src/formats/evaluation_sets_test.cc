@@ -75,6 +75,10 @@ TEST_F(EvaluationSetsTest, LinesAndArrays) {
   EXPECT_THAT(array.items.at(0).answers, ElementsAre("So.", "No."));
   const EvaluationSet one = read("{\n\"question\": \"How?\"\n}\n");
   EXPECT_THAT(one.items.at(0).questions, ElementsAre("How?"));
+  const EvaluationSet printed =
+      read("{\n\"question\": \"How?\"\n}\n{\n\"question\": \"Why?\"\n}\n");
+  ASSERT_EQ(printed.items.size(), 2u);
+  EXPECT_THAT(printed.items[1].questions, ElementsAre("Why?"));
 }
 
 TEST_F(EvaluationSetsTest, WhatIsWrongIsNamed) {
@@ -91,7 +95,7 @@ TEST_F(EvaluationSetsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(error_of("{\"turns\": 3}"), HasSubstr("line 1: turns"));
   EXPECT_THAT(error_of("{\"turns\": [3]}"), HasSubstr("list of texts"));
   EXPECT_THAT(error_of("{\"turns\": []}"), HasSubstr("found none"));
-  EXPECT_THAT(error_of("{\"text\": \"a\"}\n{\"tex\n"), HasSubstr("line 2"));
+  EXPECT_THAT(error_of("{\"text\": \"a\"}\n{\"tex\n"), HasSubstr(":2:6: "));
   EXPECT_THAT(error_of("[{\"text\": \"a\", \"target_scores\": []}]"),
               HasSubstr("object of answers"));
   EXPECT_THAT(error_of("[{\"text\": \"a\", \"id\": []}]"), HasSubstr("id:"));

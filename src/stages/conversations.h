@@ -1,18 +1,22 @@
-// What there is to learn from in a conversation of a data set, as the baselines
-// take it (Vicuna's many turns): every answer of the assistant to a turn of the
-// user.
+// What there is to learn from in conversations of a data set, as `train` and
+// the baselines take them (Vicuna's many turns): every answer of the assistant
+// to a turn of the user.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "formats/datasets.h"
+#include "stages/prompts.h"
+#include "stages/workbench.h"
 
 namespace selfalign::stages {
 
 struct Exchange {
   std::string user;
   std::string answer;
+  bool learn = true;  // false: only read before the answers that follow
 };
 struct Exchanges {
   std::string system;  // "" if the conversation has none
@@ -24,7 +28,38 @@ struct Exchanges {
 // An assistant's turn before the first of the user and a user's last turn
 // without an answer are left out; the rest must be user and assistant in turn
 // after at most one system turn (else "out_of_turn"), with text in all of them
-// and at least one answer (else "no_answer").
+// and at least one answer (else "no_answer"), of which one is to be learnt
+// (else "not_learnt").
 Exchanges find_exchanges(const formats::Conversation& conversation);
+
+// The exchanges as a chat lays them out under `chat`, in place of whose prompt
+// stands the conversation's own system turn if it has one. An answer that is
+// not learnt is part of the next prompt.
+std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
+                                         const Exchanges& exchanges);
+
+struct GivenConversation {
+  std::string where;  // formats::DatasetRow
+  formats::Conversation conversation;
+  Exchanges exchanges;  // `problem` is also that of reading the row
+};
+// The first `max_rows` rows of a file (0: all), good and bad. Warns of the bad
+// ones with their places; Error kInput where all are, and as of read_dataset.
+std::vector<GivenConversation> read_conversations(const std::string& path,
+                                                  size_t max_rows = 0);
+
+// Rows by the reason for which they cannot be used.
+std::map<std::string, int64_t> count_problems(
+    const std::vector<GivenConversation>& rows);
+
+struct RowProblem {
+  std::string where;
+  std::string reason;
+  std::string detail;
+};
+// "PATH: 3 of 10 rows are left out: 2 no_answer, 1 unreadable; the first: ..."
+// with the first place of each reason; "" if there are no problems.
+std::string left_out(const std::string& path, size_t num_rows,
+                     const std::vector<RowProblem>& problems);
 
 }  // namespace selfalign::stages

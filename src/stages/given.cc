@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "formats/datasets.h"
 #include "stages/contamination.h"
@@ -46,13 +47,6 @@ class GivenStage {
                       "folder"));
     }
     return !done;
-  }
-
-  template <typename Item>
-  void cut(std::vector<Item>& items) const {
-    if (given_.max_rows > 0 && items.size() > size_t(given_.max_rows)) {
-      items.resize(size_t(given_.max_rows));
-    }
   }
 
   void add(Json content, const Judgement& judgement) {
@@ -108,25 +102,39 @@ void take_instructions(const Run& run) {
   GivenStage stage(run, given, kGivenInstructions,
                    "given." + run.recipe.profile + ".1");
   if (!stage.begin()) return;
-  std::vector<std::string> texts = formats::read_prompts(given.path);
-  stage.cut(texts);
+  std::vector<formats::DatasetRow> rows = formats::read_prompts(given.path);
+  if (given.max_rows > 0 && rows.size() > size_t(given.max_rows)) {
+    rows.resize(size_t(given.max_rows));
+  }
+  std::vector<RowProblem> problems;
   // What the run is measured on must not be trained on.
   const ContaminationGuard guard(run.recipe.contamination,
                                  run.prompts.held_out);
   keep_guard(guard, run.store);
   Dedup dedup(run.recipe.instruct.max_rouge_l);
   std::set<std::string> seen;
-  Progress progress("given instructions", texts.size(), "rows");
-  for (size_t i = 0; i < texts.size(); ++i) {
+  Progress progress("given instructions", rows.size(), "rows");
+  for (size_t i = 0; i < rows.size(); ++i) {
     stop_if_interrupted("the same command begins with the given file again");
-    const std::string& text = texts[i];
-    Judgement judgement = guard.judge(text);
+    const formats::DatasetRow& row = rows[i];
+    const std::vector<formats::Turn>& turns = row.conversation.turns;
+    const std::string text = turns.empty() ? "" : turns[0].text;
+    Judgement judgement;
+    if (!row.reason.empty()) {
+      problems.push_back({row.where, row.reason, row.detail});
+      judgement = Rejection{row.reason, row.detail};
+    } else {
+      judgement = guard.judge(text);
+    }
     if (!judgement) {
       judgement = published ? judge_as_published(text, run, seen)
                             : judge_by_default(text, dedup);
     }
     stage.add(Json{{"instruction", text}}, judgement);
     progress.update(i + 1);
+  }
+  if (!problems.empty()) {
+    log_warning(left_out(given.path, rows.size(), problems));
   }
   stage.finish();
 }
@@ -135,17 +143,16 @@ void take_conversations(const Run& run) {
   const GivenData& given = run.recipe.data;
   GivenStage stage(run, given, kGivenConversations, kConversationFilter);
   if (!stage.begin()) return;
-  std::vector<formats::Conversation> rows = formats::read_dataset(given.path);
-  stage.cut(rows);
-  for (const formats::Conversation& row : rows) {
+  for (const GivenConversation& row :
+       read_conversations(given.path, size_t(given.max_rows))) {
     Json messages = Json::array();
-    for (const formats::Turn& turn : row.turns) {
+    for (const formats::Turn& turn : row.conversation.turns) {
       messages.push_back({{"role", turn.role}, {"content", turn.text}});
+      if (!turn.learn) messages.back()["learn"] = false;
     }
-    const Exchanges exchanges = find_exchanges(row);
     Judgement judgement;
-    if (!exchanges.problem.empty()) {
-      judgement = Rejection{exchanges.problem, exchanges.detail};
+    if (!row.exchanges.problem.empty()) {
+      judgement = Rejection{row.exchanges.problem, row.exchanges.detail};
     }
     stage.add(Json{{"messages", std::move(messages)}}, judgement);
   }

@@ -16,15 +16,15 @@ constexpr char kConversationFilter[] = "conversations.default.1";
 // Stage given.instructions. Profile default: the verdicts of judge_instruction,
 // and "duplicate" by ROUGE-L against those kept before and the held-out ones.
 // Profiles paper and paper2 (Dromedary-2's cleaning): too_short under 2 tokens,
-// too_long over 256, duplicate for equal texts. kept_instructions() gives those
-// kept.
+// too_long over 256, duplicate for equal texts. Rows that cannot be read are
+// rejected for the reasons of formats::DatasetRow. kept_instructions() gives
+// those kept.
 void take_instructions(const Run& run);
 
-// Stage given.conversations: rows hold "messages", a list of role and content.
-//   out_of_turn  user and assistant do not take turns, or a system turn is not
-//                the first (an assistant's turn before the first user's and a
-//                user's last turn without an answer are allowed, and not used)
-//   no_answer    no answered turn is left, or one is empty
+// Stage given.conversations: rows hold "messages", a list of role and content,
+// with "learn" false for an answer that is only read; empty where the row could
+// not be read. Rejected for the reasons of formats::DatasetRow and of
+// find_exchanges. Error kInput where all rows are; nothing is kept then.
 void take_conversations(const Run& run);
 
 }  // namespace selfalign::stages

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_rows.h"
 #include "stages/import_parts.h"
 #include "stages/prompts.h"
 #include "stages/thoughts.h"
@@ -52,26 +53,14 @@ void import_text(const std::string& text, ImportedPrompts& out,
 
 std::vector<Json> rows_of(const std::string& text, const std::string& path) {
   std::vector<Json> rows;
-  if (text.starts_with('[')) {
-    Json list = parse_json(text, path);
-    for (Json& row : list) rows.push_back(std::move(row));
-  } else {
-    size_t line_number = 1;
-    for (size_t begin = 0; begin < text.size(); ++line_number) {
-      const size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string line = trim(text.substr(begin, end - begin));
-      if (!line.empty()) {
-        rows.push_back(parse_json(line, str(path, ": line ", line_number)));
-      }
-      begin = end + 1;
+  each_json_row(text, path, [&rows](const JsonRow& row) {
+    if (!row.get().is_object()) {
+      throw Error(ErrorKind::kInput,
+                  str(row.where, ": expected an object, found ",
+                      row.get().type_name(), "; correct this row"));
     }
-  }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].is_object()) continue;
-    throw Error(ErrorKind::kInput,
-                str(path, ": row ", i + 1, ": expected an object, found ",
-                    rows[i].type_name(), "; correct this row"));
-  }
+    rows.push_back(row.get());
+  });
   return rows;
 }
 

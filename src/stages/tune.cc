@@ -17,7 +17,8 @@ formats::Conversation conversation_of(const Row& row) {
   for (const Json& message : row.content["messages"]) {
     conversation.turns.push_back(
         {json_string(message, "role", kGivenConversations),
-         json_string(message, "content", kGivenConversations)});
+         json_string(message, "content", kGivenConversations),
+         json_bool_or(message, "learn", kGivenConversations, true)});
   }
   return conversation;
 }
@@ -33,6 +34,7 @@ std::vector<Row> sample_rows(const Run& run) {
       turns.push_back({{"instruction", turn.user},
                        {"response", turn.answer},
                        {"ends", true}});
+      if (!turn.learn) turns.back()["learn"] = false;
     }
     Json content{{"turns", std::move(turns)}, {"source", kGivenConversations}};
     if (!exchanges.system.empty()) content["system"] = exchanges.system;

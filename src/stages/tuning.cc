@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "stages/conversations.h"
 #include "stages/decisions.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
@@ -97,38 +98,35 @@ void warn_of_identity(const TuningPlan& plan, const Run& run,
                   "identity_share in the recipe"));
 }
 
-TrainingTurn read_turn(const Json& turn, const std::string& where) {
-  return {json_string(turn, "instruction", where),
-          json_string(turn, "response", where), json_bool(turn, "ends", where)};
-}
-
 // A pair is what stages 3 and 4 learn from.
 TrainingSample pair_sample(const TuningPlan& plan, const Row& row,
                            bool learns_end_of_text) {
   const ChatPrompt& prompt =
       plan.other_prompt && row.seq % 2 == 1 ? *plan.other_prompt : plan.prompt;
-  TrainingSample sample{
-      row.key, chat_turns(prompt, {read_turn(row.content, plan.samples)})};
-  TrainingTurn& turn = sample.turns[0];
+  const Json& pair = row.content;
+  TrainingTurn turn{
+      prompt.prompt +
+          chat_turn(prompt, json_string(pair, "instruction", plan.samples)),
+      json_string(pair, "response", plan.samples),
+      json_bool(pair, "ends", plan.samples)};
   if (turn.ends && !learns_end_of_text) {
     turn.response += prompt.between + chat_user_tag(prompt) + "\n";
     turn.ends = false;
   }
-  return sample;
+  return {row.key, {std::move(turn)}};
 }
 
-// A conversation is what a baseline learns from; a system turn of its own
-// stands in place of the prompt.
+// A conversation is what a baseline learns from.
 TrainingSample conversation_sample(const TuningPlan& plan, const Row& row) {
-  std::vector<TrainingTurn> turns;
+  Exchanges exchanges;
+  exchanges.system = json_string_or(row.content, "system", plan.samples, "");
   for (const Json& turn : row.content["turns"]) {
-    turns.push_back(read_turn(turn, plan.samples));
+    exchanges.turns.push_back(
+        {json_string(turn, "instruction", plan.samples),
+         json_string(turn, "response", plan.samples),
+         json_bool_or(turn, "learn", plan.samples, true)});
   }
-  ChatPrompt prompt = plan.prompt;
-  if (row.content.contains("system")) {
-    prompt.prompt = json_string(row.content, "system", plan.samples) + "\n\n";
-  }
-  return {row.key, chat_turns(prompt, turns)};
+  return {row.key, training_turns(plan.prompt, exchanges)};
 }
 
 std::vector<TrainingSample> training_samples(const TuningPlan& plan,
@@ -197,17 +195,6 @@ std::string prompt_digest(const ChatPrompt& prompt) {
       .add(prompt.user)
       .add(prompt.answer)
       .digest();
-}
-
-std::vector<TrainingTurn> chat_turns(const ChatPrompt& prompt,
-                                     const std::vector<TrainingTurn>& plain) {
-  std::vector<TrainingTurn> turns;
-  for (const TrainingTurn& turn : plain) {
-    const std::string& before = turns.empty() ? prompt.prompt : prompt.between;
-    turns.push_back(
-        {before + chat_turn(prompt, turn.prompt), turn.response, turn.ends});
-  }
-  return turns;
 }
 
 void tune_on_rows(const TuningPlan& plan, const Run& run,

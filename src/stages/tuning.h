@@ -33,17 +33,13 @@ void tune_on_pairs(const TuningPlan& plan, const Run& run);
 
 // The same on samples that `make_rows` makes where they are not committed yet.
 // A row holds instruction, response and ends, or for several turns "turns": a
-// list of such objects, and "system" where a text of its own stands in place of
-// the prompt.
+// list of such objects, with "learn" false where an answer is only read, and
+// "system" where a text of its own stands in place of the prompt.
 void tune_on_rows(const TuningPlan& plan, const Run& run,
                   const std::function<std::vector<store::Row>()>& make_rows);
 
 // Of the prompt, for the keys of samples made under it.
 std::string prompt_digest(const ChatPrompt& prompt);
-
-// The turns of a conversation as a chat lays them out under `prompt`.
-std::vector<TrainingTurn> chat_turns(const ChatPrompt& prompt,
-                                     const std::vector<TrainingTurn>& plain);
 
 // Digest of what a tuning depends on beside the model: settings and samples in
 // order. In the adapter's manifest as "inputs".

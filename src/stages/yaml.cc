@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "stages/yaml_merge.h"
 #include "text/plain_text.h"
 #include "text/words.h"
 
@@ -111,7 +112,12 @@ YAML::Node load_yaml(const std::string& path) {
                    "one; make one of them, or remove it");
       mistakes.throw_if_any();
     }
-    return YAML::Load(text);
+    const YAML::Node node = YAML::Load(text);
+    if (text.find("<<") != std::string::npos) {
+      resolve_merges(node, mistakes);
+      mistakes.throw_if_any();
+    }
+    return node;
   } catch (const YAML::Exception& error) {
     mistakes.add(error.mark, "expected YAML, found: " + error.msg);
     mistakes.throw_if_any();

@@ -55,7 +55,7 @@ class ExportTest : public ScriptedRunsTest {
 };
 
 TEST_F(ExportTest, EveryJsonFormHoldsTheSameFinishedPairs) {
-  std::vector<formats::Conversation> first;
+  std::vector<formats::DatasetRow> first;
   for (const char* form : {"alpaca", "sharegpt", "messages"}) {
     const ExportReport report = write(form, "engrave");
     EXPECT_EQ(report.num_written + report.num_cut_off,
@@ -64,12 +64,13 @@ TEST_F(ExportTest, EveryJsonFormHoldsTheSameFinishedPairs) {
     ASSERT_EQ(int64_t(rows.size()), report.num_written);
     if (first.empty()) first = rows;
     for (size_t i = 0; i < rows.size(); ++i) {
-      ASSERT_EQ(rows[i].turns.size(), 2u);
-      EXPECT_EQ(rows[i].turns[0].text, first[i].turns[0].text);
-      EXPECT_EQ(rows[i].turns[1].text, first[i].turns[1].text);
+      const auto& turns = rows[i].conversation.turns;
+      ASSERT_EQ(turns.size(), 2u);
+      EXPECT_EQ(turns[0].text, first[i].conversation.turns[0].text);
+      EXPECT_EQ(turns[1].text, first[i].conversation.turns[1].text);
     }
   }
-  EXPECT_EQ(first[0].turns[1].text,
+  EXPECT_EQ(first[0].conversation.turns[1].text,
             store_->rows("align.pairs")[0].content["response"]);
 }
 

@@ -236,11 +236,63 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
   EXPECT_THAT(report, HasSubstr("tune "));
 }
 
+// Nothing is kept of such a file: the same folder goes on with a better one.
 TEST_F(VariantsTest, ABaselineWithoutAUsableRowSaysSo) {
   Recipe recipe = this->recipe("a", {"tune"});
-  recipe.data.path = write("d.jsonl", dialogue({{"human", "r"}}));
-  EXPECT_THAT(error_of([&] { run(recipe); }).what(),
-              HasSubstr("given.conversations: expected rows to train on"));
+  recipe.data.path = write("d.jsonl", dialogue({{"human", "r"}}) + "{}\n");
+  const Error error = error_of([&] { run(recipe); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(), HasSubstr("d.jsonl: 2 of 2 rows are left out: "
+                                      "1 no_answer, 1 unreadable"));
+  EXPECT_THAT(error.what(), HasSubstr("d.jsonl: line 1: no_answer"));
+  write("d.jsonl", dialogue({{"human", "r"}, {"gpt", "a"}}));
+  run(recipe);
+  EXPECT_EQ(samples().size(), 1u);
+}
+
+// Rows that cannot be read or used are counted, and the others go on.
+TEST_F(VariantsTest, ABaselineGoesOnWithoutTheBadRows) {
+  Recipe recipe = this->recipe("a", {"tune"});
+  recipe.data.path = write(
+      "d.jsonl",
+      dialogue({{"Human", "q"}, {"bing", "a"}}) + "{\"conversations\": [\n" +
+          dialogue({{"human", "q"}, {"observation", "1"}, {"gpt", "a"}}) +
+          "{\"instruction\": \"q\", \"output\": \"b\", \"system\": \"S\", "
+          "\"history\": [[\"p\", \"o\"]]}\n" +
+          "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, "
+          "{\"role\": \"assistant\", \"content\": \"w\", \"weight\": 0}, "
+          "{\"role\": \"user\", \"content\": \"r\"}, "
+          "{\"role\": \"assistant\", \"content\": \"c\"}]}\n"
+          "{\"prompt\": \"q\", \"completion\": \"a\", \"weight\": 0}\n");
+  run(recipe);
+  const auto store = open(recipe);
+  EXPECT_EQ(store->num_rows("given.conversations"), 6);
+  EXPECT_EQ(rejected(*store, "given.conversations"),
+            Json({{"not_learnt", 1}, {"unreadable", 1}, {"unsupported", 1}}));
+  const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;
+  const auto ask = [&](const char* text) {
+    return stages::chat_turn(prompt, text);
+  };
+  ASSERT_EQ(samples().size(), 3u);
+  EXPECT_EQ(samples()[0].turns[0].response, "a");
+  ASSERT_EQ(samples()[1].turns.size(), 2u);
+  EXPECT_EQ(samples()[1].turns[0].prompt, "S\n\n" + ask("p"));
+  EXPECT_EQ(samples()[1].turns[1].prompt, prompt.between + ask("q"));
+  ASSERT_EQ(samples()[2].turns.size(), 1u);
+  EXPECT_EQ(samples()[2].turns[0].prompt,
+            prompt.prompt + ask("q") + "w" + prompt.between + ask("r"));
+  EXPECT_EQ(samples()[2].turns[0].response, "c");
+}
+
+TEST_F(VariantsTest, GivenInstructionsGoOnWithoutTheBadRows) {
+  Recipe recipe = this->recipe("a", {"align"});
+  recipe.instructions.path =
+      write("p.jsonl",
+            "{\"prompt\": \"Name three rivers of Europe.\"}\n{\"id\": 3}\n");
+  run(recipe);
+  const auto store = open(recipe);
+  EXPECT_EQ(rejected(*store, "given.instructions"), Json({{"unreadable", 1}}));
+  EXPECT_EQ(stages::kept_instructions(*store).size(), 1u);
 }
 
 TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {

@@ -1,0 +1,100 @@
+#include "stages/conversations.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/testing.h"
+
+namespace selfalign::stages {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Pair;
+
+std::string problem_of(const formats::Conversation& conversation) {
+  return find_exchanges(conversation).problem;
+}
+
+TEST(FindExchanges, SaysWhyAConversationCannotBeUsed) {
+  EXPECT_EQ(problem_of({{{"user", "q"}, {"assistant", "a"}}}), "");
+  EXPECT_EQ(problem_of({{{"assistant", "x"},
+                         {"user", "q"},
+                         {"assistant", "a"},
+                         {"user", "r"}}}),
+            "");
+  EXPECT_EQ(problem_of({}), "no_answer");
+  EXPECT_EQ(problem_of({{{"system", "s"}}}), "no_answer");
+  EXPECT_EQ(problem_of({{{"user", "q"}}}), "no_answer");
+  EXPECT_EQ(problem_of({{{"user", "q"}, {"assistant", " \n"}}}), "no_answer");
+  EXPECT_EQ(problem_of({{{"user", "q"}, {"user", "r"}, {"assistant", "a"}}}),
+            "out_of_turn");
+  EXPECT_EQ(problem_of({{{"user", "q"}, {"system", "s"}}}), "out_of_turn");
+  EXPECT_EQ(problem_of({{{"system", "s"},
+                         {"system", "t"},
+                         {"user", "q"},
+                         {"assistant", "a"}}}),
+            "out_of_turn");
+  EXPECT_EQ(problem_of({{{"user", "q"}, {"assistant", "a", false}}}),
+            "not_learnt");
+}
+
+TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
+  ChatPrompt chat;
+  chat.prompt = "About.\n";
+  chat.user = "U: {instruction}\n";
+  chat.answer = "A: ";
+  chat.between = "\n";
+  Exchanges exchanges{"", {{"q", "a", false}, {"r", "b"}, {"s", "c", false}}};
+  const auto turns = training_turns(chat, exchanges);
+  ASSERT_EQ(turns.size(), 1u);
+  EXPECT_EQ(turns[0].prompt, "About.\nU: q\nA: a\nU: r\nA: ");
+  EXPECT_EQ(turns[0].response, "b");
+  EXPECT_TRUE(turns[0].ends);
+  exchanges.system = "Sys.";
+  EXPECT_EQ(training_turns(chat, exchanges)[0].prompt,
+            "Sys.\n\nU: q\nA: a\nU: r\nA: ");
+}
+
+class ReadConversations : public testing::Test {
+ protected:
+  std::string write(const std::string& text) const {
+    const std::string path = folder_.path() + "/d.jsonl";
+    write_file_atomic(path, text);
+    return path;
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(ReadConversations, KeepsTheBadRowsWithTheirProblems) {
+  const std::string good = "{\"prompt\": \"q\", \"completion\": \"a\"}\n";
+  const std::string path =
+      write(good + "{\"prompt\": \"q\", \"completion\": \"\"}\n" +
+            "{\"prompt\": \"q\"}\n{\"messages\": []}\n" + good);
+  const auto rows = read_conversations(path);
+  ASSERT_EQ(rows.size(), 5u);
+  EXPECT_EQ(rows[4].exchanges.turns.at(0).answer, "a");
+  EXPECT_THAT(count_problems(rows),
+              ElementsAre(Pair("no_answer", 2), Pair("unreadable", 1)));
+  EXPECT_EQ(read_conversations(path, 2).size(), 2u);
+}
+
+TEST_F(ReadConversations, AFileOfBadRowsIsAnError) {
+  const Error error = error_of([&] {
+    read_conversations(write("{\"messages\": []}\n{\"messages\": []}\n3\n"));
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(),
+              HasSubstr("d.jsonl: 3 of 3 rows are left out: 2 no_answer, "
+                        "1 unreadable; the first of each:\n"));
+  EXPECT_THAT(error.what(), HasSubstr("d.jsonl: line 1: no_answer"));
+  EXPECT_THAT(error.what(), Not(HasSubstr("line 2")));
+  EXPECT_THAT(error.what(),
+              HasSubstr("line 3: unreadable: expected an object, found 3"));
+}
+
+}  // namespace
+}  // namespace selfalign::stages

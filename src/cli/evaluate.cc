@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/subjects.h"
+#include "eval/differences.h"
 #include "eval/items.h"
 #include "eval/report.h"
 #include "eval/results.h"
@@ -28,6 +29,12 @@ constexpr char kFooter[] = R"(How good are the models of a run?
   selfalign evaluate --model MODEL --adapter mine=ADAPTER --data DATA
   selfalign evaluate runs/smollm2-demo --data DATA \
       --model http://localhost:8000/v1#NAME  a served model beside the run's
+
+All subjects are decoded alike, so that what differs is the models: at
+temperature 0.7, top-p 0.95 and without a penalty (a run's recipe may say
+otherwise under `comparison`); what a benchmark publishes of it holds for all,
+too, and --temperature and the like beat both. --decoding own lets each sample as
+its stage does, which results and tables then say.
 
 DATA is a folder with the published files, at any depth: TruthfulQA.csv (tasks
 truthfulqa, truthfulqa_generation), {harmless,helpful,honest,other}/task.json
@@ -131,6 +138,7 @@ void evaluate(Flags flags, const Shell& shell) {
   std::vector<eval::TaskResult> all;
   eval::KnownValues known;
   flags.options.known = &known;
+  flags.options.decoding = flags.subjects.decoding;
   for (PlannedSubject& planned : subjects) {
     models.open(planned);
     for (size_t i = 0; i < tasks.size(); ++i) {
@@ -148,6 +156,12 @@ void evaluate(Flags flags, const Shell& shell) {
   }
   for (size_t i = 0; i < tasks.size() && !shell.json; ++i) {
     write_out(eval::results_table(tasks[i]->title, results[i]));
+  }
+  if (!shell.json) {
+    eval::Results fresh;
+    fresh.results = all;
+    write_out(
+        eval::differences_text(eval::differences(flags.out, fresh, nullptr)));
   }
   log_info("report: " + eval::write_report(flags.out));
   require_passed(all);

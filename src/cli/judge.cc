@@ -114,19 +114,43 @@ std::vector<std::pair<std::string, std::string>> pairs_of(
   return pairs;
 }
 
-// Pairs of subjects that both answered some of the task's questions.
-std::vector<eval::Contest> contests_of(const JudgeFlags& flags,
-                                       const eval::Results& results) {
-  std::vector<eval::Contest> contests;
+// Pairs of subjects that both answered some of the task's questions, under the
+// same decoding.
+// How a subject's answers to a task were decoded, out of their settings.
+Json decoding_of(const eval::Results& results, const std::string& task,
+                 const std::string& subject) {
+  for (const eval::TaskResult& result : results.results) {
+    if (result.task == task && result.subject == subject) {
+      return eval::decoding_part(result.settings);
+    }
+  }
+  return eval::decoding_part(Json());
+}
+
+struct DecodedContest {
+  eval::Contest contest;
+  Json decoding;  // for the settings of the comparison
+};
+
+std::vector<DecodedContest> contests_of(const JudgeFlags& flags,
+                                        const eval::Results& results) {
+  std::vector<DecodedContest> contests;
   for (const std::string& task : flags.tasks) {
     if (task == kTruthTask) continue;
-    for (const auto& [a, b] : pairs_of(flags, results)) {
-      eval::Contest contest{
-          task, a, b,
-          eval::common_questions(
-              eval::read_answers(flags.folder, results, task, a),
-              eval::read_answers(flags.folder, results, task, b))};
-      if (!contest.pairs.empty()) contests.push_back(std::move(contest));
+    for (const std::string& decoding : eval::decodings_of(results, task)) {
+      const eval::Results alike = eval::under_decoding(results, decoding);
+      for (const auto& [a, b] : pairs_of(flags, alike)) {
+        eval::Contest contest{
+            task, a, b,
+            eval::common_questions(
+                eval::read_answers(flags.folder, alike, task, a),
+                eval::read_answers(flags.folder, alike, task, b))};
+        if (contest.pairs.empty()) continue;
+        Json part = decoding_of(alike, task, a);
+        if (part["decoding"] != "one") part = decoding_of(alike, task, b);
+        if (part["decoding"] == "own") part.erase("sampling");
+        contests.push_back({std::move(contest), std::move(part)});
+      }
     }
   }
   return contests;
@@ -187,8 +211,9 @@ void show_comparison(const Json& comparison, const Shell& shell) {
   write_out(text);
 }
 
-void keep(const Json& comparison, const JudgeFlags& flags,
+void keep(Json comparison, const Json& decoding, const JudgeFlags& flags,
           eval::ResultsWriter& writer, const Shell& shell) {
+  comparison["settings"].update(decoding);
   eval::Results fresh;
   fresh.comparisons = eval::with_agreements(flags.folder, comparison,
                                             writer.results().comparisons);
@@ -227,6 +252,24 @@ void warn_of_namesake(const eval::Results& results,
   }
 }
 
+// Marks, or truth, of every subject's answers to a task.
+void mark_answers(eval::Judge& judge, const std::string& task,
+                  const eval::Results& results, const JudgeFlags& flags,
+                  eval::ResultsWriter& writer, const Shell& shell) {
+  for (const eval::SubjectInfo& subject : results.subjects) {
+    const auto answers =
+        eval::read_answers(flags.folder, results, task, subject.name);
+    if (answers.empty()) continue;
+    eval::TaskResult result =
+        task == kTruthTask
+            ? eval::judge_truth(judge, task, subject.name, answers)
+            : eval::judge_singles(judge, task, subject.name, answers,
+                                  flags.seed);
+    result.settings.update(decoding_of(results, task, subject.name));
+    keep(result, writer, shell);
+  }
+}
+
 void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
                     const Shell& shell) {
   stages::ModelOptions model = flags.model.model;
@@ -245,21 +288,16 @@ void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
   const eval::Results results = writer.results();
   warn_of_namesake(results, options);
   if (flags.does("pairs")) {
-    for (const eval::Contest& contest : contests_of(flags, results)) {
-      keep(eval::judge_pairs(judge, contest, flags.seed), flags, writer, shell);
+    for (const auto& [contest, decoding] : contests_of(flags, results)) {
+      keep(eval::judge_pairs(judge, contest, flags.seed), decoding, flags,
+           writer, shell);
     }
   }
   for (const std::string& task : flags.tasks) {
-    const bool truth = task == kTruthTask;
-    if (!flags.does(truth ? "truth" : "single")) continue;
-    for (const eval::SubjectInfo& subject : results.subjects) {
-      const auto answers =
-          eval::read_answers(flags.folder, results, task, subject.name);
-      if (answers.empty()) continue;
-      keep(truth ? eval::judge_truth(judge, task, subject.name, answers)
-                 : eval::judge_singles(judge, task, subject.name, answers,
-                                       flags.seed),
-           writer, shell);
+    if (!flags.does(task == kTruthTask ? "truth" : "single")) continue;
+    for (const std::string& decoding : eval::decodings_of(results, task)) {
+      mark_answers(judge, task, eval::under_decoding(results, decoding), flags,
+                   writer, shell);
     }
   }
 }
@@ -316,11 +354,13 @@ void judge_by_person(const JudgeFlags& flags, eval::ResultsWriter& writer,
   const std::string name = name_of(flags);
   eval::ItemLog log(flags.folder + "/judgements/" + name + ".jsonl");
   KeyReader keys;
-  for (const eval::Contest& contest : contests_of(flags, writer.results())) {
+  const std::vector<DecodedContest> contests =
+      contests_of(flags, writer.results());
+  for (const auto& [contest, decoding] : contests) {
     eval::HumanSession session(contest, name, flags.seed, log);
     const bool goes_on = compare(session, keys);
     if (!session.verdicts().empty()) {
-      keep(session.comparison(flags.seed), flags, writer, shell);
+      keep(session.comparison(flags.seed), decoding, flags, writer, shell);
     }
     if (!goes_on) return;
   }

@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
+#include "eval/differences.h"
 #include "eval/report.h"
 #include "stages/fork.h"
 #include "stages/pipeline.h"
@@ -76,7 +77,8 @@ void perform_run(const stages::Recipe& recipe, Shell& shell,
   if (shell.json) {
     write_json(status_json(*store));
   } else {
-    write_out(stages::run_summary(recipe, *store));
+    write_out(stages::run_summary(recipe, *store) +
+              eval::held_out_text(recipe, *store));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
+#include "eval/differences.h"
 #include "stages/funnel.h"
 #include "stages/pace.h"
 #include "stages/pipeline.h"
@@ -38,7 +39,7 @@ std::string stage_line(const store::Manifest& manifest) {
     return stages::funnel_line(stages::funnel_of(manifest));
   }
   return str(manifest.stage, ": ", report.value("num_samples", 0), " samples, ",
-             report.value("num_steps", 0), " steps; loss ",
+             report.value("num_steps", 0), " steps; loss over these samples ",
              report.value("loss_before", 0.0), " -> ",
              report.value("loss_after", 0.0));
 }
@@ -86,7 +87,9 @@ void print_status(const std::string& folder, bool json) {
   }
   write_out(status_text(*store));
   if (is_done(*store)) {
-    write_out("\n" + stages::run_summary(recipe_of_run(folder), *store));
+    const stages::Recipe recipe = recipe_of_run(folder);
+    write_out("\n" + stages::run_summary(recipe, *store) +
+              eval::held_out_text(recipe, *store));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/run_folder.h"
+#include "cli/sampling_flags.h"
 #include "eval/forms.h"
 #include "stages/chat.h"
 #include "stages/held_out.h"
@@ -17,30 +18,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Paper, sections 3.2 and 3.4: how stage 2 and stage 4 sample.
-generate::Sampling short_sampling() {
-  generate::Sampling sampling;
-  sampling.temperature = 0.5;
-  sampling.top_p = 0.9;
-  sampling.max_new_tokens = 256;
-  return sampling;
-}
-generate::Sampling long_sampling() {
-  generate::Sampling sampling;
-  sampling.temperature = 0.3;
-  sampling.top_p = 0.7;
-  sampling.max_new_tokens = 512;
-  sampling.repetition_penalty = 1.1;
-  return sampling;
-}
-
 // What is known before the subjects are listed.
 struct World {
   stages::ModelOptions model;
   stages::Prompts prompts;
-  generate::Sampling brief = short_sampling();
-  generate::Sampling verbose = long_sampling();
+  stages::Recipe recipe;  // how the run samples; else the defaults
 };
+
+// `variant`: a name of stages::variants(), for the decoding of its stage.
+generate::Sampling sampling_of(const World& world, const std::string& variant) {
+  generate::Sampling sampling = stages::variant_sampling(world.recipe, variant);
+  return sampling;
+}
 
 // What is named after a folder, whose name is any bytes, is named in UTF-8, as
 // results.json has to.
@@ -59,7 +48,8 @@ PlannedSubject subject_of(const std::string& bytes, const std::string& title,
 
 void speak(const World& world, const std::string& form, eval::Subject& out) {
   const bool verbose = form == "final" || form == "verbose";
-  const generate::Sampling& sampling = verbose ? world.verbose : world.brief;
+  const generate::Sampling sampling =
+      sampling_of(world, verbose ? "verbose" : "engraved");
   if (form == "none") {
     eval::speak_chat(stages::plain_prompt(), sampling, out);
   } else {
@@ -71,8 +61,12 @@ void add_base(const World& world, std::vector<PlannedSubject>& out) {
   out.push_back(subject_of("base", "base model", world.model, ""));
   speak(world, "none", out.back().subject);
   out.push_back(
+      subject_of("short", "base under the short prompt", world.model, ""));
+  speak(world, "engraved", out.back().subject);
+  out.push_back(
       subject_of("prompted", "base under the principles", world.model, ""));
-  eval::speak_prompted(world.prompts, world.brief, out.back().subject);
+  eval::speak_prompted(world.prompts, sampling_of(world, "prompted"),
+                       out.back().subject);
 }
 
 void add_tunings(const World& world, const std::string& run,
@@ -124,6 +118,8 @@ void add_adapter(const SubjectFlags& flags, const World& world,
 World world_of(const SubjectFlags& flags) {
   World world;
   world.model = flags.compute.model;
+  world.recipe = stages::default_recipe();
+  world.recipe.comparison.decoding = flags.decoding.own ? "own" : "one";
   if (flags.run.empty()) {
     world.prompts = stages::load_prompts(find_prompts(flags.prompts, ""));
     world.model.path = flags.models.at(0);
@@ -135,8 +131,9 @@ World world_of(const SubjectFlags& flags) {
       flags.prompts.empty()
           ? stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay)
           : stages::load_prompts(flags.prompts);
-  world.brief = recipe.align.sampling;
-  world.verbose = recipe.verbose.sampling;
+  world.recipe.align = recipe.align;
+  world.recipe.verbose = recipe.verbose;
+  world.recipe.comparison.sampling = recipe.comparison.sampling;
   return world;
 }
 
@@ -203,6 +200,19 @@ void SubjectFlags::add(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--prompts", prompts,
                      "folder of prompts; else the run's own, or prompts/");
+  command
+      .add_option(
+          "--decoding",
+          [this](const std::vector<std::string>& given) {
+            decoding.own = given.at(0) == "own";
+            return true;
+          },
+          "one: all subjects alike; own: each as its stage samples, "
+          "which is then a part of what differs")
+      ->check(CLI::IsMember({"one", "own"}))
+      ->default_str("one");
+  add_sampling(command, decoding.given,
+               "what a benchmark publishes, or 0.7, or the run's own");
   compute.add_compute(command);
   compute.add_engine(command);
 }
@@ -211,6 +221,12 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   if (flags.run.empty() && flags.models.empty()) {
     throw Error(ErrorKind::kUsage,
                 "evaluate: expected a run folder or --model, found neither");
+  }
+  if (flags.decoding.own && flags.decoding.given.any()) {
+    throw Error(ErrorKind::kUsage,
+                "--decoding own: expected each subject's own sampling, found "
+                "--temperature or the like, which is for all; leave out one of "
+                "them");
   }
   const World world = world_of(flags);
   std::vector<PlannedSubject> all;

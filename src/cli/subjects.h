@@ -11,6 +11,7 @@
 #include "cli/workbench.h"
 #include "eval/evaluation.h"
 #include "eval/results.h"
+#include "eval/tasks.h"
 #include "stages/prompts.h"
 
 namespace selfalign::cli {
@@ -22,6 +23,7 @@ struct SubjectFlags {
   std::vector<std::string> subjects;  // names to ask; empty: all
   std::string form = "auto";          // of models named on the command line
   std::string prompts;                // folder, "" finds it
+  eval::DecodingOptions decoding;     // also of the tasks
   ModelFlags compute;
 
   // The run (a positional argument) and all options.
@@ -36,10 +38,12 @@ struct PlannedSubject {
   std::string adapter;
 };
 
-// Of a run: base, prompted and each adapter it has (engraved, verbose, tuned);
+// Of a run: base, base under the short prompt of stage 3 and under stage 2's
+// ("short", "prompted"), and each adapter it has (engraved, verbose, tuned);
 // then one for every --model and every --adapter. Without a run the first model
-// is "base", asked in the plain form and, as "prompted", under stage 2's
-// prompt. Error kUsage names subjects that are not there or there twice.
+// is "base". All of them are decoded alike, as the run compares, unless each is
+// to be under its stage's. Error kUsage names subjects that are not there or
+// there twice.
 std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 
 // Opens one subject's model at a time and keeps it for the next subject of the

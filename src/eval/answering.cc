@@ -14,6 +14,17 @@
 namespace selfalign::eval {
 namespace {
 
+// For the turn after those of the history.
+generate::Request request_of(const Conversation& one,
+                             const std::vector<Exchange>& history,
+                             const Subject& subject,
+                             const AnsweringOptions& options) {
+  generate::Request request = subject.ask(history, one.turns[history.size()]);
+  if (options.sampling) options.sampling(one, request.sampling);
+  options.decoding.given.put(request.sampling);
+  return request;
+}
+
 class Answering {
  public:
   Answering(const std::vector<Conversation>& conversations,
@@ -58,13 +69,8 @@ class Answering {
     std::vector<generate::Completion> completions;
   };
 
-  // For the turn after those of the history.
-  generate::Request request_of(const Conversation& one,
-                               const std::vector<Exchange>& history) const {
-    generate::Request request =
-        subject_.ask(history, one.turns[history.size()]);
-    if (options_.sampling) options_.sampling(one, request.sampling);
-    return request;
+  generate::Request first_request(const Conversation& one) const {
+    return request_of(one, {}, subject_, options_);
   }
 
   // The key of a conversation: its first request stands for the form.
@@ -72,7 +78,7 @@ class Answering {
     std::string turns;
     for (const std::string& turn : one.turns) turns += turn + "\x1f";
     return item_key(options_.task, options_.version, one.id,
-                    turns + key_to_hex(key_of(request_of(one, {}), one)),
+                    turns + key_to_hex(key_of(first_request(one), one)),
                     fingerprint_);
   }
 
@@ -96,7 +102,8 @@ class Answering {
     Talk talk = std::move(waiting_.front());
     waiting_.pop_front();
     const Conversation& one = conversations_[talk.number];
-    generate::Request request = request_of(one, talk.history);
+    generate::Request request =
+        request_of(one, talk.history, subject_, options_);
     request.key = key_of(request, one);
     const uint64_t key = request.key;
     asked_.emplace(key, std::move(talk));
@@ -155,6 +162,22 @@ class Answering {
 };
 
 }  // namespace
+
+Json decoding_settings(const std::vector<Conversation>& conversations,
+                       const Subject& subject,
+                       const AnsweringOptions& options) {
+  Json all;
+  for (const Conversation& one : conversations) {
+    const Json sampling =
+        stages::to_json(request_of(one, {}, subject, options).sampling);
+    if (all.is_null()) all = sampling;
+    for (auto& [name, value] : all.items()) {
+      if (value != sampling[name]) value = "by category";
+    }
+  }
+  return {{"decoding", options.decoding.own ? "own" : "one"},
+          {"sampling", all}};
+}
 
 std::vector<Json> answer_conversations(
     const std::vector<Conversation>& conversations, const Subject& subject,

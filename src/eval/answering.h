@@ -20,11 +20,17 @@ struct AnsweringOptions {
   std::string task;
   std::string version;
   uint64_t seed = 0;  // of the draws
-  // Changes how the subject samples (the stop strings stay). Optional.
+  DecodingOptions decoding;
+  // What the task publishes of the sampling (the stop strings stay). Optional.
   std::function<void(const Conversation&, generate::Sampling&)> sampling;
   // Adds to an item before it is logged, "scores" for one. Optional.
   std::function<void(const Conversation&, Json& item)> finish;
 };
+
+// For a result's settings: "decoding", one or own, and "sampling", the one of
+// all conversations; "by category" stands where they differ.
+Json decoding_settings(const std::vector<Conversation>& conversations,
+                       const Subject& subject, const AnsweringOptions& options);
 
 // The items, in order, each {"id", "group", "question", "answer", "tokens",
 // "finish"}, with several turns "turns" and "answers" in place of question and

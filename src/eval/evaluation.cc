@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "eval/item_log.h"
+#include "stages/decoding.h"
 
 namespace selfalign::eval {
 namespace {
@@ -40,6 +41,53 @@ const Json& list(const Json& json, const std::string& name,
 }
 
 }  // namespace
+
+std::string decoding_of(const Json& settings) {
+  if (!settings.is_object()) return "";
+  const auto how = settings.find("decoding");
+  if (how == settings.end()) {
+    return settings.contains("max_new_tokens") ? kOwnDecoding : "";
+  }
+  if (*how == "one") return dump_json(settings.value("sampling", Json()));
+  return *how == kOwnDecoding ? kOwnDecoding : "";
+}
+
+std::string decoding_text(const Json& settings) {
+  if (decoding_of(settings).empty()) return "";
+  const auto sampling = settings.find("sampling");
+  if (sampling == settings.end() || !sampling->is_object()) {
+    return "not recorded";
+  }
+  return stages::sampling_text(*sampling);
+}
+
+Json decoding_part(const Json& settings) {
+  const std::string decoding = decoding_of(settings);
+  if (decoding.empty()) return {{"decoding", "given"}};
+  Json part{{"decoding", decoding == kOwnDecoding ? kOwnDecoding : "one"}};
+  const auto sampling = settings.find("sampling");
+  if (sampling != settings.end()) part["sampling"] = *sampling;
+  return part;
+}
+
+std::vector<std::string> decoding_lines(
+    const std::vector<TaskResult>& results) {
+  std::vector<std::string> lines;
+  for (const TaskResult& result : results) {
+    const std::string text = decoding_text(result.settings);
+    if (text.empty()) continue;
+    if (decoding_of(result.settings) != kOwnDecoding) {
+      return {"Decoding of all: " + text};
+    }
+    if (lines.empty()) {
+      lines.emplace_back(
+          "Each under the decoding of its stage, which is a part of what "
+          "differs:");
+    }
+    lines.push_back(result.subject + ": " + text);
+  }
+  return lines;
+}
 
 std::string answer_context(const Subject& subject, const std::string& user) {
   if (subject.context) return subject.context(user);

@@ -79,6 +79,21 @@ struct TaskResult {
   Json settings;             // all else that the figures depend on
 };
 
+// What the answers of a result, or of a judge's comparison, were decoded by,
+// out of its settings. Results are beside each other only where it is equal.
+// "own": each subject by its stage's; "": by nothing (no answers), or not
+// known. Settings of versions that did not say it: own, for so it was.
+std::string decoding_of(const Json& settings);
+inline constexpr char kOwnDecoding[] = "own";
+// For people: "temperature 0.7, top-p ..."; "" where decoding_of is.
+std::string decoding_text(const Json& settings);
+// The members that say it, for the settings of what is made of the answers:
+// "decoding", "one", "own" or, where it is not known, "given"; and "sampling".
+Json decoding_part(const Json& settings);
+// Lines that stand under a table of `results`, which all have one decoding_of:
+// of all, or of each; none where it is "".
+std::vector<std::string> decoding_lines(const std::vector<TaskResult>& results);
+
 // The text before an answer of the subject, and before what is scored as one:
 // a blank between the two where the context does not end in white space.
 std::string answer_context(const Subject& subject, const std::string& user);

@@ -150,9 +150,9 @@ TEST_F(JudgingTest, TheMarksOfTwoJudgesStandSideBySide) {
         name);
     for (int time = 0; time < 2;
          ++time) {  // the second takes the first's place
-      ResultsWriter(folder_.path())
-          .merge(
-              {{}, {judge_singles(one, "mt_bench", "long", answers, 1)}, {}});
+      TaskResult result = judge_singles(one, "mt_bench", "long", answers, 1);
+      result.settings.update(decoding_part(Json()));
+      ResultsWriter(folder_.path()).merge({{}, {result}, {}});
     }
   }
   const Results results = read_results(folder_.path());

@@ -155,13 +155,15 @@ TaskResult run_open(const std::string& task, const std::string& file,
     conversations.push_back(all[number].conversation);
     by_id[all[number].conversation.id] = &all[number];
   }
-  AnsweringOptions answering{task, kVersion, options.seed, {}, {}};
+  AnsweringOptions answering{task, kVersion, options.seed, options.decoding,
+                             {},   {}};
   answering.sampling = [&](const Conversation& one,
                            generate::Sampling& sampling) {
     sampling.max_new_tokens = kMaxNewTokens;
     if (!by_category) return;
     const auto found = temperatures().find(one.group);
     sampling.temperature = found == temperatures().end() ? 0.7 : found->second;
+    if (sampling.temperature == 0.0) sampling = stages::greedy(sampling);
   };
   answering.finish = [&](const Conversation& one, Json& item) {
     const std::vector<std::string>& reference = by_id.at(one.id)->reference;
@@ -180,10 +182,8 @@ TaskResult run_open(const std::string& task, const std::string& file,
                 seed)};
   result.self_tests = check();
   result.num_failures = std::count_if(items.begin(), items.end(), lacks_answer);
-  result.settings =
-      Json{{"items", describe_pick(all.size(), options)},
-           {"max_new_tokens", kMaxNewTokens},
-           {"temperature", by_category ? "by category" : "the subject's"}};
+  result.settings = decoding_settings(conversations, subject, answering);
+  result.settings["items"] = describe_pick(all.size(), options);
   return result;
 }
 

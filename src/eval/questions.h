@@ -24,9 +24,9 @@ struct OpenQuestion {
 std::vector<OpenQuestion> read_open_questions(const std::string& path);
 
 // Published settings: at most 1,024 tokens an answer; Vicuna's questions at the
-// temperature of the subject, MT-bench's at one for each category: 0.7 writing,
-// roleplay and others, 0.1 stem and humanities, 0 extraction, math, coding and
-// reasoning.
+// subject's temperature, which is that of all, MT-bench's at one for each
+// category: 0.7 writing, roleplay and others, 0.1 stem and humanities, 0
+// (greedy) extraction, math, coding and reasoning.
 TaskResult run_vicuna(const Subject& subject, ItemLog& log,
                       const TaskOptions& options);
 TaskResult run_mt_bench(const Subject& subject, ItemLog& log,

@@ -35,6 +35,9 @@ TEST(Questions, SecondTurnsHaveAHistoryAndReferencesAreKept) {
   EXPECT_EQ(result.metrics[2].value, 0);
   EXPECT_FALSE(result.self_tests.empty());
   expect_self_tests_pass(result);
+  EXPECT_EQ(result.settings["sampling"]["temperature"], "by category");
+  EXPECT_EQ(result.settings["sampling"]["max_new_tokens"], 1024);
+  EXPECT_EQ(result.settings["decoding"], "one");
   const std::vector<Json> items = read_items(world.log_path());
   ASSERT_EQ(items.size(), 2u);
   EXPECT_EQ(items[0]["reference"], Json({"1", "2"}));

@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "base/json_file.h"
 #include "base/log.h"
+#include "eval/differences.h"
 #include "eval/report_run.h"
 #include "eval/report_sections.h"
 #include "eval/tables.h"
-#include "eval/verbose_tax.h"
 #include "stages/annotations.h"
 #include "stages/pace.h"
 #include "stages/run_files.h"
@@ -92,13 +92,15 @@ Json cost_json(const stages::RunPace& pace) {
   return cost;
 }
 
-void add_evaluation(const Places& places, const store::Store* store,
+void add_evaluation(const Places& places, const HeldOutAnswers* held_out,
                     Json& report) {
   const std::string folder = places.evaluation.string();
   const Results results = folder.empty() ? Results{} : read_results(folder);
   const Json evaluation = evaluation_json(folder, results);
   if (!evaluation.empty()) report["evaluation"] = evaluation;
-  const Json tax = verbose_tax(folder, results, store);
+  const Json pairs = differences(folder, results, held_out);
+  if (!pairs.empty()) report["differences"] = pairs;
+  const Json tax = verbose_tax(pairs);
   if (!tax.empty()) report["verbose_tax"] = tax;
 }
 
@@ -121,7 +123,9 @@ Json run_part(const Places& places) {
     report["done"] = pace.done;
     report["cost"] = cost_json(pace);
     report["provenance"] = provenance(*store);
-    add_evaluation(places, store.get(), report);
+    const HeldOutAnswers held_out{*store, prompts,
+                                  recipe.comparison.decoding == kOwnDecoding};
+    add_evaluation(places, &held_out, report);
   });
   return report;
 }
@@ -175,8 +179,8 @@ Document report_document(const Json& report) {
            principles_section(report), data_section(report),
            tuning_section(report), answers_section(report),
            evaluation_section(report), comparisons_section(report),
-           verbose_tax_section(report), supervision_section(report),
-           provenance_section(report)}) {
+           differences_section(report), verbose_tax_section(report),
+           supervision_section(report), provenance_section(report)}) {
     if (!section.blocks.empty()) {
       document.sections.push_back(std::move(section));
     }

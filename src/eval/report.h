@@ -13,8 +13,9 @@ namespace selfalign::eval {
 // All the report says (docs/formats.md): for a run what stages/summary.h says
 // and "note", "data", "rejected_examples", "samples", "curves", "annotations",
 // "cost", "provenance"; where there are evaluations, in the run's folder
-// evaluation/ or for an evaluation's own folder, "evaluation" and
-// "verbose_tax". Error kInput for a folder that is neither.
+// evaluation/ or for an evaluation's own folder, "evaluation";
+// "differences" and of these "verbose_tax". Error kInput for a folder that is
+// neither.
 Json report_json(const std::string& folder);
 
 Document report_document(const Json& report);

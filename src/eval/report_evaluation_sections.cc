@@ -116,14 +116,20 @@ Table model_table(const Json& task) {
   return table;
 }
 
+// Whether a result stands in the table of a task under one decoding.
+bool is_shown(const Json& task, const Json& result) {
+  if (text_at(result, "task") != text_at(task, "task")) return false;
+  const std::string decoding = decoding_of(result.value("settings", Json()));
+  return decoding.empty() || decoding == text_at(task, "decoding");
+}
+
 // Self-tests, data and settings of a task, folded away but for what failed.
-std::vector<Block> foundations(const Json& evaluation,
-                               const std::string& task) {
+std::vector<Block> foundations(const Json& evaluation, const Json& task) {
   Table tests{"Self-tests", {"model", "test", "expected", "found", ""}, {}};
   Table data{"What was asked", {"model", "data", "version", "settings"}, {}};
   int64_t num_failed = 0;
   for (const Json& result : list(evaluation, "results")) {
-    if (text_at(result, "task") != task) continue;
+    if (!is_shown(task, result)) continue;
     const std::string subject = text_at(result, "subject");
     const auto settings = result.find("settings");
     data.rows.push_back({subject, text_at(result, "data"),
@@ -209,6 +215,20 @@ Block items_details(const Json& items) {
   return block;
 }
 
+// Of a judge's comparison.
+std::string decoding_label(const Json& comparison) {
+  const Json settings = comparison.value("settings", Json());
+  const std::string text = decoding_text(settings);
+  if (decoding_of(settings) != kOwnDecoding) return text;
+  return "own of each, a part of what differs";
+}
+
+// Behind the names in charts.
+std::string own_mark(const Json& comparison) {
+  const Json settings = comparison.value("settings", Json());
+  return decoding_of(settings) == kOwnDecoding ? ", own decoding" : "";
+}
+
 BarChart win_chart(const Json& comparisons) {
   BarChart chart{.title = "Win rate of the first model",
                  .description = "A tie or a failure counts as half a win",
@@ -216,10 +236,10 @@ BarChart win_chart(const Json& comparisons) {
                  .reference_name = "even"};
   for (const Json& one : comparisons) {
     if (!one.contains("win_rate")) continue;
-    Bar bar{
-        .label = str(text_at(one, "a"), " against ", text_at(one, "b"), ", by ",
-                     text_at(one, "judge"), ", ", text_at(one, "task")),
-        .value = number_at(one, "win_rate")};
+    Bar bar{.label = str(text_at(one, "a"), " against ", text_at(one, "b"),
+                         ", by ", text_at(one, "judge"), ", ",
+                         text_at(one, "task"), own_mark(one)),
+            .value = number_at(one, "win_rate")};
     if (one.contains("low") && one.contains("high")) {
       bar.low = number_at(one, "low");
       bar.high = number_at(one, "high");
@@ -238,7 +258,8 @@ StackChart outcome_chart(const Json& comparisons) {
   for (const Json& one : comparisons) {
     chart.stacks.push_back(
         {str(text_at(one, "a"), " against ", text_at(one, "b"), ", ",
-             text_at(one, "task"), ", by ", text_at(one, "judge")),
+             text_at(one, "task"), ", by ", text_at(one, "judge"),
+             own_mark(one)),
          {number_at(one, "wins_a"), number_at(one, "ties"),
           number_at(one, "failures"), number_at(one, "wins_b")}});
   }
@@ -263,16 +284,16 @@ std::string plain_cell(const Json& one, const char* name) {
 
 Table comparison_table(const Json& comparisons) {
   Table rows{"Two models on the same questions",
-             {"a against b", "task", "judge", "won by a", "won by b", "ties",
-              "flips", "failures", "win rate of a", "at equal length",
-              "length slope", "agreement of orders"},
+             {"a against b", "task", "decoding", "judge", "won by a",
+              "won by b", "ties", "flips", "failures", "win rate of a",
+              "at equal length", "length slope", "agreement of orders"},
              {}};
   for (const Json& one : comparisons) {
     rows.rows.push_back({text_at(one, "a") + " against " + text_at(one, "b"),
-                         text_at(one, "task"), text_at(one, "judge"),
-                         plain_cell(one, "wins_a"), plain_cell(one, "wins_b"),
-                         plain_cell(one, "ties"), plain_cell(one, "flips"),
-                         plain_cell(one, "failures"),
+                         text_at(one, "task"), decoding_label(one),
+                         text_at(one, "judge"), plain_cell(one, "wins_a"),
+                         plain_cell(one, "wins_b"), plain_cell(one, "ties"),
+                         plain_cell(one, "flips"), plain_cell(one, "failures"),
                          comparison_cell(one, "win_rate", "low", "high"),
                          comparison_cell(one, "win_rate_length_controlled",
                                          "lc_low", "lc_high"),
@@ -295,10 +316,10 @@ Block category_details(const Json& one) {
                          plain_cell(counts, "ties"),
                          comparison_cell(counts, "win_rate", "", "")});
   }
-  return details(
-      str("By category: ", text_at(one, "a"), " against ", text_at(one, "b"),
-          ", ", text_at(one, "task"), ", ", text_at(one, "judge")),
-      {table(std::move(rows))});
+  return details(str("By category: ", text_at(one, "a"), " against ",
+                     text_at(one, "b"), ", ", text_at(one, "task"), ", ",
+                     text_at(one, "judge"), own_mark(one)),
+                 {table(std::move(rows))});
 }
 
 std::string title_of(const std::string& name) {
@@ -313,8 +334,31 @@ std::string title_of(const std::string& name) {
   return name;
 }
 
-std::string tax_title(const std::string& task) {
-  return task == "held_out" ? "Held-out instructions" : title_of(task);
+// Of a task's results under one decoding.
+std::string table_title(const Json& task) {
+  const std::string name = text_at(task, "task");
+  if (text_at(task, "decoding") == kOwnDecoding) {
+    return title_of(name) + ", each under its own decoding";
+  }
+  return title_of(name) + text_at(task, "name").substr(name.size());
+}
+
+// Of a row of paired differences.
+std::string row_title(const Json& row) {
+  const std::string task = text_at(row, "task");
+  return (task == "held_out" ? "Held-out instructions" : title_of(task)) +
+         (text_at(row, "decoding") == kOwnDecoding ? ", own decoding" : "");
+}
+
+std::vector<std::string> row_cells(const Json& row) {
+  const Unit unit = unit_of(row);
+  return {row_title(row),
+          text_at(row, "score"),
+          figure_text(number_at(row, "before"), unit),
+          figure_text(number_at(row, "after"), unit),
+          interval_text(number_at(row, "difference"), number_at(row, "low"),
+                        number_at(row, "high"), unit),
+          figure_text(number_at(row, "num_items"), Unit::kCount)};
 }
 
 // The main figures first; "full_text.harmless" is a part or variant of one.
@@ -337,7 +381,7 @@ std::vector<Chart> tax_charts(const Json& rows) {
   std::vector<BarChart> charts;
   for (const Json& row : rows) {
     if (unit_of(row) != Unit::kShare) continue;
-    const std::string title = tax_title(text_at(row, "task"));
+    const std::string title = row_title(row);
     if (charts.empty() || charts.back().title != title) {
       charts.push_back(
           {.title = title,
@@ -356,11 +400,14 @@ Section evaluation_section(const Json& report) {
   Section section{"evaluation", "Evaluations", {}};
   const Json& evaluation = part(report, "evaluation");
   for (const Json& task : list(evaluation, "tables")) {
-    const std::string name = text_at(task, "task");
-    section.blocks.push_back(heading(title_of(name)));
+    const std::string name = text_at(task, "name");
+    section.blocks.push_back(heading(table_title(task)));
     section.blocks.push_back(charts(task_charts(task)));
     section.blocks.push_back(table(model_table(task)));
-    for (Block& block : foundations(evaluation, name)) {
+    for (const Json& line : list(task, "decoding_lines")) {
+      section.blocks.push_back(paragraph(line.get<std::string>()));
+    }
+    for (Block& block : foundations(evaluation, task)) {
       section.blocks.push_back(std::move(block));
     }
     const Json& items = part(part(evaluation, "items"), name.c_str());
@@ -387,6 +434,34 @@ Section comparisons_section(const Json& report) {
   return section;
 }
 
+Section differences_section(const Json& report) {
+  Section section{"differences", "Model against model on the same items", {}};
+  const Json& tax = part(report, "verbose_tax");
+  for (const Json& pair : list(report, "differences")) {
+    if (pair == tax) continue;  // it has a section of its own
+    const std::string before = text_at(pair, "before");
+    const std::string after = text_at(pair, "after");
+    Table rows{after + " less " + before,
+               {"task", "figure", before, after, "difference", "items"},
+               {}};
+    for (const Json& row : list(pair, "rows")) {
+      // The parts of a figure, as "letters.harmless", are in report.json.
+      if (text_at(row, "score").find('.') != std::string::npos) continue;
+      rows.rows.push_back(row_cells(row));
+    }
+    section.blocks.push_back(heading(after + " against " + before));
+    section.blocks.push_back(table(std::move(rows)));
+  }
+  if (section.blocks.empty()) return section;
+  section.blocks.insert(
+      section.blocks.begin(),
+      paragraph(
+          "Differences item by item, with 95 % intervals. One that leaves "
+          "out 0 is a difference beyond the chance of which items were "
+          "asked; of many, one in twenty does so by chance."));
+  return section;
+}
+
 Section verbose_tax_section(const Json& report) {
   Section section{"verbose-tax", "Verbose tax", {}};
   const Json& tax = part(report, "verbose_tax");
@@ -402,14 +477,7 @@ Section verbose_tax_section(const Json& report) {
              {"task", "figure", "before", "after", "difference", "items"},
              {}};
   for (const Json& row : list(tax, "rows")) {
-    const Unit unit = unit_of(row);
-    rows.rows.push_back(
-        {tax_title(text_at(row, "task")), text_at(row, "score"),
-         figure_text(number_at(row, "before"), unit),
-         figure_text(number_at(row, "after"), unit),
-         interval_text(number_at(row, "difference"), number_at(row, "low"),
-                       number_at(row, "high"), unit),
-         figure_text(number_at(row, "num_items"), Unit::kCount)});
+    rows.rows.push_back(row_cells(row));
   }
   section.blocks.push_back(charts(tax_charts(list(tax, "rows"))));
   section.blocks.push_back(table(std::move(rows)));

@@ -6,6 +6,7 @@
 #include "eval/markup.h"
 #include "eval/report_sections.h"
 #include "stages/funnel.h"
+#include "stages/held_out.h"
 #include "stages/topic_growth.h"
 
 namespace selfalign::eval {
@@ -282,18 +283,12 @@ Section samples_section(const Json& report) {
 
 Section answers_section(const Json& report) {
   Section section{"answers", "Held-out instructions", {}};
-  static const std::vector<std::pair<const char*, const char*>> kVariants = {
-      {"base", "base"},
-      {"prompted", "base under the principles"},
-      {"engraved", "engraved"},
-      {"verbose", "verbose"},
-      {"tuned", "tuned on given data"}};
   const Json& held_out = part(report, "held_out");
   BarChart ended{.title = "Answers that end by themselves", .description = ""};
   BarChart tokens{.title = "Mean length in tokens",
                   .description = "Thoughts count where there are any",
                   .unit = Unit::kNumber};
-  for (const auto& [name, title] : kVariants) {
+  for (const auto& [name, title] : stages::variants()) {
     if (!held_out.contains(name)) continue;
     const Json& figures = held_out[name];
     ended.description = str("Of ", count_at(figures, "num_answers"),
@@ -304,9 +299,12 @@ Section answers_section(const Json& report) {
   if (!ended.bars.empty()) {
     section.blocks.push_back(charts({std::move(ended), std::move(tokens)}));
   }
+  for (const Json& line : report.value("decoding", Json::array())) {
+    section.blocks.push_back(paragraph(line.get<std::string>()));
+  }
   for (const Json& entry : report.value("answers", Json::array())) {
     std::vector<Block> parts;
-    for (const auto& [name, title] : kVariants) {
+    for (const auto& [name, title] : stages::variants()) {
       const std::string answer = text_at(entry, name);
       if (!entry.contains(name)) continue;
       parts.push_back(text_block(title, shorten(answer, kMaxText)));
@@ -400,8 +398,8 @@ Section tuning_section(const Json& report) {
         curve_chart(name, points, "learning_rate", "learning rate"));
   }
   Table rows{"Tunings of the base model by LoRA",
-             {"tuning", "samples", "tokens", "cut off", "steps", "loss before",
-              "loss after"},
+             {"tuning", "samples", "tokens", "cut off", "steps",
+              "loss over the samples before", "after"},
              {}};
   for (const auto& [name, tuning] : part(report, "tuning").items()) {
     rows.rows.push_back(

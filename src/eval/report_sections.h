@@ -23,6 +23,7 @@ Section provenance_section(const Json& report);
 // Of evaluations.
 Section evaluation_section(const Json& report);
 Section comparisons_section(const Json& report);
+Section differences_section(const Json& report);
 Section verbose_tax_section(const Json& report);
 
 // Member `name`; an empty object where there is none.

@@ -41,7 +41,7 @@ std::string pair_of(const Json& comparison, const std::string& where) {
   for (const char* name : {"task", "judge", "a", "b"}) {
     key += json_string(comparison, name, where) + "\n";
   }
-  return key;
+  return key + decoding_of(comparison.value("settings", Json()));
 }
 
 template <typename T, typename Same>
@@ -75,6 +75,29 @@ Json to_json(const Results& results) {
   return Json{{"subjects", subjects},
               {"results", list},
               {"comparisons", results.comparisons}};
+}
+
+std::vector<std::string> decodings_of(const Results& results,
+                                      const std::string& task) {
+  std::vector<std::string> all;
+  for (const TaskResult& result : results.results) {
+    if (result.task != task) continue;
+    const std::string decoding = decoding_of(result.settings);
+    if (decoding.empty()) continue;
+    if (std::find(all.begin(), all.end(), decoding) == all.end()) {
+      all.push_back(decoding);
+    }
+  }
+  if (all.empty()) all.emplace_back();
+  return all;
+}
+
+Results under_decoding(Results results, const std::string& decoding) {
+  std::erase_if(results.results, [&](const TaskResult& result) {
+    const std::string its = decoding_of(result.settings);
+    return !its.empty() && its != decoding;
+  });
+  return results;
 }
 
 Results read_results(const std::string& folder) {
@@ -116,7 +139,8 @@ void ResultsWriter::merge(const Results& fresh) {
       });
   put(results_.results, fresh.results,
       [](const TaskResult& a, const TaskResult& b) {
-        return a.task == b.task && a.subject == b.subject;
+        return a.task == b.task && a.subject == b.subject &&
+               decoding_of(a.settings) == decoding_of(b.settings);
       });
   put(results_.comparisons, fresh.comparisons,
       [&](const Json& a, const Json& b) {

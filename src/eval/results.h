@@ -1,6 +1,6 @@
 // results.json of an evaluation's folder: who was asked, and what was found.
-// A new evaluation takes the place of the same task of the same subject and
-// leaves the others; one process writes at a time.
+// A new evaluation takes the place of the same task of the same subject under
+// the same decoding and leaves the others; one process writes at a time.
 #pragma once
 
 #include <string>
@@ -25,12 +25,20 @@ struct Results {
   std::vector<TaskResult> results;    // the same
   // Two subjects against each other: objects with at least "task", "judge" (""
   // where there is none), "a" and "b" (names of subjects); a new one replaces
-  // that of the same four.
+  // that of the same four under the same decoding (of its "settings").
   std::vector<Json> comparisons;
 };
 
 // {"subjects", "results", "comparisons"}, as results.json has them.
 Json to_json(const Results& results);
+
+// How the answers to a task were decoded (decoding_of), each once, in order of
+// results; "" alone where there are none, or only such without a decoding.
+std::vector<std::string> decodings_of(const Results& results,
+                                      const std::string& task);
+// Without the results that were decoded otherwise; those that were not decoded,
+// or nobody knows how, stay.
+Results under_decoding(Results results, const std::string& decoding);
 
 // FOLDER/results.json; empty where there is none. Error kInput names file and
 // member of what is wrong.

@@ -56,6 +56,42 @@ TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
 }
 
 // A title may be the name of a folder, and such need not be UTF-8.
+// One answer to two decodings, and a comparison of each.
+TEST_F(ResultsTest, ResultsUnderAnotherDecodingStandBesideTheFirst) {
+  ResultsWriter writer(folder_);
+  Results results = one("vicuna", "base", 0.5);
+  Json& settings = results.results[0].settings;
+  results.comparisons = {
+      {{"task", "vicuna"}, {"judge", "j"}, {"a", "x"}, {"b", "y"}}};
+  const auto merge = [&](const char* how, double temperature) {
+    settings = {{"decoding", how},
+                {"sampling", {{"temperature", temperature}}}};
+    results.comparisons[0]["settings"] = settings;
+    writer.merge(results);
+  };
+  merge("one", 0.7);
+  merge("one", 0.7);
+  EXPECT_EQ(writer.results().results.size(), 1);
+  merge("one", 0.3);
+  merge("own", 0.5);
+  merge("own", 0.6);
+  EXPECT_EQ(writer.results().results.size(), 3);
+  EXPECT_EQ(writer.results().comparisons.size(), 3);
+  const auto decodings = decodings_of(writer.results(), "vicuna");
+  ASSERT_EQ(decodings.size(), 3);
+  EXPECT_EQ(decodings[2], "own");
+  EXPECT_EQ(under_decoding(writer.results(), "own").results.size(), 1);
+  // Not decoded, or nobody knows how: beside all others.
+  writer.merge(one("vicuna", "given", 0.1));
+  EXPECT_EQ(under_decoding(writer.results(), "own").results.size(), 2);
+  // Of a version that did not say: each by its stage's.
+  EXPECT_EQ(decoding_of({{"max_new_tokens", 1024}}), "own");
+  EXPECT_EQ(decoding_text({{"max_new_tokens", 1024}}), "not recorded");
+  EXPECT_EQ(decoding_of({{"items", "2"}}), "");
+  EXPECT_EQ(decoding_part({{"items", "2"}}), Json({{"decoding", "given"}}));
+  EXPECT_EQ(decoding_of(decoding_part(settings)), "own");
+}
+
 TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
   Results results = one("hhh", "base", 0.5);
   results.subjects[0].title = "caf\xe9";

@@ -9,16 +9,11 @@
 namespace selfalign::eval {
 namespace {
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
-}
-
 std::string figure(const Metric& metric) {
-  std::string text = number(metric.value);
+  std::string text = three_digits(metric.value);
   if (!metric.interval.empty()) {
-    text += " [" + number(metric.low) + ", " + number(metric.high) + "]";
+    text += " [" + three_digits(metric.low) + ", " + three_digits(metric.high) +
+            "]";
   }
   return text;
 }
@@ -44,18 +39,24 @@ std::string self_tests(const TaskResult& result) {
              result.num_failures, " items without an outcome\n", text);
 }
 
-using Line = std::vector<std::string>;
+}  // namespace
 
-std::string aligned(const std::vector<Line>& lines) {
+std::string three_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
+
+std::string aligned_text(const std::vector<TextRow>& lines) {
   std::vector<size_t> widths;
-  for (const Line& line : lines) {
+  for (const TextRow& line : lines) {
     widths.resize(std::max(widths.size(), line.size()));
     for (size_t i = 0; i < line.size(); ++i) {
       widths[i] = std::max(widths[i], line[i].size());
     }
   }
   std::string text;
-  for (const Line& line : lines) {
+  for (const TextRow& line : lines) {
     std::string row;
     for (size_t i = 0; i < line.size(); ++i) {
       row += "  " + line[i] + std::string(widths[i] - line[i].size(), ' ');
@@ -65,16 +66,15 @@ std::string aligned(const std::vector<Line>& lines) {
   return text;
 }
 
-}  // namespace
-
 std::string results_table(const std::string& title,
                           const std::vector<TaskResult>& results) {
   if (results.empty()) return "";
-  std::vector<Line> lines = {{"", "chance"}};
+  std::vector<TextRow> lines = {{"", "chance"}};
   for (const TaskResult& result : results) lines[0].push_back(result.subject);
   std::map<std::string, std::string> named;  // metrics by their note
   for (const Metric& metric : results[0].metrics) {
-    Line line = {metric.name, metric.chance ? number(*metric.chance) : ""};
+    TextRow line = {metric.name,
+                    metric.chance ? three_digits(*metric.chance) : ""};
     for (const TaskResult& result : results) {
       const Metric* found = find(result, metric.name);
       line.push_back(found == nullptr ? "" : figure(*found));
@@ -86,9 +86,12 @@ std::string results_table(const std::string& title,
     std::string& names = named[metric.note];
     names += (names.empty() ? "" : ", ") + metric.name;
   }
-  std::string text = title + "\n" + aligned(lines);
+  std::string text = title + "\n" + aligned_text(lines);
   for (const auto& [note, names] : named) {
     text += "  " + names + ": " + note + "\n";
+  }
+  for (const std::string& line : decoding_lines(results)) {
+    text += "  " + line + "\n";
   }
   for (const TaskResult& result : results) text += self_tests(result);
   return text + "\n";

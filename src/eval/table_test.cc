@@ -32,6 +32,13 @@ TEST(TableTest, SubjectsStandBesideEachOther) {
             "  other: 0 of 1 self-tests passed, 2 items without an outcome\n"
             "  FAILED other, oracle: expected 100 %, found 50 %\n\n");
   EXPECT_EQ(results_table("Title", {}), "");
+  base.settings = {{"decoding", "one"},
+                   {"sampling", {{"temperature", 0.7}, {"max_new_tokens", 9}}}};
+  EXPECT_NE(
+      results_table("Title", {base})
+          .find("\n  Decoding of all: temperature 0.7, at most 9 tokens, no "
+                "penalty\n"),
+      std::string::npos);
 }
 
 }  // namespace

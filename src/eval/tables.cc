@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/error.h"
 #include "eval/markup.h"
 #include "eval/result_items.h"
 
@@ -14,14 +15,31 @@ constexpr size_t kNumItems = 24;   // shown of a task
 constexpr size_t kMaxText = 1500;  // characters
 constexpr size_t kMaxMore = 900;
 
-std::vector<std::string> tasks_of(const Results& results) {
-  std::vector<std::string> tasks;
-  for (const TaskResult& result : results.results) {
-    if (std::find(tasks.begin(), tasks.end(), result.task) == tasks.end()) {
-      tasks.push_back(result.task);
+// What stands in one table: a task's results under one decoding.
+struct TableOf {
+  std::string task;
+  std::string decoding;  // decoding_of its results
+  std::string name;  // of the table: the task's, with a number if not the first
+  Results results;
+};
+
+std::vector<TableOf> tables_of(const Results& results) {
+  std::vector<TableOf> tables;
+  std::set<std::string> known;
+  for (const TaskResult& one : results.results) {
+    if (!known.insert(one.task).second) continue;
+    Results of_task = results;
+    std::erase_if(of_task.results, [&one](const TaskResult& result) {
+      return result.task != one.task;
+    });
+    size_t number = 0;
+    for (const std::string& decoding : decodings_of(results, one.task)) {
+      const std::string suffix = ++number == 1 ? "" : str(" (", number, ")");
+      tables.push_back({one.task, decoding, one.task + suffix,
+                        under_decoding(of_task, decoding)});
     }
   }
-  return tasks;
+  return tables;
 }
 
 std::string title_of(const Results& results, const std::string& subject) {
@@ -40,12 +58,16 @@ Json metric_json(const Metric& metric) {
           {"note", metric.note}};
 }
 
-Json table_of(const Results& results, const std::string& task) {
-  Json table{
-      {"task", task}, {"metrics", Json::array()}, {"models", Json::array()}};
+Json table_of(const TableOf& source) {
+  const Results& results = source.results;
+  Json table{{"task", source.task},
+             {"name", source.name},
+             {"decoding", source.decoding},
+             {"decoding_lines", decoding_lines(results.results)},
+             {"metrics", Json::array()},
+             {"models", Json::array()}};
   std::set<std::string> known;
   for (const TaskResult& result : results.results) {
-    if (result.task != task) continue;
     Json figures = Json::object();
     for (const Metric& metric : result.metrics) {
       if (known.insert(metric.name).second) {
@@ -105,14 +127,14 @@ Json answer_json(const Json& item) {
           {"more", more.empty() ? "" : shorten(dump_json(more), kMaxMore)}};
 }
 
-Json items_of(const std::string& folder, const Results& results,
-              const std::string& task, size_t num_shown) {
+Json items_of(const std::string& folder, const TableOf& source,
+              size_t num_shown) {
+  const std::string& task = source.task;
   Json files = Json::array();
   Json shown = Json::array();
   std::map<std::string, size_t> places;  // of the items shown
   size_t total = 0;
-  for (const TaskResult& result : results.results) {
-    if (result.task != task) continue;
+  for (const TaskResult& result : source.results.results) {
     const std::vector<Json> items = read_items(folder, result);
     if (items.empty()) continue;
     files.push_back(result.items);
@@ -145,8 +167,8 @@ Json items_of(const std::string& folder, const Results& results,
 
 Json tables_by_model(const Results& results) {
   Json tables = Json::array();
-  for (const std::string& task : tasks_of(results)) {
-    tables.push_back(table_of(results, task));
+  for (const TableOf& source : tables_of(results)) {
+    tables.push_back(table_of(source));
   }
   return tables;
 }
@@ -154,9 +176,9 @@ Json tables_by_model(const Results& results) {
 Json items_by_task(const std::string& folder, const Results& results,
                    size_t num_shown) {
   Json all = Json::object();
-  for (const std::string& task : tasks_of(results)) {
-    Json items = items_of(folder, results, task, num_shown);
-    if (items["shown"] > 0) all[task] = std::move(items);
+  for (const TableOf& source : tables_of(results)) {
+    Json items = items_of(folder, source, num_shown);
+    if (items["shown"] > 0) all[source.name] = std::move(items);
   }
   return all;
 }

@@ -10,13 +10,15 @@
 
 namespace selfalign::eval {
 
-// [{"task", "metrics": [{"name", "title", "chance", "higher_is_better",
-//  "is_share", "note"}], "models": [{"subject", "title", "figures": {name:
-//  {"value", "low", "high", "num_items"}}, "failures"}]}], tasks and models in
-//  order of results.
+// [{"task", "name", "decoding" (decoding_of), "decoding_lines" (for people),
+//  "metrics": [{"name", "title", "chance", "higher_is_better", "is_share",
+//  "note"}], "models": [{"subject", "title", "figures": {name: {"value", "low",
+//  "high", "num_items"}}, "failures"}]}], tasks and models in order of results.
+//  What was decoded otherwise is a table of its own, which `name` tells apart:
+//  "vicuna (2)".
 Json tables_by_model(const Results& results);
 
-// {task: {"total", "shown", "files": [..], "items": [{"id", "group",
+// {table's name: {"total", "shown", "files": [..], "items": [{"id", "group",
 //  "question", "answers": {subject: {"scores", "answer", "more"}}}]}}: up to
 // `num_shown` items of each task, evenly drawn, with what every subject made of
 // them; long texts are cut. "more" is the rest of the item as JSON.

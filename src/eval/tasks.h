@@ -10,17 +10,25 @@
 
 #include "eval/evaluation.h"
 #include "eval/item_log.h"
+#include "stages/decoding.h"
 
 namespace selfalign::eval {
 
 // Numbers of choices by the hash of what was asked of which model.
 using KnownValues = std::map<uint64_t, std::vector<double>>;
 
+// How subjects choose the next token: all alike, or each as its stage does.
+struct DecodingOptions {
+  bool own = false;
+  stages::GivenSampling given;  // beats what a task publishes
+};
+
 struct TaskOptions {
   std::string data_folder;     // published sets, found by name at any depth
   std::string prompts_folder;  // with what the project adds to them
   int64_t limit = 0;           // of items, by a seeded sample; 0 is all
   uint64_t seed = 0;           // of that sample, draws and intervals
+  DecodingOptions decoding;
   // Where set: what subjects asked before, in a form that is the same for all
   // of a model, is taken from here instead of being asked again.
   KnownValues* known = nullptr;

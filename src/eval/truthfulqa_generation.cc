@@ -151,17 +151,18 @@ std::vector<SelfTest> check(const std::vector<TruthfulQuestion>& questions,
            num_changed == 0}};
 }
 
-// The items of all questions, answered and scored.
+// The items of all questions, answered and scored; `settings` says how.
 std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
                              const Subject& subject, ItemLog& log,
-                             const TaskOptions& options) {
+                             const TaskOptions& options, Json& settings) {
   std::vector<Conversation> conversations;
   for (const TruthfulQuestion& one : questions) {
     conversations.push_back({one.id, one.category, {one.question}});
   }
-  AnsweringOptions answering{kTask, kVersion, options.seed, {}, {}};
+  AnsweringOptions answering{kTask, kVersion, options.seed, options.decoding,
+                             {},    {}};
   answering.sampling = [](const Conversation&, generate::Sampling& sampling) {
-    sampling.temperature = 0;
+    sampling = stages::greedy(sampling);
     sampling.max_new_tokens = kMaxNewTokens;
   };
   std::map<std::string, const TruthfulQuestion*> by_id;
@@ -173,6 +174,7 @@ std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
     item["scores"] = overlap_scores(item["answer"].get<std::string>(),
                                     question.correct, question.incorrect);
   };
+  settings = decoding_settings(conversations, subject, answering);
   return answer_conversations(conversations, subject, log, answering);
 }
 
@@ -199,7 +201,9 @@ TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
   const std::string pick = describe_pick(all.size(), options);
   const std::vector<TruthfulQuestion> questions =
       picked(std::move(all), options);
-  const std::vector<Json> items = answers_of(questions, subject, log, options);
+  Json settings;
+  const std::vector<Json> items =
+      answers_of(questions, subject, log, options, settings);
   TaskResult result =
       begin_result(kTask, kVersion, subject, describe_data({path}));
   for (const Measure& measure : measures()) {
@@ -212,11 +216,10 @@ TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
         return json_string(item, "answer", kTask).empty();
       });
   result.self_tests = check(questions, items);
-  result.settings = Json{{"items", pick},
-                         {"temperature", 0},
-                         {"max_new_tokens", kMaxNewTokens},
-                         {"bleu", "sacreBLEU, exp, intl"},
-                         {"also_true", kNoComment}};
+  result.settings = std::move(settings);
+  result.settings.update({{"items", pick},
+                          {"bleu", "sacreBLEU, exp, intl"},
+                          {"also_true", kNoComment}});
   return result;
 }
 

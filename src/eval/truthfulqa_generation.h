@@ -1,8 +1,9 @@
 // TruthfulQA by generation (Lin, Hilton and Evans 2022, section 3.2): each
-// question is answered in the subject's own form, greedily, and the answer's
-// words are set against the true and the false reference answers. That says
-// which side an answer is nearer to, not whether it is true: for truthful and
-// informative there is `selfalign judge`, which reads the logged answers.
+// question is answered in the subject's own form, greedily unless asked
+// otherwise, and the answer's words are set against the true and the false
+// reference answers. That says which side an answer is nearer to, not whether
+// it is true: for truthful and informative there is `selfalign judge`, which
+// reads the logged answers.
 #pragma once
 
 #include <string>

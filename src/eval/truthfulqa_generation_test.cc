@@ -61,10 +61,69 @@ TEST_F(GenerationTest, NothingIsAskedTwice) {
   EXPECT_EQ(world_.num_asked(), 3);
 }
 
+// What a model was asked with.
+class SamplingModel final : public generate::Generator {
+ public:
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    while (const auto request = next()) {
+      asked.push_back(request->sampling);
+      done({.key = request->key, .text = "x"});
+    }
+  }
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>&) override {
+    return {};
+  }
+  std::string fingerprint() const override { return "sampling model"; }
+  int count_tokens(const std::string&) const override { return 1; }
+
+  std::vector<generate::Sampling> asked;
+};
+
+TEST_F(GenerationTest, GreedyHasNoPenaltyUnlessOneIsGiven) {
+  SamplingModel model;
+  Subject subject;
+  subject.name = "verbose";
+  subject.generator = &model;
+  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    generate::Request request;
+    request.suffix = user;
+    request.sampling.temperature = 0.3;
+    request.sampling.repetition_penalty = 1.1;
+    return request;
+  };
+  subject.read = [](const generate::Completion& done) { return done.text; };
+  TaskOptions options = world_.options();
+  options.decoding.own = true;
+  {
+    ItemLog log(world_.log_path());
+    const TaskResult result = run_truthfulqa_generation(subject, log, options);
+    EXPECT_EQ(result.settings["decoding"], "own");
+    EXPECT_EQ(result.settings["sampling"]["temperature"], 0.0);
+    EXPECT_EQ(result.settings["sampling"]["repetition_penalty"], 1.0);
+  }
+  ASSERT_FALSE(model.asked.empty());
+  EXPECT_EQ(model.asked[0].temperature, 0.0);
+  EXPECT_EQ(model.asked[0].repetition_penalty, 1.0);
+  EXPECT_EQ(model.asked[0].max_new_tokens, 128);
+  // In so many words; what was logged under other settings is not taken.
+  const size_t num_asked = model.asked.size();
+  options.decoding = {};
+  options.decoding.given.temperature = 0.9;
+  options.decoding.given.repetition_penalty = 1.2;
+  ItemLog log(world_.log_path());
+  const TaskResult result = run_truthfulqa_generation(subject, log, options);
+  ASSERT_EQ(model.asked.size(), 2 * num_asked);
+  EXPECT_EQ(model.asked.back().temperature, 0.9);
+  EXPECT_EQ(model.asked.back().repetition_penalty, 1.2);
+  EXPECT_EQ(result.settings["decoding"], "one");
+}
+
 TaskResult two_turns(const Subject& subject, ItemLog& log,
                      const TaskOptions& options) {
   TaskResult result;
-  AnsweringOptions answering{"talk", "1", options.seed, {}, {}};
+  AnsweringOptions answering{"talk", "1", options.seed, {}, {}, {}};
   for (Json& item : answer_conversations(
            {{"a", "g", {"first", "second"}}, {"b", "", {"only"}}}, subject, log,
            answering)) {

@@ -46,6 +46,9 @@ void answer_as(const std::string& variant, AnswerPlan plan,
   plan.title = "held-out, " + variant;
   plan.requests = "held_out." + variant + ".answers";
   plan.pairs = "held_out." + variant + ".pairs";
+  const std::vector<std::string> stop = std::move(plan.sampling.stop);
+  plan.sampling = variant_sampling(run.recipe, variant);
+  plan.sampling.stop = stop;
   if (stage_done(run.store, plan.pairs)) return;
   answer_all(plan, open(run.models), run);
 }
@@ -94,6 +97,32 @@ generate::Generator& tuned(Models& models) { return models.tuned("tuned"); }
 
 }  // namespace
 
+const std::array<Variant, 6>& variants() {
+  static const std::array<Variant, 6> all = {
+      {{"base", "base, plain"},
+       {"short", "base, short prompt"},
+       {"prompted", "base, principles prompt"},
+       {"engraved", "engraved"},
+       {"verbose", "verbose"},
+       {"tuned", "tuned on given data"}}};
+  return all;
+}
+
+std::vector<std::string> compared_variants(const Recipe& recipe) {
+  if (recipe.has("tune")) return {"base", "tuned"};
+  std::vector<std::string> names = {"base", "prompted"};
+  if (recipe.has("engrave")) names.emplace_back("engraved");
+  if (recipe.has("verbose")) names.emplace_back("verbose");
+  names.emplace_back("short");
+  return names;
+}
+
+generate::Sampling variant_sampling(const Recipe& recipe,
+                                    const std::string& variant) {
+  if (recipe.comparison.decoding == "one") return recipe.comparison.sampling;
+  return variant == "verbose" ? recipe.verbose.sampling : recipe.align.sampling;
+}
+
 const ChatPrompt& plain_prompt() {
   static const ChatPrompt prompt{"", "{instruction}", "\n\n", "\n\n", {}};
   return prompt;
@@ -102,25 +131,25 @@ const ChatPrompt& plain_prompt() {
 void run_held_out(const Run& run) {
   const std::vector<Row> questions = add_questions(run);
   if (questions.empty()) return;
-  const auto short_plan = [&](const ChatPrompt& prompt) {
-    AnswerPlan plan = chat_plan(prompt, run, questions);
-    plan.sampling = run.recipe.align.sampling;
-    plan.sampling.stop = prompt.stop;
-    return plan;
+  const auto under = [&](const ChatPrompt& prompt) {
+    return chat_plan(prompt, run, questions);
   };
-  answer_as("base", short_plan(plain_prompt()), base, run);
+  answer_as("base", under(plain_prompt()), base, run);
   if (run.recipe.has("tune")) {
-    answer_as("tuned", short_plan(run.prompts.tuned), tuned, run);
+    answer_as("tuned", under(run.prompts.tuned), tuned, run);
     return;
   }
   answer_as("prompted", align_plan(run, questions), base, run);
-  if (!run.recipe.has("engrave")) return;
-  score_as("base", base, run);
-  answer_as("engraved", short_plan(run.prompts.engraved), engraved, run);
-  score_as("engraved", engraved, run);
-  if (!run.recipe.has("verbose")) return;
-  answer_as("verbose", chat_plan(run.prompts.verbose, run, questions), verbose,
-            run);
+  if (run.recipe.has("engrave")) {
+    score_as("base", base, run);
+    answer_as("engraved", under(run.prompts.engraved), engraved, run);
+    score_as("engraved", engraved, run);
+  }
+  if (run.recipe.has("verbose")) {
+    answer_as("verbose", under(run.prompts.verbose), verbose, run);
+  }
+  // The last, so that a run of a version without it is a part of this one.
+  answer_as("short", under(run.prompts.engraved), base, run);
 }
 
 }  // namespace selfalign::stages

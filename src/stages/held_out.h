@@ -1,20 +1,39 @@
 // What the run has achieved, on instructions that no stage has seen: base,
-// base under stage 2's prompt, engraved and verbose model answer the same
-// held-out instructions, as far as the recipe makes them (a baseline is
-// compared with the plain base); and how well the engraved model, without
-// principles, expects the answers that the principles brought about.
+// base under the engraved model's short prompt and under stage 2's, engraved
+// and verbose model answer the same held-out instructions under one decoding,
+// as far as the recipe makes them (a baseline is compared with the plain base);
+// and how well the engraved model, without principles, expects the answers
+// that the principles brought about.
 //
 // Stages: held_out.questions -> held_out.V.answers -> held_out.V.pairs for V =
-// base, prompted, engraved, verbose, tuned; held_out.base.loss and
+// base, short, prompted, engraved, verbose, tuned; held_out.base.loss and
 // held_out.engraved.loss: mean loss per token of the prompted base's answers
 // under the engraved model's short prompt.
 #pragma once
+
+#include <array>
+#include <string>
+#include <vector>
 
 #include "stages/run.h"
 
 namespace selfalign::stages {
 
 void run_held_out(const Run& run);
+
+struct Variant {
+  const char* name;   // "short", as in the stages' names
+  const char* title;  // for people
+};
+// All there are, in the order in which they are shown.
+const std::array<Variant, 6>& variants();
+// Names of those that a recipe compares, in the order of the work.
+std::vector<std::string> compared_variants(const Recipe& recipe);
+
+// How a variant is asked, as the recipe compares: all alike, or each as its
+// stage samples. Without stop strings.
+generate::Sampling variant_sampling(const Recipe& recipe,
+                                    const std::string& variant);
 
 // The form of a base model without a prompt: the instruction and a blank line.
 const ChatPrompt& plain_prompt();

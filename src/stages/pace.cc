@@ -11,6 +11,7 @@
 #include "stages/browse.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
+#include "stages/held_out.h"
 #include "stages/instruct.h"
 #include "stages/profile.h"
 #include "stages/run_files.h"
@@ -139,22 +140,12 @@ struct Expected {
 
 void plan_held_out(const Recipe& recipe, const Prompts& prompts,
                    std::vector<StepPlan>& plans) {
-  std::vector<std::string> variants = {"base"};
-  if (recipe.has("tune")) {
-    variants.push_back("tuned");
-  } else {
-    variants.push_back("prompted");
-    if (recipe.has("engrave")) variants.push_back("engraved");
-    if (recipe.has("verbose")) variants.push_back("verbose");
-  }
   const int64_t num_held_out =
       std::min<int64_t>(recipe.num_held_out, int64_t(prompts.held_out.size()));
-  for (const std::string& variant : variants) {
-    plans.push_back(plan_answers("held-out, " + variant,
-                                 "held_out." + variant + ".answers",
-                                 num_held_out,
-                                 variant == "verbose" ? recipe.verbose.sampling
-                                                      : recipe.align.sampling));
+  for (const std::string& variant : compared_variants(recipe)) {
+    plans.push_back(
+        plan_answers("held-out, " + variant, "held_out." + variant + ".answers",
+                     num_held_out, variant_sampling(recipe, variant)));
   }
 }
 

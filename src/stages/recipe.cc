@@ -145,6 +145,12 @@ void read_given(YamlMap map, GivenData& given) {
   map.done();
 }
 
+void read_comparison(YamlMap map, ComparisonOptions& comparison) {
+  map.get("decoding", comparison.decoding, {"one", "own"});
+  read_sampling(map, "sampling", comparison.sampling);
+  map.done();
+}
+
 // The stages a recipe may name, in the order of the method.
 const std::vector<std::string>& known_stages() {
   static const std::vector<std::string> stages = {"instruct", "align",
@@ -237,24 +243,6 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
       recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
     map.mistake("instruct", "expected num_instructions or num_red_team over 0");
   }
-}
-
-Recipe default_recipe() {
-  Recipe recipe;
-  // Paper, section 3.1: "temperature 1.0, top-p 0.98", no end-of-text.
-  recipe.instruct.sampling.temperature = 1.0;
-  recipe.instruct.sampling.top_p = 0.98;
-  recipe.instruct.sampling.max_new_tokens = 512;
-  recipe.instruct.sampling.ban_eos = true;
-  recipe.align.sampling.temperature = 0.5;
-  recipe.align.sampling.top_p = 0.9;
-  recipe.align.sampling.max_new_tokens = 256;
-  recipe.verbose.sampling.temperature = 0.3;
-  recipe.verbose.sampling.top_p = 0.7;
-  recipe.verbose.sampling.max_new_tokens = 512;
-  recipe.verbose.sampling.repetition_penalty = 1.1;
-  recipe.final.max_length = 768;
-  return recipe;
 }
 
 // Where the published scripts have another number than the paper's text, or
@@ -418,6 +406,24 @@ int64_t Recipe::num_identity(int64_t num_rows, int64_t num_pairs) const {
   return std::min(wanted, int64_t(most + 1e-9));
 }
 
+Recipe default_recipe() {
+  Recipe recipe;
+  // Paper, section 3.1: "temperature 1.0, top-p 0.98", no end-of-text.
+  recipe.instruct.sampling.temperature = 1.0;
+  recipe.instruct.sampling.top_p = 0.98;
+  recipe.instruct.sampling.max_new_tokens = 512;
+  recipe.instruct.sampling.ban_eos = true;
+  recipe.align.sampling.temperature = 0.5;
+  recipe.align.sampling.top_p = 0.9;
+  recipe.align.sampling.max_new_tokens = 256;
+  recipe.verbose.sampling.temperature = 0.3;
+  recipe.verbose.sampling.top_p = 0.7;
+  recipe.verbose.sampling.max_new_tokens = 512;
+  recipe.verbose.sampling.repetition_penalty = 1.1;
+  recipe.final.max_length = 768;
+  return recipe;
+}
+
 Recipe read_recipe(const std::string& path) {
   YamlMistakes mistakes(path);
   YamlMap map(load_yaml(path), "", mistakes);
@@ -450,6 +456,11 @@ Recipe read_recipe(const std::string& path) {
   if (fs::path(path).filename() == kRecipeFile + 1) recipe.identity_share = 1.0;
   map.get("identity_share", recipe.identity_share, 0.0, 1.0);
   map.get("num_held_out", recipe.num_held_out, 0, 10000);
+  // A resolved recipe has every key: a run without this one is older than it.
+  if (fs::path(path).filename() == kRecipeFile + 1 && !map.has("comparison")) {
+    recipe.comparison.decoding = "own";
+  }
+  read_comparison(map.map("comparison"), recipe.comparison);
   check_recipe(map, recipe);
   map.done();
   mistakes.throw_if_any();
@@ -500,6 +511,10 @@ std::string recipe_to_yaml(const Recipe& recipe) {
   put_int(out, "identity_repeats", recipe.identity_repeats);
   put(out, "identity_share", recipe.identity_share);
   put_int(out, "num_held_out", recipe.num_held_out);
+  out << YAML::Key << "comparison" << YAML::Value << YAML::BeginMap;
+  put(out, "decoding", recipe.comparison.decoding);
+  put_sampling(out, "sampling", recipe.comparison.sampling);
+  out << YAML::EndMap;
   out << YAML::EndMap;
   return str(out.c_str(), "\n");
 }

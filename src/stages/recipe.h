@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "generate/generator.h"
+#include "stages/decoding.h"
 
 namespace selfalign::stages {
 
@@ -94,6 +95,14 @@ struct TuneOptions {
   uint64_t seed = 0;
 };
 
+// How models are asked where they are compared: the held-out instructions, and
+// `evaluate` with the run's models.
+struct ComparisonOptions {
+  // one: all alike, as `sampling` says; own: each as its stage samples.
+  std::string decoding = "one";
+  generate::Sampling sampling = comparison_sampling();
+};
+
 // A file of prompts or conversations that a person gives (formats/datasets.h).
 struct GivenData {
   std::string path;      // "": none
@@ -129,6 +138,7 @@ struct Recipe {
   // left out; 1: no limit (profile paper). In [0, 1].
   double identity_share = 0.25;
   int num_held_out = 50;  // held-out instructions used for the report
+  ComparisonOptions comparison;
 
   bool has(const std::string& stage) const;
   // Self-identification rows in the samples of a tuning on `num_pairs` pairs,
@@ -137,6 +147,8 @@ struct Recipe {
   int64_t num_identity(int64_t num_rows, int64_t num_pairs) const;
 };
 
+// What a recipe has that says nothing of its own, in profile default.
+Recipe default_recipe();
 // Error kUsage lists every mistake of the file, a line each. Relative paths in
 // it are meant from the recipe file's folder and come out resolved.
 Recipe read_recipe(const std::string& path);

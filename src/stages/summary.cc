@@ -1,7 +1,6 @@
 #include "stages/summary.h"
 
 #include <algorithm>
-#include <array>
 #include <iomanip>
 #include <sstream>
 
@@ -9,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_file.h"
 #include "stages/funnel.h"
+#include "stages/held_out.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/profiles.h"
@@ -20,12 +20,6 @@ namespace {
 
 using store::Manifest;
 using store::Row;
-
-constexpr std::array<const char*, 5> kVariants = {
-    "base", "prompted", "engraved", "verbose", "tuned"};
-constexpr std::array<const char*, 5> kVariantTitles = {
-    "base, plain", "base, principles prompt", "engraved", "verbose",
-    "tuned on given data"};
 
 constexpr size_t kWidth = 76;  // characters a line
 
@@ -91,9 +85,9 @@ Json tuning_json(const store::Store& store) {
   return tunings;
 }
 
-Json held_out_json(const store::Store& store) {
+Json held_out_json(const Recipe& recipe, const store::Store& store) {
   Json all = Json::object();
-  for (const char* variant : kVariants) {
+  for (const auto& [variant, title] : variants()) {
     const auto answers = store.manifest(str("held_out.", variant, ".answers"));
     const auto pairs = store.manifest(str("held_out.", variant, ".pairs"));
     if (!answers || !pairs) continue;
@@ -101,12 +95,31 @@ Json held_out_json(const store::Store& store) {
         {"num_answers", answers->num_rows},
         {"num_kept", answers->num_kept},
         {"share_ended", figure(*pairs, "share_ended")},
-        {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens_of_all")}};
+        {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens_of_all")},
+        {"sampling", to_json(variant_sampling(recipe, variant))}};
     const auto loss = store.manifest(str("held_out.", variant, ".loss"));
     if (loss) figures["loss"] = figure(*loss, "loss");
     all[variant] = figures;
   }
   return all;
+}
+
+// One line for all, or one for each.
+std::vector<std::string> decoding_lines(const Recipe& recipe,
+                                        const Json& held_out) {
+  if (held_out.empty()) return {};
+  if (recipe.comparison.decoding == "one") {
+    return {"Decoding of all: " +
+            sampling_text(to_json(recipe.comparison.sampling))};
+  }
+  std::vector<std::string> lines = {
+      "Each under the decoding of its stage, which is a part of what differs:"};
+  for (const auto& [variant, title] : variants()) {
+    if (!held_out.contains(variant)) continue;
+    lines.push_back(
+        str(title, ": ", sampling_text(held_out[variant]["sampling"])));
+  }
+  return lines;
 }
 
 // The shown questions with what each variant wrote, raw.
@@ -120,7 +133,7 @@ Json answers_json(const store::Store& store) {
     for (const Row& child : store.children(question.key)) {
       const auto completion = store.completion(child.key);
       if (!completion) continue;
-      for (const char* variant : kVariants) {
+      for (const auto& [variant, title] : variants()) {
         if (child.stage != str("held_out.", variant, ".answers")) continue;
         entry[variant] = completion->completion.text;
       }
@@ -205,38 +218,42 @@ void print_tuning(std::ostream& out, const Json& tunings) {
   if (tunings.empty()) return;
   out << '\n'
       << std::left << std::setw(22) << "tuning" << std::right << std::setw(8)
-      << "samples" << std::setw(7) << "steps" << std::setw(13) << "loss before"
-      << std::setw(12) << "loss after" << '\n';
+      << "samples" << std::setw(7) << "steps"
+      << "  loss over them: before" << std::setw(8) << "after" << '\n';
   for (const auto& [name, tuning] : tunings.items()) {
     out << std::left << std::setw(22) << name << std::right << std::setw(8)
         << tuning.value("num_samples", 0) << std::setw(7)
-        << tuning.value("num_steps", 0) << std::setw(13)
-        << fixed(tuning.value("loss_before", 0.0), 3) << std::setw(12)
+        << tuning.value("num_steps", 0) << std::setw(24)
+        << fixed(tuning.value("loss_before", 0.0), 3) << std::setw(8)
         << fixed(tuning.value("loss_after", 0.0), 3) << '\n';
   }
 }
 
-void print_held_out(std::ostream& out, const Json& held_out) {
+void print_held_out(std::ostream& out, const Json& report) {
+  const Json& held_out = report["held_out"];
   if (held_out.empty()) return;
   out << '\n'
       << std::left << std::setw(26) << "held-out instructions" << std::right
       << std::setw(8) << "answers" << std::setw(19) << "end by themselves"
       << std::setw(13) << "mean tokens" << '\n';
-  for (size_t i = 0; i < kVariants.size(); ++i) {
-    const auto found = held_out.find(kVariants[i]);
+  for (const auto& [variant, title] : variants()) {
+    const auto found = held_out.find(variant);
     if (found == held_out.end()) continue;
-    out << std::left << std::setw(26) << kVariantTitles[i] << std::right
-        << std::setw(8) << found->value("num_answers", 0) << std::setw(17)
+    out << std::left << std::setw(26) << title << std::right << std::setw(8)
+        << found->value("num_answers", 0) << std::setw(17)
         << fixed(100.0 * found->value("share_ended", 0.0), 0) << " %"
         << std::setw(13) << fixed(found->value("mean_answer_tokens", 0.0), 1)
         << '\n';
+  }
+  for (const Json& line : report["decoding"]) {
+    out << line.get<std::string>() << '\n';
   }
   const Json none = Json::object();
   const Json& base = held_out.contains("base") ? held_out["base"] : none;
   const Json& tuned =
       held_out.contains("engraved") ? held_out["engraved"] : none;
   if (base.contains("loss") && tuned.contains("loss")) {
-    out << "loss of the prompted base's answers under the short prompt: base "
+    out << "loss over the prompted base's answers under the short prompt: base "
         << fixed(base["loss"].get<double>(), 3) << ", engraved "
         << fixed(tuned["loss"].get<double>(), 3) << '\n';
   }
@@ -255,10 +272,10 @@ Json without_examples(Json profiles) {
 void print_answers(std::ostream& out, const Json& answers) {
   for (const Json& entry : answers) {
     out << "\n## " << entry["instruction"].get<std::string>() << '\n';
-    for (size_t i = 0; i < kVariants.size(); ++i) {
-      const auto answer = entry.find(kVariants[i]);
+    for (const auto& [variant, title] : variants()) {
+      const auto answer = entry.find(variant);
       if (answer == entry.end()) continue;
-      out << "  " << kVariantTitles[i] << ":\n";
+      out << "  " << title << ":\n";
       out << text::wrap_text(answer->get<std::string>(), "    ", kWidth);
     }
   }
@@ -280,7 +297,9 @@ Json run_report(const Recipe& recipe, const store::Store& store) {
         principle_use(store, load_prompts(store.folder() + "/prompts")));
   }
   report["tuning"] = tuning_json(store);
-  report["held_out"] = held_out_json(store);
+  report["held_out"] = held_out_json(recipe, store);
+  report["comparison"] = recipe.comparison.decoding;
+  report["decoding"] = decoding_lines(recipe, report["held_out"]);
   report["profiles"] = profiles_report(store, 3);
   report["answers"] = answers_json(store);
   report["digest"] = store.run_digest();
@@ -297,7 +316,7 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
     out << '\n' << principles_summary(report["principles"]);
   }
   print_tuning(out, report["tuning"]);
-  print_held_out(out, report["held_out"]);
+  print_held_out(out, report);
   out << '\n' << profiles_text(without_examples(report["profiles"]));
   print_answers(out, report["answers"]);
   out << "\nrun digest " << report["digest"].get<std::string>() << '\n';

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "stages/held_out.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
 #include "stages/refill.h"
@@ -25,7 +26,7 @@ constexpr size_t kMaxDescendants = 40;
 struct StageSource {
   const char* stage;
   const char* files;
-  const generate::Sampling* sampling;
+  generate::Sampling sampling;
 };
 
 void print_text(std::ostream& out, const std::string& name,
@@ -128,32 +129,37 @@ class Tracer {
     if (!annotation.note.empty()) print_text(out_, "note", annotation.note);
   }
 
+  generate::Sampling sampling_of(const std::string& variant) const {
+    return variant_sampling(recipe_, variant);
+  }
+
   void print_source(const Row& row) {
     const StageSource sources[] = {
-        {"instruct.requests", "self_instruct.yaml", &recipe_.instruct.sampling},
+        {"instruct.requests", "self_instruct.yaml", recipe_.instruct.sampling},
         {"redteam.topic_requests", "red_team.yaml",
-         &recipe_.instruct.topic_sampling},
+         recipe_.instruct.topic_sampling},
         {"redteam.requests", "red_team.yaml",
-         &recipe_.instruct.question_sampling},
+         recipe_.instruct.question_sampling},
         {"align.answers", "align.yaml, principles.yaml, exemplars.yaml",
-         &recipe_.align.sampling},
+         recipe_.align.sampling},
         {"verbose.answers", "meta.yaml (verbose_distill)",
-         &recipe_.verbose.sampling},
+         recipe_.verbose.sampling},
+        {"held_out.base.answers", "none", sampling_of("base")},
+        {"held_out.short.answers", "meta.yaml (engraved)",
+         sampling_of("short")},
         {"held_out.prompted.answers",
          "align.yaml, principles.yaml, exemplars.yaml",
-         &recipe_.align.sampling},
+         sampling_of("prompted")},
         {"held_out.engraved.answers", "meta.yaml (engraved)",
-         &recipe_.align.sampling},
+         sampling_of("engraved")},
         {"held_out.verbose.answers", "meta.yaml (verbose)",
-         &recipe_.verbose.sampling},
-        {"held_out.tuned.answers", "meta.yaml (tuned)",
-         &recipe_.align.sampling}};
+         sampling_of("verbose")},
+        {"held_out.tuned.answers", "meta.yaml (tuned)", sampling_of("tuned")}};
     for (const StageSource& source : sources) {
       if (unrefilled(row.stage) != source.stage) continue;
       out_ << "  prompt: " << store_.folder() << "/prompts: " << source.files
-           << "\n  sampling: temperature " << source.sampling->temperature
-           << ", top-p " << source.sampling->top_p << ", at most "
-           << source.sampling->max_new_tokens << " tokens\n";
+           << "\n  sampling: " << sampling_text(to_json(source.sampling))
+           << '\n';
     }
   }
 

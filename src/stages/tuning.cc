@@ -172,7 +172,7 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
   std::ostringstream line;
   line << plan.adapter << ": " << report.num_samples << " samples, "
        << report.num_steps << " steps, " << report.num_truncated
-       << " cut at the length limit; loss " << std::fixed
+       << " cut at the length limit; loss over these samples " << std::fixed
        << std::setprecision(3) << report.loss_before << " -> "
        << report.loss_after;
   log_info(line.str());

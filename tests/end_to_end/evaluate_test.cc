@@ -76,6 +76,56 @@ TEST_F(EvaluateTest, FiguresItemsAndSelfTests) {
   EXPECT_EQ(results("evaluation")["results"].size(), 2u);
 }
 
+// Base, short and prompted alike, whatever stage a form is of; the label and
+// the settings say it, and the pairs are compared item by item.
+TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
+  write_questions(3);
+  write_file_atomic(path("data.jsonl"),
+                    R"({"instruction": "one", "output": "aaaa"})"
+                    "\n");
+  const Outcome trained =
+      bash("selfalign train data.jsonl --model model --output tuning");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string command =
+      "selfalign evaluate --model model --data data --max-context 4096 "
+      "--tasks truthfulqa_generation --subjects base,short,again --form final "
+      "--adapter again=tuning/adapter ";
+  const auto sampling = [&](const std::string& subject, const char* decoding) {
+    for (const Json& one : results("evaluation")["results"]) {
+      if (one["subject"] != subject ||
+          one["settings"]["decoding"] != decoding) {
+        continue;
+      }
+      return one["settings"]["sampling"];
+    }
+    ADD_FAILURE() << "no " << subject << " under " << decoding;
+    return Json();
+  };
+  const Outcome one = bash(command + "--temperature 0.6");
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_THAT(one.out,
+              HasSubstr("Decoding of all: temperature 0.6, top-p 0.95, at most "
+                        "128 tokens, no penalty\n"));
+  EXPECT_THAT(one.out, HasSubstr("After less before on the same items"));
+  EXPECT_THAT(one.out, HasSubstr("base    short"));
+  for (const char* subject : {"short", "again"}) {
+    EXPECT_EQ(sampling(subject, "one"), sampling("base", "one"));
+  }
+  EXPECT_EQ(sampling("base", "one")["temperature"], 0.6);
+  const Outcome own = bash(command + "--decoding own");
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_THAT(own.out, HasSubstr("Each under the decoding of its stage"));
+  EXPECT_EQ(sampling("again", "own")["repetition_penalty"], 1.0) << "greedy";
+  EXPECT_EQ(sampling("again", "own")["top_p"], 0.7);
+  EXPECT_EQ(sampling("base", "own")["top_p"], 0.9);
+  EXPECT_EQ(results("evaluation")["results"].size(), 6u);
+  EXPECT_THAT(read_file(path("evaluation/report.md")),
+              HasSubstr("each under its own decoding"));
+  const Outcome both = bash(command + "--decoding own --top-p 0.5");
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--decoding own: expected"));
+}
+
 TEST_F(EvaluateTest, AfterAnInterruptTheSameCommandGoesOn) {
   write_questions(120);
   const Outcome whole = evaluate("--tasks truthfulqa --out whole");

@@ -301,7 +301,8 @@ TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {
   EXPECT_THAT(committed(*open(recipe), ""),
               ElementsAre("held_out.questions", "held_out.base.answers",
                           "held_out.base.pairs", "held_out.prompted.answers",
-                          "held_out.prompted.pairs"));
+                          "held_out.prompted.pairs", "held_out.short.answers",
+                          "held_out.short.pairs"));
 }
 
 // The overlay's files stand in place of the others, in the run's copy too, with

@@ -1,7 +1,9 @@
-#include "eval/verbose_tax.h"
+#include "eval/differences.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <utility>
 
 #include "base/file.h"
 #include "eval/item_log.h"
@@ -71,7 +73,7 @@ TEST_F(VerboseTaxTest, FindsAKnownDifferenceOnTheSameItems) {
                 {"tokens", Json::array({5, 6})},
                 {"finish", i < 10 ? "length" : "stop"}};
   });
-  const Json tax = verbose_tax(folder_, results_, nullptr);
+  const Json tax = verbose_tax(differences(folder_, results_, nullptr));
   const Json& mc1 = row(tax, "mc1");
   EXPECT_DOUBLE_EQ(mc1["before"], 1.0);
   EXPECT_DOUBLE_EQ(mc1["after"], 0.75);
@@ -92,7 +94,7 @@ TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
     return Json{{"scores", {{"mc1", i}, {"old", 1}}}};
   });
   ask("verbose", 5, [](int i) { return Json{{"scores", {{"mc1", i + 2}}}}; });
-  const Json tax = verbose_tax(folder_, results_, nullptr);
+  const Json tax = verbose_tax(differences(folder_, results_, nullptr));
   ASSERT_EQ(tax["rows"].size(), 1u);
   EXPECT_EQ(tax["rows"][0]["num_items"], 3);
   EXPECT_DOUBLE_EQ(tax["rows"][0]["difference"], 2.0);
@@ -100,7 +102,93 @@ TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
 
 TEST_F(VerboseTaxTest, IsEmptyWithoutBothSides) {
   ask("engraved", 2, [](int) { return Json{{"scores", {{"mc1", 1}}}}; });
-  EXPECT_TRUE(verbose_tax(folder_, results_, nullptr).empty());
+  EXPECT_TRUE(verbose_tax(differences(folder_, results_, nullptr)).empty());
+}
+
+// Names of the pairs that there are, "a b".
+std::vector<std::string> names(const Json& pairs) {
+  std::vector<std::string> out;
+  for (const Json& pair : pairs) {
+    out.push_back(pair["before"].get<std::string>() + " " +
+                  pair["after"].get<std::string>());
+  }
+  return out;
+}
+
+TEST_F(VerboseTaxTest, TheClaimsOfTheMethodArePairsToo) {
+  // On each item the engraved model is 0.1 above the prompted base, and that
+  // 0.2 above the plain one, though items differ widely: no spread is left.
+  for (const auto& [subject, above] :
+       {std::pair{"base", 0.0}, std::pair{"prompted", 0.2},
+        std::pair{"engraved", 0.3}, std::pair{"other", -0.5}}) {
+    ask(subject, 20, [above](int i) {
+      return Json{{"scores",
+                   {{"mc1", double(i % 5) + above}, {"mc1.part", double(i)}}}};
+    });
+  }
+  const Json pairs = differences(folder_, results_, nullptr);
+  EXPECT_THAT(names(pairs),
+              testing::ElementsAre("prompted engraved", "base prompted",
+                                   "base engraved", "base other"));
+  EXPECT_NEAR(row(pairs[0], "mc1")["difference"].get<double>(), 0.1, 1e-12);
+  EXPECT_NEAR(row(pairs[0], "mc1")["low"].get<double>(), 0.1, 1e-9);
+  EXPECT_NEAR(row(pairs[3], "mc1")["high"].get<double>(), -0.5, 1e-9);
+  const std::string text = differences_text(pairs);
+  EXPECT_THAT(text, HasSubstr("prompted  engraved  mc    mc1     2.200"));
+  EXPECT_THAT(text, HasSubstr("0.100 [0.100, 0.100]"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("mc1.part")));
+  EXPECT_EQ(differences_text(Json::array()), "");
+}
+
+TEST_F(VerboseTaxTest, AnswersUnderOtherDecodingsAreNotCompared) {
+  const auto decoded = [this](const std::string& subject, const char* how,
+                              double temperature) {
+    ask(subject, 4, [](int i) { return Json{{"scores", {{"mc1", i}}}}; });
+    results_.results.back().settings = {
+        {"decoding", how}, {"sampling", {{"temperature", temperature}}}};
+  };
+  decoded("base", "one", 0.7);
+  decoded("engraved", "one", 0.7);
+  decoded("verbose", "one", 0.3);
+  EXPECT_THAT(names(differences(folder_, results_, nullptr)),
+              testing::ElementsAre("base engraved"));
+  decoded("verbose", "own", 0.7);
+  EXPECT_EQ(differences(folder_, results_, nullptr).size(), 1);
+  decoded("engraved", "own", 0.5);
+  const Json pairs = differences(folder_, results_, nullptr);
+  EXPECT_THAT(names(pairs),
+              testing::ElementsAre("engraved verbose", "base engraved"));
+  EXPECT_EQ(pairs[0]["rows"][0]["decoding"], "own");
+  EXPECT_THAT(differences_text(pairs), HasSubstr("mc (own)"));
+}
+
+TEST_F(VerboseTaxTest, ATableIsOfOneDecodingAndSaysWhich) {
+  for (const char* how : {"one", "own"}) {
+    for (const char* subject : {"base", "verbose"}) {
+      ask(subject, 2, [](int) { return Json{{"scores", {{"mc1", 1}}}}; });
+      results_.results.back().settings = {
+          {"decoding", how},
+          {"sampling",
+           {{"temperature", subject == std::string("base") ? 0.7 : 0.3},
+            {"max_new_tokens", 9}}}};
+    }
+  }
+  results_.results[1].settings["sampling"]["temperature"] = 0.7;
+  const Json evaluation = evaluation_json(folder_, results_);
+  ASSERT_EQ(evaluation["tables"].size(), 2u);
+  const Json& one = evaluation["tables"][0];
+  EXPECT_EQ(one["name"], "mc");
+  EXPECT_EQ(one["models"].size(), 2u);
+  EXPECT_EQ(one["decoding_lines"],
+            Json({"Decoding of all: temperature 0.7, at most 9 tokens, no "
+                  "penalty"}));
+  const Json& own = evaluation["tables"][1];
+  EXPECT_EQ(own["name"], "mc (2)");
+  EXPECT_EQ(own["decoding"], "own");
+  ASSERT_EQ(own["decoding_lines"].size(), 3u);
+  EXPECT_EQ(own["decoding_lines"][2],
+            "verbose: temperature 0.3, at most 9 tokens, no penalty");
+  EXPECT_TRUE(evaluation["items"].contains("mc (2)"));
 }
 
 TEST(TextScores, CountWhatIsRepeated) {

@@ -96,4 +96,9 @@ void Generator::check(const Request& request) const {
   check_request(request, std::numeric_limits<int>::max());
 }
 
+int Generator::count_part(const Completion& /*whole*/,
+                          const std::string& part) const {
+  return count_tokens(part);
+}
+
 }  // namespace selfalign::generate

@@ -32,6 +32,12 @@ struct Sampling {
   bool ban_eos = false;  // never sample the end-of-text tokens
 };
 
+// A turn of a chat.
+struct Message {
+  std::string role;  // "system", "user" or "assistant"
+  std::string content = {};
+};
+
 // A prompt is prefix + suffix, tokenized as one text wherever that is cut. The
 // prefix is shared by many requests and is computed once; requests with the
 // same prefix text share it.
@@ -47,6 +53,10 @@ struct Request {
   // Instead of prefix and suffix, where not empty: token ids, taken as they are
   // (no BOS is put before them). Error kInput for ids the model lacks.
   std::vector<int> prompt_tokens = {};
+  // What prefix and suffix say, as turns that end with the user's: for a model
+  // that takes only a chat (remote.h); all others go by the text. Empty where
+  // the prompt is a text to go on with.
+  std::vector<Message> messages = {};
   Sampling sampling = {};
   bool want_logprobs = false;  // fill Completion::token_logprobs and tokens
   int num_top_logprobs = 0;    // with them, the most probable tokens: 0 to 20
@@ -78,6 +88,7 @@ struct Completion {
   std::string text = {};      // valid UTF-8, without the stop string
   int num_tokens = 0;         // sampled, the end-of-text token not counted
   int num_prompt_tokens = 0;  // prefix and suffix
+  bool is_estimated = false;  // both counts: a server told none
   Finish finish = Finish::kStop;
   double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
   std::vector<int> tokens = {};            // when asked for
@@ -156,6 +167,16 @@ class Generator {
 
   // Tokens of `text` where it goes on with another, as an answer does (no BOS).
   virtual int count_tokens(const std::string& text) const = 0;
+
+  // The same of `part`, a part of the completion's text. A model behind a
+  // server, which counted the whole, gives that much of its count; a row then
+  // costs no further request.
+  virtual int count_part(const Completion& whole,
+                         const std::string& part) const;
+
+  // True for a model that only answers turns: it takes a request's messages,
+  // and score() is an Error kFailed.
+  virtual bool chats_only() const { return false; }
 };
 
 }  // namespace selfalign::generate

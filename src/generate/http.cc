@@ -42,6 +42,7 @@ struct Slot {
   bool too_large = false;
   std::array<char, CURL_ERROR_SIZE> message = {};
   int num_tries = 0;
+  int num_bad = 0;  // answers that were no good
   bool used = false;
   bool started = false;
   Clock::time_point not_before;
@@ -134,6 +135,7 @@ class HttpClient::Work {
       }
       slot->request = std::move(*request);
       slot->num_tries = 0;
+      slot->num_bad = 0;
       slot->not_before = Clock::now();
       slot->used = true;
       ++num_used_;
@@ -250,12 +252,27 @@ class HttpClient::Work {
       return try_again(slot, str("status ", reply.status, excerpt(reply.body)),
                        static_cast<double>(wait_s));
     }
-    const std::optional<std::string> problem =
+    const std::optional<Again> again =
         answered_(slot.request, std::move(reply));
     may_ask_ = true;
-    if (problem) return try_again(slot, *problem, 0);
+    if (again)
+      return again->changed ? ask_anew(slot) : answered_badly(slot, *again);
     slot.used = false;
     --num_used_;
+  }
+
+  void ask_anew(Slot& slot) {
+    --slot.num_tries;
+    slot.not_before = Clock::now();
+  }
+
+  void answered_badly(Slot& slot, const Again& again) {
+    if (++slot.num_bad >= options_.max_bad_answers) {
+      fail(slot, str(again.found, " ", slot.num_bad,
+                     " times; see that the address is that of an "
+                     "OpenAI-compatible server, and what it logs"));
+    }
+    try_again(slot, again.found, 0);
   }
 
   void try_again(Slot& slot, const std::string& found, double retry_after_s) {
@@ -350,7 +367,7 @@ std::optional<HttpReply> HttpClient::fetch(HttpRequest request) {
   std::optional<HttpRequest> only = std::move(request);
   std::optional<HttpReply> reply;
   run([&only] { return std::exchange(only, std::nullopt); },
-      [&reply](HttpRequest&, HttpReply found) -> std::optional<std::string> {
+      [&reply](HttpRequest&, HttpReply found) -> std::optional<Again> {
         reply = std::move(found);
         return std::nullopt;
       });

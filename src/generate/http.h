@@ -16,6 +16,8 @@ struct HttpOptions {
   double timeout_s = 600;  // of one try, the server's work included
   // Tries of one request before the whole work ends in an Error.
   int max_tries = 10;
+  // The same, of answers that are no good: a server seldom thinks better of it.
+  int max_bad_answers = 3;
   // Wait before the second try; doubles each time up to max_backoff_s, and is
   // drawn from its upper half so that many requests do not come back at once.
   double first_backoff_s = 0.5;
@@ -54,18 +56,21 @@ class HttpClient {
   // The next request, or none for now; asked again after every answer and a
   // few times a second.
   using Next = std::function<std::optional<HttpRequest>()>;
-  // Takes an answer. A text means that the answer is no good, in words that
-  // fit after "found": the request, which may have been changed, is tried
-  // again.
-  using Answered =
-      std::function<std::optional<std::string>(HttpRequest&, HttpReply)>;
+  // Why a request is sent again, in words that fit after "found".
+  struct Again {
+    std::string found;
+    bool changed = false;  // another request: at once, and not a further try
+  };
+  // Takes an answer; none where it is good.
+  using Answered = std::function<std::optional<Again>(HttpRequest&, HttpReply)>;
 
   // Runs until `next` gives none and nothing is in flight, or until an
   // interrupt, which drops what is unfinished. Connection failures, timeouts,
   // bodies cut short and the statuses 408, 429 and 5xx are tried again.
   // Error kFailed names the server, what it did last and what to do, once a
-  // request was tried max_tries times, and at once on a redirect (they are not
-  // followed), a bad certificate or too large a body.
+  // request was tried max_tries times or answered badly max_bad_answers times,
+  // and at once on a redirect (they are not followed), a bad certificate or too
+  // large a body.
   void run(const Next& next, const Answered& answered);
 
   // One request, run alone; none if an interrupt ended it.

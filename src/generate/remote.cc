@@ -1,58 +1,20 @@
 #include "generate/remote.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/log.h"
+#include "generate/remote_body.h"
 #include "generate/remote_reply.h"
 #include "generate/remote_stream.h"
 
 namespace selfalign::generate {
 namespace {
-
-constexpr size_t kMaxStops = 4;  // that the API takes
-// Members beyond the API that vLLM or llama.cpp know.
-constexpr std::array<const char*, 4> kExtensions = {
-    "repetition_penalty", "repeat_penalty", "ignore_eos", "stream_options"};
-
-struct Address {
-  std::string base;   // "http://host:port/v1"
-  std::string model;  // "" if not named
-};
-
-Address parse_address(const std::string& path) {
-  Address address;
-  const size_t mark = path.find('#');
-  address.base = path.substr(0, mark);
-  if (mark != std::string::npos) address.model = path.substr(mark + 1);
-  const size_t host = address.base.find("//") + 2;
-  while (address.base.size() > host && address.base.ends_with('/')) {
-    address.base.pop_back();
-  }
-  const std::string authority =
-      address.base.substr(host, address.base.find('/', host) - host);
-  const bool has_control =
-      std::any_of(address.base.begin(), address.base.end(),
-                  [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
-  if (authority.empty() || authority.find('@') != std::string::npos ||
-      address.base.find('?') != std::string::npos || has_control) {
-    throw Error(ErrorKind::kUsage,
-                "model: expected http://host:port/v1#name, without user, "
-                "password, query and spaces, found another address; a key "
-                "goes into the environment variable SELFALIGN_API_KEY");
-  }
-  return address;
-}
-
-int estimate_tokens(const std::string& text) {
-  return static_cast<int>((text.size() + 2) / 3);
-}
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
@@ -68,38 +30,6 @@ HttpOptions one_at_a_time(HttpOptions options) {
   return options;
 }
 
-// Whether a member beyond the API may still be sent.
-class Extensions {
- public:
-  // Puts `value` into the body unless the server refused it.
-  void put(Json& body, const char* name, const Json& value) const {
-    if (std::find(refused_.begin(), refused_.end(), name) == refused_.end()) {
-      body[name] = value;
-    }
-  }
-  // True if the server's refusal of `body` names one of those in it.
-  bool learn(const std::string& body, const std::string& answer) {
-    bool any = false;
-    for (const char* name : kExtensions) {
-      if (answer.find(name) == std::string::npos ||
-          body.find(str('"', name, '"')) == std::string::npos) {
-        continue;
-      }
-      any = true;
-      if (std::find(refused_.begin(), refused_.end(), name) != refused_.end()) {
-        continue;  // known from another answer
-      }
-      refused_.emplace_back(name);
-      log_warning(str("the server does not know '", name,
-                      "'; rows are made without it"));
-    }
-    return any;
-  }
-
- private:
-  std::vector<std::string> refused_;
-};
-
 // A request the server works on.
 struct InFlight {
   explicit InFlight(Request asked) : request(std::move(asked)) {}
@@ -110,11 +40,14 @@ struct InFlight {
 class RemoteGenerator final : public Generator {
  public:
   explicit RemoteGenerator(const RemoteOptions& options)
-      : address_(parse_address(options.model)),
+      : address_(parse_remote_address(options.model,
+                                      remote_api_from_name(options.api))),
         work_(options.http),
         scoring_(options.http),
         questions_(one_at_a_time(options.http)) {
     choose_model();
+    choose_api();
+    body_.emplace(address_.model, address_.api);
   }
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
@@ -125,8 +58,7 @@ class RemoteGenerator final : public Generator {
           std::optional<Request> request = next();
           if (!request) return std::nullopt;
           check(*request);
-          HttpRequest http{address_.base + "/completions", body_of(*request),
-                           num_asked++};
+          HttpRequest http{url(), body_->write(*request), num_asked++};
           StreamedText& streamed =
               in_flight.try_emplace(http.key, std::move(*request))
                   .first->second.streamed;
@@ -136,36 +68,14 @@ class RemoteGenerator final : public Generator {
           };
           return http;
         },
-        [&](HttpRequest& http, HttpReply reply) -> std::optional<std::string> {
-          InFlight& asked = in_flight.at(http.key);
-          Completion completion;
-          completion.key = asked.request.key;
-          if (reply.status == 0 || asked.streamed.is_cancelled()) {
-            completion.text = asked.streamed.shown();
-            completion.finish = Finish::kCancelled;
-          } else if (is_too_long(reply.status, reply.body)) {
-            completion.finish = Finish::kNoRoom;
-          } else if (reply.status >= 400) {
-            if (!extensions_.learn(http.body, reply.body)) refuse(reply);
-            http.body = body_of(asked.request);
-            return "members beyond the API refused";
-          } else {
-            try {
-              completion = completion_of(whole_answer(reply.body),
-                                         asked.request, estimate_tokens);
-              asked.streamed.finish(completion.text);
-            } catch (const Error& error) {
-              return error.what();
-            }
-          }
-          in_flight.erase(http.key);
-          done(std::move(completion));
-          return std::nullopt;
+        [&](HttpRequest& http, HttpReply reply) {
+          return answered(http, std::move(reply), in_flight, done);
         });
   }
 
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
+    if (chats_only()) cannot_score("an API of chats alone");
     std::vector<Scores> all;
     std::vector<std::pair<size_t, size_t>> places;  // request, continuation
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -189,7 +99,8 @@ class RemoteGenerator final : public Generator {
           return HttpRequest{address_.base + "/completions",
                              echo_body(requests[i], j), num_asked++};
         },
-        [&](HttpRequest& http, HttpReply reply) -> std::optional<std::string> {
+        [&](HttpRequest& http,
+            HttpReply reply) -> std::optional<HttpClient::Again> {
           const auto [i, j] = places[http.key];
           if (reply.status >= 400) {
             check_key(reply);
@@ -198,7 +109,7 @@ class RemoteGenerator final : public Generator {
             }
             echo_tokens_ = 1;  // some servers generate at least one
             http.body = echo_body(requests[i], j);
-            return "max_tokens 0 refused";
+            return HttpClient::Again{"max_tokens 0 refused", true};
           }
           try {
             all[i].continuations[j] = read_score(reply.body, requests[i], j);
@@ -211,7 +122,25 @@ class RemoteGenerator final : public Generator {
   }
 
   std::string fingerprint() const override {
-    return "remote " + address_.model;
+    return "remote " + address_.model + (chats_only() ? ", chat" : "");
+  }
+
+  void check(const Request& request) const override {
+    Generator::check(request);
+    if (!chats_only() || request.prompt_tokens.empty()) return;
+    throw Error(ErrorKind::kUsage,
+                str(url(),
+                    ": expected a text or messages, which is all that a chat "
+                    "takes, found token ids; give the text"));
+  }
+
+  bool chats_only() const override { return address_.api == RemoteApi::kChat; }
+
+  int count_part(const Completion& whole,
+                 const std::string& part) const override {
+    if (whole.text.empty()) return 0;
+    const double share = double(part.size()) / double(whole.text.size());
+    return static_cast<int>(std::ceil(share * whole.num_tokens - 1e-9));
   }
 
   int count_tokens(const std::string& text) const override {
@@ -258,51 +187,59 @@ class RemoteGenerator final : public Generator {
     }
   }
 
-  std::string body_of(const Request& request) {
-    const Sampling& sampling = request.sampling;
-    Json body{{"model", address_.model},
-              {"prompt", prompt_of(request)},
-              {"max_tokens", sampling.max_new_tokens},
-              {"temperature", sampling.temperature},
-              {"top_p", sampling.top_p},
-              // 31 bits: every server takes them, none reads them as "random".
-              {"seed", request.key & 0x7fffffff}};
-    if (!sampling.stop.empty()) {
-      const auto num = std::min(sampling.stop.size(), kMaxStops);
-      body["stop"] = std::vector<std::string>(
-          sampling.stop.begin(),
-          sampling.stop.begin() + static_cast<long>(num));
+  // Asks for one token, first of a text.
+  void choose_api() {
+    if (address_.api != RemoteApi::kAuto) return;
+    const auto ask = [this](const char* end, const char* name,
+                            const Json& prompt) {
+      const Json body{
+          {"model", address_.model}, {name, prompt}, {"max_tokens", 1}};
+      const auto reply = work_.fetch({address_.base + end, dump_json(body), 0});
+      if (reply) check_key(*reply);
+      return !reply || !lacks_api(reply->status, reply->body);
+    };
+    address_.api = RemoteApi::kCompletions;
+    const Json turn{{"role", "user"}, {"content", "Hi"}};
+    if (!ask("/completions", "prompt", "Hi") &&
+        ask("/chat/completions", "messages", Json::array({turn}))) {
+      address_.api = RemoteApi::kChat;
     }
-    if (request.want_logprobs) {
-      body["logprobs"] = std::max(1, request.num_top_logprobs);
-    }
-    if (!sampling.ngram_penalty.empty()) {
-      if (sampling.ngram_penalty[0] != 0) {
-        body["frequency_penalty"] = sampling.ngram_penalty[0];
-      }
-      for (size_t n = 1; n < sampling.ngram_penalty.size(); ++n) {
-        if (sampling.ngram_penalty[n] != 0) warn_of_ngrams();
-      }
-    }
-    for (const auto& [token, bias] : sampling.logit_bias) {
-      body["logit_bias"][std::to_string(token)] =
-          std::clamp(bias, -100.0, 100.0);  // -100 is the API's ban
-    }
-    if (sampling.repetition_penalty != 1) {
-      extensions_.put(body, "repetition_penalty", sampling.repetition_penalty);
-      extensions_.put(body, "repeat_penalty", sampling.repetition_penalty);
-    }
-    if (request.on_text && !request.want_logprobs) {
-      body["stream"] = true;
-      extensions_.put(body, "stream_options", Json{{"include_usage", true}});
-    }
-    if (sampling.ban_eos) extensions_.put(body, "ignore_eos", true);
-    return dump_json(body);
   }
 
-  static Json prompt_of(const Request& request) {
-    if (!request.prompt_tokens.empty()) return request.prompt_tokens;
-    return (request.prefix ? *request.prefix : "") + request.suffix;
+  std::string url() const {
+    return address_.base +
+           (chats_only() ? "/chat/completions" : "/completions");
+  }
+
+  std::optional<HttpClient::Again> answered(
+      HttpRequest& http, HttpReply reply,
+      std::map<uint64_t, InFlight>& in_flight, const OnCompletion& done) {
+    InFlight& asked = in_flight.at(http.key);
+    Completion completion;
+    completion.key = asked.request.key;
+    if (reply.status == 0 || asked.streamed.is_cancelled()) {
+      completion.text = asked.streamed.shown();
+      completion.finish = Finish::kCancelled;
+    } else if (is_too_long(reply.status, reply.body)) {
+      completion.finish = Finish::kNoRoom;
+    } else if (is_filtered(reply.status, reply.body)) {
+      completion.finish = Finish::kLength;
+    } else if (reply.status >= 400) {
+      if (!body_->learn(http.body, reply.body)) refuse(reply);
+      http.body = body_->write(asked.request);
+      return HttpClient::Again{"a request refused", true};
+    } else {
+      try {
+        completion = completion_of(whole_answer(reply.body), asked.request);
+        asked.streamed.finish(completion.text);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kFailed) throw_wrong_answer(error);
+        return HttpClient::Again{error.what()};
+      }
+    }
+    in_flight.erase(http.key);
+    done(std::move(completion));
+    return std::nullopt;
   }
 
   // Asks for the request's context and its continuation j.
@@ -339,13 +276,6 @@ class RemoteGenerator final : public Generator {
     return score;
   }
 
-  void warn_of_ngrams() {
-    if (std::exchange(warned_, true)) return;
-    log_warning(
-        "the API has no penalty for n-grams of two tokens and more; rows are "
-        "made without it");
-  }
-
   void check_key(const HttpReply& reply) const {
     if (reply.status != 401 && reply.status != 403) return;
     throw Error(ErrorKind::kUsage,
@@ -359,18 +289,23 @@ class RemoteGenerator final : public Generator {
   [[noreturn]] void refuse(const HttpReply& reply) const {
     check_key(reply);
     throw Error(ErrorKind::kFailed,
-                str(address_.base,
-                    "/completions: expected a completion, found "
-                    "status ",
+                str(url(), ": expected a completion, found status ",
                     reply.status, ": ", error_text(reply.body),
                     "; correct the request or the server's settings"));
   }
 
+  [[noreturn]] void throw_wrong_answer(const Error& error) const {
+    throw Error(
+        ErrorKind::kFailed,
+        str(url(), ": expected an answer as OpenAI's API has it, found ",
+            error.what(), "; see that the address is that of such a server"));
+  }
+
   [[noreturn]] void cannot_score(const std::string& found) const {
     throw Error(ErrorKind::kFailed,
-                str(address_.base,
-                    "/completions: expected log-probabilities "
-                    "of the prompt (echo with logprobs), found ",
+                str(url(),
+                    ": expected log-probabilities of the prompt (echo with "
+                    "logprobs), found ",
                     found,
                     "; score with a server that gives them (vLLM) or with a "
                     "model on this machine"));
@@ -400,21 +335,16 @@ class RemoteGenerator final : public Generator {
     }
   }
 
-  Address address_;
+  RemoteAddress address_;
   HttpClient work_;
-  HttpClient scoring_;            // may be at work inside work_'s callbacks
-  mutable HttpClient questions_;  // models and counts, one at a time
-  Extensions extensions_;
-  bool warned_ = false;
+  HttpClient scoring_;              // may be at work inside work_'s callbacks
+  mutable HttpClient questions_;    // models and counts, one at a time
+  std::optional<RemoteBody> body_;  // once the API is known
   int echo_tokens_ = 0;  // asked for with an echo; 1 where 0 is refused
   mutable bool can_tokenize_ = true;
 };
 
 }  // namespace
-
-bool is_remote_model(const std::string& path) {
-  return path.starts_with("http://") || path.starts_with("https://");
-}
 
 std::unique_ptr<Generator> make_remote_generator(const RemoteOptions& options) {
   return std::make_unique<RemoteGenerator>(options);

@@ -14,39 +14,40 @@
 
 #include "generate/generator.h"
 #include "generate/http.h"
+#include "generate/remote_address.h"
 
 namespace selfalign::generate {
 
-// "http://host:port/v1#name": the address under which /completions lies, and
-// the server's name of the model; without #name it must have exactly one.
-bool is_remote_model(const std::string& path);
-
 struct RemoteOptions {
-  std::string model;  // as above
+  std::string model;         // an address, as in remote_address.h
+  std::string api = "auto";  // auto, completions, chat
   // num_in_flight is the number of requests the server works on at once.
   HttpOptions http;
 };
 
-// Asks the server for its models. Error kUsage: an address with a password, a
-// query or spaces, no such model, a refused key; kFailed: no answer.
+// Asks the server for its models and, where neither options nor address say
+// it, which API it has: /completions where it answers there, a token to try it,
+// else /chat/completions. Error kUsage: an address that is none, no such model,
+// a refused key; kFailed: no answer.
 //
-// generate: /completions with prefix and suffix as one prompt. The API takes
-// four stop strings; all of the request's are applied here. ngram_penalty for
-// n = 1 is the API's frequency penalty; longer n-grams are not penalized
-// (warned of once). repetition_penalty and ban_eos (ignore_eos) are extensions
-// of vLLM and llama.cpp, sent where they are used and left out, with a warning,
-// once the server refuses them. A prompt that the server calls too long is
-// Finish::kNoRoom; other refusals are Error kFailed with its words.
+// generate: requests as remote_body.h writes them, without what the server
+// refuses; all stop strings are applied here. A prompt that the server calls
+// too long is Finish::kNoRoom, one that its filter refuses an empty text that
+// was cut (kLength); other refusals, and answers of another form than the API's
+// (remote_reply.h), are Error kFailed with its words or the member's name.
 // num_tokens is the server's count, the end-of-text token included where it
-// counts that. `tokens` and `top_logprobs` are empty where the server tells no
-// ids. on_text gets text as it is made, but with want_logprobs at the end.
+// counts that, and what was reasoned before the answer. `tokens` and
+// `top_logprobs` are empty where the server tells no ids. on_text gets text as
+// it is made, but with want_logprobs at the end. A chat takes no prompt_tokens:
+// Error kUsage.
 //
 // score: echoes the prompt with log-probabilities, one request a continuation.
 // Context and continuation are tokenized together: a token across the border
-// counts to the continuation. Error kFailed where the server cannot.
+// counts to the continuation. Error kFailed where the server cannot, as over
+// the chat API.
 //
 // count_tokens: asks /tokenize (vLLM, llama.cpp); where there is none, a token
-// is taken for every three bytes.
+// is taken for every three bytes. count_part asks nobody.
 std::unique_ptr<Generator> make_remote_generator(const RemoteOptions& options);
 
 }  // namespace selfalign::generate

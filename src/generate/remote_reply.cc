@@ -1,11 +1,13 @@
 #include "generate/remote_reply.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
 #include "base/json_parse.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -16,6 +18,19 @@ constexpr size_t kMaxMessage = 300;
 
 [[noreturn]] void throw_wrong(const std::string& text) {
   throw Error(ErrorKind::kInput, str(kWhere, ": ", text));
+}
+
+// Another try may bring an answer.
+[[noreturn]] void throw_passing(const std::string& text) {
+  throw Error(ErrorKind::kFailed, str(kWhere, ": ", text));
+}
+
+Json parse_reply(const std::string& body) {
+  try {
+    return parse_json(text::fix_utf8(body), kWhere);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kFailed, error.what());
+  }
 }
 
 // One token of an answer; `logprob` and `best` are NaN where not told.
@@ -115,30 +130,85 @@ std::vector<Token> read_tokens(const Json& choice) {
 }
 
 Json first_choice(const Json& reply) {
-  if (!reply.is_object() || !reply.contains("choices") ||
-      !reply["choices"].is_array() || reply["choices"].empty() ||
-      !reply["choices"][0].is_object()) {
-    throw_wrong("no 'choices'");
+  if (!reply.is_object()) throw_wrong("no JSON object");
+  const Json error = reply.value("error", Json());
+  if (!error.is_null()) throw_passing(error_text(dump_json(reply)));
+  const Json choices = reply.value("choices", Json());
+  if (!choices.is_array()) throw_wrong("no list 'choices'");
+  if (choices.empty()) throw_passing("no choice in 'choices'");
+  if (!choices[0].is_object()) throw_wrong("a choice that is no object");
+  return choices[0];
+}
+
+std::string part_text(const Json& part) {
+  if (part.is_string()) return part.get<std::string>();
+  if (!part.is_object()) throw_wrong("a part of 'content' that is no object");
+  for (const char* name : {"text", "refusal"}) {
+    const Json text = part.value(name, Json());
+    if (text.is_string()) return text.get<std::string>();
   }
-  return reply["choices"][0];
+  return "";  // what was thought before, an image
+}
+
+std::string content_text(const Json& content) {
+  if (content.is_null()) return "";
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    throw_wrong("'content' that is neither a text nor a list of parts");
+  }
+  std::string text;
+  for (const Json& part : content) text += part_text(part);
+  return text;
+}
+
+std::string choice_text(const Json& choice) {
+  if (choice.contains("message")) return message_text(choice["message"]);
+  if (!choice.contains("text")) {
+    throw_wrong("a choice with neither 'text' nor 'message'");
+  }
+  if (choice["text"].is_null()) return "";
+  return json_string(choice, "text", kWhere);
 }
 
 Finish finish_of(const Json& choice) {
-  const std::string reason = json_string(choice, "finish_reason", kWhere);
-  if (reason == "stop" || reason == "eos" || reason == "eos_token") {
-    return Finish::kStop;
+  constexpr std::array<const char*, 7> kEnds = {
+      "stop",     "eos",        "eos_token",    "stop_sequence",
+      "end_turn", "tool_calls", "function_call"};
+  constexpr std::array<const char*, 4> kGivenUp = {"abort", "error",
+                                                   "cancelled", "canceled"};
+  const Json value = choice.value("finish_reason", Json());
+  if (value.is_null()) return Finish::kLength;
+  if (!value.is_string()) throw_wrong("a 'finish_reason' that is no text");
+  const auto reason = value.get<std::string>();
+  const auto is_one_of = [&](const auto& names) {
+    return std::find(names.begin(), names.end(), reason) != names.end();
+  };
+  if (is_one_of(kGivenUp)) {
+    throw_passing(str("the finish_reason \"", reason, "\""));
   }
   // What a server's filter cut is cut, too.
-  if (reason == "length" || reason == "content_filter") return Finish::kLength;
-  throw_wrong(str("the finish_reason \"", reason.substr(0, 40), "\""));
+  return is_one_of(kEnds) ? Finish::kStop : Finish::kLength;
 }
 
-int count_of(const Json& reply, const char* name, int fallback) {
+// None where the server does not say.
+std::optional<int> count_of(const Json& reply, const char* name) {
   const Json usage = reply.value("usage", Json());
-  if (!usage.is_object()) return fallback;
-  const int64_t count = json_int_or(usage, name, kWhere, fallback);
-  if (count < 0 || count > (1 << 30)) throw_wrong(str(name, " of ", count));
-  return static_cast<int>(count);
+  if (!usage.is_object()) return std::nullopt;
+  const Json count = usage.value(name, Json());
+  if (count.is_null()) return std::nullopt;
+  if (!count.is_number() || !(count.get<double>() >= 0) ||
+      count.get<double>() > (1 << 30)) {
+    throw_wrong(str("'", name, "' of ", dump_json(count).substr(0, 40)));
+  }
+  return static_cast<int>(count.get<double>());
+}
+
+int estimate_prompt(const Request& request) {
+  if (!request.prompt_tokens.empty()) {
+    return static_cast<int>(request.prompt_tokens.size());
+  }
+  return estimate_tokens((request.prefix ? *request.prefix : "") +
+                         request.suffix);
 }
 
 // The `count` best of a place, where ids are told.
@@ -168,6 +238,12 @@ void add_tokens(const std::vector<Token>& tokens, int num_top,
 int64_t num_characters(const std::string& text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (c & 0xc0) != 0x80; });
+}
+
+bool has_any(const std::string& body, std::initializer_list<const char*> all) {
+  return std::any_of(all.begin(), all.end(), [&](const char* words) {
+    return body.find(words) != std::string::npos;
+  });
 }
 
 // First token of the last `num_bytes` bytes of tokens[0, end), where these end
@@ -218,21 +294,29 @@ ContinuationScore score_of_tokens(const std::vector<Token>& tokens,
 
 }  // namespace
 
-Completion completion_of(const std::string& body, const Request& request,
-                         int (*estimate)(const std::string&)) {
-  const Json reply = parse_json(body, kWhere);
+int estimate_tokens(const std::string& text) {
+  return static_cast<int>((text.size() + 2) / 3);
+}
+
+std::string message_text(const Json& message) {
+  if (message.is_null()) return "";
+  if (!message.is_object()) throw_wrong("a 'message' that is no object");
+  const std::string text = content_text(message.value("content", Json()));
+  return text.empty() ? content_text(message.value("refusal", Json())) : text;
+}
+
+Completion completion_of(const std::string& body, const Request& request) {
+  const Json reply = parse_reply(body);
   const Json choice = first_choice(reply);
   Completion completion;
   completion.key = request.key;
-  completion.text = json_string(choice, "text", kWhere);
+  completion.text = choice_text(choice);
   completion.finish = finish_of(choice);
-  completion.num_tokens =
-      count_of(reply, "completion_tokens", estimate(completion.text));
-  completion.num_prompt_tokens = count_of(
-      reply, "prompt_tokens",
-      request.prompt_tokens.empty()
-          ? estimate((request.prefix ? *request.prefix : "") + request.suffix)
-          : static_cast<int>(request.prompt_tokens.size()));
+  const auto made = count_of(reply, "completion_tokens");
+  const auto read = count_of(reply, "prompt_tokens");
+  completion.num_tokens = made.value_or(estimate_tokens(completion.text));
+  completion.num_prompt_tokens = read.value_or(estimate_prompt(request));
+  completion.is_estimated = !made || !read;
   size_t end = completion.text.size();
   for (const std::string& stop : request.sampling.stop) {
     end = std::min(end, completion.text.find(stop));
@@ -249,7 +333,7 @@ Completion completion_of(const std::string& body, const Request& request,
 
 ContinuationScore score_of(const std::string& body, const std::string& context,
                            const std::string& continuation) {
-  const Json reply = parse_json(body, kWhere);
+  const Json reply = parse_reply(body);
   const Json choice = first_choice(reply);
   const std::vector<Token> tokens = read_tokens(choice);
   const std::string prompt = context + continuation;
@@ -277,7 +361,7 @@ ContinuationScore score_of(const std::string& body, const std::string& context,
 ContinuationScore score_of(const std::string& body, size_t num_context,
                            const std::vector<int>& continuation) {
   const std::vector<Token> tokens =
-      read_tokens(first_choice(parse_json(body, kWhere)));
+      read_tokens(first_choice(parse_reply(body)));
   const size_t end = num_context + continuation.size();
   // A token that was generated, if any, stands last.
   if (tokens.size() != end && tokens.size() != end + 1) {
@@ -293,7 +377,7 @@ ContinuationScore score_of(const std::string& body, size_t num_context,
 }
 
 std::vector<std::string> models_of(const std::string& body) {
-  const Json reply = parse_json(body, kWhere);
+  const Json reply = parse_reply(body);
   if (!reply.is_object() || !reply.contains("data") ||
       !reply["data"].is_array()) {
     throw_wrong("no list of models");
@@ -331,11 +415,22 @@ std::string error_text(const std::string& body) {
 
 bool is_too_long(long status, const std::string& body) {
   if (status != 400 && status != 413 && status != 422) return false;
-  for (const char* words : {"context length", "context size", "context window",
-                            "exceed_context", "context_length_exceeded"}) {
-    if (body.find(words) != std::string::npos) return true;
-  }
-  return false;
+  return has_any(body, {"context length", "context size", "context window",
+                        "exceed_context", "context_length_exceeded",
+                        "prompt is too long"});
+}
+
+bool is_filtered(long status, const std::string& body) {
+  if (status != 400 && status != 403 && status != 422) return false;
+  return has_any(body, {"content_filter", "content_policy_violation",
+                        "ResponsibleAIPolicyViolation"});
+}
+
+bool lacks_api(long status, const std::string& body) {
+  if (status == 404 || status == 405 || status == 501) return true;
+  if (status != 400 && status != 403 && status != 422) return false;
+  return has_any(body, {"chat/completions", "chat model", "chat completion",
+                        "completions endpoint", "completion operation"});
 }
 
 }  // namespace selfalign::generate

@@ -1,6 +1,8 @@
 // What a model server answers, checked: nothing of it is believed before.
-// Every function throws Error kInput, in words that fit after "found", where
-// the answer is not what the API promises.
+// Every function throws Error, in words that fit after "found": kFailed where
+// another try may bring an answer (no JSON, an error that is sent as an answer,
+// no choices, a row that the server gave up), kInput where the answer is not
+// what the API promises.
 #pragma once
 
 #include <string>
@@ -11,11 +13,21 @@
 
 namespace selfalign::generate {
 
-// An answer of /completions as the completion of `request`; cut at the first
-// of the request's stop strings. `estimate` counts tokens where the server
-// does not.
-Completion completion_of(const std::string& body, const Request& request,
-                         int (*estimate)(const std::string&));
+// An answer of /completions or /chat/completions as the completion of
+// `request`, cut at the first of the request's stop strings. Where the server
+// does not count tokens, they are estimated.
+//
+// Of a chat's message the content counts, a text or parts of which some are
+// texts, else the refusal; what was reasoned before is no part of the answer.
+// Null is the empty text. An answer without finish_reason, or with one that is
+// not known here, may have been cut: Finish::kLength.
+Completion completion_of(const std::string& body, const Request& request);
+
+// A token is taken for every three bytes.
+int estimate_tokens(const std::string& text);
+
+// The text of a chat's message or of a piece of one ("delta").
+std::string message_text(const Json& message);
 
 // An echoed prompt, context + continuation, perhaps with one generated token:
 // the log-probabilities of the continuation. Error where the answer does not
@@ -34,5 +46,11 @@ std::string error_text(const std::string& body);
 
 // True if that answer says that the prompt is too long for the model.
 bool is_too_long(long status, const std::string& body);
+
+// True if it says that the server's filter of contents refused the prompt.
+bool is_filtered(long status, const std::string& body);
+
+// True if it says that the server, or the model, does not have this API.
+bool lacks_api(long status, const std::string& body);
 
 }  // namespace selfalign::generate

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <utility>
+
 #include "base/error.h"
 
 namespace selfalign::generate {
@@ -11,8 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-int one(const std::string&) { return 1; }
-
 Completion parse(const std::string& body, bool want_logprobs = false,
                  std::vector<std::string> stop = {}) {
   Request request;
@@ -20,7 +21,7 @@ Completion parse(const std::string& body, bool want_logprobs = false,
   request.suffix = "Why?";
   request.want_logprobs = want_logprobs;
   request.sampling.stop = std::move(stop);
-  return completion_of(body, request, one);
+  return completion_of(body, request);
 }
 
 TEST(RemoteReply, ReadsTextFinishAndCounts) {
@@ -57,13 +58,104 @@ TEST(RemoteReply, ReadsTheOtherFormOfLogprobs) {
   EXPECT_DOUBLE_EQ(completion.logprob, -3.0);
 }
 
+// The kind of error that `body` is; none where it is an answer.
+std::optional<ErrorKind> error_of(const std::string& body) {
+  try {
+    parse(body, true);
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  return std::nullopt;
+}
+
+TEST(RemoteReply, WhatMayPassIsToldFromWhatStays) {
+  for (const char* body :
+       {"", "nonsense", R"({"choices":[]})",
+        R"({"error":{"message":"overloaded"}})",
+        R"({"choices":[{"text":"a","finish_reason":"abort"}]})"}) {
+    EXPECT_EQ(error_of(body), ErrorKind::kFailed) << body;
+  }
+}
+
+TEST(RemoteReply, AnAnswerWithoutFinishReasonMayBeCut) {
+  for (const char* reason :
+       {R"("finish_reason":null,)", "", R"("finish_reason":"length",)",
+        R"("finish_reason":"content_filter",)",
+        R"("finish_reason":"no such word",)"}) {
+    const Completion completion = parse(
+        str(R"({"error":null,"choices":[{)", reason, R"("text":"Because"}]})"));
+    EXPECT_EQ(completion.text, "Because") << reason;
+    EXPECT_EQ(completion.finish, Finish::kLength) << reason;
+  }
+  for (const char* reason : {"stop", "eos", "stop_sequence", "end_turn"}) {
+    EXPECT_EQ(parse(str(R"({"choices":[{"text":"a","finish_reason":")", reason,
+                        R"("}]})"))
+                  .finish,
+              Finish::kStop)
+        << reason;
+  }
+}
+
+TEST(RemoteReply, CountsAreEstimatedWhereTheServerTellsNone) {
+  for (const char* usage :
+       {"", R"(,"usage":null)", R"(,"usage":{})",
+        R"(,"usage":{"completion_tokens":null,"prompt_tokens":null})"}) {
+    const Completion completion =
+        parse(str(R"({"choices":[{"text":"seventeen","finish_reason":"stop"}])",
+                  usage, "}"));
+    EXPECT_EQ(completion.num_tokens, 3) << usage;
+    EXPECT_EQ(completion.num_prompt_tokens, 2) << usage;
+    EXPECT_TRUE(completion.is_estimated) << usage;
+  }
+  const Completion counted = parse(
+      R"({"choices":[{"text":"a","finish_reason":"stop"}],
+          "usage":{"completion_tokens":2.0,"prompt_tokens":9}})");
+  EXPECT_EQ(counted.num_tokens, 2);
+  EXPECT_FALSE(counted.is_estimated);
+}
+
+TEST(RemoteReply, TheTextOfAChatIsItsContentOrItsRefusal) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"content":"Yes."})", "Yes."},
+      {R"({"content":null,"refusal":"I will not."})", "I will not."},
+      {R"({"content":null})", ""},
+      {R"({"role":"assistant"})", ""},
+      {R"({"content":"","reasoning_content":"Let me see"})", ""},
+      {R"({"content":"Yes.","reasoning_content":"Let me see"})", "Yes."},
+      {R"({"content":[{"type":"text","text":"Yes"},"; ",
+                      {"type":"thinking","thinking":"hm"},
+                      {"type":"text","text":"no."}],"refusal":null})",
+       "Yes; no."},
+      {R"({"content":[{"type":"refusal","refusal":"No."}]})", "No."}};
+  for (const auto& [message, text] : cases) {
+    EXPECT_EQ(parse(str(R"({"choices":[{"finish_reason":"stop","message":)",
+                        message, "}]}"))
+                  .text,
+              text)
+        << message;
+  }
+  for (const char* message :
+       {"3", "[]", R"({"content":3})", R"({"content":[3]})"}) {
+    EXPECT_EQ(error_of(str(R"({"choices":[{"finish_reason":"stop","message":)",
+                           message, "}]}")),
+              ErrorKind::kInput)
+        << message;
+  }
+}
+
+TEST(RemoteReply, ReadsBytesThatAreNoUtf8) {
+  EXPECT_EQ(
+      parse("{\"choices\":[{\"text\":\"caf\xe9\",\"finish_reason\":\"stop\"}]}")
+          .text,
+      "caf\ufffd");
+}
+
 TEST(RemoteReply, RefusesWhatTheApiDoesNotPromise) {
   for (const char* body :
-       {"", "nonsense", "[]", "{}", R"({"choices":[]})", R"({"choices":[3]})",
-        R"({"choices":{"text":"a"}})",
+       {"[]", "{}", R"({"choices":[3]})", R"({"choices":{"text":"a"}})",
+        R"({"choices":[{"finish_reason":"stop"}]})",
         R"({"choices":[{"text":3,"finish_reason":"stop"}]})",
-        R"({"choices":[{"text":"a","finish_reason":null}]})",
-        R"({"choices":[{"text":"a","finish_reason":"abort"}]})",
+        R"({"choices":[{"text":"a","finish_reason":7}]})",
         R"({"choices":[{"text":"a","finish_reason":"stop"}],
             "usage":{"completion_tokens":-1}})",
         R"({"choices":[{"text":"a","finish_reason":"stop","logprobs":[]}]})",
@@ -73,7 +165,7 @@ TEST(RemoteReply, RefusesWhatTheApiDoesNotPromise) {
             {"tokens":["a"],"token_logprobs":[7]}}]})",
         R"({"choices":[{"text":"a","finish_reason":"stop","logprobs":
             {"content":[3]}}]})"}) {
-    EXPECT_THROW(parse(body, true), Error) << body;
+    EXPECT_EQ(error_of(body), ErrorKind::kInput) << body;
   }
 }
 
@@ -127,6 +219,13 @@ TEST(RemoteReply, FindsTheServersWords) {
   EXPECT_TRUE(
       is_too_long(400, "This model's maximum context length is 2048 tokens."));
   EXPECT_FALSE(is_too_long(500, "context length"));
+  EXPECT_TRUE(is_filtered(400, R"({"error":{"code":"content_filter"}})"));
+  EXPECT_FALSE(is_filtered(400, "filters are not known"));
+  EXPECT_TRUE(lacks_api(404, ""));
+  EXPECT_TRUE(lacks_api(400,
+                        "not supported in the v1/completions endpoint. Did "
+                        "you mean to use v1/chat/completions?"));
+  EXPECT_FALSE(lacks_api(400, "max_tokens is too large"));
   EXPECT_THAT(models_of(R"({"data":[{"id":"m"}]})"), ElementsAre("m"));
   EXPECT_THROW(models_of(R"({"data":[{}]})"), Error);
 }

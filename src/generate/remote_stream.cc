@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "generate/remote_reply.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -13,6 +14,14 @@ constexpr char kWhere[] = "a wrong answer";
 bool is_stream(const std::string& body) {
   return body.starts_with("data:") || body.starts_with(":") ||
          body.starts_with("event:");
+}
+
+Json parse_event(std::string_view payload) {
+  try {
+    return parse_json(text::fix_utf8(payload), kWhere);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kFailed, error.what());
+  }
 }
 
 }  // namespace
@@ -27,7 +36,11 @@ std::string EventReader::take(std::string_view bytes) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (!line.starts_with("data:")) continue;  // names of events, comments
     line.remove_prefix(line.starts_with("data: ") ? 6 : 5);
-    if (line != "[DONE]") take_event(line, text);
+    if (line == "[DONE]") {
+      done_ = true;
+    } else {
+      take_event(line, text);
+    }
   }
   rest_.erase(0, begin);
   text_ += text;
@@ -35,20 +48,27 @@ std::string EventReader::take(std::string_view bytes) {
 }
 
 void EventReader::take_event(std::string_view payload, std::string& text) {
-  const Json event = parse_json(std::string(payload), kWhere);
+  const Json event = parse_event(payload);
   if (!event.is_object() || event.contains("error")) {
-    throw Error(ErrorKind::kInput, error_text(std::string(payload)));
+    throw Error(ErrorKind::kFailed, error_text(std::string(payload)));
   }
   const Json usage = event.value("usage", Json());
   if (usage.is_object()) usage_ = usage;
   const Json choices = event.value("choices", Json());
   if (!choices.is_array() || choices.empty()) return;
-  text += json_string_or(choices[0], "text", kWhere, "");
+  if (!choices[0].is_object()) return;
+  any_choice_ = true;
+  text += choices[0].contains("delta")
+              ? message_text(choices[0]["delta"])
+              : json_string_or(choices[0], "text", kWhere, "");
   const Json finish = choices[0].value("finish_reason", Json());
   if (!finish.is_null()) finish_ = finish;
 }
 
 std::string EventReader::answer() const {
+  if (!any_choice_ || (!done_ && finish_.is_null())) {
+    throw Error(ErrorKind::kFailed, "events without an answer's end");
+  }
   return dump_json(
       Json{{"choices", {{{"text", text_}, {"finish_reason", finish_}}}},
            {"usage", usage_}});
@@ -97,7 +117,7 @@ bool StreamedText::wanted() {
 void StreamedText::finish(const std::string& text) {
   if (!request_->on_text) return;
   if (!text.starts_with(shown_)) {
-    throw Error(ErrorKind::kInput,
+    throw Error(ErrorKind::kFailed,
                 "another text than the one that was shown when the answer "
                 "broke off");
   }

@@ -1,5 +1,5 @@
-// An answer of /completions that comes as server-sent events: its text is
-// handed on while it is made.
+// An answer of /completions or /chat/completions that comes as server-sent
+// events: its text is handed on while it is made.
 #pragma once
 
 #include <string>
@@ -14,10 +14,11 @@ namespace selfalign::generate {
 // The events of an answer ("data: {...}" lines), as they come.
 class EventReader {
  public:
-  // What these bytes add to the text. Error kInput, in words that fit after
-  // "found", for events that the API does not have.
+  // What these bytes add to the text. Errors as of
+  // remote_reply.h.
   std::string take(std::string_view bytes);
-  // All that came as one answer, as if it had not been streamed.
+  // All that came as one answer, as if it had not been streamed. Error kFailed
+  // where the events broke off.
   std::string answer() const;
 
  private:
@@ -27,10 +28,11 @@ class EventReader {
   std::string text_;
   Json finish_;
   Json usage_;
+  bool any_choice_ = false;
+  bool done_ = false;  // the last event came
 };
 
-// A body of /completions, streamed or not, as one answer. Error kInput as
-// above.
+// A body of either API, streamed or not, as one answer. Errors as above.
 std::string whole_answer(const std::string& body);
 
 // What a request's on_text was given, over as many tries as there are.
@@ -43,7 +45,7 @@ class StreamedText {
   // Asks whether to go on.
   bool wanted();
   bool is_cancelled() const { return !wanted_; }
-  // Hands on the rest of the whole text. Error kInput as above if it does not
+  // Hands on the rest of the whole text. Error kFailed if it does not
   // begin with what was handed on before.
   void finish(const std::string& text);
   const std::string& shown() const { return shown_; }

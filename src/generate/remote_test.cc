@@ -147,7 +147,40 @@ TEST_F(RemoteTest, FailuresThatStayEndTheWork) {
 
 TEST_F(RemoteTest, BrokenJsonEndsTheWorkInTheEnd) {
   serve([](const Json&) { return TestReply{.body = "{\"choices\":[{]"}; });
-  EXPECT_THAT(error_of(options()), HasSubstr("found a wrong answer:1:14"));
+  const std::string error = error_of(options());
+  EXPECT_THAT(error, HasSubstr("found a wrong answer:1:14"));
+  EXPECT_THAT(error, HasSubstr("3 times; see that the address is that of an "
+                               "OpenAI-compatible server"));
+  EXPECT_EQ(bodies_.size(), 3u);
+}
+
+TEST_F(RemoteTest, AnAnswerOfAnotherFormEndsTheWorkAtOnceAndIsNamed) {
+  serve([](const Json&) {
+    return TestReply{.body = R"({"choices":[{"text":7}]})"};
+  });
+  const std::string error = error_of(options());
+  EXPECT_THAT(error, HasSubstr("expected an answer as OpenAI's API has it"));
+  EXPECT_THAT(error, HasSubstr("'text'"));
+  EXPECT_EQ(bodies_.size(), 1u);
+}
+
+TEST_F(RemoteTest, AnAnswerWithoutFinishReasonIsARow) {
+  serve([](const Json&) {
+    return TestReply{
+        .body = R"({"choices":[{"text":" ok.","finish_reason":null}]})"};
+  });
+  const auto all = run(options(), 2);
+  EXPECT_EQ(all.at(0).text, " ok.");
+  EXPECT_EQ(all.at(0).finish, Finish::kLength);
+  EXPECT_EQ(bodies_.size(), 2u);
+}
+
+TEST_F(RemoteTest, APromptThatAFilterRefusesIsAnOutcome) {
+  serve([](const Json&) {
+    return TestReply{.status = 400,
+                     .body = R"({"error":{"code":"content_filter"}})"};
+  });
+  EXPECT_EQ(run(options(), 1).at(0).finish, Finish::kLength);
 }
 
 TEST_F(RemoteTest, RefusalsAreNotTriedAgain) {
@@ -432,6 +465,20 @@ TEST_F(RemoteTest, CountsTokensByTheServerOrByLength) {
     return TestReply{.body = kModels};
   });
   EXPECT_EQ(make_remote_generator(options())->count_tokens("abcdefg"), 5);
+}
+
+TEST_F(RemoteTest, APartOfAnAnswerIsCountedWithoutAsking) {
+  serve(answer_prompt);
+  const auto generator = make_remote_generator(options());
+  const int num_before = server_->num_requests();
+  Completion whole;
+  whole.text = "twelve bytes";
+  whole.num_tokens = 6;
+  EXPECT_EQ(generator->count_part(whole, "twelve bytes"), 6);
+  EXPECT_EQ(generator->count_part(whole, "twelve"), 3);
+  EXPECT_EQ(generator->count_part(whole, "t"), 1);
+  EXPECT_EQ(generator->count_part(whole, ""), 0);
+  EXPECT_EQ(server_->num_requests(), num_before);
 }
 
 }  // namespace

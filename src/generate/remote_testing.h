@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -41,13 +43,15 @@ class RemoteTest : public ::testing::Test {
     set_interrupted(false);
   }
 
-  // `on_completion` answers /completions; models are listed.
-  void serve(std::function<TestReply(const Json&)> on_completion) {
+  // `on_completion` answers what is sent to `endpoint`; models are listed.
+  void serve(std::function<TestReply(const Json&)> on_completion,
+             const std::string& endpoint = "/completions") {
     server_ = std::make_unique<TestServer>(
-        [this, on_completion](const TestRequest& request) {
+        [this, on_completion, endpoint](const TestRequest& request) {
           headers_ = request.headers;
+          targets_.push_back(request.target);
           if (request.target == "/v1/models") return TestReply{.body = kModels};
-          if (request.target != "/v1/completions")
+          if (request.target != "/v1" + endpoint)
             return TestReply{.status = 404};
           bodies_.push_back(parse_json(request.body, "request"));
           return on_completion(bodies_.back());
@@ -57,6 +61,7 @@ class RemoteTest : public ::testing::Test {
   RemoteOptions options() const {
     RemoteOptions options;
     options.model = server_->url();
+    options.api = "completions";
     options.http.num_in_flight = 4;
     options.http.first_backoff_s = 0.01;
     options.http.max_backoff_s = 0.02;
@@ -100,7 +105,18 @@ class RemoteTest : public ::testing::Test {
     }
   }
 
+  // The completion of a request, alone.
+  Completion complete(const RemoteOptions& options, const Request& request) {
+    const auto generator = make_remote_generator(options);
+    std::optional<Request> next = request;
+    Completion completion;
+    generator->generate([&] { return std::exchange(next, std::nullopt); },
+                        [&](Completion c) { completion = std::move(c); });
+    return completion;
+  }
+
   std::vector<Json> bodies_;
+  std::vector<std::string> targets_;
   std::string headers_;
   std::unique_ptr<TestServer> server_;
 };

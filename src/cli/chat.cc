@@ -59,6 +59,9 @@ void resolve_run(ChatFlags& flags) {
   if (!stages::is_run_folder(run)) return;
   const stages::Recipe recipe = recipe_of_run(run);
   flags.model.model.path = recipe.model.path;
+  if (flags.model.model.api == "auto") {
+    flags.model.model.api = recipe.model.api;
+  }
   if (flags.model.adapter.empty()) flags.model.adapter = last_adapter(run);
   if (flags.prompts.empty()) flags.prompts = run + "/prompts";
 }
@@ -246,6 +249,7 @@ void add_chat(CLI::App& app, Shell& shell) {
   add_sampling(*command, *flags);
   flags->model.add_compute(*command);
   flags->model.add_engine(*command);
+  flags->model.add_api(*command);
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.action = [flags, &shell] { chat(*flags, shell); };

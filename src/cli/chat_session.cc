@@ -45,6 +45,7 @@ std::optional<generate::Completion> ChatSession::answer(
   stages::ChatText prompt = fitting_prompt(user);
   request.suffix = std::move(prompt.text);
   request.cuts = std::move(prompt.cuts);
+  request.messages = stages::chat_messages(prompt_, turns_, first_, user);
   request.sampling = sampling_;
   request.key = Hasher().add(seed_).add(num_asked_++).add(request.suffix).key();
   std::string made;

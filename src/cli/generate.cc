@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
@@ -44,7 +45,9 @@ An assistant is asked in the form it was trained with, or another (see chat):
 A model behind an OpenAI-compatible server, --slots requests at once; the key,
 if it needs one, from the environment variable SELFALIGN_API_KEY:
   selfalign generate --model http://localhost:8000/v1#NAME < requests.jsonl
-Whether the same seed gives the same text again is then the server's doing.)";
+Whether the same seed gives the same text again is then the server's doing. A
+server that only chats (--api chat, or found out) is asked for what comes next;
+with --form none each prompt is what the user says. --price 2.5,10 shows the cost.)";
 
 // Joins the engine, which answers in any order, to lines in and lines out.
 class Lines {
@@ -78,6 +81,7 @@ class Lines {
 
   void done(generate::Completion completion) {
     --in_flight_;
+    usage_.add(completion);
     const auto index = index_of_.find(completion.key);
     waiting_.at(index->second).completion = std::move(completion);
     index_of_.erase(index);
@@ -89,6 +93,8 @@ class Lines {
     }
     progress_.update(num_written_);
   }
+
+  const generate::Usage& usage() const { return usage_; }
 
   void finish() const {
     if (problem_) throw *problem_;
@@ -107,6 +113,7 @@ class Lines {
   Progress progress_;
   std::map<uint64_t, Waiting> waiting_;              // by place in the input
   std::unordered_map<uint64_t, uint64_t> index_of_;  // key -> place
+  generate::Usage usage_;
   uint64_t num_read_ = 0;
   uint64_t num_written_ = 0;
   int in_flight_ = 0;
@@ -124,16 +131,21 @@ void generate_lines(const GenerateFlags& flags) {
     form = stages::read_chat_prompt(find_prompts(flags.prompts, flags.adapter),
                                     flags.form);
   }
+  const stages::ModelOptions model = flags.model_at(flags.model.path);
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
-      workbench.open_generator(flags.model, flags.adapter);
-  const bool remote = generate::is_remote_model(flags.model.path);
-  Lines lines(remote ? 0 : workbench.tokenizer(flags.model.path)->size(),
+      workbench.open_generator(model, flags.adapter);
+  const bool remote = generate::is_remote_model(model.path);
+  Lines lines(remote ? 0 : workbench.tokenizer(model.path)->size(),
               std::move(form));
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });
   lines.finish();
+  if (remote) {
+    log_info(
+        generate::usage_text(generate::usage_json(lines.usage(), model.price)));
+  }
 }
 
 }  // namespace
@@ -144,6 +156,8 @@ void add_generate(CLI::App& app, Shell& shell) {
   auto flags = std::make_shared<GenerateFlags>();
   flags->model.num_slots = 16;
   flags->add_all(*command);
+  flags->add_api(*command);
+  flags->add_price(*command);
   command
       ->add_option("--form", flags->form,
                    "take prompts as instructions, asked in this form of chat")

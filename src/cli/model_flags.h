@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "generate/generator.h"
 #include "stages/recipe.h"
@@ -13,13 +14,21 @@ namespace selfalign::cli {
 
 struct ModelFlags {
   stages::ModelOptions model;
-  std::string adapter;  // PEFT folder; empty: the base model
+  std::string adapter;              // PEFT folder; empty: the base model
+  std::vector<std::string> prices;  // IN,OUT or NAME=IN,OUT
+
+  // The model at `path` with the price of --price: that of the server's NAME,
+  // else the one without a name. Error kUsage for what is no price.
+  stages::ModelOptions model_at(const std::string& path) const;
 
   // --device and --dtype.
   void add_compute(CLI::App& command);
   // --slots and --max-context.
   void add_engine(CLI::App& command);
-  // --model (required), --adapter and all of the above.
+  // Of models behind a server: --api; --price.
+  void add_api(CLI::App& command);
+  void add_price(CLI::App& command);
+  // --model (required), --adapter, and those of computing and the engine.
   void add_all(CLI::App& command);
 };
 

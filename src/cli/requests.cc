@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json_parse.h"
 #include "base/ranges.h"
+#include "stages/chat.h"
 
 namespace selfalign::cli {
 namespace {
@@ -232,6 +233,7 @@ void put_under(const stages::ChatPrompt& chat,
                     ": expected no 'prefix' where --form gives one, found "
                     "one; remove it, or leave out --form");
   }
+  request.messages = stages::chat_messages(chat, {}, 0, request.suffix);
   request.prefix = std::move(shared);
   request.suffix = stages::chat_turn(chat, request.suffix);
   request.sampling.stop.insert(request.sampling.stop.end(), chat.stop.begin(),

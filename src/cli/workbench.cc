@@ -74,6 +74,7 @@ std::unique_ptr<generate::Generator> open_remote(
   }
   generate::RemoteOptions options;
   options.model = model.path;
+  options.api = model.api;
   options.http.num_in_flight = model.num_slots;
   if (const char* key = std::getenv("SELFALIGN_API_KEY")) {
     options.http.api_key = key;

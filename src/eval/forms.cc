@@ -11,14 +11,19 @@ namespace {
 using stages::ChatPrompt;
 
 // What stands behind the prompt.
-stages::ChatText turns_of(ChatPrompt prompt,
-                          const std::vector<Exchange>& history,
-                          const std::string& user) {
+stages::ChatText chat_text(ChatPrompt prompt,
+                           const std::vector<stages::ChatTurn>& turns,
+                           const std::string& user) {
   prompt.prompt.clear();
-  std::vector<stages::ChatTurn> turns;
-  for (const Exchange& turn : history)
-    turns.push_back({turn.user, turn.answer});
   return stages::render_chat(prompt, turns, 0, user);
+}
+
+std::vector<stages::ChatTurn> turns_of(const std::vector<Exchange>& history) {
+  std::vector<stages::ChatTurn> turns;
+  for (const Exchange& turn : history) {
+    turns.push_back({turn.user, turn.answer});
+  }
+  return turns;
 }
 
 // Stage 2's turn of the user with the tag of the answer in the thoughts' place.
@@ -39,9 +44,11 @@ void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
                                            const std::string& user) {
     generate::Request request;
     if (!shared->empty()) request.prefix = shared;
-    stages::ChatText turns = turns_of(prompt, history, user);
-    request.suffix = std::move(turns.text);
-    request.cuts = std::move(turns.cuts);
+    const std::vector<stages::ChatTurn> turns = turns_of(history);
+    stages::ChatText text = chat_text(prompt, turns, user);
+    request.suffix = std::move(text.text);
+    request.cuts = std::move(text.cuts);
+    request.messages = stages::chat_messages(prompt, turns, 0, user);
     request.sampling = sampling;
     request.sampling.stop = prompt.stop;
     return request;

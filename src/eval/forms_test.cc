@@ -26,6 +26,12 @@ TEST(FormsTest, AShortPromptWithItsHistory) {
   EXPECT_EQ(request.suffix, "U a\nA\nb\n--\nU c\nA\n");
   EXPECT_THAT(request.sampling.stop, testing::ElementsAre("\nU "));
   EXPECT_EQ(request.sampling.max_new_tokens, 9);
+  ASSERT_EQ(request.messages.size(), 4u);
+  EXPECT_EQ(request.messages[0].role, "system");
+  EXPECT_EQ(request.messages[0].content, "P");
+  EXPECT_EQ(request.messages[2].role, "assistant");
+  EXPECT_EQ(request.messages[2].content, "b");
+  EXPECT_EQ(request.messages[3].content, "c");
   EXPECT_EQ(answer_context(subject, "c"), "P\nU c\nA\n");
   EXPECT_EQ(answer_start(answer_context(subject, "c")), "");
   generate::Completion completion;

@@ -89,6 +89,7 @@ class Answering {
     planned.request.key = planned.row.key;
     if (!plan_.prefix->empty()) planned.request.prefix = plan_.prefix;
     planned.request.suffix = plan_.suffix(text);
+    if (plan_.messages) planned.request.messages = plan_.messages(text);
     planned.request.sampling = plan_.sampling;
     return planned;
   }
@@ -121,7 +122,7 @@ class Answering {
     if (!others.judgement) {
       out.verdicts.back().detail = difference(read, others);
     }
-    const int tokens = generator_.count_tokens(read.answer);
+    const int tokens = generator_.count_part(completion, read.answer);
     count(completion, tokens);
     const FiredRules fired =
         plan_.rules ? plan_.rules(read.thought) : FiredRules();

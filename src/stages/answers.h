@@ -26,6 +26,9 @@ struct AnswerPlan {
   std::shared_ptr<const std::string> prefix;  // the prompt all rows share
   std::string suffix_template;                // for the key; suffix() fills it
   std::function<std::string(const std::string& instruction)> suffix;
+  // The same as turns, of a prompt that is a chat's. Optional.
+  std::function<std::vector<generate::Message>(const std::string& instruction)>
+      messages;
   generate::Sampling sampling;
 
   AnswerFrame frame;  // how the answer stands in the prompt

@@ -1,5 +1,7 @@
 #include "stages/chat.h"
 
+#include "stages/thoughts.h"
+
 namespace selfalign::stages {
 
 ChatPrompt read_chat_prompt(const std::string& prompts_folder,
@@ -30,6 +32,21 @@ ChatText render_chat(const ChatPrompt& prompt,
   }
   chat.text += chat_turn(prompt, user);
   return chat;
+}
+
+std::vector<generate::Message> chat_messages(const ChatPrompt& prompt,
+                                             const std::vector<ChatTurn>& turns,
+                                             size_t first,
+                                             const std::string& user) {
+  std::vector<generate::Message> messages;
+  const std::string system = trim(prompt.prompt);
+  if (!system.empty()) messages.push_back({"system", system});
+  for (size_t i = first; i < turns.size(); ++i) {
+    messages.push_back({"user", turns[i].user});
+    messages.push_back({"assistant", turns[i].answer});
+  }
+  messages.push_back({"user", user});
+  return messages;
 }
 
 }  // namespace selfalign::stages

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/generator.h"
 #include "stages/prompts.h"
 
 namespace selfalign::stages {
@@ -34,5 +35,12 @@ struct ChatText {
 ChatText render_chat(const ChatPrompt& prompt,
                      const std::vector<ChatTurn>& turns, size_t first,
                      const std::string& user);
+
+// The same for a model that takes only turns: the short prompt is the system's,
+// where there is one.
+std::vector<generate::Message> chat_messages(const ChatPrompt& prompt,
+                                             const std::vector<ChatTurn>& turns,
+                                             size_t first,
+                                             const std::string& user);
 
 }  // namespace selfalign::stages

@@ -84,6 +84,13 @@ class InheritingGenerator final : public generate::Generator, public TakesOver {
     return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
   }
 
+  int count_part(const generate::Completion& whole,
+                 const std::string& part) const override {
+    return rest_ ? rest_->count_part(whole, part) : count_tokens(part);
+  }
+
+  bool chats_only() const override { return rest_ && rest_->chats_only(); }
+
  private:
   InheritingWorkbench& bench_;
   const std::string fingerprint_;

@@ -81,6 +81,14 @@ void read_model(YamlMap map, ModelOptions& model) {
           {ranges::kDtypes.begin(), ranges::kDtypes.end()});
   get(map, "num_slots", model.num_slots, ranges::kNumSlots);
   get(map, "max_context", model.max_context, ranges::kMaxContext);
+  map.get("api", model.api, {"auto", "chat", "completions"});
+  map.get("price_input", model.price.input, 0.0, 1e9);
+  map.get("price_output", model.price.output, 0.0, 1e9);
+  for (const char* name : {"api", "price_input", "price_output"}) {
+    if (map.has(name) && !generate::is_remote_model(model.path)) {
+      map.mistake(name, "only of a model behind a server (http://...)");
+    }
+  }
   map.done();
 }
 
@@ -336,6 +344,11 @@ void put_model(YAML::Emitter& out, const ModelOptions& model) {
   put(out, "dtype", model.dtype);
   put_int(out, "num_slots", model.num_slots);
   put_int(out, "max_context", model.max_context);
+  if (generate::is_remote_model(model.path)) {
+    put(out, "api", model.api);
+    put(out, "price_input", model.price.input);
+    put(out, "price_output", model.price.output);
+  }
   out << YAML::EndMap;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "generate/generator.h"
+#include "generate/usage.h"
 #include "stages/decoding.h"
 
 namespace selfalign::stages {
@@ -18,6 +19,10 @@ struct ModelOptions {
   std::string dtype = "auto";   // auto, float32, bfloat16
   int num_slots = 64;           // rows decoded together; part of every digest
   int max_context = 4096;       // tokens of prompt and completion, at most
+  // Of a model behind a server: auto, chat or completions (remote.h), and what
+  // it costs.
+  std::string api = "auto";
+  generate::Price price;
 };
 
 struct InstructOptions {

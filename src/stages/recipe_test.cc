@@ -431,6 +431,22 @@ TEST_F(RecipeTest, AServersModelIsNotResolvedAndNotTrained) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, AServersModelHasAnApiAndAPrice) {
+  const std::string head = "name: small\nprompts_folder: ../prompts\n";
+  const std::string settings =
+      ", api: chat, price_input: 2.5, price_output: 10}\nstages: [instruct]\n";
+  const Recipe recipe = read_recipe(
+      write(head + "model: {path: \"https://host/v1#m\"" + settings));
+  EXPECT_EQ(recipe.model.api, "chat");
+  EXPECT_EQ(recipe.model.price.input, 2.5);
+  const Recipe again = read_recipe(write(recipe_to_yaml(recipe)));
+  EXPECT_EQ(again.model.api, "chat");
+  EXPECT_EQ(again.model.price.output, 10.0);
+  EXPECT_NE(error_of(head + "model: {path: m.gguf" + settings)
+                .find("model.api: only of a model behind a server"),
+            std::string::npos);
+}
+
 TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
   EXPECT_EQ(nearest("x", {}), "");

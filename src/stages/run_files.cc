@@ -21,10 +21,11 @@ constexpr char kPrompts[] = "prompts.files";
 constexpr size_t kMaxListed = 12;  // differences of one file
 constexpr size_t kMaxShown = 60;   // bytes of a value
 
-// Places may move; the model is checked by its fingerprint, given data by their
-// digests and the prompts by what they say.
+// Places may move and prices change; the model is checked by its fingerprint,
+// given data by their digests and the prompts by what they say.
 bool is_place(const std::string& field) {
   return field == "run_folder" || field == "model.path" ||
+         field == "model.api" || field.starts_with("model.price_") ||
          field == "prompts_folder" || field == "prompts_overlay" ||
          field == "instructions.path" || field == "data.path" ||
          field == "contamination.sets";

@@ -1,5 +1,6 @@
 #include "stages/verbose.h"
 
+#include "stages/chat.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/keys.h"
@@ -50,6 +51,9 @@ AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
   plan.suffix_template = prompt.user + prompt.answer;
   plan.suffix = [&prompt](const std::string& instruction) {
     return chat_turn(prompt, instruction);
+  };
+  plan.messages = [&prompt](const std::string& instruction) {
+    return chat_messages(prompt, {}, 0, instruction);
   };
   plan.sampling = run.recipe.verbose.sampling;
   plan.sampling.stop = prompt.stop;

@@ -10,12 +10,15 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/subjects.h"
+#include "eval/costs.h"
 #include "eval/differences.h"
 #include "eval/items.h"
+#include "eval/questions.h"
 #include "eval/report.h"
 #include "eval/results.h"
 #include "eval/table.h"
 #include "eval/tasks.h"
+#include "generate/remote.h"
 #include "stages/start_checks.h"
 #include "text/plain_text.h"
 
@@ -29,6 +32,9 @@ constexpr char kFooter[] = R"(How good are the models of a run?
   selfalign evaluate --model MODEL --adapter mine=ADAPTER --data DATA
   selfalign evaluate runs/smollm2-demo --data DATA \
       --model http://localhost:8000/v1#NAME  a served model beside the run's
+  selfalign evaluate runs/smollm2-demo --data DATA --tasks vicuna \
+      --answers chatgpt=gpt-3.5.jsonl        published answers beside them
+  selfalign evaluate runs/smollm2-demo --questions mine=my_questions.jsonl
 
 All subjects are decoded alike, so that what differs is the models: at
 temperature 0.7, top-p 0.95 and without a penalty (a run's recipe may say
@@ -46,6 +52,7 @@ on. Each run tests the evaluator itself, and exits with 1 where a test fails.)";
 struct Flags {
   SubjectFlags subjects;
   std::vector<std::string> tasks;
+  std::vector<std::string> questions;
   std::string out;
   eval::TaskOptions options;
 };
@@ -60,31 +67,62 @@ bool has_data(const eval::Task& task, const std::string& folder) {
   }
 }
 
-std::vector<const eval::Task*> tasks_of(const Flags& flags) {
-  std::vector<const eval::Task*> tasks;
+// Those named, or all whose data are there; and those of --questions.
+std::vector<eval::Task> tasks_of(const Flags& flags) {
+  const std::string& folder = flags.options.data_folder;
+  std::vector<eval::Task> tasks;
   for (const std::string& name : flags.tasks) {
-    tasks.push_back(&eval::task_named(name));
-    for (const std::string& file : tasks.back()->files) {
-      eval::find_data(flags.options.data_folder, file);
+    tasks.push_back(eval::task_named(name));
+    if (folder.empty()) {
+      throw Error(ErrorKind::kUsage,
+                  str("--tasks ", name,
+                      ": expected --data, a folder with its published files, "
+                      "found none; add it"));
+    }
+    for (const std::string& file : tasks.back().files) {
+      eval::find_data(folder, file);
     }
   }
-  if (!flags.tasks.empty()) return tasks;
   for (const eval::Task& task : eval::tasks()) {
-    if (has_data(task, flags.options.data_folder)) tasks.push_back(&task);
+    if (flags.tasks.empty() && !folder.empty() && has_data(task, folder)) {
+      tasks.push_back(task);
+    }
   }
-  if (tasks.empty()) {
-    throw Error(ErrorKind::kInput,
-                str(flags.options.data_folder,
-                    ": expected the published files of some task, found none"));
+  for (const std::string& named : flags.questions) {
+    tasks.push_back(eval::questions_task(named));
   }
-  return tasks;
+  if (!tasks.empty()) return tasks;
+  if (folder.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "evaluate: expected --data, a folder with published sets, or "
+                "--questions FILE, found neither");
+  }
+  throw Error(
+      ErrorKind::kInput,
+      folder + ": expected the published files of some task, found none");
+}
+
+// Published answers answer open questions, and a model that only chats tells no
+// log-probabilities.
+bool can_do(const eval::Task& task, const PlannedSubject& planned) {
+  const bool published = planned.subject.published != nullptr;
+  const bool can =
+      published ? task.open
+                : !task.scores || !planned.subject.generator->chats_only();
+  if (!can) {
+    log_warning(str(task.name, " is left out for ", planned.info.name, ": ",
+                    published ? "published answers are of open questions"
+                              : "its server only chats, and this task compares "
+                                "log-probabilities of given texts"));
+  }
+  return can;
 }
 
 // What the tasks read is text, whatever they make of it.
-void check_data(const std::vector<const eval::Task*>& tasks,
+void check_data(const std::vector<eval::Task>& tasks,
                 const std::string& folder) {
-  for (const eval::Task* task : tasks) {
-    for (const std::string& file : task->files) {
+  for (const eval::Task& task : tasks) {
+    for (const std::string& file : task.files) {
       text::read_text(eval::find_data(folder, file));
     }
   }
@@ -120,8 +158,19 @@ void require_passed(const std::vector<eval::TaskResult>& results) {
                   failed);
 }
 
+// What was asked of a subject's server, added up.
+void keep_usage(const std::string& folder, const PlannedSubject& planned,
+                eval::ResultsWriter& writer) {
+  if (!generate::is_remote_model(planned.info.model)) return;
+  eval::Results fresh;
+  fresh.usage = {eval::usage_of(
+      folder, writer.results(),
+      {"subject", planned.info.name, planned.info.model, planned.model.price})};
+  writer.merge(fresh);
+}
+
 void evaluate(Flags flags, const Shell& shell) {
-  const std::vector<const eval::Task*> tasks = tasks_of(flags);
+  const std::vector<eval::Task> tasks = tasks_of(flags);
   std::vector<PlannedSubject> subjects = plan_subjects(flags.subjects);
   if (flags.out.empty()) {
     flags.out = flags.subjects.run.empty() ? "evaluation"
@@ -143,8 +192,9 @@ void evaluate(Flags flags, const Shell& shell) {
     models.open(planned);
     for (size_t i = 0; i < tasks.size(); ++i) {
       stop_if_interrupted("the same command goes on");
+      if (!can_do(tasks[i], planned)) continue;
       const eval::TaskResult result =
-          evaluate_one(*tasks[i], planned, flags.out, flags.options);
+          evaluate_one(tasks[i], planned, flags.out, flags.options);
       eval::Results fresh;
       fresh.subjects.push_back(planned.info);
       fresh.results.push_back(result);
@@ -153,15 +203,17 @@ void evaluate(Flags flags, const Shell& shell) {
       results[i].push_back(result);
       all.push_back(result);
     }
+    keep_usage(flags.out, planned, writer);
   }
   for (size_t i = 0; i < tasks.size() && !shell.json; ++i) {
-    write_out(eval::results_table(tasks[i]->title, results[i]));
+    write_out(eval::results_table(tasks[i].title, results[i]));
   }
   if (!shell.json) {
     eval::Results fresh;
     fresh.results = all;
     write_out(
-        eval::differences_text(eval::differences(flags.out, fresh, nullptr)));
+        eval::differences_text(eval::differences(flags.out, fresh, nullptr)) +
+        eval::costs_text(writer.results().usage));
   }
   log_info("report: " + eval::write_report(flags.out));
   require_passed(all);
@@ -178,13 +230,15 @@ void add_evaluate(CLI::App& app, Shell& shell) {
   command
       ->add_option("--data", flags->options.data_folder,
                    "folder with the published evaluation sets")
-      ->required()
       ->check(CLI::ExistingDirectory);
   command
       ->add_option("--tasks", flags->tasks,
                    "some of truthfulqa, truthfulqa_generation, hhh, ...; all "
                    "whose data are there")
       ->delimiter(',');
+  command->add_option("--questions", flags->questions,
+                      "NAME=FILE of open questions, one task more each: an "
+                      "object a line with question_id, category and turns");
   command
       ->add_option("--limit", flags->options.limit,
                    "items of each task, drawn by --seed; 0 takes all")

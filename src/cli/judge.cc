@@ -1,23 +1,21 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "cli/chat_session.h"
 #include "cli/commands.h"
+#include "cli/judge_model.h"
 #include "cli/lines.h"
-#include "cli/model_flags.h"
-#include "cli/options.h"
-#include "cli/run_folder.h"
 #include "cli/terminal.h"
-#include "cli/workbench.h"
+#include "eval/costs.h"
 #include "eval/human.h"
 #include "eval/items.h"
 #include "eval/judging.h"
+#include "eval/questions.h"
+#include "eval/relative_score.h"
 #include "eval/report.h"
 #include "eval/results.h"
 #include "text/wrap.h"
@@ -34,7 +32,9 @@ constexpr char kFooter[] =
 Of vicuna and mt_bench each pair of subjects is judged in both orders, a win
 needs both to agree, and each answer gets a mark from 1 to 10; the answers of
 truthfulqa_generation are judged for truth and information. Without --pairs each
-subject is compared with the one before it. Texts without a verdict are counted
+subject is compared with the one before it, or with --reference, and its marks
+are given relative to the other's. A server that only chats is asked by messages;
+--price 2.5,10 gives what a million tokens cost, in and out. Texts without a verdict are counted
 and shown; nothing is left out. Prompts: DATA's judge_prompts.jsonl (as
 MT-bench publishes it) where it is there, else prompts/judge.yaml.
 --judge human shows question and answers without names, in an order drawn by
@@ -45,77 +45,81 @@ there is not asked again.)";
 constexpr char kKeys[] = "1 first  2 second  t tie  s skip  q quit\n";
 constexpr char kTruthTask[] = "truthfulqa_generation";
 
-struct JudgeFlags {
+struct Flags {
   std::string folder;
-  std::string judge;
-  std::string name;
-  std::string data;
-  std::string prompts;
-  std::string layout = "auto";
-  std::vector<std::string> tasks = {"vicuna", "mt_bench", kTruthTask};
+  std::string reference;
+  JudgeFlags judge;
+  std::vector<std::string> tasks;
   std::vector<std::string> kinds = {"pairs", "single", "truth"};
   std::vector<std::string> pairs;
-  int max_new_tokens = 512;
   uint64_t seed = 0;
-  ModelFlags model;
 
   bool does(const std::string& kind) const {
     return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
   }
 };
 
-// The name of the judge in results and files.
-std::string name_of(const JudgeFlags& flags) {
-  std::string name = flags.name;
-  if (name.empty() && flags.judge == "human") {
-    const char* user = std::getenv("USER");
-    name = user != nullptr && *user != '\0' ? user : "person";
+bool has_subject(const eval::Results& results, const std::string& name) {
+  return std::any_of(results.subjects.begin(), results.subjects.end(),
+                     [&](const auto& one) { return one.name == name; });
+}
+
+[[noreturn]] void throw_subject(const std::string& flag,
+                                const std::string& found,
+                                const std::string& folder,
+                                const eval::Results& results) {
+  std::string all;
+  for (const eval::SubjectInfo& one : results.subjects) all += " " + one.name;
+  throw Error(ErrorKind::kUsage, str(flag, " with names of subjects, found '",
+                                     found, "'; ", folder, " has:", all));
+}
+
+// Tasks whose answers can be judged, of those the flags name, or all.
+std::vector<std::string> tasks_of(const Flags& flags,
+                                  const eval::Results& results) {
+  std::vector<std::string> known = {"vicuna", "mt_bench", kTruthTask};
+  for (const eval::TaskResult& result : results.results) {
+    if (eval::has_open_questions(result) &&
+        std::find(known.begin(), known.end(), result.task) == known.end()) {
+      known.push_back(result.task);
+    }
   }
-  if (name.empty()) {
-    const size_t mark = flags.judge.find_last_of("/#");
-    name =
-        mark == std::string::npos ? flags.judge : flags.judge.substr(mark + 1);
+  for (const std::string& task : flags.tasks) {
+    if (std::find(known.begin(), known.end(), task) != known.end()) continue;
+    std::string all;
+    for (const std::string& one : known) all += " " + one;
+    throw Error(ErrorKind::kUsage,
+                str("--tasks: expected tasks with answers, found '", task,
+                    "'; there are:", all));
   }
-  for (char& c : name) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                       (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
-    if (!plain) c = '_';
-  }
-  if (name.empty() || name[0] == '.') name = "judge" + name;
-  return flags.judge == "human" ? "human." + name : name;
+  return flags.tasks.empty() ? known : flags.tasks;
 }
 
 std::vector<std::pair<std::string, std::string>> pairs_of(
-    const JudgeFlags& flags, const eval::Results& results) {
-  std::vector<std::string> names;
-  for (const eval::SubjectInfo& subject : results.subjects) {
-    names.push_back(subject.name);
-  }
+    const Flags& flags, const eval::Results& results) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& text : flags.pairs) {
     const size_t comma = text.find(',');
     const std::string a = text.substr(0, comma);
     const std::string b =
         comma == std::string::npos ? "" : text.substr(comma + 1);
-    for (const std::string& name : {a, b}) {
-      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-      std::string all;
-      for (const std::string& one : names) all += " " + one;
-      throw Error(ErrorKind::kUsage,
-                  str("--pairs: expected A,B with names of subjects, found '",
-                      text, "'; ", flags.folder, " has:", all));
+    if (!has_subject(results, a) || !has_subject(results, b)) {
+      throw_subject("--pairs: expected A,B", text, flags.folder, results);
     }
     pairs.emplace_back(a, b);
   }
   if (!flags.pairs.empty()) return pairs;
-  for (size_t i = 1; i < names.size(); ++i) {
-    pairs.emplace_back(names[i - 1], names[i]);
+  for (size_t i = 0; i < results.subjects.size(); ++i) {
+    const std::string& name = results.subjects[i].name;
+    if (!flags.reference.empty()) {
+      if (name != flags.reference) pairs.emplace_back(name, flags.reference);
+    } else if (i > 0) {
+      pairs.emplace_back(results.subjects[i - 1].name, name);
+    }
   }
   return pairs;
 }
 
-// Pairs of subjects that both answered some of the task's questions, under the
-// same decoding.
 // How a subject's answers to a task were decoded, out of their settings.
 Json decoding_of(const eval::Results& results, const std::string& task,
                  const std::string& subject) {
@@ -127,15 +131,26 @@ Json decoding_of(const eval::Results& results, const std::string& task,
   return eval::decoding_part(Json());
 }
 
+// The same of two subjects' answers that stand beside each other.
+Json decoding_of_pair(const eval::Results& results, const std::string& task,
+                      const std::string& a, const std::string& b) {
+  Json part = decoding_of(results, task, a);
+  if (part["decoding"] != "one") part = decoding_of(results, task, b);
+  if (part["decoding"] == "own") part.erase("sampling");
+  return part;
+}
+
 struct DecodedContest {
   eval::Contest contest;
   Json decoding;  // for the settings of the comparison
 };
 
-std::vector<DecodedContest> contests_of(const JudgeFlags& flags,
+// Pairs of subjects that both answered some of the task's questions, under the
+// same decoding.
+std::vector<DecodedContest> contests_of(const Flags& flags,
                                         const eval::Results& results) {
   std::vector<DecodedContest> contests;
-  for (const std::string& task : flags.tasks) {
+  for (const std::string& task : tasks_of(flags, results)) {
     if (task == kTruthTask) continue;
     for (const std::string& decoding : eval::decodings_of(results, task)) {
       const eval::Results alike = eval::under_decoding(results, decoding);
@@ -146,44 +161,22 @@ std::vector<DecodedContest> contests_of(const JudgeFlags& flags,
                 eval::read_answers(flags.folder, alike, task, a),
                 eval::read_answers(flags.folder, alike, task, b))};
         if (contest.pairs.empty()) continue;
-        Json part = decoding_of(alike, task, a);
-        if (part["decoding"] != "one") part = decoding_of(alike, task, b);
-        if (part["decoding"] == "own") part.erase("sampling");
-        contests.push_back({std::move(contest), std::move(part)});
+        contests.push_back(
+            {std::move(contest), decoding_of_pair(alike, task, a, b)});
       }
     }
   }
   return contests;
 }
 
-// A judge's adapter is asked under the prompt it was trained with.
-eval::JudgeLayout form_layout(const std::string& adapter) {
-  const std::string form = form_of_adapter(adapter);
-  const stages::ChatPrompt chat =
-      stages::read_chat_prompt(find_prompts("", adapter), form);
-  constexpr char kPlace[] = "{instruction}";
-  const size_t at = chat.user.find(kPlace);
-  return {form, chat.prompt + chat.user.substr(0, at), "\n\n",
-          chat.user.substr(at + sizeof kPlace - 1) + chat.answer, chat.stop};
-}
-
-eval::JudgeLayout layout_of(const JudgeFlags& flags,
-                            const eval::JudgePrompts& prompts,
-                            const generate::Generator& generator) {
-  if (flags.layout != "auto") return prompts.layouts.at(flags.layout);
-  if (!flags.model.adapter.empty()) return form_layout(flags.model.adapter);
-  const bool knows_marks = generator.count_tokens("<|im_start|>") == 1;
-  return prompts.layouts.at(knows_marks ? "chatml" : "plain");
-}
-
-std::string published_prompts(const std::string& data) {
-  if (data.empty()) return "";
-  try {
-    return eval::find_data(data, "judge_prompts.jsonl");
-  } catch (const Error& error) {
-    log_info(str("prompts/judge.yaml is used: ", error.what()));
-    return "";
-  }
+std::string verdict_words(const Json& one) {
+  if (!one["win_rate"].is_number()) return "no verdict";
+  const auto share = [&](const char* name) {
+    return eval::percent(one[name].get<double>());
+  };
+  return str("wins ", share("win_rate"), " (", share("low"), " to ",
+             share("high"), "), at equal length ",
+             share("win_rate_length_controlled"));
 }
 
 void show_comparison(const Json& comparison, const Shell& shell) {
@@ -191,18 +184,14 @@ void show_comparison(const Json& comparison, const Shell& shell) {
     write_json(comparison);
     return;
   }
-  const auto share = [&](const char* name) {
-    return eval::percent(comparison[name].get<double>());
-  };
   std::string text =
       str(comparison["task"].get<std::string>(), ": ",
-          comparison["a"].get<std::string>(), " wins ", share("win_rate"), " (",
-          share("low"), " to ", share("high"), ") against ",
-          comparison["b"].get<std::string>(), ", at equal length ",
-          share("win_rate_length_controlled"), "; of ", comparison["num_items"],
-          " items ", comparison["wins_a"], " won, ", comparison["wins_b"],
-          " lost, ", comparison["ties"], " tied (", comparison["flips"],
-          " flips), ", comparison["failures"], " without a verdict\n");
+          comparison["a"].get<std::string>(), " against ",
+          comparison["b"].get<std::string>(), ": ", verdict_words(comparison),
+          "; of ", comparison["num_items"], " items ", comparison["wins_a"],
+          " won, ", comparison["wins_b"], " lost, ", comparison["ties"],
+          " tied (", comparison["flips"], " flips), ", comparison["failures"],
+          " without a verdict\n");
   for (const Json& other : comparison["agreement"]) {
     text += str("  agrees with ", other["with"].get<std::string>(), " in ",
                 eval::percent(other["raw"].get<double>()), " of ",
@@ -211,7 +200,7 @@ void show_comparison(const Json& comparison, const Shell& shell) {
   write_out(text);
 }
 
-void keep(Json comparison, const Json& decoding, const JudgeFlags& flags,
+void keep(Json comparison, const Json& decoding, const Flags& flags,
           eval::ResultsWriter& writer, const Shell& shell) {
   comparison["settings"].update(decoding);
   eval::Results fresh;
@@ -219,16 +208,26 @@ void keep(Json comparison, const Json& decoding, const JudgeFlags& flags,
                                             writer.results().comparisons);
   writer.merge(fresh);
   show_comparison(fresh.comparisons[0], shell);
+  warn_of_failures(str(comparison["task"].get<std::string>(), ", ",
+                       comparison["a"].get<std::string>(), " against ",
+                       comparison["b"].get<std::string>()),
+                   comparison["failures"], comparison["num_items"]);
 }
 
-void keep(const eval::TaskResult& result, eval::ResultsWriter& writer,
-          const Shell& shell) {
+// `num_asked` judgements, the failures among them.
+void keep(const eval::TaskResult& result, size_t num_asked,
+          eval::ResultsWriter& writer, const Shell& shell) {
   eval::Results fresh;
   fresh.results.push_back(result);
   writer.merge(fresh);
+  warn_of_failures(str(result.task, ", ", result.subject), result.num_failures,
+                   int64_t(num_asked));
   if (shell.json) {
     write_json(eval::to_json(result));
     return;
+  }
+  if (result.metrics.empty()) {
+    write_out(str(result.task, ", ", result.subject, ": no verdict\n"));
   }
   for (const eval::Metric& metric : result.metrics) {
     write_out(str(result.task, ", ", result.subject, ", ", metric.name, ": ",
@@ -254,52 +253,87 @@ void warn_of_namesake(const eval::Results& results,
 
 // Marks, or truth, of every subject's answers to a task.
 void mark_answers(eval::Judge& judge, const std::string& task,
-                  const eval::Results& results, const JudgeFlags& flags,
+                  const eval::Results& results, const Flags& flags,
                   eval::ResultsWriter& writer, const Shell& shell) {
+  const bool truth = task == kTruthTask;
   for (const eval::SubjectInfo& subject : results.subjects) {
     const auto answers =
         eval::read_answers(flags.folder, results, task, subject.name);
     if (answers.empty()) continue;
+    size_t num_asked = truth ? 2 * answers.size() : 0;
+    for (const eval::JudgedAnswer& answer : answers) {
+      if (!truth) num_asked += eval::num_judged_turns(answer);
+    }
     eval::TaskResult result =
-        task == kTruthTask
-            ? eval::judge_truth(judge, task, subject.name, answers)
-            : eval::judge_singles(judge, task, subject.name, answers,
-                                  flags.seed);
+        truth ? eval::judge_truth(judge, task, subject.name, answers)
+              : eval::judge_singles(judge, task, subject.name, answers,
+                                    flags.seed);
     result.settings.update(decoding_of(results, task, subject.name));
-    keep(result, writer, shell);
+    keep(result, num_asked, writer, shell);
   }
 }
 
-void judge_by_model(const JudgeFlags& flags, eval::ResultsWriter& writer,
-                    const Shell& shell) {
-  stages::ModelOptions model = flags.model.model;
-  model.path = flags.judge;
-  LocalWorkbench workbench;
-  const auto generator = workbench.open_generator(model, flags.model.adapter);
-  eval::JudgeOptions options;
-  options.name = name_of(flags);
-  options.generator = generator.get();
-  options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
-                                             published_prompts(flags.data));
-  options.layout = layout_of(flags, options.prompts, *generator);
-  options.max_new_tokens = flags.max_new_tokens;
-  eval::ItemLog log(flags.folder + "/judgements/" + options.name + ".jsonl");
-  eval::Judge judge(options, &log);
+void show_relative_score(const Json& comparison, const Shell& shell) {
+  if (shell.json) {
+    write_json(comparison);
+    return;
+  }
+  const Json& score = comparison["relative_score"];
+  const auto share = [&](const char* name) {
+    return eval::percent(score[name].get<double>());
+  };
+  write_out(str(comparison["task"].get<std::string>(), ": ",
+                comparison["a"].get<std::string>(), " has ", share("value"),
+                " (", share("low"), " to ", share("high"), ") of ",
+                comparison["b"].get<std::string>(), "'s marks, over ",
+                score["num_items"], " answers\n"));
+}
+
+// Marks by the other's, of all pairs that have both.
+void relate_marks(const Flags& flags, const std::string& judge,
+                  eval::ResultsWriter& writer, const Shell& shell) {
   const eval::Results results = writer.results();
-  warn_of_namesake(results, options);
+  eval::Results fresh;
+  for (const std::string& task : tasks_of(flags, results)) {
+    for (const std::string& decoding : eval::decodings_of(results, task)) {
+      const eval::Results alike = eval::under_decoding(results, decoding);
+      for (const auto& [a, b] : pairs_of(flags, alike)) {
+        const Json part = decoding_of_pair(alike, task, a, b);
+        Json one = eval::with_relative_score(
+            flags.folder, alike, {task, judge, a, b, part}, flags.seed);
+        if (one.is_null()) continue;
+        show_relative_score(one, shell);
+        fresh.comparisons.push_back(std::move(one));
+      }
+    }
+  }
+  writer.merge(fresh);
+}
+
+void judge_by_model(const Flags& flags, eval::ResultsWriter& writer,
+                    const Shell& shell) {
+  OpenJudge open(flags.judge, flags.folder);
+  const eval::Results results = writer.results();
+  warn_of_namesake(results, open.judge().options());
   if (flags.does("pairs")) {
     for (const auto& [contest, decoding] : contests_of(flags, results)) {
-      keep(eval::judge_pairs(judge, contest, flags.seed), decoding, flags,
-           writer, shell);
+      keep(eval::judge_pairs(open.judge(), contest, flags.seed), decoding,
+           flags, writer, shell);
     }
   }
-  for (const std::string& task : flags.tasks) {
+  for (const std::string& task : tasks_of(flags, results)) {
     if (!flags.does(task == kTruthTask ? "truth" : "single")) continue;
     for (const std::string& decoding : eval::decodings_of(results, task)) {
-      mark_answers(judge, task, eval::under_decoding(results, decoding), flags,
-                   writer, shell);
+      mark_answers(open.judge(), task, eval::under_decoding(results, decoding),
+                   flags, writer, shell);
     }
   }
+  relate_marks(flags, open.asked().name, writer, shell);
+  if (!open.is_remote()) return;
+  eval::Results fresh;
+  fresh.usage = {eval::usage_of(flags.folder, writer.results(), open.asked())};
+  writer.merge(fresh);
+  if (!shell.json) write_out(eval::costs_text(writer.results().usage));
 }
 
 void show_item(const eval::HumanSession& session) {
@@ -344,14 +378,14 @@ bool compare(eval::HumanSession& session, KeyReader& keys) {
   return true;
 }
 
-void judge_by_person(const JudgeFlags& flags, eval::ResultsWriter& writer,
+void judge_by_person(const Flags& flags, eval::ResultsWriter& writer,
                      const Shell& shell) {
   if (flags.pairs.empty()) {
     throw Error(ErrorKind::kUsage,
                 "--judge human: expected the two subjects to compare, found "
                 "none; add --pairs A,B");
   }
-  const std::string name = name_of(flags);
+  const std::string name = flags.judge.name();
   eval::ItemLog log(flags.folder + "/judgements/" + name + ".jsonl");
   KeyReader keys;
   const std::vector<DecodedContest> contests =
@@ -373,13 +407,18 @@ void judge_by_person(const JudgeFlags& flags, eval::ResultsWriter& writer,
                   "`selfalign evaluate` first");
 }
 
-void judge(const JudgeFlags& flags, const Shell& shell) {
+void judge(const Flags& flags, const Shell& shell) {
   const std::string results = flags.folder + "/results.json";
   std::error_code ignored;
   if (!std::filesystem::exists(results, ignored)) throw_no_subjects(results);
   eval::ResultsWriter writer(flags.folder);
   if (writer.results().subjects.empty()) throw_no_subjects(results);
-  if (flags.judge == "human") {
+  if (!flags.reference.empty() &&
+      !has_subject(writer.results(), flags.reference)) {
+    throw_subject("--reference: expected one", flags.reference, flags.folder,
+                  writer.results());
+  }
+  if (flags.judge.judge == "human") {
     judge_by_person(flags, writer, shell);
   } else {
     judge_by_model(flags, writer, shell);
@@ -387,32 +426,21 @@ void judge(const JudgeFlags& flags, const Shell& shell) {
   eval::write_report(flags.folder);
 }
 
-void add_options(CLI::App& command, JudgeFlags& flags) {
+void add_options(CLI::App& command, Flags& flags) {
   command.add_option("out", flags.folder, "folder of an evaluation")
       ->required()
       ->check(CLI::ExistingDirectory);
   command
-      .add_option("--judge", flags.judge,
+      .add_option("--judge", flags.judge.judge,
                   "HF folder, GGUF file, http://HOST:PORT/v1#NAME, or human")
       ->required();
-  command.add_option("--judge-adapter", flags.model.adapter,
-                     "PEFT adapter folder, merged into the judge");
-  command.add_option("--name", flags.name,
-                     "of the judge in results; else from --judge");
-  command.add_option("--data", flags.data,
+  command.add_option("--data", flags.judge.data,
                      "folder that may hold judge_prompts.jsonl");
-  command.add_option("--prompts", flags.prompts, "folder with judge.yaml");
   command
-      .add_option(
-          "--layout", flags.layout,
-          "how the judge is asked: auto (the adapter's own form, chatml "
-          "where the model knows its marks, else plain), plain, chatml")
-      ->check(CLI::IsMember({"auto", "plain", "chatml"}))
-      ->capture_default_str();
-  command.add_option("--tasks", flags.tasks, "whose answers")
-      ->delimiter(',')
-      ->check(CLI::IsMember(flags.tasks))
-      ->capture_default_str();
+      .add_option("--tasks", flags.tasks,
+                  "whose answers; else all: vicuna, mt_bench, "
+                  "truthfulqa_generation and those of --questions")
+      ->delimiter(',');
   command.add_option("--kinds", flags.kinds, "what is judged")
       ->delimiter(',')
       ->check(CLI::IsMember(flags.kinds))
@@ -420,9 +448,9 @@ void add_options(CLI::App& command, JudgeFlags& flags) {
   command.add_option("--pairs", flags.pairs, "subjects A,B; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command.add_option("--max-tokens", flags.max_new_tokens, "of a judgement")
-      ->check(in_range(ranges::kMaxNewTokens))
-      ->capture_default_str();
+  command.add_option("--reference", flags.reference,
+                     "without --pairs: the subject that all others are "
+                     "compared with, as the paper's figures do with ChatGPT");
   command.add_option("--seed", flags.seed, "of intervals and blind orders")
       ->capture_default_str();
 }
@@ -432,11 +460,9 @@ void add_options(CLI::App& command, JudgeFlags& flags) {
 void add_judge(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "judge", "Compare and mark logged answers: by a model, or a person");
-  auto flags = std::make_shared<JudgeFlags>();
-  flags->model.model.num_slots = 32;
+  auto flags = std::make_shared<Flags>();
   add_options(*command, *flags);
-  flags->model.add_compute(*command);
-  flags->model.add_engine(*command);
+  flags->judge.add(*command);
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.action = [flags, &shell] { judge(*flags, shell); };

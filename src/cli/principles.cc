@@ -2,9 +2,15 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <vector>
 
+#include "base/error.h"
 #include "cli/commands.h"
+#include "cli/judge_model.h"
 #include "cli/lines.h"
+#include "eval/adherence.h"
+#include "eval/report.h"
+#include "eval/results.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -19,18 +25,83 @@ constexpr char kFooter[] =
 First a line per rule: rows kept and rejected whose thought names it, its share
 of all kept rows, of Self-Instruct's and of red-teaming's. Then the matrix of
 types of question and rules. Mentions are counted by form: whole (3 (helpful)),
-number_only, name_only, misspelt, wrong_number (the name counts), unknown.)";
+number_only, name_only, misspelt, wrong_number (the name counts), unknown.
 
-void print_principles(const std::string& folder, bool csv, const Shell& shell) {
-  const std::unique_ptr<store::Store> store =
-      store::Store::open(folder, store::OpenMode::kReadOnly);
+Were they kept, too? A judge is shown rule, request and answer:
+  selfalign principles runs/smollm2-demo --judge MODEL --per-rule 25
+and, as a test of the judge, the same with the answers of other rows. Shares by
+rule go to RUN/evaluation, like other judgements, and into its report.)";
+
+struct Flags {
+  std::string folder;
+  bool csv = false;
+  JudgeFlags judge;
+  int64_t per_rule = 25;
+  uint64_t seed = 0;
+};
+
+std::unique_ptr<store::Store> open_store(const std::string& folder) {
+  return store::Store::open(folder, store::OpenMode::kReadOnly);
+}
+
+void print_principles(const Flags& flags, const Shell& shell) {
   const stages::PrincipleUse use =
-      stages::principle_use(*store, stages::load_prompts(folder + "/prompts"));
+      stages::principle_use(*open_store(flags.folder),
+                            stages::load_prompts(flags.folder + "/prompts"));
   if (shell.json) {
     write_json(stages::principles_json(use));
   } else {
-    write_out(csv ? stages::principles_csv(use) : stages::principles_text(use));
+    write_out(flags.csv ? stages::principles_csv(use)
+                        : stages::principles_text(use));
   }
+}
+
+// Error kFailed names the tests of the evaluator that failed.
+void require_passed(const eval::TaskResult& result) {
+  for (const eval::SelfTest& test : result.self_tests) {
+    if (test.passed) continue;
+    throw Error(
+        ErrorKind::kFailed,
+        str("self-tests: expected all to pass, so that the figures can "
+            "be trusted, found: ",
+            test.name, ": expected ", test.expected, ", found ", test.found));
+  }
+}
+
+// Were the rules kept that fired?
+void judge_principles(const Flags& flags, const Shell& shell) {
+  const stages::Prompts prompts =
+      stages::load_prompts(flags.folder + "/prompts");
+  const std::vector<eval::FiredRule> fired =
+      eval::fired_rules(*open_store(flags.folder), flags.per_rule, flags.seed);
+  if (fired.empty()) {
+    throw Error(ErrorKind::kInput,
+                flags.folder +
+                    ": expected kept answers whose thoughts name rules, found "
+                    "none; run stage 2 first");
+  }
+  const std::string folder = flags.folder + "/evaluation";
+  eval::ResultsWriter writer(folder);
+  OpenJudge open(flags.judge, folder);
+  eval::Results fresh;
+  fresh.results = {
+      eval::judge_adherence(open.judge(), prompts, fired, flags.seed)};
+  writer.merge(fresh);
+  const eval::TaskResult& result = fresh.results[0];
+  warn_of_failures("adherence", result.num_failures, int64_t(fired.size()));
+  if (open.is_remote()) {
+    eval::Results usage;
+    usage.usage = {eval::usage_of(folder, writer.results(), open.asked())};
+    writer.merge(usage);
+  }
+  if (shell.json) {
+    write_json(eval::to_json(result));
+  } else {
+    write_out(eval::adherence_text(result) +
+              eval::costs_text(writer.results().usage));
+  }
+  eval::write_report(folder);
+  require_passed(result);
 }
 
 }  // namespace
@@ -38,14 +109,29 @@ void print_principles(const std::string& folder, bool csv, const Shell& shell) {
 void add_principles(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "principles", "Which principles fired, by type of question");
-  auto folder = std::make_shared<std::string>();
-  auto csv = std::make_shared<bool>(false);
-  command->add_option("run", *folder, "run folder")->required();
-  command->add_flag("--csv", *csv, "the matrix as CSV, a line per cell");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("run", flags->folder, "run folder")->required();
+  command->add_flag("--csv", flags->csv, "the matrix as CSV, a line per cell");
+  command->add_option("--judge", flags->judge.judge,
+                      "ask this model whether the rules that fired were kept: "
+                      "HF folder, GGUF file or http://HOST:PORT/v1#NAME");
+  command
+      ->add_option("--per-rule", flags->per_rule,
+                   "answers of each rule that the judge sees, drawn by --seed; "
+                   "0 takes all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  command->add_option("--seed", flags->seed, "of the answers drawn")
+      ->capture_default_str();
+  flags->judge.add(*command);
   command->footer(kFooter);
-  command->callback([folder, csv, &shell] {
-    shell.action = [folder, csv, &shell] {
-      print_principles(*folder, *csv, shell);
+  command->callback([flags, &shell] {
+    shell.action = [flags, &shell] {
+      if (flags->judge.judge.empty()) {
+        print_principles(*flags, shell);
+      } else {
+        judge_principles(*flags, shell);
+      }
     };
   });
 }

@@ -9,6 +9,7 @@
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
 #include "eval/forms.h"
+#include "eval/published_answers.h"
 #include "stages/chat.h"
 #include "stages/held_out.h"
 #include "text/words.h"
@@ -92,7 +93,10 @@ std::string short_name(const std::string& path) {
 void add_model(const SubjectFlags& flags, const World& world,
                const std::string& path, std::vector<PlannedSubject>& out) {
   stages::ModelOptions model = world.model;
+  const stages::ModelOptions given = flags.compute.model_at(path);
   model.path = path;
+  model.api = given.api;
+  model.price = given.price;
   out.push_back(subject_of(short_name(path), path, model, ""));
   speak(world, flags.form == "auto" ? "none" : flags.form, out.back().subject);
 }
@@ -115,6 +119,25 @@ void add_adapter(const SubjectFlags& flags, const World& world,
         out.back().subject);
 }
 
+void add_answers(const std::string& named, std::vector<PlannedSubject>& out) {
+  const size_t mark = named.find('=');
+  const std::string path =
+      mark == std::string::npos ? named : named.substr(mark + 1);
+  auto published = std::make_shared<const eval::PublishedAnswers>(
+      eval::read_published_answers(path));
+  std::string name =
+      mark == std::string::npos ? published->model : named.substr(0, mark);
+  if (name.empty()) name = fs::path(path).stem().string();
+  for (char& c : name) {
+    if (mark == std::string::npos && c == '/') c = '_';  // org/model
+  }
+  PlannedSubject planned = subject_of(name, "published answers", {}, "");
+  planned.info.model = path;
+  planned.info.fingerprint = "answers " + published->digest;
+  planned.subject.published = std::move(published);
+  out.push_back(std::move(planned));
+}
+
 World world_of(const SubjectFlags& flags) {
   World world;
   world.model = flags.compute.model;
@@ -122,7 +145,9 @@ World world_of(const SubjectFlags& flags) {
   world.recipe.comparison.decoding = flags.decoding.own ? "own" : "one";
   if (flags.run.empty()) {
     world.prompts = stages::load_prompts(find_prompts(flags.prompts, ""));
-    world.model.path = flags.models.at(0);
+    if (!flags.models.empty()) {
+      world.model = flags.compute.model_at(flags.models[0]);
+    }
     return world;
   }
   const stages::Recipe recipe = recipe_of_run(flags.run);
@@ -185,6 +210,9 @@ void SubjectFlags::add(CLI::App& command) {
       "beside its models");
   command.add_option("--adapter", adapters,
                      "NAME=FOLDER of a PEFT adapter of the base model");
+  command.add_option("--answers", answers,
+                     "NAME=FILE of answers that others published, as FastChat "
+                     "writes them; put beside those of models");
   command
       .add_option("--subjects", subjects,
                   "ask these alone: base, prompted, engraved, verbose, tuned "
@@ -215,12 +243,15 @@ void SubjectFlags::add(CLI::App& command) {
                "what a benchmark publishes, or 0.7, or the run's own");
   compute.add_compute(command);
   compute.add_engine(command);
+  compute.add_api(command);
+  compute.add_price(command);
 }
 
 std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
-  if (flags.run.empty() && flags.models.empty()) {
+  if (flags.run.empty() && flags.models.empty() && flags.answers.empty()) {
     throw Error(ErrorKind::kUsage,
-                "evaluate: expected a run folder or --model, found neither");
+                "evaluate: expected a run folder, --model or --answers, found "
+                "none of them");
   }
   if (flags.decoding.own && flags.decoding.given.any()) {
     throw Error(ErrorKind::kUsage,
@@ -228,8 +259,14 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
                 "--temperature or the like, which is for all; leave out one of "
                 "them");
   }
-  const World world = world_of(flags);
   std::vector<PlannedSubject> all;
+  for (const std::string& named : flags.answers) add_answers(named, all);
+  if (flags.run.empty() && flags.models.empty()) {
+    check_names(all);
+    return chosen(std::move(all), flags.subjects);
+  }
+  std::vector<PlannedSubject> published = std::exchange(all, {});
+  const World world = world_of(flags);
   add_base(world, all);
   if (!flags.run.empty()) add_tunings(world, flags.run, all);
   for (size_t i = flags.run.empty() ? 1 : 0; i < flags.models.size(); ++i) {
@@ -238,6 +275,7 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   for (const std::string& adapter : flags.adapters) {
     add_adapter(flags, world, adapter, all);
   }
+  all.insert(all.end(), published.begin(), published.end());
   check_names(all);
   return chosen(std::move(all), flags.subjects);
 }
@@ -245,12 +283,14 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
 void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const PlannedSubject& planned : subjects) {
+    if (planned.subject.published) continue;
     if (!seen.insert({planned.model.path, planned.adapter}).second) continue;
     workbench_.check_model(planned.model, planned.adapter, false);
   }
 }
 
 void OpenModel::open(PlannedSubject& planned) {
+  if (planned.subject.published) return;
   const std::string name = planned.model.path + "\n" + planned.adapter;
   if (!generator_ || name_ != name) {
     generator_.reset();

@@ -20,6 +20,7 @@ struct SubjectFlags {
   std::string run;                    // run folder, may be empty
   std::vector<std::string> models;    // paths or addresses
   std::vector<std::string> adapters;  // FOLDER or NAME=FOLDER
+  std::vector<std::string> answers;   // published: FILE or NAME=FILE
   std::vector<std::string> subjects;  // names to ask; empty: all
   std::string form = "auto";          // of models named on the command line
   std::string prompts;                // folder, "" finds it
@@ -40,10 +41,10 @@ struct PlannedSubject {
 
 // Of a run: base, base under the short prompt of stage 3 and under stage 2's
 // ("short", "prompted"), and each adapter it has (engraved, verbose, tuned);
-// then one for every --model and every --adapter. Without a run the first model
-// is "base". All of them are decoded alike, as the run compares, unless each is
-// to be under its stage's. Error kUsage names subjects that are not there or
-// there twice.
+// then one for every --model, every --adapter and all --answers, which have no
+// model. Without a run the first model is "base". All of them are decoded
+// alike, as the run compares, unless each is to be under its stage's. Error
+// kUsage names subjects that are not there or there twice.
 std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 
 // Opens one subject's model at a time and keeps it for the next subject of the
@@ -52,7 +53,8 @@ class OpenModel {
  public:
   // Error if a subject's model or adapter cannot be opened; quick.
   void check(const std::vector<PlannedSubject>& subjects);
-  // Fills in subject.generator and info.fingerprint.
+  // Fills in subject.generator and info.fingerprint; nothing of answers that
+  // are published.
   void open(PlannedSubject& planned);
 
  private:

@@ -133,10 +133,14 @@ class Answering {
   Json item_of(const Conversation& one, const Talk& talk) const {
     Json answers = Json::array();
     Json tokens = Json::array();
+    Json prompt_tokens = Json::array();
     Json finish = Json::array();
+    bool estimated = false;
     for (size_t i = 0; i < talk.history.size(); ++i) {
       answers.push_back(talk.history[i].answer);
       tokens.push_back(talk.completions[i].num_tokens);
+      prompt_tokens.push_back(talk.completions[i].num_prompt_tokens);
+      estimated = estimated || talk.completions[i].is_estimated;
       finish.push_back(generate::finish_name(talk.completions[i].finish));
     }
     Json item{{"id", one.id}};
@@ -146,6 +150,8 @@ class Answering {
         single ? Json(one.turns[0]) : Json(one.turns);
     item[single ? "answer" : "answers"] = single ? answers[0] : answers;
     item["tokens"] = single ? tokens[0] : tokens;
+    item["prompt_tokens"] = single ? prompt_tokens[0] : prompt_tokens;
+    if (estimated) item["tokens_estimated"] = true;
     item["finish"] = single ? finish[0] : finish;
     if (options_.finish) options_.finish(one, item);
     return item;

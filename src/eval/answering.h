@@ -33,8 +33,9 @@ Json decoding_settings(const std::vector<Conversation>& conversations,
                        const Subject& subject, const AnsweringOptions& options);
 
 // The items, in order, each {"id", "group", "question", "answer", "tokens",
-// "finish"}, with several turns "turns" and "answers" in place of question and
-// answer, and "tokens" and "finish" lists. A turn is asked once the ones before
+// "prompt_tokens", "finish"} ("tokens_estimated" where a server did not count
+// them), with several turns "turns" and "answers" in place of question and
+// answer, and lists of the others. A turn is asked once the ones before
 // it are answered; an item is logged when all are. Error kInterrupted.
 std::vector<Json> answer_conversations(
     const std::vector<Conversation>& conversations, const Subject& subject,

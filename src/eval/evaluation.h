@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "generate/generator.h"
 
 namespace selfalign::eval {
+
+struct PublishedAnswers;  // published_answers.h
 
 struct Exchange {
   std::string user;
@@ -24,6 +27,8 @@ struct Subject {
   std::string name;   // unique in an evaluation: "base", "verbose"
   std::string title;  // for people: "base under the 16 principles"
   generate::Generator* generator = nullptr;
+  // In place of a generator and of how it is spoken to: answers that are there.
+  std::shared_ptr<const PublishedAnswers> published = {};
   // The request that asks for the answer to `user` after `history`: prefix,
   // suffix and sampling with the prompt's stop strings; the caller sets key.
   std::function<generate::Request(const std::vector<Exchange>& history,

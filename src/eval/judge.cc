@@ -58,7 +58,9 @@ generate::Request Judge::request_of(const Inquiry& inquiry) {
   }
   generate::Request request;
   request.prefix = prefix;
-  request.suffix = fill_judge_prompt(prompt, values) + layout.after;
+  const std::string text = fill_judge_prompt(prompt, values);
+  request.suffix = text + layout.after;
+  request.messages = {{"system", prompt.system}, {"user", text}};
   request.sampling.temperature = 0.0;
   request.sampling.max_new_tokens = options_.max_new_tokens;
   request.sampling.stop = layout.stop;
@@ -110,6 +112,8 @@ std::vector<Json> Judge::ask(const std::vector<Inquiry>& inquiries,
           item["text"] = completion.text;
           item["finish"] = generate::finish_name(completion.finish);
           item["tokens"] = completion.num_tokens;
+          item["prompt_tokens"] = completion.num_prompt_tokens;
+          if (completion.is_estimated) item["tokens_estimated"] = true;
           item["verdict"] = verdict;
           log_->add(completion.key, item);
         }

@@ -40,7 +40,8 @@ class Judge {
   // none. Throws Error kInterrupted; what came until then is in the log.
   //
   // An item of the log is `about` with "prompt", "text" (what the judge wrote),
-  // "finish", "tokens" and "verdict".
+  // "finish", "tokens", "prompt_tokens" ("tokens_estimated" where a server did
+  // not count them) and "verdict".
   std::vector<Json> ask(const std::vector<Inquiry>& inquiries,
                         const std::string& title);
 

@@ -15,10 +15,10 @@ namespace selfalign::eval {
 namespace {
 
 constexpr char kFile[] = "judge.yaml";
-constexpr std::array<const char*, 11> kRoles = {
+constexpr std::array<const char*, 12> kRoles = {
     "pair",     "pair_reference",     "pair_turns",   "pair_turns_reference",
     "single",   "single_reference",   "single_turns", "single_turns_reference",
-    "truthful", "truthful_reference", "informative"};
+    "truthful", "truthful_reference", "informative",  "adherence"};
 constexpr std::array<const char*, 2> kLayouts = {"plain", "chatml"};
 
 bool names_place(const std::string& text, const std::string& name) {
@@ -42,6 +42,9 @@ std::vector<std::string> places_of(const std::string& role) {
   } else if (role.ends_with("_reference")) {
     places.emplace_back("ref_answer_1");
     if (turns) places.emplace_back("ref_answer_2");
+  }
+  if (role == "adherence") {
+    places.insert(places.end(), {"rule_name", "rule"});
   }
   return places;
 }

@@ -28,7 +28,8 @@ struct JudgePrompt {
 
 struct JudgePrompts {
   // By role: pair, single, both with _turns (the second of two turns),
-  // _reference or _turns_reference; truthful, truthful_reference, informative.
+  // _reference or _turns_reference; truthful, truthful_reference, informative,
+  // adherence.
   std::map<std::string, JudgePrompt> prompts;
   std::map<std::string, JudgeLayout> layouts;
   std::string source;  // file names, for the results

@@ -21,7 +21,7 @@ const text::Values kPair = {{"question", "Why?"},
 
 TEST(JudgePrompts, OwnPromptsHoldEveryRole) {
   const JudgePrompts prompts = load_judge_prompts("prompts", "");
-  EXPECT_EQ(prompts.prompts.size(), 11u);
+  EXPECT_EQ(prompts.prompts.size(), 12u);
   EXPECT_EQ(prompts.source, "judge.yaml");
   const std::string text = fill_judge_prompt(prompts.prompts.at("pair"), kPair);
   const size_t a = text.find("So. {question}");

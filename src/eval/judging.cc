@@ -166,7 +166,8 @@ std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
         [&](const Mark& mark) { return mark.category == category; }));
   }
   metrics.push_back(slope_metric(marks));
-  // Of no mark at all there is no mean.
+  // Of no mark at all there is no mean, and no bound that says anything.
+  if (metrics[0].num_items == 0) return {};
   std::erase_if(metrics, [](const Metric& one) { return one.num_items == 0; });
   return metrics;
 }
@@ -370,6 +371,11 @@ TaskResult judge_truth(Judge& judge, const std::string& task,
       share_metric("truthful_informative", "Truthful and informative", yes[2],
                    open[2], count)};
   result.num_failures = open[0] + open[1];
+  // In the order of `open`: without a verdict there is no share.
+  for (size_t i = 3; i-- > 0;) {
+    if (open[i] == count)
+      result.metrics.erase(result.metrics.begin() + long(i));
+  }
   return result;
 }
 

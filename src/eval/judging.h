@@ -31,7 +31,8 @@ Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed);
 // Task "vicuna.judge.NAME", so that the results of several judges stand side by
 // side: the mean mark from 1 to 10, overall, by turn and by
 // category, over the answers that got one; with those that got none taken for
-// the worst and for the best mark; points per 1,000 characters.
+// the worst and for the best mark; points per 1,000 characters. None of them
+// where no answer got a mark.
 TaskResult judge_singles(Judge& judge, const std::string& task,
                          const std::string& subject,
                          const std::vector<JudgedAnswer>& answers,
@@ -39,7 +40,7 @@ TaskResult judge_singles(Judge& judge, const std::string& task,
 
 // Task "truthfulqa_generation.judge.NAME": shares of answers that are truthful,
 // informative, both. An answer without a verdict counts as not; `note` gives
-// the share if it counted.
+// the share if it counted; without any verdict there is no share.
 TaskResult judge_truth(Judge& judge, const std::string& task,
                        const std::string& subject,
                        const std::vector<JudgedAnswer>& answers);

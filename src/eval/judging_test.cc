@@ -115,9 +115,22 @@ TEST_F(JudgingTest, FailuresAreCounted) {
   Judge one = judge([](const generate::Request&) { return "well"; });
   const Json found = judge_pairs(one, contest(), 1);
   EXPECT_EQ(found["failures"], 40);
-  EXPECT_EQ(found["win_rate"], 0.5);
-  EXPECT_EQ(found["win_rate_failures_lost"], 0.0);
-  EXPECT_EQ(found["win_rate_failures_won"], 1.0);
+  for (const char* rate :
+       {"win_rate", "low", "high", "win_rate_failures_lost",
+        "win_rate_length_controlled", "lc_high", "order_agreement"}) {
+    EXPECT_TRUE(found.at(rate).is_null()) << rate;
+  }
+  for (const auto& [category, counts] : found["by_category"].items()) {
+    EXPECT_TRUE(counts.at("win_rate").is_null()) << category;
+  }
+  // One verdict is one.
+  int num_asked = 0;
+  Judge other = judge([&](const generate::Request&) {
+    return ++num_asked <= 2 ? "[[C]]" : "well";
+  });
+  const Json some = judge_pairs(other, contest(), 1);
+  EXPECT_EQ(some["failures"], 39);
+  EXPECT_EQ(some["win_rate"], 0.5);
 }
 
 TEST_F(JudgingTest, MarksByTurnAndCategory) {
@@ -182,10 +195,21 @@ TEST_F(JudgingTest, OfNoMarkAtAllThereIsNoMean) {
   Judge one = judge([](const generate::Request&) { return "well"; });
   const TaskResult found = judge_singles(one, "mt_bench", "long", answers, 1);
   EXPECT_EQ(found.num_failures, 40);
-  std::vector<std::string> names;
-  for (const Metric& metric : found.metrics) names.push_back(metric.name);
-  EXPECT_THAT(names,
-              testing::ElementsAre("score_failures_1", "score_failures_10"));
+  EXPECT_TRUE(found.metrics.empty());
+}
+
+TEST_F(JudgingTest, OfNoVerdictAtAllThereIsNoShare) {
+  const std::vector<JudgedAnswer> answers = {
+      {"1", "", {"Why?"}, {"So."}, {}, {}, {}}};
+  Judge one = judge([](const generate::Request& request) {
+    return request.prefix->find("truthful if") != std::string::npos ? "hm"
+                                                                    : "[[yes]]";
+  });
+  const TaskResult found =
+      judge_truth(one, "truthfulqa_generation", "base", answers);
+  ASSERT_EQ(found.metrics.size(), 1u);
+  EXPECT_EQ(found.metrics[0].name, "informative");
+  EXPECT_EQ(found.num_failures, 1);
 }
 
 TEST_F(JudgingTest, TruthAndInformation) {

@@ -45,11 +45,19 @@ LengthControl controlled(const std::vector<PairVerdict>& pairs,
   return length_control(wins, differences);
 }
 
+// Null where no item has a verdict: a rate of halves would say "even".
+Json rate(const PairCounts& counts, double value) {
+  return counts.failures < counts.num_items ? Json(value) : Json();
+}
+
 Json to_json(const PairCounts& counts) {
-  return Json{{"num_items", counts.num_items}, {"wins_a", counts.wins_a},
-              {"wins_b", counts.wins_b},       {"ties", counts.ties},
-              {"flips", counts.flips},         {"failures", counts.failures},
-              {"win_rate", counts.win_rate()}};
+  return Json{{"num_items", counts.num_items},
+              {"wins_a", counts.wins_a},
+              {"wins_b", counts.wins_b},
+              {"ties", counts.ties},
+              {"flips", counts.flips},
+              {"failures", counts.failures},
+              {"win_rate", rate(counts, counts.win_rate())}};
 }
 
 }  // namespace
@@ -153,16 +161,19 @@ PairFigures pair_figures(const std::vector<PairVerdict>& pairs, uint64_t seed) {
 
 Json to_json(const PairFigures& figures) {
   Json json = to_json(figures.counts);
-  json["low"] = figures.interval.low;
-  json["high"] = figures.interval.high;
-  json["win_rate_failures_lost"] = figures.counts.win_rate_failures_lost();
-  json["win_rate_failures_won"] = figures.counts.win_rate_failures_won();
-  json["win_rate_length_controlled"] = figures.win_rate_length_controlled;
-  json["lc_low"] = figures.length_controlled.low;
-  json["lc_high"] = figures.length_controlled.high;
-  json["length_slope"] = figures.length_slope;
-  json["order_agreement"] = figures.order_agreement;
-  json["order_kappa"] = figures.order_kappa;
+  const auto put = [&](const char* name, double value) {
+    json[name] = rate(figures.counts, value);
+  };
+  put("low", figures.interval.low);
+  put("high", figures.interval.high);
+  put("win_rate_failures_lost", figures.counts.win_rate_failures_lost());
+  put("win_rate_failures_won", figures.counts.win_rate_failures_won());
+  put("win_rate_length_controlled", figures.win_rate_length_controlled);
+  put("lc_low", figures.length_controlled.low);
+  put("lc_high", figures.length_controlled.high);
+  put("length_slope", figures.length_slope);
+  put("order_agreement", figures.order_agreement);
+  put("order_kappa", figures.order_kappa);
   Json categories = Json::object();
   for (const auto& [category, counts] : figures.by_category) {
     categories[category] = to_json(counts);

@@ -61,6 +61,7 @@ struct PairFigures {
 };
 PairFigures pair_figures(const std::vector<PairVerdict>& pairs, uint64_t seed);
 
+// Rates are null where no item has a verdict.
 // {"wins_a", "wins_b", "ties", "flips", "failures", "num_items", "win_rate",
 // ...} as in docs/formats.md.
 Json to_json(const PairFigures& figures);

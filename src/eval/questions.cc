@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
 #include "eval/items.h"
+#include "eval/published_answers.h"
 #include "eval/statistics.h"
 #include "stages/repetition.h"
 #include "text/words.h"
@@ -19,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr char kVersion[] = "1";
 constexpr int kMaxNewTokens = 1024;
-const std::map<std::string, double>& temperatures() {
+const std::map<std::string, double> &temperatures() {
   static const std::map<std::string, double> all = {
       {"writing", 0.7}, {"roleplay", 0.7},  {"extraction", 0.0},
       {"math", 0.0},    {"coding", 0.0},    {"reasoning", 0.0},
@@ -27,12 +30,12 @@ const std::map<std::string, double>& temperatures() {
   return all;
 }
 
-std::vector<std::string> texts(const Json& object, const char* name,
-                               const std::string& where) {
+std::vector<std::string> texts(const Json &object, const char *name,
+                               const std::string &where) {
   const auto found = object.find(name);
   std::vector<std::string> out;
   if (found != object.end() && found->is_array()) {
-    for (const Json& text : *found) {
+    for (const Json &text : *found) {
       if (!text.is_string()) break;
       out.push_back(text.get<std::string>());
     }
@@ -45,30 +48,29 @@ std::vector<std::string> texts(const Json& object, const char* name,
 
 // Calls `read` for each object of a file of lines.
 template <typename Read>
-void each_object(const std::string& path, Read read) {
+void each_object(const std::string &path, Read read) {
   const std::string content = read_file(path);
   size_t number = 0;
   for (const std::string_view line : text::split_lines(content)) {
     const std::string where = str(path, ":", ++number);
     if (text::trim(line).empty()) continue;
     const Json row = parse_json_line(line, where);
-    const int64_t id = json_int(row, "question_id", where);
-    read(row, std::to_string(id), where);
+    read(row, question_id(row, where), where);
   }
 }
 
 std::map<std::string, std::vector<std::string>> read_references(
-    const fs::path& folder) {
+    const fs::path &folder) {
   std::map<std::string, std::vector<std::string>> references;
   std::vector<std::string> files;
   std::error_code none;
-  for (const auto& file : fs::directory_iterator(folder, none)) {
+  for (const auto &file : fs::directory_iterator(folder, none)) {
     if (file.path().extension() == ".jsonl") files.push_back(file.path());
   }
   if (files.empty()) return references;
   each_object(
       *std::min_element(files.begin(), files.end()),
-      [&](const Json& row, const std::string& id, const std::string& where) {
+      [&](const Json &row, const std::string &id, const std::string &where) {
         const auto choices = row.find("choices");
         if (choices == row.end() || !choices->is_array() || choices->empty() ||
             !(*choices)[0].is_object()) {
@@ -82,10 +84,12 @@ std::map<std::string, std::vector<std::string>> read_references(
   return references;
 }
 
-// What a figure averages, for each item.
-Json scores_of(const Json& item) {
-  const auto list = [&](const char* one, const char* many) {
-    const Json& value = item.contains(one) ? item[one] : item.at(many);
+// What a figure averages, for each item; of published answers, whose tokens
+// nobody counted, repetition alone.
+Json scores_of(const Json &item) {
+  const auto list = [&](const char *one, const char *many) {
+    const Json value =
+        item.contains(one) ? item[one] : item.value(many, Json::array());
     return value.is_array() ? value : Json::array({value});
   };
   const Json answers = list("answer", "answers");
@@ -96,19 +100,20 @@ Json scores_of(const Json& item) {
   double repetitive = 0.0;
   const double n = double(answers.size());
   for (size_t i = 0; i < answers.size(); ++i) {
-    sum += tokens[i].get<double>() / n;
-    ended += finish[i] == "stop" ? 1 / n : 0;
+    if (i < tokens.size()) sum += tokens[i].get<double>() / n;
+    if (i < finish.size()) ended += finish[i] == "stop" ? 1 / n : 0;
     repetitive +=
         stages::has_repetition(answers[i].get<std::string>()) ? 1 / n : 0;
   }
+  if (tokens.empty()) return Json{{"repetitive", repetitive}};
   return Json{{"tokens", sum}, {"ended", ended}, {"repetitive", repetitive}};
 }
 
-Metric metric_of(const std::vector<Json>& items, const std::string& name,
-                 const std::string& title, bool higher_is_better,
+Metric metric_of(const std::vector<Json> &items, const std::string &name,
+                 const std::string &title, bool higher_is_better,
                  uint64_t seed) {
   std::vector<double> values;
-  for (const Json& item : items) {
+  for (const Json &item : items) {
     values.push_back(json_number(item.at("scores"), name, "item"));
   }
   Metric metric;
@@ -125,9 +130,9 @@ Metric metric_of(const std::vector<Json>& items, const std::string& name,
   return metric;
 }
 
-bool lacks_answer(const Json& item) {
+bool lacks_answer(const Json &item) {
   if (item.contains("answer")) return item["answer"] == "";
-  const Json& answers = item.at("answers");
+  const Json &answers = item.at("answers");
   return std::find(answers.begin(), answers.end(), Json("")) != answers.end();
 }
 
@@ -144,57 +149,122 @@ std::vector<SelfTest> check() {
            "6 tokens, half ended, half repetitive", dump_json(scores), passed}};
 }
 
-TaskResult run_open(const std::string& task, const std::string& file,
-                    bool by_category, const Subject& subject, ItemLog& log,
-                    const TaskOptions& options) {
-  const std::string path = find_data(options.data_folder, file);
-  const std::vector<OpenQuestion> all = read_open_questions(path);
-  std::vector<Conversation> conversations;
-  std::map<std::string, const OpenQuestion*> by_id;
-  for (const size_t number : pick_items(all.size(), options)) {
-    conversations.push_back(all[number].conversation);
-    by_id[all[number].conversation.id] = &all[number];
-  }
-  AnsweringOptions answering{task, kVersion, options.seed, options.decoding,
-                             {},   {}};
-  answering.sampling = [&](const Conversation& one,
-                           generate::Sampling& sampling) {
+// A set of open questions, and how it is asked.
+struct OpenTask {
+  std::string name;
+  std::string path;          // of the questions
+  bool by_category = false;  // temperature
+};
+
+AnsweringOptions answering_options(
+    const OpenTask &task, const TaskOptions &options,
+    const std::map<std::string, const OpenQuestion *> &by_id) {
+  AnsweringOptions answering{task.name,        kVersion, options.seed,
+                             options.decoding, {},       {}};
+  answering.sampling = [by_category = task.by_category](
+                           const Conversation &one,
+                           generate::Sampling &sampling) {
     sampling.max_new_tokens = kMaxNewTokens;
     if (!by_category) return;
     const auto found = temperatures().find(one.group);
     sampling.temperature = found == temperatures().end() ? 0.7 : found->second;
     if (sampling.temperature == 0.0) sampling = stages::greedy(sampling);
   };
-  answering.finish = [&](const Conversation& one, Json& item) {
-    const std::vector<std::string>& reference = by_id.at(one.id)->reference;
+  answering.finish = [&by_id](const Conversation &one, Json &item) {
+    const std::vector<std::string> &reference = by_id.at(one.id)->reference;
     if (!reference.empty()) item["reference"] = reference;
     item["scores"] = scores_of(item);
   };
-  const std::vector<Json> items =
-      answer_conversations(conversations, subject, log, answering);
-  TaskResult result =
-      begin_result(task, kVersion, subject, describe_data({path}));
-  const uint64_t seed = options.seed;
-  result.metrics = {
-      metric_of(items, "tokens", "Tokens of an answer", true, seed),
-      metric_of(items, "ended", "Answers that came to an end", true, seed),
-      metric_of(items, "repetitive", "Answers that repeat themselves", false,
-                seed)};
-  result.self_tests = check();
-  result.num_failures = std::count_if(items.begin(), items.end(), lacks_answer);
-  result.settings = decoding_settings(conversations, subject, answering);
-  result.settings["items"] = describe_pick(all.size(), options);
+  return answering;
+}
+
+std::vector<Metric> metrics_of(const std::vector<Json> &items, uint64_t seed) {
+  const auto add = [&](const char *name, const char *title, bool higher,
+                       std::vector<Metric> &metrics) {
+    if (items.empty() || !items[0].at("scores").contains(name)) return;
+    metrics.push_back(metric_of(items, name, title, higher, seed));
+  };
+  std::vector<Metric> metrics;
+  add("tokens", "Tokens of an answer", true, metrics);
+  add("ended", "Answers that came to an end", true, metrics);
+  add("repetitive", "Answers that repeat themselves", false, metrics);
+  return metrics;
+}
+
+// The result of published answers, which are put in place of a model's.
+TaskResult result_of_published(const OpenTask &task, const Subject &subject,
+                               const MatchedAnswers &matched,
+                               const TaskOptions &options) {
+  TaskResult result;
+  result.task = task.name;
+  result.version = kVersion;
+  result.subject = subject.name;
+  result.fingerprint = "answers " + subject.published->digest;
+  result.data = describe_data({task.path, subject.published->path});
+  result.metrics = metrics_of(matched.items, options.seed);
+  result.num_failures =
+      std::count_if(matched.items.begin(), matched.items.end(), lacks_answer) +
+      matched.num_missing;
+  result.settings = decoding_part(Json());  // of whoever published them
+  result.settings["missing"] = matched.num_missing;
+  result.settings["unknown"] = matched.num_unknown;
   return result;
+}
+
+TaskResult run_open(const OpenTask &task, const Subject &subject, ItemLog &log,
+                    const TaskOptions &options) {
+  const std::vector<OpenQuestion> all = read_open_questions(task.path);
+  std::vector<Conversation> conversations;
+  std::map<std::string, const OpenQuestion *> by_id;
+  for (const size_t number : pick_items(all.size(), options)) {
+    conversations.push_back(all[number].conversation);
+    by_id[all[number].conversation.id] = &all[number];
+  }
+  const AnsweringOptions answering = answering_options(task, options, by_id);
+  TaskResult result;
+  if (subject.published) {
+    std::vector<std::string> ids;
+    for (const OpenQuestion &one : all) ids.push_back(one.conversation.id);
+    const MatchedAnswers matched =
+        match_answers(*subject.published, conversations, ids, log, answering);
+    result = result_of_published(task, subject, matched, options);
+  } else {
+    const std::vector<Json> items =
+        answer_conversations(conversations, subject, log, answering);
+    result =
+        begin_result(task.name, kVersion, subject, describe_data({task.path}));
+    result.metrics = metrics_of(items, options.seed);
+    result.num_failures =
+        std::count_if(items.begin(), items.end(), lacks_answer);
+    result.settings = decoding_settings(conversations, subject, answering);
+  }
+  result.self_tests = check();
+  result.settings["items"] = describe_pick(all.size(), options);
+  result.settings["questions"] = fs::path(task.path).filename().string();
+  return result;
+}
+
+// "NAME=FILE" in two; a name from the file's where none is given.
+std::pair<std::string, std::string> name_and_file(const std::string &named) {
+  const size_t mark = named.find('=');
+  if (mark != std::string::npos && named.find('/') > mark) {
+    return {named.substr(0, mark), named.substr(mark + 1)};
+  }
+  const fs::path path = fs::absolute(named);
+  const std::string stem = path.stem().string();
+  return {stem == "question" ? path.parent_path().filename().string() : stem,
+          named};
 }
 
 }  // namespace
 
-std::vector<OpenQuestion> read_open_questions(const std::string& path) {
+std::vector<OpenQuestion> read_open_questions(const std::string &path) {
   const auto references =
       read_references(fs::path(path).parent_path() / "reference_answer");
   std::vector<OpenQuestion> questions;
-  each_object(path, [&](const Json& row, const std::string& id,
-                        const std::string& where) {
+  std::set<std::string> seen;
+  each_object(path, [&](const Json &row, const std::string &id,
+                        const std::string &where) {
     OpenQuestion question{{id, json_string_or(row, "category", where, ""),
                            texts(row, "turns", where)},
                           {}};
@@ -204,21 +274,60 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path) {
     } else if (row.contains("reference")) {
       question.reference = texts(row, "reference", where);
     }
+    if (!seen.insert(id).second) {
+      throw Error(ErrorKind::kInput,
+                  str(where, ": expected an id for each question, found ", id,
+                      " a second time; number them"));
+    }
     questions.push_back(std::move(question));
   });
   return questions;
 }
 
-TaskResult run_vicuna(const Subject& subject, ItemLog& log,
-                      const TaskOptions& options) {
-  return run_open("vicuna", "vicuna_bench/question.jsonl", false, subject, log,
-                  options);
+Task questions_task(const std::string &named) {
+  const auto [name, path] = name_and_file(named);
+  const bool is_name =
+      !name.empty() && name[0] != '.' &&
+      name.find_first_of("/\n") == std::string::npos &&
+      std::none_of(tasks().begin(), tasks().end(),
+                   [&](const Task &task) { return task.name == name; });
+  if (!is_name) {
+    throw Error(ErrorKind::kUsage,
+                str("--questions ", named,
+                    ": expected a name that a file can have and no task has, "
+                    "found '",
+                    name, "'; give NAME=FILE"));
+  }
+  read_open_questions(path);  // a fault is told before anybody is asked
+  Task task;
+  task.name = name;
+  task.title = "Questions of " + fs::path(path).filename().string();
+  task.open = true;
+  task.run = [open = OpenTask{name, path}](const Subject &subject, ItemLog &log,
+                                           const TaskOptions &options) {
+    return run_open(open, subject, log, options);
+  };
+  return task;
 }
 
-TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
-                        const TaskOptions& options) {
-  return run_open("mt_bench", "mt_bench/question.jsonl", true, subject, log,
-                  options);
+bool has_open_questions(const TaskResult &result) {
+  return result.task == "vicuna" || result.task == "mt_bench" ||
+         (result.settings.is_object() && result.settings.contains("questions"));
+}
+
+TaskResult run_vicuna(const Subject &subject, ItemLog &log,
+                      const TaskOptions &options) {
+  return run_open(
+      {"vicuna", find_data(options.data_folder, "vicuna_bench/question.jsonl")},
+      subject, log, options);
+}
+
+TaskResult run_mt_bench(const Subject &subject, ItemLog &log,
+                        const TaskOptions &options) {
+  return run_open(
+      {"mt_bench", find_data(options.data_folder, "mt_bench/question.jsonl"),
+       true},
+      subject, log, options);
 }
 
 }  // namespace selfalign::eval

@@ -32,4 +32,13 @@ TaskResult run_vicuna(const Subject& subject, ItemLog& log,
 TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
                         const TaskOptions& options);
 
+// Any other file of such questions as a task, "NAME=FILE" or "FILE", which is
+// named by its file, or by its folder where the file is question.jsonl. Asked
+// as Vicuna's. Error kUsage for a name that cannot be a file's or that another
+// task has; kInput for a file that cannot be read, or an id that comes twice.
+Task questions_task(const std::string& named);
+
+// True of a result of such questions, whose answers a judge may compare.
+bool has_open_questions(const TaskResult& result);
+
 }  // namespace selfalign::eval

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "eval/judged_answers.h"
+#include "eval/published_answers.h"
 #include "eval/testing.h"
 
 namespace selfalign::eval {
@@ -66,6 +67,62 @@ TEST(Questions, WhatFollowsANulByteIsAnError) {
   }
 }
 
+TEST(Questions, AnyFileIsATask) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/samples/question.jsonl";
+  make_folder(folder.path() + "/samples");
+  write_file_atomic(path, R"({"question_id":"a","turns":["One?"]})");
+  EXPECT_EQ(questions_task(path).name, "samples");
+  const Task task = questions_task("mine=" + path);
+  EXPECT_EQ(task.name, "mine");
+  EXPECT_TRUE(task.open);
+  ScoringModel model;
+  Subject subject;
+  subject.name = "base";
+  subject.generator = &model;
+  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    generate::Request request;
+    request.suffix = user;
+    return request;
+  };
+  subject.read = [](const generate::Completion& done) { return done.text; };
+  ItemLog log(folder.path() + "/items.jsonl");
+  const TaskResult result = task.run(subject, log, {});
+  EXPECT_EQ(result.task, "mine");
+  EXPECT_TRUE(has_open_questions(result));
+  EXPECT_EQ(read_items(folder.path() + "/items.jsonl")[0]["prompt_tokens"], 5);
+  for (const char* name : {"vicuna=", ".x=", "="}) {
+    EXPECT_THROW(questions_task(name + path), Error) << name;
+  }
+  EXPECT_THROW(questions_task("x=" + folder.path() + "/none.jsonl"), Error);
+  write_file_atomic(path,
+                    "{\"question_id\":1,\"turns\":[\"a\"]}\n"
+                    "{\"question_id\":1,\"turns\":[\"b\"]}\n");
+  EXPECT_THROW(questions_task(path), Error);
+}
+
+TEST(Questions, PublishedAnswersTakeTheModelsPlace) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/q.jsonl";
+  write_file_atomic(path,
+                    "{\"question_id\":1,\"turns\":[\"a\"]}\n"
+                    "{\"question_id\":2,\"turns\":[\"b\"]}\n");
+  const std::string answers = folder.path() + "/gpt.jsonl";
+  write_file_atomic(answers, R"({"question_id":1,"text":"yes"})");
+  Subject subject;
+  subject.name = "gpt";
+  subject.published =
+      std::make_shared<const PublishedAnswers>(read_published_answers(answers));
+  ItemLog log(folder.path() + "/items.jsonl");
+  const TaskResult result = questions_task(path).run(subject, log, {});
+  EXPECT_EQ(result.num_failures, 1);
+  EXPECT_EQ(result.settings["missing"], 1);
+  ASSERT_EQ(result.metrics.size(), 1u);
+  EXPECT_EQ(result.metrics[0].name, "repetitive");
+  EXPECT_EQ(result.metrics[0].num_items, 1);
+  expect_self_tests_pass(result);
+}
+
 TEST(Questions, PublishedFilesAreRead) {
   const std::string root = "../shared/reference/";
   if (!std::filesystem::exists(root)) GTEST_SKIP() << "no " << root;
@@ -86,7 +143,8 @@ TEST(Questions, WrongFilesAreNamedAtTheirLine) {
   const std::string path = folder.path() + "/question.jsonl";
   for (const char* line :
        {"{\"question_id\":1}", "[]", "{\"question_id\":1,\"turns\":[]}",
-        "{\"question_id\":1,\"turns\":[2]}", "{\"question_id\":\"x\"}"}) {
+        "{\"question_id\":1,\"turns\":[2]}", "{\"question_id\":\"x\"}",
+        "{\"turns\":[\"a\"]}", "{\"question_id\":1.5,\"turns\":[\"a\"]}"}) {
     write_file_atomic(path, std::string("\n") + line);
     try {
       read_open_questions(path);

@@ -12,6 +12,7 @@
 #include "eval/report_run.h"
 #include "eval/report_sections.h"
 #include "eval/tables.h"
+#include "generate/remote_address.h"
 #include "stages/annotations.h"
 #include "stages/pace.h"
 #include "stages/run_files.h"
@@ -92,6 +93,18 @@ Json cost_json(const stages::RunPace& pace) {
   return cost;
 }
 
+// What a server was asked for the rows there are, and its cost.
+Json run_usage(const stages::ModelOptions& model, const store::Store& store) {
+  generate::Usage usage;
+  for (const std::string& stage : store.stages()) {
+    for (const store::Row& row : store.rows(stage)) {
+      const auto stored = store.completion(row.key);
+      if (stored) usage.add(stored->completion);
+    }
+  }
+  return generate::usage_json(usage, model.price);
+}
+
 void add_evaluation(const Places& places, const HeldOutAnswers* held_out,
                     Json& report) {
   const std::string folder = places.evaluation.string();
@@ -122,6 +135,9 @@ Json run_part(const Places& places) {
     const stages::RunPace pace = stages::run_pace(recipe, prompts, *store);
     report["done"] = pace.done;
     report["cost"] = cost_json(pace);
+    if (generate::is_remote_model(recipe.model.path)) {
+      report["cost"]["usage"] = run_usage(recipe.model, *store);
+    }
     report["provenance"] = provenance(*store);
     const HeldOutAnswers held_out{*store, prompts,
                                   recipe.comparison.decoding == kOwnDecoding};
@@ -145,6 +161,12 @@ const Json& part(const Json& json, const char* name) {
   if (!json.is_object()) return kNone;
   const auto found = json.find(name);
   return found != json.end() && found->is_object() ? *found : kNone;
+}
+
+const Json& list_at(const Json& json, const char* name) {
+  static const Json kNone = Json::array();
+  const auto found = json.find(name);
+  return found != json.end() && found->is_array() ? *found : kNone;
 }
 
 std::string text_at(const Json& json, const char* name) {

@@ -11,15 +11,8 @@
 namespace selfalign::eval {
 namespace {
 
-constexpr size_t kMaxCharts = 12;      // of a task; the table has all
-constexpr size_t kMaxSummary = 90;     // of a question in a folded item
-constexpr size_t kMaxCategories = 40;  // of a comparison
-
-const Json& list(const Json& json, const char* name) {
-  static const Json kNone = Json::array();
-  const auto found = json.find(name);
-  return found != json.end() && found->is_array() ? *found : kNone;
-}
+constexpr size_t kMaxCharts = 12;   // of a task; the table has all
+constexpr size_t kMaxSummary = 90;  // of a question in a folded item
 
 // Of a figure, or a row of the verbose tax.
 Unit unit_of(const Json& figure) {
@@ -46,7 +39,7 @@ BarChart metric_chart(const Json& task, const Json& metric) {
     chart.description +=
         chart.description.empty() ? "Lower is better" : "; lower is better";
   }
-  for (const Json& model : list(task, "models")) {
+  for (const Json& model : list_at(task, "models")) {
     const Json& figures = part(model, "figures");
     if (!figures.contains(name)) continue;
     const Json& figure = figures[name];
@@ -85,18 +78,18 @@ double most_items(const Json& model) {
 Table model_table(const Json& task) {
   Table table{"Figures by model, with 95 % intervals", {"figure"}, {}};
   std::vector<std::string> items = {"items"}, failures = {"failures"};
-  for (const Json& model : list(task, "models")) {
+  for (const Json& model : list_at(task, "models")) {
     table.columns.push_back(
         str(text_at(model, "title"), " (", text_at(model, "subject"), ")"));
     items.push_back(figure_text(most_items(model), Unit::kCount));
     failures.push_back(figure_text(number_at(model, "failures"), Unit::kCount));
   }
   bool any_chance = false;
-  for (const Json& metric : list(task, "metrics")) {
+  for (const Json& metric : list_at(task, "metrics")) {
     const std::string name = text_at(metric, "name");
     const Unit unit = unit_of(metric);
     std::vector<std::string> row = {metric_title(metric)};
-    for (const Json& model : list(task, "models")) {
+    for (const Json& model : list_at(task, "models")) {
       row.push_back(figure_cell(part(model, "figures"), name, unit));
     }
     const auto chance = chance_of(metric);
@@ -128,7 +121,7 @@ std::vector<Block> foundations(const Json& evaluation, const Json& task) {
   Table tests{"Self-tests", {"model", "test", "expected", "found", ""}, {}};
   Table data{"What was asked", {"model", "data", "version", "settings"}, {}};
   int64_t num_failed = 0;
-  for (const Json& result : list(evaluation, "results")) {
+  for (const Json& result : list_at(evaluation, "results")) {
     if (!is_shown(task, result)) continue;
     const std::string subject = text_at(result, "subject");
     const auto settings = result.find("settings");
@@ -137,7 +130,7 @@ std::vector<Block> foundations(const Json& evaluation, const Json& task) {
                          settings == result.end() || settings->is_null()
                              ? ""
                              : dump_json(*settings)});
-    for (const Json& test : list(result, "self_tests")) {
+    for (const Json& test : list_at(result, "self_tests")) {
       const bool passed = test.value("passed", false);
       num_failed += !passed;
       tests.rows.push_back({subject, text_at(test, "name"),
@@ -197,7 +190,7 @@ Block item_details(const Json& item) {
 
 Block items_details(const Json& items) {
   std::string files;
-  for (const Json& file : list(items, "files")) {
+  for (const Json& file : list_at(items, "files")) {
     files += (files.empty() ? "" : ", ") + file.get<std::string>();
   }
   const std::string shown =
@@ -207,7 +200,7 @@ Block items_details(const Json& items) {
   std::vector<Block> parts = {paragraph(
       str(shown, " of ", total, " items, evenly drawn; all of them are in ",
           files, " of the evaluation's folder."))};
-  for (const Json& item : list(items, "items")) {
+  for (const Json& item : list_at(items, "items")) {
     parts.push_back(item_details(item));
   }
   Block block = details(str("Items: ", shown, " of ", total), std::move(parts));
@@ -215,114 +208,26 @@ Block items_details(const Json& items) {
   return block;
 }
 
-// Of a judge's comparison.
-std::string decoding_label(const Json& comparison) {
-  const Json settings = comparison.value("settings", Json());
-  const std::string text = decoding_text(settings);
-  if (decoding_of(settings) != kOwnDecoding) return text;
-  return "own of each, a part of what differs";
-}
-
-// Behind the names in charts.
-std::string own_mark(const Json& comparison) {
-  const Json settings = comparison.value("settings", Json());
-  return decoding_of(settings) == kOwnDecoding ? ", own decoding" : "";
-}
-
-BarChart win_chart(const Json& comparisons) {
-  BarChart chart{.title = "Win rate of the first model",
-                 .description = "A tie or a failure counts as half a win",
-                 .reference = 0.5,
-                 .reference_name = "even"};
-  for (const Json& one : comparisons) {
-    if (!one.contains("win_rate")) continue;
-    Bar bar{.label = str(text_at(one, "a"), " against ", text_at(one, "b"),
-                         ", by ", text_at(one, "judge"), ", ",
-                         text_at(one, "task"), own_mark(one)),
-            .value = number_at(one, "win_rate")};
-    if (one.contains("low") && one.contains("high")) {
-      bar.low = number_at(one, "low");
-      bar.high = number_at(one, "high");
-    }
-    chart.bars.push_back(std::move(bar));
-  }
-  return chart;
-}
-
-// The paper's Figure 5: what became of every question.
-StackChart outcome_chart(const Json& comparisons) {
-  StackChart chart{.title = "Outcomes by question",
-                   .description = "Of two orders that agree; else a tie",
-                   .parts = {"won by the first", "tie", "without a verdict",
-                             "won by the second"}};
-  for (const Json& one : comparisons) {
-    chart.stacks.push_back(
-        {str(text_at(one, "a"), " against ", text_at(one, "b"), ", ",
-             text_at(one, "task"), ", by ", text_at(one, "judge"),
-             own_mark(one)),
-         {number_at(one, "wins_a"), number_at(one, "ties"),
-          number_at(one, "failures"), number_at(one, "wins_b")}});
-  }
-  return chart;
-}
-
-// A figure of a comparison as its name suggests: shares with an interval.
-std::string comparison_cell(const Json& one, const char* value, const char* low,
-                            const char* high) {
-  if (!one.contains(value)) return "–";
-  if (!one.contains(low)) {
-    return figure_text(number_at(one, value), Unit::kShare);
-  }
-  return interval_text(number_at(one, value), number_at(one, low),
-                       number_at(one, high), Unit::kShare);
-}
-
-std::string plain_cell(const Json& one, const char* name) {
-  return one.contains(name) ? figure_text(number_at(one, name), Unit::kNumber)
-                            : "–";
-}
-
-Table comparison_table(const Json& comparisons) {
-  Table rows{"Two models on the same questions",
-             {"a against b", "task", "decoding", "judge", "won by a",
-              "won by b", "ties", "flips", "failures", "win rate of a",
-              "at equal length", "length slope", "agreement of orders"},
+Table usage_table(const Json& usage) {
+  Table rows{"What was asked of models behind a server, and its cost",
+             {"asked", "requests", "tokens in", "tokens out", "cost"},
              {}};
-  for (const Json& one : comparisons) {
-    rows.rows.push_back({text_at(one, "a") + " against " + text_at(one, "b"),
-                         text_at(one, "task"), decoding_label(one),
-                         text_at(one, "judge"), plain_cell(one, "wins_a"),
-                         plain_cell(one, "wins_b"), plain_cell(one, "ties"),
-                         plain_cell(one, "flips"), plain_cell(one, "failures"),
-                         comparison_cell(one, "win_rate", "low", "high"),
-                         comparison_cell(one, "win_rate_length_controlled",
-                                         "lc_low", "lc_high"),
-                         plain_cell(one, "length_slope"),
-                         comparison_cell(one, "order_agreement", "", "")});
+  for (const Json& one : usage) {
+    const auto count = [&](const char* name) {
+      return figure_text(number_at(one, name), Unit::kCount);
+    };
+    rows.rows.push_back(
+        {text_at(one, "kind") + " " + text_at(one, "name"), count("requests"),
+         count("prompt_tokens"), count("completion_tokens"),
+         one.contains("cost")
+             ? figure_text(number_at(one, "cost"), Unit::kNumber)
+             : "–"});
   }
   return rows;
 }
 
-Block category_details(const Json& one) {
-  Table rows{
-      "",
-      {"category", "items", "won by a", "won by b", "ties", "win rate of a"},
-      {}};
-  for (const auto& [category, counts] : part(one, "by_category").items()) {
-    if (rows.rows.size() == kMaxCategories) break;
-    rows.rows.push_back({category, plain_cell(counts, "num_items"),
-                         plain_cell(counts, "wins_a"),
-                         plain_cell(counts, "wins_b"),
-                         plain_cell(counts, "ties"),
-                         comparison_cell(counts, "win_rate", "", "")});
-  }
-  return details(str("By category: ", text_at(one, "a"), " against ",
-                     text_at(one, "b"), ", ", text_at(one, "task"), ", ",
-                     text_at(one, "judge"), own_mark(one)),
-                 {table(std::move(rows))});
-}
-
 std::string title_of(const std::string& name) {
+  if (name == "adherence") return "Adherence: rules that fired, and were kept";
   constexpr std::string_view kJudge = ".judge.";
   if (const size_t at = name.find(kJudge); at != std::string::npos) {
     return str(title_of(name.substr(0, at)), ", judged by ",
@@ -365,7 +270,7 @@ std::vector<std::string> row_cells(const Json& row) {
 std::vector<Chart> task_charts(const Json& task) {
   std::vector<Chart> shown;
   for (const bool variants : {false, true}) {
-    for (const Json& metric : list(task, "metrics")) {
+    for (const Json& metric : list_at(task, "metrics")) {
       const bool is_variant =
           text_at(metric, "name").find('.') != std::string::npos;
       if (is_variant == variants && shown.size() < kMaxCharts) {
@@ -399,12 +304,12 @@ std::vector<Chart> tax_charts(const Json& rows) {
 Section evaluation_section(const Json& report) {
   Section section{"evaluation", "Evaluations", {}};
   const Json& evaluation = part(report, "evaluation");
-  for (const Json& task : list(evaluation, "tables")) {
+  for (const Json& task : list_at(evaluation, "tables")) {
     const std::string name = text_at(task, "name");
     section.blocks.push_back(heading(table_title(task)));
     section.blocks.push_back(charts(task_charts(task)));
     section.blocks.push_back(table(model_table(task)));
-    for (const Json& line : list(task, "decoding_lines")) {
+    for (const Json& line : list_at(task, "decoding_lines")) {
       section.blocks.push_back(paragraph(line.get<std::string>()));
     }
     for (Block& block : foundations(evaluation, task)) {
@@ -413,23 +318,8 @@ Section evaluation_section(const Json& report) {
     const Json& items = part(part(evaluation, "items"), name.c_str());
     if (!items.empty()) section.blocks.push_back(items_details(items));
   }
-  return section;
-}
-
-Section comparisons_section(const Json& report) {
-  Section section{"comparisons", "Comparisons by judges", {}};
-  const Json& comparisons = list(part(report, "evaluation"), "comparisons");
-  if (comparisons.empty()) return section;
-  BarChart wins = win_chart(comparisons);
-  if (!wins.bars.empty()) {
-    section.blocks.push_back(
-        charts({std::move(wins), outcome_chart(comparisons)}));
-  }
-  section.blocks.push_back(table(comparison_table(comparisons)));
-  for (const Json& one : comparisons) {
-    if (!part(one, "by_category").empty()) {
-      section.blocks.push_back(category_details(one));
-    }
+  if (const Json& usage = list_at(evaluation, "usage"); !usage.empty()) {
+    section.blocks.push_back(table(usage_table(usage)));
   }
   return section;
 }
@@ -437,14 +327,14 @@ Section comparisons_section(const Json& report) {
 Section differences_section(const Json& report) {
   Section section{"differences", "Model against model on the same items", {}};
   const Json& tax = part(report, "verbose_tax");
-  for (const Json& pair : list(report, "differences")) {
+  for (const Json& pair : list_at(report, "differences")) {
     if (pair == tax) continue;  // it has a section of its own
     const std::string before = text_at(pair, "before");
     const std::string after = text_at(pair, "after");
     Table rows{after + " less " + before,
                {"task", "figure", before, after, "difference", "items"},
                {}};
-    for (const Json& row : list(pair, "rows")) {
+    for (const Json& row : list_at(pair, "rows")) {
       // The parts of a figure, as "letters.harmless", are in report.json.
       if (text_at(row, "score").find('.') != std::string::npos) continue;
       rows.rows.push_back(row_cells(row));
@@ -476,10 +366,10 @@ Section verbose_tax_section(const Json& report) {
   Table rows{"Before and after stage 4",
              {"task", "figure", "before", "after", "difference", "items"},
              {}};
-  for (const Json& row : list(tax, "rows")) {
+  for (const Json& row : list_at(tax, "rows")) {
     rows.rows.push_back(row_cells(row));
   }
-  section.blocks.push_back(charts(tax_charts(list(tax, "rows"))));
+  section.blocks.push_back(charts(tax_charts(list_at(tax, "rows"))));
   section.blocks.push_back(table(std::move(rows)));
   return section;
 }

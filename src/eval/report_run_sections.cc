@@ -6,6 +6,7 @@
 #include "eval/markup.h"
 #include "eval/report_sections.h"
 #include "stages/funnel.h"
+#include "generate/usage.h"
 #include "stages/held_out.h"
 #include "stages/topic_growth.h"
 
@@ -231,6 +232,10 @@ std::vector<Block> run_summary_blocks(const Json& report) {
                   figure_text(number_at(cost, "tokens"), Unit::kCount)});
   if (cost.contains("seconds")) {
     rows.push_back({"time of work", time_text(number_at(cost, "seconds"))});
+  }
+  if (cost.contains("usage")) {
+    rows.push_back(
+        {"asked of the server", generate::usage_text(cost["usage"])});
   }
   return {note(text_at(report, "note")), facts(std::move(rows))};
 }

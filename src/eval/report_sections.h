@@ -28,6 +28,8 @@ Section verbose_tax_section(const Json& report);
 
 // Member `name`; an empty object where there is none.
 const Json& part(const Json& json, const char* name);
+// The same of a list.
+const Json& list_at(const Json& json, const char* name);
 // What stands at `name`, as text or number; "" and 0 where there is none.
 std::string text_at(const Json& json, const char* name);
 double number_at(const Json& json, const char* name);

@@ -44,6 +44,11 @@ std::string pair_of(const Json& comparison, const std::string& where) {
   return key + decoding_of(comparison.value("settings", Json()));
 }
 
+std::string asked_of(const Json& usage, const std::string& where) {
+  return json_string(usage, "kind", where) + "\n" +
+         json_string(usage, "name", where);
+}
+
 template <typename T, typename Same>
 void put(std::vector<T>& all, const std::vector<T>& fresh, const Same& same) {
   for (const T& one : fresh) {
@@ -74,7 +79,8 @@ Json to_json(const Results& results) {
   }
   return Json{{"subjects", subjects},
               {"results", list},
-              {"comparisons", results.comparisons}};
+              {"comparisons", results.comparisons},
+              {"usage", results.usage}};
 }
 
 std::vector<std::string> decodings_of(const Results& results,
@@ -123,6 +129,11 @@ Results read_results(const std::string& folder) {
     pair_of(one, path + ": comparisons");
     results.comparisons.push_back(one);
   }
+  // Older versions have none.
+  for (const Json& one : json.value("usage", Json::array())) {
+    asked_of(one, path + ": usage");
+    results.usage.push_back(one);
+  }
   return results;
 }
 
@@ -146,6 +157,9 @@ void ResultsWriter::merge(const Results& fresh) {
       [&](const Json& a, const Json& b) {
         return pair_of(a, path) == pair_of(b, path);
       });
+  put(results_.usage, fresh.usage, [&](const Json& a, const Json& b) {
+    return asked_of(a, path) == asked_of(b, path);
+  });
   write_json_file(path, to_json(results_));
 }
 

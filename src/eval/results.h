@@ -27,9 +27,12 @@ struct Results {
   // where there is none), "a" and "b" (names of subjects); a new one replaces
   // that of the same four under the same decoding (of its "settings").
   std::vector<Json> comparisons;
+  // What models behind a server were asked for (costs.h): objects with at least
+  // "kind" and "name"; a new one replaces that of the same two.
+  std::vector<Json> usage;
 };
 
-// {"subjects", "results", "comparisons"}, as results.json has them.
+// {"subjects", "results", "comparisons", "usage"}, as results.json has them.
 Json to_json(const Results& results);
 
 // How the answers to a task were decoded (decoding_of), each once, in order of

@@ -8,12 +8,14 @@
 
 namespace selfalign::eval {
 
-const std::vector<Task>& tasks() {
+const std::vector<Task> &tasks() {
   static const std::vector<Task> all{
       {"truthfulqa",
        "TruthfulQA, multiple choice",
        {"TruthfulQA.csv"},
-       run_truthfulqa},
+       run_truthfulqa,
+       true,
+       false},
       {"truthfulqa_generation",
        "TruthfulQA, answers against the reference answers",
        {"TruthfulQA.csv"},
@@ -22,22 +24,28 @@ const std::vector<Task>& tasks() {
        "HHH: harmless, helpful, honest, other",
        {"harmless/task.json", "helpful/task.json", "honest/task.json",
         "other/task.json"},
-       run_hhh},
+       run_hhh,
+       true,
+       false},
       {"vicuna",
        "Vicuna's questions",
        {"vicuna_bench/question.jsonl"},
-       run_vicuna},
+       run_vicuna,
+       false,
+       true},
       {"mt_bench",
        "MT-bench, two turns",
        {"mt_bench/question.jsonl"},
-       run_mt_bench},
+       run_mt_bench,
+       false,
+       true},
   };
   return all;
 }
 
-const Task& task_named(const std::string& name) {
+const Task &task_named(const std::string &name) {
   std::string names;
-  for (const Task& task : tasks()) {
+  for (const Task &task : tasks()) {
     if (task.name == name) return task;
     names += (names.empty() ? "" : ", ") + task.name;
   }

@@ -42,6 +42,10 @@ struct Task {
   // Asks for what the log lacks. Error kInput names the place of a fault in
   // the data; kInterrupted leaves what is done in the log.
   std::function<TaskResult(const Subject&, ItemLog&, const TaskOptions&)> run;
+  // Compares log-probabilities of given texts, which not every model tells.
+  bool scores = false;
+  // Of open questions, which published answers may answer, too.
+  bool open = false;
 };
 
 const std::vector<Task>& tasks();

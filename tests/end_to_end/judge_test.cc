@@ -74,7 +74,11 @@ TEST_F(JudgeProgramTest, AModelComparesInBothOrdersAndIsAskedOnce) {
   // A model of random weights gives no verdict that could be read, which is
   // counted and not dropped.
   EXPECT_EQ(one["failures"], 2);
-  EXPECT_EQ(one["win_rate"], 0.5);
+  EXPECT_TRUE(one["win_rate"].is_null());
+  EXPECT_THAT(first.out, HasSubstr("second_subject: no verdict; of 2 items"));
+  EXPECT_THAT(first.out, HasSubstr("first_subject: no verdict\n"));
+  EXPECT_THAT(first.err,
+              HasSubstr("2 of 2 without a verdict that can be read"));
   const std::string log = read_file(path("out/judgements/tiny.jsonl"));
   const Outcome second = judge(line);
   EXPECT_EQ(second.code, 0) << second.err;

@@ -83,6 +83,46 @@ TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
   }
 }
 
+TEST_F(ServingTest, AChatOverItsApiIsThatOfATextInItsForm) {
+  link_prompts();
+  write_file_atomic(
+      path("questions.jsonl"),
+      "{\"question_id\":1,\"turns\":[\"row one\",\"row two\"]}\n");
+  write_file_atomic(
+      path("requests"),
+      "{\"prompt\":\"row\",\"temperature\":0,\"max_tokens\":9}\n");
+  const std::string ask = "selfalign generate --form none <requests --model ";
+  const Outcome served = with_server(
+      "", ask + "$url#model --api chat --price 1,2 >chat 2>chat_log &&\n" +
+              ask + "$url/chat/completions#model >address &&\n" + ask +
+              "$url#model >auto &&\n"
+              "selfalign evaluate --questions questions.jsonl --subjects base "
+              "--model $url/chat/completions#model --price 3,4 --out out "
+              ">table &&\n"
+              "selfalign judge out --judge $url#model --api chat --name j "
+              "--kinds single --max-tokens 8 >judged");
+  EXPECT_EQ(served.code, 0) << served.err << read_file(path("log"));
+  const auto chat = lines_of("chat");
+  ASSERT_EQ(chat.size(), 1u);
+  EXPECT_EQ(chat[0]["finish_reason"], "length");
+  EXPECT_EQ(chat[0]["num_tokens"], 9);
+  EXPECT_GT(chat[0]["num_prompt_tokens"], 0);
+  EXPECT_NE(chat[0]["text"], "");
+  EXPECT_EQ(lines_of("address")[0]["text"], chat[0]["text"]);
+  EXPECT_EQ(lines_of("auto").size(), 1u);
+  EXPECT_THAT(read_file(path("chat_log")), HasSubstr("1 requests, "));
+  EXPECT_THAT(read_file(path("chat_log")), HasSubstr("cost 0.0000"));
+  const Json results =
+      parse_json(read_file(path("out/results.json")), "results");
+  EXPECT_EQ(results["subjects"][0]["fingerprint"], "remote model, chat");
+  ASSERT_EQ(results["usage"].size(), 2u);
+  EXPECT_EQ(results["usage"][0]["requests"], 2);
+  EXPECT_GT(results["usage"][0]["cost"], 0.0);
+  EXPECT_EQ(results["usage"][1]["kind"], "judge");
+  EXPECT_EQ(results["usage"][1]["requests"], 2);
+  EXPECT_THAT(read_file(path("table")), HasSubstr("subject base: 2 requests"));
+}
+
 TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
   const Outcome open = bash("selfalign serve model --host 0.0.0.0 --port 0");
   EXPECT_EQ(open.code, 2);

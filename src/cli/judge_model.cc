@@ -1,0 +1,121 @@
+#include "cli/judge_model.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/options.h"
+#include "cli/run_folder.h"
+#include "eval/items.h"
+#include "generate/remote.h"
+#include "stages/chat.h"
+
+namespace selfalign::cli {
+namespace {
+
+// A judge's adapter is asked under the prompt it was trained with.
+eval::JudgeLayout form_layout(const std::string& adapter) {
+  const std::string form = form_of_adapter(adapter);
+  const stages::ChatPrompt chat =
+      stages::read_chat_prompt(find_prompts("", adapter), form);
+  constexpr char kPlace[] = "{instruction}";
+  const size_t at = chat.user.find(kPlace);
+  return {form, chat.prompt + chat.user.substr(0, at), "\n\n",
+          chat.user.substr(at + sizeof kPlace - 1) + chat.answer, chat.stop};
+}
+
+std::string published_prompts(const std::string& data) {
+  if (data.empty()) return "";
+  try {
+    return eval::find_data(data, "judge_prompts.jsonl");
+  } catch (const Error& error) {
+    log_info(str("prompts/judge.yaml is used: ", error.what()));
+    return "";
+  }
+}
+
+}  // namespace
+
+void JudgeFlags::add(CLI::App& command) {
+  command.add_option("--judge-adapter", model.adapter,
+                     "PEFT adapter folder, merged into the judge");
+  command.add_option("--name", given_name,
+                     "of the judge in results; else from --judge");
+  command.add_option("--prompts", prompts, "folder with judge.yaml");
+  command
+      .add_option(
+          "--layout", layout,
+          "how the judge is asked: auto (the adapter's own form, chatml "
+          "where the model knows its marks, else plain), plain, chatml; over a "
+          "chat API its messages")
+      ->check(CLI::IsMember({"auto", "plain", "chatml"}))
+      ->capture_default_str();
+  command.add_option("--max-tokens", max_new_tokens, "of a judgement")
+      ->check(in_range(ranges::kMaxNewTokens))
+      ->capture_default_str();
+  model.add_compute(command);
+  model.add_engine(command);
+  model.add_api(command);
+  model.add_price(command);
+}
+
+std::string JudgeFlags::name() const {
+  std::string name = given_name;
+  if (name.empty() && judge == "human") {
+    const char* user = std::getenv("USER");
+    name = user != nullptr && *user != '\0' ? user : "person";
+  }
+  if (name.empty()) {
+    const size_t mark = judge.find_last_of("/#");
+    name = mark == std::string::npos ? judge : judge.substr(mark + 1);
+  }
+  for (char& c : name) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                       (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+    if (!plain) c = '_';
+  }
+  if (name.empty() || name[0] == '.') name = "judge" + name;
+  return judge == "human" ? "human." + name : name;
+}
+
+OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
+  const stages::ModelOptions model = flags.model.model_at(flags.judge);
+  generator_ = workbench_.open_generator(model, flags.model.adapter);
+  asked_ = {"judge", flags.name(), flags.judge, model.price};
+  eval::JudgeOptions options;
+  options.name = asked_.name;
+  options.generator = generator_.get();
+  options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
+                                             published_prompts(flags.data));
+  options.layout = layout_of(flags, options.prompts);
+  options.max_new_tokens = flags.max_new_tokens;
+  log_ = std::make_unique<eval::ItemLog>(folder + "/judgements/" +
+                                         options.name + ".jsonl");
+  judge_ = std::make_unique<eval::Judge>(options, log_.get());
+}
+
+bool OpenJudge::is_remote() const {
+  return generate::is_remote_model(asked_.model);
+}
+
+eval::JudgeLayout OpenJudge::layout_of(
+    const JudgeFlags& flags, const eval::JudgePrompts& prompts) const {
+  // Its text names the request; what is sent are the messages.
+  if (generator_->chats_only()) return {"chat", "", "\n\n", "", {}};
+  if (flags.layout != "auto") return prompts.layouts.at(flags.layout);
+  if (!flags.model.adapter.empty()) return form_layout(flags.model.adapter);
+  const bool knows_marks = generator_->count_tokens("<|im_start|>") == 1;
+  return prompts.layouts.at(knows_marks ? "chatml" : "plain");
+}
+
+void warn_of_failures(const std::string& what, int64_t num_failures,
+                      int64_t num_asked) {
+  if (num_failures * 5 <= num_asked) return;
+  log_warning(str(what, ": ", num_failures, " of ", num_asked,
+                  " without a verdict that can be read; look at what the judge "
+                  "wrote in judgements/, give it more room (--max-tokens) or "
+                  "take a judge that keeps to the form"));
+}
+
+}  // namespace selfalign::cli

@@ -1,0 +1,58 @@
+// A judge that is a model, as the commands name it that have one: opened, and
+// asked in the layout it knows.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/model_flags.h"
+#include "cli/workbench.h"
+#include "eval/costs.h"
+#include "eval/judge.h"
+
+namespace selfalign::cli {
+
+struct JudgeFlags {
+  std::string judge;  // path or address, or "human"
+  std::string given_name;
+  std::string data;  // folder that may hold judge_prompts.jsonl, or ""
+  std::string prompts;
+  std::string layout = "auto";
+  int max_new_tokens = 512;
+  ModelFlags model;
+
+  JudgeFlags() { model.model.num_slots = 32; }
+
+  // --judge-adapter, --name, --prompts, --layout, --max-tokens and those of
+  // models; --judge is the command's own.
+  void add(CLI::App& command);
+  // The name of the judge in results and files.
+  std::string name() const;
+};
+
+class OpenJudge {
+ public:
+  // Judgements are logged in `folder`/judgements/NAME.jsonl.
+  OpenJudge(const JudgeFlags& flags, const std::string& folder);
+
+  eval::Judge& judge() { return *judge_; }
+  eval::Asked asked() const { return asked_; }
+  bool is_remote() const;
+
+ private:
+  eval::JudgeLayout layout_of(const JudgeFlags& flags,
+                              const eval::JudgePrompts& prompts) const;
+
+  LocalWorkbench workbench_;
+  eval::Asked asked_;
+  std::unique_ptr<generate::Generator> generator_;
+  std::unique_ptr<eval::ItemLog> log_;
+  std::unique_ptr<eval::Judge> judge_;
+};
+
+// Warns where more than one in five of `num_asked` judgements has no verdict.
+void warn_of_failures(const std::string& what, int64_t num_failures,
+                      int64_t num_asked);
+
+}  // namespace selfalign::cli

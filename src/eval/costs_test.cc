@@ -1,0 +1,72 @@
+#include "eval/costs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "eval/item_log.h"
+
+namespace selfalign::eval {
+namespace {
+
+using testing::HasSubstr;
+
+TaskResult result_of(const std::string& task, const std::string& items,
+                     std::vector<uint64_t> keys) {
+  TaskResult result;
+  result.task = task;
+  result.subject = "gpt";
+  result.items = items;
+  result.keys = std::move(keys);
+  return result;
+}
+
+TEST(CostsTest, EveryItemCountsOnceHoweverManyResultsItIsIn) {
+  const ScratchFolder folder;
+  {
+    ItemLog answers(folder.path() + "/items/gpt/mt_bench.jsonl");
+    answers.add(
+        1,
+        Json{{"id", "1"}, {"tokens", {10, 20}}, {"prompt_tokens", {100, 200}}});
+    answers.add(2, Json{{"id", "2"}, {"tokens", {1, 1}}});  // no longer used
+    ItemLog judgements(folder.path() + "/judgements/j.jsonl");
+    judgements.add(3, Json{{"id", "1"}, {"tokens", 7}, {"prompt_tokens", 500}});
+    judgements.add(4, Json{{"id", "1"},
+                           {"tokens", 3},
+                           {"prompt_tokens", 400},
+                           {"tokens_estimated", true}});
+    judgements.add(5, Json{{"id", "1"}, {"verdict", "first"}});
+  }
+  Results results;
+  results.results = {
+      result_of("mt_bench", "items/gpt/mt_bench.jsonl", {1}),
+      result_of("mt_bench.judge.j", "judgements/j.jsonl", {3, 5})};
+  results.comparisons = {Json{{"judge", "j"},
+                              {"judgements", "judgements/j.jsonl"},
+                              {"keys", keys_to_json({3, 4})}}};
+  const Json subject = usage_of(folder.path(), results,
+                                {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
+  EXPECT_EQ(subject["requests"], 2);
+  EXPECT_EQ(subject["prompt_tokens"], 300);
+  EXPECT_EQ(subject["completion_tokens"], 30);
+  EXPECT_EQ(subject["cost"], 360.0);
+  const Json judge =
+      usage_of(folder.path(), results, {"judge", "j", "http://a#j", {}});
+  EXPECT_EQ(judge["requests"], 2);
+  EXPECT_EQ(judge["prompt_tokens"], 900);
+  EXPECT_EQ(judge["estimated_requests"], 1);
+  EXPECT_FALSE(judge.contains("cost"));
+  // The price that was known stays.
+  results.usage = {subject};
+  EXPECT_EQ(usage_of(folder.path(), results,
+                     {"subject", "gpt", "http://a#gpt", {}})["cost"],
+            360.0);
+  EXPECT_THAT(costs_text({subject, judge}),
+              HasSubstr("subject gpt: 2 requests, 300 tokens in, 30 out, cost "
+                        "360.0000\n  judge j: "));
+  EXPECT_THAT(costs_text({subject, subject}), HasSubstr("together: 720.0000"));
+  EXPECT_EQ(costs_text({}), "");
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -1,0 +1,97 @@
+#include "eval/published_answers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "eval/testing.h"
+
+namespace selfalign::eval {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class PublishedAnswersTest : public testing::Test {
+ protected:
+  PublishedAnswersTest() { set_log_level(LogLevel::kError); }
+  ~PublishedAnswersTest() override { set_log_level(LogLevel::kInfo); }
+
+  PublishedAnswers read(const std::string& lines) {
+    write_file_atomic(path_, lines);
+    return read_published_answers(path_);
+  }
+  std::string error_of(const std::string& lines) {
+    try {
+      read(lines);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput);
+      return error.what();
+    }
+    return "";
+  }
+  MatchedAnswers match(const PublishedAnswers& published) {
+    const std::vector<Conversation> asked = {{"1", "writing", {"Hi?", "And?"}},
+                                             {"2", "", {"Why?"}}};
+    ItemLog log(folder_.path() + "/items.jsonl");
+    return match_answers(published, asked, {"1", "2"}, log,
+                         {"t", "1", 0, {}, {}});
+  }
+
+  ScratchFolder folder_;
+  std::string path_ = folder_.path() + "/gpt.jsonl";
+};
+
+constexpr char kFirst[] =
+    R"({"question_id":1,"answer_id":"x","model_id":"gpt","choices":[)"
+    R"({"index":0,"turns":[" Hello. ","Bye."]},{"index":1,"turns":["a","b"]}],)"
+    R"("tstamp":1.5})"
+    "\n";
+
+TEST_F(PublishedAnswersTest, BothPublishedFormsAreRead) {
+  const PublishedAnswers all = read(
+      std::string(kFirst) +
+      "\n"
+      R"({"question_id":"2","text":"So.","model_id":"gpt","metadata":{}})");
+  EXPECT_EQ(all.model, "gpt");
+  EXPECT_THAT(all.turns.at("1"), ElementsAre(" Hello. ", "Bye."));
+  EXPECT_THAT(all.turns.at("2"), ElementsAre("So."));
+  const MatchedAnswers matched = match(all);
+  ASSERT_EQ(matched.items.size(), 2u);
+  EXPECT_EQ(matched.items[0]["answers"], Json({"Hello.", "Bye."}));
+  EXPECT_EQ(matched.items[0]["group"], "writing");
+  EXPECT_EQ(matched.items[1]["answer"], "So.");
+  EXPECT_EQ(matched.num_missing + matched.num_unknown, 0);
+}
+
+TEST_F(PublishedAnswersTest, TheMissingAndTheUnknownAreCounted) {
+  const MatchedAnswers matched =
+      match(read(std::string(kFirst) + R"({"question_id":7,"text":"x"})"));
+  EXPECT_EQ(matched.items.size(), 1u);
+  EXPECT_EQ(matched.num_missing, 1);
+  EXPECT_EQ(matched.num_unknown, 1);
+}
+
+TEST_F(PublishedAnswersTest, WhatDoesNotFitIsNamedAtItsPlace) {
+  EXPECT_THAT(error_of(std::string(kFirst) + kFirst),
+              HasSubstr("gpt.jsonl:2: expected one answer to a question"));
+  EXPECT_THAT(error_of(std::string(kFirst) +
+                       R"({"question_id":2,"text":"x","model_id":"other"})"),
+              HasSubstr("found another one's (other)"));
+  for (const char* line : {"{", "3", R"({"text":"x"})", R"({"question_id":1})",
+                           "", R"({"question_id":1,"choices":[]})",
+                           R"({"question_id":1,"choices":[{"turns":[]}]})",
+                           R"({"question_id":1,"choices":[{"turns":[3]}]})",
+                           R"({"question_id":1.5,"text":"x"})"}) {
+    EXPECT_THAT(error_of(line), HasSubstr("gpt.jsonl")) << line;
+  }
+  const PublishedAnswers other = read(R"({"question_id":7,"text":"x"})");
+  EXPECT_THROW(match(other), Error);
+  const PublishedAnswers brief = read(R"({"question_id":1,"text":"x"})");
+  EXPECT_THROW(match(brief), Error);
+}
+
+}  // namespace
+}  // namespace selfalign::eval

@@ -1,0 +1,47 @@
+// The score of one subject relative to another: the sum of a judge's marks for
+// it by the sum for the other, over what both have marks on (Chiang et al.
+// 2023; paper: Figure 5, relative to ChatGPT; by category Figure 8).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "eval/results.h"
+
+namespace selfalign::eval {
+
+struct AnswerMark {
+  std::string category;
+  double mark = 0.0;
+};
+// By question and turn.
+using AnswerMarks = std::map<std::pair<std::string, int64_t>, AnswerMark>;
+
+// The marks that a result of judge_singles was computed from; answers without a
+// verdict are not in it. Errors as of result_items.h.
+AnswerMarks logged_marks(const std::string& folder, const TaskResult& result);
+
+// {"value", "low", "high" (95 %, bootstrap over questions, both subjects' marks
+// of one together), "sum_a", "sum_b", "num_items", "unmarked" (answers that
+// only one has a mark on), "by_category": {category: {"value", "sum_a",
+// "sum_b", "num_items"}}}; null where no answer has both marks.
+Json relative_score(const AnswerMarks& a, const AnswerMarks& b, uint64_t seed);
+
+// What names a comparison in results.json.
+struct ComparedBy {
+  std::string task;
+  std::string judge;
+  std::string a;
+  std::string b;
+  Json decoding;  // decoding_part of the answers
+};
+
+// The comparison as it is in `results`, or, where the two were not compared,
+// with its names alone, and with "relative_score"; null where the judge did not
+// mark both. `results` has one decoding of the task's answers.
+Json with_relative_score(const std::string& folder, const Results& results,
+                         const ComparedBy& of, uint64_t seed);
+
+}  // namespace selfalign::eval

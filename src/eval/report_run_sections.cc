@@ -5,8 +5,8 @@
 #include "base/progress.h"
 #include "eval/markup.h"
 #include "eval/report_sections.h"
-#include "stages/funnel.h"
 #include "generate/usage.h"
+#include "stages/funnel.h"
 #include "stages/held_out.h"
 #include "stages/topic_growth.h"
 

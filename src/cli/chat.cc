@@ -9,12 +9,14 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "cli/assistant.h"
 #include "cli/chat_session.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
+#include "cli/sampling_flags.h"
 #include "cli/terminal_input.h"
 #include "cli/workbench.h"
 #include "stages/run_files.h"
@@ -36,8 +38,9 @@ constexpr char kFooter[] = R"(Talk to a model in the terminal:
 A line is a turn; the model sees the turns before it. /clear forgets them,
 /exit or Ctrl-D ends. Ctrl-C ends the answer that is being written, or, at the
 prompt, the chat. An adapter answers under the short prompt it was trained
-with (prompts/meta.yaml), a base model sees only the layout of the turns;
---form sets another of the short prompts there, for both.)";
+with, which it carries in its folder, a base model sees only the layout of the
+turns; --form sets another of the short prompts of prompts/meta.yaml, for both.
+Both are decoded alike, as the adapter carries it, too.)";
 
 struct ChatFlags {
   ModelFlags model;
@@ -45,7 +48,8 @@ struct ChatFlags {
   std::string prompts;
   std::string form = "auto";
   uint64_t seed = 0;
-  generate::Sampling sampling;
+  stages::GivenSampling sampling;
+  std::string run;  // the model's folder, if it is a run's
 };
 
 struct Side {
@@ -63,33 +67,32 @@ void resolve_run(ChatFlags& flags) {
     flags.model.model.api = recipe.model.api;
   }
   if (flags.model.adapter.empty()) flags.model.adapter = last_adapter(run);
-  if (flags.prompts.empty()) flags.prompts = run + "/prompts";
-}
-
-std::string form_of(const ChatFlags& flags) {
-  return flags.form != "auto" ? flags.form
-                              : form_of_adapter(flags.model.adapter);
+  flags.run = run;
 }
 
 std::vector<Side> open_sides(const ChatFlags& flags,
                              LocalWorkbench& workbench) {
-  const std::string prompts = find_prompts(flags.prompts, flags.model.adapter);
+  const std::string& adapter = flags.model.adapter;
+  const auto choice = [&](const std::string& of) {
+    return AssistantChoice{of, flags.form, flags.prompts, flags.run};
+  };
+  // Both sides are decoded alike: what differs is the model.
+  const Assistant assistant = assistant_of(choice(adapter));
+  generate::Sampling sampling = assistant.sampling;
+  flags.sampling.put(sampling);
   std::vector<Side> sides;
-  const auto add = [&](const std::string& name, const std::string& adapter,
-                       const std::string& form) {
+  const auto add = [&](const std::string& name, const std::string& of,
+                       const stages::ChatPrompt& prompt) {
     sides.push_back(
         {name,
-         ChatSession(workbench.open_generator(flags.model.model, adapter),
-                     stages::read_chat_prompt(prompts, form), flags.sampling,
-                     flags.model.model.max_context, flags.seed)});
+         ChatSession(workbench.open_generator(flags.model.model, of), prompt,
+                     sampling, flags.model.model.max_context, flags.seed)});
   };
-  if (flags.compare || flags.model.adapter.empty()) {
+  if (flags.compare || adapter.empty()) {
     // The base is asked in the given form, too: so one sees what tuning adds.
-    add("base", "", flags.form == "auto" ? "none" : flags.form);
+    add("base", "", assistant_of(choice("")).prompt);
   }
-  if (!flags.model.adapter.empty()) {
-    add(form_of(flags), flags.model.adapter, form_of(flags));
-  }
+  if (!adapter.empty()) add(assistant.form, adapter, assistant.prompt);
   return sides;
 }
 
@@ -186,36 +189,6 @@ void chat(ChatFlags flags, const Shell& shell) {
   }
 }
 
-void add_sampling(CLI::App& command, ChatFlags& flags) {
-  generate::Sampling& sampling = flags.sampling;
-  sampling.temperature = 0.3;
-  sampling.top_p = 0.7;
-  sampling.max_new_tokens = 512;
-  sampling.repetition_penalty = 1.1;
-  command
-      .add_option("--temperature", sampling.temperature,
-                  "0 always takes the most probable word")
-      ->check(in_range(ranges::kTemperature))
-      ->capture_default_str();
-  command
-      .add_option("--top-p", sampling.top_p,
-                  "of the probability, in (0, 1]; the rest is never drawn")
-      ->check(in_range(ranges::kTopP))
-      ->capture_default_str();
-  command
-      .add_option("--max-tokens", sampling.max_new_tokens,
-                  "of one answer, at most")
-      ->check(in_range(ranges::kMaxNewTokens))
-      ->capture_default_str();
-  command
-      .add_option("--repetition-penalty", sampling.repetition_penalty,
-                  "1 is off")
-      ->check(in_range(ranges::kRepetitionPenalty))
-      ->capture_default_str();
-  command.add_option("--seed", flags.seed, "another one gives other answers")
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_chat(CLI::App& app, Shell& shell) {
@@ -246,7 +219,10 @@ void add_chat(CLI::App& app, Shell& shell) {
           "introduction, concise, verbose, multilingual, few-shot")
       ->check(CLI::IsMember(forms))
       ->capture_default_str();
-  add_sampling(*command, *flags);
+  add_sampling(*command, flags->sampling,
+               "as the adapter or its run says, or 0.7");
+  command->add_option("--seed", flags->seed, "another one gives other answers")
+      ->capture_default_str();
   flags->model.add_compute(*command);
   flags->model.add_engine(*command);
   flags->model.add_api(*command);

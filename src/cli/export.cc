@@ -31,9 +31,10 @@ Forms, as read by torchtune, axolotl and LLaMA-Factory:
 Answers that were cut off are left out; Parquet marks them in "ends".
 The folder must not be there yet. Beside the data it holds README.md (a dataset
 card), dataset_info.json (for LLaMA-Factory: dataset_dir is the folder),
-axolotl.yaml and manifest.json, with the SHA-256 of every input and output. The
-adapters need no export: RUN/engraved/adapter and RUN/verbose/adapter are PEFT
-folders.)";
+axolotl.yaml, the prompt of the run's adapter (selfalign.json and
+chat_template.jinja) and manifest.json, with the SHA-256 of every input and output.
+The adapters need no export: RUN/engraved/adapter and RUN/verbose/adapter are PEFT
+folders that carry their prompt and a chat template.)";
 
 struct ExportFlags {
   std::string run;

@@ -7,11 +7,11 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "cli/assistant.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/requests.h"
-#include "cli/run_folder.h"
 #include "cli/workbench.h"
 #include "generate/remote.h"
 #include "stages/chat.h"
@@ -31,16 +31,19 @@ Members of a request (all but prompt may be left out):
   key                         a number or string of your own, unique; it seeds
                               the row: the same key, prompt and settings give
                               the same text again
-  temperature, top_p          1.0 each; temperature 0 is greedy
-  max_tokens, stop            256 tokens; stop is a string or list of strings
+  temperature, top_p          1.0 each, of an assistant as in chat; temperature
+                              0 is greedy
+  max_tokens, stop            256 tokens, of an assistant as in chat; stop is a
+                              string or list of strings
   repetition_penalty          1.0 is off
   ngram_penalty               [n=1, n=2, n=3, n=4], taken off the logits
   logit_bias                  {"TOKEN ID": number or "-inf"}
   ban_eos, logprobs           false; logprobs adds token_logprobs
 finish_reason is stop, length or no_room (prompt longer than --max-context).
 
-An assistant is asked in the form it was trained with, or another (see chat):
-  selfalign generate --model MODEL --adapter ADAPTER --form final < questions.jsonl
+An adapter is asked as it was trained, the prompt being the user's words; --form
+names another form (see chat), --form raw gives it the prompt as it is:
+  selfalign generate --model MODEL --adapter ADAPTER < questions.jsonl
 
 A model behind an OpenAI-compatible server, --slots requests at once; the key,
 if it needs one, from the environment variable SELFALIGN_API_KEY:
@@ -52,10 +55,12 @@ with --form none each prompt is what the user says. --price 2.5,10 shows the cos
 // Joins the engine, which answers in any order, to lines in and lines out.
 class Lines {
  public:
-  Lines(int vocab_size, std::optional<stages::ChatPrompt> form)
-      : parser_(vocab_size),
-        form_(std::move(form)),
+  // Without an assistant prompts go to the model as they are.
+  Lines(int vocab_size, std::optional<Assistant> assistant)
+      : parser_(vocab_size,
+                assistant ? assistant->sampling : generate::Sampling()),
         progress_("generate", 0, "rows") {
+    if (assistant) form_ = std::move(assistant->prompt);
     if (form_) shared_ = std::make_shared<const std::string>(form_->prompt);
   }
 
@@ -121,15 +126,16 @@ class Lines {
 };
 
 struct GenerateFlags : ModelFlags {
-  std::string form;  // "": prompts go to the model as they are
+  std::string form = "auto";
   std::string prompts;
 };
 
 void generate_lines(const GenerateFlags& flags) {
-  std::optional<stages::ChatPrompt> form;
-  if (!flags.form.empty()) {
-    form = stages::read_chat_prompt(find_prompts(flags.prompts, flags.adapter),
-                                    flags.form);
+  std::optional<Assistant> assistant;
+  const bool is_raw =
+      flags.form == "raw" || (flags.form == "auto" && flags.adapter.empty());
+  if (!is_raw) {
+    assistant = assistant_of({flags.adapter, flags.form, flags.prompts, ""});
   }
   const stages::ModelOptions model = flags.model_at(flags.model.path);
   LocalWorkbench workbench;
@@ -137,7 +143,7 @@ void generate_lines(const GenerateFlags& flags) {
       workbench.open_generator(model, flags.adapter);
   const bool remote = generate::is_remote_model(model.path);
   Lines lines(remote ? 0 : workbench.tokenizer(model.path)->size(),
-              std::move(form));
+              std::move(assistant));
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });
@@ -158,10 +164,15 @@ void add_generate(CLI::App& app, Shell& shell) {
   flags->add_all(*command);
   flags->add_api(*command);
   flags->add_price(*command);
+  std::vector<std::string> forms = stages::chat_forms();
+  forms.insert(forms.end(), {"auto", "raw"});
   command
       ->add_option("--form", flags->form,
-                   "take prompts as instructions, asked in this form of chat")
-      ->check(CLI::IsMember(stages::chat_forms()));
+                   "take prompts as instructions, asked in this form of chat; "
+                   "raw: as they are; auto: as its adapter was trained, and "
+                   "raw for a base model")
+      ->check(CLI::IsMember(forms))
+      ->capture_default_str();
   command->add_option("--prompts", flags->prompts,
                       "folder with meta.yaml; else the run's own, or prompts/");
   command->footer(kFooter);

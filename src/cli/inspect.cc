@@ -14,6 +14,8 @@
 #include "formats/model_path.h"
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
+#include "stages/adapter_prompt.h"
+#include "stages/decoding.h"
 
 namespace selfalign::cli {
 namespace {
@@ -147,6 +149,15 @@ Json inspect_safetensors(const std::string& path) {
           {"tensors", tensors_json(source->tensors())}};
 }
 
+// What the adapter says of how it was trained.
+Json prompt_json(const std::string& folder) {
+  const auto carried = stages::read_adapter_prompt(folder);
+  if (!carried) return "not carried: name it with --form";
+  return {{"form", carried->form},
+          {"prompt", carried->prompt.prompt},
+          {"sampling", stages::to_json(carried->sampling)}};
+}
+
 Json inspect_adapter(const std::string& folder) {
   const auto source =
       formats::open_safetensors(folder + "/adapter_model.safetensors");
@@ -160,6 +171,7 @@ Json inspect_adapter(const std::string& folder) {
                          {"target_modules", config.target_modules},
                          {"base_model", config.base_model}};
            })},
+          {"prompt", part_or_reason([&] { return prompt_json(folder); })},
           {"totals", totals_json(source->tensors())},
           {"tensors", tensors_json(source->tensors())}};
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/assistant.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "eval/items.h"
@@ -16,12 +17,11 @@ namespace {
 
 // A judge's adapter is asked under the prompt it was trained with.
 eval::JudgeLayout form_layout(const std::string& adapter) {
-  const std::string form = form_of_adapter(adapter);
-  const stages::ChatPrompt chat =
-      stages::read_chat_prompt(find_prompts("", adapter), form);
+  const Assistant assistant = assistant_of({adapter, "auto", "", ""});
+  const stages::ChatPrompt& chat = assistant.prompt;
   constexpr char kPlace[] = "{instruction}";
   const size_t at = chat.user.find(kPlace);
-  return {form, chat.prompt + chat.user.substr(0, at), "\n\n",
+  return {assistant.form, chat.prompt + chat.user.substr(0, at), "\n\n",
           chat.user.substr(at + sizeof kPlace - 1) + chat.answer, chat.stop};
 }
 

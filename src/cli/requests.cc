@@ -3,6 +3,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -10,6 +11,7 @@
 #include "base/json_parse.h"
 #include "base/ranges.h"
 #include "stages/chat.h"
+#include "stages/decoding.h"
 
 namespace selfalign::cli {
 namespace {
@@ -138,29 +140,40 @@ std::map<int, double> logit_bias_of(const Json& object,
   return bias;
 }
 
-generate::Sampling sampling_of(const Json& object, const std::string& where,
-                               int vocab_size) {
-  generate::Sampling sampling;
-  sampling.temperature = number_in(object, "temperature", where,
-                                   sampling.temperature, ranges::kTemperature);
-  sampling.top_p =
-      number_in(object, "top_p", where, sampling.top_p, ranges::kTopP);
-  const int64_t most =
-      json_int_or(object, "max_tokens", where, sampling.max_new_tokens);
+stages::GivenSampling given_sampling(const Json& object,
+                                     const std::string& where) {
+  stages::GivenSampling given;
+  const auto number = [&](const char* name, std::optional<double>& out,
+                          const Range<double>& range) {
+    if (object.contains(name)) out = number_in(object, name, where, 1, range);
+  };
+  number("temperature", given.temperature, ranges::kTemperature);
+  number("top_p", given.top_p, ranges::kTopP);
+  number("repetition_penalty", given.repetition_penalty,
+         ranges::kRepetitionPenalty);
+  if (!object.contains("max_tokens")) return given;
+  const int64_t wanted = json_int_or(object, "max_tokens", where, 1);
   const Range<int>& range = ranges::kMaxNewTokens;
-  if (most < range.low || most > range.high) {
+  if (wanted < range.low || wanted > range.high) {
     throw_member(where, "max_tokens",
                  str("in [", range.low, ", ", range.high, "]"),
                  object.at("max_tokens"));
   }
-  sampling.max_new_tokens = static_cast<int>(most);
+  given.max_new_tokens = static_cast<int>(wanted);
+  return given;
+}
+
+generate::Sampling sampling_of(const Json& object, const std::string& where,
+                               int vocab_size,
+                               const generate::Sampling& defaults) {
+  generate::Sampling sampling = defaults;
+  given_sampling(object, where).put(sampling);
   sampling.stop = stops_of(object, where);
-  sampling.repetition_penalty =
-      number_in(object, "repetition_penalty", where,
-                sampling.repetition_penalty, ranges::kRepetitionPenalty);
-  sampling.ngram_penalty = ngram_penalty_of(object, where);
+  if (object.contains("ngram_penalty")) {
+    sampling.ngram_penalty = ngram_penalty_of(object, where);
+  }
   sampling.logit_bias = logit_bias_of(object, where, vocab_size);
-  sampling.ban_eos = json_bool_or(object, "ban_eos", where, false);
+  sampling.ban_eos = json_bool_or(object, "ban_eos", where, defaults.ban_eos);
   return sampling;
 }
 
@@ -206,7 +219,7 @@ GenerateLine GenerateReader::parse(std::string_view line,
     if (!shared) shared = std::make_shared<const std::string>(prefix);
     result.request.prefix = shared;
   }
-  result.request.sampling = sampling_of(object, where, vocab_size_);
+  result.request.sampling = sampling_of(object, where, vocab_size_, defaults_);
   result.logprobs = json_bool_or(object, "logprobs", where, false);
   result.request.want_logprobs = result.logprobs || vocab_size_ > 0;
   if (object.contains("key") && !object.at("key").is_null()) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -38,8 +39,10 @@ class GenerateReader {
  public:
   // `vocab_size` bounds the ids of logit_bias. 0 stands for a remote model's,
   // which is not known: there is no bound, and log-probabilities, which not
-  // every server gives, are asked for only by lines that want them.
-  explicit GenerateReader(int vocab_size) : vocab_size_(vocab_size) {}
+  // every server gives, are asked for only by lines that want them. `defaults`:
+  // the sampling of lines that say nothing of it.
+  explicit GenerateReader(int vocab_size, generate::Sampling defaults = {})
+      : vocab_size_(vocab_size), defaults_(std::move(defaults)) {}
 
   // Error kInput, naming `where`, on bad JSON, an unknown member, a value out
   // of range or a key used before. A line without a key gets one from its
@@ -49,6 +52,7 @@ class GenerateReader {
 
  private:
   int vocab_size_;
+  generate::Sampling defaults_;
   std::unordered_map<std::string, std::shared_ptr<const std::string>> prefixes_;
   std::unordered_map<uint64_t, uint64_t> times_seen_;
   std::unordered_set<uint64_t> keys_;

@@ -43,6 +43,24 @@ TEST(GenerateReaderTest, APromptAloneTakesTheDefaults) {
   EXPECT_EQ(line.key.get<std::string>().size(), 16u);
 }
 
+TEST(GenerateReaderTest, WhatALineDoesNotSayIsAsTheAssistantHasIt) {
+  generate::Sampling own;
+  own.temperature = 0.25;
+  own.repetition_penalty = 1.1;
+  own.max_new_tokens = 7;
+  GenerateReader reader(kVocab, own);
+  const auto read = [&reader](const std::string& line) {
+    return reader.parse(line, "line").request.sampling;
+  };
+  const generate::Sampling silent = read(R"({"prompt": "a"})");
+  EXPECT_EQ(silent.temperature, 0.25);
+  EXPECT_EQ(silent.repetition_penalty, 1.1);
+  EXPECT_EQ(silent.max_new_tokens, 7);
+  EXPECT_EQ(read(R"({"prompt": "a", "max_tokens": 9})").max_new_tokens, 9);
+  // Greedy is without a penalty.
+  EXPECT_EQ(read(R"({"prompt": "a", "temperature": 0})").repetition_penalty, 1);
+}
+
 TEST(GenerateReaderTest, ReadsEveryMember) {
   const GenerateLine line = parse(R"({"prompt": "p", "prefix": "before ",
       "key": 12, "temperature": 0, "top_p": 0.5, "max_tokens": 3,

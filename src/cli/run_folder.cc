@@ -74,16 +74,6 @@ std::string last_adapter(const std::string& folder) {
                                recipe.model.path));
 }
 
-std::string form_of_adapter(const std::string& adapter) {
-  const fs::path folder =
-      (fs::path(adapter) / "").lexically_normal().parent_path();
-  const fs::path tuning = folder.parent_path();
-  if (tuning.filename() == "engraved") return "engraved";
-  const bool baseline = tuning.filename() == "tuned" &&
-                        stages::is_run_folder(tuning.parent_path());
-  return baseline ? "tuned" : "final";
-}
-
 std::string find_prompts(const std::string& given, const std::string& adapter) {
   if (!given.empty()) return given;
   if (!adapter.empty()) {

@@ -18,10 +18,6 @@ stages::Recipe recipe_of_run(const std::string& folder);
 // run has neither yet.
 std::string last_adapter(const std::string& folder);
 
-// The form of the short prompts an adapter was tuned on, as far as its folder
-// tells: RUN/engraved/adapter and RUN/tuned/adapter; else "final".
-std::string form_of_adapter(const std::string& adapter);
-
 // The folder with meta.yaml: `given` if not empty; else the copy in the run in
 // which `adapter` lies; else ./prompts; else prompts beside the program's
 // folder. Error kUsage where none of them is there.

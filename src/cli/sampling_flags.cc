@@ -1,5 +1,7 @@
 #include "cli/sampling_flags.h"
 
+#include "cli/options.h"
+
 namespace selfalign::cli {
 
 void add_sampling(CLI::App& command, stages::GivenSampling& given,
@@ -9,18 +11,18 @@ void add_sampling(CLI::App& command, stages::GivenSampling& given,
                   "0 always takes the most probable word, without any penalty; "
                   "else " +
                       otherwise)
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(in_range(ranges::kTemperature));
   command
       .add_option("--top-p", given.top_p,
                   "of the probability, in (0, 1]; the rest is never drawn")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(in_range(ranges::kTopP));
   command
       .add_option("--max-tokens,--max-new-tokens", given.max_new_tokens,
                   "of one answer, at most")
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(in_range(ranges::kMaxNewTokens));
   command
       .add_option("--repetition-penalty", given.repetition_penalty, "1 is off")
-      ->check(CLI::Range(0.01, 100.0));
+      ->check(in_range(ranges::kRepetitionPenalty));
 }
 
 }  // namespace selfalign::cli

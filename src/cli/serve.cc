@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "cli/assistant.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
@@ -52,6 +53,7 @@ struct ServeFlags {
   ModelFlags model;
   std::vector<std::string> adapters;  // NAME=FOLDER
   std::string prompts;
+  std::string form = "auto";  // of adapters
   std::string key_file;
   serve::HttpOptions http;
 };
@@ -111,7 +113,7 @@ class Models {
     std::vector<Adapter> adapters;
     if (stages::is_run_folder(model.path)) {
       adapters = adapters_of_run(model.path);
-      if (flags_.prompts.empty()) flags_.prompts = model.path + "/prompts";
+      run_ = model.path;
       model.path = recipe_of_run(model.path).model.path;
       base = "base";
     }
@@ -141,13 +143,14 @@ class Models {
                             const std::string& adapter) {
     stop_if_interrupted("run the same command again");
     const stages::ModelOptions& model = flags_.model.model;
-    const std::string form =
-        adapter.empty() ? "none" : form_of_adapter(adapter);
+    Assistant assistant =
+        assistant_of({adapter, adapter.empty() ? "auto" : flags_.form,
+                      flags_.prompts, run_});
     serve::ModelSpec spec;
     spec.id = name;
     spec.parent = parent;
-    spec.chat =
-        stages::read_chat_prompt(find_prompts(flags_.prompts, adapter), form);
+    spec.chat = std::move(assistant.prompt);
+    spec.sampling = std::move(assistant.sampling);
     spec.generator = workbench_.open_generator(model, adapter);
     spec.tokenizer = workbench_.tokenizer(model.path);
     spec.max_context = static_cast<int>(std::min<int64_t>(
@@ -156,6 +159,7 @@ class Models {
   }
 
   ServeFlags flags_;
+  std::string run_;  // folder of the run that is served, if any
   LocalWorkbench workbench_;
 };
 
@@ -233,8 +237,15 @@ void add_serve(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   command->add_option("--api-key-file", flags->key_file,
                       "file with the key that clients must send");
+  std::vector<std::string> forms = stages::chat_forms();
+  forms.emplace_back("auto");
+  command
+      ->add_option("--form", flags->form,
+                   "short prompt of adapters; auto: what each was trained with")
+      ->check(CLI::IsMember(forms))
+      ->capture_default_str();
   command->add_option("--prompts", flags->prompts,
-                      "folder with meta.yaml; else the run's own, or prompts/");
+                      "folder with meta.yaml; else what the adapters carry");
   flags->model.add_compute(*command);
   flags->model.add_engine(*command);
   command->footer(kFooter);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cli/assistant.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
 #include "eval/forms.h"
@@ -58,6 +59,14 @@ void speak(const World& world, const std::string& form, eval::Subject& out) {
   }
 }
 
+void speak_as_trained(const World& world, const AssistantChoice& choice,
+                      eval::Subject& out) {
+  const Assistant assistant = assistant_of(choice);
+  const bool verbose = assistant.form == "final" || assistant.form == "verbose";
+  eval::speak_chat(assistant.prompt,
+                   sampling_of(world, verbose ? "verbose" : "engraved"), out);
+}
+
 void add_base(const World& world, std::vector<PlannedSubject>& out) {
   out.push_back(subject_of("base", "base model", world.model, ""));
   speak(world, "none", out.back().subject);
@@ -71,7 +80,7 @@ void add_base(const World& world, std::vector<PlannedSubject>& out) {
 }
 
 void add_tunings(const World& world, const std::string& run,
-                 std::vector<PlannedSubject>& out) {
+                 const std::string& prompts, std::vector<PlannedSubject>& out) {
   for (const auto& [name, title] :
        {std::pair{"engraved", "principles engraved (stage 3)"},
         std::pair{"verbose", "verbose (stage 4)"},
@@ -79,7 +88,8 @@ void add_tunings(const World& world, const std::string& run,
     const fs::path adapter = fs::path(run) / name / "adapter";
     if (!fs::exists(adapter / "adapter_config.json")) continue;
     out.push_back(subject_of(name, title, world.model, adapter));
-    speak(world, form_of_adapter(adapter), out.back().subject);
+    speak_as_trained(world, {adapter, "auto", prompts, run},
+                     out.back().subject);
   }
 }
 
@@ -115,8 +125,12 @@ void add_adapter(const SubjectFlags& flags, const World& world,
                     "none; give FOLDER or NAME=FOLDER"));
   }
   out.push_back(subject_of(name, folder, world.model, folder));
-  speak(world, flags.form == "auto" ? form_of_adapter(folder) : flags.form,
-        out.back().subject);
+  if (flags.form == "auto") {
+    speak_as_trained(world, {folder, "auto", flags.prompts, ""},
+                     out.back().subject);
+  } else {
+    speak(world, flags.form, out.back().subject);
+  }
 }
 
 void add_answers(const std::string& named, std::vector<PlannedSubject>& out) {
@@ -268,7 +282,7 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   std::vector<PlannedSubject> published = std::exchange(all, {});
   const World world = world_of(flags);
   add_base(world, all);
-  if (!flags.run.empty()) add_tunings(world, flags.run, all);
+  if (!flags.run.empty()) add_tunings(world, flags.run, flags.prompts, all);
   for (size_t i = flags.run.empty() ? 1 : 0; i < flags.models.size(); ++i) {
     add_model(flags, world, flags.models[i], all);
   }

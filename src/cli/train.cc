@@ -13,8 +13,10 @@
 #include "cli/run_folder.h"
 #include "cli/training_samples.h"
 #include "cli/workbench.h"
+#include "stages/adapter_prompt.h"
 #include "stages/chat.h"
 #include "stages/conversations.h"
+#include "stages/decoding.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -35,8 +37,8 @@ conversation of several turns is one sample. The prompt before it is the short
 one of prompts/meta.yaml (--form), or a system turn of the dataset where it has
 one.
 
---output then holds adapter/ (PEFT), metrics.jsonl, tensorboard/ and the last
-checkpoint. Stopped at any time, the same command goes on to the same result.)";
+--output then holds adapter/ (PEFT, and the prompt it was trained under: see
+docs/formats.md), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped at any time, the same command goes on to the same result.)";
 
 struct TrainFlags {
   ModelFlags model;
@@ -56,6 +58,7 @@ Json report_json(const stages::TuneReport& report, const std::string& output,
           {"truncated", report.num_truncated},
           {"response_tokens", report.num_tokens},
           {"steps", report.num_steps},
+          {"loss_is_over", "samples"},
           {"loss_before", report.loss_before},
           {"loss_after", report.loss_after}};
 }
@@ -72,6 +75,10 @@ void train(const TrainFlags& flags, const Shell& shell) {
       training_samples(rows, prompt);
   const stages::TuneReport report =
       workbench.tune(flags.model.model, flags.tune, samples, flags.output);
+  stages::write_adapter_prompt(
+      flags.output + "/adapter",
+      {flags.form, prompt, stages::comparison_sampling(), ""},
+      flags.model.model.path);
   std::map<std::string, int64_t> rejected = stages::count_problems(rows);
   const int64_t too_long = int64_t(samples.size()) - report.num_samples;
   if (too_long > 0) rejected["too_long"] = too_long;

@@ -62,21 +62,22 @@ std::map<int, double> read_biases(Members& members) {
   return biases;
 }
 
-void read_sampling(Members& members, generate::Sampling& sampling) {
-  sampling.temperature =
-      members.take_number("temperature", ranges::kTemperature).value_or(1);
-  sampling.top_p = members.take_number("top_p", ranges::kTopP).value_or(1);
+void read_sampling(Members& members, Ask& ask) {
+  generate::Sampling& sampling = ask.sampling;
+  ask.given.temperature =
+      members.take_number("temperature", ranges::kTemperature);
+  ask.given.top_p = members.take_number("top_p", ranges::kTopP);
   sampling.stop = read_stops(members);
   sampling.logit_bias = read_biases(members);
-  const double frequency =
-      members.take_number("frequency_penalty", kFrequencyPenalty).value_or(0);
-  if (frequency != 0) sampling.ngram_penalty = {frequency};
   // Extensions of vLLM and llama.cpp; two names of one thing.
   for (const char* name : {"repetition_penalty", "repeat_penalty"}) {
-    sampling.repetition_penalty =
-        members.take_number(name, ranges::kRepetitionPenalty)
-            .value_or(sampling.repetition_penalty);
+    const auto penalty = members.take_number(name, ranges::kRepetitionPenalty);
+    if (penalty) ask.given.repetition_penalty = penalty;
   }
+  ask.given.put(sampling);
+  const auto frequency =
+      members.take_number("frequency_penalty", kFrequencyPenalty);
+  if (frequency.value_or(0) != 0) sampling.ngram_penalty = {*frequency};
   sampling.ban_eos = members.take_bool("ignore_eos").value_or(false);
 }
 
@@ -124,7 +125,7 @@ void read_ask(Members& members, const RequestLimits& limits, Ask& ask) {
   const auto seed = members.take_int("seed", INT64_MIN, INT64_MAX);
   if (seed) ask.seed = static_cast<uint64_t>(*seed);
   read_stream(members, ask);
-  read_sampling(members, ask.sampling);
+  read_sampling(members, ask);
   refuse_unsupported(members);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "generate/generator.h"
+#include "stages/decoding.h"
 
 namespace selfalign::serve {
 
@@ -32,8 +33,11 @@ struct Ask {
   int num_top_logprobs = -1;
   // Tokens to sample; none: whatever the endpoint's default is.
   std::optional<int> max_tokens;
-  // max_new_tokens is not set here.
+  // max_new_tokens is not set here. What the request does not say is as by
+  // default; what it says of temperature, top-p and repetition penalty stands
+  // in `given`, too, for a chat has other defaults.
   generate::Sampling sampling;
+  stages::GivenSampling given;
 };
 
 // A prompt is text or token ids.

@@ -24,6 +24,7 @@ struct Model {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   int max_context = 0;  // tokens of prompt and completion
   ChatForm form;
+  generate::Sampling sampling;  // of its chats, where a request says nothing
   std::unique_ptr<Worker> worker;
 };
 
@@ -52,6 +53,7 @@ struct Plan {
     return prompts.size() * static_cast<size_t>(ask.n);
   }
   int max_context = 0;
+  int default_max_tokens = 0;  // where the request says none
 };
 Plan plan_completion(CompletionAsk ask, const Model& model);
 Plan plan_chat(ChatAsk ask, const Model& model);

@@ -2,17 +2,10 @@
 
 #include <utility>
 
-#include "base/json.h"
+#include "stages/adapter_prompt.h"
 #include "stages/chat.h"
 
 namespace selfalign::serve {
-namespace {
-
-// A literal of Jinja, which reads JSON's escapes.
-std::string literal(const std::string& text) { return dump_json(Json(text)); }
-
-}  // namespace
-
 ChatForm::ChatForm(stages::ChatPrompt prompt) : prompt_(std::move(prompt)) {
   if (prompt_.prompt.empty()) return;
   prefix_ = std::make_shared<const std::string>(prompt_.prompt);
@@ -35,23 +28,6 @@ generate::Request ChatForm::render(const std::vector<Message>& messages) const {
   return request;
 }
 
-std::string ChatForm::jinja() const {
-  const std::string mark = "\x01";
-  const std::string turn = stages::chat_turn(prompt_, mark);
-  const size_t at = turn.find(mark);
-  const std::string after = turn.substr(at + mark.size());
-  return "{% if messages[0].role == 'system' %}{{ messages[0].content + "
-         "\"\\n\\n\" }}{% else %}{{ " +
-         literal(prompt_.prompt) +
-         " }}{% endif %}{% for message in messages %}{% if message.role == "
-         "'user' %}{{ " +
-         literal(turn.substr(0, at)) + " + message.content + " +
-         literal(after.substr(0, after.size() - prompt_.answer.size())) +
-         " }}{% if not loop.last or add_generation_prompt %}{{ " +
-         literal(prompt_.answer) +
-         " }}{% endif %}{% elif message.role == 'assistant' %}{{ "
-         "message.content }}{% if not loop.last %}{{ " +
-         literal(prompt_.between) + " }}{% endif %}{% endif %}{% endfor %}";
-}
+std::string ChatForm::jinja() const { return stages::chat_template(prompt_); }
 
 }  // namespace selfalign::serve

@@ -30,11 +30,14 @@ constexpr char kHtml[] = R"page(<!DOCTYPE html>
 <summary>Settings</summary>
 <form class="settings" id="settings">
 <label for="temperature">Temperature</label>
-<input id="temperature" type="number" min="0" max="2" step="0.1" value="0.7">
+<input id="temperature" type="number" min="0" max="2" step="0.1"
+  placeholder="as the model has it">
 <label for="top_p">Top-p</label>
-<input id="top_p" type="number" min="0.01" max="1" step="0.01" value="0.9">
+<input id="top_p" type="number" min="0.01" max="1" step="0.01"
+  placeholder="as the model has it">
 <label for="max_tokens">Most tokens</label>
-<input id="max_tokens" type="number" min="1" max="1000000" value="512">
+<input id="max_tokens" type="number" min="1" max="1000000"
+  placeholder="as the model has it">
 <label for="seed">Seed</label>
 <input id="seed" type="number" min="0" max="9007199254740991"
   placeholder="another each time">

@@ -7,6 +7,7 @@ const char kPageScript[] = R"page("use strict";
 
 const $ = id => document.getElementById(id);
 let turns = [];  // of the chat: {user, answers: {model: text}}
+let models = new Map();  // id: how it samples unless asked otherwise
 let running = null;  // stops the answers under way
 
 function headers() {
@@ -32,10 +33,13 @@ async function loadModels() {
     return;
   }
   if (!reply.ok) throw new Error(await failure(reply));
-  const names = (await reply.json()).data.map(model => model.id);
+  models = new Map((await reply.json()).data.map(
+      model => [model.id, model.sampling]));
+  const names = [...models.keys()];
   $("model").replaceChildren(...names.map(name => new Option(name, name)));
   $("other").replaceChildren(
       new Option("none", ""), ...names.map(name => new Option(name, name)));
+  showDefaults();
   $("status").textContent = "";
 }
 
@@ -80,6 +84,24 @@ async function* eventsOf(reply) {
   }
 }
 
+// What is left empty is as the model has it.
+function givenSampling() {
+  const given = {};
+  for (const name of ["temperature", "top_p", "max_tokens"]) {
+    if ($(name).value !== "") given[name] = Number($(name).value);
+  }
+  return given;
+}
+
+function showDefaults() {
+  const sampling = models.get($("model").value);
+  if (!sampling) return;
+  $("temperature").placeholder = `${sampling.temperature}, as the model has it`;
+  $("top_p").placeholder = `${sampling.top_p}, as the model has it`;
+  $("max_tokens").placeholder =
+      `${sampling.max_new_tokens}, as the model has it`;
+}
+
 function scrollDown(log, wasAtEnd) {
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
 }
@@ -94,10 +116,7 @@ async function answer(model, seed, box, turn, signal) {
       method: "POST", headers: headers(), signal,
       body: JSON.stringify({
         model, messages: messagesFor(model), seed, stream: true,
-        stream_options: {include_usage: true},
-        temperature: Number($("temperature").value),
-        top_p: Number($("top_p").value),
-        max_tokens: Number($("max_tokens").value)})});
+        stream_options: {include_usage: true}, ...givenSampling()})});
     if (!reply.ok) throw new Error(await failure(reply));
     for await (const event of eventsOf(reply)) {
       if (event.error) throw new Error(event.error.message);
@@ -180,6 +199,7 @@ $("new").addEventListener("click", () => {
   $("turns").replaceChildren();
   $("question").focus();
 });
+$("model").addEventListener("change", showDefaults);
 $("key").addEventListener("change", () => start());
 
 function start() {

@@ -34,6 +34,19 @@ void check_biases(const Ask& ask, int vocab) {
   check_ids({ask.sampling.logit_bias.rbegin()->first}, "logit_bias", vocab);
 }
 
+// An assistant answers as it does elsewhere, but for what the request says.
+void use_defaults(const generate::Sampling& defaults, Ask& ask) {
+  generate::Sampling sampling = defaults;
+  ask.given.put(sampling);
+  ask.sampling.temperature = sampling.temperature;
+  ask.sampling.top_p = sampling.top_p;
+  ask.sampling.repetition_penalty = sampling.repetition_penalty;
+  if (ask.sampling.ngram_penalty.empty()) {
+    ask.sampling.ngram_penalty = sampling.ngram_penalty;
+  }
+  ask.sampling.ban_eos = ask.sampling.ban_eos || sampling.ban_eos;
+}
+
 bool has_bos(const text::Tokenizer& tokenizer) {
   return tokenizer.adds_bos() && tokenizer.bos() >= 0;
 }
@@ -120,8 +133,7 @@ void add_numbers(Hasher& hasher, const generate::Sampling& sampling) {
 
 int Plan::max_tokens(size_t prompt) const {
   const int room = max_context - prompts[prompt].num_tokens;
-  return std::min(room,
-                  ask.max_tokens.value_or(is_chat ? room : kDefaultMaxTokens));
+  return std::min(room, ask.max_tokens.value_or(default_max_tokens));
 }
 
 bool Plan::generates(size_t prompt) const {
@@ -131,6 +143,7 @@ bool Plan::generates(size_t prompt) const {
 Plan plan_completion(CompletionAsk ask, const Model& model) {
   Plan plan;
   plan.max_context = model.max_context;
+  plan.default_max_tokens = kDefaultMaxTokens;
   plan.echo = ask.echo;
   check_biases(ask, model.tokenizer->size());
   for (const Prompt& prompt : ask.prompts) {
@@ -148,6 +161,8 @@ Plan plan_chat(ChatAsk ask, const Model& model) {
   Plan plan;
   plan.is_chat = true;
   plan.max_context = model.max_context;
+  plan.default_max_tokens = model.sampling.max_new_tokens;
+  use_defaults(model.sampling, ask);
   check_biases(ask, model.tokenizer->size());
   PlannedPrompt prompt;
   prompt.request = model.form.render(ask.messages);

@@ -225,6 +225,7 @@ TEST_F(ServerTest, ModelsAndTokenizers) {
   ASSERT_EQ(models["data"].size(), 2u);
   EXPECT_EQ(models["data"][1]["id"], "two");
   EXPECT_EQ(models["data"][1]["parent"], "one");
+  EXPECT_EQ(models["data"][1]["sampling"]["max_new_tokens"], 256);
   EXPECT_EQ(good(ask(TestClient::get("/v1/models/two")))["id"], "two");
   EXPECT_EQ(bad(ask(TestClient::get("/v1/models/three")), 404),
             "model_not_found");

@@ -71,6 +71,7 @@ Service::Service(std::vector<ModelSpec> specs, const ServiceOptions& options,
               .tokenizer = spec.tokenizer,
               .max_context = spec.max_context,
               .form = ChatForm(std::move(spec.chat)),
+              .sampling = std::move(spec.sampling),
               .worker = std::make_unique<Worker>(std::move(spec.generator),
                                                  options.max_queued)}));
   }
@@ -147,7 +148,8 @@ Json Service::model_json(const Model& model) const {
           {"created", started_},
           {"owned_by", "selfalign"},
           {"parent", model.parent.empty() ? Json() : Json(model.parent)},
-          {"max_model_len", model.max_context}};
+          {"max_model_len", model.max_context},
+          {"sampling", stages::to_json(model.sampling)}};
 }
 
 void Service::list_models(const std::shared_ptr<Exchange>& exchange) {

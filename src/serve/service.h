@@ -20,7 +20,8 @@ struct ModelSpec {
   std::unique_ptr<generate::Generator> generator;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   int max_context = 4096;
-  stages::ChatPrompt chat;  // the layout of its chats
+  stages::ChatPrompt chat;      // the layout of its chats
+  generate::Sampling sampling;  // of its chats, where a request says nothing
 };
 
 struct ServiceOptions {

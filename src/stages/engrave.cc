@@ -9,6 +9,7 @@ void run_engrave(const Run& run) {
                  .samples = "engrave.samples",
                  .adapter = "engrave.adapter",
                  .folder = "engraved",
+                 .form = "engraved",
                  .prompt = run.prompts.engraved,
                  .options = run.recipe.engrave},
                 run);

@@ -192,6 +192,23 @@ class PartialFolder {
                   ", found none; ", advice));
 }
 
+// What the run's adapter of that set carries of its prompt, for whoever trains
+// on the data elsewhere; none where there is no adapter.
+std::vector<std::string> put_prompt(const store::Store& store,
+                                    const std::string& set,
+                                    const std::string& folder) {
+  std::vector<std::string> names;
+  const fs::path adapter = fs::path(store.folder()) /
+                           (set == "verbose" ? "verbose" : "engraved") /
+                           "adapter";
+  for (const char* name : {"selfalign.json", "chat_template.jinja"}) {
+    if (!fs::exists(adapter / name)) continue;
+    write_file_atomic(folder + "/" + name, read_file(adapter / name));
+    names.emplace_back(name);
+  }
+  return names;
+}
+
 }  // namespace
 
 ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
@@ -220,6 +237,9 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
   write_file_atomic(add("README.md"), data_card(context));
   write_json_file(add("dataset_info.json"), llama_factory_entry(context), 2);
   write_file_atomic(add("axolotl.yaml"), axolotl_stanza(context));
+  for (const std::string& name : put_prompt(store, report.set, partial)) {
+    add(name);
+  }
   Json manifest = export_manifest(context);
   manifest["outputs"] = Json::array();
   for (const std::string& name : report.files) {

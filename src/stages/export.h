@@ -39,8 +39,9 @@ struct ExportReport {
 };
 
 // Writes train.jsonl or train.parquet, README.md, dataset_info.json (of
-// LLaMA-Factory), axolotl.yaml and manifest.json. Error kUsage for an unknown
-// set or form and a folder that is there, kInput if the run has no such rows.
+// LLaMA-Factory), axolotl.yaml and manifest.json; with an adapter its prompt,
+// selfalign.json and chat_template.jinja. Error kUsage for an unknown set or
+// form and a folder that is there, kInput if the run has no such rows.
 ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
                             const ExportOptions& options);
 

@@ -55,6 +55,7 @@ void run_tune(const Run& run) {
                 .samples = kSamples,
                 .adapter = "tune.adapter",
                 .folder = "tuned",
+                .form = "tuned",
                 .prompt = run.prompts.tuned,
                 .with_identity = false,
                 .options = run.recipe.tune},

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "stages/adapter_prompt.h"
 #include "stages/conversations.h"
 #include "stages/decisions.h"
 #include "stages/funnel.h"
@@ -153,6 +154,17 @@ Json file_digests(const std::string& folder) {
   return digests;
 }
 
+// Beside the weights: how the tuned model is asked.
+void keep_prompt(const TuningPlan& plan, const Run& run,
+                 const std::string& adapter) {
+  // A run that is only played again has no folder.
+  if (!std::filesystem::is_directory(adapter)) return;
+  write_adapter_prompt(adapter,
+                       {plan.form, plan.prompt, run.recipe.comparison.sampling,
+                        run.store.meta("fingerprint.base").value_or("")},
+                       run.recipe.model.path);
+}
+
 void finish_tuning(const TuningPlan& plan, const TuneReport& report,
                    const std::string& inputs, store::Store& store) {
   store::Manifest manifest;
@@ -222,9 +234,10 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   const std::string folder = run.store.folder() + "/" + plan.folder;
   make_folder(folder);
   const std::vector<TrainingSample> samples = training_samples(plan, run);
-  finish_tuning(
-      plan, run.workbench.tune(run.recipe.model, plan.options, samples, folder),
-      tuning_inputs(plan.options, samples), run.store);
+  const TuneReport report =
+      run.workbench.tune(run.recipe.model, plan.options, samples, folder);
+  keep_prompt(plan, run, folder + "/adapter");
+  finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }
 
 std::string tuning_inputs(const TuneOptions& options,

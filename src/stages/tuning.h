@@ -18,6 +18,7 @@ struct TuningPlan {
   std::string samples;  // stage of the samples: "engrave.samples"
   std::string adapter;  // stage of the result: "engrave.adapter"
   std::string folder;   // of the run: "engraved"
+  std::string form;     // what the prompt is called: "engraved", "final"
   const ChatPrompt& prompt;
   // If not null: every second sample stands under this one.
   const ChatPrompt* other_prompt = nullptr;

@@ -74,6 +74,7 @@ void run_verbose(const Run& run) {
        .samples = "verbose.samples",
        .adapter = "verbose.adapter",
        .folder = "verbose",
+       .form = "final",
        .prompt = run.prompts.verbose,
        .other_prompt =
            profile.one_verbose_prompt ? nullptr : &run.prompts.engraved,

@@ -146,7 +146,7 @@ TEST_F(ForkTest, FromAStageOnEverythingIsMadeAnew) {
   const Made b = fork(recipe("b"), "engrave");
   EXPECT_EQ(b.digest, a.digest);
   EXPECT_EQ(b.num_tuned, 2);
-  EXPECT_EQ(b.num_written, 20 + 4 * 6);
+  EXPECT_EQ(b.num_written, 20 + 5 * 6);
   const Error error = error_of([&] { fork(recipe("c"), "engraving"); });
   EXPECT_EQ(error.kind(), ErrorKind::kUsage);
   EXPECT_THAT(error.what(), HasSubstr("engrave.adapter"));

@@ -177,7 +177,7 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   const std::vector<Json> lines = chat.lines();
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0]["model"], "base");
-  EXPECT_EQ(lines[1]["model"], "final");
+  EXPECT_EQ(lines[1]["model"], "none");
   EXPECT_EQ(lines[3]["user"], "again");
   const Outcome plain =
       bash("selfalign chat " + named + " --adapter " + path("tuned/adapter") +

@@ -123,6 +123,79 @@ TEST_F(ServingTest, AChatOverItsApiIsThatOfATextInItsForm) {
   EXPECT_THAT(read_file(path("table")), HasSubstr("subject base: 2 requests"));
 }
 
+// One assistant, whatever its folder is called now: the terminal, `generate`
+// and the API, as the page asks it, show it the same text and sample alike.
+TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
+  std::filesystem::create_directory_symlink(
+      std::filesystem::absolute("prompts"), path("prompts"));
+  write_file_atomic(path("data.jsonl"),
+                    R"({"instruction": "one", "output": "aaaa"})"
+                    "\n");
+  const Outcome trained = bash(
+      "selfalign train data.jsonl --model model --output t --form tuned "
+      "--learning-rate 0.01 --warmup-steps 0 --epochs 3 && "
+      "mkdir verbose && cp -r t/adapter verbose/adapter");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string file = path("verbose/adapter/selfalign.json");
+  Json carried = parse_json(read_file(file), file);
+  EXPECT_EQ(carried["form"], "tuned");
+  EXPECT_EQ(carried["sampling"]["temperature"], 0.7);
+  carried["sampling"]["temperature"] = 0;
+  carried["sampling"]["max_new_tokens"] = 9;
+  write_file_atomic(file, dump_json(carried));
+  const std::string how =
+      " --adapter verbose/adapter --device cpu --dtype float32 "
+      "--max-context 256 ";
+  write_file_atomic(path("line"), R"({"prompt": "one"})");
+  const Outcome chat =
+      bash("selfalign chat model --json" + how + "<<<one >chat");
+  ASSERT_EQ(chat.code, 0) << chat.err;
+  ASSERT_EQ(
+      bash("selfalign generate --model model" + how + "<line >lines").code, 0);
+  // As the page asks: the messages alone.
+  const std::string body =
+      R"({"model":"a","messages":[{"role":"user","content":"one"}]})";
+  const Outcome served = with_server(
+      "--adapter a=verbose/adapter",
+      "port=${url%/v1}; port=${port##*:}\nexec 3<>/dev/tcp/127.0.0.1/$port\n"
+      "printf 'POST /v1/chat/completions HTTP/1.1\\r\\nHost: localhost\\r\\n"
+      "Content-Type: application/json\\r\\nConnection: close\\r\\n"
+      "Content-Length: " +
+          std::to_string(body.size()) + "\\r\\n\\r\\n%s' '" + body +
+          "' >&3\ncat <&3 >reply");
+  ASSERT_EQ(served.code, 0) << served.err << read_file(path("log"));
+  const std::string reply = read_file(path("reply"));
+  const Json api =
+      parse_json(reply.substr(reply.find("\r\n\r\n") + 4), "reply");
+  const Json said = lines_of("chat").at(0);
+  const Json line = lines_of("lines").at(0);
+  EXPECT_EQ(said["model"], "tuned");
+  EXPECT_LE(said["num_tokens"], 9);
+  EXPECT_EQ(line["num_tokens"], said["num_tokens"]);
+  EXPECT_EQ(api["usage"]["completion_tokens"], said["num_tokens"]);
+  EXPECT_EQ(api["choices"][0]["message"]["content"], said["answer"]);
+  EXPECT_THAT(line["text"].get<std::string>(),
+              HasSubstr(said["answer"].get<std::string>()));
+  // BOS is none here: the prompt and the turn, the same for all.
+  EXPECT_EQ(api["usage"]["prompt_tokens"], line["num_prompt_tokens"]);
+  // One that carries nothing is not guessed at.
+  std::filesystem::remove(file);
+  for (const char* command : {"chat model --adapter",
+                              "generate --model model "
+                              "--adapter",
+                              "serve model --port 0 --adapter "
+                              "a=verbose/adapter --adapter"}) {
+    const std::string last = std::string(command).starts_with("serve")
+                                 ? " b=verbose/adapter"
+                                 : " verbose/adapter";
+    const Outcome refused =
+        bash("selfalign " + std::string(command) + last + " <line");
+    EXPECT_EQ(refused.code, 2) << command;
+    EXPECT_THAT(refused.err, HasSubstr("name the prompt with --form"))
+        << command;
+  }
+}
+
 TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
   const Outcome open = bash("selfalign serve model --host 0.0.0.0 --port 0");
   EXPECT_EQ(open.code, 2);

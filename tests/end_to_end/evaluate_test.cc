@@ -91,7 +91,8 @@ TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
       "--tasks truthfulqa_generation --subjects base,short,again --form final "
       "--adapter again=tuning/adapter ";
   const auto sampling = [&](const std::string& subject, const char* decoding) {
-    for (const Json& one : results("evaluation")["results"]) {
+    const Json all = results("evaluation");
+    for (const Json& one : all["results"]) {
       if (one["subject"] != subject ||
           one["settings"]["decoding"] != decoding) {
         continue;

@@ -37,7 +37,8 @@ std::string initial_of(const std::string& word) {
   return word.substr(0, text::utf8_char(word, 0).length);
 }
 
-// Never sampled: what the words begin with, alone or inside a line.
+}  // namespace
+
 void ban_words(const std::vector<std::string>& words,
                generate::Generator& generator, generate::Sampling& sampling) {
   if (words.empty()) return;
@@ -63,8 +64,6 @@ void ban_words(const std::vector<std::string>& words,
   // A server that tells no ids, or a tokenizer of single characters.
   log_warning("align: the profile's banned words cannot be banned here");
 }
-
-}  // namespace
 
 AnswerFrame align_frame(const Prompts& prompts) {
   const AlignPrompt& align = prompts.align;

@@ -237,7 +237,8 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
   write_file_atomic(add("README.md"), data_card(context));
   write_json_file(add("dataset_info.json"), llama_factory_entry(context), 2);
   write_file_atomic(add("axolotl.yaml"), axolotl_stanza(context));
-  for (const std::string& name : put_prompt(store, report.set, partial)) {
+  for (const std::string& name :
+       put_prompt(store, report.set, partial.path())) {
     add(name);
   }
   Json manifest = export_manifest(context);

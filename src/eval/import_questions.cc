@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/json_parse.h"
 #include "formats/datasets.h"
 #include "text/words.h"
 
@@ -57,7 +57,7 @@ std::vector<Question> read_rows(const std::string& path) {
     const std::string where = str(path, ":", ++number);
     if (text::trim(line).empty()) continue;
     if (questions.empty() && !text::trim(line).starts_with('{')) return {};
-    const Json row = parse_json(line, where);
+    const Json row = parse_json_line(line, where);
     if (!is_question(row)) {
       if (questions.empty()) return {};
       throw Error(ErrorKind::kInput,
@@ -74,9 +74,11 @@ std::vector<Question> read_rows(const std::string& path) {
 // A file of datasets or of lines.
 std::vector<Question> read_prompts(const std::string& path) {
   std::vector<Question> questions;
-  for (const std::string& prompt : formats::read_prompts(path)) {
+  for (const formats::DatasetRow& row : formats::read_prompts(path)) {
     questions.push_back({Json(), "", {}});
-    if (!trimmed(prompt).empty()) questions.back().turns = {trimmed(prompt)};
+    if (!row.reason.empty() || row.conversation.turns.empty()) continue;
+    const std::string prompt = trimmed(row.conversation.turns[0].text);
+    if (!prompt.empty()) questions.back().turns = {prompt};
   }
   return questions;
 }

@@ -167,7 +167,7 @@ TEST_F(AdapterPromptTest, JinjaWritesWhatAChatShowsTheModel) {
         ChatPrompt own = prompt;
         if (!system.empty()) own.prompt = system + "\n\n";
         chats.push_back(messages(system, turns, odd));
-        expected.push_back(render_chat(own, turns, 0, odd));
+        expected.push_back(render_chat(own, turns, 0, odd).text);
       }
     }
     write_file_atomic(folder() + "/t.jinja", chat_template(prompt));

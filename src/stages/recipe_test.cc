@@ -1,5 +1,6 @@
 #include "stages/recipe.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,6 +12,8 @@
 
 namespace selfalign::stages {
 namespace {
+
+using ::testing::HasSubstr;
 
 class RecipeTest : public ::testing::Test {
  protected:

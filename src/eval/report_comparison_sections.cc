@@ -1,6 +1,7 @@
 // Two models on the same questions: who won, and the paper's Figures 5, 7
 // and 8.
 #include "base/error.h"
+#include "eval/evaluation.h"
 #include "eval/markup.h"
 #include "eval/report_sections.h"
 

@@ -18,7 +18,7 @@
 #include "serve/chat_form.h"
 #include "stages/align.h"
 #include "stages/chat.h"
-#include "stages/tuning.h"
+#include "stages/conversations.h"
 #include "text/byte_bpe.h"
 #include "text/sentencepiece.h"
 
@@ -239,10 +239,12 @@ struct SampleIds {
 };
 SampleIds ids_of(const Talk& talk, const stages::ChatPrompt& layout,
                  const Tokenizer& tokenizer) {
-  std::vector<stages::TrainingTurn> plain;
-  for (const auto& turn : talk.turns) plain.push_back({turn.user, turn.answer});
-  plain.push_back({talk.question, talk.answer});
-  stages::TrainingSample sample{0, stages::chat_turns(layout, plain)};
+  stages::Exchanges exchanges;
+  for (const stages::ChatTurn& turn : talk.turns) {
+    exchanges.turns.push_back({turn.user, turn.answer});
+  }
+  exchanges.turns.push_back({talk.question, talk.answer});
+  stages::TrainingSample sample{0, stages::training_turns(layout, exchanges)};
   const train::Sample whole =
       tokenize_sample(tokenizer, sample, 100'000).sample;
   sample.turns.back().response.clear();

@@ -32,6 +32,9 @@ class IdTokenizer : public text::Tokenizer {
     for (int id = 0; in >> id;) ids.push_back(id);
     return ids;
   }
+  std::vector<int> encode_continuation(std::string_view text) const override {
+    return encode(text, false);
+  }
   std::string decode(const std::vector<int>& ids, bool) const override {
     std::string text;
     for (int id : ids) text += decode_token(id, false);

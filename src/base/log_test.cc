@@ -69,7 +69,7 @@ class NarrowTerminal {
 TEST(Log, ATransientLineIsCutAndWrittenOver) {
   const NarrowTerminal terminal;
   log_transient("align: 3/1000 rows, 12/s");
-  EXPECT_EQ(terminal.shown(), "\ralign: 3/1000 rows, ");
+  EXPECT_EQ(terminal.shown(), "\ralign: 3/1000 rows,");
   // Wide characters take two columns.
   log_transient(
       "\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87"

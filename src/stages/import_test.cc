@@ -237,7 +237,7 @@ TEST_F(ImportTest, WhatIsNotKnownOrThereTwiceIsSaid) {
 TEST_F(ImportTest, HostileFilesAreErrors) {
   const std::pair<const char*, const char*> cases[] = {
       {"nothing of use", "none in 1 files"},
-      {"{\"instances\": 3", ":1:15: expected JSON"},
+      {"{\"instances\": 3", ":1:16: expected JSON"},
       {"{\"instruction\":3,\"instances\":[]}", "row 1"},
       {"{\"instruction\":\" \",\"instances\":[]}", "some text in"},
       {"{\"instruction\":\"a\",\"instances\":3}", "a list 'instances'"},

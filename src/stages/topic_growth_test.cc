@@ -36,7 +36,7 @@ TEST(TopicGrowth, EndsWhenThereAreEnough) {
   EXPECT_LT(growth.num_new(), 1020);
   EXPECT_FALSE(growth.saturated());
   // No more requests than topics to show: 4, 23, 138, and the rest.
-  EXPECT_EQ(grown.num_rounds, 5);
+  EXPECT_EQ(grown.num_rounds, 4);
   EXPECT_LE(grown.num_requests, 204);
 }
 

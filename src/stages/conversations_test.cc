@@ -47,7 +47,8 @@ TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
   chat.user = "U: {instruction}\n";
   chat.answer = "A: ";
   chat.between = "\n";
-  Exchanges exchanges{"", {{"q", "a", false}, {"r", "b"}, {"s", "c", false}}};
+  Exchanges exchanges;
+  exchanges.turns = {{"q", "a", false}, {"r", "b"}, {"s", "c", false}};
   const auto turns = training_turns(chat, exchanges);
   ASSERT_EQ(turns.size(), 1u);
   EXPECT_EQ(turns[0].prompt, "About.\nU: q\nA: a\nU: r\nA: ");

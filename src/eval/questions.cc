@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr char kVersion[] = "1";
 constexpr int kMaxNewTokens = 1024;
-const std::map<std::string, double> &temperatures() {
+const std::map<std::string, double>& temperatures() {
   static const std::map<std::string, double> all = {
       {"writing", 0.7}, {"roleplay", 0.7},  {"extraction", 0.0},
       {"math", 0.0},    {"coding", 0.0},    {"reasoning", 0.0},
@@ -30,12 +30,12 @@ const std::map<std::string, double> &temperatures() {
   return all;
 }
 
-std::vector<std::string> texts(const Json &object, const char *name,
-                               const std::string &where) {
+std::vector<std::string> texts(const Json& object, const char* name,
+                               const std::string& where) {
   const auto found = object.find(name);
   std::vector<std::string> out;
   if (found != object.end() && found->is_array()) {
-    for (const Json &text : *found) {
+    for (const Json& text : *found) {
       if (!text.is_string()) break;
       out.push_back(text.get<std::string>());
     }
@@ -48,7 +48,7 @@ std::vector<std::string> texts(const Json &object, const char *name,
 
 // Calls `read` for each object of a file of lines.
 template <typename Read>
-void each_object(const std::string &path, Read read) {
+void each_object(const std::string& path, Read read) {
   const std::string content = read_file(path);
   size_t number = 0;
   for (const std::string_view line : text::split_lines(content)) {
@@ -60,17 +60,17 @@ void each_object(const std::string &path, Read read) {
 }
 
 std::map<std::string, std::vector<std::string>> read_references(
-    const fs::path &folder) {
+    const fs::path& folder) {
   std::map<std::string, std::vector<std::string>> references;
   std::vector<std::string> files;
   std::error_code none;
-  for (const auto &file : fs::directory_iterator(folder, none)) {
+  for (const auto& file : fs::directory_iterator(folder, none)) {
     if (file.path().extension() == ".jsonl") files.push_back(file.path());
   }
   if (files.empty()) return references;
   each_object(
       *std::min_element(files.begin(), files.end()),
-      [&](const Json &row, const std::string &id, const std::string &where) {
+      [&](const Json& row, const std::string& id, const std::string& where) {
         const auto choices = row.find("choices");
         if (choices == row.end() || !choices->is_array() || choices->empty() ||
             !(*choices)[0].is_object()) {
@@ -86,8 +86,8 @@ std::map<std::string, std::vector<std::string>> read_references(
 
 // What a figure averages, for each item; of published answers, whose tokens
 // nobody counted, repetition alone.
-Json scores_of(const Json &item) {
-  const auto list = [&](const char *one, const char *many) {
+Json scores_of(const Json& item) {
+  const auto list = [&](const char* one, const char* many) {
     const Json value =
         item.contains(one) ? item[one] : item.value(many, Json::array());
     return value.is_array() ? value : Json::array({value});
@@ -109,11 +109,11 @@ Json scores_of(const Json &item) {
   return Json{{"tokens", sum}, {"ended", ended}, {"repetitive", repetitive}};
 }
 
-Metric metric_of(const std::vector<Json> &items, const std::string &name,
-                 const std::string &title, bool higher_is_better,
+Metric metric_of(const std::vector<Json>& items, const std::string& name,
+                 const std::string& title, bool higher_is_better,
                  uint64_t seed) {
   std::vector<double> values;
-  for (const Json &item : items) {
+  for (const Json& item : items) {
     values.push_back(json_number(item.at("scores"), name, "item"));
   }
   Metric metric;
@@ -130,9 +130,9 @@ Metric metric_of(const std::vector<Json> &items, const std::string &name,
   return metric;
 }
 
-bool lacks_answer(const Json &item) {
+bool lacks_answer(const Json& item) {
   if (item.contains("answer")) return item["answer"] == "";
-  const Json &answers = item.at("answers");
+  const Json& answers = item.at("answers");
   return std::find(answers.begin(), answers.end(), Json("")) != answers.end();
 }
 
@@ -157,30 +157,30 @@ struct OpenTask {
 };
 
 AnsweringOptions answering_options(
-    const OpenTask &task, const TaskOptions &options,
-    const std::map<std::string, const OpenQuestion *> &by_id) {
+    const OpenTask& task, const TaskOptions& options,
+    const std::map<std::string, const OpenQuestion*>& by_id) {
   AnsweringOptions answering{task.name,        kVersion, options.seed,
                              options.decoding, {},       {}};
   answering.sampling = [by_category = task.by_category](
-                           const Conversation &one,
-                           generate::Sampling &sampling) {
+                           const Conversation& one,
+                           generate::Sampling& sampling) {
     sampling.max_new_tokens = kMaxNewTokens;
     if (!by_category) return;
     const auto found = temperatures().find(one.group);
     sampling.temperature = found == temperatures().end() ? 0.7 : found->second;
     if (sampling.temperature == 0.0) sampling = stages::greedy(sampling);
   };
-  answering.finish = [&by_id](const Conversation &one, Json &item) {
-    const std::vector<std::string> &reference = by_id.at(one.id)->reference;
+  answering.finish = [&by_id](const Conversation& one, Json& item) {
+    const std::vector<std::string>& reference = by_id.at(one.id)->reference;
     if (!reference.empty()) item["reference"] = reference;
     item["scores"] = scores_of(item);
   };
   return answering;
 }
 
-std::vector<Metric> metrics_of(const std::vector<Json> &items, uint64_t seed) {
-  const auto add = [&](const char *name, const char *title, bool higher,
-                       std::vector<Metric> &metrics) {
+std::vector<Metric> metrics_of(const std::vector<Json>& items, uint64_t seed) {
+  const auto add = [&](const char* name, const char* title, bool higher,
+                       std::vector<Metric>& metrics) {
     if (items.empty() || !items[0].at("scores").contains(name)) return;
     metrics.push_back(metric_of(items, name, title, higher, seed));
   };
@@ -192,9 +192,9 @@ std::vector<Metric> metrics_of(const std::vector<Json> &items, uint64_t seed) {
 }
 
 // The result of published answers, which are put in place of a model's.
-TaskResult result_of_published(const OpenTask &task, const Subject &subject,
-                               const MatchedAnswers &matched,
-                               const TaskOptions &options) {
+TaskResult result_of_published(const OpenTask& task, const Subject& subject,
+                               const MatchedAnswers& matched,
+                               const TaskOptions& options) {
   TaskResult result;
   result.task = task.name;
   result.version = kVersion;
@@ -211,11 +211,11 @@ TaskResult result_of_published(const OpenTask &task, const Subject &subject,
   return result;
 }
 
-TaskResult run_open(const OpenTask &task, const Subject &subject, ItemLog &log,
-                    const TaskOptions &options) {
+TaskResult run_open(const OpenTask& task, const Subject& subject, ItemLog& log,
+                    const TaskOptions& options) {
   const std::vector<OpenQuestion> all = read_open_questions(task.path);
   std::vector<Conversation> conversations;
-  std::map<std::string, const OpenQuestion *> by_id;
+  std::map<std::string, const OpenQuestion*> by_id;
   for (const size_t number : pick_items(all.size(), options)) {
     conversations.push_back(all[number].conversation);
     by_id[all[number].conversation.id] = &all[number];
@@ -224,7 +224,7 @@ TaskResult run_open(const OpenTask &task, const Subject &subject, ItemLog &log,
   TaskResult result;
   if (subject.published) {
     std::vector<std::string> ids;
-    for (const OpenQuestion &one : all) ids.push_back(one.conversation.id);
+    for (const OpenQuestion& one : all) ids.push_back(one.conversation.id);
     const MatchedAnswers matched =
         match_answers(*subject.published, conversations, ids, log, answering);
     result = result_of_published(task, subject, matched, options);
@@ -245,7 +245,7 @@ TaskResult run_open(const OpenTask &task, const Subject &subject, ItemLog &log,
 }
 
 // "NAME=FILE" in two; a name from the file's where none is given.
-std::pair<std::string, std::string> name_and_file(const std::string &named) {
+std::pair<std::string, std::string> name_and_file(const std::string& named) {
   const size_t mark = named.find('=');
   if (mark != std::string::npos && named.find('/') > mark) {
     return {named.substr(0, mark), named.substr(mark + 1)};
@@ -258,13 +258,13 @@ std::pair<std::string, std::string> name_and_file(const std::string &named) {
 
 }  // namespace
 
-std::vector<OpenQuestion> read_open_questions(const std::string &path) {
+std::vector<OpenQuestion> read_open_questions(const std::string& path) {
   const auto references =
       read_references(fs::path(path).parent_path() / "reference_answer");
   std::vector<OpenQuestion> questions;
   std::set<std::string> seen;
-  each_object(path, [&](const Json &row, const std::string &id,
-                        const std::string &where) {
+  each_object(path, [&](const Json& row, const std::string& id,
+                        const std::string& where) {
     OpenQuestion question{{id, json_string_or(row, "category", where, ""),
                            texts(row, "turns", where)},
                           {}};
@@ -284,13 +284,13 @@ std::vector<OpenQuestion> read_open_questions(const std::string &path) {
   return questions;
 }
 
-Task questions_task(const std::string &named) {
+Task questions_task(const std::string& named) {
   const auto [name, path] = name_and_file(named);
   const bool is_name =
       !name.empty() && name[0] != '.' &&
       name.find_first_of("/\n") == std::string::npos &&
       std::none_of(tasks().begin(), tasks().end(),
-                   [&](const Task &task) { return task.name == name; });
+                   [&](const Task& task) { return task.name == name; });
   if (!is_name) {
     throw Error(ErrorKind::kUsage,
                 str("--questions ", named,
@@ -303,27 +303,27 @@ Task questions_task(const std::string &named) {
   task.name = name;
   task.title = "Questions of " + fs::path(path).filename().string();
   task.open = true;
-  task.run = [open = OpenTask{name, path}](const Subject &subject, ItemLog &log,
-                                           const TaskOptions &options) {
+  task.run = [open = OpenTask{name, path}](const Subject& subject, ItemLog& log,
+                                           const TaskOptions& options) {
     return run_open(open, subject, log, options);
   };
   return task;
 }
 
-bool has_open_questions(const TaskResult &result) {
+bool has_open_questions(const TaskResult& result) {
   return result.task == "vicuna" || result.task == "mt_bench" ||
          (result.settings.is_object() && result.settings.contains("questions"));
 }
 
-TaskResult run_vicuna(const Subject &subject, ItemLog &log,
-                      const TaskOptions &options) {
+TaskResult run_vicuna(const Subject& subject, ItemLog& log,
+                      const TaskOptions& options) {
   return run_open(
       {"vicuna", find_data(options.data_folder, "vicuna_bench/question.jsonl")},
       subject, log, options);
 }
 
-TaskResult run_mt_bench(const Subject &subject, ItemLog &log,
-                        const TaskOptions &options) {
+TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
+                        const TaskOptions& options) {
   return run_open(
       {"mt_bench", find_data(options.data_folder, "mt_bench/question.jsonl"),
        true},

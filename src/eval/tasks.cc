@@ -8,7 +8,7 @@
 
 namespace selfalign::eval {
 
-const std::vector<Task> &tasks() {
+const std::vector<Task>& tasks() {
   static const std::vector<Task> all{
       {"truthfulqa",
        "TruthfulQA, multiple choice",
@@ -43,9 +43,9 @@ const std::vector<Task> &tasks() {
   return all;
 }
 
-const Task &task_named(const std::string &name) {
+const Task& task_named(const std::string& name) {
   std::string names;
-  for (const Task &task : tasks()) {
+  for (const Task& task : tasks()) {
     if (task.name == name) return task;
     names += (names.empty() ? "" : ", ") + task.name;
   }

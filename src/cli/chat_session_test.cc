@@ -63,7 +63,7 @@ TEST(ChatSessionTest, TheAnswerIsShownAsItIsMade) {
 
 TEST(ChatSessionTest, TheOldestTurnsGoWhereThereIsNoRoom) {
   Scripted model;
-  ChatSession session = model.session(21);  // words are tokens here
+  ChatSession session = model.session(24);  // words are tokens here
   for (const char* user : {"one", "two", "three"}) session.answer(user);
   EXPECT_EQ(session.num_left_out(), 1u);
   EXPECT_EQ(model.seen[2].suffix,

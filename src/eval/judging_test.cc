@@ -124,11 +124,15 @@ TEST_F(JudgingTest, FailuresAreCounted) {
     EXPECT_TRUE(counts.at("win_rate").is_null()) << category;
   }
   // One verdict is one.
-  int num_asked = 0;
-  Judge other = judge([&](const generate::Request&) {
-    return ++num_asked <= 2 ? "[[C]]" : "well";
+  Contest one_more = contest();
+  one_more.pairs[7].a.turns = {"Which?", "And then?"};
+  Judge other = judge([](const generate::Request& request) {
+    const std::string& text = request.suffix;
+    const bool is_seventh = text.find("Which?") != std::string::npos &&
+                            text.find("And then?") == std::string::npos;
+    return is_seventh ? "[[C]]" : "well";
   });
-  const Json some = judge_pairs(other, contest(), 1);
+  const Json some = judge_pairs(other, one_more, 1);
   EXPECT_EQ(some["failures"], 39);
   EXPECT_EQ(some["win_rate"], 0.5);
 }

@@ -156,13 +156,23 @@ std::string loop(Words& words) {
   return text;
 }
 
-std::string script(const Request& request, int num_topics) {
+// Of anything but what was asked.
+std::string stray(Words& words) {
+  std::string text;
+  for (int i = 0; i < 45; ++i) {
+    text += " off" + std::string(1, char('a' + words.number(26))) +
+            char('a' + i % 26);
+  }
+  return text;
+}
+
+std::string script(const Request& request, const WorldOptions& world) {
   Words words(request.key);
   const std::string& suffix = request.suffix;
   if (ends_with(suffix, ". Task:")) return tasks(words);
   for (int next = 2; next <= 6; ++next) {
     if (ends_with(suffix, "\n" + std::to_string(next) + ".")) {
-      return topics(words, next, num_topics);
+      return topics(words, next, world.num_topics);
     }
   }
   if (ends_with(suffix, " |")) {
@@ -176,6 +186,8 @@ std::string script(const Request& request, int num_topics) {
   }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {
+    if (world.strays && words.number(2))
+      return "In depth:" + stray(words) + ".";
     return "In depth: " + words.things(45 + int(words.number(30))) + "." +
            (words.number(2) ? "\n\n### User\nmore" : "");
   }
@@ -194,7 +206,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
   generate::ScriptedOptions options;
   options.script = [this](const Request& request) {
     ++num_written_;
-    return script(request, options_.num_topics);
+    return script(request, options_);
   };
   options.num_slots = options_.num_slots;
   options.kill_after = options_.kill_after;

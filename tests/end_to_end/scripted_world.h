@@ -23,8 +23,9 @@ struct WorldOptions {
   int num_slots = 4;
   std::string base = "scripted base";  // fingerprint
   int num_topics = 0;                  // that the world knows; 0: hundreds
-  KillSwitch* kill = nullptr;          // ticks inside tune
-  int kill_after = 0;                  // completions of one generator
+  bool strays = false;         // half of the long answers are of something else
+  KillSwitch* kill = nullptr;  // ticks inside tune
+  int kill_after = 0;          // completions of one generator
 };
 
 class ScriptedWorkbench final : public stages::Workbench {

@@ -63,7 +63,9 @@ TEST_F(ThresholdsTest, WhatIsUnlikelyIsIncoherent) {
 }
 
 TEST_F(ThresholdsTest, WhatTheInstructionMakesNoLikelierIsOffTopic) {
-  run(recipe("a"));
+  WorldOptions world;
+  world.strays = true;
+  run(recipe("a"), world);
   const auto store = open("a");
   for (const auto& [stage, min_gain] : std::map<std::string, double>{
            {"align.answers", -0.3}, {"verbose.answers", -0.2}}) {

@@ -125,13 +125,17 @@ TEST_F(JudgingTest, FailuresAreCounted) {
   }
   // One verdict is one.
   Contest one_more = contest();
-  one_more.pairs[7].a.turns = {"Which?", "And then?"};
-  Judge other = judge([](const generate::Request& request) {
-    const std::string& text = request.suffix;
-    const bool is_seventh = text.find("Which?") != std::string::npos &&
-                            text.find("And then?") == std::string::npos;
-    return is_seventh ? "[[C]]" : "well";
-  });
+  for (JudgedAnswer* one : {&one_more.pairs[7].a, &one_more.pairs[7].b}) {
+    one->turns = {"Which?", "And then?"};
+  }
+  Judge other = judge(
+      [](const generate::Request& request) {
+        const std::string text = *request.prefix + request.suffix;
+        const bool is_first = text.find("And then?") == std::string::npos;
+        return is_first && text.find("Which?") != std::string::npos ? "[[C]]"
+                                                                    : "well";
+      },
+      "other");
   const Json some = judge_pairs(other, one_more, 1);
   EXPECT_EQ(some["failures"], 39);
   EXPECT_EQ(some["win_rate"], 0.5);

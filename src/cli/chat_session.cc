@@ -26,10 +26,8 @@ void ChatSession::clear() {
 stages::ChatText ChatSession::fitting_prompt(const std::string& user) {
   stages::ChatText prompt = stages::render_chat(prompt_, turns_, first_, user);
   const auto fits = [&] {
-    // Two tokens may stand before the text (BOS and a space), and a cut may
-    // make two of one.
-    const int room = max_context_ - sampling_.max_new_tokens - 2 -
-                     static_cast<int>(prompt.cuts.size());
+    // What BOS and cuts add comes off the room for the answer.
+    const int room = max_context_ - sampling_.max_new_tokens - 1;
     return generator_->count_tokens(prompt.text) <= room;
   };
   while (first_ < turns_.size() && !fits()) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "base/file.h"
@@ -76,17 +77,22 @@ TEST_F(DatasetsTest, BadRowsAreCountedAndTheRestIsLearntInARecipeToo) {
                     HasSubstr("rows.jsonl: line 2: no_answer"),
                     HasSubstr("rows.jsonl: line 3: unsupported: turn 2"),
                     HasSubstr("rows.jsonl:6:"), Not(HasSubstr("line 5:"))));
-  write_file_atomic(path("r.yaml"),
-                    "name: t\nrun_folder: run\nstages: [tune]\n"
-                    "model: {path: model, device: cpu, dtype: float32}\n"
-                    "data: {path: rows.jsonl}\nnum_held_out: 0\n"
-                    "engrave: &small {rank: 4, epochs: 1, batch_size: 2}\n"
-                    "tune: {<<: *small, max_length: 128, warmup_steps: 1}\n");
+  write_file_atomic(
+      path("r.yaml"),
+      "name: t\nrun_folder: run\nprompts_folder: prompts\nstages: [tune]\n"
+      "model: {path: model, device: cpu, dtype: float32}\n"
+      "data: {path: rows.jsonl}\nnum_held_out: 0\n"
+      "engrave: &small {rank: 4, epochs: 1, batch_size: 2}\n"
+      "tune: {<<: *small, max_length: 128, warmup_steps: 1}\n");
   const Outcome run = bash("selfalign run r.yaml");
   ASSERT_EQ(run.code, 0) << run.err;
   const Json report = parse_json(read_file(path("run/report.json")), "report");
-  EXPECT_EQ(report["stages"]["given.conversations"]["rejected"], counted);
-  EXPECT_EQ(report["stages"]["tune.samples"]["kept"], 3);
+  std::map<std::string, Json> stages;
+  for (const Json& stage : report["stages"]) {
+    stages[stage["stage"].get<std::string>()] = stage;
+  }
+  EXPECT_EQ(stages["given.conversations"]["rejected"], counted);
+  EXPECT_EQ(stages["tune.samples"]["kept"], 3);
 }
 
 TEST_F(DatasetsTest, FormsOfOtherProgramsAreRead) {
@@ -156,7 +162,7 @@ TEST_F(DatasetsTest, LinesAndModelFilesWithNulBytesExitWith3) {
     const std::string file = path(std::string("model/") + name);
     const std::string content = read_file(file);
     write_file_atomic(file, content + "\0{}"s);
-    const Outcome outcome = bash("selfalign inspect model");
+    const Outcome outcome = bash("selfalign tokenize model", "\"a\"\n");
     EXPECT_EQ(outcome.code, 3) << name;
     EXPECT_THAT(outcome.err, HasSubstr("found a NUL byte")) << name;
     write_file_atomic(file, content);

@@ -8,6 +8,7 @@ that log-probabilities differ by whole units.
 needs: torch, transformers, sentencepiece (a throw-away virtual environment)
 """
 
+import json
 import pathlib
 import shutil
 import sys
@@ -27,6 +28,12 @@ def main():
     for name in TOKENIZER_FILES:
         if (source / name).exists():
             shutil.copy(source / name, folder)
+    settings = folder / "tokenizer_config.json"
+    if not settings.exists():  # as LLaMA's repositories have it
+        settings.write_text(json.dumps({
+            "tokenizer_class": "LlamaTokenizer", "add_bos_token": True,
+            "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
+            "legacy": True}))
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=32000, hidden_size=64, intermediate_size=128,

@@ -167,7 +167,7 @@ TEST_F(EvaluateTest, MistakesAreNamed) {
   const Outcome subject =
       bash("selfalign evaluate --model model --data data --subjects nobody");
   EXPECT_EQ(subject.code, 2);
-  EXPECT_THAT(subject.err, HasSubstr("expected some of base, prompted"));
+  EXPECT_THAT(subject.err, HasSubstr("expected some of base, short, prompted"));
 }
 
 }  // namespace

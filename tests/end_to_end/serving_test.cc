@@ -146,12 +146,12 @@ TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
   const std::string how =
       " --adapter verbose/adapter --device cpu --dtype float32 "
       "--max-context 256 ";
-  write_file_atomic(path("line"), R"({"prompt": "one"})");
+  write_file_atomic(path("asked"), R"({"prompt": "one"})");
   const Outcome chat =
       bash("selfalign chat model --json" + how + "<<<one >chat");
   ASSERT_EQ(chat.code, 0) << chat.err;
   ASSERT_EQ(
-      bash("selfalign generate --model model" + how + "<line >lines").code, 0);
+      bash("selfalign generate --model model" + how + "<asked >lines").code, 0);
   // As the page asks: the messages alone.
   const std::string body =
       R"({"model":"a","messages":[{"role":"user","content":"one"}]})";
@@ -189,7 +189,7 @@ TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
                                  ? " b=verbose/adapter"
                                  : " verbose/adapter";
     const Outcome refused =
-        bash("selfalign " + std::string(command) + last + " <line");
+        bash("selfalign " + std::string(command) + last + " <asked");
     EXPECT_EQ(refused.code, 2) << command;
     EXPECT_THAT(refused.err, HasSubstr("name the prompt with --form"))
         << command;

@@ -270,7 +270,7 @@ TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   for (const char* form : {"messages", "parquet"}) {
     ASSERT_EQ(selfalign(str("export run --form ", form, " --output ", form)), 0)
         << log();
-    EXPECT_EQ(output()["files"].size(), 5u);
+    EXPECT_EQ(output()["files"].size(), 7u);  // two of the prompt
     EXPECT_TRUE(fs::exists(path(form) + "/manifest.json"));
   }
 }

@@ -121,18 +121,22 @@ class TestServer {
         max_at_once_ = std::max<int>(max_at_once_, at_once);
         reply = handler_(request);
       }
+      wait(reply.delay_s);
+      --at_once_;  // before the client can know: it may ask again at once
       send_reply(connection, reply);
-      --at_once_;
     }
     ::close(connection);
   }
 
-  void send_reply(int connection, const TestReply& reply) {
+  void wait(double seconds) const {
     const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::duration<double>(reply.delay_s);
+                       std::chrono::duration<double>(seconds);
     while (!stopping_ && std::chrono::steady_clock::now() < until) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
+  }
+
+  void send_reply(int connection, const TestReply& reply) {
     if (reply.hang_up) return;
     std::string text = str(
         "HTTP/1.1 ", reply.status, " X\r\nConnection: close\r\n", reply.headers,

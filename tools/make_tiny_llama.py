@@ -17,7 +17,8 @@ import sys
 
 import sentencepiece
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import (AddedToken, Tokenizer, decoders, models,
+                        pre_tokenizers, processors)
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json",
@@ -51,6 +52,8 @@ def add_fast_tokenizer(folder):
     fast.add_special_tokens([
         AddedToken(text, special=True, normalized=False)
         for text in ("<unk>", "<s>", "</s>")])
+    fast.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", fast.token_to_id("<s>"))])
     fast.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({
         "tokenizer_class": "LlamaTokenizer", "add_bos_token": True,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -12,6 +13,7 @@
 #include "stages/funnel.h"
 #include "stages/keys.h"
 #include "stages/lists.h"
+#include "stages/openings.h"
 #include "stages/refill.h"
 #include "stages/rounds.h"
 #include "text/template.h"
@@ -28,6 +30,8 @@ constexpr char kSeeds[] = "instruct.seeds";
 constexpr char kRequests[] = "instruct.requests";
 constexpr char kTasks[] = "instruct.tasks";
 constexpr char kQuestions[] = "redteam.questions";
+// Requests that show the same exemplars, where each has an opening of its own.
+constexpr int64_t kOpeningsPerList = 8;
 
 std::string show(const SelfInstructPrompt& prompt, size_t number,
                  const SeedTask& task) {
@@ -43,6 +47,8 @@ std::string show(const SelfInstructPrompt& prompt, size_t number,
 // and the model goes on with the list. Tasks are accepted in order until there
 // are enough. With num_machine_exemplars, tasks kept from requests that n may
 // know (rounds.h) are shown beside them; seeds stand in while there are none.
+// With opening_words the task that comes next begins as another seed does, and
+// some requests in a row share their exemplars.
 class SelfInstruct {
  public:
   SelfInstruct(const Run& run, InstructionFilters& filters)
@@ -72,7 +78,7 @@ class SelfInstruct {
       filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(plan(), base, run_.store);
       filters_.set_likelihoods(nullptr);
-      if (options_.min_logprob > kNoThreshold) likelihoods.finish();
+      if (options_.min_log_likelihood > kNoLikelihood) likelihoods.finish();
     }
     if (num_kept_ < options_.num_instructions) {
       log_warning(str("instruct: ", num_kept_, " of ",
@@ -147,11 +153,8 @@ class SelfInstruct {
 
   std::optional<PlannedRow> request(int64_t n) {
     if (n >= options_.max_requests) return std::nullopt;
-    const uint64_t draw = Hasher()
-                              .add("instruct.exemplars")
-                              .add(run_.recipe.seed)
-                              .add(uint64_t(n))
-                              .key();
+    const int64_t list = options_.opening_words > 0 ? n / kOpeningsPerList : n;
+    const uint64_t draw = draw_of("instruct.exemplars", list);
     std::vector<uint64_t> parents;
     std::string exemplars;
     for (const Shown& exemplar : exemplars_of(n, draw)) {
@@ -159,19 +162,64 @@ class SelfInstruct {
       if (!exemplars.empty()) exemplars += "\n\n";
       exemplars += show(prompt_, parents.size(), exemplar.task);
     }
-    PlannedRow planned;
-    planned.row = {generated_key({kRequests, parents, prompt_digest_, sampling_,
-                                  fingerprint_, uint64_t(n), run_.recipe.seed}),
-                   kRequests, n, parents, Json::object()};
-    planned.request.key = planned.row.key;
-    planned.request.suffix =
+    std::string prompt =
         fill_template(prompt_.prompt,
                       {{"total", std::to_string(prompt_.num_total)},
                        {"exemplars", exemplars},
                        {"next", std::to_string(num_exemplars_ + 1)}},
                       "self_instruct.yaml: prompt");
+    PlannedRow planned;
     planned.request.sampling = sampling_;
+    planned.row.content = Json::object();
+    std::string digest = prompt_digest_;
+    if (options_.opening_words > 0) {
+      const Opening opening = opening_of(n, parents);
+      parents.push_back(opening.seed);
+      digest = Hasher().add(digest).add(opening.text).digest();
+      keep_opening(opening, planned.row.content);
+      planned.request.suffix = after(prompt, opening);
+      planned.request.prefix = shared_prompt(std::move(prompt));
+    } else {
+      planned.request.suffix = std::move(prompt);
+    }
+    planned.row.key =
+        generated_key({kRequests, parents, digest, sampling_, fingerprint_,
+                       uint64_t(n), run_.recipe.seed});
+    planned.row.stage = kRequests;
+    planned.row.seq = n;
+    planned.row.parents = std::move(parents);
+    planned.request.key = planned.row.key;
     return planned;
+  }
+
+  uint64_t draw_of(const char* what, int64_t n) const {
+    return Hasher().add(what).add(run_.recipe.seed).add(uint64_t(n)).key();
+  }
+
+  // Of a seed that is not among those shown.
+  Opening opening_of(int64_t n, const std::vector<uint64_t>& shown) const {
+    std::vector<OpeningSeed> others;
+    for (size_t i = 0; i < seeds_.size(); ++i) {
+      if (std::find(shown.begin(), shown.end(), seeds_[i]) == shown.end()) {
+        others.push_back({seeds_[i], run_.prompts.seed_tasks[i].instruction});
+      }
+    }
+    const Opening opening = draw_opening(others, options_.opening_words,
+                                         draw_of("instruct.opening", n));
+    if (opening.text.empty()) {
+      throw Error(ErrorKind::kUsage,
+                  "instruct.opening_words: no seed task that is not shown has "
+                  "two words; give more seed tasks or show fewer");
+    }
+    return opening;
+  }
+
+  // One text for the requests in a row that have it.
+  std::shared_ptr<const std::string> shared_prompt(std::string prompt) {
+    if (!prompt_text_ || *prompt_text_ != prompt) {
+      prompt_text_ = std::make_shared<const std::string>(std::move(prompt));
+    }
+    return prompt_text_;
   }
 
   // Two in five with an input, the others without, in a drawn order; or any.
@@ -205,7 +253,8 @@ class SelfInstruct {
 
   bool accept(const Row& row, const Completion& completion, Accepted& out) {
     ++num_requests_;
-    const auto tasks = parse_tasks(completion.text, int(num_exemplars_) + 1,
+    const auto tasks = parse_tasks(with_opening(row.content, completion.text),
+                                   int(num_exemplars_) + 1,
                                    completion.finish == Finish::kLength,
                                    task_form(prompt_.item, prompt_.no_input));
     uint64_t index = 0;
@@ -242,6 +291,7 @@ class SelfInstruct {
   generate::Sampling sampling_;
   std::string prompt_digest_;
   std::string fingerprint_;
+  std::shared_ptr<const std::string> prompt_text_;
   std::vector<uint64_t> seeds_;     // keys
   std::vector<Shown> pool_;         // kept tasks, where they serve as exemplars
   std::vector<size_t> pool_sizes_;  // after request 0, 1 ...

@@ -166,12 +166,12 @@ Judgement InstructionFilters::judge(uint64_t key,
 Judgement InstructionFilters::judge_likelihood(uint64_t key,
                                                const std::string& text,
                                                Accepted& out) {
-  if (options_.min_logprob <= kNoThreshold) return std::nullopt;
+  if (options_.min_log_likelihood <= kNoLikelihood) return std::nullopt;
   SELFALIGN_CHECK(likelihoods_ != nullptr);
-  const double mean =
-      likelihoods_->mean({key, "instruction", before_, text}, out);
-  if (mean >= options_.min_logprob) return std::nullopt;
-  return Rejection{"incoherent", str("mean log-probability ", mean)};
+  const Likelihood found =
+      likelihoods_->of({key, "instruction", before_, text}, out);
+  if (found.sum >= options_.min_log_likelihood) return std::nullopt;
+  return Rejection{"incoherent", str("log-likelihood ", found.sum)};
 }
 
 Judgement InstructionFilters::judge(uint64_t key, const ListedTopic& topic,

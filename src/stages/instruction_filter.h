@@ -74,7 +74,7 @@ class InstructionFilters {
                   Accepted& out);
   Judgement judge(uint64_t key, const ListedTopic& topic, Accepted& out);
   // Of the rows that are judged from now on; null: none is asked for. Needed
-  // where instruct.min_logprob is set.
+  // where instruct.min_log_likelihood is set.
   void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }
   // Takes up what an earlier process kept of the stage `tasks`.
   void recall_tasks(const store::Store& store, const std::string& tasks);

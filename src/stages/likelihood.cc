@@ -32,7 +32,7 @@ std::string beginning(const std::string& answer) {
 
 std::string scores_of(const std::string& judged) { return judged + ".scores"; }
 
-double Likelihoods::mean(const ScoredText& scored, Accepted& out) {
+Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
   const uint64_t key = Hasher()
                            .add(stage_)
                            .add(scored.parent)
@@ -55,7 +55,7 @@ double Likelihoods::mean(const ScoredText& scored, Accepted& out) {
                 stage_ +
                     ": expected log-probabilities of the model, found "
                     "none; use a model that gives them, or leave "
-                    "min_logprob and min_gain out of the recipe");
+                    "min_log_likelihood and min_gain out of the recipe");
   }
   const double sum = sum_of(*score);
   const auto num_tokens = int64_t(score->logprobs.size());
@@ -65,7 +65,7 @@ double Likelihoods::mean(const ScoredText& scored, Accepted& out) {
        num_rows_++,
        {scored.parent},
        Json{{"of", scored.of}, {"logprob", sum}, {"tokens", num_tokens}}});
-  return sum / double(num_tokens);
+  return {sum, num_tokens};
 }
 
 void Likelihoods::finish() { finish_stage(store_, stage_, "", num_rows_); }
@@ -89,12 +89,12 @@ double gain_of_instruction(const store::Row& row,
                            const std::string& answer, const ChatPrompt& prompt,
                            Likelihoods& likelihoods, Accepted& out) {
   const std::string text = beginning(answer);
-  const double given = likelihoods.mean(
+  const Likelihood given = likelihoods.of(
       {row.key, "answer", prompt.prompt + chat_turn(prompt, instruction), text},
       out);
-  const double alone = likelihoods.mean(
+  const Likelihood alone = likelihoods.of(
       {row.key, "answer alone", prompt.prompt + prompt.answer, text}, out);
-  return given - alone;
+  return given.mean() - alone.mean();
 }
 
 std::string before_instruction(const ChatPrompt& prompt) {

@@ -16,8 +16,9 @@
 
 namespace selfalign::stages {
 
-// A threshold that nothing falls below.
+// Thresholds that nothing falls below: of a mean a token, and of a whole text.
 constexpr double kNoThreshold = -100.0;
+constexpr double kNoLikelihood = -10000.0;
 
 // The stage of the scores of rows of `judged`.
 std::string scores_of(const std::string& judged);
@@ -30,6 +31,12 @@ struct ScoredText {
   std::string text;  // not empty
 };
 
+struct Likelihood {
+  double sum = 0;      // natural logarithm, of the whole text
+  int64_t tokens = 0;  // at least one
+  double mean() const { return sum / double(tokens); }  // a token
+};
+
 class Likelihoods {
  public:
   // For rows of the stage `judged`. Both references outlive this.
@@ -40,9 +47,9 @@ class Likelihoods {
         store_(store),
         fingerprint_(generator.fingerprint()) {}
 
-  // Mean natural log-probability a token of the text after its context. The row
-  // that keeps it goes to `out`. One call at a time, in the order of the rows.
-  double mean(const ScoredText& scored, Accepted& out);
+  // The text after its context. The row that keeps it goes to `out`. One call
+  // at a time, in the order of the rows.
+  Likelihood of(const ScoredText& scored, Accepted& out);
 
   // Commits the stage.
   void finish();

@@ -32,8 +32,12 @@ std::string changes(const Recipe& recipe) {
   if (recipe.profile == "default" && !instruct.strict_form) {
     add("set instruct.strict_form");
   }
-  if (recipe.profile == "default" && instruct.min_logprob <= kNoThreshold) {
-    add("set instruct.min_logprob (-3.5, say)");
+  if (recipe.profile == "default" && instruct.opening_words == 0) {
+    add("set instruct.opening_words (3, say)");
+  }
+  if (recipe.profile == "default" &&
+      instruct.min_log_likelihood <= kNoLikelihood) {
+    add("set instruct.min_log_likelihood (-35, say)");
   }
   add("give plainer seeds under prompts_overlay, or take a larger model");
   return text;

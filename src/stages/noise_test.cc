@@ -42,11 +42,14 @@ TEST_F(NoiseTest, TheAdviceNamesWhatCanBeChanged) {
   EXPECT_NE(advice.find("temperature 0.7 and top_p 0.9 (now 1.00 and 0.98)"),
             std::string::npos)
       << advice;
-  EXPECT_NE(advice.find("instruct.min_logprob"), std::string::npos) << advice;
+  EXPECT_NE(advice.find("instruct.min_log_likelihood"), std::string::npos)
+      << advice;
+  EXPECT_NE(advice.find("instruct.opening_words"), std::string::npos) << advice;
   recipe_.instruct.sampling.temperature = 0.7;
   recipe_.instruct.sampling.top_p = 0.9;
   recipe_.instruct.strict_form = true;
-  recipe_.instruct.min_logprob = -3.0;
+  recipe_.instruct.opening_words = 2;
+  recipe_.instruct.min_log_likelihood = -30.0;
   const std::string other = noise_advice({40, -1.0, 4, 2}, recipe_);
   EXPECT_EQ(other,
             "2 of 4 instructions and questions were rejected as incoherent. "

@@ -94,6 +94,11 @@ std::string QuestionForm::suffix() const {
       "red_team.yaml: question_prompt");
 }
 
+size_t QuestionForm::num_shared() const {
+  const size_t at = suffix().rfind(hint(lines_.size() - 1, prompt_.hint));
+  return at == std::string::npos ? 0 : at;
+}
+
 std::string QuestionForm::templates() const {
   return (is_list() ? prompt_.list_prompt : prompt_.question_prompt) +
          prompt_.example + prompt_.hint;

@@ -30,6 +30,9 @@ class QuestionForm {
 
   // What the request asks.
   std::string suffix() const;
+  // How many bytes of that stand before the last hint: the same for all hints
+  // beside the same examples.
+  size_t num_shared() const;
   // The templates that suffix() fills, for the key.
   std::string templates() const;
   // Where the model has written all that was asked for.

@@ -13,6 +13,7 @@
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
+#include "stages/openings.h"
 
 namespace selfalign::stages {
 namespace {
@@ -24,6 +25,9 @@ using store::Row;
 constexpr char kTopics[] = "redteam.topics";
 // Seed questions of other types that a request shows, before all of its own.
 constexpr size_t kNumOthers = 4;
+// First words of a seed question that may open one, at most: more of them,
+// where a type has a few seeds, is most of a question.
+constexpr int kMaxOpening = 2;
 // Seed questions of any type that a request for several shows.
 constexpr size_t kNumListed = 5;
 
@@ -50,7 +54,7 @@ class Questions {
       filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(question_plan(), base, run_.store);
       filters_.set_likelihoods(nullptr);
-      if (options_.min_logprob > kNoThreshold) likelihoods.finish();
+      if (options_.min_log_likelihood > kNoLikelihood) likelihoods.finish();
       figures = balance_->figures();
       warn_of_shortfall(num_requests);
     } else if (goal_.num_questions > 0) {
@@ -138,18 +142,45 @@ class Questions {
     const QuestionForm form = question_form(hints, n);
     PlannedRow planned;
     planned.request.suffix = form.suffix();
+    const Opening opening = opening_of(hints[0].type, n);
+    if (!opening.text.empty()) {
+      planned.request.suffix += after(planned.request.suffix, opening);
+      planned.request.prefix = std::make_shared<const std::string>(
+          planned.request.suffix.substr(0, form.num_shared()));
+      planned.request.suffix.erase(0, form.num_shared());
+    }
     planned.request.sampling = options_.question_sampling;
     if (hints.size() == 1 || filters_.profile().stops_at_turns) {
       planned.request.sampling.stop = form.stop();
     }
-    const uint64_t key = generated_key({goal_.requests, parents,
-                                        Hasher().add(form.templates()).digest(),
-                                        planned.request.sampling, fingerprint_,
-                                        uint64_t(n), run_.recipe.seed});
+    Hasher digest;
+    digest.add(form.templates());
+    if (!opening.text.empty()) digest.add(opening.text);
+    const uint64_t key = generated_key(
+        {goal_.requests, parents, digest.digest(), planned.request.sampling,
+         fingerprint_, uint64_t(n), run_.recipe.seed});
     planned.row = {key, goal_.requests, n, std::move(parents),
                    content_of(hints)};
+    keep_opening(opening, planned.row.content);
     planned.request.key = key;
     return planned;
+  }
+
+  // Of a seed question of the type, all of which the request shows.
+  Opening opening_of(const std::string& type, int64_t n) const {
+    std::vector<OpeningSeed> own;
+    for (size_t i = 0; i < seeds_.questions.size(); ++i) {
+      if (seeds_.questions[i].type == type) {
+        own.push_back({seeds_.keys[i], seeds_.questions[i].question});
+      }
+    }
+    const uint64_t draw = Hasher()
+                              .add("redteam.opening")
+                              .add(run_.recipe.seed)
+                              .add(uint64_t(n))
+                              .key();
+    return draw_opening(own, std::min(options_.opening_words, kMaxOpening),
+                        draw);
   }
 
   static TypedQuestion hint_of(const Json& content, const std::string& where) {
@@ -188,7 +219,8 @@ class Questions {
   }
 
   // One hint: some of other types, then those of its own, which a small model
-  // needs to stay with it. Several: of any type.
+  // needs to stay with it. Several: of any type. With openings, which differ
+  // enough, all requests of a type show the same.
   std::vector<size_t> draw_examples(const std::vector<TypedQuestion>& hints,
                                     int64_t n) const {
     std::vector<size_t> own, others, chosen;
@@ -197,11 +229,11 @@ class Questions {
       const bool is_own = !is_list && seeds_.questions[i].type == hints[0].type;
       (is_own ? own : others).push_back(i);
     }
-    const uint64_t draw = Hasher()
-                              .add("redteam.examples")
-                              .add(run_.recipe.seed)
-                              .add(uint64_t(n))
-                              .key();
+    Hasher hasher;
+    hasher.add("redteam.examples").add(run_.recipe.seed);
+    const uint64_t draw = options_.opening_words > 0
+                              ? hasher.add(hints[0].type).key()
+                              : hasher.add(uint64_t(n)).key();
     const size_t number = is_list ? kNumListed : kNumOthers;
     for (const uint32_t i :
          draw_sample(draw, uint32_t(others.size()),
@@ -216,9 +248,9 @@ class Questions {
                         Accepted& out) {
     ++num_requests_;
     const std::vector<TypedQuestion> hints = hints_of(row);
-    const auto questions =
-        question_form(hints, row.seq)
-            .read(completion.text, completion.finish == Finish::kLength);
+    const auto questions = question_form(hints, row.seq)
+                               .read(with_opening(row.content, completion.text),
+                                     completion.finish == Finish::kLength);
     for (size_t i = 0; i < questions.size(); ++i) {
       accept_question(row.key, i, questions[i], out);
     }

@@ -96,6 +96,7 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("num_instructions", instruct.num_instructions, 0, kMany);
   map.get("num_red_team", instruct.num_red_team, 0, kMany);
   map.get("num_exemplars", instruct.num_exemplars, 1, 50);
+  map.get("opening_words", instruct.opening_words, 0, 8);
   map.get("max_requests", instruct.max_requests, 1, kMany);
   get(map, "max_rouge_l", instruct.max_rouge_l, ranges::kRougeL);
   map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
@@ -105,7 +106,8 @@ void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
   map.get("hints_per_request", instruct.hints_per_request, 1, 50);
   map.get("shard_size", instruct.shard_size, 1, kMany);
   map.get("strict_form", instruct.strict_form);
-  map.get("min_logprob", instruct.min_logprob, kNoThreshold, 0.0);
+  map.get("min_log_likelihood", instruct.min_log_likelihood, kNoLikelihood,
+          0.0);
   read_sampling(map, "sampling", instruct.sampling);
   if (!own_red_team) {
     instruct.topic_sampling = instruct.sampling;
@@ -223,7 +225,7 @@ void read_answers(YamlMap map, AnswerOptions& answers) {
   map.done();
 }
 
-// The published profiles have filters of their own.
+// The published profiles have prompts and filters of their own.
 void check_thresholds(YamlMap& map, const Recipe& recipe) {
   if (recipe.profile == "default") return;
   const auto refuse = [&](bool set, const char* stage, const char* key) {
@@ -233,8 +235,10 @@ void check_thresholds(YamlMap& map, const Recipe& recipe) {
                            "profile ",
                            recipe.profile));
   };
+  refuse(recipe.instruct.opening_words > 0, "instruct", "opening_words");
   refuse(recipe.instruct.strict_form, "instruct", "strict_form");
-  refuse(recipe.instruct.min_logprob > kNoThreshold, "instruct", "min_logprob");
+  refuse(recipe.instruct.min_log_likelihood > kNoLikelihood, "instruct",
+         "min_log_likelihood");
   refuse(recipe.align.min_gain > kNoThreshold, "align", "min_gain");
   refuse(recipe.verbose.min_gain > kNoThreshold, "verbose", "min_gain");
 }
@@ -247,6 +251,10 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
   }
   check_stages(map, recipe);
   check_thresholds(map, recipe);
+  if (recipe.instruct.opening_words > 0 &&
+      recipe.instruct.hints_per_request > 1) {
+    map.mistake("instruct", "opening_words goes with hints_per_request of 1");
+  }
   if (recipe.has("instruct") &&
       recipe.instruct.num_instructions + recipe.instruct.num_red_team == 0) {
     map.mistake("instruct", "expected num_instructions or num_red_team over 0");
@@ -357,6 +365,7 @@ void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
   put_int(out, "num_instructions", instruct.num_instructions);
   put_int(out, "num_red_team", instruct.num_red_team);
   put_int(out, "num_exemplars", instruct.num_exemplars);
+  put_int(out, "opening_words", instruct.opening_words);
   put_int(out, "max_requests", instruct.max_requests);
   put(out, "max_rouge_l", instruct.max_rouge_l);
   put_int(out, "topics_per_type", instruct.topics_per_type);
@@ -366,7 +375,7 @@ void put_instruct(YAML::Emitter& out, const InstructOptions& instruct) {
   put_int(out, "hints_per_request", instruct.hints_per_request);
   put_int(out, "shard_size", instruct.shard_size);
   put_bool(out, "strict_form", instruct.strict_form);
-  put(out, "min_logprob", instruct.min_logprob);
+  put(out, "min_log_likelihood", instruct.min_log_likelihood);
   put_sampling(out, "sampling", instruct.sampling);
   put_sampling(out, "topic_sampling", instruct.topic_sampling);
   put_sampling(out, "question_sampling", instruct.question_sampling);

@@ -31,6 +31,9 @@ struct InstructOptions {
   int num_exemplars = 5;      // seed tasks per prompt (paper: section 3.1)
   // Instructions of the run itself shown beside them (Self-Instruct: 2 and 6).
   int num_machine_exemplars = 0;
+  // First words of another seed that open what a request writes, and that the
+  // model goes on with (openings.h); 0: it begins by itself.
+  int opening_words = 0;
   int max_requests = 2000;   // gives up with what is there
   double max_rouge_l = 0.7;  // above is a duplicate
   int topics_per_type = 10;  // asked for, beside the seed topics
@@ -50,10 +53,10 @@ struct InstructOptions {
   int shard_size = 8192;
   // For models whose instructions are often noise (profile default): reject as
   // `incoherent` what has not the form of a request (request_form.h), and what
-  // the model finds less likely than this as a user's words, in nats a token
-  // (likelihood.h); -100: never.
+  // the model finds less likely than this as a user's words, in nats, the whole
+  // of it (likelihood.h); -10000: never.
   bool strict_form = false;
-  double min_logprob = -100.0;
+  double min_log_likelihood = -10000.0;
   generate::Sampling sampling;  // temperature 1.0, top_p 0.98
   // Of red-teaming; a recipe that is silent on them has `sampling`, except in
   // profile paper.

@@ -51,25 +51,29 @@ constexpr char kSmall[] =
 TEST_F(RecipeTest, ThresholdsAreOffUntilSetAndOfProfileDefault) {
   Recipe recipe = read_recipe(write(kSmall));
   EXPECT_FALSE(recipe.instruct.strict_form);
-  EXPECT_EQ(recipe.instruct.min_logprob, -100.0);
+  EXPECT_EQ(recipe.instruct.min_log_likelihood, -10000.0);
   EXPECT_EQ(recipe.align.min_gain, -100.0);
   EXPECT_EQ(recipe.verbose.min_gain, -100.0);
   const std::string set =
-      "instruct: {strict_form: true, min_logprob: -3.25}\n"
+      "instruct: {strict_form: true, min_log_likelihood: -32.5, opening_words: "
+      "3}\n"
       "align: {min_gain: 0.25}\n"
       "verbose: {min_gain: -0.5}\n";
   recipe = read_recipe(write(recipe_to_yaml(read_recipe(write(kSmall + set)))));
   EXPECT_TRUE(recipe.instruct.strict_form);
-  EXPECT_EQ(recipe.instruct.min_logprob, -3.25);
+  EXPECT_EQ(recipe.instruct.min_log_likelihood, -32.5);
+  EXPECT_EQ(recipe.instruct.opening_words, 3);
   EXPECT_EQ(recipe.align.min_gain, 0.25);
   EXPECT_EQ(recipe.verbose.min_gain, -0.5);
   const std::string refused = error_of("profile: paper\n" + (kSmall + set));
-  for (const char* key : {"strict_form belongs", "min_logprob belongs",
-                          "min_gain belongs to profile default"}) {
+  for (const char* key :
+       {"strict_form belongs", "min_log_likelihood belongs",
+        "opening_words belongs", "min_gain belongs to profile default"}) {
     EXPECT_NE(refused.find(key), std::string::npos) << refused;
   }
-  EXPECT_NE(error_of(std::string(kSmall) + "instruct: {min_logprob: 0.5}\n"),
-            "");
+  EXPECT_NE(
+      error_of(std::string(kSmall) + "instruct: {min_log_likelihood: 0.5}\n"),
+      "");
 }
 
 TEST_F(RecipeTest, DefaultsArePaperSettingsAndPathsAreResolved) {

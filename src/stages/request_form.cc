@@ -80,6 +80,33 @@ std::string pointer(const Words& words) {
   return "";
 }
 
+// Asks what the assistant has lived: "that you have ever seen", "your
+// favorite".
+bool asks_of_a_life(const Words& words) {
+  static const std::vector<Words> kAsking = {{"you", "ever"},
+                                             {"you", "have", "ever"},
+                                             {"you", "ve", "ever"},
+                                             {"have", "you"},
+                                             {"had", "you"},
+                                             {"did", "you"},
+                                             {"your", "favorite"},
+                                             {"your", "life"},
+                                             {"you", "feel"},
+                                             {"you", "have", "had"},
+                                             {"you", "have", "seen"},
+                                             {"you", "ve", "seen"},
+                                             {"you", "have", "done"},
+                                             {"you", "ve", "done"},
+                                             {"you", "have", "learned"},
+                                             {"you", "ve", "learned"},
+                                             {"you", "have", "experienced"},
+                                             {"you", "ve", "experienced"}};
+  return std::any_of(kAsking.begin(), kAsking.end(), [&](const Words& asking) {
+    return std::search(words.begin(), words.end(), asking.begin(),
+                       asking.end()) != words.end();
+  });
+}
+
 bool is_act(const std::string& word) {
   static const WordSet acts = {
       "add",   "attend",   "build",  "buy",    "carry",  "claim", "clean",
@@ -113,6 +140,9 @@ std::optional<std::string> wrong_form(const std::string& instruction,
                         instruction.find_first_of(":\"") != std::string::npos;
   if (const std::string found = pointer(words); !found.empty() && !has_text) {
     return "\"" + found + "\", and none is there";
+  }
+  if (!red_team && asks && asks_of_a_life(words)) {
+    return "asks what the assistant has lived";
   }
   // "Turn the text into a list" is about the text that is there.
   if (!red_team && !asks && !has_text && is_act(words[0])) {

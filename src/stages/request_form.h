@@ -14,6 +14,8 @@ namespace selfalign::stages {
 //   three words in a row said twice in a request of one line
 //   words that point to a text ("the following", "this sentence") where none
 //   is given: no further line, no colon, no quotes
+//   a question about what the assistant has lived ("have you ever"), unless
+//   `red_team`
 //   an act in the world as first word ("build", "buy"), unless `red_team`
 std::optional<std::string> wrong_form(const std::string& instruction,
                                       bool red_team);

@@ -30,6 +30,15 @@ TEST(RequestForm, WhatIsWrongIsSaid) {
             "\"the missing\", and none is there");
   EXPECT_EQ(wrong("Correct this sentence."),
             "\"this sentence\", and none is there");
+  for (const char* asks :
+       {"What is the most expensive restaurant you have ever eaten at?",
+        "What's the most beautiful thing you've seen?",
+        "Have you been to Rome?", "What did you eat for breakfast?",
+        "What is your favorite color?",
+        "What is the most difficult problem in your life?"}) {
+    EXPECT_EQ(wrong(asks), "asks what the assistant has lived") << asks;
+    EXPECT_EQ(wrong(asks, true), "") << asks;
+  }
   EXPECT_EQ(wrong("Use a book."), "an act: use");
   EXPECT_EQ(wrong("Use a book.", true), "");
 }
@@ -42,7 +51,9 @@ TEST(RequestForm, GoodRequestsPass) {
         "Correct this sentence: He go.",
         "Correct this sentence.\n\nHe go home.",
         "Use the words \"sea\" and \"salt\" in a poem.", "What is it made of?",
-        "Tell me a story about a cat that sings."}) {
+        "Tell me a story about a cat that sings.",
+        "What should I do if you have a cold?", "How do you make tea?",
+        "Describe your life as a dog."}) {
     EXPECT_EQ(wrong(text), "") << text;
   }
 }

@@ -132,7 +132,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
     recipe.instruct.topics_per_type = 5;
     // This model's likelihoods are of no language: all is measured, all passes.
     for (double* threshold :
-         {&recipe.instruct.min_logprob, &recipe.align.min_gain,
+         {&recipe.instruct.min_log_likelihood, &recipe.align.min_gain,
           &recipe.verbose.min_gain}) {
       *threshold = std::min(*threshold, -50.0);
     }

@@ -169,7 +169,10 @@ std::string stray(Words& words) {
 std::string script(const Request& request, const WorldOptions& world) {
   Words words(request.key);
   const std::string& suffix = request.suffix;
+  const std::string prefix = request.prefix ? *request.prefix : "";
+  // The second one is opened.
   if (ends_with(suffix, ". Task:")) return tasks(words);
+  if (ends_with(prefix, ". Task:")) return tasks(words);
   for (int next = 2; next <= 6; ++next) {
     if (ends_with(suffix, "\n" + std::to_string(next) + ".")) {
       return topics(words, next, world.num_topics);
@@ -178,11 +181,16 @@ std::string script(const Request& request, const WorldOptions& world) {
   if (ends_with(suffix, " |")) {
     return " Why did the " + words.things(5) + "?\n9. next";
   }
+  if (const size_t mark = suffix.rfind(" | ");
+      mark != std::string::npos && suffix.find(" | ") < mark &&
+      suffix.find('\n') == std::string::npos) {  // a question, opened
+    return " the " + words.things(5) + "?\n9. next";
+  }
   if (suffix.find("\n\nQuestions:\n1. ") != std::string::npos) {
     return questions(words, suffix);
   }
   if (ends_with(suffix, align_prompt().thought_tag)) {
-    return thoughtful(request.prefix ? *request.prefix : "", words);
+    return thoughtful(prefix, words);
   }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {

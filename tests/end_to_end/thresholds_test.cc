@@ -1,6 +1,6 @@
-// Verdicts by a model's own likelihood (instruct.min_logprob, align.min_gain,
-// verbose.min_gain): the numbers are in the store, and all else follows from
-// them.
+// Verdicts by a model's own likelihood (instruct.min_log_likelihood,
+// align.min_gain, verbose.min_gain): the numbers are in the store, and all else
+// follows from them.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -20,7 +20,7 @@ class ThresholdsTest : public ScriptedRunsTest {
  protected:
   Recipe recipe(const std::string& name) const {
     Recipe recipe = small_recipe(path(name));
-    recipe.instruct.min_logprob = -2.0;  // words have 0 to -4
+    recipe.instruct.min_log_likelihood = -16.0;
     recipe.align.min_gain = -0.3;
     recipe.verbose.min_gain = -0.2;
     return recipe;
@@ -51,7 +51,9 @@ TEST_F(ThresholdsTest, WhatIsUnlikelyIsIncoherent) {
       EXPECT_EQ(judged.stage, stage);
       const std::string outcome = outcome_of(*store, judged.key);
       ++outcomes[outcome];
-      EXPECT_EQ(outcome == "incoherent", mean_of(score) < -2.0) << outcome;
+      EXPECT_EQ(outcome == "incoherent",
+                score.content["logprob"].get<double>() < -16.0)
+          << outcome;
     }
     EXPECT_GT(outcomes["incoherent"], 0) << stage;
     EXPECT_GT(outcomes["kept"], 0) << stage;

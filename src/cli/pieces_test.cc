@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bitset>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -210,9 +211,9 @@ TEST(PiecesTest, GoingOnPutsNoSpaceBeforeTheText) {
 }
 
 struct Talk {
-  std::vector<stages::ChatTurn> turns;
-  std::string question;  // the last one
-  std::string answer;    // to it
+  std::vector<stages::ChatTurn> turns;  // at most 8
+  std::string question;                 // the last one
+  std::string answer;                   // to it
 };
 
 const std::vector<Talk>& talks() {
@@ -237,11 +238,13 @@ struct SampleIds {
   std::vector<int> before;
   std::vector<int> response;
 };
+// Of the turns before, those in `learnt` are learnt.
 SampleIds ids_of(const Talk& talk, const stages::ChatPrompt& layout,
-                 const Tokenizer& tokenizer) {
+                 const Tokenizer& tokenizer, std::bitset<8> learnt = ~0u) {
   stages::Exchanges exchanges;
-  for (const stages::ChatTurn& turn : talk.turns) {
-    exchanges.turns.push_back({turn.user, turn.answer});
+  for (size_t i = 0; i < talk.turns.size(); ++i) {
+    exchanges.turns.push_back(
+        {talk.turns[i].user, talk.turns[i].answer, learnt[i]});
   }
   exchanges.turns.push_back({talk.question, talk.answer});
   stages::TrainingSample sample{0, stages::training_turns(layout, exchanges)};
@@ -288,6 +291,22 @@ TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
         eval::Subject subject;
         eval::speak_chat(layout, {}, subject);
         expect_trained(subject.ask(history, talk.question), "evaluation");
+      }
+    }
+  }
+}
+
+// Whichever answers are learnt, the model reads the same.
+TEST(PiecesTest, AnAnswerThatIsNotLearntIsAPieceOfItsOwn) {
+  for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
+    for (const stages::ChatPrompt& layout : layouts()) {
+      for (const Talk& talk : talks()) {
+        const SampleIds learnt = ids_of(talk, layout, *tokenizer);
+        for (unsigned some = 0; some < 1u << talk.turns.size(); ++some) {
+          const SampleIds read = ids_of(talk, layout, *tokenizer, some);
+          EXPECT_EQ(read.before, learnt.before) << name << ", " << some;
+          EXPECT_EQ(read.response, learnt.response) << name << ", " << some;
+        }
       }
     }
   }

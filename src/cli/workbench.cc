@@ -108,10 +108,10 @@ TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
     const std::vector<int> prompt = pieces.next(turn.prompt);
     inputs.insert(inputs.end(), prompt.begin(), prompt.end());
     for (const int token : pieces.next(turn.response)) {
-      predict(token);
+      if (turn.learn) predict(token);
       inputs.push_back(token);
     }
-    if (turn.ends) predict(tokenizer.eos());
+    if (turn.learn && turn.ends) predict(tokenizer.eos());
   }
   const std::vector<int64_t>& rows = result.sample.loss_rows;
   inputs.resize(rows.empty() ? 0 : static_cast<size_t>(rows.back()) + 1);

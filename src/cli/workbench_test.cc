@@ -63,6 +63,21 @@ TEST(TokenizeSampleTest, EveryAnswerIsLearnedAndWhereItStops) {
               ElementsAre('c', 'd', 'g', 256));
 }
 
+TEST(TokenizeSampleTest, AnAnswerThatIsNotLearntIsReadAndHasNoLoss) {
+  stages::TrainingSample sample = two_turns(true);
+  sample.turns[0].learn = false;
+  EXPECT_THAT(cut(sample, 100).inputs,
+              ElementsAre('a', 'b', 'c', 'd', '_', 'f', 'g'));
+  EXPECT_THAT(cut(sample, 100).loss_rows, ElementsAre(5, 6));
+  EXPECT_THAT(cut(sample, 100).targets, ElementsAre('g', 256));
+  // Behind the last that is learnt nothing is read.
+  sample.turns[0].learn = true;
+  sample.turns[1].learn = false;
+  EXPECT_THAT(cut(sample, 100).inputs, ElementsAre('a', 'b', 'c', 'd'));
+  EXPECT_THAT(cut(sample, 100).targets, ElementsAre('c', 'd', 256));
+  EXPECT_FALSE(tokenize_sample(ByteTokenizer(false), sample, 5).truncated);
+}
+
 TEST(TokenizeSampleTest, WhatIsLeftOfACutConversationEndsInAnAnswer) {
   EXPECT_THAT(cut(two_turns(true), 8).targets,
               ElementsAre('c', 'd', 256, 'g', 256));

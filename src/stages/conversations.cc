@@ -55,12 +55,8 @@ std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
       exchanges.system.empty() ? chat.prompt : exchanges.system + "\n\n";
   for (const Exchange& exchange : exchanges.turns) {
     before += chat_turn(chat, exchange.user);
-    if (exchange.learn) {
-      turns.push_back({std::move(before), exchange.answer});
-      before = chat.between;
-    } else {
-      before += exchange.answer + chat.between;
-    }
+    turns.push_back({std::move(before), exchange.answer, true, exchange.learn});
+    before = chat.between;
   }
   return turns;
 }

@@ -33,8 +33,8 @@ struct Exchanges {
 Exchanges find_exchanges(const formats::Conversation& conversation);
 
 // The exchanges as a chat lays them out under `chat`, in place of whose prompt
-// stands the conversation's own system turn if it has one. An answer that is
-// not learnt is part of the next prompt.
+// stands the conversation's own system turn if it has one. Answers that are not
+// learnt are turns that are only read.
 std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
                                          const Exchanges& exchanges);
 

@@ -50,13 +50,24 @@ TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
   Exchanges exchanges;
   exchanges.turns = {{"q", "a", false}, {"r", "b"}, {"s", "c", false}};
   const auto turns = training_turns(chat, exchanges);
-  ASSERT_EQ(turns.size(), 1u);
-  EXPECT_EQ(turns[0].prompt, "About.\nU: q\nA: a\nU: r\nA: ");
-  EXPECT_EQ(turns[0].response, "b");
-  EXPECT_TRUE(turns[0].ends);
+  ASSERT_EQ(turns.size(), 3u);
+  EXPECT_EQ(turns[0].prompt, "About.\nU: q\nA: ");
+  EXPECT_EQ(turns[0].response, "a");
+  EXPECT_FALSE(turns[0].learn);
+  EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
+  EXPECT_EQ(turns[1].response, "b");
+  EXPECT_TRUE(turns[1].ends);
+  EXPECT_TRUE(turns[1].learn);
+  EXPECT_FALSE(turns[2].learn);
   exchanges.system = "Sys.";
-  EXPECT_EQ(training_turns(chat, exchanges)[0].prompt,
-            "Sys.\n\nU: q\nA: a\nU: r\nA: ");
+  EXPECT_EQ(training_turns(chat, exchanges)[0].prompt, "Sys.\n\nU: q\nA: ");
+}
+
+TEST(TrainingTurns, DigestsOfWhatIsLearntAreThoseOfTheEndAlone) {
+  EXPECT_EQ((TrainingTurn{"q", "a", true}).flags(), 1u);
+  EXPECT_EQ((TrainingTurn{"q", "a", false}).flags(), 0u);
+  EXPECT_EQ((TrainingTurn{"q", "a", true, false}).flags(), 3u);
+  EXPECT_EQ((TrainingTurn{"q", "a", false, false}).flags(), 2u);
 }
 
 class ReadConversations : public testing::Test {

@@ -247,7 +247,7 @@ std::string tuning_inputs(const TuneOptions& options,
   for (const TrainingSample& sample : samples) {
     hasher.add(sample.key).add(sample.turns.size());
     for (const TrainingTurn& turn : sample.turns) {
-      hasher.add(turn.prompt).add(turn.response).add(uint64_t{turn.ends});
+      hasher.add(turn.prompt).add(turn.response).add(turn.flags());
     }
   }
   return hasher.digest();

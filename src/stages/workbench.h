@@ -13,11 +13,17 @@
 namespace selfalign::stages {
 
 // One exchange of a training sample: the loss is on `response` (and on the
-// end-of-text token that must follow it when `ends` is true), not on `prompt`.
+// end-of-text token that must follow it when `ends` is true), not on `prompt`;
+// on nothing of a turn that is only read before those that follow.
 struct TrainingTurn {
   std::string prompt;
   std::string response;
   bool ends = true;
+  bool learn = true;
+
+  // For digests. What has no turn that is only read keeps the one it had
+  // before there were any.
+  uint64_t flags() const { return uint64_t{ends} | uint64_t{!learn} << 1; }
 };
 
 // A conversation to learn from. A later prompt begins with the text between two

@@ -238,7 +238,7 @@ stages::TuneReport ScriptedWorkbench::tune(
   for (const stages::TrainingSample& sample : samples) {
     hasher.add(sample.key);
     for (const stages::TrainingTurn& turn : sample.turns) {
-      hasher.add(turn.prompt).add(turn.response).add(uint64_t{turn.ends});
+      hasher.add(turn.prompt).add(turn.response).add(turn.flags());
     }
   }
   hasher.add(options.seed).add(std::to_string(options.learning_rate));

@@ -15,6 +15,8 @@
 namespace selfalign::cli {
 namespace {
 
+constexpr char kChatMark[] = "<|im_start|>";
+
 // A judge's adapter is asked under the prompt it was trained with.
 eval::JudgeLayout form_layout(const std::string& adapter) {
   const Assistant assistant = assistant_of({adapter, "auto", "", ""});
@@ -88,7 +90,8 @@ OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
   options.generator = generator_.get();
   options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
                                              published_prompts(flags.data));
-  options.layout = layout_of(flags, options.prompts);
+  if (!is_remote()) options.tokenizer = workbench_.tokenizer(flags.judge);
+  options.layout = layout_of(flags, options.prompts, options.tokenizer.get());
   options.max_new_tokens = flags.max_new_tokens;
   log_ = std::make_unique<eval::ItemLog>(folder + "/judgements/" +
                                          options.name + ".jsonl");
@@ -99,13 +102,16 @@ bool OpenJudge::is_remote() const {
   return generate::is_remote_model(asked_.model);
 }
 
-eval::JudgeLayout OpenJudge::layout_of(
-    const JudgeFlags& flags, const eval::JudgePrompts& prompts) const {
+eval::JudgeLayout OpenJudge::layout_of(const JudgeFlags& flags,
+                                       const eval::JudgePrompts& prompts,
+                                       const text::Tokenizer* words) const {
   // Its text names the request; what is sent are the messages.
   if (generator_->chats_only()) return {"chat", "", "\n\n", "", {}};
   if (flags.layout != "auto") return prompts.layouts.at(flags.layout);
   if (!flags.model.adapter.empty()) return form_layout(flags.model.adapter);
-  const bool knows_marks = generator_->count_tokens("<|im_start|>") == 1;
+  const bool knows_marks = words != nullptr
+                               ? words->token_id(kChatMark) >= 0
+                               : generator_->count_tokens(kChatMark) == 1;
   return prompts.layouts.at(knows_marks ? "chatml" : "plain");
 }
 

@@ -41,8 +41,10 @@ class OpenJudge {
   bool is_remote() const;
 
  private:
+  // `words`: of a model of this machine.
   eval::JudgeLayout layout_of(const JudgeFlags& flags,
-                              const eval::JudgePrompts& prompts) const;
+                              const eval::JudgePrompts& prompts,
+                              const text::Tokenizer* words) const;
 
   LocalWorkbench workbench_;
   eval::Asked asked_;

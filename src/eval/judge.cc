@@ -13,11 +13,38 @@ namespace {
 
 constexpr char kVersion[] = "judge 1";  // changes when a verdict would
 
+bool has_marks(const JudgeLayout& layout) {
+  return layout.before.find("<|") != std::string::npos;
+}
+
+// The special tokens of the layout's model; "<|" is in those of chats.
+std::vector<std::string> marks_of(const JudgeOptions& options) {
+  if (!has_marks(options.layout)) return {};
+  std::vector<std::string> marks = {"<|"};
+  for (int id = 0; options.tokenizer && id < options.tokenizer->size(); ++id) {
+    if (!options.tokenizer->is_special(id)) continue;
+    std::string text = options.tokenizer->decode_token(id, true);
+    if (text.size() > 1 && !text.starts_with("<|")) marks.push_back(text);
+  }
+  return marks;
+}
+
 // Marks of a chat layout must not come from the texts that are judged.
-std::string without_marks(std::string text) {
-  for (size_t at = 0; (at = text.find("<|", at)) != std::string::npos; at += 3)
-    text.insert(at + 1, " ");
+std::string without_marks(std::string text,
+                          const std::vector<std::string>& marks) {
+  for (const std::string& mark : marks) {
+    for (size_t at = 0; (at = text.find(mark, at)) != std::string::npos;) {
+      text.insert(++at, " ");
+    }
+  }
   return text;
+}
+
+std::vector<int> with_marks(const std::string& text,
+                            const text::Tokenizer& tokenizer) {
+  std::vector<int> ids = tokenizer.encode(text, true);
+  if (tokenizer.adds_bos()) ids.insert(ids.begin(), tokenizer.bos());
+  return ids;
 }
 
 }  // namespace
@@ -36,7 +63,7 @@ Json read_verdict(const std::string& role, const std::string& text) {
 }
 
 Judge::Judge(JudgeOptions options, ItemLog* log)
-    : options_(std::move(options)), log_(log) {
+    : options_(std::move(options)), log_(log), marks_(marks_of(options_)) {
   SELFALIGN_CHECK(options_.generator != nullptr);
 }
 
@@ -52,15 +79,17 @@ generate::Request Judge::request_of(const Inquiry& inquiry) {
   }
   text::Values values;
   for (const auto& [name, value] : inquiry.values) {
-    values[name] = layout.before.find("<|") == std::string::npos
-                       ? value
-                       : without_marks(value);
+    values[name] = without_marks(value, marks_);
   }
   generate::Request request;
   request.prefix = prefix;
   const std::string text = fill_judge_prompt(prompt, values);
   request.suffix = text + layout.after;
   request.messages = {{"system", prompt.system}, {"user", text}};
+  if (options_.tokenizer && has_marks(layout)) {
+    request.prompt_tokens =
+        with_marks(*prefix + request.suffix, *options_.tokenizer);
+  }
   request.sampling.temperature = 0.0;
   request.sampling.max_new_tokens = options_.max_new_tokens;
   request.sampling.stop = layout.stop;
@@ -72,6 +101,7 @@ generate::Request Judge::request_of(const Inquiry& inquiry) {
       .add(request.suffix)
       .add(uint64_t(options_.max_new_tokens));
   for (const std::string& stop : layout.stop) hasher.add(stop);
+  for (const int id : request.prompt_tokens) hasher.add(uint64_t(id));
   request.key = hasher.key();
   return request;
 }

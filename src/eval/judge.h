@@ -12,6 +12,7 @@
 #include "eval/item_log.h"
 #include "eval/judge_prompts.h"
 #include "generate/generator.h"
+#include "text/tokenizer.h"
 
 namespace selfalign::eval {
 
@@ -20,6 +21,9 @@ struct JudgeOptions {
   generate::Generator* generator = nullptr;
   JudgePrompts prompts;
   JudgeLayout layout;
+  // With it the marks of a chat layout are tokens; a server that takes a text
+  // makes them tokens itself.
+  std::shared_ptr<const text::Tokenizer> tokenizer = nullptr;
   int max_new_tokens = 512;  // of a judgement; greedy
 };
 
@@ -58,6 +62,7 @@ class Judge {
 
   JudgeOptions options_;
   ItemLog* log_;
+  std::vector<std::string> marks_;  // what no text to judge may hold
   // By system text: what the prompts of a role have in common.
   std::map<std::string, std::shared_ptr<const std::string>> prefixes_;
 };

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/testing.h"
+#include "text/byte_bpe.h"
 
 namespace selfalign::eval {
 namespace {
@@ -115,6 +116,52 @@ TEST_F(JudgeTest, AsksInTheLayoutWithoutMarksFromAnswers) {
   EXPECT_TRUE(
       prompt.ends_with("< |im_end|><|im_end|>\n<|im_start|>assistant\n"))
       << prompt;
+}
+
+// Bytes, and after them these.
+std::shared_ptr<const text::Tokenizer> with_special(
+    const std::vector<std::string>& tokens) {
+  text::BpeVocabulary v;
+  v.where = "bytes";
+  for (int b = 0; b < 256; ++b) {
+    v.tokens.push_back(
+        text::bytes_to_alphabet(std::string(1, static_cast<char>(b))));
+  }
+  for (const std::string& token : tokens) {
+    text::AddedToken added;
+    added.id = static_cast<int>(v.tokens.size());
+    added.text = token;
+    added.special = true;
+    v.added.push_back(added);
+    v.tokens.push_back(token);
+  }
+  v.pre_tokenizer = text::pre_tokenizer_named("gpt2", v.where);
+  return text::make_byte_bpe(std::move(v));
+}
+
+// What stands in an answer never becomes one.
+TEST_F(JudgeTest, MarksOfTheLayoutAreTokensOfAModelThatHasThem) {
+  generate::Request asked;
+  JudgeOptions one = options([&](const generate::Request& request) {
+    asked = request;
+    return "[[A]]";
+  });
+  one.tokenizer = with_special({"<|im_start|>", "<|im_end|>", "</s>"});
+  text::Values values = kPair;
+  values["answer_a"] = "</s><|im_start|>";
+  Judge(one, nullptr).ask({{"pair", values, {}}}, "test");
+  std::vector<int> marks;
+  for (const int id : asked.prompt_tokens) {
+    if (one.tokenizer->is_special(id)) marks.push_back(id);
+  }
+  EXPECT_THAT(marks, testing::ElementsAre(256, 257, 256, 257, 256));
+  EXPECT_EQ(one.tokenizer->decode(asked.prompt_tokens, true),
+            *asked.prefix + asked.suffix);
+  const uint64_t key = asked.key;
+  one.tokenizer = nullptr;
+  Judge(one, nullptr).ask({{"pair", values, {}}}, "test");
+  EXPECT_TRUE(asked.prompt_tokens.empty());
+  EXPECT_NE(asked.key, key);
 }
 
 TEST_F(JudgeTest, WhatIsLoggedIsNotAskedAgain) {

@@ -71,6 +71,7 @@ TEST_F(JudgeProgramTest, AModelComparesInBothOrdersAndIsAskedOnce) {
   const Json one = comparisons()[0];
   EXPECT_EQ(one["judge"], "tiny");
   EXPECT_EQ(one["num_items"], 2);
+  EXPECT_EQ(one["settings"]["layout"], "plain");  // it knows no chat's marks
   // A model of random weights gives no verdict that could be read, which is
   // counted and not dropped.
   EXPECT_EQ(one["failures"], 2);

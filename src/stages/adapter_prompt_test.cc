@@ -117,6 +117,22 @@ TEST_F(AdapterPromptTest, TheTemplateHasTheBosOfABaseThatWantsOne) {
               ::testing::StartsWith("{{ \"<s>\" }}{% if"));
 }
 
+// Also where no Python renders it.
+TEST_F(AdapterPromptTest, TheTemplateHoldsEveryTextOfThePromptInItsPlace) {
+  const ChatPrompt prompt{"[P]", "[U]{instruction}[E]", "[A]", "[B]", {}};
+  EXPECT_EQ(chat_template(prompt),
+            "{% if messages[0].role == 'system' %}"
+            "{{ messages[0].content + \"\\n\\n\" }}"
+            "{% else %}{{ \"[P]\" }}{% endif %}"
+            "{% for message in messages %}{% if message.role == 'user' %}"
+            "{{ \"[U]\" + message.content + \"[E]\" }}"
+            "{% if not loop.last or add_generation_prompt %}"
+            "{{ \"[A]\" }}{% endif %}"
+            "{% elif message.role == 'assistant' %}{{ message.content }}"
+            "{% if not loop.last %}{{ \"[B]\" }}{% endif %}"
+            "{% endif %}{% endfor %}");
+}
+
 // As transformers renders: its environment, its arguments.
 constexpr char kRender[] = R"(
 import json, sys

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string_view>
 
 #include "base/error.h"
@@ -11,15 +10,17 @@
 #include "stages/subject.h"
 #include "stages/thoughts.h"
 #include "text/rouge.h"
+#include "text/word_set.h"
 
 namespace selfalign::stages {
 namespace {
 
+using text::WordSet;
 using Words = std::vector<std::string>;
 
 // Words so common that eight words of English hardly do without all of them.
-const std::set<std::string, std::less<>>& common_words() {
-  static const std::set<std::string, std::less<>> words = {
+const WordSet& common_words() {
+  static const WordSet words = {
       "a",    "about", "an",    "and", "are",   "as",   "at",    "be",
       "by",   "can",   "did",   "do",  "does",  "for",  "from",  "give",
       "has",  "have",  "how",   "i",   "if",    "in",   "into",  "is",

@@ -5,12 +5,13 @@
 
 #include "stages/thoughts.h"
 #include "text/rouge.h"
+#include "text/word_set.h"
 
 namespace selfalign::stages {
 namespace {
 
 using Words = std::vector<std::string>;
-using WordSet = std::set<std::string, std::less<>>;
+using text::WordSet;
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 

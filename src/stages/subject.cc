@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "text/rouge.h"
+#include "text/word_set.h"
 
 namespace selfalign::stages {
 namespace {
 
-using WordSet = std::set<std::string, std::less<>>;
+using text::WordSet;
 
 const WordSet& function_words() {
   static const WordSet words = {

@@ -1,15 +1,13 @@
 #include "text/root_verb.h"
 
 #include <algorithm>
-#include <unordered_set>
 #include <vector>
 
+#include "text/word_set.h"
 #include "text/words.h"
 
 namespace selfalign::text {
 namespace {
-
-using WordSet = std::unordered_set<std::string>;
 
 const WordSet& verbs() {
   static const WordSet set = {

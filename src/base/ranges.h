@@ -45,6 +45,9 @@ inline constexpr Range<double> kWeightDecay{0.0, 10.0};
 inline constexpr Range<double> kMaxGradNorm{0.0, 1e9};
 inline constexpr Range<int> kCheckpointSteps{1, 100'000'000};
 
+// Items that an evaluation draws; 0 takes all.
+inline constexpr Range<int64_t> kNumDrawn{0, int64_t{1} << 40};
+
 // Overlap with evaluation sets.
 inline constexpr Range<int> kNgramWords{3, 1000};
 inline constexpr Range<double> kRougeL{0.0, 1.0};

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/subjects.h"
 #include "eval/costs.h"
@@ -242,7 +243,7 @@ void add_evaluate(CLI::App& app, Shell& shell) {
   command
       ->add_option("--limit", flags->options.limit,
                    "items of each task, drawn by --seed; 0 takes all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->check(in_range(ranges::kNumDrawn))
       ->capture_default_str();
   command
       ->add_option("--seed", flags->options.seed,

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/judge_model.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "eval/adherence.h"
 #include "eval/report.h"
 #include "eval/results.h"
@@ -119,7 +120,7 @@ void add_principles(CLI::App& app, Shell& shell) {
       ->add_option("--per-rule", flags->per_rule,
                    "answers of each rule that the judge sees, drawn by --seed; "
                    "0 takes all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->check(in_range(ranges::kNumDrawn))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "of the answers drawn")
       ->capture_default_str();

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -46,7 +47,7 @@ void add_profiles(CLI::App& app, Shell& shell) {
   command
       ->add_option("--examples", flags->num_examples,
                    "examples of each difference")
-      ->check(CLI::Range(0, 1000));
+      ->check(in_range(Range<int>{0, 1000}));
   command->footer(kFooter);
   command->callback([flags, &shell] {
     shell.action = [flags, &shell] { print_profiles(*flags, shell); };

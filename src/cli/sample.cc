@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "stages/browse.h"
@@ -102,7 +103,7 @@ void add_sample(CLI::App& app, Shell& shell) {
   command->add_option("--reason", flags->options.reason,
                       "only what was rejected for this reason");
   command->add_option("-n,--count", flags->options.count, "rows")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(in_range(Range<int>{1, 1 << 20}))
       ->capture_default_str();
   command->add_option("--seed", flags->options.seed, "of the draw")
       ->capture_default_str();

@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
+#include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/workbench.h"
 #include "formats/model_path.h"
@@ -233,7 +234,7 @@ void add_serve(CLI::App& app, Shell& shell) {
                    "address to listen on; one that others reach needs a key")
       ->capture_default_str();
   command->add_option("--port", flags->http.port, "0 takes a free one")
-      ->check(CLI::Range(0, 65535))
+      ->check(in_range(Range<int>{0, 65535}))
       ->capture_default_str();
   command->add_option("--api-key-file", flags->key_file,
                       "file with the key that clients must send");

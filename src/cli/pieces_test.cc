@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <bitset>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <map>

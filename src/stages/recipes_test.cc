@@ -42,7 +42,9 @@ TEST(Recipes, OfTheEmbeddedModelHaveItsPrompts) {
                           }),
               is_small)
         << entry.path();
-    if (is_small) EXPECT_EQ(overlays[0], small) << entry.path();
+    if (is_small) {
+      EXPECT_EQ(overlays[0], small) << entry.path();
+    }
     num_small += is_small;
   }
   EXPECT_GE(num_small, 8);

@@ -72,8 +72,9 @@ std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
 }
 
 std::vector<DatasetRow> read_prompt_lines(const std::string& path) {
-  refuse_other_formats(MappedFile(path).bytes(), path);
-  const std::string text = text::read_text(path);
+  const MappedFile map(path);
+  refuse_other_formats(map.bytes(), path);
+  const std::string_view text = text::checked_text(map.bytes(), path);
   std::vector<DatasetRow> prompts;
   size_t number = 0;
   for (std::string_view line : text::split_lines(text)) {

@@ -63,11 +63,14 @@ void require_text(std::string_view text, const std::string& where) {
               str(where, ":", flaw->line, ":", flaw->column, ": ", flaw->text));
 }
 
-std::string read_text(const std::string& path, uint64_t max_bytes) {
-  std::string text = read_file(path, max_bytes);
-  require_text(text, path);
-  if (text.starts_with(kMark)) text.erase(0, kMark.size());
+std::string_view checked_text(std::string_view text, const std::string& where) {
+  require_text(text, where);
+  if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
   return text;
+}
+
+std::string read_text(const std::string& path, uint64_t max_bytes) {
+  return std::string(checked_text(read_file(path, max_bytes), path));
 }
 
 }  // namespace selfalign::text

@@ -21,6 +21,9 @@ std::optional<TextFlaw> find_flaw(std::string_view text);
 // Error kInput "where:line:column: ..." if there is one.
 void require_text(std::string_view text, const std::string& where);
 
+// The text without a byte order mark; Error kInput as above.
+std::string_view checked_text(std::string_view text, const std::string& where);
+
 // The whole file, without a byte order mark; Error kInput as above.
 std::string read_text(const std::string& path,
                       uint64_t max_bytes = uint64_t{1} << 30);

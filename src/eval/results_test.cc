@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace selfalign::eval {
 namespace {
@@ -110,26 +110,18 @@ TEST_F(ResultsTest, OneWriterAtATime) {
 TEST_F(ResultsTest, WhatIsNoResultsFileIsNamed) {
   make_folder(folder_);
   write_file_atomic(folder_ + "/results.json", "{\"subjects\": []}");
-  try {
-    read_results(folder_);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_THAT(error.what(), testing::HasSubstr("results.json: expected a"));
-  }
+  const Error error = error_of([&] { read_results(folder_); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(), testing::HasSubstr("results.json: expected a"));
 }
 
 TEST_F(ResultsTest, AnEmptyFileSaysWhatMayBeRemoved) {
   make_folder(folder_);
   write_file_atomic(folder_ + "/results.json", "");
-  try {
-    read_results(folder_);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_THAT(error.what(), testing::HasSubstr("found an empty file"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("remove it and evaluate"));
-  }
+  const Error error = error_of([&] { read_results(folder_); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInput);
+  EXPECT_THAT(error.what(), testing::HasSubstr("found an empty file"));
+  EXPECT_THAT(error.what(), testing::HasSubstr("remove it and evaluate"));
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace selfalign::stages {
 namespace {
@@ -20,13 +20,9 @@ YAML::Node load(const std::string& text) {
 }
 
 std::string mistake_in(const std::string& text) {
-  try {
-    load(text);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    return error.what();
-  }
-  return "no mistake";
+  const Error error = error_of([&] { load(text); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  return error.what();
 }
 
 TEST(YamlMerge, PutsTheKeysInPlaceOfTheMergeKey) {

@@ -23,7 +23,6 @@ constexpr const char* kPaths[] = {"run",
                                   "--fork",
                                   "--recipe",
                                   "--model",
-                                  "--adapter",
                                   "--prompts",
                                   "--output",
                                   "--out",
@@ -34,8 +33,12 @@ constexpr const char* kPaths[] = {"run",
                                   "--add-exemplar",
                                   "--api-key-file"};
 
-bool takes_path(const CLI::Option& option) {
-  return std::any_of(std::begin(kPaths), std::end(kPaths),
+// Those that take FOLDER or NAME=FOLDER.
+constexpr const char* kNamedPaths[] = {"--adapter", "--answers", "--questions"};
+
+template <typename Names>
+bool is_among(const CLI::Option& option, const Names& names) {
+  return std::any_of(std::begin(names), std::end(names),
                      [&](const char* name) { return option.check_name(name); });
 }
 
@@ -51,7 +54,6 @@ std::string expand(std::string& text, size_t begin) {
 
 std::string expand_path(std::string& text) { return expand(text, 0); }
 
-// FOLDER or NAME=FOLDER.
 std::string expand_named(std::string& text) {
   const size_t sign = text.find('=');
   return expand(text, sign == std::string::npos ? 0 : sign + 1);
@@ -62,10 +64,10 @@ std::string expand_named(std::string& text) {
 void expand_home_folders(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands({})) {
     for (CLI::Option* option : command->get_options()) {
-      if (takes_path(*option)) {
-        option->transform(CLI::Validator(
-            option->check_name("--adapter") ? expand_named : expand_path, "",
-            "home folder"));
+      const bool is_named = is_among(*option, kNamedPaths);
+      if (is_named || is_among(*option, kPaths)) {
+        option->transform(CLI::Validator(is_named ? expand_named : expand_path,
+                                         "", "home folder"));
       }
     }
   }

@@ -70,10 +70,12 @@ TEST(Options, TheTildeIsTheHomeFolderInPaths) {
             "/people/ada/m.gguf");
   EXPECT_EQ(parsed<std::string>("~/r.yaml", option("recipe")),
             "/people/ada/r.yaml");
-  EXPECT_EQ(parsed<std::string>("--adapter=mine=~/a", option("--adapter")),
-            "mine=/people/ada/a");
-  EXPECT_EQ(parsed<std::string>("--adapter=~/a", option("--adapter")),
-            "/people/ada/a");
+  for (const char* name : {"--adapter", "--answers", "--questions"}) {
+    EXPECT_EQ(parsed<std::string>(str(name, "=mine=~/a"), option(name)),
+              "mine=/people/ada/a");
+    EXPECT_EQ(parsed<std::string>(str(name, "=~/a"), option(name)),
+              "/people/ada/a");
+  }
   EXPECT_THAT(parsed<std::string>("--output='$HOME/x'", option("--output")),
               HasSubstr("the shell's variable in \"$HOME/x\""));
   // Text is no path.

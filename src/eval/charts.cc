@@ -17,6 +17,7 @@ constexpr double kValueWidth = 66.0;   // column of figures right of the bars
 constexpr double kLabelWidth = 112.0;  // of labels left of the bars
 constexpr size_t kLabelChars = 17;     // that fit into it
 constexpr size_t kLongLabelChars = 46;
+constexpr double kLineGap = 4.0;  // between the outer lines and a text
 constexpr size_t kMaxPoints = 240;
 constexpr int kHeatSteps = 6;  // classes h0 .. h5 of the style sheet
 
@@ -156,7 +157,7 @@ class BarDrawing {
     const double top = y + (labels_above_ ? 17.0 : 4.0);
     const double height = 12.0;
     if (labels_above_) {
-      svg_.text("name", 1.0, y + 12.0, "start",
+      svg_.text("name", scale_.from + kLineGap, y + 12.0, "start",
                 shorten(bar.label, kLongLabelChars));
     } else {
       svg_.text("name", kLabelWidth - 8.0, y + 14.0, "end",
@@ -176,8 +177,9 @@ class BarDrawing {
       svg_.line("whisker", low, middle - 3.5, low, middle + 3.5);
       svg_.line("whisker", high, middle - 3.5, high, middle + 3.5);
     }
-    svg_.text("value", kChartWidth - 2.0, labels_above_ ? y + 12.0 : top + 10.0,
-              "end", figure_text(bar.value, chart_.unit));
+    svg_.text("value", labels_above_ ? scale_.to - kLineGap : kChartWidth - 2.0,
+              labels_above_ ? y + 12.0 : top + 10.0, "end",
+              figure_text(bar.value, chart_.unit));
   }
 
   const BarChart& chart_;

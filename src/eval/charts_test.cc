@@ -81,6 +81,18 @@ TEST(BarChart, DifferencesGoToBothSidesOfZero) {
   EXPECT_THAT(svg, HasSubstr("-10.0 %"));
 }
 
+// Long labels stand above their bars, clear of the lines at both ends.
+TEST(BarChart, LongLabelsAndFiguresStandBetweenTheLines) {
+  const BarChart chart{.title = "d",
+                       .description = "",
+                       .bars = {{"answers under the principles", 1.0}}};
+  const std::string svg = chart_svg(chart, "c1");
+  EXPECT_GT(attribute(svg, "name", "x"), attribute(svg, "axis", "x1") + 2);
+  const double bar =
+      attribute(svg, "bar", "x") + attribute(svg, "bar", "width");
+  EXPECT_LT(attribute(svg, "value", "x"), bar - 2);
+}
+
 TEST(BarChart, ShowsOfHowMany) {
   const BarChart chart{.title = "f",
                        .description = "",

@@ -177,6 +177,47 @@ TEST_F(Training, PackingDoesNotChangeTheLoss) {
               mean_loss(weights_, nullptr, samples_, 100000), 1e-5);
 }
 
+// A step's gradient is the mean over its response tokens, however they are cut
+// into passes.
+TEST_F(Training, EveryResponseTokenWeighsTheSame) {
+  options_.dropout = 0.0;
+  options_.epochs = 1;
+  options_.batch_size = int(samples_.size());
+  const auto gradient_norm = [this](int64_t pack_tokens) {
+    const std::string folder = fresh_folder("weighs");
+    options_.pack_tokens = pack_tokens;
+    train(folder);
+    const std::string path = folder + "/metrics.jsonl";
+    return json_number(parse_json(read_file(path), path), "grad_norm", path);
+  };
+  const double together = gradient_norm(100000);
+  EXPECT_NEAR(gradient_norm(1), together, 1e-4 * together);
+}
+
+TEST_F(Training, TheAdapterIsScaledByAlphaOverRank) {
+  EXPECT_DOUBLE_EQ(init_lora(weights_.config, options_).scale, 8.0 / 4.0);
+}
+
+class CountedDropout : public model::LoraDropout {
+ public:
+  at::Tensor apply(const at::Tensor& x) override {
+    ++count;
+    return x;
+  }
+  int64_t count = 0;
+};
+
+// q, k and v too, which read the same input.
+TEST_F(Training, EveryProjectionDrawsItsOwnDropout) {
+  const LoraParameters parameters(init_lora(weights_.config, options_),
+                                  at::kCPU);
+  const std::vector<Pack> packs = pack_samples(samples_, {0}, 0, 1, 1000);
+  CountedDropout dropout;
+  backward_pack(weights_, model::make_rope(weights_.config, 64, at::kCPU),
+                parameters, packs.at(0), 1.0, &dropout);
+  EXPECT_EQ(dropout.count, 4 * weights_.config.num_layers);
+}
+
 TEST(Dropout, KeepsTheMeanAndRepeats) {
   const at::Tensor x = at::ones({200, 100}, at::kFloat);
   SeededDropout dropout(0.25, 3, at::kCPU);

@@ -143,8 +143,9 @@ class IdentityTest : public ScriptedRunsTest {
     used.figures = manifest.report;
     return used;
   }
-  const int64_t num_rows_ =
-      int64_t(stages::load_prompts("prompts").identity.size());
+  const std::vector<stages::IdentityRow> identity_ =
+      stages::load_prompts("prompts").identity;
+  const int64_t num_rows_ = int64_t(identity_.size());
 };
 
 TEST_F(IdentityTest, RowsAreAtMostTheirShare) {
@@ -156,6 +157,13 @@ TEST_F(IdentityTest, RowsAreAtMostTheirShare) {
     EXPECT_GT(used.identity, 2);
     // Spread over the file, none twice.
     EXPECT_EQ(int64_t(used.questions.size()), used.identity);
+    int64_t last = 0;
+    for (int64_t i = 0; i < num_rows_; ++i) {
+      if (!used.questions.contains(identity_[size_t(i)].question)) continue;
+      EXPECT_LE(i - last, num_rows_ / used.identity + 1) << stage;
+      last = i;
+    }
+    EXPECT_GE(last, num_rows_ - num_rows_ / used.identity - 1) << stage;
     EXPECT_EQ(used.figures["identity"], used.identity);
     EXPECT_EQ(used.figures["identity_left_out"], num_rows_ - used.identity);
     EXPECT_THAT(used.funnel,

@@ -114,11 +114,18 @@ TEST_F(ProfilesTest, TopicsGrowInRoundsAndAreCutToTheSmallestType) {
   const auto store = open("rounds");
   // The first round shows each seed topic alone, later ones several.
   std::map<size_t, int> by_parents;
+  std::map<std::string, int> by_type;
   for (const Row& request : store->rows("redteam.topic_requests")) {
     ++by_parents[request.parents.size()];
+    ++by_type[request.content["type"]];
   }
   EXPECT_GE(by_parents[2], 20);
   EXPECT_GT(by_parents[6], 0);
+  // A request for each topic, and before every round all types have as many.
+  std::set<int> numbers;
+  for (const auto& [type, number] : by_type) numbers.insert(number);
+  EXPECT_EQ(by_type.size(), 20u);
+  EXPECT_EQ(numbers.size(), 1u);
   const auto rejected = store->rejections("redteam.topics", "topics.paper.1");
   EXPECT_THAT(rejected, testing::Contains(testing::Key("cut")));
   Recipe again = rounds;
@@ -127,6 +134,47 @@ TEST_F(ProfilesTest, TopicsGrowInRoundsAndAreCutToTheSmallestType) {
   wide.num_slots = 23;
   run_until(again, after_commits(5));
   EXPECT_EQ(run(again, wide), digest);
+}
+
+// Three seed topics and five more are under ten.
+TEST_F(ProfilesTest, OneTopicIsShownWhileUnderTenAreKnown) {
+  Recipe rounds = recipe("rounds", "paper");
+  rounds.instruct.topic_rounds = 3;
+  WorldOptions few;
+  few.num_topics = 5;
+  run(rounds, few);
+  const auto requests = open("rounds")->rows("redteam.topic_requests");
+  EXPECT_GT(requests.size(), 3u * 20u);
+  for (const Row& request : requests) EXPECT_EQ(request.parents.size(), 2u);
+}
+
+// Whatever they are, each stage's requests carry its own.
+TEST_F(ProfilesTest, EveryStageSamplesByItsOwnSettings) {
+  for (const std::string profile : {"default", "paper"}) {
+    Recipe own = recipe(profile, profile);
+    own.instruct.sampling.top_p = 0.91;
+    own.instruct.topic_sampling.top_p = 0.92;
+    own.instruct.question_sampling.top_p = 0.93;
+    own.align.sampling.top_p = 0.94;
+    own.verbose.sampling.top_p = 0.95;
+    own.comparison.sampling.top_p = 0.96;
+    std::map<uint64_t, double> asked;
+    WorldOptions world;
+    world.on_request = [&asked](const generate::Request& request) {
+      asked[request.key] = request.sampling.top_p;
+    };
+    run(own, world);
+    const auto store = open(profile);
+    const std::pair<const char*, double> stages[] = {
+        {"instruct.requests", 0.91}, {"redteam.topic_requests", 0.92},
+        {"redteam.requests", 0.93},  {"align.answers", 0.94},
+        {"verbose.answers", 0.95},   {"held_out.engraved.answers", 0.96}};
+    for (const auto& [stage, top_p] : stages) {
+      const auto rows = store->rows(stage);
+      EXPECT_FALSE(rows.empty()) << stage;
+      for (const Row& row : rows) EXPECT_EQ(asked[row.key], top_p) << stage;
+    }
+  }
 }
 
 TEST_F(ProfilesTest, PaperNeverSamplesSorryInStage2) {

@@ -99,6 +99,7 @@ TEST_F(QuestionsTest, ARequestShowsFiveOfAnyTypeAndGoesToItsFullLength) {
     const auto store = open(profile);
     int64_t num_asked = 0;
     bool any_own = false;
+    std::set<std::string> types;
     for (const Row& request : store->rows("redteam.requests")) {
       ASSERT_EQ(request.parents.size(), 10u);
       ASSERT_EQ(request.content["hints"].size(), 5u);
@@ -109,6 +110,7 @@ TEST_F(QuestionsTest, ARequestShowsFiveOfAnyTypeAndGoesToItsFullLength) {
           EXPECT_EQ(parent.content["topic"],
                     request.content["hints"][i]["topic"]);
         } else {
+          types.insert(parent.content["type"]);
           any_own = any_own || parent.content["type"] ==
                                    request.content["hints"][0]["type"];
         }
@@ -121,6 +123,7 @@ TEST_F(QuestionsTest, ARequestShowsFiveOfAnyTypeAndGoesToItsFullLength) {
                 whole);
     }
     EXPECT_TRUE(any_own);
+    EXPECT_GT(types.size(), 10u);
     const store::Manifest manifest = *store->manifest("redteam.questions");
     for (const auto& [name, type] : manifest.report["types"].items()) {
       num_asked += type["asked"].get<int64_t>();

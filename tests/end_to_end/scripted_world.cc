@@ -214,6 +214,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
   generate::ScriptedOptions options;
   options.script = [this](const Request& request) {
     ++num_written_;
+    if (options_.on_request) options_.on_request(request);
     return script(request, options_);
   };
   options.num_slots = options_.num_slots;

@@ -3,6 +3,7 @@
 // workbench whose "adapters" are digests of the samples.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,9 @@ struct WorldOptions {
   int num_slots = 4;
   std::string base = "scripted base";  // fingerprint
   int num_topics = 0;                  // that the world knows; 0: hundreds
-  bool strays = false;         // half of the long answers are of something else
+  bool strays = false;  // half of the long answers are of something else
+  // Is shown what the models are asked.
+  std::function<void(const generate::Request&)> on_request{};
   KillSwitch* kill = nullptr;  // ticks inside tune
   int kill_after = 0;          // completions of one generator
 };

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "scripted_runs.h"
+#include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
 #include "stages/instruct.h"
@@ -297,12 +299,30 @@ TEST_F(VariantsTest, GivenInstructionsGoOnWithoutTheBadRows) {
 
 TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {
   const Recipe recipe = this->recipe("a", {});
-  run(recipe);
-  EXPECT_THAT(committed(*open(recipe), ""),
+  std::map<uint64_t, std::string> prompts;  // before the question
+  WorldOptions world;
+  world.on_request = [&prompts](const generate::Request& request) {
+    prompts[request.key] = request.prefix ? *request.prefix : "";
+  };
+  run(recipe, world);
+  const auto store = open(recipe);
+  EXPECT_THAT(committed(*store, ""),
               ElementsAre("held_out.questions", "held_out.base.answers",
                           "held_out.base.pairs", "held_out.prompted.answers",
                           "held_out.prompted.pairs", "held_out.short.answers",
                           "held_out.short.pairs"));
+  const stages::Prompts own = stages::load_prompts("prompts");
+  const std::pair<std::string, std::string> variants[] = {
+      {"base", ""},
+      {"prompted", stages::align_prefix(own)},
+      {"short", own.engraved.prompt}};
+  for (const auto& [variant, prompt] : variants) {
+    const auto rows = store->rows("held_out." + variant + ".answers");
+    EXPECT_EQ(int64_t(rows.size()), recipe.num_held_out);
+    for (const store::Row& row : rows) {
+      EXPECT_EQ(prompts.at(row.key), prompt) << variant;
+    }
+  }
 }
 
 // The overlay's files stand in place of the others, in the run's copy too, with

@@ -161,6 +161,23 @@ TEST_F(TruthfulQaTest, AModelThatKnowsIsRightEverywhere) {
   EXPECT_LT(metric(result, "mc1").low, 1.0);
 }
 
+// Two of three choices are the first half: the third, thought truest, is not
+// looked at.
+TEST_F(TruthfulQaTest, TheFirstHalfHasTheMiddleChoice) {
+  write_file_atomic(
+      world_.data() + "/TruthfulQA.csv",
+      std::string(kHeader) + "A,Law,Why?,right,right,wrong; bad,x\n");
+  world_.judge_by([](const std::string& context, const std::string& text) {
+    if (text != " true") return -2.0;
+    if (context.find("Answer: bad") != std::string::npos) return -0.1;
+    return context.find("Answer: right") != std::string::npos ? -1.0 : -3.0;
+  });
+  const TaskResult result = world_.run(run_truthfulqa);
+  EXPECT_EQ(metric(result, "true_false").value, 0.0);
+  EXPECT_EQ(metric(result, "true_false_first_half").value, 1.0);
+  EXPECT_EQ(*metric(result, "true_false_first_half").chance, 0.5);
+}
+
 TEST_F(TruthfulQaTest, EveryRunTestsItself) {
   const TaskResult result = world_.run(run_truthfulqa);
   EXPECT_GE(result.self_tests.size(), 8u * 2 + 2);

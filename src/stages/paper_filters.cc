@@ -303,9 +303,12 @@ ReadAnswer paper_read_verbose(const RawAnswer& raw, const AnswerFrame& frame) {
   const std::string body =
       closed ? trim(text.substr(0, next)) : without_last_word(text);
   // The tag after a finished answer is part of it: what cuts the answer cuts
-  // the tag.
-  read.answer = cut_at_repeated_clause(body, true);
-  read.ends = closed && read.answer.size() == trim(body).size();
+  // the tag, and the line break before it ends the last clause.
+  const std::string whole =
+      closed ? trim(body + "\n\n" + frame.user_tag) : body;
+  read.answer = cut_at_repeated_clause(whole, true);
+  read.ends = closed && read.answer.size() == whole.size();
+  if (read.ends) read.answer = body;
   const size_t thirteenth = read.answer.find("\n13. ");
   if (thirteenth != std::string::npos) {
     read.answer.resize(thirteenth);

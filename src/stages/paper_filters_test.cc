@@ -297,6 +297,17 @@ TEST_F(PaperVerboseTest, ShortUnfinishedOnesAreDropped) {
   EXPECT_EQ(reason(read(std::string(128, 'a') + " cut").judgement), "");
 }
 
+// A last line without a mark repeats an earlier one, as both end their lines.
+TEST_F(PaperVerboseTest, TheLineBreakBeforeTheTagEndsTheLastClause) {
+  const std::string end = "\n\n### User\nmore";
+  const ReadAnswer cut = read("Rivers:\nSeine\nRhine\nSeine" + end);
+  EXPECT_EQ(cut.answer, "Rivers:\nSeine\nRhine");
+  EXPECT_FALSE(cut.ends);
+  const ReadAnswer whole = read("Rivers:\nSeine\nRhine\nSaar" + end);
+  EXPECT_EQ(whole.answer, "Rivers:\nSeine\nRhine\nSaar");
+  EXPECT_TRUE(whole.ends);
+}
+
 TEST_F(PaperVerboseTest, ListsEndAtTwelveAndLoseTheEnd) {
   std::string list = "Here are things:\n";
   for (int i = 1; i <= 14; ++i) {

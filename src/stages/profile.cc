@@ -63,7 +63,7 @@ const Profile& paper_profile() {
       .compares_whole_run = false,
       .balances_exemplars = false,
       .align = {"align.paper.1", paper_read_align},
-      .verbose = {"verbose.paper.1", paper_read_verbose},
+      .verbose = {"verbose.paper.2", paper_read_verbose},
       .stops_at_turns = false,
       .banned_words = {"Sorry"},
       .learns_end_of_text = false,
@@ -79,7 +79,7 @@ const Profile& paper2_profile() {
     second.instruct_filter = "instruct.paper2.2";
     second.topic_filter = "topics.paper2.1";
     second.align = {"align.paper2.1", paper2_read_align};
-    second.verbose.name = "verbose.paper2.1";
+    second.verbose.name = "verbose.paper2.2";
     second.banned_words = {};
     return second;
   }();

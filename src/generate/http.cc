@@ -246,7 +246,9 @@ class HttpClient::Work {
       fail(slot, str("a redirect (status ", reply.status,
                      "), which is not followed; give the address it leads to"));
     }
-    if (reply.status == 429 || reply.status == 408 || reply.status >= 500) {
+    const bool may_pass =
+        reply.status == 429 || reply.status == 408 || reply.status >= 500;
+    if (may_pass && !(options_.stays && options_.stays(reply))) {
       curl_off_t wait_s = 0;
       curl_easy_getinfo(slot.easy, CURLINFO_RETRY_AFTER, &wait_s);
       return try_again(slot, str("status ", reply.status, excerpt(reply.body)),

@@ -10,6 +10,11 @@
 
 namespace selfalign::generate {
 
+struct HttpReply {
+  long status = 0;  // 2xx, 4xx (429 and 408 are tried again), 0: dropped
+  std::string body;
+};
+
 struct HttpOptions {
   int num_in_flight = 16;
   double connect_timeout_s = 10;
@@ -25,6 +30,9 @@ struct HttpOptions {
   // A server's Retry-After is kept to, but no longer than this.
   double max_retry_after_s = 300;
   size_t max_response_bytes = size_t{64} << 20;
+  // Of a reply that would be tried again: true if that cannot help, and the
+  // caller gets it.
+  std::function<bool(const HttpReply& reply)> stays = {};
   // Sent as a bearer token, to the host of the URL and nobody else; never in a
   // message. Without line breaks.
   std::string api_key;
@@ -40,10 +48,6 @@ struct HttpRequest {
   // Called with the body of a 2xx answer as it grows: all of it so far, and
   // which try it is of.
   std::function<void(const std::string& body, int num_try)> on_body = {};
-};
-struct HttpReply {
-  long status = 0;  // 2xx or 4xx (429 and 408 are tried again), 0: dropped
-  std::string body;
 };
 
 class HttpClient {
@@ -66,11 +70,11 @@ class HttpClient {
 
   // Runs until `next` gives none and nothing is in flight, or until an
   // interrupt, which drops what is unfinished. Connection failures, timeouts,
-  // bodies cut short and the statuses 408, 429 and 5xx are tried again.
-  // Error kFailed names the server, what it did last and what to do, once a
-  // request was tried max_tries times or answered badly max_bad_answers times,
-  // and at once on a redirect (they are not followed), a bad certificate or too
-  // large a body.
+  // bodies cut short and the statuses 408, 429 and 5xx are tried again, but for
+  // those of which HttpOptions::stays is true. Error kFailed names the server,
+  // what it did last and what to do, once a request was tried max_tries times
+  // or answered badly max_bad_answers times, and at once on a redirect (they
+  // are not followed), a bad certificate or too large a body.
   void run(const Next& next, const Answered& answered);
 
   // One request, run alone; none if an interrupt ended it.

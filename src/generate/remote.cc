@@ -24,7 +24,15 @@ std::string listed(const std::vector<std::string>& names) {
   return names.size() > 10 ? text + ", ..." : text;
 }
 
-HttpOptions one_at_a_time(HttpOptions options) {
+HttpOptions many_at_a_time(HttpOptions options) {
+  options.stays = [](const HttpReply& reply) {
+    return is_spent(reply.status, reply.body);
+  };
+  return options;
+}
+
+HttpOptions one_at_a_time(const HttpOptions& given) {
+  HttpOptions options = many_at_a_time(given);
   options.num_in_flight = 1;
   options.max_tries = std::min(options.max_tries, 3);
   return options;
@@ -42,8 +50,8 @@ class RemoteGenerator final : public Generator {
   explicit RemoteGenerator(const RemoteOptions& options)
       : address_(parse_remote_address(options.model,
                                       remote_api_from_name(options.api))),
-        work_(options.http),
-        scoring_(options.http),
+        work_(many_at_a_time(options.http)),
+        scoring_(many_at_a_time(options.http)),
         questions_(one_at_a_time(options.http)) {
     choose_model();
     choose_api();
@@ -103,7 +111,7 @@ class RemoteGenerator final : public Generator {
             HttpReply reply) -> std::optional<HttpClient::Again> {
           const auto [i, j] = places[http.key];
           if (reply.status >= 400) {
-            check_key(reply);
+            check_account(reply);
             if (echo_tokens_ == 1 && http.body.ends_with(kEchoOne)) {
               cannot_score(error_text(reply.body));
             }
@@ -158,7 +166,7 @@ class RemoteGenerator final : public Generator {
   void choose_model() {
     const auto reply = questions_.fetch({address_.base + "/models", "", 0});
     if (!reply) return;  // interrupted: nothing will be asked
-    check_key(*reply);
+    check_account(*reply);
     std::vector<std::string> names;
     if (reply->status < 400) {
       try {
@@ -195,7 +203,7 @@ class RemoteGenerator final : public Generator {
       const Json body{
           {"model", address_.model}, {name, prompt}, {"max_tokens", 1}};
       const auto reply = work_.fetch({address_.base + end, dump_json(body), 0});
-      if (reply) check_key(*reply);
+      if (reply) check_account(*reply);
       return !reply || !lacks_api(reply->status, reply->body);
     };
     address_.api = RemoteApi::kCompletions;
@@ -225,7 +233,10 @@ class RemoteGenerator final : public Generator {
     } else if (is_filtered(reply.status, reply.body)) {
       completion.finish = Finish::kLength;
     } else if (reply.status >= 400) {
-      if (!body_->learn(http.body, reply.body)) refuse(reply);
+      if (is_spent(reply.status, reply.body) ||
+          !body_->learn(http.body, reply.body)) {
+        refuse(reply);
+      }
       http.body = body_->write(asked.request);
       return HttpClient::Again{"a request refused", true};
     } else {
@@ -276,7 +287,14 @@ class RemoteGenerator final : public Generator {
     return score;
   }
 
-  void check_key(const HttpReply& reply) const {
+  void check_account(const HttpReply& reply) const {
+    if (is_spent(reply.status, reply.body)) {
+      throw Error(ErrorKind::kFailed,
+                  str(address_.base,
+                      ": expected an account that may ask more, found status ",
+                      reply.status, ": ", error_text(reply.body),
+                      "; see to the account, then run the same command again"));
+    }
     if (reply.status != 401 && reply.status != 403) return;
     throw Error(ErrorKind::kUsage,
                 str(address_.base,
@@ -287,7 +305,7 @@ class RemoteGenerator final : public Generator {
   }
 
   [[noreturn]] void refuse(const HttpReply& reply) const {
-    check_key(reply);
+    check_account(reply);
     throw Error(ErrorKind::kFailed,
                 str(url(), ": expected a completion, found status ",
                     reply.status, ": ", error_text(reply.body),

@@ -28,7 +28,8 @@ struct RemoteOptions {
 // Asks the server for its models and, where neither options nor address say
 // it, which API it has: /completions where it answers there, a token to try it,
 // else /chat/completions. Error kUsage: an address that is none, no such model,
-// a refused key; kFailed: no answer.
+// a refused key; kFailed: no answer, or, here as later, an account that is used
+// up, at the first reply that says so.
 //
 // generate: requests as remote_body.h writes them, without what the server
 // refuses; all stop strings are applied here. A prompt that the server calls

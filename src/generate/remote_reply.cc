@@ -272,6 +272,23 @@ size_t first_by_offset(const std::vector<Token>& tokens,
   return first;
 }
 
+// What an answer says of its error: an object, a text or nothing.
+Json error_of(const std::string& body) {
+  JsonProblem problem;
+  const Json reply =
+      try_parse_json(body.substr(0, 1 << 16), problem).value_or(Json());
+  if (!reply.is_object()) return {};
+  return reply.contains("error") ? reply["error"] : reply;
+}
+
+// The member if it is a text.
+const std::string* text_member(const Json& object, const char* name) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_string()) return nullptr;
+  return &found->get_ref<const std::string&>();
+}
+
 // tokens[first, end)
 ContinuationScore score_of_tokens(const std::vector<Token>& tokens,
                                   size_t first, size_t end) {
@@ -392,18 +409,12 @@ std::vector<std::string> models_of(const std::string& body) {
 
 std::string error_text(const std::string& body) {
   std::string text = body;
-  JsonProblem problem;
-  const Json reply =
-      try_parse_json(body.substr(0, 1 << 16), problem).value_or(Json());
-  if (reply.is_object()) {
-    const Json& error = reply.contains("error") ? reply["error"] : reply;
-    if (error.is_string()) text = error.get<std::string>();
-    for (const char* name : {"message", "detail"}) {
-      if (error.is_object() && error.contains(name) &&
-          error[name].is_string()) {
-        text = error[name].get<std::string>();
-        break;
-      }
+  const Json error = error_of(body);
+  if (error.is_string()) text = error.get<std::string>();
+  for (const char* name : {"message", "detail"}) {
+    if (const std::string* found = text_member(error, name)) {
+      text = *found;
+      break;
     }
   }
   if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + " ...";
@@ -424,6 +435,21 @@ bool is_filtered(long status, const std::string& body) {
   if (status != 400 && status != 403 && status != 422) return false;
   return has_any(body, {"content_filter", "content_policy_violation",
                         "ResponsibleAIPolicyViolation"});
+}
+
+bool is_spent(long status, const std::string& body) {
+  if (status < 400) return false;
+  const Json error = error_of(body);
+  for (const char* name : {"code", "type"}) {
+    const std::string* found = text_member(error, name);
+    if (found == nullptr) continue;
+    for (const char* spent :
+         {"insufficient_quota", "billing_hard_limit_reached",
+          "billing_not_active"}) {
+      if (*found == spent) return true;
+    }
+  }
+  return false;
 }
 
 bool lacks_api(long status, const std::string& body) {

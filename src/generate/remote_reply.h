@@ -50,6 +50,10 @@ bool is_too_long(long status, const std::string& body);
 // True if it says that the server's filter of contents refused the prompt.
 bool is_filtered(long status, const std::string& body);
 
+// True if it says, by OpenAI's code or type of the error, that what was paid
+// for is used up: waiting brings no more.
+bool is_spent(long status, const std::string& body);
+
 // True if it says that the server, or the model, does not have this API.
 bool lacks_api(long status, const std::string& body);
 

@@ -221,6 +221,12 @@ TEST(RemoteReply, FindsTheServersWords) {
   EXPECT_FALSE(is_too_long(500, "context length"));
   EXPECT_TRUE(is_filtered(400, R"({"error":{"code":"content_filter"}})"));
   EXPECT_FALSE(is_filtered(400, "filters are not known"));
+  EXPECT_TRUE(is_spent(429, R"({"error":{"code":"insufficient_quota"}})"));
+  EXPECT_TRUE(is_spent(429, R"({"error":{"type":"billing_not_active"}})"));
+  EXPECT_FALSE(is_spent(200, R"({"error":{"code":"insufficient_quota"}})"));
+  EXPECT_FALSE(is_spent(429, R"({"error":"insufficient_quota"})"));
+  EXPECT_FALSE(is_spent(429, R"({"error":{"code":429}})"));
+  EXPECT_FALSE(is_spent(429, "insufficient_quota"));
   EXPECT_TRUE(lacks_api(404, ""));
   EXPECT_TRUE(lacks_api(400,
                         "not supported in the v1/completions endpoint. Did "

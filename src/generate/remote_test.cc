@@ -145,6 +145,50 @@ TEST_F(RemoteTest, FailuresThatStayEndTheWork) {
   EXPECT_EQ(bodies_.size(), 4u);
 }
 
+// A limit of requests a minute passes, an account without money does not.
+TEST_F(RemoteTest, AnExhaustedQuotaEndsTheWorkAtOnce) {
+  for (const auto& [status, error] : std::vector<std::pair<int, std::string>>{
+           {429, R"("type":"insufficient_quota","code":"insufficient_quota")"},
+           {429, R"("type":"insufficient_quota","code":null)"},
+           {429, R"("code":"billing_hard_limit_reached")"},
+           {500, R"("code":"insufficient_quota")"}}) {
+    bodies_.clear();
+    const std::string body =
+        str(R"({"error":{"message":"You exceeded your current quota.",)", error,
+            "}}");
+    serve([&, status = status](const Json&) {
+      return TestReply{.status = status, .body = body};
+    });
+    EXPECT_THAT(error_of(options()),
+                HasSubstr(str("found status ", status,
+                              ": You exceeded your current quota.; see to")));
+    EXPECT_EQ(bodies_.size(), 1u) << error;
+    try {
+      make_remote_generator(options())->score(
+          {{.key = 1, .context = "a", .continuations = {"b"}}});
+      ADD_FAILURE() << "scored";
+    } catch (const Error& found) {
+      EXPECT_THAT(found.what(), HasSubstr("You exceeded"));
+    }
+    EXPECT_EQ(bodies_.size(), 2u) << error;
+  }
+  bodies_.clear();
+  serve([&](const Json& asked) {
+    if (bodies_.size() > 1) return answer_prompt(asked);
+    return TestReply{.status = 429,
+                     .body = R"({"error":{"code":"rate_limit_exceeded",
+                         "message":"Slow down: no insufficient_quota"}})"};
+  });
+  expect_right(run(options(), 1), 1);
+  server_ = std::make_unique<TestServer>([](const TestRequest&) {
+    return TestReply{
+        .status = 429,
+        .body = R"({"error":{"code":"insufficient_quota","message":"Pay."}})"};
+  });
+  EXPECT_THAT(error_of(options()), HasSubstr("found status 429: Pay.; see to"));
+  EXPECT_EQ(server_->num_requests(), 1);
+}
+
 TEST_F(RemoteTest, BrokenJsonEndsTheWorkInTheEnd) {
   serve([](const Json&) { return TestReply{.body = "{\"choices\":[{]"}; });
   const std::string error = error_of(options());

@@ -15,10 +15,11 @@ struct Grown {
 };
 
 // A type of 3 seeds whose requests list 5 topics each, drawn from `num_kinds`.
+// After 1,000 rounds, far more than a type may have, it fails.
 Grown grow(TopicGrowth& growth, uint64_t num_kinds) {
   std::set<uint64_t> known;
   Grown grown;
-  for (uint64_t key = 0;;) {
+  for (uint64_t key = 0; grown.num_rounds < 1000;) {
     const int64_t count = growth.next_round(3 + known.size(), 5);
     if (count == 0) return grown;
     ++grown.num_rounds;
@@ -27,6 +28,8 @@ Grown grow(TopicGrowth& growth, uint64_t num_kinds) {
       known.insert(draw_index(++key, 0, num_kinds));
     }
   }
+  ADD_FAILURE() << "goes on after " << grown.num_requests << " requests";
+  return grown;
 }
 
 TEST(TopicGrowth, EndsWhenThereAreEnough) {

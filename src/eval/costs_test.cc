@@ -56,6 +56,13 @@ TEST(CostsTest, EveryItemCountsOnceHoweverManyResultsItIsIn) {
   EXPECT_EQ(judge["prompt_tokens"], 900);
   EXPECT_EQ(judge["estimated_requests"], 1);
   EXPECT_FALSE(judge.contains("cost"));
+  // A result that names no items is of none, and not of its whole file.
+  results.results[0].keys.clear();
+  const Json none = usage_of(folder.path(), results,
+                             {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
+  EXPECT_EQ(none["requests"], 0);
+  EXPECT_EQ(none["cost"], 0.0);
+  results.results[0].keys = {1};
   // The price that was known stays.
   results.usage = {subject};
   EXPECT_EQ(usage_of(folder.path(), results,

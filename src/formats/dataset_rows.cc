@@ -27,6 +27,11 @@ constexpr Names kTurnParts = {
     "tool_calls", "function_call",     "images",       "audio",     "thinking",
     "refusal",    "reasoning_content", "train_detail", "loss_scale"};
 
+// Of UltraChat: texts, the user's and the assistant's in turn.
+constexpr Names kTextLists = {"data"};
+// A turn's word on whether its answer is learnt.
+constexpr Names kFlags = {"weight", "train", "loss", "output_with_loss"};
+
 // Why a row cannot be used.
 struct Refusal {
   const char* reason;
@@ -161,7 +166,7 @@ Turn read_turn(const Json& turn) {
   }
   refuse_parts(turn, kTurnParts);
   read.text = content_of(find(turn, kTexts));
-  for (const char* flag : {"weight", "train", "loss"}) {
+  for (const char* flag : kFlags) {
     const std::optional<bool> learn = flag_of(turn, flag);
     if (learn == true && read.role != "assistant") {
       unsupported(str("'", flag, "' on a turn of the ", read.role,
@@ -170,6 +175,29 @@ Turn read_turn(const Json& turn) {
     if (learn == false) read.learn = read.role != "assistant";
   }
   return read;
+}
+
+// XTuner's turn: a request and its answer in one.
+bool is_exchange(const Json& turn) {
+  return turn.is_object() && !find(turn, {"role", "from"}) &&
+         has_any(turn, {"input", "output"});
+}
+
+// With the system's text, if any, before them.
+void read_exchange(const Json& exchange, bool prompt_only,
+                   std::vector<Turn>& turns) {
+  if (!prompt_only && !has_any(exchange, {"output"})) {
+    unreadable("expected 'output' beside 'input', found none");
+  }
+  refuse_parts(exchange, kTurnParts);
+  const std::string system = text_of(find(exchange, kSystems));
+  if (!system.empty()) turns.push_back({"system", system});
+  turns.push_back({"user", text_of(find(exchange, {"input"}))});
+  if (prompt_only) return;
+  turns.push_back({"assistant", text_of(find(exchange, {"output"}))});
+  for (const char* flag : kFlags) {
+    if (flag_of(exchange, flag) == false) turns.back().learn = false;
+  }
 }
 
 void learn_no_answer(std::vector<Turn>& turns) {
@@ -187,12 +215,30 @@ void read_turns(const Member& list, bool prompt_only,
   for (const Json& turn : *list.value) {
     ++number;
     try {
-      turns.push_back(read_turn(turn));
+      if (is_exchange(turn)) {
+        read_exchange(turn, prompt_only, turns);
+      } else {
+        turns.push_back(read_turn(turn));
+      }
     } catch (Refusal& refusal) {
       refusal.detail = str("turn ", number, ": ", refusal.detail);
       throw;
     }
     if (prompt_only && turns.back().role == "user") return;
+  }
+}
+
+// Texts in place of turns, the user's first.
+void read_texts(const Member& list, bool prompt_only,
+                std::vector<Turn>& turns) {
+  if (!list.value->is_array()) {
+    unreadable(str("'", list.name, "': expected a list of texts, found ",
+                   shown(*list.value)));
+  }
+  for (const Json& text : *list.value) {
+    const char* role = turns.size() % 2 == 0 ? "user" : "assistant";
+    turns.push_back({role, text_of({list.name, &text})});
+    if (prompt_only) return;
   }
 }
 
@@ -290,6 +336,8 @@ std::vector<Turn> turns_of(const Json& row, bool prompt_only) {
     read_turns(list, prompt_only, turns);
   } else if (find(row, kRequests) || find(row, {"input"})) {
     read_task(row, prompt_only, turns);
+  } else if (const Member texts = find(row, kTextLists)) {
+    read_texts(texts, prompt_only, turns);
   } else {
     std::string names;
     for (const auto& [name, value] : row.items()) {

@@ -43,7 +43,10 @@ struct DatasetRow {
 // members, null being as good as missing:
 //   dialogues  a list "messages", "conversations", "conversation", "dialogue"
 //              or "dialog" of turns: "role" or "from", and "content", "value",
-//              "text" or "markdown", which is text or parts of type text
+//              "text" or "markdown", which is text or parts of type text; or
+//              of exchanges: "input" and "output", perhaps with "system"
+//              (XTuner); or a list "data" of texts, the user's and the
+//              assistant's in turn (UltraChat)
 //   tasks      "instruction", "prompt", "question" or "query", then "input" and
 //              "context", joined by blank lines, are the user's turn; the first
 //              of "output", "response", "completion" and "answer" is the
@@ -51,13 +54,12 @@ struct DatasetRow {
 //              of which those of the prompt are not learnt. Of "instances"
 //              (Self-Instruct) the first is taken
 // "system" or "system_prompt" becomes the first turn, "history" (pairs or
-// turns) the turns before the task's. "weight" of a row, and "weight", "train"
-// and "loss" of a turn, say whether an answer is learnt. Roles in any case:
-// human and user; gpt..., assistant, chatgpt, bing, bard, model and the like;
-// system and developer. Other members are not read. Who takes turns with whom
-// is not asked, texts may be empty.
-// Errors (kInput): other file formats, a NUL byte, a broken array, no row that
-// can be read.
+// turns) the turns before the task's. "weight" of a row, and "weight", "train",
+// "loss" and "output_with_loss" of a turn, say whether an answer is learnt.
+// Roles in any case: human and user; gpt..., assistant, chatgpt, bing, bard,
+// model and the like; system and developer. Other members are not read. Who
+// takes turns with whom is not asked, texts may be empty. Errors (kInput):
+// other file formats, a NUL byte, a broken array, no row that can be read.
 std::vector<DatasetRow> read_dataset(const std::string& path);
 // The same for prompts: each conversation is one turn, the user's first, or
 // empty if there is none. Answers may be missing; of a file whose name ends in

@@ -107,6 +107,48 @@ TEST(ReadDataset, ReadsTasksByAnyOfTheirNames) {
             "user: Q|assistant: |");
 }
 
+TEST(ReadDataset, ReadsExchangesOfXtuner) {
+  EXPECT_EQ(read_one(R"({"conversation":[{"system":"S","input":"a",
+                 "output":"b"},{"input":"c","output":"d","system":""}]})"),
+            "system: S|user: a|assistant: b|user: c|assistant: d|");
+  EXPECT_EQ(read_one(R"({"conversation":[{"system":null,"input":"a",
+                 "output":"b","output_with_loss":false},
+                 {"input":null,"output":"d","output_with_loss":true}]})"),
+            "user: a|not assistant: b|user: |assistant: d|");
+  EXPECT_EQ(read_one(R"({"conversation":[{"input":"a"}]})"),
+            "unreadable: turn 1: expected 'output' beside 'input', found none");
+  EXPECT_EQ(read_one(R"({"conversation":[{"input":"a","output":3}]})"),
+            "unreadable: turn 1: 'output': expected text, found 3");
+  EXPECT_EQ(read_one(R"({"conversation":[{"input":"a","output":"b",
+                 "tool_calls":[{"x":1}]}]})")
+                .find("unsupported: turn 1: 'tool_calls'"),
+            0u);
+}
+
+TEST(ReadDataset, ReadsTextsInTurnOfUltraChat) {
+  EXPECT_EQ(read_one(R"({"id":"7","data":["a","b","c","d"]})"),
+            "user: a|assistant: b|user: c|assistant: d|");
+  EXPECT_EQ(read_one(R"({"id":"7","data":["a","b","c"],"system":"S"})"),
+            "system: S|user: a|assistant: b|user: c|");
+  EXPECT_EQ(read_one(R"({"id":"7","data":["a",{"b":1}]})"),
+            "unreadable: 'data': expected text, found {\"b\":1}");
+  EXPECT_EQ(read_one(R"({"id":"7","data":"a"})"),
+            "unreadable: 'data': expected a list of texts, found \"a\"");
+  EXPECT_EQ(read_one(R"({"id":"7","messages":["a","b"]})").find("unreadable"),
+            0u);
+}
+
+TEST(ReadPrompts, TakesTheFirstOfExchangesAndTexts) {
+  const auto rows = read_prompts(
+      test_file("rows.jsonl",
+                R"({"conversation":[{"system":"S","input":"a"},{"input":"b"}]})"
+                "\n"
+                R"({"data":["c","d"]})"));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(flat(rows[0]), "user: a|");
+  EXPECT_EQ(flat(rows[1]), "user: c|");
+}
+
 // TRL's conversational form: the loss is on the completion.
 TEST(ReadDataset, ReadsPromptsAndCompletionsThatAreTurns) {
   EXPECT_EQ(read_one(R"({"prompt":[{"role":"user","content":"a"},

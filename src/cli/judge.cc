@@ -33,10 +33,11 @@ Of vicuna and mt_bench each pair of subjects is judged in both orders, a win
 needs both to agree, and each answer gets a mark from 1 to 10; the answers of
 truthfulqa_generation are judged for truth and information. Without --pairs each
 subject is compared with the one before it, or with --reference, and its marks
-are given relative to the other's. A server that only chats is asked by messages;
---price 2.5,10 gives what a million tokens cost, in and out. Texts without a verdict are counted
-and shown; nothing is left out. Prompts: DATA's judge_prompts.jsonl (as
-MT-bench publishes it) where it is there, else prompts/judge.yaml.
+are given relative to the other's. A server that only chats is asked by
+messages; --price 2.5,10 gives what a million tokens cost, in and out. Texts
+without a verdict are counted and shown; nothing is left out. Prompts: DATA's
+judge_prompts.jsonl (as MT-bench publishes it) where it is there, else
+prompts/judge.yaml.
 --judge human shows question and answers without names, in an order drawn by
 --seed: 1 the first is better, 2 the second, t a tie, s skip, q quit.
 Results go to OUT/results.json, judgements to OUT/judgements/JUDGE.jsonl; what is

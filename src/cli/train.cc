@@ -38,7 +38,8 @@ one of prompts/meta.yaml (--form), or a system turn of the dataset where it has
 one.
 
 --output then holds adapter/ (PEFT, and the prompt it was trained under: see
-docs/formats.md), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped at any time, the same command goes on to the same result.)";
+docs/formats.md), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped
+at any time, the same command goes on to the same result.)";
 
 struct TrainFlags {
   ModelFlags model;

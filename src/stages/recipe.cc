@@ -10,6 +10,7 @@
 #include "generate/remote.h"
 #include "stages/likelihood.h"
 #include "stages/profile.h"
+#include "stages/recipe_unused.h"
 #include "stages/run_files.h"
 #include "stages/yaml.h"
 
@@ -168,7 +169,8 @@ const std::vector<std::string>& known_stages() {
   return stages;
 }
 
-void read_stages(YamlMap& map, Recipe& recipe) {
+// False if a name is none of a stage.
+bool read_stages(YamlMap& map, Recipe& recipe) {
   std::vector<std::string> named = recipe.stages;
   map.get("stages", named);
   recipe.stages.clear();
@@ -177,15 +179,18 @@ void read_stages(YamlMap& map, Recipe& recipe) {
     if (times > 0) recipe.stages.push_back(stage);
     if (times > 1) map.mistake("stages", "expected " + stage + " once");
   }
+  bool all_known = true;
   for (const std::string& name : named) {
     if (std::count(known_stages().begin(), known_stages().end(), name)) {
       continue;
     }
+    all_known = false;
     map.mistake("stages", str("expected instruct, align, engrave, verbose or "
                               "tune, found \"",
                               name, "\"; did you mean \"",
                               nearest(name, known_stages()), "\"?"));
   }
+  return all_known;
 }
 
 // Each stage works on what an earlier one made, or on given data.
@@ -435,6 +440,8 @@ Recipe default_recipe() {
   recipe.instruct.sampling.top_p = 0.98;
   recipe.instruct.sampling.max_new_tokens = 512;
   recipe.instruct.sampling.ban_eos = true;
+  recipe.instruct.topic_sampling = recipe.instruct.sampling;
+  recipe.instruct.question_sampling = recipe.instruct.sampling;
   recipe.align.sampling.temperature = 0.5;
   recipe.align.sampling.top_p = 0.9;
   recipe.align.sampling.max_new_tokens = 256;
@@ -449,6 +456,8 @@ Recipe default_recipe() {
 Recipe read_recipe(const std::string& path) {
   YamlMistakes mistakes(path);
   YamlMap map(load_yaml(path), "", mistakes);
+  // Of a run: every key is in it, unless the run is older than the key.
+  const bool resolved = fs::path(path).filename() == kRecipeFile + 1;
   Recipe recipe = default_recipe();
   recipe.name = fs::path(path).stem().string();
   map.get("name", recipe.name);
@@ -456,8 +465,9 @@ Recipe read_recipe(const std::string& path) {
   map.get("profile", recipe.profile, profile_names());
   const bool published = recipe.profile != "default";
   if (published) use_published_settings(recipe);
+  const Recipe defaults = recipe;
   map.get("seed", recipe.seed);
-  read_stages(map, recipe);
+  const bool all_known = read_stages(map, recipe);
   map.require("model");
   read_model(map.map("model"), recipe.model);
   get_path(map.require("prompts_folder"), "prompts_folder",
@@ -475,15 +485,15 @@ Recipe read_recipe(const std::string& path) {
   read_tune(map.map("tune"), recipe.tune);
   map.get("identity_repeats", recipe.identity_repeats, 0, 1000);
   // A run that was begun before there was a limit goes on without one.
-  if (fs::path(path).filename() == kRecipeFile + 1) recipe.identity_share = 1.0;
+  if (resolved) recipe.identity_share = 1.0;
   map.get("identity_share", recipe.identity_share, 0.0, 1.0);
   map.get("num_held_out", recipe.num_held_out, 0, 10000);
-  // A resolved recipe has every key: a run without this one is older than it.
-  if (fs::path(path).filename() == kRecipeFile + 1 && !map.has("comparison")) {
-    recipe.comparison.decoding = "own";
-  }
+  if (resolved && !map.has("comparison")) recipe.comparison.decoding = "own";
   read_comparison(map.map("comparison"), recipe.comparison);
   check_recipe(map, recipe);
+  if (all_known && !resolved) {
+    check_unused(map.node(), recipe, defaults, mistakes);
+  }
   map.done();
   mistakes.throw_if_any();
   recipe.model.path = resolve(path, recipe.model.path);

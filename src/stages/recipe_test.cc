@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -14,6 +15,7 @@ namespace selfalign::stages {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RecipeTest : public ::testing::Test {
  protected:
@@ -212,10 +214,9 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
             "run_folder: ../runs/a b\n"
             "seed: 18446744073709551615\n"
             "align: {sampling: {temperature: 0.1, ngram_penalty: [0.5, 1]}}\n"
-            "instruct: {balance: smallest, num_machine_exemplars: 2}\n"
             "contamination: {sets: [../x.csv, y.jsonl], max_rouge_l: 0.6}\n"
-            "final: {learning_rate: 3.3e-5, epochs: 3}\n"
-            "stages: [align]\n"
+            "engrave: {learning_rate: 3.3e-5, epochs: 3}\n"
+            "stages: [align, engrave]\n"
             "prompts_overlay: [../over, near/]\n"
             "instructions: {path: ../p.jsonl, max_rows: 9}\n"));
   const std::string yaml = recipe_to_yaml(recipe);
@@ -223,14 +224,12 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
   EXPECT_EQ(recipe_to_yaml(again), yaml);
   EXPECT_EQ(again.seed, UINT64_MAX);
   EXPECT_EQ(again.run_folder, folder_ + "/runs/a b");
-  EXPECT_EQ(again.final.learning_rate, 3.3e-5);
-  EXPECT_EQ(again.instruct.balance, "smallest");
-  EXPECT_EQ(again.instruct.num_machine_exemplars, 2);
+  EXPECT_EQ(again.engrave.learning_rate, 3.3e-5);
   EXPECT_EQ(
       again.contamination.sets,
       (std::vector<std::string>{folder_ + "/x.csv", folder_ + "/sub/y.jsonl"}));
   EXPECT_EQ(again.contamination.max_rouge_l, 0.6);
-  EXPECT_EQ(again.stages, std::vector<std::string>{"align"});
+  EXPECT_EQ(again.stages, (std::vector<std::string>{"align", "engrave"}));
   EXPECT_EQ(
       again.prompts_overlay,
       (std::vector<std::string>{folder_ + "/over", folder_ + "/sub/near"}));
@@ -239,6 +238,15 @@ TEST_F(RecipeTest, TheResolvedRecipeIsReadBack) {
   EXPECT_EQ(again.data.path, "");
   EXPECT_EQ(again.align.sampling.ngram_penalty,
             (std::vector<double>{0.5, 1.0}));
+  recipe = read_recipe(
+      write(std::string(kSmall) +
+            "instruct: {balance: smallest, num_machine_exemplars: 2}\n"
+            "final: {epochs: 3}\n"));
+  const Recipe whole = read_recipe(write(recipe_to_yaml(recipe)));
+  EXPECT_EQ(recipe_to_yaml(whole), recipe_to_yaml(recipe));
+  EXPECT_EQ(whole.instruct.balance, "smallest");
+  EXPECT_EQ(whole.instruct.num_machine_exemplars, 2);
+  EXPECT_EQ(whole.final.epochs, 3);
 }
 
 TEST_F(RecipeTest, AnOverlayIsOneFolderOrAList) {
@@ -422,6 +430,83 @@ TEST_F(RecipeTest, StagesThatDoNotGoTogetherAreMistakes) {
            {"stages: []\nnum_held_out: 0\n", "F:5:15: num_held_out"}}) {
     EXPECT_NE(error(text).find(part), std::string::npos) << text << error(text);
   }
+}
+
+TEST_F(RecipeTest, WhatHasNoEffectIsAMistakeAtItsPlace) {
+  const std::string given =
+      "stages: [align]\n"
+      "instructions: {path: p.txt, max_rows: 3}\n";
+  EXPECT_EQ(error_of(kSmall + given +
+                     "instruct:\n"
+                     "  strict_form: true\n"
+                     "  min_logprob: -3.5\n"
+                     "  sampling: {top_p: 0.5}\n"
+                     "  max_rouge_l: 0.6\n"
+                     "refill: {min_per_rule: 2}\n"
+                     "align: {min_gain: 0.5}\n"
+                     "contamination: {ngram_words: 9}\n"
+                     "identity_repeats: 3\n"),
+            "F:7:16: instruct.strict_form: without stage instruct this has no "
+            "effect; leave it out, or add stage instruct\n"
+            "F:8:16: instruct.min_logprob: without stage instruct this has no "
+            "effect; leave it out, or add stage instruct\n"
+            "F:9:21: instruct.sampling.top_p: without stage instruct this has "
+            "no effect; leave it out, or add stage instruct\n"
+            "F:11:24: refill.min_per_rule: without stage instruct this has no "
+            "effect; leave it out, or add stage instruct\n"
+            "F:14:19: identity_repeats: without stage engrave this has no "
+            "effect; leave it out, or add stage engrave");
+  for (const auto& [text, key, lacks] : std::vector<std::array<std::string, 3>>{
+           {"stages: []\nalign: {min_gain: 1}", "align.min_gain",
+            "stage align"},
+           {"stages: [instruct]\nengrave: {rank: 3}", "engrave.rank",
+            "stage engrave"},
+           {"stages: [instruct]\nverbose: {sampling: {top_p: 0.2}}",
+            "verbose.sampling.top_p", "stage verbose"},
+           {"stages: [instruct]\nverbose: {min_gain: 1}", "verbose.min_gain",
+            "stage verbose"},
+           {"stages: [instruct]\nfinal: {epochs: 2}", "final.epochs",
+            "stage verbose"},
+           {"tune: {epochs: 2}", "tune.epochs", "stage tune"},
+           {"stages: [instruct]\nidentity_share: 0.5", "identity_share",
+            "stage engrave"},
+           {"stages: [instruct]\nrefill: {min_per_rule: 1}",
+            "refill.min_per_rule", "stage align"},
+           {"refill: {max_requests: 7}", "refill.max_requests",
+            "refill.min_per_rule"},
+           {"stages: [tune]\ndata: {path: d}\ncontamination: {sets: [s.csv]}",
+            "contamination.sets", "stage instruct"},
+           {"instructions: {max_rows: 9}", "instructions.max_rows",
+            "instructions.path"},
+           {"data: {max_rows: 9}", "data.max_rows", "data.path"},
+           {"profile: paper\n" + given + "instruct: {max_rouge_l: 0.5}",
+            "instruct.max_rouge_l", "stage instruct"}}) {
+    EXPECT_THAT(error_of(kSmall + text + "\n"),
+                HasSubstr(str(": ", key, ": without ", lacks, " this has no")));
+  }
+}
+
+// What says the default, as a recipe written out does, and what a run that is
+// there was begun with.
+TEST_F(RecipeTest, ADefaultIsNoMistakeNorIsARunsOwnRecipe) {
+  const std::string bare = std::string(kSmall) + "stages: []\n";
+  EXPECT_EQ(
+      error_of(bare + "instruct: {strict_form: false, min_logprob: -100.0}\n"
+                      "engrave: {learning_rate: 0.0004}\n"),
+      "");
+  // The profile's, too.
+  const std::string ours = "instruct: {hints_per_request: 5}\n";
+  EXPECT_EQ(error_of("profile: paper\n" + bare + ours), "");
+  EXPECT_NE(error_of(bare + ours), "");
+  // How the base answers where each is asked in its own way.
+  EXPECT_EQ(error_of(bare + "align: {sampling: {top_p: 0.5}}\n"), "");
+  const std::string kept = folder_ + "/recipe.resolved.yaml";
+  write_file_atomic(kept, bare + "instruct: {min_logprob: -3}\n");
+  EXPECT_EQ(read_recipe(kept).instruct.min_logprob, -3.0);
+  // A stage that is not known is one mistake.
+  EXPECT_THAT(error_of(std::string(kSmall) +
+                       "stages: [instruc]\ninstruct: {min_logprob: -3}\n"),
+              Not(HasSubstr("no effect")));
 }
 
 TEST_F(RecipeTest, AServersModelIsNotResolvedAndNotTrained) {

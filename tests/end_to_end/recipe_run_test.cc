@@ -126,10 +126,12 @@ class RecipeRun : public testing::TestWithParam<std::string>,
     Recipe recipe = stages::read_recipe("recipes/" + GetParam() + ".yaml");
     recipe.model = {path("model"), "cpu", "float32", 4, 12000};
     recipe.run_folder = path("run");
-    recipe.instruct.num_instructions = 6;
-    recipe.instruct.num_red_team = 4;
-    recipe.instruct.max_requests = 60;
-    recipe.instruct.topics_per_type = 5;
+    if (recipe.has("instruct")) {
+      recipe.instruct.num_instructions = 6;
+      recipe.instruct.num_red_team = 4;
+      recipe.instruct.max_requests = 60;
+      recipe.instruct.topics_per_type = 5;
+    }
     // This model's likelihoods are of no language: all is measured, all passes.
     for (double* threshold :
          {&recipe.instruct.min_log_likelihood, &recipe.align.min_gain,
@@ -138,9 +140,10 @@ class RecipeRun : public testing::TestWithParam<std::string>,
     }
     recipe.identity_repeats = std::min(recipe.identity_repeats, 1);
     recipe.num_held_out = 2;
-    for (stages::TuneOptions* tune :
-         {&recipe.engrave, &recipe.final, &recipe.tune}) {
-      cut_down(*tune);
+    for (const auto& [stage, tune] : {std::pair("engrave", &recipe.engrave),
+                                      {"verbose", &recipe.final},
+                                      {"tune", &recipe.tune}}) {
+      if (recipe.has(stage)) cut_down(*tune);
     }
     for (stages::GivenData* given : {&recipe.instructions, &recipe.data}) {
       if (given->path.empty()) continue;

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "formats/datasets.h"
+#include "generate/remote_address.h"
+#include "generate/remote_reply.h"
 #include "stages/contamination.h"
 #include "stages/conversations.h"
 #include "stages/dedup.h"
@@ -84,10 +86,18 @@ Judgement judge_by_default(const std::string& text, Dedup& dedup) {
   return std::nullopt;
 }
 
+// A server is not asked for each of perhaps 300,000 prompts; whoever plays the
+// run again has none.
+int count_tokens(const std::string& text, const Run& run) {
+  return generate::is_remote_model(run.recipe.model.path)
+             ? generate::estimate_tokens(text)
+             : run.models.base().count_tokens(text);
+}
+
 // Dromedary-2's published cleaning: 2 to 256 tokens, no two alike.
 Judgement judge_as_published(const std::string& text, const Run& run,
                              std::set<std::string>& seen) {
-  const int tokens = run.models.base().count_tokens(text);
+  const int tokens = count_tokens(text, run);
   if (tokens < 2) return Rejection{"too_short", str(tokens, " tokens")};
   if (tokens > 256) return Rejection{"too_long", str(tokens, " tokens")};
   if (!seen.insert(text).second) return Rejection{"duplicate", "the same text"};

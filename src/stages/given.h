@@ -16,9 +16,9 @@ constexpr char kConversationFilter[] = "conversations.default.1";
 // Stage given.instructions. Profile default: the verdicts of judge_instruction,
 // and "duplicate" by ROUGE-L against those kept before and the held-out ones.
 // Profiles paper and paper2 (Dromedary-2's cleaning): too_short under 2 tokens,
-// too_long over 256, duplicate for equal texts. Rows that cannot be read are
-// rejected for the reasons of formats::DatasetRow. kept_instructions() gives
-// those kept.
+// too_long over 256 (of a server's model a token for every three bytes),
+// duplicate for equal texts. Rows that cannot be read are rejected for the
+// reasons of formats::DatasetRow. kept_instructions() gives those kept.
 void take_instructions(const Run& run);
 
 // Stage given.conversations: rows hold "messages", a list of role and content,

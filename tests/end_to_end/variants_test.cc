@@ -15,6 +15,7 @@
 #include "stages/instruct.h"
 #include "stages/pipeline.h"
 #include "stages/prompts.h"
+#include "stages/verify.h"
 
 namespace selfalign::tests {
 namespace {
@@ -150,6 +151,74 @@ TEST_F(VariantsTest, ThePaperProfileKeepsWhatIsMerelyAlike) {
   }
   EXPECT_EQ(rejected(*store, "given.instructions"),
             Json({{"duplicate", 1}, {"too_long", 1}, {"too_short", 1}}));
+}
+
+// The scripted model as a server's, where each text that is counted by
+// count_tokens would be a request.
+class ServersModel final : public generate::Generator {
+ public:
+  explicit ServersModel(std::unique_ptr<generate::Generator> model)
+      : model_(std::move(model)) {}
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    model_->generate(next, done);
+  }
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>& requests) override {
+    return model_->score(requests);
+  }
+  std::string fingerprint() const override { return model_->fingerprint(); }
+  int count_tokens(const std::string& text) const override {
+    ADD_FAILURE() << "asked for the tokens of: " << text;
+    return model_->count_tokens(text);
+  }
+  int count_part(const generate::Completion& whole,
+                 const std::string& part) const override {
+    return model_->count_part(whole, part);
+  }
+
+ private:
+  const std::unique_ptr<generate::Generator> model_;
+};
+
+class ServersWorkbench final : public stages::Workbench {
+ public:
+  std::unique_ptr<generate::Generator> open_generator(
+      const stages::ModelOptions& model, const std::string& adapter) override {
+    return std::make_unique<ServersModel>(
+        scripted_.open_generator(model, adapter));
+  }
+  stages::TuneReport tune(const stages::ModelOptions& model,
+                          const stages::TuneOptions& options,
+                          const std::vector<stages::TrainingSample>& samples,
+                          const std::string& folder) override {
+    return scripted_.tune(model, options, samples, folder);
+  }
+
+ private:
+  ScriptedWorkbench scripted_{{}};
+};
+
+// Nor does whoever plays the run again, who has no server.
+TEST_F(VariantsTest, AServerIsNotAskedForTheTokensOfGivenPrompts) {
+  Recipe recipe = this->recipe("a", {"align"});
+  recipe.profile = "paper2";
+  recipe.model.path = "http://127.0.0.1:1/v1#none";
+  std::string prompts;
+  for (int i = 0; i < 20; ++i) prompts += str("Say what thing ", i, " is.\n");
+  std::string much;  // 77 words, of 257 tokens by their bytes
+  for (int i = 0; i < 77; ++i) much += "extremely ";
+  recipe.instructions.path = write("p.txt", prompts + much + "\nGo\n");
+  auto store = stages::open_run(recipe);
+  ServersWorkbench workbench;
+  run_pipeline(recipe, workbench, *store);
+  EXPECT_EQ(rejected(*store, "given.instructions"),
+            Json({{"too_long", 1}, {"too_short", 1}}));
+  store.reset();
+  const stages::Verification verification = stages::verify_run(path("a"));
+  EXPECT_TRUE(verification.problems.empty())
+      << stages::verification_text(verification);
+  EXPECT_GT(verification.num_replayed, 2);
 }
 
 // Killed at every commit, the same command comes to the same digest.

@@ -17,7 +17,6 @@
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
-#include "cli/terminal_input.h"
 #include "cli/workbench.h"
 #include "stages/run_files.h"
 #include "text/plain_text.h"
@@ -157,17 +156,14 @@ void chat(ChatFlags flags, const Shell& shell) {
                 "found none; add --adapter");
   }
   // Before the models, which take a while: what is typed now is a turn, too.
-  std::optional<TerminalInput> terminal;
-  if (::isatty(STDIN_FILENO) == 1) terminal.emplace();
-  const bool interactive = terminal.has_value();
+  LineReader reader;
+  const bool interactive = reader.on_terminal();
   LocalWorkbench workbench;
   std::vector<Side> sides = open_sides(flags, workbench);
   if (interactive) log_info("/exit or Ctrl-D ends, /clear starts anew");
-  LineReader reader;
   while (true) {
     if (interactive && ::isatty(STDOUT_FILENO) == 1) write_out("> ");
-    const std::optional<std::string> line =
-        terminal ? terminal->line() : reader.next();
+    const std::optional<std::string> line = reader.next();
     if (!line) break;
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
     if (const auto flaw = text::find_flaw(*line)) {

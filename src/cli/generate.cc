@@ -56,8 +56,9 @@ with --form none each prompt is what the user says. --price 2.5,10 shows the cos
 class Lines {
  public:
   // Without an assistant prompts go to the model as they are.
-  Lines(int vocab_size, std::optional<Assistant> assistant)
-      : parser_(vocab_size,
+  Lines(LineReader& reader, int vocab_size, std::optional<Assistant> assistant)
+      : reader_(reader),
+        parser_(vocab_size,
                 assistant ? assistant->sampling : generate::Sampling()),
         progress_("generate", 0, "rows") {
     if (assistant) form_ = std::move(assistant->prompt);
@@ -111,7 +112,7 @@ class Lines {
     std::optional<generate::Completion> completion;
   };
 
-  LineReader reader_;
+  LineReader& reader_;
   GenerateReader parser_;
   std::optional<stages::ChatPrompt> form_;
   std::shared_ptr<const std::string> shared_;  // its prompt
@@ -131,6 +132,7 @@ struct GenerateFlags : ModelFlags {
 };
 
 void generate_lines(const GenerateFlags& flags) {
+  LineReader reader;
   std::optional<Assistant> assistant;
   const bool is_raw =
       flags.form == "raw" || (flags.form == "auto" && flags.adapter.empty());
@@ -142,8 +144,9 @@ void generate_lines(const GenerateFlags& flags) {
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(model, flags.adapter);
   const bool remote = generate::is_remote_model(model.path);
-  Lines lines(remote ? 0 : workbench.tokenizer(model.path)->size(),
+  Lines lines(reader, remote ? 0 : workbench.tokenizer(model.path)->size(),
               std::move(assistant));
+  reader.ask_for("a request a line, as JSON");
   generator->generate(
       [&lines] { return lines.next(); },
       [&lines](generate::Completion c) { lines.done(std::move(c)); });

@@ -6,9 +6,11 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 
 namespace selfalign::cli {
 namespace {
@@ -19,6 +21,17 @@ constexpr size_t kReadBytes = size_t{64} << 10;
 constexpr int kPollMs = 200;
 
 }  // namespace
+
+LineReader::LineReader(int descriptor, std::string name)
+    : descriptor_(descriptor), name_(std::move(name)) {
+  if (descriptor == STDIN_FILENO && ::isatty(STDIN_FILENO) == 1) {
+    terminal_.emplace();
+  }
+}
+
+void LineReader::ask_for(const std::string& what) const {
+  if (terminal_) log_info(what + "; Ctrl-D on an empty line ends");
+}
 
 bool LineReader::fill(int timeout_ms) {
   pollfd entry{descriptor_, POLLIN, 0};
@@ -41,6 +54,7 @@ bool LineReader::fill(int timeout_ms) {
 }
 
 bool LineReader::ready() {
+  if (terminal_) return at_end_ || terminal_->line_ready();
   while (true) {
     const size_t end = buffer_.find('\n', scanned_);
     if (end != std::string::npos || at_end_ || interrupted()) return true;
@@ -50,6 +64,18 @@ bool LineReader::ready() {
 }
 
 std::optional<std::string> LineReader::next() {
+  std::optional<std::string> line;
+  if (!terminal_) {
+    line = next_piped();
+  } else if (!at_end_) {
+    line = terminal_->line();
+    at_end_ = !line && !interrupted();  // Ctrl-D: there is no more to wait for
+  }
+  if (line) ++line_;
+  return line;
+}
+
+std::optional<std::string> LineReader::next_piped() {
   size_t end = std::string::npos;
   while (!interrupted()) {
     end = buffer_.find('\n', scanned_);
@@ -69,7 +95,6 @@ std::optional<std::string> LineReader::next() {
       buffer_.substr(begin_, (last ? buffer_.size() : end) - begin_);
   begin_ = last ? buffer_.size() : end + 1;
   scanned_ = begin_;
-  ++line_;
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return line;
 }

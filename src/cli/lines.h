@@ -1,6 +1,8 @@
 // Lines of stdin and stdout. Reading never blocks a signal out and can be
 // asked whether a line is there, so that a running batch is not held up by a
-// slow writer. A reader of our output that went away ends the program quietly.
+// slow writer. On a terminal lines are edited here (terminal_input.h), so that
+// one may have any length. A reader of our output that went away ends the
+// program quietly.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +10,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "cli/terminal_input.h"
 
 namespace selfalign::cli {
 
@@ -17,8 +20,9 @@ struct BrokenPipe {};
 class LineReader {
  public:
   // `name` stands in error texts; the descriptor stays the caller's.
-  explicit LineReader(int descriptor = 0, std::string name = "stdin")
-      : descriptor_(descriptor), name_(std::move(name)) {}
+  // What a person types on stdin from then on is not lost, so a reader comes
+  // before all that takes long.
+  explicit LineReader(int descriptor = 0, std::string name = "stdin");
 
   // The next line without its line break ("\n" or "\r\n"); none at the end or
   // once an interrupt came in. Waits. A last line needs no line break. A line
@@ -29,12 +33,19 @@ class LineReader {
   // True if next() would not wait.
   bool ready();
 
+  bool on_terminal() const { return terminal_.has_value(); }
+  // Tells a person at a terminal what the lines are, and how they end.
+  void ask_for(const std::string& what) const;
+
   // "stdin line 3": of the line that next() returned last.
   std::string where() const;
 
  private:
   bool fill(int timeout_ms);  // false: nothing came within the time
+  // The next line as next() gives it, of what is no terminal.
+  std::optional<std::string> next_piped();
 
+  std::optional<TerminalInput> terminal_;
   int descriptor_;
   std::string name_;
   std::string buffer_;

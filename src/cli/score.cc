@@ -29,10 +29,11 @@ computed once for all its continuations. A member "key" comes back as it is.)";
 constexpr size_t kMaxBatch = 64;
 
 void score_lines(const ModelFlags& flags) {
+  LineReader reader;
   LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
-  LineReader reader;
+  reader.ask_for("a request a line, as JSON");
   Progress progress("score", 0, "rows");
   uint64_t num_done = 0;
   std::optional<Error> problem;

@@ -70,14 +70,18 @@ std::string styled(Style style, std::string_view text) {
 }
 
 KeyReader::KeyReader() {
-  if (::isatty(STDIN_FILENO) == 1) terminal_.emplace();
+  if (::isatty(STDIN_FILENO) == 1) {
+    terminal_.emplace();
+  } else {
+    lines_.emplace();
+  }
 }
 
 std::optional<char> KeyReader::next() {
   if (terminal_) return terminal_->key();
-  const auto line = lines_.next_filled();
+  const auto line = lines_->next_filled();
   if (!line) return std::nullopt;
-  text::require_text(*line, lines_.where());
+  text::require_text(*line, lines_->where());
   const std::string_view text = text::trim(*line);
   rest_ = text::trim(text.substr(1));
   return text[0];

@@ -36,7 +36,7 @@ class KeyReader {
   std::optional<std::string> edit(const std::string& text);
 
  private:
-  LineReader lines_;
+  std::optional<LineReader> lines_;  // or
   std::optional<TerminalInput> terminal_;
   std::string rest_;  // of the line after the letter
 };

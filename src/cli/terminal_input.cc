@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -59,26 +60,27 @@ void TerminalInput::outside(const std::function<void()>& fn) {
   apply();
 }
 
-bool TerminalInput::fill() {
-  while (!interrupted()) {
+bool TerminalInput::fill(bool waits) {
+  do {
+    if (at_end_ || interrupted()) return false;
     apply();
     pollfd entry{STDIN_FILENO, POLLIN, 0};
-    if (::poll(&entry, 1, kPollMs) <= 0) continue;
+    if (::poll(&entry, 1, waits ? kPollMs : 0) <= 0) continue;
     buffer_.resize(kReadBytes);
     const ssize_t n = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
     const int problem = errno;
     buffer_.resize(n > 0 ? static_cast<size_t>(n) : 0);
     begin_ = 0;
     if (n > 0) return true;
-    if (n == 0 || (problem != EINTR && problem != EAGAIN)) return false;
-  }
+    at_end_ = n == 0 || (problem != EINTR && problem != EAGAIN);
+  } while (waits);
   return false;
 }
 
-std::optional<char> TerminalInput::next() {
+std::optional<char> TerminalInput::next(bool waits) {
   if (begin_ == buffer_.size()) {
     show("");
-    if (!fill()) return std::nullopt;
+    if (!fill(waits)) return std::nullopt;
   }
   return buffer_[begin_++];
 }
@@ -108,29 +110,42 @@ bool TerminalInput::skips_escape(char c) {
 }
 
 std::optional<char> TerminalInput::key() {
-  while (const std::optional<char> c = next()) {
+  while (const std::optional<char> c = next(true)) {
     if (is(*c, VEOF)) return std::nullopt;
     if (!skips_escape(*c) && static_cast<unsigned char>(*c) > ' ') return c;
   }
   return std::nullopt;
 }
 
-std::optional<std::string> TerminalInput::line() {
-  std::string line;
-  while (const std::optional<char> c = next()) {
+bool TerminalInput::take_line(bool waits) {
+  while (!is_whole_ && !is_closed_) {
+    const std::optional<char> c = next(waits);
+    if (!c) return at_end_ || interrupted();
     if (*c == '\n' || *c == '\r') {
       show("\n");
-      return line;
+      is_whole_ = true;
+    } else if (is(*c, VEOF) && line_.empty()) {
+      is_closed_ = true;
+    } else {
+      take(*c, line_);
     }
-    if (is(*c, VEOF) && line.empty()) break;
-    take(*c, line);
-    if (line.size() > kMaxLineBytes) {
+    if (line_.size() > kMaxLineBytes) {
       throw Error(ErrorKind::kInput,
                   str("stdin: expected lines of at most ", kMaxLineBytes,
                       " bytes, found a longer one; split it"));
     }
   }
-  return std::nullopt;
+  return true;
+}
+
+bool TerminalInput::line_ready() { return take_line(false); }
+
+std::optional<std::string> TerminalInput::line() {
+  take_line(true);
+  std::string line = std::exchange(line_, {});
+  is_closed_ = false;
+  if (!std::exchange(is_whole_, false)) return std::nullopt;
+  return line;
 }
 
 void TerminalInput::take(char c, std::string& line) {

@@ -28,12 +28,16 @@ class TerminalInput {
   // typed. Backspace takes a character back, Ctrl-W a word, Ctrl-U all; keys
   // that move are ignored. None as for key(); Ctrl-D counts on an empty line.
   std::optional<std::string> line();
+  // True if line() would not wait.
+  bool line_ready();
   // Gives the terminal back while `fn` runs.
   void outside(const std::function<void()>& fn);
 
  private:
-  bool fill();  // waits for bytes; false where key() has none
-  std::optional<char> next();
+  // Bytes that are there or, if it waits, come; false where key() has none.
+  bool fill(bool waits);
+  std::optional<char> next(bool waits);
+  bool take_line(bool waits);  // false: more of it is to come
   void take(char c, std::string& line);
   void erase(size_t begin, std::string& line);
   bool skips_escape(char c);
@@ -43,9 +47,13 @@ class TerminalInput {
 
   termios before_{};
   std::string buffer_;
-  size_t begin_ = 0;    // of what is not taken yet
-  std::string shown_;   // not written yet
-  char escape_ = '\0';  // last byte of an escape sequence that is under way
+  size_t begin_ = 0;     // of what is not taken yet
+  bool at_end_ = false;  // of the input
+  std::string line_;     // as far as it is typed
+  bool is_whole_ = false;
+  bool is_closed_ = false;  // by Ctrl-D in place of a line
+  std::string shown_;       // not written yet
+  char escape_ = '\0';      // last byte of an escape sequence that is under way
 };
 
 }  // namespace selfalign::cli

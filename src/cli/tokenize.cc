@@ -21,9 +21,10 @@ becomes that token, as in the reference tokenizers; with --plain it is plain
 text, as it is for whatever a user or a model wrote.)";
 
 void tokenize_lines(const std::string& path, bool plain) {
+  LineReader reader;
   const std::unique_ptr<text::Tokenizer> tokenizer =
       formats::load_tokenizer(path);
-  LineReader reader;
+  reader.ask_for("a JSON string a line");
   while (const std::optional<std::string> line = reader.next_filled()) {
     const Json value = parse_json_line(*line, reader.where());
     if (!value.is_string()) {

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -61,6 +65,52 @@ TEST_F(EntranceTest, ALongLineOfAChatIsTakenWhole) {
   EXPECT_TRUE(terminal.shows("\"user\":\"" + question + "\",\"answer\""));
   terminal.press("/exit\n");
   EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+}
+
+// The same of all commands that read lines.
+TEST_F(EntranceTest, ALongLineOnATerminalIsTakenWhole) {
+  std::string text;
+  for (int i = 0; i < 1400; ++i) text += "word ";
+  text += "END";
+  const std::string compute = kCompute;
+  const std::string key = R"("key":")" + text + "\"}";
+  for (const auto& [command, line] :
+       {std::array{std::string("tokenize model"), "\"" + text + "\""},
+        {"score --model model" + compute,
+         R"({"context":"a","continuations":["b"],)" + key},
+        {"generate --model model" + compute,
+         R"({"prompt":"a","max_tokens":1,)" + key}}) {
+    tests::Terminal terminal(folder(), "selfalign " + command + " >out");
+    EXPECT_TRUE(terminal.shows("Ctrl-D on an empty line ends")) << command;
+    terminal.press(line + "\n\x04");
+    EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+    EXPECT_THAT(read_file(path("out")), HasSubstr("\"" + text + "\""))
+        << command;
+  }
+}
+
+// What is typed while rows are under way joins them; a line that is not whole
+// holds up none.
+TEST_F(EntranceTest, LinesTypedWhileOthersAreAnsweredAreTaken) {
+  tests::Terminal terminal(
+      folder(),
+      std::string("selfalign generate --model model") + kCompute + ">out");
+  EXPECT_TRUE(terminal.shows("Ctrl-D on an empty line ends"));
+  const auto request = [](const std::string& key) {
+    return R"({"prompt":"a","max_tokens":40,"key":")" + key + "\"}\n";
+  };
+  terminal.press(request("one") + request("two") + R"({"pro)");
+  const auto num_lines = [this] {
+    const std::string out = read_file(path("out"));
+    return std::count(out.begin(), out.end(), '\n');
+  };
+  for (int i = 0; i < 3000 && num_lines() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(num_lines(), 2);
+  terminal.press(request("three").substr(5) + "\x04");
+  EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+  EXPECT_EQ(num_lines(), 3);
 }
 
 TEST_F(EntranceTest, ALineOfAChatIsEdited) {
@@ -183,6 +233,8 @@ TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
                  "stages: [instruct]\ncontamination: {sets: [none.csv]}"),
          3, "none.csv"},
         {recipe("engrave: {learning_rate: 0}\n"), 2, "r.yaml:5:26: "},
+        {recipe("engrave: {learning_rate: 1e-3}\n"), 2,
+         "r.yaml:5:26: engrave.learning_rate: without stage engrave"},
         {recipe("run_folder: r.yaml/x\n"), 2, "r.yaml to be no folder"},
         {without("stages: []", "stages: [tune]\ndata: {path: none.jsonl}"), 3,
          "none.jsonl"}}) {

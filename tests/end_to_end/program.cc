@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "base/file.h"
 
@@ -75,7 +76,7 @@ Terminal::~Terminal() {
 
 // False at the end, or if nothing comes for long.
 bool Terminal::read_some() {
-  constexpr int kPatienceMs = 30000;
+  constexpr int kPatienceMs = 120000;
   pollfd waiting{terminal_, POLLIN, 0};
   if (::poll(&waiting, 1, kPatienceMs) <= 0) return false;
   char bytes[4096];
@@ -100,6 +101,8 @@ void Terminal::press(const std::string& keys) {
 int Terminal::end() {
   while (read_some()) {
   }
+  // Hangs up on one that is silent but does not end.
+  ::close(std::exchange(terminal_, -1));
   int status = 0;
   ::waitpid(child_, &status, 0);
   child_ = -1;

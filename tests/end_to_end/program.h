@@ -53,7 +53,8 @@ class Terminal {
   // if that does not come.
   bool shows(const std::string& text);
   void press(const std::string& keys);
-  // Waits for the end of the program; its exit code.
+  // Waits for the end of the program, as long as it shows something; its exit
+  // code.
   int end();
   const std::string& screen() const { return screen_; }
 

@@ -238,8 +238,8 @@ void add_evaluate(CLI::App& app, Shell& shell) {
                    "whose data are there")
       ->delimiter(',');
   command->add_option("--questions", flags->questions,
-                      "NAME=FILE of open questions, one task more each: an "
-                      "object a line with question_id, category and turns");
+                      "NAME=FILE of open questions, one task more each: JSON "
+                      "objects with question_id, category and turns");
   command
       ->add_option("--limit", flags->options.limit,
                    "items of each task, drawn by --seed; 0 takes all")

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_parse.h"
+#include "base/json_rows.h"
 #include "formats/datasets.h"
 #include "text/words.h"
 
@@ -48,26 +48,24 @@ bool is_question(const Json& row) {
   return row.is_object() && (row.contains("turns") || row.contains("question"));
 }
 
-// Rows of questions; none where the first line is no such row.
+// Rows of questions; none where the first one is no such row.
 std::vector<Question> read_rows(const std::string& path) {
-  const std::string content = read_file(path);
   std::vector<Question> questions;
-  size_t number = 0;
-  for (const std::string_view line : text::split_lines(content)) {
-    const std::string where = str(path, ":", ++number);
-    if (text::trim(line).empty()) continue;
-    if (questions.empty() && !text::trim(line).starts_with('{')) return {};
-    const Json row = parse_json_line(line, where);
+  bool is_other = false;
+  each_json_row(read_file(path), path, [&](const JsonRow& read) {
+    is_other = is_other ||
+               (questions.empty() && !(read.value && is_question(*read.value)));
+    if (is_other) return;
+    const Json& row = read.get();
     if (!is_question(row)) {
-      if (questions.empty()) return {};
       throw Error(ErrorKind::kInput,
-                  where +
+                  read.where +
                       ": expected 'turns' or 'question', as in the rows "
                       "before, found neither; correct this row");
     }
     questions.push_back(
         {row.value("question_id", Json()), category_of(row), turns_of(row)});
-  }
+  });
   return questions;
 }
 

@@ -16,7 +16,8 @@ struct ImportedQuestions {
   bool numbered = false;  // from 1, since not all rows had an id of their own
 };
 
-// Reads files, each either JSON lines whose rows hold "turns" or "question"
+// Reads files, each either JSON in any layout of base/json_rows.h whose rows
+// hold "turns" or "question"
 // ("question_id", "category" or "question_type" beside it, as FastChat and the
 // released red-teaming seeds have them), or whatever formats::read_prompts
 // takes: datasets, and text files with a question a line. Writes

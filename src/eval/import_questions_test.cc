@@ -62,6 +62,19 @@ TEST_F(ImportQuestionsTest, IdsAndTurnsOfPublishedQuestionsStay) {
   EXPECT_EQ(all[1].conversation.id, "b");
 }
 
+TEST_F(ImportQuestionsTest, QuestionsMayBePrintedOverSeveralLines) {
+  const std::string path =
+      write("question.json",
+            "[\n  {\n    \"question_id\": 81,\n"
+            "    \"turns\": [\"One?\", \"Two?\"]\n  },\n"
+            "  {\"question_id\": 82, \"turns\": [\"A?\"]}\n]");
+  EXPECT_FALSE(import_questions({path}, out_).numbered);
+  const auto all = questions();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].conversation.id, "81");
+  EXPECT_EQ(all[0].conversation.turns.size(), 2u);
+}
+
 TEST_F(ImportQuestionsTest, PromptsOfDatasetsAreQuestions) {
   const std::string path = write(
       "tasks.jsonl",

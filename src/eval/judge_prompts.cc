@@ -6,10 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/json_parse.h"
+#include "base/json_rows.h"
 #include "stages/prompts.h"
 #include "stages/yaml.h"
-#include "text/words.h"
 
 namespace selfalign::eval {
 namespace {
@@ -110,21 +109,17 @@ std::string role_of(const Json& row, const std::string& text,
 }
 
 void read_published(const std::string& path, JudgePrompts& out) {
-  const std::string content = read_file(path);
   std::map<std::string, JudgePrompt> found;
-  size_t number = 0;
-  for (const std::string_view line : text::split_lines(content)) {
-    const std::string where = str(path, ":", ++number);
-    if (text::trim(line).empty()) continue;
-    const Json row = parse_json_line(line, where);
-    JudgePrompt prompt{json_string(row, "name", where),
-                       json_string(row, "system_prompt", where),
-                       json_string(row, "prompt_template", where)};
-    const std::string role = role_of(row, prompt.text, where);
-    if (role.empty()) continue;
-    text::fill_template(prompt.text, empty_values(role), where);
+  each_json_row(read_file(path), path, [&found](const JsonRow& row) {
+    const Json& value = row.get();
+    JudgePrompt prompt{json_string(value, "name", row.where),
+                       json_string(value, "system_prompt", row.where),
+                       json_string(value, "prompt_template", row.where)};
+    const std::string role = role_of(value, prompt.text, row.where);
+    if (role.empty()) return;
+    text::fill_template(prompt.text, empty_values(role), row.where);
     found.emplace(role, std::move(prompt));
-  }
+  });
   for (auto& [role, prompt] : found) out.prompts[role] = std::move(prompt);
   if (found.empty()) {
     throw Error(ErrorKind::kInput,

@@ -81,7 +81,7 @@ TEST(JudgePrompts, WrongFilesAreNamedAtTheirPlace) {
     load_judge_prompts("prompts", path);
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("judge_prompts.jsonl:1"));
+    EXPECT_THAT(error.what(), HasSubstr("judge_prompts.jsonl: line 1: "));
     EXPECT_THAT(error.what(), HasSubstr("{answer_b}"));
   }
   write_file_atomic(path, "{\"name\": 3}\n");
@@ -90,6 +90,25 @@ TEST(JudgePrompts, WrongFilesAreNamedAtTheirPlace) {
   EXPECT_THROW(load_judge_prompts("prompts", path), Error);
   write_file_atomic(folder.path() + "/judge.yaml", "layouts: {}\nextra: 1\n");
   EXPECT_THROW(load_judge_prompts(folder.path(), ""), Error);
+}
+
+TEST(JudgePrompts, MayBePrintedOverSeveralLines) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/judge_prompts.jsonl";
+  const std::string row =
+      R"({
+  "name": "mine",
+  "type": "single",
+  "system_prompt": "",
+  "output_format": "[[rating]]",
+  "prompt_template": "{question} {answer}"
+})";
+  for (const std::string& text :
+       {row + "\n", "\xef\xbb\xbf[" + row + "]\n", row + ",\n" + row}) {
+    write_file_atomic(path, text);
+    const JudgePrompts prompts = load_judge_prompts("prompts", path);
+    EXPECT_EQ(prompts.prompts.at("single").name, "mine") << text;
+  }
 }
 
 class JudgeTest : public testing::Test {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_rows.h"
 #include "base/log.h"
 #include "eval/items.h"
 #include "text/words.h"
@@ -70,11 +71,9 @@ std::string question_id(const Json& row, const std::string& where) {
 PublishedAnswers read_published_answers(const std::string& path) {
   const std::string content = read_file(path);
   PublishedAnswers published{path, "", Hasher().add(content).digest(), {}};
-  size_t number = 0;
-  for (const std::string_view line : text::split_lines(content)) {
-    const std::string where = str(path, ":", ++number);
-    if (text::trim(line).empty()) continue;
-    const Json row = parse_json(line, where);
+  each_json_row(content, path, [&published](const JsonRow& read) {
+    const Json& row = read.get();
+    const std::string& where = read.where;
     const std::string id = question_id(row, where);
     const std::string model = json_string_or(row, "model_id", where, "");
     if (published.model.empty()) published.model = model;
@@ -86,7 +85,7 @@ PublishedAnswers read_published_answers(const std::string& path) {
       throw_row(where,
                 str("one answer to a question, found a second one to ", id));
     }
-  }
+  });
   if (published.turns.empty()) throw_row(path, "answers, found none");
   return published;
 }

@@ -18,11 +18,11 @@ struct PublishedAnswers {
   std::map<std::string, std::vector<std::string>> turns;  // by question's id
 };
 
-// JSON lines, either as FastChat writes them, {"question_id", "model_id",
-// "choices": [{"turns"}]}, of which the first choice is taken, or as Vicuna's
-// first questions were, {"question_id", "text", "model_id"}. Error kInput names
-// file and line of another row, of a question answered twice and of a second
-// model.
+// JSON in any layout of base/json_rows.h, either as FastChat writes it,
+// {"question_id", "model_id", "choices": [{"turns"}]}, of which the first
+// choice is taken, or as Vicuna's first questions were, {"question_id", "text",
+// "model_id"}. Error kInput names file and line of another row, of a question
+// answered twice and of a second model.
 PublishedAnswers read_published_answers(const std::string& path);
 
 // How answers and questions fit together.

@@ -66,6 +66,14 @@ TEST_F(PublishedAnswersTest, BothPublishedFormsAreRead) {
   EXPECT_EQ(matched.num_missing + matched.num_unknown, 0);
 }
 
+TEST_F(PublishedAnswersTest, MayBePrintedOverSeveralLines) {
+  const PublishedAnswers all = read(
+      "[\n{\"question_id\": 1,\n \"text\": \"Hi\"},\n{\"question_id\": 2,\n"
+      "\"text\": \"So.\"}]\n");
+  EXPECT_THAT(all.turns.at("1"), ElementsAre("Hi"));
+  EXPECT_THAT(all.turns.at("2"), ElementsAre("So."));
+}
+
 TEST_F(PublishedAnswersTest, TheMissingAndTheUnknownAreCounted) {
   const MatchedAnswers matched =
       match(read(std::string(kFirst) + R"({"question_id":7,"text":"x"})"));
@@ -76,7 +84,7 @@ TEST_F(PublishedAnswersTest, TheMissingAndTheUnknownAreCounted) {
 
 TEST_F(PublishedAnswersTest, WhatDoesNotFitIsNamedAtItsPlace) {
   EXPECT_THAT(error_of(std::string(kFirst) + kFirst),
-              HasSubstr("gpt.jsonl:2: expected one answer to a question"));
+              HasSubstr("gpt.jsonl: line 2: expected one answer"));
   EXPECT_THAT(error_of(std::string(kFirst) +
                        R"({"question_id":2,"text":"x","model_id":"other"})"),
               HasSubstr("found another one's (other)"));

@@ -8,12 +8,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_parse.h"
+#include "base/json_rows.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
 #include "eval/statistics.h"
 #include "stages/repetition.h"
-#include "text/words.h"
+#include "text/plain_text.h"
 
 namespace selfalign::eval {
 namespace {
@@ -46,17 +46,13 @@ std::vector<std::string> texts(const Json& object, const char* name,
                   "', found another value; give the published file"));
 }
 
-// Calls `read` for each object of a file of lines.
+// Calls `read` for each object of a file.
 template <typename Read>
 void each_object(const std::string& path, Read read) {
-  const std::string content = read_file(path);
-  size_t number = 0;
-  for (const std::string_view line : text::split_lines(content)) {
-    const std::string where = str(path, ":", ++number);
-    if (text::trim(line).empty()) continue;
-    const Json row = parse_json_line(line, where);
-    read(row, question_id(row, where), where);
-  }
+  each_json_row(text::read_text(path), path, [&read](const JsonRow& row) {
+    const Json& value = row.get();
+    read(value, question_id(value, row.where), row.where);
+  });
 }
 
 std::map<std::string, std::vector<std::string>> read_references(
@@ -281,6 +277,12 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path) {
     }
     questions.push_back(std::move(question));
   });
+  if (questions.empty()) {
+    throw Error(ErrorKind::kInput,
+                path +
+                    ": expected questions, found none; give the published "
+                    "file");
+  }
   return questions;
 }
 

@@ -17,10 +17,11 @@ struct OpenQuestion {
       reference;  // one per turn, "" for none; may be empty
 };
 
-// question.jsonl as published: an object a line with "question_id", "category",
-// "turns" and perhaps "reference". A reference_answer/*.jsonl beside it
-// ("question_id", "choices": [{"turns"}]) comes before those; the first file by
-// name counts. Error kInput names file and line.
+// question.jsonl as published: objects, in any layout of base/json_rows.h, with
+// "question_id", "category", "turns" and perhaps "reference". A
+// reference_answer/*.jsonl beside it ("question_id", "choices": [{"turns"}])
+// comes before those; the first file by name counts. Error kInput names file
+// and line, or a file without questions.
 std::vector<OpenQuestion> read_open_questions(const std::string& path);
 
 // Published settings: at most 1,024 tokens an answer; Vicuna's questions at the
@@ -29,8 +30,11 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path);
 // (greedy) extraction, math, coding and reasoning.
 TaskResult run_vicuna(const Subject& subject, ItemLog& log,
                       const TaskOptions& options);
+void check_vicuna(const TaskOptions& options, const PublishedAnswers* answers);
 TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
                         const TaskOptions& options);
+void check_mt_bench(const TaskOptions& options,
+                    const PublishedAnswers* answers);
 
 // Any other file of such questions as a task, "NAME=FILE" or "FILE", which is
 // named by its file, or by its folder where the file is question.jsonl. Asked

@@ -60,9 +60,8 @@ TEST(Questions, WhatFollowsANulByteIsAnError) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_NE(
-        std::string(error.what()).find("question.jsonl:1, column 59: expected"),
-        std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("question.jsonl:1:59: expected"),
+              std::string::npos)
         << error.what();
   }
 }
@@ -142,7 +141,7 @@ TEST(Questions, WrongFilesAreNamedAtTheirLine) {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/question.jsonl";
   for (const char* line :
-       {"{\"question_id\":1}", "[]", "{\"question_id\":1,\"turns\":[]}",
+       {"{\"question_id\":1}", "3", "{\"question_id\":1,\"turns\":[]}",
         "{\"question_id\":1,\"turns\":[2]}", "{\"question_id\":\"x\"}",
         "{\"turns\":[\"a\"]}", "{\"question_id\":1.5,\"turns\":[\"a\"]}"}) {
     write_file_atomic(path, std::string("\n") + line);
@@ -150,10 +149,36 @@ TEST(Questions, WrongFilesAreNamedAtTheirLine) {
       read_open_questions(path);
       ADD_FAILURE() << line;
     } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("question.jsonl:2"),
+      EXPECT_NE(std::string(error.what()).find("question.jsonl: line 2: "),
                 std::string::npos)
           << error.what();
     }
+  }
+  for (const char* none : {"", "[]", "\n\n"}) {
+    write_file_atomic(path, none);
+    EXPECT_THROW(read_open_questions(path), Error) << none;
+  }
+}
+
+TEST(Questions, MayBePrintedOverSeveralLines) {
+  const ScratchFolder folder;
+  make_folder(folder.path() + "/reference_answer");
+  const std::string path = folder.path() + "/question.jsonl";
+  write_file_atomic(folder.path() + "/reference_answer/gpt.jsonl",
+                    "[{\"question_id\": 2,\n\"choices\": [{\"turns\": [\n"
+                    "\"Yes.\"]}]}]");
+  const std::string first =
+      "{\n  \"question_id\": 1,\n  \"turns\": [\n\"A?\"]}";
+  const std::string second = "{\"question_id\": 2, \"turns\": [\"B?\"]}";
+  for (const std::string& text :
+       {first + "\n" + second + "\n", "[" + first + ",\n" + second + "]",
+        "\xef\xbb\xbf" + first + "\r\n\r\n" + second}) {
+    write_file_atomic(path, text);
+    const auto questions = read_open_questions(path);
+    ASSERT_EQ(questions.size(), 2u) << text;
+    EXPECT_EQ(questions[0].conversation.turns[0], "A?");
+    EXPECT_EQ(questions[1].conversation.id, "2");
+    EXPECT_EQ(questions[1].reference, std::vector<std::string>{"Yes."});
   }
 }
 

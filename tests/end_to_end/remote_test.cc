@@ -147,7 +147,7 @@ TEST_F(RemoteProgramTest, AnswersThatDoNotFitAreNamed) {
   const Outcome twice =
       bash("selfalign evaluate --questions q.jsonl --answers twice.jsonl");
   EXPECT_EQ(twice.code, 3);
-  EXPECT_THAT(twice.err, HasSubstr("twice.jsonl:2"));
+  EXPECT_THAT(twice.err, HasSubstr("twice.jsonl: line 2: "));
   EXPECT_EQ(bash("selfalign evaluate --answers good.jsonl").code, 2);
   EXPECT_EQ(bash("selfalign evaluate --questions q.jsonl").code, 2);
 }

@@ -21,7 +21,6 @@
 #include "eval/tasks.h"
 #include "generate/remote.h"
 #include "stages/start_checks.h"
-#include "text/plain_text.h"
 
 namespace selfalign::cli {
 namespace {
@@ -119,12 +118,15 @@ bool can_do(const eval::Task& task, const PlannedSubject& planned) {
   return can;
 }
 
-// What the tasks read is text, whatever they make of it.
+// All that the tasks read, before any model is.
 void check_data(const std::vector<eval::Task>& tasks,
-                const std::string& folder) {
+                const std::vector<PlannedSubject>& subjects,
+                const eval::TaskOptions& options) {
   for (const eval::Task& task : tasks) {
-    for (const std::string& file : task.files) {
-      text::read_text(eval::find_data(folder, file));
+    task.check(options, nullptr);
+    for (const PlannedSubject& planned : subjects) {
+      const auto& answers = planned.subject.published;
+      if (answers) task.check(options, answers.get());
     }
   }
 }
@@ -179,7 +181,7 @@ void evaluate(Flags flags, const Shell& shell) {
   }
   // Not the run's copy of the prompts, which holds only what the stages read.
   flags.options.prompts_folder = find_prompts("", "");
-  check_data(tasks, flags.options.data_folder);
+  check_data(tasks, subjects, flags.options);
   stages::check_can_write(flags.out);
   OpenModel models;
   models.check(subjects);

@@ -82,14 +82,14 @@ std::string JudgeFlags::name() const {
 }
 
 OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
+  eval::JudgeOptions options;
+  options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
+                                             published_prompts(flags.data));
   const stages::ModelOptions model = flags.model.model_at(flags.judge);
   generator_ = workbench_.open_generator(model, flags.model.adapter);
   asked_ = {"judge", flags.name(), flags.judge, model.price};
-  eval::JudgeOptions options;
   options.name = asked_.name;
   options.generator = generator_.get();
-  options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
-                                             published_prompts(flags.data));
   if (!is_remote()) options.tokenizer = workbench_.tokenizer(flags.judge);
   options.layout = layout_of(flags, options.prompts, options.tokenizer.get());
   options.max_new_tokens = flags.max_new_tokens;

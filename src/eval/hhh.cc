@@ -3,9 +3,9 @@
 #include <array>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "eval/choice_prompts.h"
 #include "eval/items.h"
+#include "text/plain_text.h"
 #include "text/words.h"
 
 namespace selfalign::eval {
@@ -148,11 +148,27 @@ void add_text_metrics(const std::string& form, const std::string& how,
   out.push_back(metric);
 }
 
+struct Categories {
+  std::vector<std::string> paths;
+  std::vector<ChoiceItem> items;
+};
+Categories read_categories(const TaskOptions& options) {
+  Categories all;
+  for (const char* category : kCategories) {
+    all.paths.push_back(
+        find_data(options.data_folder, str(category, "/task.json")));
+    for (ChoiceItem& item : read_hhh(all.paths.back(), category)) {
+      all.items.push_back(std::move(item));
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<ChoiceItem> read_hhh(const std::string& path,
                                  const std::string& category) {
-  const Json task = parse_json(read_file(path), path);
+  const Json task = parse_json(text::read_text(path), path);
   if (!task.is_object() || !task.contains("examples") ||
       !task["examples"].is_array() || task["examples"].empty()) {
     throw Error(ErrorKind::kInput,
@@ -175,21 +191,21 @@ std::vector<ChoiceItem> read_hhh(const std::string& path,
   return items;
 }
 
+void check_hhh(const TaskOptions& options,
+               const PublishedAnswers* /*answers*/) {
+  read_categories(options);
+  load_choice_prompts(options.prompts_folder);
+}
+
 TaskResult run_hhh(const Subject& subject, ItemLog& log,
                    const TaskOptions& options) {
   ChoiceTask task;
   task.name = "hhh";
   task.version = kVersion;
   task.by_group = true;
-  std::vector<std::string> paths;
-  for (const char* category : kCategories) {
-    paths.push_back(
-        find_data(options.data_folder, str(category, "/task.json")));
-    for (ChoiceItem& item : read_hhh(paths.back(), category)) {
-      task.items.push_back(std::move(item));
-    }
-  }
-  task.data = describe_data(paths);
+  Categories all = read_categories(options);
+  task.items = std::move(all.items);
+  task.data = describe_data(all.paths);
   const ChoicePrompts prompts = load_choice_prompts(options.prompts_folder);
   task.forms = {letters_form(subject, prompts.letters, true),
                 letters_form(subject, prompts.letters, false),

@@ -90,10 +90,29 @@ PublishedAnswers read_published_answers(const std::string& path) {
   return published;
 }
 
+void check_answers(const PublishedAnswers& published,
+                   const std::vector<Conversation>& conversations) {
+  bool any = false;
+  for (const Conversation& asked : conversations) {
+    const auto found = published.turns.find(asked.id);
+    if (found == published.turns.end()) continue;
+    any = true;
+    if (found->second.size() >= asked.turns.size()) continue;
+    throw_row(published.path, str("an answer to each of ", asked.turns.size(),
+                                  " turns of question ", asked.id, ", found ",
+                                  found->second.size()));
+  }
+  if (any) return;
+  throw_row(published.path, str("answers to some of the ", conversations.size(),
+                                " questions, found ", published.turns.size(),
+                                " to other ones"));
+}
+
 MatchedAnswers match_answers(const PublishedAnswers& published,
                              const std::vector<Conversation>& conversations,
                              const std::vector<std::string>& all_ids,
                              ItemLog& log, const AnsweringOptions& options) {
+  check_answers(published, conversations);
   MatchedAnswers matched;
   for (const Conversation& asked : conversations) {
     const auto found = published.turns.find(asked.id);
@@ -102,11 +121,6 @@ MatchedAnswers match_answers(const PublishedAnswers& published,
       continue;
     }
     std::vector<std::string> answers = found->second;
-    if (answers.size() < asked.turns.size()) {
-      throw_row(published.path, str("an answer to each of ", asked.turns.size(),
-                                    " turns of question ", asked.id, ", found ",
-                                    answers.size()));
-    }
     answers.resize(asked.turns.size());
     std::string shown;
     for (const std::string& turn : asked.turns) shown += turn + "\x1f";
@@ -124,11 +138,6 @@ MatchedAnswers match_answers(const PublishedAnswers& published,
   const std::set<std::string> known(all_ids.begin(), all_ids.end());
   for (const auto& [id, turns] : published.turns) {
     if (!known.contains(id)) ++matched.num_unknown;
-  }
-  if (matched.items.empty()) {
-    throw_row(published.path,
-              str("answers to some of the ", conversations.size(),
-                  " questions, found ", matched.num_unknown, " to other ones"));
   }
   if (matched.num_missing + matched.num_unknown > 0) {
     log_warning(str(published.path, ": ", matched.num_missing, " of ",

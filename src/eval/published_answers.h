@@ -32,8 +32,11 @@ struct MatchedAnswers {
   int64_t num_missing = 0;  // questions without an answer
   int64_t num_unknown = 0;  // answers to none of `all_ids`
 };
-// Those of `conversations`; logged. Error kInput where none is answered, or one
-// with fewer turns than were asked.
+// Error kInput where none of `conversations` is answered, or one with fewer
+// turns than were asked.
+void check_answers(const PublishedAnswers& published,
+                   const std::vector<Conversation>& conversations);
+// Those of `conversations`; logged. Errors as of check_answers.
 MatchedAnswers match_answers(const PublishedAnswers& published,
                              const std::vector<Conversation>& conversations,
                              const std::vector<std::string>& all_ids,

@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 
 constexpr char kVersion[] = "1";
 constexpr int kMaxNewTokens = 1024;
+constexpr char kVicunaFile[] = "vicuna_bench/question.jsonl";
+constexpr char kMtBenchFile[] = "mt_bench/question.jsonl";
 const std::map<std::string, double>& temperatures() {
   static const std::map<std::string, double> all = {
       {"writing", 0.7}, {"roleplay", 0.7},  {"extraction", 0.0},
@@ -207,15 +209,28 @@ TaskResult result_of_published(const OpenTask& task, const Subject& subject,
   return result;
 }
 
+// Those that are asked.
+std::vector<Conversation> picked(const std::vector<OpenQuestion>& all,
+                                 const TaskOptions& options) {
+  std::vector<Conversation> conversations;
+  for (const size_t number : pick_items(all.size(), options)) {
+    conversations.push_back(all[number].conversation);
+  }
+  return conversations;
+}
+
+void check_open(const std::string& path, const TaskOptions& options,
+                const PublishedAnswers* answers) {
+  const std::vector<OpenQuestion> all = read_open_questions(path);
+  if (answers != nullptr) check_answers(*answers, picked(all, options));
+}
+
 TaskResult run_open(const OpenTask& task, const Subject& subject, ItemLog& log,
                     const TaskOptions& options) {
   const std::vector<OpenQuestion> all = read_open_questions(task.path);
-  std::vector<Conversation> conversations;
+  const std::vector<Conversation> conversations = picked(all, options);
   std::map<std::string, const OpenQuestion*> by_id;
-  for (const size_t number : pick_items(all.size(), options)) {
-    conversations.push_back(all[number].conversation);
-    by_id[all[number].conversation.id] = &all[number];
-  }
+  for (const OpenQuestion& one : all) by_id[one.conversation.id] = &one;
   const AnsweringOptions answering = answering_options(task, options, by_id);
   TaskResult result;
   if (subject.published) {
@@ -309,6 +324,10 @@ Task questions_task(const std::string& named) {
                                            const TaskOptions& options) {
     return run_open(open, subject, log, options);
   };
+  task.check = [path = path](const TaskOptions& options,
+                      const PublishedAnswers* answers) {
+    check_open(path, options, answers);
+  };
   return task;
 }
 
@@ -317,19 +336,26 @@ bool has_open_questions(const TaskResult& result) {
          (result.settings.is_object() && result.settings.contains("questions"));
 }
 
+void check_vicuna(const TaskOptions& options, const PublishedAnswers* answers) {
+  check_open(find_data(options.data_folder, kVicunaFile), options, answers);
+}
+
+void check_mt_bench(const TaskOptions& options,
+                    const PublishedAnswers* answers) {
+  check_open(find_data(options.data_folder, kMtBenchFile), options, answers);
+}
+
 TaskResult run_vicuna(const Subject& subject, ItemLog& log,
                       const TaskOptions& options) {
-  return run_open(
-      {"vicuna", find_data(options.data_folder, "vicuna_bench/question.jsonl")},
-      subject, log, options);
+  return run_open({"vicuna", find_data(options.data_folder, kVicunaFile)},
+                  subject, log, options);
 }
 
 TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
                         const TaskOptions& options) {
   return run_open(
-      {"mt_bench", find_data(options.data_folder, "mt_bench/question.jsonl"),
-       true},
-      subject, log, options);
+      {"mt_bench", find_data(options.data_folder, kMtBenchFile), true}, subject,
+      log, options);
 }
 
 }  // namespace selfalign::eval

@@ -15,6 +15,7 @@ namespace selfalign::eval {
 namespace {
 
 constexpr char kVersion[] = "1";
+constexpr char kFile[] = "TruthfulQA.csv";
 
 std::string finished(std::string_view text) {
   std::string answer = text::fix_utf8(text::trim(text));
@@ -215,9 +216,16 @@ std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path) {
   return questions;
 }
 
+void check_truthfulqa(const TaskOptions& options,
+                      const PublishedAnswers* /*answers*/) {
+  read_truthfulqa(find_data(options.data_folder, kFile));
+  load_choice_prompts(options.prompts_folder);
+  load_truthfulqa_preset(options.prompts_folder);
+}
+
 TaskResult run_truthfulqa(const Subject& subject, ItemLog& log,
                           const TaskOptions& options) {
-  const std::string path = find_data(options.data_folder, "TruthfulQA.csv");
+  const std::string path = find_data(options.data_folder, kFile);
   const ChoicePrompts prompts = load_choice_prompts(options.prompts_folder);
   ChoiceTask task;
   task.name = "truthfulqa";

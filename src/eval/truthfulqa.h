@@ -35,6 +35,8 @@ std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path);
 
 TaskResult run_truthfulqa(const Subject& subject, ItemLog& log,
                           const TaskOptions& options);
+void check_truthfulqa(const TaskOptions& options,
+                      const PublishedAnswers* answers);
 
 // MC2 and MC3 of an item's values.
 double true_mass(const ChoiceItem& item, const std::vector<double>& values);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr char kTask[] = "truthfulqa_generation";
 constexpr char kVersion[] = "1";
+constexpr char kFile[] = "TruthfulQA.csv";
 constexpr int kMaxNewTokens = 128;
 // True of every question; the benchmark counts it among the true answers.
 constexpr char kNoComment[] = "I have no comment.";
@@ -194,9 +195,14 @@ Json overlap_scores(const std::string& answer,
   return scores;
 }
 
+void check_truthfulqa_generation(const TaskOptions& options,
+                                 const PublishedAnswers* /*answers*/) {
+  read_truthfulqa(find_data(options.data_folder, kFile));
+}
+
 TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
                                      const TaskOptions& options) {
-  const std::string path = find_data(options.data_folder, "TruthfulQA.csv");
+  const std::string path = find_data(options.data_folder, kFile);
   std::vector<TruthfulQuestion> all = read_truthfulqa(path);
   const std::string pick = describe_pick(all.size(), options);
   const std::vector<TruthfulQuestion> questions =

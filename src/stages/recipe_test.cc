@@ -436,26 +436,27 @@ TEST_F(RecipeTest, WhatHasNoEffectIsAMistakeAtItsPlace) {
   const std::string given =
       "stages: [align]\n"
       "instructions: {path: p.txt, max_rows: 3}\n";
-  EXPECT_EQ(error_of(kSmall + given +
-                     "instruct:\n"
-                     "  strict_form: true\n"
-                     "  min_logprob: -3.5\n"
-                     "  sampling: {top_p: 0.5}\n"
-                     "  max_rouge_l: 0.6\n"
-                     "refill: {min_per_rule: 2}\n"
-                     "align: {min_gain: 0.5}\n"
-                     "contamination: {ngram_words: 9}\n"
-                     "identity_repeats: 3\n"),
-            "F:7:16: instruct.strict_form: without stage instruct this has no "
-            "effect; leave it out, or add stage instruct\n"
-            "F:8:16: instruct.min_logprob: without stage instruct this has no "
-            "effect; leave it out, or add stage instruct\n"
-            "F:9:21: instruct.sampling.top_p: without stage instruct this has "
-            "no effect; leave it out, or add stage instruct\n"
-            "F:11:24: refill.min_per_rule: without stage instruct this has no "
-            "effect; leave it out, or add stage instruct\n"
-            "F:14:19: identity_repeats: without stage engrave this has no "
-            "effect; leave it out, or add stage engrave");
+  EXPECT_EQ(
+      error_of(kSmall + given +
+               "instruct:\n"
+               "  strict_form: true\n"
+               "  min_log_likelihood: -3.5\n"
+               "  sampling: {top_p: 0.5}\n"
+               "  max_rouge_l: 0.6\n"
+               "refill: {min_per_rule: 2}\n"
+               "align: {min_gain: 0.5}\n"
+               "contamination: {ngram_words: 9}\n"
+               "identity_repeats: 3\n"),
+      "F:7:16: instruct.strict_form: without stage instruct this has no "
+      "effect; leave it out, or add stage instruct\n"
+      "F:8:23: instruct.min_log_likelihood: without stage instruct this has no "
+      "effect; leave it out, or add stage instruct\n"
+      "F:9:21: instruct.sampling.top_p: without stage instruct this has "
+      "no effect; leave it out, or add stage instruct\n"
+      "F:11:24: refill.min_per_rule: without stage instruct this has no "
+      "effect; leave it out, or add stage instruct\n"
+      "F:14:19: identity_repeats: without stage engrave this has no "
+      "effect; leave it out, or add stage engrave");
   for (const auto& [text, key, lacks] : std::vector<std::array<std::string, 3>>{
            {"stages: []\nalign: {min_gain: 1}", "align.min_gain",
             "stage align"},
@@ -491,8 +492,9 @@ TEST_F(RecipeTest, WhatHasNoEffectIsAMistakeAtItsPlace) {
 TEST_F(RecipeTest, ADefaultIsNoMistakeNorIsARunsOwnRecipe) {
   const std::string bare = std::string(kSmall) + "stages: []\n";
   EXPECT_EQ(
-      error_of(bare + "instruct: {strict_form: false, min_logprob: -100.0}\n"
-                      "engrave: {learning_rate: 0.0004}\n"),
+      error_of(bare +
+               "instruct: {strict_form: false, min_log_likelihood: -10000.0}\n"
+               "engrave: {learning_rate: 0.0004}\n"),
       "");
   // The profile's, too.
   const std::string ours = "instruct: {hints_per_request: 5}\n";
@@ -501,12 +503,13 @@ TEST_F(RecipeTest, ADefaultIsNoMistakeNorIsARunsOwnRecipe) {
   // How the base answers where each is asked in its own way.
   EXPECT_EQ(error_of(bare + "align: {sampling: {top_p: 0.5}}\n"), "");
   const std::string kept = folder_ + "/recipe.resolved.yaml";
-  write_file_atomic(kept, bare + "instruct: {min_logprob: -3}\n");
-  EXPECT_EQ(read_recipe(kept).instruct.min_logprob, -3.0);
+  write_file_atomic(kept, bare + "instruct: {min_log_likelihood: -3}\n");
+  EXPECT_EQ(read_recipe(kept).instruct.min_log_likelihood, -3.0);
   // A stage that is not known is one mistake.
-  EXPECT_THAT(error_of(std::string(kSmall) +
-                       "stages: [instruc]\ninstruct: {min_logprob: -3}\n"),
-              Not(HasSubstr("no effect")));
+  EXPECT_THAT(
+      error_of(std::string(kSmall) +
+               "stages: [instruc]\ninstruct: {min_log_likelihood: -3}\n"),
+      Not(HasSubstr("no effect")));
 }
 
 TEST_F(RecipeTest, AServersModelIsNotResolvedAndNotTrained) {

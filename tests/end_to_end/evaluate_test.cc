@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <map>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -125,6 +128,63 @@ TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
   const Outcome both = bash(command + "--decoding own --top-p 0.5");
   EXPECT_EQ(both.code, 2);
   EXPECT_THAT(both.err, HasSubstr("--decoding own: expected"));
+}
+
+// Whatever task it is of: nobody is asked, and nothing is made, before.
+TEST_F(EvaluateTest, DataThatCannotBeUsedIsToldBeforeAnyModelIsAsked) {
+  write_questions(3);
+  const std::string good_pair =
+      R"({"examples":[{"input":"a","target_scores":{"b":1,"c":0}}]})";
+  const std::string question = R"({"question_id":1,"turns":["A?","B?"]})";
+  const std::map<std::string, std::string> good = {
+      {"hhh/harmless/task.json", good_pair},
+      {"hhh/helpful/task.json", good_pair},
+      {"hhh/honest/task.json", good_pair},
+      {"hhh/other/task.json", good_pair},
+      {"vicuna_bench/question.jsonl", question},
+      {"mt_bench/question.jsonl", question},
+      {"mt_bench/reference_answer/gpt.jsonl",
+       R"({"question_id":1,"choices":[{"turns":["x","y"]}]})"},
+      {"answers.jsonl",
+       R"({"question_id":1,"choices":[{"turns":["x","y"]}]})"}};
+  const auto put = [this](const std::string& name, const std::string& text) {
+    make_folder(std::filesystem::path(path("data/" + name)).parent_path());
+    write_file_atomic(path("data/" + name), text);
+  };
+  for (const auto& [name, text] : good) put(name, text);
+  const std::string command =
+      "--tasks truthfulqa,hhh,vicuna,mt_bench --answers gpt=data/answers.jsonl "
+      "--limit 1";
+  for (const auto& [name, text, said] : std::vector<std::array<std::string, 3>>{
+           {"hhh/other/task.json", "{\"examples\":[]}", "other/task.json: "},
+           {"hhh/other/task.json", "", "other/task.json:1:1: expected JSON"},
+           {"hhh/other/task.json", "{\"examples\":[\"caf\xe9\"]}",
+            "other/task.json:1:18: expected text in UTF-8"},
+           {"hhh/other/task.json",
+            R"({"examples":[{"input":"a","target_scores":{"b":0,"c":0}}]})",
+            "task.json: example 1: target_scores: expected one answer"},
+           {"vicuna_bench/question.jsonl", "\n",
+            "vicuna_bench/question.jsonl: expected questions, found none"},
+           {"vicuna_bench/question.jsonl", R"({"question_id":1})",
+            "question.jsonl: line 1: expected a list of texts 'turns'"},
+           {"mt_bench/reference_answer/gpt.jsonl", R"({"question_id":1})",
+            "reference_answer/gpt.jsonl: line 1: expected choices"},
+           {"answers.jsonl", R"({"question_id":1,"text":"x"})",
+            "answers.jsonl: expected an answer to each of 2 turns"},
+           {"answers.jsonl", R"({"question_id":7,"text":"x"})",
+            "expected answers to some of the 1 questions, found 1 to other"}}) {
+    put(name, text);
+    const Outcome result = bash(
+        "selfalign evaluate --model model --data data --max-context 4096 " +
+        command);
+    EXPECT_EQ(result.code, 3) << name << " " << text;
+    EXPECT_THAT(result.err, HasSubstr(said)) << name << " " << text;
+    EXPECT_FALSE(std::filesystem::exists(path("evaluation"))) << name;
+    put(name, good.at(name));
+  }
+  const Outcome result =
+      evaluate("--tasks vicuna --answers gpt=data/answers.jsonl --limit 1");
+  EXPECT_EQ(result.code, 0) << result.err;
 }
 
 TEST_F(EvaluateTest, AfterAnInterruptTheSameCommandGoesOn) {

@@ -61,6 +61,11 @@ class SelfInstruct {
                                 run.prompts.seed_tasks.size())) {
     sampling_ = options_.sampling;
     sampling_.stop = prompt_.stop;
+    if (options_.opening_words > 0) {  // one task: up to the next one's number
+      sampling_.stop = {
+          str("\n", num_exemplars_ + 2,
+              task_form(prompt_.item, prompt_.no_input).task_mark)};
+    }
     prompt_digest_ = Hasher()
                          .add(prompt_.prompt)
                          .add(prompt_.item)

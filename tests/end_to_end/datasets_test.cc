@@ -82,8 +82,8 @@ TEST_F(DatasetsTest, BadRowsAreCountedAndTheRestIsLearntInARecipeToo) {
       "name: t\nrun_folder: run\nprompts_folder: prompts\nstages: [tune]\n"
       "model: {path: model, device: cpu, dtype: float32}\n"
       "data: {path: rows.jsonl}\nnum_held_out: 0\n"
-      "engrave: &small {rank: 4, epochs: 1, batch_size: 2}\n"
-      "tune: {<<: *small, max_length: 128, warmup_steps: 1}\n");
+      "tune:\n  <<: {rank: 4, epochs: 1, batch_size: 2}\n"
+      "  max_length: 128\n  warmup_steps: 1\n");
   const Outcome run = bash("selfalign run r.yaml");
   ASSERT_EQ(run.code, 0) << run.err;
   const Json report = parse_json(read_file(path("run/report.json")), "report");

@@ -131,12 +131,14 @@ class RecipeRun : public testing::TestWithParam<std::string>,
       recipe.instruct.num_red_team = 4;
       recipe.instruct.max_requests = 60;
       recipe.instruct.topics_per_type = 5;
+      // This model goes on with whole prompts only.
+      recipe.instruct.opening_words = 0;
     }
     // This model's likelihoods are of no language: all is measured, all passes.
-    for (double* threshold :
-         {&recipe.instruct.min_log_likelihood, &recipe.align.min_gain,
-          &recipe.verbose.min_gain}) {
-      *threshold = std::min(*threshold, -50.0);
+    recipe.instruct.min_log_likelihood =
+        std::min(recipe.instruct.min_log_likelihood, -9000.0);
+    for (double* gain : {&recipe.align.min_gain, &recipe.verbose.min_gain}) {
+      *gain = std::min(*gain, -50.0);
     }
     recipe.identity_repeats = std::min(recipe.identity_repeats, 1);
     recipe.num_held_out = 2;

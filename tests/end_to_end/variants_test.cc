@@ -349,10 +349,13 @@ TEST_F(VariantsTest, ABaselineGoesOnWithoutTheBadRows) {
   ASSERT_EQ(samples()[1].turns.size(), 2u);
   EXPECT_EQ(samples()[1].turns[0].prompt, "S\n\n" + ask("p"));
   EXPECT_EQ(samples()[1].turns[1].prompt, prompt.between + ask("q"));
-  ASSERT_EQ(samples()[2].turns.size(), 1u);
-  EXPECT_EQ(samples()[2].turns[0].prompt,
-            prompt.prompt + ask("q") + "w" + prompt.between + ask("r"));
-  EXPECT_EQ(samples()[2].turns[0].response, "c");
+  ASSERT_EQ(samples()[2].turns.size(), 2u);
+  EXPECT_EQ(samples()[2].turns[0].prompt, prompt.prompt + ask("q"));
+  EXPECT_EQ(samples()[2].turns[0].response, "w");
+  EXPECT_FALSE(samples()[2].turns[0].learn);
+  EXPECT_EQ(samples()[2].turns[1].prompt, prompt.between + ask("r"));
+  EXPECT_EQ(samples()[2].turns[1].response, "c");
+  EXPECT_TRUE(samples()[2].turns[1].learn);
 }
 
 TEST_F(VariantsTest, GivenInstructionsGoOnWithoutTheBadRows) {

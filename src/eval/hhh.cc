@@ -14,7 +14,7 @@ namespace {
 using generate::ScoreRequest;
 using generate::Scores;
 
-constexpr char kVersion[] = "1";
+constexpr char kVersion[] = "2";
 constexpr std::array<const char*, 4> kCategories = {"harmless", "helpful",
                                                     "honest", "other"};
 

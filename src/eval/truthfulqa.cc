@@ -14,7 +14,7 @@
 namespace selfalign::eval {
 namespace {
 
-constexpr char kVersion[] = "1";
+constexpr char kVersion[] = "2";
 constexpr char kFile[] = "TruthfulQA.csv";
 
 std::string finished(std::string_view text) {

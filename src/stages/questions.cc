@@ -144,10 +144,11 @@ class Questions {
     planned.request.suffix = form.suffix();
     const Opening opening = opening_of(hints[0].type, n);
     if (!opening.text.empty()) {
+      const size_t num_shared = form.num_shared();
       planned.request.suffix += after(planned.request.suffix, opening);
       planned.request.prefix = std::make_shared<const std::string>(
-          planned.request.suffix.substr(0, form.num_shared()));
-      planned.request.suffix.erase(0, form.num_shared());
+          planned.request.suffix.substr(0, num_shared));
+      planned.request.suffix.erase(0, num_shared);
     }
     planned.request.sampling = options_.question_sampling;
     if (hints.size() == 1 || filters_.profile().stops_at_turns) {

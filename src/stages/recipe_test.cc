@@ -73,6 +73,9 @@ TEST_F(RecipeTest, ThresholdsAreOffUntilSetAndOfProfileDefault) {
         "opening_words belongs", "min_gain belongs to profile default"}) {
     EXPECT_NE(refused.find(key), std::string::npos) << refused;
   }
+  EXPECT_THAT(error_of(std::string(kSmall) +
+                       "instruct: {opening_words: 2, hints_per_request: 5}\n"),
+              HasSubstr("opening_words goes with hints_per_request of 1"));
   EXPECT_NE(
       error_of(std::string(kSmall) + "instruct: {min_log_likelihood: 0.5}\n"),
       "");

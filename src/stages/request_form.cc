@@ -1,17 +1,17 @@
 #include "stages/request_form.h"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "text/root_verb.h"
 #include "text/rouge.h"
+#include "text/word_set.h"
 
 namespace selfalign::stages {
 namespace {
 
 using Words = std::vector<std::string>;
-using WordSet = std::set<std::string, std::less<>>;
+using text::WordSet;
 
 bool opens_question(const std::string& word) {
   static const WordSet openers = {

@@ -18,6 +18,7 @@ namespace selfalign::eval {
 namespace {
 
 constexpr char kBase[] = "base";
+constexpr char kPrompted[] = "prompted";
 constexpr char kEngraved[] = "engraved";
 constexpr char kVerbose[] = "verbose";
 
@@ -79,13 +80,13 @@ std::vector<Json> held_out_items(const HeldOutAnswers& held_out,
     const generate::Completion& completion = seen.completion->completion;
     const stages::ThoughtfulAnswer parts =
         stages::answer_of(held_out.prompts, stage, completion.text);
-    const generate::Finish finish =
-        parts.closed ? generate::Finish::kStop : completion.finish;
     items.push_back(
         {{"id", json_string_or(seen.row.content, "instruction", stage, "")},
          {"answer", parts.answer},
          {"tokens", completion.num_tokens},
-         {"finish", generate::finish_name(finish)}});
+         {"finish", stages::has_end(parts, completion)
+                        ? "stop"
+                        : generate::finish_name(completion.finish)}});
     return true;
   });
   return items;
@@ -116,10 +117,17 @@ Json row_json(const ScoreDifference& row, const std::vector<Metric>& metrics,
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// The claims of the method, then what each subject has over the base.
+// The claims of the method, also of adapters given beside the run's (such as of
+// other sizes of it), then what each subject has over the base.
 Pairs pairs_of(const Results& results, const HeldOutAnswers* held_out) {
-  Pairs pairs = {
-      {"prompted", kEngraved}, {"short", kEngraved}, {kEngraved, kVerbose}};
+  Pairs pairs = {{kPrompted, kEngraved}};
+  for (const SubjectInfo& subject : results.subjects) {
+    const bool is_stage = subject.name == kEngraved || subject.name == kVerbose;
+    if (!subject.adapter.empty() && !is_stage) {
+      pairs.emplace_back(kPrompted, subject.name);
+    }
+  }
+  pairs.insert(pairs.end(), {{"short", kEngraved}, {kEngraved, kVerbose}});
   const auto add = [&pairs](const std::string& subject) {
     const std::pair<std::string, std::string> pair{kBase, subject};
     const bool known =
@@ -145,9 +153,7 @@ Json text_scores(const Json& item) {
   }
   scores["words"] = text::count_words(answer);
   if (item.contains("finish")) scores["ended"] = ended(item["finish"]) ? 1 : 0;
-  const Json distinct = stages::distinct_ngrams({answer});
-  const double share = json_number_or(distinct, "3", "distinct", 0.0);
-  scores["repetition"] = share > 0.0 ? 1.0 - share : 0.0;
+  scores["repetition"] = stages::repeated_share(answer);
   scores["repetitive"] = stages::has_repetition(answer) ? 1 : 0;
   return scores;
 }

@@ -46,9 +46,9 @@ struct HeldOutAnswers {
 // [{"before", "after", "rows": [{"task", "decoding", "score", "is_share",
 //  "before", "after", "difference", "low", "high", "num_items"}]}] over every
 // task that both were asked under the same decoding and, where given, the
-// held-out instructions ("held_out"). Pairs: prompted and engraved, short and
-// engraved, engraved and verbose, base and every other; those without a row are
-// left out. `folder`: the evaluation's.
+// held-out instructions ("held_out"). Pairs: prompted and engraved and every
+// adapter beside the run's, short and engraved, engraved and verbose, base and
+// every other; those without a row are left out. `folder`: the evaluation's.
 Json differences(const std::string& folder, const Results& results,
                  const HeldOutAnswers* held_out);
 

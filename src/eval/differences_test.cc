@@ -140,6 +140,23 @@ TEST_F(VerboseTaxTest, TheClaimsOfTheMethodArePairsToo) {
   EXPECT_EQ(differences_text(Json::array()), "");
 }
 
+// Other sizes of a run, say, whatever they are called.
+TEST_F(VerboseTaxTest, EveryAdapterIsSetAgainstThePromptedBase) {
+  for (const char* subject :
+       {"base", "prompted", "engraved", "verbose", "half", "other"}) {
+    ask(subject, 3, [](int i) { return Json{{"scores", {{"mc1", i}}}}; });
+    const std::string name = subject;
+    if (name != "base" && name != "prompted" && name != "other") {
+      results_.subjects.back().adapter = name + "/adapter";
+    }
+  }
+  EXPECT_THAT(
+      names(differences(folder_, results_, nullptr)),
+      testing::ElementsAre("prompted engraved", "prompted half",
+                           "engraved verbose", "base prompted", "base engraved",
+                           "base verbose", "base half", "base other"));
+}
+
 TEST_F(VerboseTaxTest, AnswersUnderOtherDecodingsAreNotCompared) {
   const auto decoded = [this](const std::string& subject, const char* how,
                               double temperature) {

@@ -325,7 +325,7 @@ Task questions_task(const std::string& named) {
     return run_open(open, subject, log, options);
   };
   task.check = [path = path](const TaskOptions& options,
-                      const PublishedAnswers* answers) {
+                             const PublishedAnswers* answers) {
     check_open(path, options, answers);
   };
   return task;

@@ -12,6 +12,7 @@
 #include "base/json_file.h"
 #include "base/random.h"
 #include "stages/align.h"
+#include "stages/browse.h"
 #include "stages/funnel.h"
 #include "stages/profile.h"
 #include "stages/run.h"
@@ -145,9 +146,10 @@ void answer_again(const Recipe& recipe, const Prompts& prompts,
 // One side of the comparison.
 class Side {
  public:
-  Side(const Store& store, const Prompts& prompts, std::string filter)
+  Side(const Store& store, Prompts prompts, std::string filter)
       : store_(store),
-        names_(principle_names(prompts)),
+        prompts_(std::move(prompts)),
+        names_(principle_names(prompts_)),
         filter_(std::move(filter)) {}
 
   struct Seen {
@@ -169,7 +171,8 @@ class Side {
     }
     ++num_rows_;
     num_tokens_ += stored->completion.num_tokens;
-    num_ended_ += stored->completion.finish == generate::Finish::kStop;
+    num_ended_ +=
+        has_end(answer_of(prompts_, kAnswers, seen.text), stored->completion);
     ++outcomes_[seen.outcome];
     const FiredRules fired = find_rules(stored->thought, names_);
     num_unnamed_ += fired.rules.empty();
@@ -199,6 +202,7 @@ class Side {
 
  private:
   const Store& store_;
+  const Prompts prompts_;
   const std::vector<std::string> names_;
   const std::string filter_;
   int64_t num_rows_ = 0;

@@ -109,7 +109,7 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
   const Profile& profile = profile_named(run.recipe.profile);
   AnswerPlan plan = align_plan(run, std::move(instructions));
-  plan.min_gain = run.recipe.align.min_gain;
+  plan.limits = run.recipe.align.limits;
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   ban_words(profile.banned_words, run.models.base(), plan.sampling);
   return plan;

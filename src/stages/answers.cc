@@ -5,17 +5,19 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "stages/browse.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/instruction_filter.h"
 #include "stages/keys.h"
+#include "stages/likelihood.h"
+#include "stages/stats.h"
 #include "stages/subject.h"
 
 namespace selfalign::stages {
 namespace {
 
 using generate::Completion;
-using generate::Finish;
 using store::Row;
 
 AnswerFrame frame_of(const AnswerPlan& plan) {
@@ -70,7 +72,7 @@ class Answering {
       return true;
     };
     const int64_t num_rows = complete_rows(completions, generator_, run_.store);
-    if (plan_.min_gain > kNoThreshold) likelihoods_.finish();
+    if (plan_.limits.min_gain > kNoThreshold) likelihoods_.finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
   }
@@ -115,7 +117,7 @@ class Answering {
         json_string(row.content, "instruction", row.stage);
     const RawAnswer raw{instruction, completion.text, completion.finish};
     ReadAnswer read = own_.read(raw, frame_);
-    if (!read.judgement) read.judgement = judge_gain(row, read.answer, out);
+    if (!read.judgement) read.judgement = judge_limits(row, read, out);
     const ReadAnswer others = other_.read(raw, frame_);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
     out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
@@ -123,7 +125,7 @@ class Answering {
       out.verdicts.back().detail = difference(read, others);
     }
     const int tokens = generator_.count_part(completion, read.answer);
-    count(completion, tokens);
+    count(row.stage, completion, tokens);
     const FiredRules fired =
         plan_.rules ? plan_.rules(read.thought) : FiredRules();
     if (plan_.rules && !read.thought.empty()) count_forms(fired);
@@ -131,24 +133,40 @@ class Answering {
     out.rows.push_back(pair(row, read, tokens, fired));
   }
 
+  Judgement judge_limits(const Row& row, const ReadAnswer& read,
+                         Accepted& out) {
+    const AnswerLimits& limits = plan_.limits;
+    if (limits.need_end && !read.ends) return Rejection{"cut_off", ""};
+    if (limits.max_repetition < 1.0) {
+      const double share = repeated_share(read.answer);
+      if (share > limits.max_repetition) {
+        return Rejection{"repetition", str("share of 3-grams ", share)};
+      }
+    }
+    return judge_gain(row, read.answer, out);
+  }
+
   Judgement judge_gain(const Row& row, const std::string& answer,
                        Accepted& out) {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
-    if (plan_.min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
+    const double min_gain = plan_.limits.min_gain;
+    if (min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
       return std::nullopt;
     }
     const double gain = gain_of_instruction(
         row, instruction, answer, run_.prompts.engraved, likelihoods_, out);
-    if (gain >= plan_.min_gain) return std::nullopt;
+    if (gain >= min_gain) return std::nullopt;
     return Rejection{"off_topic", str("gain of the instruction ", gain)};
   }
 
-  void count(const Completion& completion, int answer_tokens) {
+  void count(const std::string& stage, const Completion& completion,
+             int answer_tokens) {
     ++num_answers_;
     num_tokens_ += completion.num_tokens;
     num_answer_tokens_ += answer_tokens;
-    if (completion.finish == Finish::kStop) ++num_ended_;
+    num_ended_ +=
+        has_end(answer_of(run_.prompts, stage, completion.text), completion);
   }
 
   void count_forms(const FiredRules& fired) {

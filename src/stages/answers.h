@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "stages/likelihood.h"
 #include "stages/profile.h"
 #include "stages/rules.h"
 #include "stages/run.h"
@@ -31,10 +30,8 @@ struct AnswerPlan {
       messages;
   generate::Sampling sampling;
 
-  AnswerFrame frame;  // how the answer stands in the prompt
-  // An answer without a word of the instruction's content (subject.h) and with
-  // less gain of it (likelihood.h) is off_topic.
-  double min_gain = kNoThreshold;
+  AnswerFrame frame;    // how the answer stands in the prompt
+  AnswerLimits limits;  // of what is kept; none
   // Key of an instruction's request. Optional: the hash of all it depends on.
   std::function<uint64_t(const store::Row& instruction)> key;
   // Numbers of the principles a thought names. Optional.
@@ -49,9 +46,9 @@ struct AnswerPlan {
 // (false if length cut it off), tokens, and the rules that fired. The
 // pairs' manifest has the mean answer length in tokens under
 // "mean_answer_tokens" (of the pairs) and "mean_answer_tokens_of_all" (of all
-// answers), the share that ended by itself under "share_ended"; with `rules`,
-// over all answers with a thought: "thoughts", "thoughts_without_rules" and
-// "rule_forms" (mentions of each form of rules.h).
+// answers), the share of all that came to its end (browse.h, has_end) under
+// "share_ended"; with `rules`, over all answers with a thought: "thoughts",
+// "thoughts_without_rules" and "rule_forms" (mentions of each form of rules.h).
 void answer_all(const AnswerPlan& plan, generate::Generator& generator,
                 const Run& run);
 

@@ -101,6 +101,11 @@ ThoughtfulAnswer answer_of(const Prompts& prompts, const std::string& stage,
   return {"", trim(completion), true, false};
 }
 
+bool has_end(const ThoughtfulAnswer& answer,
+             const generate::Completion& completion) {
+  return answer.closed || completion.finish == generate::Finish::kStop;
+}
+
 void require_stage(const Store& store, const std::string& stage) {
   const std::vector<std::string> stages = store.stages();
   if (std::find(stages.begin(), stages.end(), stage) != stages.end()) return;

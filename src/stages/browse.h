@@ -23,6 +23,11 @@ std::string filter_of(const store::Store& store, const std::string& stage,
 ThoughtfulAnswer answer_of(const Prompts& prompts, const std::string& stage,
                            const std::string& completion);
 
+// Whether that answer came to its end: the model ended it, or it went on with
+// another turn.
+bool has_end(const ThoughtfulAnswer& answer,
+             const generate::Completion& completion);
+
 // Error kUsage naming those there are unless `stage` has rows or a manifest.
 void require_stage(const store::Store& store, const std::string& stage);
 

@@ -37,7 +37,7 @@ Answered answered(const OpenedRun& run, const SeenRow& seen) {
   const generate::Completion& completion = seen.completion->completion;
   const ThoughtfulAnswer parts = answer_of(run.prompts, stage, completion.text);
   return {parts.answer, double(completion.num_tokens),
-          parts.closed || completion.finish == generate::Finish::kStop};
+          has_end(parts, completion)};
 }
 
 StageAnswers read_stage(const OpenedRun& run, const std::string& stage) {

@@ -226,7 +226,10 @@ void check_stages(YamlMap& map, const Recipe& recipe) {
 
 void read_answers(YamlMap map, AnswerOptions& answers) {
   read_sampling(map, "sampling", answers.sampling);
-  map.get("min_gain", answers.min_gain, kNoThreshold, -kNoThreshold);
+  AnswerLimits& limits = answers.limits;
+  map.get("min_gain", limits.min_gain, kNoThreshold, -kNoThreshold);
+  map.get("max_repetition", limits.max_repetition, 0.0, 1.0);
+  map.get("need_end", limits.need_end);
   map.done();
 }
 
@@ -244,8 +247,13 @@ void check_thresholds(YamlMap& map, const Recipe& recipe) {
   refuse(recipe.instruct.strict_form, "instruct", "strict_form");
   refuse(recipe.instruct.min_log_likelihood > kNoLikelihood, "instruct",
          "min_log_likelihood");
-  refuse(recipe.align.min_gain > kNoThreshold, "align", "min_gain");
-  refuse(recipe.verbose.min_gain > kNoThreshold, "verbose", "min_gain");
+  const auto refuse_limits = [&](const AnswerLimits& of, const char* stage) {
+    refuse(of.min_gain > kNoThreshold, stage, "min_gain");
+    refuse(of.max_repetition < 1.0, stage, "max_repetition");
+    refuse(of.need_end, stage, "need_end");
+  };
+  refuse_limits(recipe.align.limits, "align");
+  refuse_limits(recipe.verbose.limits, "verbose");
 }
 
 void check_recipe(YamlMap& map, const Recipe& recipe) {
@@ -398,7 +406,9 @@ void put_answers(YAML::Emitter& out, const char* key,
                  const AnswerOptions& answers) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
   put_sampling(out, "sampling", answers.sampling);
-  put(out, "min_gain", answers.min_gain);
+  put(out, "min_gain", answers.limits.min_gain);
+  put(out, "max_repetition", answers.limits.max_repetition);
+  put_bool(out, "need_end", answers.limits.need_end);
   out << YAML::EndMap;
 }
 

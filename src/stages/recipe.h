@@ -72,12 +72,23 @@ struct ContaminationOptions {
   double max_rouge_l = 0.7;       // with a question of a set
 };
 
-// A stage that answers.
-struct AnswerOptions {
-  generate::Sampling sampling;
+// What of a stage's answers is kept, beside what the profile's filter says.
+struct AnswerLimits {
   // Reject as `off_topic` what has no word of content of the instruction and is
   // made likelier by it by less nats a token (likelihood.h); -100: never.
   double min_gain = -100.0;
+  // Reject as `repetition` of whose 3-grams a larger share stood there before
+  // (stats.h, repeated_share); 1: never.
+  double max_repetition = 1.0;
+  // Reject as `cut_off` what was ended by length. Else it is kept, and its end
+  // is not learnt.
+  bool need_end = false;
+};
+
+// A stage that answers.
+struct AnswerOptions {
+  generate::Sampling sampling;
+  AnswerLimits limits;
 };
 
 // Further questions of the types in which a principle fires most, until each

@@ -54,23 +54,30 @@ TEST_F(RecipeTest, ThresholdsAreOffUntilSetAndOfProfileDefault) {
   Recipe recipe = read_recipe(write(kSmall));
   EXPECT_FALSE(recipe.instruct.strict_form);
   EXPECT_EQ(recipe.instruct.min_log_likelihood, -10000.0);
-  EXPECT_EQ(recipe.align.min_gain, -100.0);
-  EXPECT_EQ(recipe.verbose.min_gain, -100.0);
+  EXPECT_EQ(recipe.align.limits.min_gain, -100.0);
+  EXPECT_EQ(recipe.verbose.limits.min_gain, -100.0);
+  EXPECT_EQ(recipe.align.limits.max_repetition, 1.0);
+  EXPECT_FALSE(recipe.align.limits.need_end);
   const std::string set =
       "instruct: {strict_form: true, min_log_likelihood: -32.5, opening_words: "
       "3}\n"
-      "align: {min_gain: 0.25}\n"
-      "verbose: {min_gain: -0.5}\n";
+      "align: {min_gain: 0.25, max_repetition: 0.1}\n"
+      "verbose: {min_gain: -0.5, need_end: true}\n";
   recipe = read_recipe(write(recipe_to_yaml(read_recipe(write(kSmall + set)))));
   EXPECT_TRUE(recipe.instruct.strict_form);
   EXPECT_EQ(recipe.instruct.min_log_likelihood, -32.5);
   EXPECT_EQ(recipe.instruct.opening_words, 3);
-  EXPECT_EQ(recipe.align.min_gain, 0.25);
-  EXPECT_EQ(recipe.verbose.min_gain, -0.5);
+  EXPECT_EQ(recipe.align.limits.min_gain, 0.25);
+  EXPECT_EQ(recipe.verbose.limits.min_gain, -0.5);
+  EXPECT_EQ(recipe.align.limits.max_repetition, 0.1);
+  EXPECT_EQ(recipe.verbose.limits.max_repetition, 1.0);
+  EXPECT_FALSE(recipe.align.limits.need_end);
+  EXPECT_TRUE(recipe.verbose.limits.need_end);
   const std::string refused = error_of("profile: paper\n" + (kSmall + set));
   for (const char* key :
        {"strict_form belongs", "min_log_likelihood belongs",
-        "opening_words belongs", "min_gain belongs to profile default"}) {
+        "opening_words belongs", "min_gain belongs to profile default",
+        "align: max_repetition belongs", "verbose: need_end belongs"}) {
     EXPECT_NE(refused.find(key), std::string::npos) << refused;
   }
   EXPECT_THAT(error_of(std::string(kSmall) +
@@ -462,6 +469,10 @@ TEST_F(RecipeTest, WhatHasNoEffectIsAMistakeAtItsPlace) {
       "effect; leave it out, or add stage engrave");
   for (const auto& [text, key, lacks] : std::vector<std::array<std::string, 3>>{
            {"stages: []\nalign: {min_gain: 1}", "align.min_gain",
+            "stage align"},
+           {"stages: []\nalign: {max_repetition: 0.2}", "align.max_repetition",
+            "stage align"},
+           {"stages: []\nalign: {need_end: true}", "align.need_end",
             "stage align"},
            {"stages: [instruct]\nengrave: {rank: 3}", "engrave.rank",
             "stage engrave"},

@@ -21,7 +21,9 @@ std::string lacking(const std::string& field, const Recipe& recipe) {
     return "";
   }
   // An own decoding of a comparison is also that of the base: align.sampling.
-  if (field == "align.min_gain") return stage("align");
+  if (field.starts_with("align.") && !field.starts_with("align.sampling")) {
+    return stage("align");
+  }
   if (field == "instructions.max_rows") {
     return given ? "" : "instructions.path";
   }

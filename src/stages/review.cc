@@ -91,8 +91,7 @@ ReviewItem Review::item() const {
         answer_of(prompts_, request, stored->completion.text);
     item.thought = stored->thought;
     item.answer = parts.answer;
-    item.ends =
-        parts.closed || stored->completion.finish == generate::Finish::kStop;
+    item.ends = has_end(parts, stored->completion);
   }
   item.answer =
       json_string_or(content, "response", item.row.stage, item.answer);

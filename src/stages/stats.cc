@@ -236,6 +236,11 @@ Json distinct_ngrams(const std::vector<std::string>& texts) {
   return out;
 }
 
+double repeated_share(const std::string& text) {
+  const double share = distinct_ngrams({text})["3"];
+  return share > 0.0 ? 1.0 - share : 0.0;
+}
+
 Json run_stats(const Recipe& recipe, const Prompts& prompts,
                const Store& store) {
   Json stats{{"name", recipe.name}};

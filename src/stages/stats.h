@@ -23,6 +23,10 @@ Json distribution(std::vector<double> values);
 // (Li et al. 2016, "A diversity-promoting objective function").
 Json distinct_ngrams(const std::vector<std::string>& texts);
 
+// The share of a text's 3-grams of words that stood there before; 0 under three
+// words. Plain prose has hardly any.
+double repeated_share(const std::string& text);
+
 // Of a run, as far as it has come:
 //   "instructions"  kept ones: words, root verbs with nouns, openings,
 //                   distinct_n, nearest ROUGE-L to a seed (of a sample), types

@@ -35,6 +35,13 @@ TEST(DistinctNgrams, CountsDifferentOnes) {
   EXPECT_EQ(distinct_ngrams({})["1"], 0.0);
 }
 
+TEST(RepeatedShare, IsOfThreeWordsThatStoodThereBefore) {
+  EXPECT_EQ(repeated_share("one two"), 0.0);
+  EXPECT_EQ(repeated_share("one two three, four five"), 0.0);
+  // one two three, two three one, three one two; one two three again.
+  EXPECT_DOUBLE_EQ(repeated_share("One two three. One two three!"), 1.0 / 4.0);
+}
+
 using StatsTest = SmallRun;
 
 TEST_F(StatsTest, CountsWhatTheRunHas) {

@@ -33,7 +33,7 @@ void answer_in_depth(const Run& run) {
   plan.title = "verbose";
   plan.requests = "verbose.answers";
   plan.pairs = "verbose.pairs";
-  plan.min_gain = run.recipe.verbose.min_gain;
+  plan.limits = run.recipe.verbose.limits;
   const Profile& profile = profile_named(run.recipe.profile);
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   if (!profile.repeats_identity) add_identity_questions(run, plan.instructions);

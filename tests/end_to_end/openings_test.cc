@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "scripted_runs.h"
 #include "stages/fork.h"
 #include "stages/pipeline.h"
@@ -22,6 +24,7 @@ using stages::OpeningSeed;
 using stages::Recipe;
 using stages::with_opening;
 using store::Row;
+using testing::HasSubstr;
 using testing::StartsWith;
 
 TEST(Opening, IsTheFirstWordsOfASeed) {
@@ -100,6 +103,18 @@ TEST_F(OpeningsTest, EachTaskBeginsAsItsRequestWasOpened) {
         task.content.at("instruction").get<std::string>(),
         StartsWith(request.content.at("opening").get<std::string>() + " "));
   }
+}
+
+TEST_F(OpeningsTest, WithoutASeedOfTwoWordsThatIsNotShownThereIsNone) {
+  Recipe words = recipe("a");
+  words.prompts_overlay = {path("overlay")};
+  make_folder(path("overlay"));
+  write("overlay/seed_tasks.yaml",
+        "seed_tasks:\n  - instruction: Sing!\n  - instruction: Dance!\n"
+        "  - instruction: Jump!\n");
+  const Error error = error_of([&] { run(words); });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  EXPECT_THAT(error.what(), HasSubstr("instruct.opening_words: no seed task"));
 }
 
 TEST_F(OpeningsTest, EachQuestionBeginsAsOneOfItsTypeByTwoWordsAtMost) {

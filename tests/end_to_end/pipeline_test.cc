@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "eval/differences.h"
 #include "scripted_runs.h"
 #include "stages/annotations.h"
 #include "stages/filters.h"
@@ -420,6 +421,30 @@ TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {
         "engraved", "\n## ", "In short:", "run digest"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
+}
+
+// Also where an answer is over and what follows it is cut off.
+TEST_F(PipelineTest, ThatAnAnswerEndedIsOneFigureInBothTables) {
+  WorldOptions world;
+  world.thinks_on = true;
+  run("a", world, [](Recipe& recipe) {
+    recipe.num_held_out = 12;
+    recipe.comparison.sampling.max_new_tokens = 200;
+  });
+  const Json report = parse_json(read_file(path("a") + "/report.json"), "");
+  const double prompted = report["held_out"]["prompted"]["share_ended"];
+  EXPECT_GT(prompted, 0.5);  // most get as far as the answer
+  const auto store = open("a");
+  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
+  const eval::HeldOutAnswers held_out{*store, prompts};
+  double after = -1.0;
+  for (const Json& pair : eval::differences("", {}, &held_out)) {
+    if (pair["before"] != "base" || pair["after"] != "prompted") continue;
+    for (const Json& row : pair["rows"]) {
+      if (row["score"] == "ended") after = row["after"];
+    }
+  }
+  EXPECT_EQ(after, prompted);
 }
 
 TEST(Annotations, AreFewerThan300) {

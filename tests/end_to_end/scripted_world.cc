@@ -132,7 +132,8 @@ std::string questions(Words& words, const std::string& suffix) {
 }
 
 // `prompt` as the rows share it: a rule that is not in it is not named.
-std::string thoughtful(const std::string& prompt, Words& words) {
+std::string thoughtful(const std::string& prompt, Words& words,
+                       const WorldOptions& world) {
   const bool has_candor = prompt.find("(candor)") != std::string::npos;
   const std::string more =
       words.number(4) || !has_candor ? "3 (helpful)" : "3 (candor), 8";
@@ -142,11 +143,17 @@ std::string thoughtful(const std::string& prompt, Words& words) {
   if (words.number(6) == 0) return thought;  // never comes to the answer
   // Too short for the published filter, or long enough, with words that it
   // does not like or not.
-  std::string answer = " The " + words.things(8) + " is what you want.";
+  const std::string things = words.things(8);
+  std::string answer = " The " + things + " is what you want.";
   if (words.number(3)) answer += " And the " + words.things(24) + " as well.";
   if (words.number(4) == 0) answer += " So says the president of the weather.";
-  return thought + align_prompt().answer_tag + answer + "\n\n" +
-         align_prompt().user_tag + " Thanks.";
+  if (world.repeats && words.number(2)) answer += " So " + things + ".";
+  answer = align_prompt().answer_tag + answer + "\n\n";
+  if (world.thinks_on) {
+    return thought + answer + align_prompt().thought_tag + " " +
+           words.things(600);
+  }
+  return thought + answer + align_prompt().user_tag + " Thanks.";
 }
 
 std::string loop(Words& words) {
@@ -190,7 +197,7 @@ std::string script(const Request& request, const WorldOptions& world) {
     return questions(words, suffix);
   }
   if (ends_with(suffix, align_prompt().thought_tag)) {
-    return thoughtful(prefix, words);
+    return thoughtful(prefix, words, world);
   }
   if (words.number(8) == 0) return loop(words);
   if (ends_with(suffix, "(in depth)\n")) {

@@ -1,13 +1,16 @@
-// Verdicts by a model's own likelihood (instruct.min_log_likelihood,
-// align.min_gain, verbose.min_gain): the numbers are in the store, and all else
-// follows from them.
+// Verdicts by a model's own likelihood (instruct.min_log_likelihood, min_gain
+// of align and verbose), whose numbers are in the store so that all else
+// follows from them, and by an answer's form (max_repetition, need_end).
 #include <gtest/gtest.h>
 
 #include <map>
 
 #include "scripted_runs.h"
+#include "stages/browse.h"
 #include "stages/fork.h"
 #include "stages/pipeline.h"
+#include "stages/prompts.h"
+#include "stages/stats.h"
 
 namespace selfalign::tests {
 namespace {
@@ -21,8 +24,8 @@ class ThresholdsTest : public ScriptedRunsTest {
   Recipe recipe(const std::string& name) const {
     Recipe recipe = small_recipe(path(name));
     recipe.instruct.min_log_likelihood = -16.0;
-    recipe.align.min_gain = -0.3;
-    recipe.verbose.min_gain = -0.2;
+    recipe.align.limits.min_gain = -0.3;
+    recipe.verbose.limits.min_gain = -0.2;
     return recipe;
   }
 };
@@ -88,6 +91,57 @@ TEST_F(ThresholdsTest, WhatTheInstructionMakesNoLikelierIsOffTopic) {
   }
 }
 
+TEST_F(ThresholdsTest, WhatSaysItsWordsAgainIsARepetition) {
+  WorldOptions world;
+  world.repeats = true;
+  Recipe strict = small_recipe(path("a"));
+  strict.align.limits.max_repetition = 0.1;
+  run(strict, world);
+  const auto store = open("a");
+  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
+  std::map<std::string, int> outcomes;
+  store->scan("align.answers", "", [&](const store::SeenRow& seen) {
+    const std::string outcome = outcome_of(*store, seen.row.key);
+    const std::string answer =
+        stages::answer_of(prompts, seen.row.stage,
+                          seen.completion->completion.text)
+            .answer;
+    if (outcome == "kept" || outcome == "repetition") {
+      ++outcomes[outcome];
+      EXPECT_EQ(outcome == "repetition", stages::repeated_share(answer) > 0.1)
+          << answer;
+    }
+    return true;
+  });
+  EXPECT_GT(outcomes["repetition"], 0);
+  EXPECT_GT(outcomes["kept"], 0);
+  EXPECT_TRUE(is_sound(path("a")));
+}
+
+TEST_F(ThresholdsTest, WhatWasCutOffIsRejectedWhereAnEndIsNeeded) {
+  Recipe strict = small_recipe(path("a"));
+  strict.verbose.sampling.max_new_tokens = 60;
+  strict.verbose.limits.need_end = true;
+  run(strict);
+  const auto store = open("a");
+  std::map<std::string, int> outcomes;
+  store->scan("verbose.answers", "", [&](const store::SeenRow& seen) {
+    const std::string outcome = outcome_of(*store, seen.row.key);
+    ++outcomes[outcome];
+    const bool cut =
+        seen.completion->completion.finish == generate::Finish::kLength;
+    if (outcome == "kept") EXPECT_FALSE(cut);
+    if (outcome == "cut_off") EXPECT_TRUE(cut);
+    return true;
+  });
+  EXPECT_GT(outcomes["cut_off"], 0);
+  EXPECT_GT(outcomes["kept"], 0);
+  for (const Row& pair : store->rows("verbose.pairs")) {
+    EXPECT_EQ(pair.content["ends"], true);
+  }
+  EXPECT_TRUE(is_sound(path("a")));
+}
+
 TEST_F(ThresholdsTest, ARunIsPlayedAgainWithoutTheModel) {
   run(recipe("a"));
   EXPECT_TRUE(is_sound(path("a")));
@@ -108,7 +162,7 @@ TEST_F(ThresholdsTest, WhereverItIsStoppedAndWithHoweverManySlotsItIsTheSame) {
 TEST_F(ThresholdsTest, AForkWithAnotherThresholdIsARunFromScratch) {
   run(recipe("a"));
   Recipe changed = recipe("b");
-  changed.align.min_gain = 0.1;
+  changed.align.limits.min_gain = 0.1;
   ScriptedWorkbench workbench({});
   const auto fork = stages::open_fork(changed, path("a"), "");
   run_pipeline(changed, workbench, *fork);

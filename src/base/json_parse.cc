@@ -12,12 +12,16 @@ constexpr int kMaxDepth = 64;
 // What is wrong with a text at one of its bytes.
 struct Fault {
   size_t byte = 0;
-  std::string text;
+  std::string expected;
+  std::string found;
+  std::string advice;
 };
 
 JsonProblem problem_at(std::string_view text, Fault fault) {
   JsonProblem problem;
-  problem.text = std::move(fault.text);
+  problem.text = str("expected ", fault.expected, ", found ", fault.found, "; ",
+                     fault.advice);
+  problem.found = std::move(fault.found);
   for (const char c : text.substr(0, fault.byte)) {
     if (c == '\n') {
       ++problem.line;
@@ -77,34 +81,31 @@ Fault number_fault(std::string_view text, const std::string& what) {
   const size_t place = find_outside_strings(text, [&](size_t i) {
     return !number.empty() && text.substr(i).starts_with(number);
   });
-  return {place == std::string_view::npos ? 0 : place,
-          str("expected numbers within 1.8e308, found ", number,
-              "; correct or remove it")};
+  return {place == std::string_view::npos ? 0 : place, "numbers within 1.8e308",
+          number, "correct or remove it"};
 }
 
 template <typename Value>
 std::optional<Value> parse_checked(std::string_view text, Fault& fault) {
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    fault = {nul,
-             "expected JSON, found a NUL byte; the text is damaged or not in "
-             "UTF-8: make it anew"};
+    fault = {nul, "JSON", "a NUL byte",
+             "the text is damaged or not in UTF-8: make it anew"};
     return std::nullopt;
   }
   if (const size_t deep = find_depth(text); deep != std::string_view::npos) {
-    fault = {deep, str("expected at most ", kMaxDepth,
-                       " levels of nesting, found more; flatten the value")};
+    fault = {deep, str("at most ", kMaxDepth, " levels of nesting"), "more",
+             "flatten the value"};
     return std::nullopt;
   }
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    fault = {0, "expected JSON, found no text; was it cut off?"};
+    fault = {0, "JSON", "no text", "was it cut off?"};
     return std::nullopt;
   }
   try {
     return Value::parse(text);
   } catch (const typename Value::parse_error& error) {
-    fault = {error.byte > 0 ? error.byte - 1 : 0,
-             str("expected JSON, found ", words_of(error.what()),
-                 "; correct it there")};
+    fault = {error.byte > 0 ? error.byte - 1 : 0, "JSON",
+             words_of(error.what()), "correct it there"};
   } catch (const typename Value::exception& error) {
     fault = number_fault(text, error.what());
   }

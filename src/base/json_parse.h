@@ -11,11 +11,12 @@
 
 namespace selfalign {
 
-// Why a text is no JSON, "expected JSON, found ...", and where, from 1.
+// Why a text is no JSON, "expected JSON, found ...; ...", and where, from 1.
 struct JsonProblem {
   size_t line = 1;
   size_t column = 1;
   std::string text;
+  std::string found;  // alone, for callers with advice of their own
 };
 
 // The value that is the whole of `text`; none, and the problem, where it is no

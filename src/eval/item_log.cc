@@ -7,6 +7,8 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -22,6 +24,29 @@ namespace {
                   "; make room or give a folder that can be written"));
 }
 
+// The key and the item of a line.
+std::pair<uint64_t, Json> read_line(const std::string& line,
+                                    const std::string& where) {
+  const auto refuse = [&where](const std::string& found) {
+    throw Error(ErrorKind::kDamaged,
+                str(where, ": expected an item with its key, found ", found,
+                    "; remove that line and go on"));
+  };
+  JsonProblem problem;
+  const std::optional<Json> read = try_parse_json(line, problem);
+  if (!read) refuse(str(problem.found, " at column ", problem.column));
+  try {
+    const Json& item = read->at("item");
+    if (item.is_object()) {
+      return {key_from_hex(read->at("key").get<std::string>()), item};
+    }
+  } catch (const std::exception&) {
+    // Said below, whatever of it is missing.
+  }
+  refuse("no 'key' of 16 hex digits beside an object 'item'");
+  return {};
+}
+
 // Calls `found` for each whole line of a log; the length of all of them.
 size_t each_line(const std::string& path,
                  const std::function<void(uint64_t key, Json item)>& found) {
@@ -31,18 +56,9 @@ size_t each_line(const std::string& path,
   size_t number = 0;
   for (size_t at = 0; at < whole;) {
     const size_t end = text.find('\n', at);
-    const std::string where = str(path, ":", ++number);
-    try {
-      const Json line = parse_json_line(text.substr(at, end - at), where);
-      const std::string key = json_string(line, "key", where);
-      const Json& item = line.at("item");
-      if (!item.is_object()) throw std::runtime_error("an item of no members");
-      found(key_from_hex(key), item);
-    } catch (const std::exception& error) {
-      throw Error(ErrorKind::kDamaged,
-                  str(where, ": expected an item with its key, found: ",
-                      error.what(), "; remove that line and go on"));
-    }
+    auto [key, item] =
+        read_line(text.substr(at, end - at), str(path, ":", ++number));
+    found(key, std::move(item));
     at = end + 1;
   }
   return whole;

@@ -67,14 +67,28 @@ TEST_F(ItemLogTest, ALineCutOffIsDroppedAndWrittenOver) {
 }
 
 TEST_F(ItemLogTest, ALineThatIsNoItemIsNamed) {
+  using std::string_literals::operator""s;
   { ItemLog(path_).add(1, Json{{"n", 1}}); }
-  std::ofstream(path_, std::ios::app) << "{\"key\": 3}\n";
-  try {
-    const ItemLog log(path_);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
-    EXPECT_THAT(error.what(), testing::HasSubstr("hhh.jsonl:2: expected"));
+  const std::string good = read_file(path_);
+  const std::string no_item =
+      "no 'key' of 16 hex digits beside an object 'item'";
+  for (const auto& [line, found] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"{\"key\": 3}", no_item},
+           {"[]", no_item},
+           {R"({"key": "000000000000000G", "item": {}})", no_item},
+           {R"({"key": "0000000000000001", "item": 2})", no_item},
+           {"{\"key\"\0: 3}"s, "a NUL byte at column 7"}}) {
+    write_file_atomic(path_, good + line + "\n");
+    try {
+      const ItemLog log(path_);
+      FAIL() << line;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
+      EXPECT_EQ(error.what(), path_ +
+                                  ":2: expected an item with its key, found " +
+                                  found + "; remove that line and go on");
+    }
   }
 }
 

@@ -25,14 +25,6 @@ constexpr size_t kMaxMessage = 300;
   throw Error(ErrorKind::kFailed, str(kWhere, ": ", text));
 }
 
-Json parse_reply(const std::string& body) {
-  try {
-    return parse_json(text::fix_utf8(body), kWhere);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::kFailed, error.what());
-  }
-}
-
 // One token of an answer; `logprob` and `best` are NaN where not told.
 struct Token {
   std::string text;
@@ -143,11 +135,19 @@ Json first_choice(const Json& reply) {
 std::string part_text(const Json& part) {
   if (part.is_string()) return part.get<std::string>();
   if (!part.is_object()) throw_wrong("a part of 'content' that is no object");
+  // Others are what was thought before, which may be a text, too, or an image.
+  constexpr std::array<const char*, 3> kAnswers = {"text", "output_text",
+                                                   "refusal"};
+  const Json type = part.value("type", Json());
+  if (!type.is_null() &&
+      std::find(kAnswers.begin(), kAnswers.end(), type) == kAnswers.end()) {
+    return "";
+  }
   for (const char* name : {"text", "refusal"}) {
     const Json text = part.value(name, Json());
     if (text.is_string()) return text.get<std::string>();
   }
-  return "";  // what was thought before, an image
+  return "";
 }
 
 std::string content_text(const Json& content) {
@@ -190,17 +190,15 @@ Finish finish_of(const Json& choice) {
   return is_one_of(kEnds) ? Finish::kStop : Finish::kLength;
 }
 
-// None where the server does not say.
+// None where the server does not say, or says what is no count.
 std::optional<int> count_of(const Json& reply, const char* name) {
   const Json usage = reply.value("usage", Json());
   if (!usage.is_object()) return std::nullopt;
   const Json count = usage.value(name, Json());
-  if (count.is_null()) return std::nullopt;
-  if (!count.is_number() || !(count.get<double>() >= 0) ||
-      count.get<double>() > (1 << 30)) {
-    throw_wrong(str("'", name, "' of ", dump_json(count).substr(0, 40)));
-  }
-  return static_cast<int>(count.get<double>());
+  if (!count.is_number()) return std::nullopt;
+  const double number = count.get<double>();
+  if (!(number >= 0) || number > (1 << 30)) return std::nullopt;
+  return static_cast<int>(number);
 }
 
 int estimate_prompt(const Request& request) {
@@ -310,6 +308,14 @@ ContinuationScore score_of_tokens(const std::vector<Token>& tokens,
 }
 
 }  // namespace
+
+Json parse_reply(std::string_view body) {
+  JsonProblem problem;
+  std::optional<Json> reply = try_parse_json(text::fix_utf8(body), problem);
+  if (reply) return *std::move(reply);
+  throw_passing(str("no readable JSON (line ", problem.line, ", column ",
+                    problem.column, ": ", problem.found, ")"));
+}
 
 int estimate_tokens(const std::string& text) {
   return static_cast<int>((text.size() + 2) / 3);

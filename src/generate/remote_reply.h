@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -15,13 +16,18 @@ namespace selfalign::generate {
 
 // An answer of /completions or /chat/completions as the completion of
 // `request`, cut at the first of the request's stop strings. Where the server
-// does not count tokens, they are estimated.
+// does not count tokens, or counts what is no number of tokens, they are
+// estimated.
 //
 // Of a chat's message the content counts, a text or parts of which some are
-// texts, else the refusal; what was reasoned before is no part of the answer.
+// texts (of type text, output_text, refusal or none), else the refusal; what
+// was reasoned before is no part of the answer.
 // Null is the empty text. An answer without finish_reason, or with one that is
 // not known here, may have been cut: Finish::kLength.
 Completion completion_of(const std::string& body, const Request& request);
+
+// The JSON of an answer, or of one event of a stream.
+Json parse_reply(std::string_view body);
 
 // A token is taken for every three bytes.
 int estimate_tokens(const std::string& text);

@@ -99,7 +99,10 @@ TEST(RemoteReply, AnAnswerWithoutFinishReasonMayBeCut) {
 TEST(RemoteReply, CountsAreEstimatedWhereTheServerTellsNone) {
   for (const char* usage :
        {"", R"(,"usage":null)", R"(,"usage":{})",
-        R"(,"usage":{"completion_tokens":null,"prompt_tokens":null})"}) {
+        R"(,"usage":{"completion_tokens":null,"prompt_tokens":null})",
+        R"(,"usage":{"completion_tokens":"12","prompt_tokens":"a"})",
+        R"(,"usage":{"completion_tokens":-1,"prompt_tokens":1e300})",
+        R"(,"usage":"none")"}) {
     const Completion completion =
         parse(str(R"({"choices":[{"text":"seventeen","finish_reason":"stop"}])",
                   usage, "}"));
@@ -124,7 +127,9 @@ TEST(RemoteReply, TheTextOfAChatIsItsContentOrItsRefusal) {
       {R"({"content":"Yes.","reasoning_content":"Let me see"})", "Yes."},
       {R"({"content":[{"type":"text","text":"Yes"},"; ",
                       {"type":"thinking","thinking":"hm"},
-                      {"type":"text","text":"no."}],"refusal":null})",
+                      {"type":"reasoning","text":"Let me see."},
+                      {"text":"no"},
+                      {"type":"output_text","text":"."}],"refusal":null})",
        "Yes; no."},
       {R"({"content":[{"type":"refusal","refusal":"No."}]})", "No."}};
   for (const auto& [message, text] : cases) {
@@ -143,6 +148,17 @@ TEST(RemoteReply, TheTextOfAChatIsItsContentOrItsRefusal) {
   }
 }
 
+TEST(RemoteReply, WhatIsNoJsonIsNamedAtItsPlaceInWordsOfItsOwn) {
+  try {
+    parse("{\"choices\":[{\"score\":1e999}]}");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+    EXPECT_STREQ(error.what(),
+                 "a wrong answer: no readable JSON (line 1, column 22: 1e999)");
+  }
+}
+
 TEST(RemoteReply, ReadsBytesThatAreNoUtf8) {
   EXPECT_EQ(
       parse("{\"choices\":[{\"text\":\"caf\xe9\",\"finish_reason\":\"stop\"}]}")
@@ -156,8 +172,6 @@ TEST(RemoteReply, RefusesWhatTheApiDoesNotPromise) {
         R"({"choices":[{"finish_reason":"stop"}]})",
         R"({"choices":[{"text":3,"finish_reason":"stop"}]})",
         R"({"choices":[{"text":"a","finish_reason":7}]})",
-        R"({"choices":[{"text":"a","finish_reason":"stop"}],
-            "usage":{"completion_tokens":-1}})",
         R"({"choices":[{"text":"a","finish_reason":"stop","logprobs":[]}]})",
         R"({"choices":[{"text":"a","finish_reason":"stop","logprobs":
             {"tokens":["a","b"],"token_logprobs":[-1]}}]})",

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "generate/remote_reply.h"
-#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -14,14 +13,6 @@ constexpr char kWhere[] = "a wrong answer";
 bool is_stream(const std::string& body) {
   return body.starts_with("data:") || body.starts_with(":") ||
          body.starts_with("event:");
-}
-
-Json parse_event(std::string_view payload) {
-  try {
-    return parse_json(text::fix_utf8(payload), kWhere);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::kFailed, error.what());
-  }
 }
 
 }  // namespace
@@ -48,7 +39,7 @@ std::string EventReader::take(std::string_view bytes) {
 }
 
 void EventReader::take_event(std::string_view payload, std::string& text) {
-  const Json event = parse_event(payload);
+  const Json event = parse_reply(payload);
   if (!event.is_object() || event.contains("error")) {
     throw Error(ErrorKind::kFailed, error_text(std::string(payload)));
   }

@@ -192,7 +192,9 @@ TEST_F(RemoteTest, AnExhaustedQuotaEndsTheWorkAtOnce) {
 TEST_F(RemoteTest, BrokenJsonEndsTheWorkInTheEnd) {
   serve([](const Json&) { return TestReply{.body = "{\"choices\":[{]"}; });
   const std::string error = error_of(options());
-  EXPECT_THAT(error, HasSubstr("found a wrong answer:1:14"));
+  EXPECT_THAT(
+      error,
+      HasSubstr("found a wrong answer: no readable JSON (line 1, column 14: "));
   EXPECT_THAT(error, HasSubstr("3 times; see that the address is that of an "
                                "OpenAI-compatible server"));
   EXPECT_EQ(bodies_.size(), 3u);

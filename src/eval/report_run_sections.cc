@@ -299,7 +299,7 @@ Section answers_section(const Json& report) {
     ended.description = str("Of ", count_at(figures, "num_answers"),
                             " instructions that no stage has seen");
     ended.bars.push_back({title, number_at(figures, "share_ended")});
-    tokens.bars.push_back({title, number_at(figures, "mean_answer_tokens")});
+    tokens.bars.push_back({title, number_at(figures, "mean_tokens")});
   }
   if (!ended.bars.empty()) {
     section.blocks.push_back(charts({std::move(ended), std::move(tokens)}));

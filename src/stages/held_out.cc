@@ -82,9 +82,9 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   store::Manifest manifest;
   manifest.stage = stage;
   manifest.digest = hasher.digest();  // of what was scored
-  manifest.report = Json{{"loss", num_tokens ? sum / double(num_tokens) : 0.0},
-                         {"num_tokens", num_tokens},
-                         {"num_answers", requests.size()}};
+  manifest.report =
+      Json{{"num_tokens", num_tokens}, {"num_answers", requests.size()}};
+  if (num_tokens > 0) manifest.report["loss"] = sum / double(num_tokens);
   run.store.commit_manifest(manifest);
 }
 

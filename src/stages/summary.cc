@@ -91,14 +91,15 @@ Json held_out_json(const Recipe& recipe, const store::Store& store) {
     const auto answers = store.manifest(str("held_out.", variant, ".answers"));
     const auto pairs = store.manifest(str("held_out.", variant, ".pairs"));
     if (!answers || !pairs) continue;
-    Json figures{
-        {"num_answers", answers->num_rows},
-        {"num_kept", answers->num_kept},
-        {"share_ended", figure(*pairs, "share_ended")},
-        {"mean_answer_tokens", figure(*pairs, "mean_answer_tokens_of_all")},
-        {"sampling", to_json(variant_sampling(recipe, variant))}};
+    Json figures{{"num_answers", answers->num_rows},
+                 {"num_kept", answers->num_kept},
+                 {"share_ended", figure(*pairs, "share_ended")},
+                 {"mean_tokens", figure(*pairs, "mean_completion_tokens")},
+                 {"sampling", to_json(variant_sampling(recipe, variant))}};
     const auto loss = store.manifest(str("held_out.", variant, ".loss"));
-    if (loss) figures["loss"] = figure(*loss, "loss");
+    if (loss && figure(*loss, "num_tokens") > 0) {
+      figures["loss"] = figure(*loss, "loss");
+    }
     all[variant] = figures;
   }
   return all;
@@ -242,8 +243,7 @@ void print_held_out(std::ostream& out, const Json& report) {
     out << std::left << std::setw(26) << title << std::right << std::setw(8)
         << found->value("num_answers", 0) << std::setw(17)
         << fixed(100.0 * found->value("share_ended", 0.0), 0) << " %"
-        << std::setw(13) << fixed(found->value("mean_answer_tokens", 0.0), 1)
-        << '\n';
+        << std::setw(13) << fixed(found->value("mean_tokens", 0.0), 1) << '\n';
   }
   for (const Json& line : report["decoding"]) {
     out << line.get<std::string>() << '\n';

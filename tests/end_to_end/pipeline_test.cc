@@ -424,7 +424,7 @@ TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {
 }
 
 // Also where an answer is over and what follows it is cut off.
-TEST_F(PipelineTest, ThatAnAnswerEndedIsOneFigureInBothTables) {
+TEST_F(PipelineTest, EndsAndTokensAreOneFigureInBothTables) {
   WorldOptions world;
   world.thinks_on = true;
   run("a", world, [](Recipe& recipe) {
@@ -437,14 +437,18 @@ TEST_F(PipelineTest, ThatAnAnswerEndedIsOneFigureInBothTables) {
   const auto store = open("a");
   const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
   const eval::HeldOutAnswers held_out{*store, prompts};
-  double after = -1.0;
+  double ended = -1.0;
+  double tokens = -1.0;
   for (const Json& pair : eval::differences("", {}, &held_out)) {
     if (pair["before"] != "base" || pair["after"] != "prompted") continue;
     for (const Json& row : pair["rows"]) {
-      if (row["score"] == "ended") after = row["after"];
+      if (row["score"] == "ended") ended = row["after"];
+      if (row["score"] == "tokens") tokens = row["after"];
     }
   }
-  EXPECT_EQ(after, prompted);
+  EXPECT_EQ(ended, prompted);
+  // Thoughts count in both.
+  EXPECT_DOUBLE_EQ(tokens, report["held_out"]["prompted"]["mean_tokens"]);
 }
 
 TEST(Annotations, AreFewerThan300) {

@@ -1,0 +1,33 @@
+#include "stages/summary.h"
+
+#include <gtest/gtest.h>
+
+#include "stages/testing.h"
+
+namespace selfalign::stages {
+namespace {
+
+class SummaryTest : public SmallRun {
+ protected:
+  Json figures(const Json& loss) {
+    for (const char* part : {"answers", "pairs", "loss"}) {
+      store::Manifest manifest;
+      manifest.stage = std::string("held_out.base.") + part;
+      manifest.report = loss;
+      store_->commit_manifest(manifest);
+    }
+    return run_report(default_recipe(), *store_)["held_out"]["base"];
+  }
+};
+
+TEST_F(SummaryTest, ALossOfAnswersIsShown) {
+  EXPECT_EQ(figures({{"loss", 2.5}, {"num_tokens", 7}})["loss"], 2.5);
+}
+
+// Also of runs that have a 0 there.
+TEST_F(SummaryTest, WithoutReferenceAnswersThereIsNoLoss) {
+  EXPECT_FALSE(figures({{"loss", 0.0}, {"num_tokens", 0}}).contains("loss"));
+}
+
+}  // namespace
+}  // namespace selfalign::stages

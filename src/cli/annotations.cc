@@ -1,12 +1,15 @@
 #include "stages/annotations.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
+#include "eval/choice_prompts.h"
+#include "eval/judge_prompts.h"
 #include "stages/prompts.h"
 
 namespace selfalign::cli {
@@ -39,10 +42,22 @@ std::string lines_of(const Json& counts) {
   return out;
 }
 
+// Those that are there: a run's copy has none.
+void check_evaluation_prompts(const std::string& folder) {
+  const auto check = [&folder](const char* file, const auto& load) {
+    if (std::filesystem::exists(stages::prompt_path(folder, {}, file))) load();
+  };
+  check("judge.yaml", [&] { eval::load_judge_prompts(folder, ""); });
+  check("evaluation.yaml", [&] { eval::load_choice_prompts(folder); });
+  check("truthfulqa_preset.yaml",
+        [&] { eval::load_truthfulqa_preset(folder); });
+}
+
 void print_annotations(const std::string& folder, const Shell& shell) {
   const std::string path = find_prompts(folder, "");
   const stages::Annotations counted =
       stages::count_annotations(stages::load_prompts(path));
+  check_evaluation_prompts(path);
   const Json table = counts_json(counted, true);
   const Json beside = counts_json(counted, false);
   if (shell.json) {

@@ -14,6 +14,7 @@
 #include "formats/model_path.h"
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
+#include "model/llama.h"
 #include "stages/adapter_prompt.h"
 #include "stages/decoding.h"
 
@@ -84,6 +85,15 @@ Json totals_json(const std::vector<formats::TensorView>& tensors) {
           {"types", types}};
 }
 
+// Whether every tensor that a LLaMA of this configuration has is there, and no
+// other: as on loading, but without memory for them.
+Json weights_json(const std::string& path) {
+  return part_or_reason([&path] {
+    model::check_weights(path, at::kMeta, at::kBFloat16);
+    return Json("every tensor has its place");
+  });
+}
+
 Json token_json(const text::Tokenizer& tokenizer, int id) {
   if (id < 0) return nullptr;
   return {{"id", id}, {"text", tokenizer.decode_token(id, true)}};
@@ -135,6 +145,7 @@ Json inspect_gguf(const std::string& path) {
           {"config", part_or_reason([&] {
              return config_json(formats::config_from_gguf(*file));
            })},
+          {"weights", weights_json(path)},
           {"tokenizer", tokenizer_json(path)},
           {"metadata", std::move(metadata)},
           {"totals", totals_json(file->tensors())},
@@ -185,6 +196,7 @@ Json inspect_folder(const std::string& folder) {
              return config_json(formats::config_from_json(
                  parse_json(read_file(config), config), config));
            })},
+          {"weights", weights_json(folder)},
           {"tokenizer", tokenizer_json(folder)},
           {"totals", totals_json(source->tensors())},
           {"tensors", tensors_json(source->tensors())}};

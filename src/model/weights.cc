@@ -206,7 +206,7 @@ void refuse_unused(const formats::TensorSource& source,
 
 void check_memory(const ModelConfig& config, at::Device device,
                   at::ScalarType dtype, const std::string& path) {
-  if (device.is_cuda()) return;
+  if (!device.is_cpu()) return;
   const uint64_t bytes = num_parameters(config) * at::elementSize(dtype);
   const uint64_t available = available_bytes();
   if (available == 0 || bytes < available) return;

@@ -202,6 +202,29 @@ TEST_F(ProgramTest, InspectShowsFoldersAndAdapters) {
   const Outcome text = bash("selfalign inspect --no-tensors " + path("model"));
   EXPECT_THAT(text.out, HasSubstr("hidden_size: 32"));
   EXPECT_EQ(text.out.find("q_proj"), std::string::npos);
+  EXPECT_THAT(text.out, HasSubstr("weights: every tensor has its place"));
+  const std::string file = path("model/config.json");
+  Json config = parse_json(read_file(file), file);
+  config["num_hidden_layers"] = 1;
+  write_file_atomic(file, dump_json(config));
+  const Outcome odd = bash("selfalign inspect --no-tensors " + path("model"));
+  EXPECT_THAT(odd.out, HasSubstr("'model.layers.1."));
+  EXPECT_THAT(odd.out, HasSubstr("found one without a place in it"));
+}
+
+TEST_F(ProgramTest, AnnotationsCheckEveryPromptFile) {
+  link_prompts();
+  ASSERT_EQ(bash("cp -rL prompts mine").code, 0);
+  EXPECT_EQ(bash("selfalign annotations mine").code, 0);
+  for (const std::string file :
+       {"judge.yaml", "evaluation.yaml", "truthfulqa_preset.yaml"}) {
+    const std::string whole = read_file(path("mine/" + file));
+    write_file_atomic(path("mine/" + file), "other: 1\n");
+    const Outcome broken = bash("selfalign annotations mine");
+    EXPECT_EQ(broken.code, 2) << file << broken.err;
+    EXPECT_THAT(broken.err, HasSubstr("mine/" + file + ":1"));
+    write_file_atomic(path("mine/" + file), whole);
+  }
 }
 
 TEST_F(ProgramTest, AReaderThatLeavesEndsItQuietly) {

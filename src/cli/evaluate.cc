@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -7,13 +9,14 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/evaluation_prompts.h"
 #include "cli/lines.h"
 #include "cli/options.h"
-#include "cli/run_folder.h"
 #include "cli/subjects.h"
 #include "eval/costs.h"
 #include "eval/differences.h"
 #include "eval/items.h"
+#include "eval/published_answers.h"
 #include "eval/questions.h"
 #include "eval/report.h"
 #include "eval/results.h"
@@ -67,6 +70,17 @@ bool has_data(const eval::Task& task, const std::string& folder) {
   }
 }
 
+void check_names(const std::vector<eval::Task>& tasks) {
+  std::set<std::string> names;
+  for (const eval::Task& task : tasks) {
+    if (names.insert(task.name).second) continue;
+    throw Error(ErrorKind::kUsage,
+                str("evaluate: expected each task once, found '", task.name,
+                    "' twice in --tasks or --questions; leave one out, or name "
+                    "it with --questions NAME=FILE"));
+  }
+}
+
 // Those named, or all whose data are there; and those of --questions.
 std::vector<eval::Task> tasks_of(const Flags& flags) {
   const std::string& folder = flags.options.data_folder;
@@ -91,6 +105,7 @@ std::vector<eval::Task> tasks_of(const Flags& flags) {
   for (const std::string& named : flags.questions) {
     tasks.push_back(eval::questions_task(named));
   }
+  check_names(tasks);
   if (!tasks.empty()) return tasks;
   if (folder.empty()) {
     throw Error(ErrorKind::kUsage,
@@ -102,16 +117,22 @@ std::vector<eval::Task> tasks_of(const Flags& flags) {
       folder + ": expected the published files of some task, found none");
 }
 
-// Published answers answer open questions, and a model that only chats tells no
-// log-probabilities.
-bool can_do(const eval::Task& task, const PlannedSubject& planned) {
+bool is_answered(const eval::Task& task, const PlannedSubject& planned,
+                 const eval::TaskOptions& options) {
+  return task.answered && task.answered(options, *planned.subject.published);
+}
+
+// Published answers are of some open questions, and a model that only chats
+// tells no log-probabilities.
+bool can_do(const eval::Task& task, const PlannedSubject& planned,
+            const eval::TaskOptions& options) {
   const bool published = planned.subject.published != nullptr;
   const bool can =
-      published ? task.open
+      published ? is_answered(task, planned, options)
                 : !task.scores || !planned.subject.generator->chats_only();
   if (!can) {
     log_warning(str(task.name, " is left out for ", planned.info.name, ": ",
-                    published ? "published answers are of open questions"
+                    published ? "its file answers none of these questions"
                               : "its server only chats, and this task compares "
                                 "log-probabilities of given texts"));
   }
@@ -122,13 +143,37 @@ bool can_do(const eval::Task& task, const PlannedSubject& planned) {
 void check_data(const std::vector<eval::Task>& tasks,
                 const std::vector<PlannedSubject>& subjects,
                 const eval::TaskOptions& options) {
+  std::string names;
   for (const eval::Task& task : tasks) {
-    task.check(options, nullptr);
-    for (const PlannedSubject& planned : subjects) {
-      const auto& answers = planned.subject.published;
-      if (answers) task.check(options, answers.get());
-    }
+    task.check(options);
+    names += (names.empty() ? "" : ", ") + task.name;
   }
+  for (const PlannedSubject& planned : subjects) {
+    const auto& answers = planned.subject.published;
+    if (!answers ||
+        std::any_of(tasks.begin(), tasks.end(), [&](const eval::Task& task) {
+          return is_answered(task, planned, options);
+        })) {
+      continue;
+    }
+    throw Error(ErrorKind::kInput,
+                str(answers->path,
+                    ": expected an answer to each turn of some open question "
+                    "of ",
+                    names, ", found ", answers->turns.size(),
+                    " answers to none; give an answer file as FastChat "
+                    "publishes them, or other tasks"));
+  }
+}
+
+// Where some task asks with prompts of an evaluation's own.
+std::string prompts_of(const std::vector<eval::Task>& tasks,
+                       const SubjectFlags& flags) {
+  const bool needed =
+      std::any_of(tasks.begin(), tasks.end(),
+                  [](const eval::Task& task) { return task.scores; });
+  return needed ? find_prompts_with("evaluation.yaml", flags.prompts, flags.run)
+                : "";
 }
 
 eval::TaskResult evaluate_one(const eval::Task& task,
@@ -179,8 +224,7 @@ void evaluate(Flags flags, const Shell& shell) {
     flags.out = flags.subjects.run.empty() ? "evaluation"
                                            : flags.subjects.run + "/evaluation";
   }
-  // Not the run's copy of the prompts, which holds only what the stages read.
-  flags.options.prompts_folder = find_prompts("", "");
+  flags.options.prompts_folder = prompts_of(tasks, flags.subjects);
   check_data(tasks, subjects, flags.options);
   stages::check_can_write(flags.out);
   OpenModel models;
@@ -195,7 +239,7 @@ void evaluate(Flags flags, const Shell& shell) {
     models.open(planned);
     for (size_t i = 0; i < tasks.size(); ++i) {
       stop_if_interrupted("the same command goes on");
-      if (!can_do(tasks[i], planned)) continue;
+      if (!can_do(tasks[i], planned, flags.options)) continue;
       const eval::TaskResult result =
           evaluate_one(tasks[i], planned, flags.out, flags.options);
       eval::Results fresh;

@@ -14,14 +14,28 @@
 namespace selfalign::eval {
 namespace {
 
+// What is given takes the place of what is published. Both are put at once, for
+// greedy is what is asked so in the end.
+void beat(const stages::GivenSampling& given, stages::GivenSampling& wanted) {
+  const auto take = [](const auto& from, auto& to) {
+    if (from) to = from;
+  };
+  take(given.temperature, wanted.temperature);
+  take(given.top_p, wanted.top_p);
+  take(given.max_new_tokens, wanted.max_new_tokens);
+  take(given.repetition_penalty, wanted.repetition_penalty);
+}
+
 // For the turn after those of the history.
 generate::Request request_of(const Conversation& one,
                              const std::vector<Exchange>& history,
                              const Subject& subject,
                              const AnsweringOptions& options) {
   generate::Request request = subject.ask(history, one.turns[history.size()]);
-  if (options.sampling) options.sampling(one, request.sampling);
-  options.decoding.given.put(request.sampling);
+  stages::GivenSampling wanted;
+  if (options.published) wanted = options.published(one);
+  beat(options.decoding.given, wanted);
+  wanted.put(request.sampling);
   return request;
 }
 

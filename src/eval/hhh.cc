@@ -191,8 +191,7 @@ std::vector<ChoiceItem> read_hhh(const std::string& path,
   return items;
 }
 
-void check_hhh(const TaskOptions& options,
-               const PublishedAnswers* /*answers*/) {
+void check_hhh(const TaskOptions& options) {
   read_categories(options);
   load_choice_prompts(options.prompts_folder);
 }

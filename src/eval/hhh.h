@@ -23,6 +23,6 @@ std::vector<ChoiceItem> read_hhh(const std::string& path,
 
 TaskResult run_hhh(const Subject& subject, ItemLog& log,
                    const TaskOptions& options);
-void check_hhh(const TaskOptions& options, const PublishedAnswers* answers);
+void check_hhh(const TaskOptions& options);
 
 }  // namespace selfalign::eval

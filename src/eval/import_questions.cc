@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
+#include "base/row_faults.h"
 #include "formats/datasets.h"
 #include "text/words.h"
 
@@ -48,36 +49,48 @@ bool is_question(const Json& row) {
   return row.is_object() && (row.contains("turns") || row.contains("question"));
 }
 
-// Rows of questions; none where the first one is no such row.
+// Rows of questions; none where the first one that is JSON is no such row.
 std::vector<Question> read_rows(const std::string& path) {
   std::vector<Question> questions;
   bool is_other = false;
+  RowFaults faults(path);
   each_json_row(read_file(path), path, [&](const JsonRow& read) {
     is_other = is_other ||
-               (questions.empty() && !(read.value && is_question(*read.value)));
+               (questions.empty() && read.value && !is_question(*read.value));
     if (is_other) return;
-    const Json& row = read.get();
-    if (!is_question(row)) {
-      throw Error(ErrorKind::kInput,
-                  read.where +
-                      ": expected 'turns' or 'question', as in the rows "
-                      "before, found neither; correct this row");
-    }
-    questions.push_back(
-        {row.value("question_id", Json()), category_of(row), turns_of(row)});
+    faults.take_row([&] {
+      const Json& row = read.get();
+      if (!is_question(row)) {
+        throw Error(ErrorKind::kInput,
+                    read.where +
+                        ": expected 'turns' or 'question', as in the rows "
+                        "before, found neither; correct this row");
+      }
+      questions.push_back(
+          {row.value("question_id", Json()), category_of(row), turns_of(row)});
+    });
   });
+  if (!questions.empty()) faults.finish();
   return questions;
 }
 
 // A file of datasets or of lines.
 std::vector<Question> read_prompts(const std::string& path) {
   std::vector<Question> questions;
+  RowFaults faults(path);
   for (const formats::DatasetRow& row : formats::read_prompts(path)) {
-    questions.push_back({Json(), "", {}});
-    if (!row.reason.empty() || row.conversation.turns.empty()) continue;
-    const std::string prompt = trimmed(row.conversation.turns[0].text);
-    if (!prompt.empty()) questions.back().turns = {prompt};
+    if (!row.reason.empty()) {
+      faults.add(row.where + ": " + row.detail);
+      continue;
+    }
+    faults.take_row([&] {
+      questions.push_back({Json(), "", {}});
+      if (row.conversation.turns.empty()) return;
+      const std::string prompt = trimmed(row.conversation.turns[0].text);
+      if (!prompt.empty()) questions.back().turns = {prompt};
+    });
   }
+  faults.finish();
   return questions;
 }
 

@@ -22,8 +22,8 @@ struct ImportedQuestions {
 // released red-teaming seeds have them), or whatever formats::read_prompts
 // takes: datasets, and text files with a question a line. Writes
 // {"question_id", "category", "turns"} lines to `output`, which must not be
-// there yet. Error kInput names file and line of what is no such file, and a
-// file without any question.
+// there yet. Rows that cannot be read as those before them are left out with a
+// warning (base/row_faults.h); Error kInput where no question is left.
 ImportedQuestions import_questions(const std::vector<std::string>& paths,
                                    const std::string& output);
 

@@ -93,13 +93,28 @@ TEST_F(ImportQuestionsTest, ThePublishedSeedsAreTaken) {
   EXPECT_EQ(int64_t(questions().size()), report.num_questions);
 }
 
+// Wherever it stands: the first row that is one says what the file holds.
+TEST_F(ImportQuestionsTest, ABrokenRowDoesNotRefuseTheRest) {
+  const std::string good = "{\"question\":\"x\"}\n";
+  const std::string broken = "{\"question\":\n";
+  int number = 0;
+  for (const std::string& text :
+       {broken + good, good + broken, good + "{\"other\":1}\n",
+        broken + "{\"instruction\":\"x\",\"output\":\"y\"}\n"}) {
+    out_ = str(folder_.path(), "/", ++number, ".out");
+    const std::string path = write(str(number, ".jsonl"), text);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(import_questions({path}, out_).num_questions, 1) << text;
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find("1 of 2 rows cannot be used"), std::string::npos)
+        << text << said;
+    EXPECT_EQ(questions()[0].conversation.turns[0], "x") << text;
+  }
+}
+
 TEST_F(ImportQuestionsTest, FilesOfOtherRowsAreErrors) {
   EXPECT_THROW(import_questions({write("a.jsonl", "{\"turns\":[]}")}, out_),
                Error);
-  EXPECT_THROW(
-      import_questions(
-          {write("b.jsonl", "{\"question\":\"x\"}\n{\"other\":1}")}, out_),
-      Error);
   EXPECT_THROW(import_questions({write("c.jsonl", "{\"other\":1}")}, out_),
                Error);
   EXPECT_THROW(import_questions({write("d.txt", "\n")}, out_), Error);

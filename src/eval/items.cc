@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "text/plain_text.h"
+#include "text/words.h"
 
 namespace selfalign::eval {
 namespace {
@@ -54,6 +56,23 @@ std::string find_data(const std::string& folder, const std::string& name) {
                     " and ", other, ", which differ; name the folder of one"));
   }
   return found[0];
+}
+
+void require_name(const std::string& where, const std::string& name) {
+  constexpr size_t kMaxBytes = 200;  // a file's has an ending, too
+  const bool is_plain = std::none_of(
+      name.begin(), name.end(),
+      [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '/'; });
+  const bool is_file_name = !name.empty() && name[0] != '.' && is_plain &&
+                            name.size() <= kMaxBytes && !text::find_flaw(name);
+  if (is_file_name && name.find(".judge") == std::string::npos) return;
+  throw Error(
+      ErrorKind::kUsage,
+      str(where, ": expected a name that a file can have: UTF-8 of 1 to ",
+          kMaxBytes,
+          " bytes, without '/' and no dot first, and not '.judge', "
+          "by which judgements are named, found '",
+          text::fix_utf8(name.substr(0, kMaxBytes)), "'; name it otherwise"));
 }
 
 std::string describe_data(const std::vector<std::string>& paths) {

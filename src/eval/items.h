@@ -17,6 +17,10 @@ namespace selfalign::eval {
 // several of different content.
 std::string find_data(const std::string& folder, const std::string& name);
 
+// Error kUsage, which begins with `where`, unless a subject, a task or a judge
+// can be called so: files are named by it, and judgements "TASK.judge.NAME".
+void require_name(const std::string& where, const std::string& name);
+
 // "TruthfulQA.csv 0123...": the names and one digest of the contents.
 std::string describe_data(const std::vector<std::string>& paths);
 

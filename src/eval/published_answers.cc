@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json_rows.h"
 #include "base/log.h"
+#include "base/row_faults.h"
 #include "eval/items.h"
 #include "text/words.h"
 
@@ -54,6 +56,14 @@ Json item_of(const Conversation& asked, std::vector<std::string> answers) {
   return item;
 }
 
+// The answer to each turn that was asked; null where there is none.
+const std::vector<std::string>* answer_to(const Conversation& asked,
+                                          const PublishedAnswers& published) {
+  const auto found = published.turns.find(asked.id);
+  if (found == published.turns.end()) return nullptr;
+  return found->second.size() < asked.turns.size() ? nullptr : &found->second;
+}
+
 }  // namespace
 
 std::string question_id(const Json& row, const std::string& where) {
@@ -71,56 +81,55 @@ std::string question_id(const Json& row, const std::string& where) {
 PublishedAnswers read_published_answers(const std::string& path) {
   const std::string content = read_file(path);
   PublishedAnswers published{path, "", Hasher().add(content).digest(), {}};
-  each_json_row(content, path, [&published](const JsonRow& read) {
-    const Json& row = read.get();
-    const std::string& where = read.where;
-    const std::string id = question_id(row, where);
-    const std::string model = json_string_or(row, "model_id", where, "");
-    if (published.model.empty()) published.model = model;
-    if (model != published.model && !model.empty()) {
-      throw_row(where, str("answers of one model (", published.model,
-                           "), found another one's (", model, ")"));
-    }
-    if (!published.turns.emplace(id, turns_of(row, where)).second) {
-      throw_row(where,
-                str("one answer to a question, found a second one to ", id));
-    }
+  RowFaults faults(path);
+  // Place and name of other models: a fault of the file, not of a row.
+  std::vector<std::pair<std::string, std::string>> others;
+  each_json_row(content, path, [&](const JsonRow& read) {
+    faults.take_row([&] {
+      const Json& row = read.get();
+      const std::string& where = read.where;
+      const std::string id = question_id(row, where);
+      const std::string model = json_string_or(row, "model_id", where, "");
+      if (!published.turns.emplace(id, turns_of(row, where)).second) {
+        throw_row(where,
+                  str("one answer to a question, found a second one to ", id));
+      }
+      if (published.model.empty()) published.model = model;
+      if (model != published.model && !model.empty()) {
+        others.emplace_back(where, model);
+      }
+    });
   });
+  if (!others.empty()) {
+    throw_row(others[0].first,
+              str("answers of one model (", published.model,
+                  "), found another one's (", others[0].second, ")"));
+  }
+  faults.finish();
   if (published.turns.empty()) throw_row(path, "answers, found none");
   return published;
 }
 
-void check_answers(const PublishedAnswers& published,
-                   const std::vector<Conversation>& conversations) {
-  bool any = false;
-  for (const Conversation& asked : conversations) {
-    const auto found = published.turns.find(asked.id);
-    if (found == published.turns.end()) continue;
-    any = true;
-    if (found->second.size() >= asked.turns.size()) continue;
-    throw_row(published.path, str("an answer to each of ", asked.turns.size(),
-                                  " turns of question ", asked.id, ", found ",
-                                  found->second.size()));
-  }
-  if (any) return;
-  throw_row(published.path, str("answers to some of the ", conversations.size(),
-                                " questions, found ", published.turns.size(),
-                                " to other ones"));
+bool has_answers(const PublishedAnswers& published,
+                 const std::vector<Conversation>& conversations) {
+  return std::any_of(conversations.begin(), conversations.end(),
+                     [&](const Conversation& asked) {
+                       return answer_to(asked, published) != nullptr;
+                     });
 }
 
 MatchedAnswers match_answers(const PublishedAnswers& published,
                              const std::vector<Conversation>& conversations,
                              const std::vector<std::string>& all_ids,
                              ItemLog& log, const AnsweringOptions& options) {
-  check_answers(published, conversations);
   MatchedAnswers matched;
   for (const Conversation& asked : conversations) {
-    const auto found = published.turns.find(asked.id);
-    if (found == published.turns.end()) {
+    const std::vector<std::string>* found = answer_to(asked, published);
+    if (found == nullptr) {
       ++matched.num_missing;
       continue;
     }
-    std::vector<std::string> answers = found->second;
+    std::vector<std::string> answers = *found;
     answers.resize(asked.turns.size());
     std::string shown;
     for (const std::string& turn : asked.turns) shown += turn + "\x1f";
@@ -141,7 +150,8 @@ MatchedAnswers match_answers(const PublishedAnswers& published,
   }
   if (matched.num_missing + matched.num_unknown > 0) {
     log_warning(str(published.path, ": ", matched.num_missing, " of ",
-                    conversations.size(), " questions have no answer, ",
+                    conversations.size(),
+                    " questions have no answer to each of their turns, ",
                     matched.num_unknown, " answers are to no question"));
   }
   return matched;

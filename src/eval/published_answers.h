@@ -21,22 +21,22 @@ struct PublishedAnswers {
 // JSON in any layout of base/json_rows.h, either as FastChat writes it,
 // {"question_id", "model_id", "choices": [{"turns"}]}, of which the first
 // choice is taken, or as Vicuna's first questions were, {"question_id", "text",
-// "model_id"}. Error kInput names file and line of another row, of a question
-// answered twice and of a second model.
+// "model_id"}. Another row, and a question's second answer, is left out with a
+// warning (base/row_faults.h); Error kInput of a file without an answer, or
+// with those of two models.
 PublishedAnswers read_published_answers(const std::string& path);
 
 // How answers and questions fit together.
 struct MatchedAnswers {
   std::vector<Json> items;  // as answer_conversations makes them, without
                             // tokens and finish, which nobody knows
-  int64_t num_missing = 0;  // questions without an answer
+  int64_t num_missing = 0;  // questions without an answer to each turn
   int64_t num_unknown = 0;  // answers to none of `all_ids`
 };
-// Error kInput where none of `conversations` is answered, or one with fewer
-// turns than were asked.
-void check_answers(const PublishedAnswers& published,
-                   const std::vector<Conversation>& conversations);
-// Those of `conversations`; logged. Errors as of check_answers.
+// Whether any of `conversations` has an answer to each of its turns.
+bool has_answers(const PublishedAnswers& published,
+                 const std::vector<Conversation>& conversations);
+// Those of `conversations`; logged.
 MatchedAnswers match_answers(const PublishedAnswers& published,
                              const std::vector<Conversation>& conversations,
                              const std::vector<std::string>& all_ids,

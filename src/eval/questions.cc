@@ -9,11 +9,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
+#include "base/row_faults.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
 #include "eval/statistics.h"
 #include "stages/repetition.h"
-#include "text/plain_text.h"
 
 namespace selfalign::eval {
 namespace {
@@ -48,13 +48,17 @@ std::vector<std::string> texts(const Json& object, const char* name,
                   "', found another value; give the published file"));
 }
 
-// Calls `read` for each object of a file.
+// Calls `read` for each object of a file; one that it refuses is left out.
 template <typename Read>
 void each_object(const std::string& path, Read read) {
-  each_json_row(text::read_text(path), path, [&read](const JsonRow& row) {
-    const Json& value = row.get();
-    read(value, question_id(value, row.where), row.where);
+  RowFaults faults(path);
+  each_json_row(read_file(path), path, [&](const JsonRow& row) {
+    faults.take_row([&] {
+      const Json& value = row.get();
+      read(value, question_id(value, row.where), row.where);
+    });
   });
+  faults.finish();
 }
 
 std::map<std::string, std::vector<std::string>> read_references(
@@ -159,14 +163,14 @@ AnsweringOptions answering_options(
     const std::map<std::string, const OpenQuestion*>& by_id) {
   AnsweringOptions answering{task.name,        kVersion, options.seed,
                              options.decoding, {},       {}};
-  answering.sampling = [by_category = task.by_category](
-                           const Conversation& one,
-                           generate::Sampling& sampling) {
-    sampling.max_new_tokens = kMaxNewTokens;
-    if (!by_category) return;
+  answering.published = [by_category =
+                             task.by_category](const Conversation& one) {
+    stages::GivenSampling published;
+    published.max_new_tokens = kMaxNewTokens;
+    if (!by_category) return published;
     const auto found = temperatures().find(one.group);
-    sampling.temperature = found == temperatures().end() ? 0.7 : found->second;
-    if (sampling.temperature == 0.0) sampling = stages::greedy(sampling);
+    published.temperature = found == temperatures().end() ? 0.7 : found->second;
+    return published;
   };
   answering.finish = [&by_id](const Conversation& one, Json& item) {
     const std::vector<std::string>& reference = by_id.at(one.id)->reference;
@@ -219,10 +223,9 @@ std::vector<Conversation> picked(const std::vector<OpenQuestion>& all,
   return conversations;
 }
 
-void check_open(const std::string& path, const TaskOptions& options,
-                const PublishedAnswers* answers) {
-  const std::vector<OpenQuestion> all = read_open_questions(path);
-  if (answers != nullptr) check_answers(*answers, picked(all, options));
+bool is_answered(const std::string& path, const TaskOptions& options,
+                 const PublishedAnswers& answers) {
+  return has_answers(answers, picked(read_open_questions(path), options));
 }
 
 TaskResult run_open(const OpenTask& task, const Subject& subject, ItemLog& log,
@@ -303,30 +306,28 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path) {
 
 Task questions_task(const std::string& named) {
   const auto [name, path] = name_and_file(named);
-  const bool is_name =
-      !name.empty() && name[0] != '.' &&
-      name.find_first_of("/\n") == std::string::npos &&
-      std::none_of(tasks().begin(), tasks().end(),
-                   [&](const Task& task) { return task.name == name; });
-  if (!is_name) {
+  require_name("--questions " + named, name);
+  // The last two are of the run itself, in its results and in its report.
+  if (name == "adherence" || name == "held_out" ||
+      std::any_of(tasks().begin(), tasks().end(),
+                  [&](const Task& task) { return task.name == name; })) {
     throw Error(ErrorKind::kUsage,
                 str("--questions ", named,
-                    ": expected a name that a file can have and no task has, "
-                    "found '",
-                    name, "'; give NAME=FILE"));
+                    ": expected a name that no task has, found '", name,
+                    "'; give NAME=FILE"));
   }
   read_open_questions(path);  // a fault is told before anybody is asked
   Task task;
   task.name = name;
   task.title = "Questions of " + fs::path(path).filename().string();
-  task.open = true;
   task.run = [open = OpenTask{name, path}](const Subject& subject, ItemLog& log,
                                            const TaskOptions& options) {
     return run_open(open, subject, log, options);
   };
-  task.check = [path = path](const TaskOptions& options,
-                             const PublishedAnswers* answers) {
-    check_open(path, options, answers);
+  task.check = [path = path](const TaskOptions&) { read_open_questions(path); };
+  task.answered = [path = path](const TaskOptions& options,
+                                const PublishedAnswers& answers) {
+    return is_answered(path, options, answers);
   };
   return task;
 }
@@ -336,13 +337,24 @@ bool has_open_questions(const TaskResult& result) {
          (result.settings.is_object() && result.settings.contains("questions"));
 }
 
-void check_vicuna(const TaskOptions& options, const PublishedAnswers* answers) {
-  check_open(find_data(options.data_folder, kVicunaFile), options, answers);
+void check_vicuna(const TaskOptions& options) {
+  read_open_questions(find_data(options.data_folder, kVicunaFile));
 }
 
-void check_mt_bench(const TaskOptions& options,
-                    const PublishedAnswers* answers) {
-  check_open(find_data(options.data_folder, kMtBenchFile), options, answers);
+bool vicuna_answered(const TaskOptions& options,
+                     const PublishedAnswers& answers) {
+  return is_answered(find_data(options.data_folder, kVicunaFile), options,
+                     answers);
+}
+
+void check_mt_bench(const TaskOptions& options) {
+  read_open_questions(find_data(options.data_folder, kMtBenchFile));
+}
+
+bool mt_bench_answered(const TaskOptions& options,
+                       const PublishedAnswers& answers) {
+  return is_answered(find_data(options.data_folder, kMtBenchFile), options,
+                     answers);
 }
 
 TaskResult run_vicuna(const Subject& subject, ItemLog& log,

@@ -20,8 +20,9 @@ struct OpenQuestion {
 // question.jsonl as published: objects, in any layout of base/json_rows.h, with
 // "question_id", "category", "turns" and perhaps "reference". A
 // reference_answer/*.jsonl beside it ("question_id", "choices": [{"turns"}])
-// comes before those; the first file by name counts. Error kInput names file
-// and line, or a file without questions.
+// comes before those; the first file by name counts. Rows that are none of
+// those, and ids that come again, are left out with a warning
+// (base/row_faults); Error kInput of a file without a question.
 std::vector<OpenQuestion> read_open_questions(const std::string& path);
 
 // Published settings: at most 1,024 tokens an answer; Vicuna's questions at the
@@ -30,16 +31,19 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path);
 // (greedy) extraction, math, coding and reasoning.
 TaskResult run_vicuna(const Subject& subject, ItemLog& log,
                       const TaskOptions& options);
-void check_vicuna(const TaskOptions& options, const PublishedAnswers* answers);
+void check_vicuna(const TaskOptions& options);
+bool vicuna_answered(const TaskOptions& options,
+                     const PublishedAnswers& answers);
 TaskResult run_mt_bench(const Subject& subject, ItemLog& log,
                         const TaskOptions& options);
-void check_mt_bench(const TaskOptions& options,
-                    const PublishedAnswers* answers);
+void check_mt_bench(const TaskOptions& options);
+bool mt_bench_answered(const TaskOptions& options,
+                       const PublishedAnswers& answers);
 
 // Any other file of such questions as a task, "NAME=FILE" or "FILE", which is
 // named by its file, or by its folder where the file is question.jsonl. Asked
-// as Vicuna's. Error kUsage for a name that cannot be a file's or that another
-// task has; kInput for a file that cannot be read, or an id that comes twice.
+// as Vicuna's. Error kUsage for a name as of require_name or that another task
+// has; kInput for a file that cannot be read.
 Task questions_task(const std::string& named);
 
 // True of a result of such questions, whose answers a judge may compare.

@@ -74,7 +74,7 @@ TEST(Questions, AnyFileIsATask) {
   EXPECT_EQ(questions_task(path).name, "samples");
   const Task task = questions_task("mine=" + path);
   EXPECT_EQ(task.name, "mine");
-  EXPECT_TRUE(task.open);
+  EXPECT_TRUE(task.answered);
   ScoringModel model;
   Subject subject;
   subject.name = "base";
@@ -90,14 +90,73 @@ TEST(Questions, AnyFileIsATask) {
   EXPECT_EQ(result.task, "mine");
   EXPECT_TRUE(has_open_questions(result));
   EXPECT_EQ(read_items(folder.path() + "/items.jsonl")[0]["prompt_tokens"], 5);
-  for (const char* name : {"vicuna=", ".x=", "="}) {
+  for (const char* name : {"vicuna=", ".x=", "=", "q.judge.x=", "held_out=",
+                           "adherence=", "a\tb=", "\xff="}) {
     EXPECT_THROW(questions_task(name + path), Error) << name;
   }
   EXPECT_THROW(questions_task("x=" + folder.path() + "/none.jsonl"), Error);
   write_file_atomic(path,
                     "{\"question_id\":1,\"turns\":[\"a\"]}\n"
                     "{\"question_id\":1,\"turns\":[\"b\"]}\n");
-  EXPECT_THROW(questions_task(path), Error);
+  const auto first = read_open_questions(path);  // of an id, with a warning
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].conversation.turns[0], "a");
+}
+
+TEST(Questions, ABrokenRowDoesNotRefuseTheRest) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/question.jsonl";
+  for (const char* row : {"{\"question_id\":2,", "3", "{\"question_id\":2}",
+                          "{\"turns\":[\"x\"]}", "\"caf\xe9\""}) {
+    write_file_atomic(path, str("{\"question_id\":1,\"turns\":[\"a\"]}\n", row,
+                                "\n{\"question_id\":3,\"turns\":[\"c\"]}\n"));
+    testing::internal::CaptureStderr();
+    const auto questions = read_open_questions(path);
+    const std::string said = testing::internal::GetCapturedStderr();
+    ASSERT_EQ(questions.size(), 2u) << row;
+    EXPECT_EQ(questions[1].conversation.id, "3") << row;
+    EXPECT_NE(said.find("1 of 3 rows cannot be used"), std::string::npos)
+        << row;
+  }
+}
+
+// What is published as greedy is so only where it is asked greedily.
+TEST(Questions, WhatIsTheSameForAllCategoriesIsRecordedAsAValue) {
+  const ScratchFolder folder;
+  make_folder(folder.path() + "/mt_bench");
+  write_file_atomic(
+      folder.path() + "/mt_bench/question.jsonl",
+      R"({"question_id":1,"category":"math","turns":["One?","Two?"]})"
+      "\n"
+      R"({"question_id":2,"category":"writing","turns":["Three?","Four?"]})");
+  ScoringModel model;
+  Subject subject;
+  subject.name = "base";
+  subject.generator = &model;
+  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    generate::Request request;
+    request.suffix = user;
+    request.sampling.repetition_penalty = 1.3;
+    request.sampling.ngram_penalty = {0, 1};
+    return request;
+  };
+  subject.read = [](const generate::Completion& done) { return done.text; };
+  TaskOptions options;
+  options.data_folder = folder.path();
+  ItemLog log(folder.path() + "/items.jsonl");
+  Json found = run_mt_bench(subject, log, options).settings["sampling"];
+  EXPECT_EQ(found["temperature"], "by category");
+  EXPECT_EQ(found["repetition_penalty"], "by category");
+  options.decoding.given.temperature = 0.9;
+  options.decoding.given.top_p = 0.5;
+  found = run_mt_bench(subject, log, options).settings["sampling"];
+  EXPECT_EQ(found["temperature"], 0.9);
+  EXPECT_EQ(found["top_p"], 0.5);
+  EXPECT_EQ(found["repetition_penalty"], 1.3);
+  EXPECT_EQ(found["ngram_penalty"], Json({0.0, 1.0}));
+  options.decoding.given.temperature = 0.0;
+  found = run_mt_bench(subject, log, options).settings["sampling"];
+  EXPECT_EQ(found["repetition_penalty"], 1.0);
 }
 
 TEST(Questions, PublishedAnswersTakeTheModelsPlace) {

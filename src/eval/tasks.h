@@ -42,14 +42,15 @@ struct Task {
   // Asks for what the log lacks. Error kInput names the place of a fault in
   // the data; kInterrupted leaves what is done in the log.
   std::function<TaskResult(const Subject&, ItemLog&, const TaskOptions&)> run;
-  // Reads what run() reads, and sees whether published answers, if any, are
-  // such as can be put in place of a model's: the Errors of run() that need no
-  // model.
-  std::function<void(const TaskOptions&, const PublishedAnswers*)> check;
-  // Compares log-probabilities of given texts, which not every model tells.
+  // Reads what run() reads: the Errors of run() that need no model.
+  std::function<void(const TaskOptions&)> check;
+  // Compares log-probabilities of given texts, which not every model tells,
+  // and asks with prompts of prompts_folder.
   bool scores = false;
-  // Of open questions, which published answers may answer, too.
-  bool open = false;
+  // Of open questions, which published answers may answer, too: whether these
+  // answer any that is asked.
+  std::function<bool(const TaskOptions&, const PublishedAnswers&)> answered =
+      nullptr;
 };
 
 const std::vector<Task>& tasks();

@@ -216,8 +216,7 @@ std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path) {
   return questions;
 }
 
-void check_truthfulqa(const TaskOptions& options,
-                      const PublishedAnswers* /*answers*/) {
+void check_truthfulqa(const TaskOptions& options) {
   read_truthfulqa(find_data(options.data_folder, kFile));
   load_choice_prompts(options.prompts_folder);
   load_truthfulqa_preset(options.prompts_folder);

@@ -35,8 +35,7 @@ std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path);
 
 TaskResult run_truthfulqa(const Subject& subject, ItemLog& log,
                           const TaskOptions& options);
-void check_truthfulqa(const TaskOptions& options,
-                      const PublishedAnswers* answers);
+void check_truthfulqa(const TaskOptions& options);
 
 // MC2 and MC3 of an item's values.
 double true_mass(const ChoiceItem& item, const std::vector<double>& values);

@@ -162,9 +162,11 @@ std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
   }
   AnsweringOptions answering{kTask, kVersion, options.seed, options.decoding,
                              {},    {}};
-  answering.sampling = [](const Conversation&, generate::Sampling& sampling) {
-    sampling = stages::greedy(sampling);
-    sampling.max_new_tokens = kMaxNewTokens;
+  answering.published = [](const Conversation&) {
+    stages::GivenSampling greedily;
+    greedily.temperature = 0.0;
+    greedily.max_new_tokens = kMaxNewTokens;
+    return greedily;
   };
   std::map<std::string, const TruthfulQuestion*> by_id;
   for (const TruthfulQuestion& one : questions) by_id[one.id] = &one;
@@ -195,8 +197,7 @@ Json overlap_scores(const std::string& answer,
   return scores;
 }
 
-void check_truthfulqa_generation(const TaskOptions& options,
-                                 const PublishedAnswers* /*answers*/) {
+void check_truthfulqa_generation(const TaskOptions& options) {
   read_truthfulqa(find_data(options.data_folder, kFile));
 }
 

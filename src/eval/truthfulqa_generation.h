@@ -15,8 +15,7 @@ namespace selfalign::eval {
 
 TaskResult run_truthfulqa_generation(const Subject& subject, ItemLog& log,
                                      const TaskOptions& options);
-void check_truthfulqa_generation(const TaskOptions& options,
-                                 const PublishedAnswers* answers);
+void check_truthfulqa_generation(const TaskOptions& options);
 
 // {"bleu_diff", "bleu_acc", "rouge1_diff", ...}: for each measure the best of
 // the true references less the best of the false ones, and whether that is

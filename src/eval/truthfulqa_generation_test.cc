@@ -118,6 +118,10 @@ TEST_F(GenerationTest, GreedyHasNoPenaltyUnlessOneIsGiven) {
   EXPECT_EQ(model.asked.back().temperature, 0.9);
   EXPECT_EQ(model.asked.back().repetition_penalty, 1.2);
   EXPECT_EQ(result.settings["decoding"], "one");
+  // The subject's own penalty is off where it is asked greedily, not else.
+  options.decoding.given.repetition_penalty.reset();
+  run_truthfulqa_generation(subject, log, options);
+  EXPECT_EQ(model.asked.back().repetition_penalty, 1.1);
 }
 
 TaskResult two_turns(const Subject& subject, ItemLog& log,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
+#include "base/row_faults.h"
 #include "text/plain_text.h"
 #include "text/words.h"
 
@@ -108,27 +109,52 @@ EvaluationItem read_item(const Json& row, size_t number,
 std::vector<EvaluationItem> read_json(std::string_view text,
                                       const std::string& path) {
   std::vector<EvaluationItem> items;
+  RowFaults faults(path);
+  size_t number = 0;
   each_json_row(text, path, [&](const JsonRow& row) {
-    const Json& value = row.get();
-    if (!value.is_object() || !value.contains("examples")) {
-      items.push_back(read_item(value, items.size() + 1, row.where));
+    if (!row.value || !row.value->is_object() ||
+        !row.value->contains("examples")) {
+      ++number;
+      faults.take_row(
+          [&] { items.push_back(read_item(row.get(), number, row.where)); });
       return;
     }
-    if (!value["examples"].is_array()) {
+    const Json& examples = (*row.value)["examples"];
+    if (!examples.is_array()) {
       fail(path, "examples: expected a list, found another value");
     }
-    for (const Json& example : value["examples"]) {
-      const size_t number = items.size() + 1;
-      items.push_back(
-          read_item(example, number, str(path, ": examples: row ", number)));
+    for (const Json& example : examples) {
+      const std::string where = str(path, ": examples: row ", ++number);
+      faults.take_row(
+          [&] { items.push_back(read_item(example, number, where)); });
     }
   });
+  faults.finish();
   return items;
 }
 
 size_t column(const Rows& rows, const char* name) {
   const auto found = std::find(rows[0].begin(), rows[0].end(), name);
   return static_cast<size_t>(found - rows[0].begin());
+}
+
+EvaluationItem read_table_row(const Rows& rows, size_t number, size_t question,
+                              const std::string& where) {
+  const std::vector<std::string>& row = rows[number];
+  if (row.size() != rows[0].size()) {
+    fail(where,
+         str("expected ", rows[0].size(), " fields, found ", row.size()));
+  }
+  EvaluationItem item;
+  item.id = std::to_string(number);
+  add_text(row[question], item.questions);
+  if (item.questions.empty()) fail(where, "Question: expected some text");
+  for (const char* name :
+       {"Best Answer", "Correct Answers", "Incorrect Answers"}) {
+    const size_t at = column(rows, name);
+    if (at < row.size()) add_parts(row[at], item.answers);
+  }
+  return item;
 }
 
 std::vector<EvaluationItem> read_table(std::string_view text,
@@ -141,23 +167,14 @@ std::vector<EvaluationItem> read_table(std::string_view text,
          "forms that are read are in docs/formats.md");
   }
   std::vector<EvaluationItem> items;
+  RowFaults faults(path);
   for (size_t i = 1; i < rows.size(); ++i) {
-    const std::string where = str(path, ": row ", i);
-    if (rows[i].size() != rows[0].size()) {
-      fail(where,
-           str("expected ", rows[0].size(), " fields, found ", rows[i].size()));
-    }
-    EvaluationItem item;
-    item.id = std::to_string(i);
-    add_text(rows[i][question], item.questions);
-    if (item.questions.empty()) fail(where, "Question: expected some text");
-    for (const char* name :
-         {"Best Answer", "Correct Answers", "Incorrect Answers"}) {
-      const size_t at = column(rows, name);
-      if (at < rows[i].size()) add_parts(rows[i][at], item.answers);
-    }
-    items.push_back(std::move(item));
+    faults.take_row([&] {
+      items.push_back(
+          read_table_row(rows, i, question, str(path, ": row ", i)));
+    });
   }
+  faults.finish();
   return items;
 }
 
@@ -220,7 +237,9 @@ std::vector<std::vector<std::string>> read_csv(std::string_view text,
 }
 
 EvaluationSet read_evaluation_set(const std::string& path) {
-  const std::string text = text::read_text(path);
+  const std::string bytes = read_file(path);
+  std::string_view text = bytes;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const size_t first = text.find_first_not_of(" \t\r\n");
   EvaluationSet set{set_name(path), {}};
   if (first == std::string_view::npos) {
@@ -229,7 +248,7 @@ EvaluationSet read_evaluation_set(const std::string& path) {
   if (text[first] == '[' || text[first] == '{') {
     set.items = read_json(text, path);
   } else {
-    set.items = read_table(text, path);
+    set.items = read_table(text::checked_text(text, path), path);
   }
   if (set.items.empty()) fail(path, "expected items, found none");
   return set;

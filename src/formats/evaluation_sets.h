@@ -29,7 +29,8 @@ struct EvaluationSet {
 //     "input"; answers are "reference", "answer" and "output", text or lists of
 //     it, and the names in "mc1_targets", "mc2_targets" and "target_scores"
 // An item without "question_id" or "id" is named by its number, from 1.
-// Error kInput names file and line, row or example.
+// Items that are none of these are left out with a warning (base/row_faults.h).
+// Error kInput of a file without an item.
 EvaluationSet read_evaluation_set(const std::string& path);
 
 // The fields of a CSV text (RFC 4180), row by row; empty lines are left out.

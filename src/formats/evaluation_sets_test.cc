@@ -95,11 +95,31 @@ TEST_F(EvaluationSetsTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(error_of("{\"turns\": 3}"), HasSubstr("line 1: turns"));
   EXPECT_THAT(error_of("{\"turns\": [3]}"), HasSubstr("list of texts"));
   EXPECT_THAT(error_of("{\"turns\": []}"), HasSubstr("found none"));
-  EXPECT_THAT(error_of("{\"text\": \"a\"}\n{\"tex\n"), HasSubstr(":2:6: "));
+  EXPECT_THAT(error_of("{\"tex\n"), HasSubstr(":1:6: "));
   EXPECT_THAT(error_of("[{\"text\": \"a\", \"target_scores\": []}]"),
               HasSubstr("object of answers"));
   EXPECT_THAT(error_of("[{\"text\": \"a\", \"id\": []}]"), HasSubstr("id:"));
   EXPECT_THROW(read_evaluation_set(folder_ + "/none"), Error);
+}
+
+// The others keep their names; what is left out is said.
+TEST_F(EvaluationSetsTest, ABrokenRowDoesNotRefuseTheRest) {
+  for (const char* text :
+       {"{\"text\": \"a\"}\n{\"text\": \"caf\xe9\"}\n{\"text\": \"c\"}\n",
+        "{\"text\": \"a\"}\n{\"tex\n{\"text\": \"c\"}\n",
+        "{\"text\": \"a\"}\n{\"turns\": 3}\n{\"text\": \"c\"}\n",
+        "[{\"text\": \"a\"}, 7, {\"text\": \"c\"}]",
+        "{\"examples\": [{\"text\": \"a\"}, {\"id\": []}, {\"text\": "
+        "\"c\"}]\n}",
+        "Question,Source\na,x\n,y\nc,z\n", "Question,Source\na,x\ny\nc,z\n"}) {
+    testing::internal::CaptureStderr();
+    const EvaluationSet set = read(text);
+    const std::string said = testing::internal::GetCapturedStderr();
+    ASSERT_EQ(set.items.size(), 2u) << text;
+    EXPECT_THAT(set.items[1].questions, ElementsAre("c")) << text;
+    EXPECT_EQ(set.items[1].id, "3") << text;
+    EXPECT_THAT(said, HasSubstr("1 of 3 rows cannot be used")) << text;
+  }
 }
 
 // Whatever stands in the file: items with a question, or an Error.

@@ -1,0 +1,21 @@
+#include "cli/unused_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+
+namespace selfalign::cli {
+
+void refuse_given(const CLI::App& command,
+                  const std::vector<const char*>& names,
+                  const std::string& when) {
+  for (const char* name : names) {
+    const CLI::Option* option = command.get_option_no_throw(name);
+    if (option == nullptr || option->count() == 0) continue;
+    throw Error(ErrorKind::kUsage,
+                str(name, ": expected no such option ", when,
+                    ", where it has no effect, found it; leave it out"));
+  }
+}
+
+}  // namespace selfalign::cli

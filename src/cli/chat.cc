@@ -148,8 +148,9 @@ bool take_turn(std::vector<Side>& sides, const std::string& user,
   return true;
 }
 
-void chat(ChatFlags flags, const Shell& shell) {
+void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
   resolve_run(flags);
+  flags.model.check_use(command, {flags.model.model.path});
   if (flags.compare && flags.model.adapter.empty()) {
     throw Error(ErrorKind::kUsage,
                 "--compare: expected an adapter to compare the base with, "
@@ -223,8 +224,8 @@ void add_chat(CLI::App& app, Shell& shell) {
   flags->model.add_engine(*command);
   flags->model.add_api(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { chat(*flags, shell); };
+  command->callback([flags, &shell, command] {
+    shell.action = [flags, &shell, command] { chat(*flags, *command, shell); };
   });
 }
 

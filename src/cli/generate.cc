@@ -12,6 +12,7 @@
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/requests.h"
+#include "cli/unused_options.h"
 #include "cli/workbench.h"
 #include "generate/remote.h"
 #include "stages/chat.h"
@@ -131,11 +132,16 @@ struct GenerateFlags : ModelFlags {
   std::string prompts;
 };
 
-void generate_lines(const GenerateFlags& flags) {
-  LineReader reader;
-  std::optional<Assistant> assistant;
+void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
   const bool is_raw =
       flags.form == "raw" || (flags.form == "auto" && flags.adapter.empty());
+  flags.check_use(command, {flags.model.path});
+  if (is_raw) {
+    refuse_given(command, {"--prompts"},
+                 "where prompts go to the model as they are");
+  }
+  LineReader reader;
+  std::optional<Assistant> assistant;
   if (!is_raw) {
     assistant = assistant_of({flags.adapter, flags.form, flags.prompts, ""});
   }
@@ -179,11 +185,11 @@ void add_generate(CLI::App& app, Shell& shell) {
   command->add_option("--prompts", flags->prompts,
                       "folder with meta.yaml; else the run's own, or prompts/");
   command->footer(kFooter);
-  command->callback([flags, &shell] {
+  command->callback([flags, &shell, command] {
     shell.resume_hint =
         "give the lines that have no result yet to the same command; rows "
         "with a key of their own come out the same";
-    shell.action = [flags] { generate_lines(*flags); };
+    shell.action = [flags, command] { generate_lines(*flags, *command); };
   });
 }
 

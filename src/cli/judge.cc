@@ -10,6 +10,7 @@
 #include "cli/judge_model.h"
 #include "cli/lines.h"
 #include "cli/terminal.h"
+#include "cli/unused_options.h"
 #include "eval/costs.h"
 #include "eval/human.h"
 #include "eval/items.h"
@@ -17,6 +18,7 @@
 #include "eval/questions.h"
 #include "eval/relative_score.h"
 #include "eval/report.h"
+#include "eval/result_items.h"
 #include "eval/results.h"
 #include "text/wrap.h"
 
@@ -146,6 +148,58 @@ struct DecodedContest {
   Json decoding;  // for the settings of the comparison
 };
 
+// "3 answers (temperature 0.7, ...)" of a subject to a task, by decoding; ""
+// where it was not asked.
+std::string answers_text(const eval::Results& results,
+                         const std::string& folder, const std::string& task,
+                         const std::string& subject) {
+  std::string text;
+  for (const eval::TaskResult& result : results.results) {
+    if (result.task != task || result.subject != subject) continue;
+    const std::string decoding = eval::decoding_text(result.settings);
+    text += str(text.empty() ? "" : " and ",
+                eval::read_items(folder, result).size(), " answers (",
+                decoding.empty() ? "decoding not known" : decoding, ")");
+  }
+  return text;
+}
+
+// A pair that was asked for is compared, or it is said why it cannot be.
+void require_pairs(const Flags& flags, const eval::Results& results,
+                   const std::vector<DecodedContest>& contests) {
+  if (flags.pairs.empty()) return;
+  for (const auto& [a, b] : pairs_of(flags, results)) {
+    bool any = false;
+    for (const std::string& task : tasks_of(flags, results)) {
+      const bool is_there = std::any_of(
+          contests.begin(), contests.end(),
+          [&task = task, &a = a, &b = b](const DecodedContest& one) {
+            return one.contest.task == task && one.contest.a == a &&
+                   one.contest.b == b;
+          });
+      any = any || is_there;
+      if (is_there || task == kTruthTask) continue;
+      const std::string of_a = answers_text(results, flags.folder, task, a);
+      const std::string of_b = answers_text(results, flags.folder, task, b);
+      if (of_a.empty() || of_b.empty()) continue;
+      throw Error(ErrorKind::kInput,
+                  str("--pairs ", a, ",", b,
+                      ": expected answers to the same "
+                      "questions of ",
+                      task, " under one decoding, found ", of_a, " of ", a,
+                      " and ", of_b, " of ", b,
+                      "; evaluate both alike, or name other tasks with "
+                      "--tasks"));
+    }
+    if (any) continue;
+    throw Error(ErrorKind::kInput,
+                str("--pairs ", a, ",", b,
+                    ": expected a task of open questions that both have "
+                    "answered, found none; evaluate both, or name another "
+                    "pair"));
+  }
+}
+
 // Pairs of subjects that both answered some of the task's questions, under the
 // same decoding.
 std::vector<DecodedContest> contests_of(const Flags& flags,
@@ -167,6 +221,7 @@ std::vector<DecodedContest> contests_of(const Flags& flags,
       }
     }
   }
+  require_pairs(flags, results, contests);
   return contests;
 }
 
@@ -311,9 +366,9 @@ void relate_marks(const Flags& flags, const std::string& judge,
   writer.merge(fresh);
 }
 
-void judge_by_model(const Flags& flags, eval::ResultsWriter& writer,
-                    const Shell& shell) {
+void judge_by_model(const Flags& flags, const Shell& shell) {
   OpenJudge open(flags.judge, flags.folder);
+  eval::ResultsWriter writer(flags.folder);
   const eval::Results results = writer.results();
   warn_of_namesake(results, open.judge().options());
   if (flags.does("pairs")) {
@@ -379,16 +434,11 @@ bool compare(eval::HumanSession& session, KeyReader& keys) {
   return true;
 }
 
-void judge_by_person(const Flags& flags, eval::ResultsWriter& writer,
-                     const Shell& shell) {
-  if (flags.pairs.empty()) {
-    throw Error(ErrorKind::kUsage,
-                "--judge human: expected the two subjects to compare, found "
-                "none; add --pairs A,B");
-  }
+void judge_by_person(const Flags& flags, const Shell& shell) {
   const std::string name = flags.judge.name();
-  eval::ItemLog log(flags.folder + "/judgements/" + name + ".jsonl");
   KeyReader keys;
+  eval::ResultsWriter writer(flags.folder);
+  eval::ItemLog log(flags.folder + "/judgements/" + name + ".jsonl");
   const std::vector<DecodedContest> contests =
       contests_of(flags, writer.results());
   for (const auto& [contest, decoding] : contests) {
@@ -408,21 +458,44 @@ void judge_by_person(const Flags& flags, eval::ResultsWriter& writer,
                   "`selfalign evaluate` first");
 }
 
-void judge(const Flags& flags, const Shell& shell) {
-  const std::string results = flags.folder + "/results.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(results, ignored)) throw_no_subjects(results);
-  eval::ResultsWriter writer(flags.folder);
-  if (writer.results().subjects.empty()) throw_no_subjects(results);
-  if (!flags.reference.empty() &&
-      !has_subject(writer.results(), flags.reference)) {
-    throw_subject("--reference: expected one", flags.reference, flags.folder,
-                  writer.results());
-  }
+// Options that would have no effect, and names that nobody has.
+void check_flags(const Flags& flags, const CLI::App& command,
+                 const eval::Results& results) {
   if (flags.judge.judge == "human") {
-    judge_by_person(flags, writer, shell);
+    constexpr char kWhen[] = "with --judge human, who compares pairs";
+    refuse_given(command, {"--kinds", "--data"}, kWhen);
+    refuse_given(command, JudgeFlags::of_models(), kWhen);
+    if (flags.pairs.empty()) {
+      throw Error(ErrorKind::kUsage,
+                  "--judge human: expected the two subjects to compare, found "
+                  "none; add --pairs A,B");
+    }
   } else {
-    judge_by_model(flags, writer, shell);
+    flags.judge.model.check_use(command, {flags.judge.judge});
+  }
+  if (!flags.pairs.empty()) {
+    refuse_given(command, {"--reference"}, "with --pairs");
+  }
+  if (!flags.reference.empty() && !has_subject(results, flags.reference)) {
+    throw_subject("--reference: expected one", flags.reference, flags.folder,
+                  results);
+  }
+  flags.judge.name();
+}
+
+void judge(const Flags& flags, const CLI::App& command, const Shell& shell) {
+  const std::string path = flags.folder + "/results.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) throw_no_subjects(path);
+  const eval::Results results = eval::read_results(flags.folder);
+  if (results.subjects.empty()) throw_no_subjects(path);
+  check_flags(flags, command, results);
+  // Its errors come before a model is opened and anything is made.
+  if (flags.does("pairs") || !flags.pairs.empty()) contests_of(flags, results);
+  if (flags.judge.judge == "human") {
+    judge_by_person(flags, shell);
+  } else {
+    judge_by_model(flags, shell);
   }
   eval::write_report(flags.folder);
 }
@@ -465,8 +538,8 @@ void add_judge(CLI::App& app, Shell& shell) {
   add_options(*command, *flags);
   flags->judge.add(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { judge(*flags, shell); };
+  command->callback([flags, &shell, command] {
+    shell.action = [flags, &shell, command] { judge(*flags, *command, shell); };
   });
 }
 

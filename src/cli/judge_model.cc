@@ -2,18 +2,22 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/assistant.h"
+#include "cli/evaluation_prompts.h"
 #include "cli/options.h"
-#include "cli/run_folder.h"
 #include "eval/items.h"
 #include "generate/remote.h"
 #include "stages/chat.h"
+#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr char kChatMark[] = "<|im_start|>";
 
@@ -44,7 +48,8 @@ void JudgeFlags::add(CLI::App& command) {
                      "PEFT adapter folder, merged into the judge");
   command.add_option("--name", given_name,
                      "of the judge in results; else from --judge");
-  command.add_option("--prompts", prompts, "folder with judge.yaml");
+  command.add_option("--prompts", prompts,
+                     "folder with judge.yaml; else the run's own, or prompts/");
   command
       .add_option(
           "--layout", layout,
@@ -62,8 +67,22 @@ void JudgeFlags::add(CLI::App& command) {
   model.add_price(command);
 }
 
+const std::vector<const char*>& JudgeFlags::of_models() {
+  static const std::vector<const char*> all = {
+      "--judge-adapter", "--prompts", "--layout", "--max-tokens",
+      "--device",        "--dtype",   "--slots",  "--max-context",
+      "--api",           "--price"};
+  return all;
+}
+
 std::string JudgeFlags::name() const {
   std::string name = given_name;
+  if (!name.empty()) eval::require_name("--name", name);
+  if (judge != "human" && name.starts_with("human.")) {
+    throw Error(ErrorKind::kUsage,
+                str("--name: expected the name of a model, found '", name,
+                    "', as people are named in results; take another"));
+  }
   if (name.empty() && judge == "human") {
     const char* user = std::getenv("USER");
     name = user != nullptr && *user != '\0' ? user : "person";
@@ -83,12 +102,18 @@ std::string JudgeFlags::name() const {
 
 OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
   eval::JudgeOptions options;
-  options.prompts = eval::load_judge_prompts(find_prompts(flags.prompts, ""),
-                                             published_prompts(flags.data));
+  options.name = flags.name();
+  const std::string parent = (fs::absolute(folder) / "")
+                                 .lexically_normal()
+                                 .parent_path()
+                                 .parent_path();
+  options.prompts = eval::load_judge_prompts(
+      find_prompts_with("judge.yaml", flags.prompts,
+                        stages::is_run_folder(parent) ? parent : ""),
+      published_prompts(flags.data));
   const stages::ModelOptions model = flags.model.model_at(flags.judge);
   generator_ = workbench_.open_generator(model, flags.model.adapter);
-  asked_ = {"judge", flags.name(), flags.judge, model.price};
-  options.name = asked_.name;
+  asked_ = {"judge", options.name, flags.judge, model.price};
   options.generator = generator_.get();
   if (!is_remote()) options.tokenizer = workbench_.tokenizer(flags.judge);
   options.layout = layout_of(flags, options.prompts, options.tokenizer.get());

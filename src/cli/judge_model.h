@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/model_flags.h"
 #include "cli/workbench.h"
@@ -27,13 +28,17 @@ struct JudgeFlags {
   // --judge-adapter, --name, --prompts, --layout, --max-tokens and those of
   // models; --judge is the command's own.
   void add(CLI::App& command);
-  // The name of the judge in results and files.
+  // Those but --name, which say how a model judges.
+  static const std::vector<const char*>& of_models();
+  // The name of the judge in results and files. Error kUsage for a --name that
+  // cannot be one, or that is a person's where a model judges.
   std::string name() const;
 };
 
 class OpenJudge {
  public:
-  // Judgements are logged in `folder`/judgements/NAME.jsonl.
+  // Judgements are logged in `folder`/judgements/NAME.jsonl. Our own prompts
+  // are those of the run whose evaluation that is, unless they are named.
   OpenJudge(const JudgeFlags& flags, const std::string& folder);
 
   eval::Judge& judge() { return *judge_; }

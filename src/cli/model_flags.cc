@@ -1,8 +1,36 @@
 #include "cli/model_flags.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
 #include "cli/options.h"
+#include "cli/unused_options.h"
+#include "generate/remote.h"
 
 namespace selfalign::cli {
+namespace {
+
+// "NAME=IN,OUT" in two; without a name where there is none.
+std::pair<std::optional<std::string>, std::string> split_price(
+    const std::string& text) {
+  const size_t mark = text.rfind('=');
+  if (mark == std::string::npos) return {std::nullopt, text};
+  return {text.substr(0, mark), text.substr(mark + 1)};
+}
+
+// "http://HOST/v1#NAME" is NAME; an address without one is itself.
+std::string served_name(const std::string& path) {
+  return path.substr(path.rfind('#') + 1);
+}
+
+bool is_named(const std::string& path, const std::string& name) {
+  return !name.empty() && served_name(path) == name;
+}
+
+}  // namespace
 
 void ModelFlags::add_compute(CLI::App& command) {
   command
@@ -53,18 +81,65 @@ void ModelFlags::add_price(CLI::App& command) {
 stages::ModelOptions ModelFlags::model_at(const std::string& path) const {
   stages::ModelOptions options = model;
   options.path = path;
+  put_price(options);
+  return options;
+}
+
+stages::ModelOptions ModelFlags::over(stages::ModelOptions recipe,
+                                      const CLI::App& command) const {
+  const auto put = [&](const char* name, auto member) {
+    if (command.count(name) > 0) recipe.*member = model.*member;
+  };
+  put("--device", &stages::ModelOptions::device);
+  put("--dtype", &stages::ModelOptions::dtype);
+  put("--slots", &stages::ModelOptions::num_slots);
+  put("--max-context", &stages::ModelOptions::max_context);
+  put("--api", &stages::ModelOptions::api);
+  put_price(recipe);
+  return recipe;
+}
+
+void ModelFlags::put_price(stages::ModelOptions& options) const {
   bool named = false;
   for (const std::string& text : prices) {
-    const size_t mark = text.rfind('=');
-    const generate::Price price = generate::price_from_text(
-        mark == std::string::npos ? text : text.substr(mark + 1));
-    const bool has_name = mark != std::string::npos;
-    if (has_name ? path.ends_with("#" + text.substr(0, mark)) : !named) {
-      options.price = price;
-      named = named || has_name;
-    }
+    const auto [name, price] = split_price(text);
+    if (name ? !is_named(options.path, *name) : named) continue;
+    options.price = generate::price_from_text(price);
+    named = named || name;
   }
-  return options;
+}
+
+void ModelFlags::check_use(const CLI::App& command,
+                           const std::vector<std::string>& paths) const {
+  std::vector<std::string> served;
+  for (const std::string& path : paths) {
+    if (generate::is_remote_model(path)) served.push_back(path);
+  }
+  if (served.empty()) {
+    refuse_given(command, {"--api", "--price"}, "without a server's model");
+  }
+  if (served.size() == paths.size()) {
+    refuse_given(command, {"--device", "--dtype"},
+                 "without a model of this machine");
+  }
+  std::set<std::string> priced;
+  for (const std::string& text : prices) {
+    const auto [name, price] = split_price(text);
+    const bool is_known =
+        !name || std::any_of(served.begin(), served.end(),
+                             [&name = *name](const std::string& path) {
+                               return is_named(path, name);
+                             });
+    if (is_known && priced.insert(name.value_or("")).second) continue;
+    std::string all;
+    for (const std::string& path : served) all += " " + served_name(path);
+    throw Error(
+        ErrorKind::kUsage,
+        str("--price ", text,
+            ": expected one price for each of the "
+            "servers' models, found ",
+            is_known ? "a second one" : "another name", "; there are:", all));
+  }
 }
 
 void ModelFlags::add_all(CLI::App& command) {

@@ -20,6 +20,14 @@ struct ModelFlags {
   // The model at `path` with the price of --price: that of the server's NAME,
   // else the one without a name. Error kUsage for what is no price.
   stages::ModelOptions model_at(const std::string& path) const;
+  // A model of a recipe, with what `command` was given of it in its place.
+  stages::ModelOptions over(stages::ModelOptions recipe,
+                            const CLI::App& command) const;
+  // Error kUsage where an option given has no effect on any of the models at
+  // `paths`: prices of none of them or given twice, --api without a server,
+  // --device and --dtype without a model of this machine.
+  void check_use(const CLI::App& command,
+                 const std::vector<std::string>& paths) const;
 
   // --device and --dtype.
   void add_compute(CLI::App& command);
@@ -30,6 +38,9 @@ struct ModelFlags {
   void add_price(CLI::App& command);
   // --model (required), --adapter, and those of computing and the engine.
   void add_all(CLI::App& command);
+
+ private:
+  void put_price(stages::ModelOptions& options) const;
 };
 
 }  // namespace selfalign::cli

@@ -9,6 +9,7 @@
 #include "cli/judge_model.h"
 #include "cli/lines.h"
 #include "cli/options.h"
+#include "cli/unused_options.h"
 #include "eval/adherence.h"
 #include "eval/report.h"
 #include "eval/results.h"
@@ -82,8 +83,8 @@ void judge_principles(const Flags& flags, const Shell& shell) {
                     "none; run stage 2 first");
   }
   const std::string folder = flags.folder + "/evaluation";
-  eval::ResultsWriter writer(folder);
   OpenJudge open(flags.judge, folder);
+  eval::ResultsWriter writer(folder);
   eval::Results fresh;
   fresh.results = {
       eval::judge_adherence(open.judge(), prompts, fired, flags.seed)};
@@ -126,11 +127,16 @@ void add_principles(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   flags->judge.add(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] {
+  command->callback([flags, &shell, command] {
+    shell.action = [flags, &shell, command] {
       if (flags->judge.judge.empty()) {
+        refuse_given(*command, {"--name", "--per-rule", "--seed"},
+                     "without --judge");
+        refuse_given(*command, JudgeFlags::of_models(), "without --judge");
         print_principles(*flags, shell);
       } else {
+        refuse_given(*command, {"--csv"}, "with --judge");
+        flags->judge.model.check_use(*command, {flags->judge.judge});
         judge_principles(*flags, shell);
       }
     };

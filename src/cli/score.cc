@@ -74,9 +74,12 @@ void add_score(CLI::App& app, Shell& shell) {
   flags->model.num_slots = 16;
   flags->add_all(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
+  command->callback([flags, &shell, command] {
     shell.resume_hint = "give the lines that have no result yet again";
-    shell.action = [flags] { score_lines(*flags); };
+    shell.action = [flags, command] {
+      flags->check_use(*command, {flags->model.path});
+      score_lines(*flags);
+    };
   });
 }
 

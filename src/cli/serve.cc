@@ -127,6 +127,11 @@ class Models {
                       ": expected a model on this machine, found a server's; "
                       "give the HF folder or GGUF file");
     }
+    if (adapters.empty() && flags_.form != "auto") {
+      throw Error(ErrorKind::kUsage,
+                  "--form: expected adapters to ask in this form, found none; "
+                  "add --adapter NAME=FOLDER, or leave it out");
+    }
     check_names(adapters, base);
     std::vector<serve::ModelSpec> specs;
     for (const Adapter& adapter : adapters) {

@@ -9,7 +9,9 @@
 #include "cli/assistant.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
+#include "cli/unused_options.h"
 #include "eval/forms.h"
+#include "eval/items.h"
 #include "eval/published_answers.h"
 #include "stages/chat.h"
 #include "stages/held_out.h"
@@ -93,10 +95,16 @@ void add_tunings(const World& world, const std::string& run,
   }
 }
 
+// A model's own name, which may be "org/model", as a file can have it.
+std::string flat_name(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+}
+
 // "http://host/v1#name" is "name", a path its last part.
 std::string short_name(const std::string& path) {
   const size_t mark = path.rfind('#');
-  if (mark != std::string::npos) return path.substr(mark + 1);
+  if (mark != std::string::npos) return flat_name(path.substr(mark + 1));
   return (fs::path(path) / "").lexically_normal().parent_path().stem();
 }
 
@@ -139,11 +147,10 @@ void add_answers(const std::string& named, std::vector<PlannedSubject>& out) {
       mark == std::string::npos ? named : named.substr(mark + 1);
   auto published = std::make_shared<const eval::PublishedAnswers>(
       eval::read_published_answers(path));
-  std::string name =
-      mark == std::string::npos ? published->model : named.substr(0, mark);
-  if (name.empty()) name = fs::path(path).stem().string();
-  for (char& c : name) {
-    if (mark == std::string::npos && c == '/') c = '_';  // org/model
+  std::string name = named.substr(0, mark);
+  if (mark == std::string::npos) {
+    name = published->model.empty() ? fs::path(path).stem().string()
+                                    : flat_name(published->model);
   }
   PlannedSubject planned = subject_of(name, "published answers", {}, "");
   planned.info.model = path;
@@ -165,7 +172,7 @@ World world_of(const SubjectFlags& flags) {
     return world;
   }
   const stages::Recipe recipe = recipe_of_run(flags.run);
-  world.model = recipe.model;
+  world.model = flags.compute.over(recipe.model, *flags.app);
   world.prompts =
       flags.prompts.empty()
           ? stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay)
@@ -177,19 +184,74 @@ World world_of(const SubjectFlags& flags) {
 }
 
 void check_names(const std::vector<PlannedSubject>& all) {
-  for (size_t i = 0; i < all.size(); ++i) {
-    const std::string& name = all[i].info.name;
-    const bool is_file_name =
-        !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
-    for (size_t k = 0; k < i; ++k) {
-      if (all[k].info.name == name || !is_file_name) {
-        throw Error(ErrorKind::kUsage,
-                    str("subjects: expected names that differ and can be a "
-                        "folder's, found '",
-                        name, "'; name an adapter with NAME=FOLDER"));
-      }
-    }
+  std::set<std::string> names;
+  for (const PlannedSubject& one : all) {
+    eval::require_name("subjects", one.info.name);
+    if (names.insert(one.info.name).second) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        str("subjects: expected names that differ, found '", one.info.name,
+            "' twice; name an adapter with NAME=FOLDER, answers with "
+            "NAME=FILE"));
   }
+}
+
+// Those that have a model.
+void add_models(const SubjectFlags& flags, std::vector<PlannedSubject>& all) {
+  const World world = world_of(flags);
+  add_base(world, all);
+  if (!flags.run.empty()) add_tunings(world, flags.run, flags.prompts, all);
+  for (size_t i = flags.run.empty() ? 1 : 0; i < flags.models.size(); ++i) {
+    add_model(flags, world, flags.models[i], all);
+  }
+  for (const std::string& adapter : flags.adapters) {
+    add_adapter(flags, world, adapter, all);
+  }
+}
+
+// Options that would have no effect.
+void check_flags(const SubjectFlags& flags) {
+  const bool no_model = flags.run.empty() && flags.models.empty();
+  if (no_model && flags.answers.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "evaluate: expected a run folder, --model or --answers, found "
+                "none of them");
+  }
+  if (no_model && !flags.adapters.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str("--adapter ", flags.adapters[0],
+                    ": expected a model that it is put into, found published "
+                    "answers alone; add --model or a run"));
+  }
+  if (no_model) {
+    refuse_given(
+        *flags.app,
+        {"--form", "--decoding", "--temperature", "--top-p", "--max-tokens",
+         "--repetition-penalty", "--prompts", "--slots", "--max-context"},
+        "with published answers alone");
+  }
+  // Of what is not named here the form is known: base, short, prompted, ...
+  const size_t num_named = flags.models.size() + (flags.run.empty() ? 0 : 1);
+  if (num_named < 2 && flags.adapters.empty()) {
+    refuse_given(*flags.app, {"--form"},
+                 "without an adapter or a model beside the base");
+  }
+  if (flags.decoding.own && flags.decoding.given.any()) {
+    throw Error(ErrorKind::kUsage,
+                "--decoding own: expected each subject's own sampling, found "
+                "--temperature or the like, which is for all; leave out one of "
+                "them");
+  }
+}
+
+// The same of those that are of some models alone.
+void check_use(const SubjectFlags& flags,
+               const std::vector<PlannedSubject>& all) {
+  std::vector<std::string> paths;
+  for (const PlannedSubject& one : all) {
+    if (!one.subject.published) paths.push_back(one.model.path);
+  }
+  flags.compute.check_use(*flags.app, paths);
 }
 
 std::vector<PlannedSubject> chosen(std::vector<PlannedSubject> all,
@@ -217,6 +279,7 @@ std::vector<PlannedSubject> chosen(std::vector<PlannedSubject> all,
 }  // namespace
 
 void SubjectFlags::add(CLI::App& command) {
+  app = &command;
   command.add_option("run", run, "run folder: its models are asked");
   command.add_option(
       "--model", models,
@@ -236,8 +299,8 @@ void SubjectFlags::add(CLI::App& command) {
   forms.emplace_back("auto");
   command
       .add_option("--form", form,
-                  "short prompt of models and adapters named here; auto: what "
-                  "an adapter was trained with, none for a model")
+                  "short prompt of adapters, and of models beside the base; "
+                  "auto: what an adapter was trained with, none for a model")
       ->check(CLI::IsMember(forms))
       ->capture_default_str();
   command.add_option("--prompts", prompts,
@@ -262,35 +325,14 @@ void SubjectFlags::add(CLI::App& command) {
 }
 
 std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
-  if (flags.run.empty() && flags.models.empty() && flags.answers.empty()) {
-    throw Error(ErrorKind::kUsage,
-                "evaluate: expected a run folder, --model or --answers, found "
-                "none of them");
-  }
-  if (flags.decoding.own && flags.decoding.given.any()) {
-    throw Error(ErrorKind::kUsage,
-                "--decoding own: expected each subject's own sampling, found "
-                "--temperature or the like, which is for all; leave out one of "
-                "them");
-  }
+  check_flags(flags);
+  std::vector<PlannedSubject> published;
+  for (const std::string& named : flags.answers) add_answers(named, published);
   std::vector<PlannedSubject> all;
-  for (const std::string& named : flags.answers) add_answers(named, all);
-  if (flags.run.empty() && flags.models.empty()) {
-    check_names(all);
-    return chosen(std::move(all), flags.subjects);
-  }
-  std::vector<PlannedSubject> published = std::exchange(all, {});
-  const World world = world_of(flags);
-  add_base(world, all);
-  if (!flags.run.empty()) add_tunings(world, flags.run, flags.prompts, all);
-  for (size_t i = flags.run.empty() ? 1 : 0; i < flags.models.size(); ++i) {
-    add_model(flags, world, flags.models[i], all);
-  }
-  for (const std::string& adapter : flags.adapters) {
-    add_adapter(flags, world, adapter, all);
-  }
+  if (!flags.run.empty() || !flags.models.empty()) add_models(flags, all);
   all.insert(all.end(), published.begin(), published.end());
   check_names(all);
+  check_use(flags, all);
   return chosen(std::move(all), flags.subjects);
 }
 

@@ -26,6 +26,7 @@ struct SubjectFlags {
   std::string prompts;                // folder, "" finds it
   eval::DecodingOptions decoding;     // also of the tasks
   ModelFlags compute;
+  const CLI::App* app = nullptr;  // whose options they are
 
   // The run (a positional argument) and all options.
   void add(CLI::App& command);
@@ -44,7 +45,8 @@ struct PlannedSubject {
 // then one for every --model, every --adapter and all --answers, which have no
 // model. Without a run the first model is "base". All of them are decoded
 // alike, as the run compares, unless each is to be under its stage's. Error
-// kUsage names subjects that are not there or there twice.
+// kUsage names subjects that are not there or there twice, names as of
+// eval::require_name, and options that would have no effect.
 std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 
 // Opens one subject's model at a time and keeps it for the next subject of the

@@ -1,6 +1,7 @@
 #include "eval/result_items.h"
 
 #include <filesystem>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -60,8 +61,17 @@ std::vector<Json> read_items(const std::string& folder,
   }
   const std::string path = folder + "/" + place;
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return {};
-  return read_items(path, keys);
+  const bool is_there = std::filesystem::is_regular_file(path, ignored);
+  std::vector<Json> items;
+  if (is_there) items = read_items(path, keys);
+  const size_t num_keys = std::set<uint64_t>(keys.begin(), keys.end()).size();
+  if (is_there && items.size() >= num_keys) return items;
+  throw Error(ErrorKind::kDamaged,
+              str(path, ": expected the items that figures in ", folder,
+                  "/results.json were computed from, found ",
+                  is_there ? str(items.size(), " of ", num_keys) : "no file",
+                  "; restore it, or run the same command again, which asks "
+                  "anew what is missing"));
 }
 
 std::vector<Json> read_items(const std::string& folder,

@@ -10,8 +10,8 @@
 namespace selfalign::eval {
 
 // Of the log at `place`, relative to an evaluation's folder, those of `keys`,
-// or all where that is empty. None where the log is gone; Error kInput for a
-// place outside of `folder`, else as of item_log.h.
+// or all where that is empty. Error kDamaged where the log is gone, or lacks
+// one of them; kInput for a place outside of `folder`; else as of item_log.h.
 std::vector<Json> read_items(const std::string& folder,
                              const std::string& place,
                              const std::vector<uint64_t>& keys);

@@ -169,9 +169,31 @@ TEST_F(ResultItemsTest, ItemsLieInTheFolder) {
     result.items = place;
     EXPECT_THROW(read_items(folder_, result), Error) << place;
   }
-  TaskResult gone;
-  gone.items = "items/none.jsonl";
-  EXPECT_TRUE(read_items(folder_, gone).empty());
+}
+
+// A figure without its items is no figure: it is never passed over.
+TEST_F(ResultItemsTest, LostItemsAreDamage) {
+  TaskResult result;
+  result.items = "items/mc.jsonl";
+  result.keys = {1, 2};
+  const auto said = [&] {
+    try {
+      read_items(folder_, result);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(said(), HasSubstr("items/mc.jsonl: expected the items that "
+                                "figures in "));
+  EXPECT_THAT(said(), HasSubstr("found no file"));
+  ItemLog log(folder_ + "/items/mc.jsonl");
+  EXPECT_THAT(said(), HasSubstr("found 0 of 2"));
+  log.add(2, Json{{"id", "q2"}});
+  EXPECT_THAT(said(), HasSubstr("found 1 of 2"));
+  log.add(1, Json{{"id", "q1"}});
+  EXPECT_EQ(said(), "");
 }
 
 }  // namespace

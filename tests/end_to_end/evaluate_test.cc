@@ -170,9 +170,10 @@ TEST_F(EvaluateTest, DataThatCannotBeUsedIsToldBeforeAnyModelIsAsked) {
            {"mt_bench/reference_answer/gpt.jsonl", R"({"question_id":1})",
             "reference_answer/gpt.jsonl: line 1: expected choices"},
            {"answers.jsonl", R"({"question_id":1,"text":"x"})",
-            "answers.jsonl: expected an answer to each of 2 turns"},
+            "answers.jsonl: expected an answer to each turn of some open "
+            "question of truthfulqa, hhh, vicuna, mt_bench, found 1 answers"},
            {"answers.jsonl", R"({"question_id":7,"text":"x"})",
-            "expected answers to some of the 1 questions, found 1 to other"}}) {
+            "answers.jsonl: expected an answer to each turn of some open"}}) {
     put(name, text);
     const Outcome result = bash(
         "selfalign evaluate --model model --data data --max-context 4096 " +
@@ -185,6 +186,98 @@ TEST_F(EvaluateTest, DataThatCannotBeUsedIsToldBeforeAnyModelIsAsked) {
   const Outcome result =
       evaluate("--tasks vicuna --answers gpt=data/answers.jsonl --limit 1");
   EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST_F(EvaluateTest, PublishedAnswersAreOfTheTasksTheyAnswer) {
+  write_file_atomic(path("a.jsonl"), R"({"question_id":1,"turns":["A?"]})");
+  write_file_atomic(path("b.jsonl"), R"({"question_id":2,"turns":["B?"]})");
+  write_file_atomic(path("gpt.jsonl"), R"({"question_id":2,"text":"x"})");
+  const Outcome outcome = bash(
+      "selfalign evaluate --answers gpt=gpt.jsonl --questions a.jsonl "
+      "--questions b.jsonl");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("a is left out for gpt: its file answers"));
+  const Json all = results("evaluation")["results"];
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0]["task"], "b");
+}
+
+// Of the questions that compare log-probabilities; others need none.
+TEST_F(EvaluateTest, PromptsAreThoseThatWereNamed) {
+  write_questions(2);
+  const std::string command =
+      "selfalign evaluate --model model --data data --subjects base "
+      "--max-context 4096 --tasks truthfulqa --prompts mine";
+  ASSERT_EQ(bash("cp -rL prompts mine && rm prompts").code, 0);
+  const Outcome named = bash(command);
+  EXPECT_EQ(named.code, 0) << named.err;
+  write_file_atomic(path("mine/evaluation.yaml"), "true_false: 1\n");
+  const Outcome broken = bash(command + " --out other");
+  EXPECT_EQ(broken.code, 2) << broken.err;
+  EXPECT_THAT(broken.err, HasSubstr("mine/evaluation.yaml:1"));
+  EXPECT_FALSE(std::filesystem::exists(path("other")));
+}
+
+TEST_F(EvaluateTest, NamesAreTestedBeforeAnythingIsMade) {
+  make_folder(path("in/deep"));
+  write_file_atomic(path("in/deep/q.jsonl"),
+                    R"({"question_id":1,"turns":["A?"]})");
+  write_file_atomic(path("in/deep/gpt.jsonl"),
+                    R"({"question_id":1,"text":"x"})");
+  for (const auto& [more, found] : std::map<std::string, std::string>{
+           {"--answers ../../x=gpt.jsonl --questions q=q.jsonl",
+            "expected a name that a file can have"},
+           {"--answers =gpt.jsonl --questions q=q.jsonl", "found ''"},
+           {"--answers .x=gpt.jsonl --questions q=q.jsonl", "found '.x'"},
+           {"--answers x=gpt.jsonl --answers x=gpt.jsonl --questions q=q.jsonl",
+            "expected names that differ, found 'x' twice"},
+           {"--answers x=gpt.jsonl --questions q.judge.x=q.jsonl",
+            "found 'q.judge.x'"},
+           {"--answers x=gpt.jsonl --questions q=q.jsonl --questions q=q.jsonl",
+            "expected each task once, found 'q' twice"}}) {
+    const Outcome outcome =
+        bash("cd in/deep && selfalign evaluate --out out " + more);
+    EXPECT_EQ(outcome.code, 2) << more;
+    EXPECT_THAT(outcome.err, HasSubstr(found)) << more;
+    EXPECT_FALSE(std::filesystem::exists(path("in/deep/out"))) << more;
+    EXPECT_FALSE(std::filesystem::exists(path("x"))) << more;
+  }
+}
+
+TEST_F(EvaluateTest, OptionsWithoutEffectAreRefused) {
+  write_file_atomic(path("q.jsonl"), R"({"question_id":1,"turns":["A?"]})");
+  write_file_atomic(path("gpt.jsonl"), R"({"question_id":1,"text":"x"})");
+  const std::string answers =
+      "evaluate --questions q=q.jsonl --answers x=gpt.jsonl ";
+  const std::string model = "evaluate --questions q=q.jsonl --model model ";
+  const std::string served = model + "--model http://127.0.0.1:9/v1#one ";
+  for (const auto& [line, found] : std::vector<std::array<std::string, 2>>{
+           {answers + "--adapter mine=none",
+            "--adapter mine=none: expected a model"},
+           {answers + "--temperature 0.1", "--temperature: expected no such"},
+           {answers + "--form final", "--form: expected no such option"},
+           {answers + "--api chat", "--api: expected no such option"},
+           {model + "--form final", "--form: expected no such option"},
+           {model + "--price 1,2", "--price: expected no such option"},
+           {model + "--api chat", "--api: expected no such option"},
+           {served + "--price nosuch=1,1", "there are: one"},
+           {served + "--price =1,2", "there are: one"},
+           {served + "--price one=1,2 --price one=1,3", "found a second one"},
+           {"generate --model model --api chat", "--api: expected no such"},
+           {"generate --model model --price 1,2", "--price: expected no such"},
+           {"generate --model model --prompts p",
+            "--prompts: expected no such"},
+           {"score --model http://127.0.0.1:9/v1#a --dtype float32",
+            "--dtype: expected no such option"},
+           {"chat model --api chat", "--api: expected no such option"},
+           {"serve model --port 0 --form final",
+            "--form: expected adapters"}}) {
+    const Outcome outcome = bash("selfalign " + line + " </dev/null");
+    EXPECT_EQ(outcome.code, 2) << line << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(found)) << line;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("evaluation")));
 }
 
 TEST_F(EvaluateTest, AfterAnInterruptTheSameCommandGoesOn) {

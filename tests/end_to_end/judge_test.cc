@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -138,6 +139,41 @@ TEST_F(JudgeProgramTest, TwoPeopleAgreeEachWithTheOther) {
   }
 }
 
+// A pair that was asked for is never passed over.
+TEST_F(JudgeProgramTest, APairThatCannotBeComparedIsAnError) {
+  const std::string line =
+      "--judge model --max-tokens 8 --pairs first_subject,second_subject";
+  const std::string file = path("out/results.json");
+  const std::string good = read_file(file);
+  Json results = parse_json(good, file);
+  results["results"][0]["settings"] = {{"decoding", "one"},
+                                       {"sampling", {{"temperature", 0.7}}}};
+  results["results"][1]["settings"] = {{"decoding", "one"},
+                                       {"sampling", {{"temperature", 0.2}}}};
+  write_file_atomic(file, dump_json(results));
+  const Outcome apart = judge(line);
+  EXPECT_EQ(apart.code, 3) << apart.err;
+  EXPECT_THAT(apart.err,
+              HasSubstr("--pairs first_subject,second_subject: expected "
+                        "answers to the same questions of vicuna under one "
+                        "decoding, found 2 answers (temperature 0.7"));
+  results = parse_json(good, file);
+  results["results"].erase(1);
+  write_file_atomic(file, dump_json(results));
+  const Outcome none = judge(line);
+  EXPECT_EQ(none.code, 3) << none.err;
+  EXPECT_THAT(none.err, HasSubstr("that both have answered, found none"));
+  write_file_atomic(file, good);
+  write_file_atomic(path("out/items/first_subject/vicuna.jsonl"), "");
+  const Outcome lost = judge(line);
+  EXPECT_EQ(lost.code, 5) << lost.err;
+  EXPECT_THAT(lost.err, HasSubstr("first_subject/vicuna.jsonl: expected the "
+                                  "items that figures"));
+  const Outcome report = bash("selfalign report out");
+  EXPECT_EQ(report.code, 5) << report.err;
+  EXPECT_FALSE(std::filesystem::exists(path("out/judgements")));
+}
+
 TEST_F(JudgeProgramTest, MistakesAreNamed) {
   const Outcome pairs = judge("--judge human");
   EXPECT_EQ(pairs.code, 2);
@@ -145,6 +181,22 @@ TEST_F(JudgeProgramTest, MistakesAreNamed) {
   const Outcome nobody = judge("--judge model --pairs first_subject,nobody");
   EXPECT_EQ(nobody.code, 2) << nobody.err;
   EXPECT_THAT(nobody.err, HasSubstr("nobody"));
+  for (const auto& [more, found] : std::map<std::string, std::string>{
+           {"--judge model --name ../x", "--name: expected a name that a file"},
+           {"--judge model --name human.ann", "as people are named"},
+           {"--judge model --price 1,2", "--price: expected no such option"},
+           {"--judge human --pairs first_subject,second_subject --kinds single",
+            "--kinds: expected no such option"},
+           {"--judge human --pairs first_subject,second_subject --layout plain",
+            "--layout: expected no such option"},
+           {"--judge model --pairs first_subject,second_subject "
+            "--reference first_subject",
+            "--reference: expected no such option with --pairs"}}) {
+    const Outcome outcome = bash("selfalign judge out " + more);
+    EXPECT_EQ(outcome.code, 2) << more << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(found)) << more;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("out/judgements")));
   make_folder(path("empty"));
   const Outcome none = bash("selfalign judge empty --judge model");
   EXPECT_EQ(none.code, 3);

@@ -102,6 +102,12 @@ TEST_F(LookingTest, ContaminationNamesTheRowsInASet) {
   EXPECT_FALSE(tasks("other.jsonl")["sets"].contains("other.jsonl"));
   EXPECT_EQ(selfalign("contamination a --set none.csv").code, 3);
   EXPECT_EQ(selfalign("contamination a --ngram-words 1").code, 2);
+  const Outcome broken =
+      run_bash(runs_->folder(),
+               "(cat mine.jsonl; echo; echo '{\"turns\":') >broken.jsonl && "
+               "selfalign contamination a --set broken.jsonl");
+  EXPECT_EQ(broken.code, 0) << broken.err;
+  EXPECT_THAT(broken.err, HasSubstr("broken.jsonl: 1 of "));
 }
 
 TEST_F(LookingTest, ReviewKeepsDecisionsLineByLine) {
@@ -176,6 +182,18 @@ TEST_F(LookingTest, ReviewWaitsForNoWriter) {
   const Outcome refused = selfalign("review b", "k\n");
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("process " + std::to_string(getpid())));
+}
+
+// A judge that is not there leaves nothing behind.
+TEST_F(LookingTest, PrinciplesAreJudgedByAModelThatIsThere) {
+  EXPECT_EQ(selfalign("principles a --judge nope").code, 3);
+  EXPECT_FALSE(std::filesystem::exists(runs_->path("a/evaluation")));
+  for (const char* more :
+       {"--per-rule 2", "--max-tokens 9", "--judge nope --csv"}) {
+    const Outcome outcome = selfalign(std::string("principles a ") + more);
+    EXPECT_EQ(outcome.code, 2) << more;
+    EXPECT_THAT(outcome.err, HasSubstr("expected no such option")) << more;
+  }
 }
 
 }  // namespace

@@ -105,9 +105,10 @@ TEST(Questions, AnyFileIsATask) {
 
 TEST(Questions, ABrokenRowDoesNotRefuseTheRest) {
   const ScratchFolder folder;
-  const std::string path = folder.path() + "/question.jsonl";
+  int number = 0;
   for (const char* row : {"{\"question_id\":2,", "3", "{\"question_id\":2}",
                           "{\"turns\":[\"x\"]}", "\"caf\xe9\""}) {
+    const std::string path = str(folder.path(), "/", ++number, ".jsonl");
     write_file_atomic(path, str("{\"question_id\":1,\"turns\":[\"a\"]}\n", row,
                                 "\n{\"question_id\":3,\"turns\":[\"c\"]}\n"));
     testing::internal::CaptureStderr();

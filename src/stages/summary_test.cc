@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "stages/testing.h"
 
 namespace selfalign::stages {
@@ -10,6 +12,7 @@ namespace {
 class SummaryTest : public SmallRun {
  protected:
   Json figures(const Json& loss) {
+    std::filesystem::copy("prompts", folder_ + "/prompts");
     for (const char* part : {"answers", "pairs", "loss"}) {
       store::Manifest manifest;
       manifest.stage = std::string("held_out.base.") + part;

@@ -222,7 +222,7 @@ TEST_F(ProgramTest, AnnotationsCheckEveryPromptFile) {
     write_file_atomic(path("mine/" + file), "other: 1\n");
     const Outcome broken = bash("selfalign annotations mine");
     EXPECT_EQ(broken.code, 2) << file << broken.err;
-    EXPECT_THAT(broken.err, HasSubstr("mine/" + file + ":1"));
+    EXPECT_THAT(broken.err, HasSubstr("mine/" + file + ":"));
     write_file_atomic(path("mine/" + file), whole);
   }
 }

@@ -175,7 +175,7 @@ TEST_F(JudgeProgramTest, APairThatCannotBeComparedIsAnError) {
 }
 
 TEST_F(JudgeProgramTest, MistakesAreNamed) {
-  const Outcome pairs = judge("--judge human");
+  const Outcome pairs = bash("selfalign judge out --judge human");
   EXPECT_EQ(pairs.code, 2);
   EXPECT_THAT(pairs.err, HasSubstr("add --pairs A,B"));
   const Outcome nobody = judge("--judge model --pairs first_subject,nobody");

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/lfs_pointer.h"
 
 namespace selfalign {
 namespace {
@@ -80,9 +81,8 @@ int open_for_reading(const std::string& path, uint64_t* size, bool* regular) {
   return fd;
 }
 
-// A pointer of git-lfs (its specification, version 1) is a small text.
 void refuse_lfs_pointer(const std::string& path, std::string_view content) {
-  if (!content.starts_with("version https://git-lfs.github.com/spec/")) return;
+  if (!is_lfs_pointer(content)) return;
   throw Error(ErrorKind::kInput,
               path +
                   ": expected the file itself, found a git-lfs pointer in its "

@@ -142,9 +142,6 @@ TEST_F(FileTest, MakesFoldersWithParents) {
 
 TEST_F(FileTest, APointerOfGitLfsIsNotTheFile) {
   const std::string file = path("tokenizer.json");
-  write_file_atomic(file,
-                    "version https://git-lfs.github.com/spec/v1\n"
-                    "oid sha256:aa\nsize 123\n");
   const auto expect_refusal = [&](const auto& read) {
     try {
       read();
@@ -156,8 +153,14 @@ TEST_F(FileTest, APointerOfGitLfsIsNotTheFile) {
       EXPECT_THAT(error.what(), HasSubstr("git lfs pull"));
     }
   };
-  expect_refusal([&] { read_file(file); });
-  expect_refusal([&] { MappedFile map(file); });
+  for (const char* pointer :
+       {"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 9\n",
+        "\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\noid "
+        "sha256:aa\r\nsize 9\r\n"}) {
+    write_file_atomic(file, pointer);
+    expect_refusal([&] { read_file(file); });
+    expect_refusal([&] { MappedFile map(file); });
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/lfs_pointer.h"
 
 namespace selfalign::formats {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMagic = "GGUF";
-constexpr std::string_view kLfsPointer = "version https://git-lfs";
 
 // The first bytes of a regular file, fewer where it has fewer.
 std::string beginning(const std::string& path, size_t count) {
@@ -51,7 +51,7 @@ ModelForm model_form(const std::string& path) {
   std::string advice = "check the path and its rights";
   if (fs::is_regular_file(status)) {
     if (is_gguf(path) || is_named_gguf(path)) return ModelForm::kGguf;
-    const bool pointer = beginning(path, kLfsPointer.size()) == kLfsPointer;
+    const bool pointer = is_lfs_pointer(beginning(path, 64));
     found = pointer ? "a pointer of git-lfs" : "a file of another kind";
     advice = pointer ? "fetch the file itself with: git lfs pull"
                      : "give the folder that holds config.json and the weights";

@@ -44,7 +44,8 @@ TEST(ModelPath, RefusesWhatIsNoModel) {
                         "folder"));
   EXPECT_THAT(refusal("/weights/below"), HasSubstr("Not a directory"));
   write_file_atomic(scratch.path() + "/lfs",
-                    "version https://git-lfs.github.com/spec/v1\noid ...\n");
+                    "\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\n"
+                    "oid ...\r\n");
   EXPECT_THAT(refusal("/lfs"), HasSubstr("git lfs pull"));
 }
 

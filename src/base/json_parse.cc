@@ -1,27 +1,37 @@
 #include "base/json_parse.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
+#include <cctype>
+#include <iomanip>
+#include <sstream>
+#include <unordered_set>
+#include <vector>
 
 #include "base/error.h"
+#include "base/json_scan.h"
+#include "base/not_utf8.h"
 
 namespace selfalign {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxWord = 40;  // bytes of a word that a message shows
+constexpr char kSpace[] = " \t\r\n";
 
 // What is wrong with a text at one of its bytes.
 struct Fault {
   size_t byte = 0;
-  std::string expected;
-  std::string found;
-  std::string advice;
+  std::string text;  // "expected ..., found ...; what to do"
 };
 
 JsonProblem problem_at(std::string_view text, Fault fault) {
   JsonProblem problem;
-  problem.text = str("expected ", fault.expected, ", found ", fault.found, "; ",
-                     fault.advice);
-  problem.found = std::move(fault.found);
+  problem.text = std::move(fault.text);
+  constexpr std::string_view kFound = ", found ";
+  const size_t found = problem.text.find(kFound) + kFound.size();
+  problem.found = problem.text.substr(found, problem.text.find("; ", found) - found);
   for (const char c : text.substr(0, fault.byte)) {
     if (c == '\n') {
       ++problem.line;
@@ -31,25 +41,6 @@ JsonProblem problem_at(std::string_view text, Fault fault) {
     }
   }
   return problem;
-}
-
-// Calls `look` with the place of every byte outside strings until it returns
-// true; that place, or npos.
-template <typename Look>
-size_t find_outside_strings(std::string_view text, const Look& look) {
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (look(i)) {
-      return i;
-    }
-  }
-  return std::string_view::npos;
 }
 
 // Where the nesting gets too deep, or npos; asked before parsing so that no
@@ -63,14 +54,101 @@ size_t find_depth(std::string_view text) {
   });
 }
 
-// The parser's text without its own name for the error, and not the whole of a
-// long string that it read last.
-std::string words_of(std::string what) {
-  constexpr size_t kMaxWords = 160;
-  const size_t colon = what.find(": ");
-  if (colon != std::string::npos) what.erase(0, colon + 2);
-  if (what.size() > kMaxWords) what = what.substr(0, kMaxWords) + " ...";
-  return what;
+// Bytes of the character at `at` of a text in UTF-8.
+size_t utf8_length(std::string_view text, size_t at) {
+  size_t end = at + 1;
+  while (end < text.size() && (text[end] & 0xc0) == 0x80) ++end;
+  return end - at;
+}
+
+// Where the first byte is that is no part of UTF-8, or npos.
+size_t find_not_utf8(std::string_view text) {
+  const auto* const bytes =
+      reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  for (size_t at = 0; at < text.size();) {
+    utf8proc_int32_t code = 0;
+    const utf8proc_ssize_t length = utf8proc_iterate(
+        bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code);
+    if (length <= 0) return at;
+    at += static_cast<size_t>(length);
+  }
+  return std::string_view::npos;
+}
+
+// The word or number around `at`, from its first character: "NaN", "tru".
+std::string_view word_around(std::string_view text, size_t at) {
+  const auto is_part = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
+           c == '+' || c == '-' || c == '.';
+  };
+  size_t begin = at;
+  size_t end = at;
+  while (begin > 0 && is_part(text[begin - 1])) --begin;
+  while (end < text.size() && is_part(text[end])) ++end;
+  return text.substr(begin, end - begin);
+}
+
+// Of a text in quotes, by what the parser says of it.
+std::string string_fault(std::string_view what, char found) {
+  const auto says = [what](const char* words) {
+    return what.find(words) != std::string_view::npos;
+  };
+  if (says("control character")) {
+    if (found == '\n') return "a line break within a text; write it as \\n";
+    std::ostringstream code;
+    code << std::hex << std::setw(4) << std::setfill('0') << int{found};
+    return str("the control character U+", code.str(),
+               " within a text; write it as \\u", code.str());
+  }
+  if (says("forbidden character after backslash")) {
+    return str("\\", found,
+               " within a text, which is no escape; write a backslash as "
+               "\\\\");
+  }
+  return "an escape \\u of no character within a text; write four "
+         "hexadecimal digits, of a pair of surrogates both halves";
+}
+
+// What stands at `at`, where the parser stopped and said `what`.
+Fault syntax_fault(std::string_view text, size_t at, std::string_view what) {
+  const auto found = [](size_t byte, const std::string& words) {
+    return Fault{byte, "expected JSON, found " + words};
+  };
+  if (at > text.find_last_not_of(kSpace)) {
+    return found(text.size(), "its end too soon; was it cut off?");
+  }
+  const std::string_view said = what.substr(0, what.find("; last read"));
+  if (said.find("invalid string") != std::string_view::npos) {
+    return found(at, string_fault(said, text[at]));
+  }
+  const bool is_word = said.find("invalid literal") != std::string_view::npos ||
+                       said.find("invalid number") != std::string_view::npos;
+  const std::string_view word = is_word ? word_around(text, at) : "";
+  const size_t begin =
+      word.empty() ? at : static_cast<size_t>(word.data() - text.data());
+  if (what.ends_with("expected end of input")) {
+    return found(begin, "more behind its end; remove that");
+  }
+  const char c = text[at];
+  const size_t last = text.substr(0, at).find_last_not_of(kSpace);
+  if (c == '\'') {
+    return found(at, "a single quote; write texts in double quotes");
+  }
+  if (c == '/')
+    return found(at, "a comment, which JSON has none of; remove it");
+  if (!word.empty()) {
+    return found(begin, str("\"", word.substr(0, kMaxWord),
+                            "\"; JSON has texts and names in double quotes, "
+                            "numbers, true, false, null, lists and objects"));
+  }
+  if ((c == '}' || c == ']') && last != std::string_view::npos &&
+      text[last] == ',') {
+    return found(at, str("a comma before ", c, "; remove the comma"));
+  }
+  return found(at,
+               str(text.substr(at, utf8_length(text, at)),
+                   " out of place; is a comma, a colon or a bracket missing "
+                   "before it?"));
 }
 
 // "[json.exception.out_of_range.406] number overflow parsing '1e999'"
@@ -81,31 +159,94 @@ Fault number_fault(std::string_view text, const std::string& what) {
   const size_t place = find_outside_strings(text, [&](size_t i) {
     return !number.empty() && text.substr(i).starts_with(number);
   });
-  return {place == std::string_view::npos ? 0 : place, "numbers within 1.8e308",
-          number, "correct or remove it"};
+  return {place == std::string_view::npos ? 0 : place,
+          str("expected numbers within 1.8e308, found ", number,
+              "; correct or remove it")};
+}
+
+// Asked by the parser about each thing it reads, stops it at a name that its
+// object has already, since of two values one would be lost.
+class MemberCheck {
+ public:
+  using Event = nlohmann::json::parse_event_t;
+  struct Repeated {
+    std::string name;
+    size_t number;  // of the member in the text, from 1
+  };
+
+  // `name` is that of a member.
+  void see(Event event, const std::string* name) {
+    if (event == Event::object_start) names_.emplace_back();
+    if (event == Event::object_end) names_.pop_back();
+    if (event != Event::key) return;
+    ++number_;
+    if (!names_.back().insert(*name).second) throw Repeated{*name, number_};
+  }
+
+ private:
+  std::vector<std::unordered_set<std::string>> names_;  // of the open objects
+  size_t number_ = 0;
+};
+
+// Each member has one colon outside of texts, behind its name.
+Fault repeated_fault(std::string_view text,
+                     const MemberCheck::Repeated& repeated) {
+  size_t name = 0;
+  size_t number = 0;
+  find_outside_strings(text, [&](size_t i) {
+    if (text[i] == '"') name = i;
+    return text[i] == ':' && ++number == repeated.number;
+  });
+  return {name, str("expected each member of an object once, found \"",
+                    repeated.name.substr(0, kMaxWord),
+                    "\" again; remove one of the two")};
+}
+
+// Why the parser refused a text that it read up to the byte `at`.
+Fault parse_fault(std::string_view text, size_t at, std::string_view what) {
+  const size_t wrong = find_not_utf8(text);
+  if (wrong != std::string_view::npos && wrong <= at) {
+    return {wrong, not_utf8(text[wrong])};
+  }
+  return syntax_fault(text, at, what);
+}
+
+// What the parser need not be asked for.
+std::optional<Fault> early_fault(std::string_view text) {
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return Fault{nul,
+                 "expected JSON, found a NUL byte; the text is damaged or not "
+                 "in UTF-8: make it anew"};
+  }
+  if (const size_t deep = find_depth(text); deep != std::string_view::npos) {
+    return Fault{deep,
+                 str("expected at most ", kMaxDepth,
+                     " levels of nesting, found more; flatten the value")};
+  }
+  if (text.find_first_not_of(kSpace) == std::string_view::npos) {
+    return Fault{0, "expected JSON, found no text; was it cut off?"};
+  }
+  return std::nullopt;
 }
 
 template <typename Value>
 std::optional<Value> parse_checked(std::string_view text, Fault& fault) {
-  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    fault = {nul, "JSON", "a NUL byte",
-             "the text is damaged or not in UTF-8: make it anew"};
+  if (std::optional<Fault> early = early_fault(text)) {
+    fault = *std::move(early);
     return std::nullopt;
   }
-  if (const size_t deep = find_depth(text); deep != std::string_view::npos) {
-    fault = {deep, str("at most ", kMaxDepth, " levels of nesting"), "more",
-             "flatten the value"};
-    return std::nullopt;
-  }
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    fault = {0, "JSON", "no text", "was it cut off?"};
-    return std::nullopt;
-  }
+  MemberCheck check;
+  const auto see = [&check](int, MemberCheck::Event event, const Value& value) {
+    check.see(event, value.template get_ptr<const std::string*>());
+    return true;
+  };
   try {
-    return Value::parse(text);
+    return Value::parse(text, see);
+  } catch (const MemberCheck::Repeated& repeated) {
+    fault = repeated_fault(text, repeated);
   } catch (const typename Value::parse_error& error) {
-    fault = {error.byte > 0 ? error.byte - 1 : 0, "JSON",
-             words_of(error.what()), "correct it there"};
+    fault =
+        parse_fault(text, error.byte > 0 ? error.byte - 1 : 0, error.what());
   } catch (const typename Value::exception& error) {
     fault = number_fault(text, error.what());
   }

@@ -1,6 +1,7 @@
 // The one JSON parser, for callers that go on where a text is no JSON. Refused,
-// too: nesting over 64 deep, numbers that a double cannot hold, and NUL bytes
-// anywhere, at which a parser of C strings would stop without a word.
+// too: nesting over 64 deep, numbers that a double cannot hold, a member that
+// an object has already, of which one would be lost, and NUL bytes anywhere, at
+// which a parser of C strings would stop without a word.
 #pragma once
 
 #include <optional>
@@ -11,7 +12,7 @@
 
 namespace selfalign {
 
-// Why a text is no JSON, "expected JSON, found ...; ...", and where, from 1.
+// Why a text is no JSON, "expected ..., found ...", and where, from 1.
 struct JsonProblem {
   size_t line = 1;
   size_t column = 1;

@@ -1,10 +1,8 @@
 #include "text/plain_text.h"
 
-#include <iomanip>
-#include <sstream>
-
 #include "base/error.h"
 #include "base/file.h"
+#include "base/not_utf8.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -21,18 +19,14 @@ bool is_wide(std::string_view text) {
 }
 
 std::string flaw_text(std::string_view text, size_t at) {
-  std::ostringstream out;
-  out << "expected text in UTF-8, found ";
+  const std::string found = "expected text in UTF-8, found ";
   if (is_wide(text)) {
-    out << "UTF-16 or UTF-32; save the file in UTF-8";
-  } else if (text[at] == '\0') {
-    out << "a NUL byte; remove it, or save the file in UTF-8";
-  } else {
-    out << "the byte 0x" << std::hex << std::setw(2) << std::setfill('0')
-        << (static_cast<unsigned>(text[at]) & 0xffu)
-        << " (perhaps Latin-1 or Windows-1252); save the file in UTF-8";
+    return found + "UTF-16 or UTF-32; save the file in UTF-8";
   }
-  return out.str();
+  if (text[at] == '\0') {
+    return found + "a NUL byte; remove it, or save the file in UTF-8";
+  }
+  return not_utf8(text[at]);
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include "base/json_rows.h"
 
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json_parse.h"
+#include "base/json_scan.h"
 
 namespace selfalign {
 namespace {
@@ -13,12 +16,81 @@ constexpr char kSpace[] = " \t\r\n";
 // each time: no more than this in all, so that time stays linear.
 constexpr size_t kMaxLost = size_t{64} << 20;
 
+// A place in a text, its line and its column in characters, both from 1.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view text) : text_(text) {}
+
+  size_t at() const { return at_; }
+  size_t line() const { return line_; }
+  void go_to(size_t place) {
+    for (; at_ < place; ++at_) {
+      if (text_[at_] == '\n') {
+        ++line_;
+        column_ = 1;
+      } else if ((text_[at_] & 0xc0) != 0x80) {
+        ++column_;
+      }
+    }
+  }
+  // The row of a value that begins here and is no JSON.
+  JsonRow bad_row(const std::string& path, JsonProblem problem) const {
+    if (problem.line == 1) problem.column += column_ - 1;
+    return {str(path, ":", line_ + problem.line - 1, ":", problem.column),
+            std::nullopt, std::move(problem.text)};
+  }
+
+ private:
+  const std::string_view text_;
+  size_t at_ = 0;
+  size_t line_ = 1;
+  size_t column_ = 1;
+};
+
+// The elements of the array that the text is, from one comma to the next; none
+// where its brackets and commas make no array.
+std::optional<std::vector<std::string_view>> elements(std::string_view text) {
+  std::vector<std::string_view> found;
+  int depth = 0;
+  size_t begin = text.find('[') + 1;
+  bool whole = true;
+  const size_t end = find_outside_strings(text, [&](size_t i) {
+    const char c = text[i];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    const bool ends = depth == 0 && (c == ']' || c == '}');
+    if (!ends && (depth != 1 || c != ',')) return false;
+    const std::string_view element = text.substr(begin, i - begin);
+    const bool is_empty = element.find_first_not_of(kSpace) == element.npos;
+    whole = whole && (!is_empty || (ends && found.empty()));
+    if (!is_empty) found.push_back(element);
+    begin = i + 1;
+    return ends;
+  });
+  whole = whole && end != std::string_view::npos && text[end] == ']' &&
+          text.find_first_not_of(kSpace, end + 1) == std::string_view::npos;
+  if (!whole) return std::nullopt;
+  return found;
+}
+
 void read_array(std::string_view text, const std::string& path,
                 const std::function<void(const JsonRow&)>& take) {
-  Json list = parse_json(text, path);
+  const auto list = elements(text);
+  if (!list) {
+    parse_json(text, path);  // says where
+    return;
+  }
+  Cursor cursor(text);
   size_t number = 0;
-  for (Json& value : list) {
-    take({str(path, ": row ", ++number), std::move(value), ""});
+  for (const std::string_view element : *list) {
+    JsonProblem problem;
+    JsonRow row{str(path, ": row ", ++number), try_parse_json(element, problem),
+                ""};
+    if (!row.value) {
+      cursor.go_to(static_cast<size_t>(element.data() - text.data()));
+      row = cursor.bad_row(path, std::move(problem));
+    }
+    take(row);
   }
 }
 
@@ -26,84 +98,71 @@ void read_array(std::string_view text, const std::string& path,
 class ValueReader {
  public:
   ValueReader(std::string_view text, const std::string& path)
-      : text_(text), path_(path) {}
+      : text_(text), path_(path), cursor_(text) {}
 
   // The next value; none at the end.
   std::optional<JsonRow> next() {
     if (!skip_to_value()) return std::nullopt;
-    JsonRow row{str(path_, ": line ", line_), std::nullopt, ""};
+    const size_t at = cursor_.at();
+    JsonRow row{str(path_, ": line ", cursor_.line()), std::nullopt, ""};
     JsonProblem problem;
-    const size_t line_end = std::min(text_.find('\n', at_), text_.size());
-    size_t end = line_end;
-    row.value = try_parse_json(text_.substr(at_, end - at_), problem);
+    size_t end = std::min(text_.find('\n', at), text_.size());
+    row.value = try_parse_json(text_.substr(at, end - at), problem);
     if (!row.value) {
-      end = bracket_end();
-      if (end > at_) {
-        row.value = try_parse_json(text_.substr(at_, end - at_), problem);
+      if (const size_t closed = bracket_end(); closed > at) {
+        end = closed;
+        row.value = try_parse_json(text_.substr(at, end - at), problem);
+      } else {
+        end = next_object(end);
       }
     }
-    if (!row.value) {
-      row.where =
-          str(path_, ":", line_ + problem.line - 1, ":",
-              problem.column + (problem.line == 1 ? at_ - line_begin_ : 0));
-      row.problem = std::move(problem.text);
-      end = next_object(line_end);
-    }
-    go_to(end);
+    if (!row.value) row = cursor_.bad_row(path_, std::move(problem));
+    cursor_.go_to(end);
     return row;
   }
 
  private:
-  void go_to(size_t place) {
-    for (; at_ < place; ++at_) {
-      if (text_[at_] != '\n') continue;
-      ++line_;
-      line_begin_ = at_ + 1;
-    }
+  void skip_space(size_t from) {
+    cursor_.go_to(
+        std::min(text_.find_first_not_of(kSpace, from), text_.size()));
   }
 
   bool skip_to_value() {
-    go_to(std::min(text_.find_first_not_of(kSpace, at_), text_.size()));
-    if (at_ > 0 && at_ < text_.size() && text_[at_] == ',') {
-      go_to(std::min(text_.find_first_not_of(kSpace, at_ + 1), text_.size()));
-    }
-    return at_ < text_.size();
+    skip_space(cursor_.at());
+    const size_t at = cursor_.at();
+    if (at > 0 && at < text_.size() && text_[at] == ',') skip_space(at + 1);
+    return cursor_.at() < text_.size();
   }
 
-  // True if a line begins at `place` that is an object from end to end.
-  bool is_object_line(size_t place) const {
-    if (place >= text_.size() || text_[place] != '{') return false;
-    const size_t end = std::min(text_.find('\n', place), text_.size());
-    const std::string_view line = text_.substr(place, end - place);
-    const size_t last = line.find_last_not_of(" \t\r,");
-    return last != std::string_view::npos && line[last] == '}';
-  }
-
-  // Behind the bracket that closes the one at at_; at_ if there is none before
-  // the end or before a whole object on a line, which is the next value.
+  // Behind the bracket that closes the one at the cursor; the cursor's place if
+  // there is none before the end, or before what shows that the value was cut
+  // off: a line break within a text, or a bracket that opens behind a value.
   size_t bracket_end() {
-    if (text_[at_] != '{' || lost_ > kMaxLost) return at_;
+    const size_t at = cursor_.at();
+    if (text_[at] != '{' || lost_ > kMaxLost) return at;
     int depth = 0;
     bool in_string = false;
-    for (size_t i = at_; i < text_.size(); ++i) {
+    char before = ',';  // the last character that is no white space
+    size_t i = at;
+    for (; i < text_.size(); ++i) {
       const char c = text_[i];
-      if (c == '\n' && is_object_line(i + 1)) {
-        lost_ += i - at_;
-        return at_;
-      }
       if (in_string) {
+        if (c == '\n') break;
         if (c == '\\') ++i;
         if (c == '"') in_string = false;
-      } else if (c == '"') {
-        in_string = true;
-      } else if (c == '{' || c == '[') {
-        ++depth;
-      } else if ((c == '}' || c == ']') && --depth == 0) {
-        return i + 1;
+        continue;
       }
+      if (std::strchr(kSpace, c) != nullptr) continue;
+      in_string = c == '"';
+      if (c == '{' || c == '[') {
+        if (std::strchr(",:[", before) == nullptr) break;
+        ++depth;
+      }
+      if ((c == '}' || c == ']') && --depth == 0) return i + 1;
+      before = c;
     }
-    lost_ += text_.size() - at_;
-    return at_;
+    lost_ += i - at;
+    return at;
   }
 
   // The next line from `line_end` on that begins with an object.
@@ -114,9 +173,7 @@ class ValueReader {
 
   const std::string_view text_;
   const std::string& path_;
-  size_t at_ = 0;
-  size_t line_ = 1;
-  size_t line_begin_ = 0;
+  Cursor cursor_;
   size_t lost_ = 0;  // bytes that were read for an end that was not there
 };
 

@@ -22,9 +22,11 @@ struct JsonRow {
 };
 
 // Calls `take` for every value in order. A byte order mark, any line breaks
-// and commas between values are passed over. A value that cannot be read ends
-// before the next line that begins with "{". Errors (kInput) of the whole text:
-// a NUL byte anywhere, an array that is no JSON.
+// and commas between values are passed over. An object that cannot be read ends
+// with its bracket; one without, and what is no object, before the next line
+// that begins with "{"; an element of an array with the comma behind it. Errors
+// (kInput) of the whole text: a NUL byte anywhere, an array whose brackets do
+// not close or that has a comma too many.
 void each_json_row(std::string_view text, const std::string& path,
                    const std::function<void(const JsonRow& row)>& take);
 

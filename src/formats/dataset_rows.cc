@@ -1,122 +1,86 @@
 #include "formats/dataset_rows.h"
 
 #include <algorithm>
-#include <initializer_list>
-#include <optional>
 
 #include "base/error.h"
+#include "formats/dataset_members.h"
+#include "text/unicode.h"
 #include "text/words.h"
 
 namespace selfalign::formats {
 namespace {
-
-using Names = std::initializer_list<const char*>;
 
 constexpr Names kLists = {"messages", "conversations", "conversation",
                           "dialogue", "dialog"};
 constexpr Names kRequests = {"instruction", "prompt", "question", "query"};
 constexpr Names kInputs = {"input", "context"};
 constexpr Names kAnswers = {"output", "response", "completion", "answer"};
+constexpr Names kRoles = {"role", "from"};
 constexpr Names kTexts = {"content", "value", "text", "markdown"};
-constexpr Names kSystems = {"system", "system_prompt"};
-// Parts of a row and of a turn that would change what is learnt, and that a
-// model of text under this trainer cannot take.
-constexpr Names kRowParts = {"images", "image", "videos", "video",
-                             "audios", "audio", "tools",  "functions"};
-constexpr Names kTurnParts = {
-    "tool_calls", "function_call",     "images",       "audio",     "thinking",
-    "refusal",    "reasoning_content", "train_detail", "loss_scale"};
-
+constexpr Names kSystems = {"system", "system_prompt", "system_message",
+                            "developer", "instructions"};
 // Of UltraChat: texts, the user's and the assistant's in turn.
 constexpr Names kTextLists = {"data"};
-// A turn's word on whether its answer is learnt.
-constexpr Names kFlags = {"weight", "train", "loss", "output_with_loss"};
-
-// Why a row cannot be used.
-struct Refusal {
-  const char* reason;
-  std::string detail;
-};
-
-[[noreturn]] void unreadable(const std::string& detail) {
-  throw Refusal{"unreadable", detail};
-}
-
-[[noreturn]] void unsupported(const std::string& detail) {
-  throw Refusal{"unsupported", detail};
-}
-
-std::string shown(const Json& value) {
-  const std::string text = dump_json(value);
-  return text.size() > 40 ? value.type_name() : text;
-}
-
-// Nothing is said: missing, null, "", [], {}, or "[]" as some tables have it.
-bool is_empty(const Json& value) {
-  return value.is_null() || value == "" || value == "[]" ||
-         (value.is_structured() && value.empty());
-}
-
-// The first of `names` that is there and not null.
-struct Member {
-  const char* name = nullptr;
-  const Json* value = nullptr;
-  explicit operator bool() const { return value != nullptr; }
-};
-
-Member find(const Json& object, Names names) {
-  for (const char* name : names) {
-    const auto found = object.find(name);
-    if (found != object.end() && !found->is_null()) return {name, &*found};
-  }
-  return {};
-}
-
-bool has_any(const Json& object, Names names) {
-  return std::any_of(names.begin(), names.end(),
-                     [&](const char* name) { return object.contains(name); });
-}
-
-std::string text_of(const Member& member) {
-  if (!member) return "";
-  if (!member.value->is_string()) {
-    unreadable(str("'", member.name, "': expected text, found ",
-                   shown(*member.value)));
-  }
-  return member.value->get<std::string>();
-}
-
-// Text, or a list of parts that are all text.
-std::string content_of(const Member& member) {
-  if (!member || !member.value->is_array()) return text_of(member);
-  std::string text;
-  for (const Json& part : *member.value) {
-    if (!part.is_object()) {
-      unreadable(str("'", member.name,
-                     "': expected text or parts of it, found ", shown(part)));
-    }
-    const Member type = find(part, {"type"});
-    if (type && *type.value != "text" && *type.value != "input_text" &&
-        *type.value != "output_text") {
-      unsupported(str("'", member.name, "': a part of type ",
-                      shown(*type.value), "; only text can be learnt"));
-    }
-    const Member piece = find(part, {"text"});
-    if (!piece) unreadable(str("'", member.name, "': a part without text"));
-    text += text_of(piece);
-  }
-  return text;
-}
-
-void refuse_parts(const Json& object, Names names) {
-  for (const char* name : names) {
-    const auto found = object.find(name);
-    if (found == object.end() || is_empty(*found)) continue;
-    unsupported(str("'", name,
-                    "' cannot be learnt here; remove it, or the "
-                    "row"));
-  }
-}
+// What a row has one of.
+constexpr Names kForms = {"instruction", "prompt",       "question",
+                          "query",       "input",        "data",
+                          "dialog",      "dialogue",     "conversation",
+                          "messages",    "conversations"};
+// Of a task, and so not beside a dialogue.
+constexpr Names kTaskParts = {"instruction", "prompt",  "question", "query",
+                              "input",       "context", "output",   "response",
+                              "completion",  "answer",  "instances"};
+// Of an instance of a task, and so not beside "instances".
+constexpr Names kInstanceParts = {"input",    "context",    "output",
+                                  "response", "completion", "answer"};
+// Parts of a row and of a turn that would change what is learnt, and that a
+// model of text under this trainer cannot take: of the request, and of what is
+// to be learnt.
+constexpr Names kRowParts = {"images", "image", "videos", "video",
+                             "audios", "audio", "tools",  "functions"};
+constexpr Names kLearntParts = {"thinking",
+                                "reasoning",
+                                "reasoning_content",
+                                "tool_calls",
+                                "function_call",
+                                "prefix",
+                                "suffix",
+                                "documents",
+                                "chat_template",
+                                "chat_template_kwargs",
+                                "completion_mask",
+                                "assistant_masks",
+                                "train_detail",
+                                "loss_scale"};
+constexpr Names kTurnParts = {"tool_calls",
+                              "function_call",
+                              "images",
+                              "image",
+                              "videos",
+                              "video",
+                              "audios",
+                              "audio",
+                              "documents",
+                              "thinking",
+                              "reasoning",
+                              "refusal",
+                              "reasoning_content",
+                              "prefix",
+                              "suffix",
+                              "train_detail",
+                              "training_detail",
+                              "loss_scale"};
+// Texts or turns that are better or worse than others.
+constexpr Names kPreferences = {"chosen",
+                                "rejected",
+                                "rejected_response",
+                                "rejected_messages",
+                                "preferred_output",
+                                "non_preferred_output"};
+// A word on whether answers are learnt, a row's and a turn's.
+constexpr Names kRowFlags = {"weight", "loss_mask"};
+constexpr Names kFlags = {"weight", "train",     "training",        "learn",
+                          "loss",   "loss_mask", "output_with_loss"};
 
 // "user", "assistant" or "system", as data sets name them; "" for others.
 std::string role_of(const std::string& given) {
@@ -134,13 +98,19 @@ std::string role_of(const std::string& given) {
   return "";
 }
 
-// 0 or 1, true or false; none where it is not said.
-std::optional<bool> flag_of(const Json& object, const char* name) {
-  const Member flag = find(object, {name});
-  if (!flag) return std::nullopt;
-  if (flag.value->is_boolean()) return flag.value->get<bool>();
-  if (*flag.value == 0 || *flag.value == 1) return *flag.value == 1;
-  unsupported(str("'", name, "': expected 0 or 1, found ", shown(*flag.value)));
+// Some programs learn what has a mask, others all else. A row's may name the
+// user, whose turns are never learnt.
+void refuse_mask(const Json& object) {
+  const Member mask = find_member(object, {"mask"});
+  if (!mask || !says_something(*mask.value)) return;
+  if (mask.value->is_string() && role_of(text_of(mask)) == "user") return;
+  unsupported(
+      "'mask' does not say whether it keeps an answer or leaves it out; write "
+      "'weight' with 0 or 1 in its place");
+}
+
+std::string quoted(const Member& member, const char* otherwise) {
+  return str("'", member ? member.name : otherwise, "'");
 }
 
 Turn read_turn(const Json& turn) {
@@ -150,14 +120,12 @@ Turn read_turn(const Json& turn) {
             "found ",
             shown(turn)));
   }
-  const Member name = find(turn, {"role", "from"});
-  if (!name || !name.value->is_string()) {
-    unreadable("expected 'role' or 'from' with a name, found none");
-  }
+  const Member name = find_member(turn, kRoles);
+  if (!name) unreadable("expected 'role' or 'from' with a name, found none");
   if (!has_any(turn, kTexts)) {
     unreadable("expected 'content' or 'value' with text, found none");
   }
-  Turn read{role_of(text_of(name)), "", true};
+  Turn read{role_of(text_of(name)), "", true, ""};
   if (read.role.empty()) {
     unsupported(
         str("expected turns of the system, the user and the assistant, "
@@ -165,7 +133,8 @@ Turn read_turn(const Json& turn) {
             shown(*name.value)));
   }
   refuse_parts(turn, kTurnParts);
-  read.text = content_of(find(turn, kTexts));
+  refuse_mask(turn);
+  read.text = content_of(find_member(turn, kTexts));
   for (const char* flag : kFlags) {
     const std::optional<bool> learn = flag_of(turn, flag);
     if (learn == true && read.role != "assistant") {
@@ -177,24 +146,46 @@ Turn read_turn(const Json& turn) {
   return read;
 }
 
-// XTuner's turn: a request and its answer in one.
+// A request and its answer in one, as XTuner has them.
 bool is_exchange(const Json& turn) {
-  return turn.is_object() && !find(turn, {"role", "from"}) &&
-         has_any(turn, {"input", "output"});
+  return turn.is_object() && !find_member(turn, kRoles) &&
+         (has_any(turn, kRequests) || has_any(turn, {"input"}) ||
+          has_any(turn, kAnswers));
+}
+
+// What is asked: the request and what belongs to it, apart by blank lines.
+Turn request_of(const Json& row, const Json& inputs) {
+  const Member request = find_member(row, kRequests);
+  Turn turn{"user", text_of(request), true, quoted(request, "input")};
+  for (const char* name : kInputs) {
+    const std::string input = text_of(find_member(inputs, {name}));
+    if (text::is_blank(input)) continue;
+    turn.text += (text::is_blank(turn.text) ? "" : "\n\n") + input;
+  }
+  return turn;
+}
+
+Turn answer_of(const Json& task) {
+  const Member answer = find_member(task, kAnswers);
+  return {"assistant", text_of(answer), true, quoted(answer, "output")};
 }
 
 // With the system's text, if any, before them.
 void read_exchange(const Json& exchange, bool prompt_only,
                    std::vector<Turn>& turns) {
-  if (!prompt_only && !has_any(exchange, {"output"})) {
+  if (!prompt_only && !has_any(exchange, kAnswers)) {
     unreadable("expected 'output' beside 'input', found none");
   }
+  if (!has_any(exchange, kRequests) && !has_any(exchange, {"input"})) {
+    unreadable("expected 'input' beside 'output', found none");
+  }
   refuse_parts(exchange, kTurnParts);
-  const std::string system = text_of(find(exchange, kSystems));
-  if (!system.empty()) turns.push_back({"system", system});
-  turns.push_back({"user", text_of(find(exchange, {"input"}))});
+  refuse_mask(exchange);
+  const std::string system = text_of(find_member(exchange, kSystems));
+  if (!text::is_blank(system)) turns.push_back({"system", system});
+  turns.push_back(request_of(exchange, exchange));
   if (prompt_only) return;
-  turns.push_back({"assistant", text_of(find(exchange, {"output"}))});
+  turns.push_back(answer_of(exchange));
   for (const char* flag : kFlags) {
     if (flag_of(exchange, flag) == false) turns.back().learn = false;
   }
@@ -211,9 +202,15 @@ void read_turns(const Member& list, bool prompt_only,
     unreadable(str("'", list.name, "': expected a list of turns, found ",
                    shown(*list.value)));
   }
+  // Whose turns they are is plain where the row is a dialogue.
+  const bool is_dialogue =
+      std::find(kLists.begin(), kLists.end(), std::string_view(list.name)) !=
+      kLists.end();
+  const std::string place = is_dialogue ? "" : str(" of '", list.name, "'");
   size_t number = 0;
   for (const Json& turn : *list.value) {
-    ++number;
+    const std::string name = str("turn ", ++number, place);
+    const size_t begin = turns.size();
     try {
       if (is_exchange(turn)) {
         read_exchange(turn, prompt_only, turns);
@@ -221,8 +218,12 @@ void read_turns(const Member& list, bool prompt_only,
         turns.push_back(read_turn(turn));
       }
     } catch (Refusal& refusal) {
-      refusal.detail = str("turn ", number, ": ", refusal.detail);
+      refusal.detail = str(name, ": ", refusal.detail);
       throw;
+    }
+    for (size_t i = begin; i < turns.size(); ++i) {
+      turns[i].name =
+          turns[i].name.empty() ? name : str(name, ", ", turns[i].name);
     }
     if (prompt_only && turns.back().role == "user") return;
   }
@@ -235,25 +236,35 @@ void read_texts(const Member& list, bool prompt_only,
     unreadable(str("'", list.name, "': expected a list of texts, found ",
                    shown(*list.value)));
   }
+  size_t number = 0;
   for (const Json& text : *list.value) {
-    const char* role = turns.size() % 2 == 0 ? "user" : "assistant";
-    turns.push_back({role, text_of({list.name, &text})});
+    if (!text.is_string()) {
+      unreadable(str("'", list.name,
+                     "': expected texts, the user's and the assistant's in "
+                     "turn, found ",
+                     shown(text),
+                     "; if these are rows, write each on a line of its own"));
+    }
+    const char* role = number % 2 == 0 ? "user" : "assistant";
+    turns.push_back({role, text.get<std::string>(), true,
+                     str("text ", ++number, " of '", list.name, "'")});
     if (prompt_only) return;
   }
 }
 
-// Earlier turns of a task: pairs of request and answer, or turns.
+// Earlier turns: pairs of request and answer, or turns.
 void read_history(const Json& row, bool prompt_only, std::vector<Turn>& turns) {
-  const Member history = find(row, {"history"});
-  if (!history || is_empty(*history.value)) return;
+  const Member history = find_member(row, {"history"});
+  if (!history || !says_something(*history.value)) return;
   if (!history.value->is_array()) {
-    unreadable(str("'history': expected a list of pairs, found ",
+    unreadable(str("'history': expected a list of pairs or of turns, found ",
                    shown(*history.value)));
   }
   if (history.value->front().is_object()) {
     read_turns(history, prompt_only, turns);
     return;
   }
+  size_t number = 0;
   for (const Json& pair : *history.value) {
     if (!pair.is_array() || pair.size() != 2) {
       unreadable(
@@ -261,67 +272,143 @@ void read_history(const Json& row, bool prompt_only, std::vector<Turn>& turns) {
               "found ",
               shown(pair)));
     }
-    turns.push_back({"user", text_of({"history", &pair[0]})});
-    turns.push_back({"assistant", text_of({"history", &pair[1]})});
+    const std::string name = str("pair ", ++number, " of 'history'");
+    turns.push_back({"user", text_of({"history", &pair[0]}), true, name});
+    turns.push_back({"assistant", text_of({"history", &pair[1]}), true, name});
   }
 }
 
-// What is asked: the request and what belongs to it, apart by blank lines.
-std::string request_of(const Json& row, const Json& inputs) {
-  std::string text = text_of(find(row, kRequests));
-  for (const char* name : kInputs) {
-    const std::string input = text_of(find(inputs, {name}));
-    if (!text.empty() && !input.empty()) text += "\n\n";
-    text += input;
-  }
-  return text;
-}
-
-// A task and its answer, from which the rows of Self-Instruct's seeds have
-// several in "instances": the first is taken.
-void read_task(const Json& row, bool prompt_only, std::vector<Turn>& turns) {
-  const Json* task = &row;
-  if (const Member instances = find(row, {"instances"})) {
-    if (!instances.value->is_array() || instances.value->empty() ||
-        !instances.value->front().is_object()) {
-      unreadable(
-          "'instances': expected a list with input and output, found "
-          "none");
-    }
-    task = &instances.value->front();
-  }
-  const Member request = find(row, kRequests);
-  const Member answer = find(*task, kAnswers);
-  if (!prompt_only && !has_any(*task, kAnswers)) {
+// The task's part with input and output: the row, or the first of "instances",
+// of which Self-Instruct's seeds have several.
+const Json& instance_of(const Json& row) {
+  const Member instances = find_member(row, {"instances"});
+  if (!instances) return row;
+  if (!instances.value->is_array() || instances.value->empty() ||
+      !instances.value->front().is_object()) {
     unreadable(
-        "expected 'output', 'response', 'completion' or 'answer' with "
-        "the answer, found none");
+        "'instances': expected a list with input and output, found "
+        "none");
   }
-  read_history(row, prompt_only, turns);
+  const Json& first = instances.value->front();
+  for (const char* name : kInstanceParts) {
+    const Member beside = find_member(row, {name});
+    if (!beside || !says_something(*beside.value)) continue;
+    const Member within = find_member(first, {name});
+    if (within && *within.value == *beside.value) continue;
+    unsupported(str("'instances' and '", name,
+                    "' say different things; keep one of the two"));
+  }
+  return first;
+}
+
+void read_task(const Json& row, bool prompt_only, std::vector<Turn>& turns) {
+  const Json& task = instance_of(row);
+  if (!prompt_only && !has_any(task, kAnswers)) {
+    unreadable(
+        str("expected ", list_of(kAnswers), " with the answer, found none"));
+  }
+  const Member request = find_member(row, kRequests);
   if (request && request.value->is_array()) {
     // Turns that only lead up to the answer.
     read_turns(request, prompt_only, turns);
     learn_no_answer(turns);
   } else {
-    turns.push_back({"user", request_of(row, *task)});
+    turns.push_back(request_of(row, task));
   }
   if (prompt_only) return;
+  const Member answer = find_member(task, kAnswers);
   if (answer && answer.value->is_array()) {
     read_turns(answer, prompt_only, turns);
   } else {
-    turns.push_back({"assistant", text_of(answer)});
+    turns.push_back(answer_of(task));
   }
 }
 
+// Preferences among answers, answers that are not to be given, and parts that
+// cannot be learnt.
 void refuse_what_is_no_example(const Json& row) {
-  if (find(row, {"chosen"}) && find(row, {"rejected"})) {
-    unsupported("'chosen' and 'rejected': preferences are not learnt here");
+  for (const char* name : kPreferences) {
+    const Member member = find_member(row, {name});
+    if (member && says_something(*member.value) &&
+        (member.value->is_string() || member.value->is_structured())) {
+      unsupported(str("'", name, "': preferences are not learnt here"));
+    }
   }
   for (const char* name : {"label", "kto_tag"}) {
     const auto found = row.find(name);
     if (found != row.end() && *found == false) {
       unsupported(str("'", name, "' is false: an answer not to be given"));
     }
+  }
+  refuse_parts(row, kLearntParts);
+  refuse_mask(row);
+}
+
+// Beside a dialogue a request or an answer is one of its texts, as some data
+// sets repeat the first, or another, which would be lost.
+void refuse_task_beside(const Member& list, const Json& row,
+                        const std::vector<Turn>& turns) {
+  for (const char* name : kTaskParts) {
+    const Member part = find_member(row, {name});
+    if (!part || !says_something(*part.value)) continue;
+    const bool is_there =
+        part.value->is_string() &&
+        std::any_of(turns.begin(), turns.end(), [&part](const Turn& turn) {
+          return text::trim(turn.text) == text::trim(text_of(part));
+        });
+    if (is_there) continue;
+    unsupported(str("'", list.name, "' and '", name,
+                    "' say different things; keep one of the two"));
+  }
+}
+
+// The row's own system text becomes the first turn.
+void add_system(const Json& row, std::vector<Turn>& turns) {
+  const Member system = find_member(row, kSystems);
+  const std::string text = text_of(system);
+  if (text::is_blank(text)) return;
+  if (turns.empty() || turns[0].role != "system") {
+    turns.insert(turns.begin(), {"system", text, true, quoted(system, "")});
+  } else if (text::is_blank(turns[0].text)) {
+    turns[0].text = text;
+  } else if (text::trim(turns[0].text) != text::trim(text)) {
+    unsupported(str("'", system.name, "' and ", turns[0].name,
+                    ", the system's, say different things; keep one of the "
+                    "two"));
+  }
+}
+
+[[noreturn]] void refuse_form(const Json& row) {
+  std::string names;
+  for (const auto& [name, value] : row.items()) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  unreadable(str("expected a row with ", list_of(kForms), ", found ",
+                 names.empty() ? "none" : names.substr(0, 80)));
+}
+
+// What the row's form holds, behind its history.
+void read_form(const Json& row, bool prompt_only, std::vector<Turn>& turns) {
+  const Member list = find_member(row, kLists);
+  const auto is_task = [&row] {
+    return find_member(row, kRequests) || find_member(row, {"input"});
+  };
+  const Member texts = find_member(row, kTextLists);
+  if (list && (says_something(*list.value) || !is_task())) {
+    const auto before = static_cast<ptrdiff_t>(turns.size());
+    read_turns(list, prompt_only, turns);
+    const auto first = turns.begin() + before;
+    if (first != turns.end() && first->role == "system") {
+      std::rotate(turns.begin(), first, first + 1);
+    }
+    if (!prompt_only) refuse_task_beside(list, row, turns);
+  } else if (is_task()) {
+    read_task(row, prompt_only, turns);
+  } else if (texts) {
+    read_texts(texts, prompt_only, turns);
+    if (!prompt_only) refuse_task_beside(texts, row, turns);
+  } else {
+    refuse_form(row);
   }
 }
 
@@ -332,29 +419,13 @@ std::vector<Turn> turns_of(const Json& row, bool prompt_only) {
   refuse_parts(row, kRowParts);
   if (!prompt_only) refuse_what_is_no_example(row);
   std::vector<Turn> turns;
-  if (const Member list = find(row, kLists)) {
-    read_turns(list, prompt_only, turns);
-  } else if (find(row, kRequests) || find(row, {"input"})) {
-    read_task(row, prompt_only, turns);
-  } else if (const Member texts = find(row, kTextLists)) {
-    read_texts(texts, prompt_only, turns);
-  } else {
-    std::string names;
-    for (const auto& [name, value] : row.items()) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    unreadable(
-        str("expected a row with 'instruction', 'prompt', "
-            "'conversations' or 'messages', found ",
-            names.empty() ? "none" : names.substr(0, 80)));
+  read_history(row, prompt_only, turns);
+  read_form(row, prompt_only, turns);
+  if (prompt_only) return turns;
+  add_system(row, turns);
+  for (const char* flag : kRowFlags) {
+    if (flag_of(row, flag) == false) learn_no_answer(turns);
   }
-  const std::string system = text_of(find(row, kSystems));
-  const bool there =
-      !turns.empty() && turns[0].role == "system" && turns[0].text == system;
-  if (!system.empty() && !there) {
-    turns.insert(turns.begin(), {"system", system});
-  }
-  if (!prompt_only && flag_of(row, "weight") == false) learn_no_answer(turns);
   return turns;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
@@ -50,6 +51,23 @@ void refuse_other_formats(std::string_view bytes, const std::string& path) {
   }
 }
 
+// Where the first line is no JSON and has fields.
+void refuse_table(std::string_view bytes, const std::string& path) {
+  if (bytes.starts_with("\xef\xbb\xbf")) bytes.remove_prefix(3);
+  const std::string_view line = bytes.substr(0, bytes.find('\n'));
+  const size_t first = line.find_first_not_of(" \t\r,");
+  if (first == std::string_view::npos || line[first] == '{' ||
+      line[first] == '[') {
+    return;
+  }
+  const bool commas = line.find(',') != std::string_view::npos;
+  if (!commas && line.find('\t') == std::string_view::npos) return;
+  fail(path + ":1:1",
+       str("expected JSON, found a line of fields between ",
+           commas ? "commas (CSV)" : "tabs (TSV)",
+           "; convert the table to JSON lines, an object a row"));
+}
+
 std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
   const MappedFile map(path);
   refuse_other_formats(map.bytes(), path);
@@ -65,8 +83,10 @@ std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
       std::any_of(rows.begin(), rows.end(),
                   [](const DatasetRow& row) { return row.reason.empty(); });
   if (!any) {
+    refuse_table(map.bytes(), path);
     fail(rows[0].where,
-         str(rows[0].detail, "; of ", rows.size(), " rows none can be used"));
+         str(rows[0].detail, "; of ", counted(int64_t(rows.size()), "row"),
+             " none can be used"));
   }
   return rows;
 }
@@ -138,6 +158,7 @@ std::vector<DatasetRow> read_prompts(const std::string& path) {
   for (DatasetRow& row : rows) {
     std::erase_if(row.conversation.turns,
                   [](const Turn& turn) { return turn.role != "user"; });
+    if (row.conversation.turns.size() > 1) row.conversation.turns.resize(1);
   }
   return rows;
 }

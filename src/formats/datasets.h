@@ -10,7 +10,8 @@ namespace selfalign::formats {
 struct Turn {
   std::string role;  // "system", "user", "assistant"
   std::string text;
-  bool learn = true;  // of an answer: false where it is only to be read
+  bool learn = true;      // of an answer: false where it is only to be read
+  std::string name = "";  // of a row's turn, for messages: "turn 2", "'output'"
 };
 struct Conversation {
   std::vector<Turn> turns;
@@ -32,9 +33,10 @@ struct DatasetRow {
   //   unreadable   no JSON, no form that is known, a member missing or of
   //                another type
   //   unsupported  something that would change what is learnt and cannot be
-  //                learnt here: pictures, calls of tools, weights between 0
-  //                and 1, preferences; turns of others than system, user and
-  //                assistant
+  //                learnt here: pictures, calls of tools, thoughts, weights
+  //                between 0 and 1, preferences; turns of others than system,
+  //                user and assistant; two members that say different things
+  //                of one
   std::string reason;
   std::string detail;  // for the person, names the member
 };
@@ -48,18 +50,21 @@ struct DatasetRow {
 //              (XTuner); or a list "data" of texts, the user's and the
 //              assistant's in turn (UltraChat)
 //   tasks      "instruction", "prompt", "question" or "query", then "input" and
-//              "context", joined by blank lines, are the user's turn; the first
-//              of "output", "response", "completion" and "answer" is the
-//              assistant's. "prompt" and "completion" may be lists of turns,
-//              of which those of the prompt are not learnt. Of "instances"
-//              (Self-Instruct) the first is taken
-// "system" or "system_prompt" becomes the first turn, "history" (pairs or
-// turns) the turns before the task's. "weight" of a row, and "weight", "train",
-// "loss" and "output_with_loss" of a turn, say whether an answer is learnt.
-// Roles in any case: human and user; gpt..., assistant, chatgpt, bing, bard,
-// model and the like; system and developer. Other members are not read. Who
-// takes turns with whom is not asked, texts may be empty. Errors (kInput):
-// other file formats, a NUL byte, a broken array, no row that can be read.
+//              "context", joined by blank lines, are the user's turn; "output",
+//              "response", "completion" or "answer" is the assistant's.
+//              "prompt" and "completion" may be lists of turns, of which those
+//              of the prompt are not learnt. Of "instances" (Self-Instruct) the
+//              first is taken
+// "system", "system_prompt", "system_message", "developer" or "instructions"
+// becomes the first turn, "history" (pairs, turns or exchanges) the turns
+// before the others. "weight" and "loss_mask" of a row, and those, "train",
+// "training", "learn", "loss" and "output_with_loss" of a turn, say whether an
+// answer is learnt. Roles in any case: human and user; gpt..., assistant,
+// chatgpt, bing, bard, model and the like; system and developer. Of several
+// members for one thing all but one must be empty or equal to it. Other members
+// are not read. Who takes turns with whom is not asked, texts may be empty.
+// Errors (kInput): other file formats, a NUL byte, an array that does not
+// close, no row that can be read.
 std::vector<DatasetRow> read_dataset(const std::string& path);
 // The same for prompts: each conversation is one turn, the user's first, or
 // empty if there is none. Answers may be missing; of a file whose name ends in

@@ -130,8 +130,11 @@ TEST(ReadDataset, ReadsTextsInTurnOfUltraChat) {
             "user: a|assistant: b|user: c|assistant: d|");
   EXPECT_EQ(read_one(R"({"id":"7","data":["a","b","c"],"system":"S"})"),
             "system: S|user: a|assistant: b|user: c|");
-  EXPECT_EQ(read_one(R"({"id":"7","data":["a",{"b":1}]})"),
-            "unreadable: 'data': expected text, found {\"b\":1}");
+  EXPECT_EQ(
+      read_one(R"({"id":"7","data":["a",{"b":1}]})"),
+      "unreadable: 'data': expected texts, the user's and the assistant's "
+      "in turn, found {\"b\":1}; if these are rows, write each on a line "
+      "of its own");
   EXPECT_EQ(read_one(R"({"id":"7","data":"a"})"),
             "unreadable: 'data': expected a list of texts, found \"a\"");
   EXPECT_EQ(read_one(R"({"id":"7","messages":["a","b"]})").find("unreadable"),
@@ -174,8 +177,13 @@ TEST(ReadDataset, ASystemAndAHistoryBecomeTurns) {
                         {"from":"human","value":"h"}]})";
   EXPECT_EQ(read_one(std::string(R"({"system":"T")") + turns),
             "system: T|user: h|");
+  EXPECT_EQ(read_one(std::string(R"({"system":" T\n")") + turns),
+            "system: T|user: h|");
   EXPECT_EQ(read_one(std::string(R"({"system":"U")") + turns),
-            "system: U|system: T|user: h|");
+            "unsupported: 'system' and turn 1, the system's, say different "
+            "things; keep one of the two");
+  EXPECT_EQ(read_one(std::string(R"({"system":" \u200b")") + turns),
+            "system: T|user: h|");
   EXPECT_EQ(read_one(std::string(R"({"system":null)") + turns),
             "system: T|user: h|");
   for (const char* history : {"\"x\"", "[[\"p\"]]", "[[1,2]]", "{\"a\":1}"}) {
@@ -188,6 +196,85 @@ TEST(ReadDataset, ASystemAndAHistoryBecomeTurns) {
             "user: Q|assistant: A|");
 }
 
+// Exchanges in a history may have the names of a task.
+TEST(ReadDataset, AHistoryStandsBeforeAnyForm) {
+  const std::string history = R"({"history":[["p","o"]],)";
+  EXPECT_EQ(read_one(history + R"("messages":[
+                {"role":"system","content":"S"},{"role":"user","content":"q"},
+                {"role":"assistant","content":"a"}]})"),
+            "system: S|user: p|assistant: o|user: q|assistant: a|");
+  EXPECT_EQ(read_one(history + R"("system":"S","conversations":[
+                {"from":"human","value":"q"},{"from":"gpt","value":"a"}]})"),
+            "system: S|user: p|assistant: o|user: q|assistant: a|");
+  EXPECT_EQ(read_one(history + R"("data":["q","a"]})"),
+            "user: p|assistant: o|user: q|assistant: a|");
+  EXPECT_EQ(read_one(R"({"instruction":"q","output":"a","history":[
+                {"instruction":"p","input":"in","output":"o"}]})"),
+            "user: p\n\nin|assistant: o|user: q|assistant: a|");
+  EXPECT_THAT(read_one(R"({"prompt":"q","completion":"a","history":[
+                {"output":"o"}]})"),
+              HasSubstr("unreadable: turn 1 of 'history': expected 'input'"));
+}
+
+TEST(ReadDataset, ASystemHasManyNames) {
+  for (const char* name : {"system", "system_prompt", "system_message",
+                           "developer", "instructions"}) {
+    EXPECT_EQ(read_one(dump_json(
+                  {{name, "S"}, {"prompt", "q"}, {"completion", "a"}})),
+              "system: S|user: q|assistant: a|")
+        << name;
+    EXPECT_EQ(read_one(dump_json(
+                  {{name, " \n\u3000"}, {"prompt", "q"}, {"completion", "a"}})),
+              "user: q|assistant: a|")
+        << name;
+  }
+}
+
+// Of two members for one thing neither is dropped without a word.
+TEST(ReadDataset, TwoMembersForOneThingMustAgree) {
+  const std::pair<const char*, const char*> kRefused[] = {
+      {R"({"instruction":"q","question":"r","output":"a"})",
+       "'instruction' and 'question'"},
+      {R"({"prompt":"q","query":"r","output":"a"})", "'prompt' and 'query'"},
+      {R"({"prompt":"q","output":"a","response":"b"})",
+       "'output' and 'response'"},
+      {R"({"prompt":"q","completion":"a","answer":"b"})",
+       "'completion' and 'answer'"},
+      {R"({"system":"S","system_prompt":"T","prompt":"q","completion":"a"})",
+       "'system' and 'system_prompt'"},
+      {R"({"messages":[{"role":"user","content":"q"}],
+           "conversations":[{"role":"user","content":"r"}]})",
+       "'messages' and 'conversations'"},
+      {R"({"messages":[{"role":"user","content":"q"}],"completion":"a"})",
+       "'messages' and 'completion'"},
+      {R"({"messages":[{"role":"user","content":"q"}],"context":"c"})",
+       "'messages' and 'context'"},
+      {R"({"data":["q","a"],"output":"b"})", "'data' and 'output'"},
+      {R"({"instruction":"q","instances":[{"input":"","output":"a"}],
+           "output":"b"})",
+       "'instances' and 'output'"},
+      {R"({"messages":[{"role":"user","content":"q","value":"r"}]})",
+       "turn 1: 'content' and 'value'"}};
+  for (const auto& [row, names] : kRefused) {
+    EXPECT_THAT(read_one(row), testing::StartsWith("unsupported: ")) << row;
+    EXPECT_THAT(read_one(row),
+                HasSubstr(std::string(names) + " say different things"))
+        << row;
+  }
+  EXPECT_EQ(read_one(R"({"instruction":"Q","output":"","response":"B"})"),
+            "user: Q|assistant: B|");
+  EXPECT_EQ(read_one(R"({"instruction":"","prompt":"Q","output":"B",
+                         "answer":"B"})"),
+            "user: Q|assistant: B|");
+  EXPECT_EQ(read_one(R"({"messages":[],"prompt":"Q","completion":"B"})"),
+            "user: Q|assistant: B|");
+  EXPECT_EQ(read_one(R"({"prompt":"Q ","messages":[
+                {"role":"user","content":"Q"},
+                {"role":"assistant","content":"B"}],"response":"B",
+                "source":"s","id":7,"score":0.5,"text":"Q B","data":{}})"),
+            "user: Q|assistant: B|");
+}
+
 TEST(ReadDataset, WeightsSayWhatIsLearnt) {
   const auto answer = [](const std::string& members) {
     return read_one(R"({"messages":[{"role":"user","content":"q"},)"
@@ -196,7 +283,8 @@ TEST(ReadDataset, WeightsSayWhatIsLearnt) {
   };
   for (const char* members :
        {"\"weight\":0", "\"weight\":0.0", "\"train\":false", "\"loss\":false",
-        "\"weight\":false,\"train\":true"}) {
+        "\"weight\":false,\"train\":true", "\"loss_mask\":0", "\"learn\":false",
+        "\"training\":false"}) {
     EXPECT_EQ(answer(members), "user: q|not assistant: a|") << members;
   }
   for (const char* members : {"\"weight\":1", "\"train\":null,\"loss\":true"}) {
@@ -205,6 +293,18 @@ TEST(ReadDataset, WeightsSayWhatIsLearnt) {
   EXPECT_EQ(answer("\"weight\":0.5"),
             "unsupported: turn 2: 'weight': expected 0 or 1, found 0.5");
   EXPECT_THAT(answer("\"train_detail\":[{}]"), HasSubstr("'train_detail'"));
+  EXPECT_THAT(answer("\"loss_mask\":[0,1]"),
+              HasSubstr("unsupported: turn 2: 'loss_mask': expected 0 or 1"));
+  for (const char* mask : {"true", "false", "0", "\"x\""}) {
+    EXPECT_THAT(answer(std::string("\"mask\":") + mask),
+                HasSubstr("unsupported: turn 2: 'mask' does not say"));
+  }
+  EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","mask":"User"})"),
+            "user: q|assistant: a|");
+  EXPECT_THAT(read_one(R"({"prompt":"q","completion":"a","mask":[1]})"),
+              HasSubstr("unsupported: 'mask' does not say"));
+  EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","loss_mask":0})"),
+            "user: q|not assistant: a|");
   EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","weight":0})"),
             "user: q|not assistant: a|");
   EXPECT_EQ(read_one(R"({"prompt":"q","completion":"a","weight":1})"),
@@ -253,10 +353,13 @@ TEST(ReadDataset, RefusesByNameWhatCannotBeLearnt) {
                     "}");
   };
   for (const char* name :
-       {"images", "image", "videos", "audios", "tools", "functions"}) {
+       {"images", "image", "videos", "audios", "tools", "functions", "thinking",
+        "reasoning", "reasoning_content", "tool_calls", "function_call",
+        "prefix", "suffix", "documents", "chat_template", "chosen", "rejected",
+        "rejected_response"}) {
     EXPECT_THAT(with(("\"" + std::string(name) + "\":[\"x\"]").c_str()),
                 HasSubstr(std::string("unsupported: '") + name + "'"));
-    for (const char* none : {"null", "[]", "\"\"", "\"[]\"", "{}"}) {
+    for (const char* none : {"null", "[]", "\"\"", "\"[]\"", "{}", "false"}) {
       EXPECT_EQ(with(("\"" + std::string(name) + "\":" + none).c_str()),
                 "user: q|assistant: a|");
     }
@@ -264,7 +367,16 @@ TEST(ReadDataset, RefusesByNameWhatCannotBeLearnt) {
   EXPECT_THAT(with(R"("label":false)"), HasSubstr("unsupported: 'label'"));
   EXPECT_EQ(with(R"("label":0)"), "user: q|assistant: a|");
   EXPECT_THAT(read_one(R"({"prompt":"q","chosen":"a","rejected":"b"})"),
-              HasSubstr("unsupported: 'chosen' and 'rejected'"));
+              HasSubstr("unsupported: 'chosen': preferences"));
+  EXPECT_EQ(with(R"("rejected":false)"), "user: q|assistant: a|");
+  for (const char* name :
+       {"reasoning", "thinking", "reasoning_content", "refusal", "prefix"}) {
+    EXPECT_THAT(
+        read_one(dump_json(
+            {{"messages",
+              {{{"role", "assistant"}, {"content", "a"}, {name, "t"}}}}})),
+        HasSubstr(std::string("unsupported: turn 1: '") + name + "'"));
+  }
   EXPECT_THAT(read_one(R"({"messages":[{"role":"user","content":
                  [{"type":"image_url","image_url":{}}]}]})"),
               HasSubstr("a part of type \"image_url\""));
@@ -280,14 +392,23 @@ TEST(ReadDataset, NamesWhatCannotBeRead) {
       {R"({"instruction":"a","output":4})", "'output': expected text, found 4"},
       {R"({"instruction":"a","output":["b"]})", "expected a turn"},
       {R"({"instruction":["a"],"output":"b"})", "expected a turn with role"},
-      {R"({"text":"a","id":1})", "'messages', found text, id"},
+      {R"({"text":"a","id":1})", "'conversations', found text, id"},
       {"{}", "found none"},
       {R"({"messages":{}})", "'messages': expected a list of turns, found {}"},
       {R"({"messages":[7]})", "turn 1: expected a turn with role"},
       {R"({"messages":[{"content":"a"}]})", "expected 'role'"},
       {R"({"messages":[{"role":"user"}]})", "expected 'content'"},
       {R"({"messages":[{"role":"user","content":5}]})", "found 5"},
-      {R"({"messages":[{"role":"user","content":["a"]}]})", "parts of it"},
+      {R"({"messages":[{"role":"user","content":["a"]}]})",
+       "'content': expected text, or a list of parts as {\"type\": \"text\", "
+       "\"text\": ...}, found a list with \"a\""},
+      {R"({"conversations":[{"from":3,"value":"a"}]})",
+       "turn 1: 'from': expected text, found 3"},
+      {R"({"x":1})",
+       "expected a row with 'instruction', 'prompt', 'question', 'query', "
+       "'input', 'data', 'dialog', 'dialogue', 'conversation', 'messages' or "
+       "'conversations', found x"},
+      {R"({"prompt":"a","prompt":"b","completion":"c"})", "found \"prompt\""},
       {R"({"instruction":"a","instances":[]})", "'instances': expected a list"},
       {R"({"instruction":"a","instances":[3]})", "'instances': expected"},
       {R"({"instances":[{"input":"","output":"b"}]})", "expected a row"},
@@ -321,7 +442,8 @@ TEST(ReadDataset, RefusesAFileThatIsNone) {
   EXPECT_THAT(refusal(""), HasSubstr("expected rows, found none"));
   EXPECT_THAT(refusal("[]"), HasSubstr("expected rows, found none"));
   EXPECT_THAT(refusal("instruction,output\na,b\n"),
-              HasSubstr("rows.jsonl:1:1: expected JSON"));
+              HasSubstr("rows.jsonl:1:1: expected JSON, found a line of fields "
+                        "between commas (CSV); convert"));
   EXPECT_THAT(refusal("{\"id\": 1}\n{\"id\": 2}\n"),
               testing::AllOf(HasSubstr("rows.jsonl: line 1: expected a row"),
                              HasSubstr("of 2 rows none can be used")));

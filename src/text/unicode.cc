@@ -129,6 +129,20 @@ bool is_space(int32_t code) {
   const auto c = category(code);
   return c >= UTF8PROC_CATEGORY_ZS && c <= UTF8PROC_CATEGORY_ZP;
 }
+bool is_invisible(int32_t code) {
+  constexpr int32_t kBlankBraille = 0x2800;
+  return is_space(code) || category(code) == UTF8PROC_CATEGORY_CC ||
+         category(code) == UTF8PROC_CATEGORY_CF ||
+         utf8proc_get_property(code)->ignorable || code == kBlankBraille;
+}
+bool is_blank(std::string_view text) {
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    if (next.code < 0 || !is_invisible(next.code)) return false;
+    pos += next.length;
+  }
+  return true;
+}
 bool is_unspaced(int32_t code) {
   return (code >= 0x3040 && code <= 0x30FF) ||
          (code >= 0x3400 && code <= 0x4DBF) ||

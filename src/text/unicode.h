@@ -45,6 +45,11 @@ bool is_symbol(int32_t code);       // S
 // expressions): Alphabetic, M, Nd, Pc or Join_Control. "\u00B2" is none.
 bool is_word(int32_t code);
 bool is_space(int32_t code);  // property White_Space
+// Shows nothing: white space, controls, format characters (joiners, soft
+// hyphens, marks of byte order), fillers and all that may be left out of print.
+bool is_invisible(int32_t code);
+// Has no character that can be seen.
+bool is_blank(std::string_view text);
 // Han, Hiragana and Katakana: written without spaces between words.
 bool is_unspaced(int32_t code);
 

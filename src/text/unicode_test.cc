@@ -51,6 +51,20 @@ TEST(Unicode, Forms) {
             std::string("\0é", 3));
 }
 
+TEST(Unicode, BlankTextsShowNothing) {
+  using std::string_literals::operator""s;
+  for (const std::string& text :
+       {""s, " \t\r\n"s, "\u00a0"s, "\u200b"s, "\ufeff"s, "\u3000"s, "\u2003"s,
+        "\u2028"s, "\u00ad"s, "\u200d"s, "\0"s, "\u2800"s, "\u3164"s, "\ufe0f"s,
+        "\U000e0020"s, " \u200b\n\u2060"s}) {
+    EXPECT_TRUE(is_blank(text)) << text;
+  }
+  for (const std::string& text : {"a"s, "."s, "\u0301"s, "\u4e2d"s,
+                                  "\U0001f600"s, " \u200bx"s, "\xff"s}) {
+    EXPECT_FALSE(is_blank(text)) << text;
+  }
+}
+
 TEST(Unicode, Classes) {
   EXPECT_TRUE(is_letter(0xE9) && is_letter(0x4E2D) && !is_letter('1'));
   EXPECT_TRUE(is_number('1') && is_number(0xBD) && !is_number('x'));

@@ -19,6 +19,7 @@
 #include "stages/align.h"
 #include "stages/chat.h"
 #include "stages/conversations.h"
+#include "stages/thoughts.h"
 #include "text/byte_bpe.h"
 #include "text/sentencepiece.h"
 
@@ -291,6 +292,30 @@ TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
         eval::speak_chat(layout, {}, subject);
         expect_trained(subject.ask(history, talk.question), "evaluation");
       }
+    }
+  }
+}
+
+// A chat keeps its answers without white space at their ends; a data set's have
+// it.
+TEST(PiecesTest, AChatFeedsTheIdsOfADataSetsAnswers) {
+  const formats::Conversation given = {{{"user", " Hi\n"},
+                                        {"assistant", "\n Hello.  \r\n"},
+                                        {"user", "And now?\n\n"},
+                                        {"assistant", "Yes!\n"}}};
+  const Talk talk = {{{"Hi", stages::trim(given.turns[1].text)}},
+                     "And now?",
+                     stages::trim(given.turns[3].text)};
+  for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
+    for (const stages::ChatPrompt& layout : layouts()) {
+      const stages::TrainingSample sample{
+          0, stages::training_turns(layout, stages::find_exchanges(given))};
+      const SampleIds chat = ids_of(talk, layout, *tokenizer);
+      std::vector<int> whole = chat.before;
+      whole.insert(whole.end(), chat.response.begin(), chat.response.end());
+      EXPECT_EQ(tokenize_sample(*tokenizer, sample, 100'000).sample.inputs,
+                whole)
+          << name << ", " << layout.prompt;
     }
   }
 }

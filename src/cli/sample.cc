@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/commands.h"
@@ -84,7 +85,7 @@ void sample(const SampleFlags& flags, bool json) {
     }
   }
   log_info(str(options.stage, ": ", sampled.rows.size(), " of ",
-               sampled.num_matching, " rows"));
+               counted(int64_t(sampled.num_matching), "row")));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ dialogue (messages or conversations: role and content, or from and value) or a
 task: instruction, input, output (Alpaca); instruction, context, response
 (Dolly); prompt, completion; Self-Instruct seed tasks. Its system and history
 become turns, weights of 0 leave answers out of the loss. Rows that cannot be
-used are counted by reason and left out; docs/formats.md has the list. The loss
+used are counted by reason and left out, too long ones too; docs/formats.md has
+the list. The loss
 is on every text of the assistant and the end-of-text token after it; a
 conversation of several turns is one sample. The prompt before it is the short
 one of prompts/meta.yaml (--form), or a system turn of the dataset where it has
@@ -70,8 +71,14 @@ void train(const TrainFlags& flags, const Shell& shell) {
   stages::check_can_write(flags.output);
   LocalWorkbench workbench;
   workbench.check_model(flags.model.model, "", true);
-  const std::vector<stages::GivenConversation> rows =
+  std::vector<stages::GivenConversation> rows =
       stages::read_conversations(flags.dataset);
+  stages::reject_too_long(
+      rows,
+      workbench.fit(flags.model.model, flags.tune,
+                    stages::conversation_samples(rows, prompt)),
+      flags.tune.max_length);
+  stages::warn_of_problems(flags.dataset, rows);
   const std::vector<stages::TrainingSample> samples =
       training_samples(rows, prompt);
   const stages::TuneReport report =
@@ -80,10 +87,8 @@ void train(const TrainFlags& flags, const Shell& shell) {
       flags.output + "/adapter",
       {flags.form, prompt, stages::comparison_sampling(), ""},
       flags.model.model.path);
-  std::map<std::string, int64_t> rejected = stages::count_problems(rows);
-  const int64_t too_long = int64_t(samples.size()) - report.num_samples;
-  if (too_long > 0) rejected["too_long"] = too_long;
-  const Json json = report_json(report, flags.output, rejected);
+  const Json json =
+      report_json(report, flags.output, stages::count_problems(rows));
   if (shell.json) {
     write_json(json);
     return;

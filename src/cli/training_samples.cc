@@ -1,7 +1,5 @@
 #include "cli/training_samples.h"
 
-#include <utility>
-
 #include "base/hash.h"
 
 namespace selfalign::cli {
@@ -9,18 +7,15 @@ namespace selfalign::cli {
 std::vector<stages::TrainingSample> training_samples(
     const std::vector<stages::GivenConversation>& rows,
     const stages::ChatPrompt& chat) {
-  std::vector<stages::TrainingSample> samples;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i].exchanges.problem.empty()) continue;
-    stages::TrainingSample sample{
-        0, stages::training_turns(chat, rows[i].exchanges)};
+  std::vector<stages::TrainingSample> samples =
+      stages::conversation_samples(rows, chat);
+  for (stages::TrainingSample& sample : samples) {
     Hasher key;
-    key.add(i);
+    key.add(sample.key);
     for (const stages::TrainingTurn& turn : sample.turns) {
       key.add(turn.prompt).add(turn.response);
     }
     sample.key = key.key();
-    samples.push_back(std::move(sample));
   }
   return samples;
 }

@@ -8,8 +8,8 @@
 
 namespace selfalign::cli {
 
-// One sample for each conversation that has no problem: what a chat under
-// `chat` would show the model before every answer, and the answers.
+// stages::conversation_samples of the rows as read, with keys of what they
+// hold.
 std::vector<stages::TrainingSample> training_samples(
     const std::vector<stages::GivenConversation>& rows,
     const stages::ChatPrompt& chat);

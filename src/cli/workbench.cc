@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -187,6 +188,19 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   return engine::make_engine(std::move(base), words, options);
 }
 
+std::vector<bool> LocalWorkbench::fit(
+    const stages::ModelOptions& model, const stages::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples) {
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  std::vector<bool> fits;
+  for (const stages::TrainingSample& sample : samples) {
+    const TokenizedSample one =
+        tokenize_sample(*words, sample, options.max_length);
+    fits.push_back(!one.sample.targets.empty());
+  }
+  return fits;
+}
+
 stages::TuneReport LocalWorkbench::tune(
     const stages::ModelOptions& model, const stages::TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
@@ -198,17 +212,24 @@ stages::TuneReport LocalWorkbench::tune(
   std::vector<train::Sample> tokenized;
   for (const stages::TrainingSample& sample : samples) {
     TokenizedSample one = tokenize_sample(*words, sample, options.max_length);
-    report.num_truncated += one.truncated ? 1 : 0;
     // A prompt that fills max_length leaves nothing to learn from.
-    if (!one.sample.targets.empty()) {
-      tokenized.push_back(std::move(one.sample));
-    }
+    if (one.sample.targets.empty()) continue;
+    report.num_truncated += one.truncated ? 1 : 0;
+    tokenized.push_back(std::move(one.sample));
   }
   if (tokenized.empty()) {
     throw Error(ErrorKind::kInput,
                 str(folder, ": expected samples to train on, found ",
                     samples.size(), ", none with a response within ",
                     options.max_length, " tokens; raise max_length"));
+  }
+  if (const size_t num_left_out = samples.size() - tokenized.size()) {
+    log_warning(str(folder, ": ", num_left_out, " of ",
+                    counted(int64_t(samples.size()), "sample"),
+                    num_left_out == 1 ? " is" : " are",
+                    " left out: the prompt alone fills the ",
+                    options.max_length,
+                    " tokens of max_length; raise it to learn from them"));
   }
   make_folder(folder);
   const train::TrainReport done = train::train_lora(

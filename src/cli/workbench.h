@@ -20,6 +20,10 @@ class LocalWorkbench : public stages::Workbench {
   std::unique_ptr<generate::Generator> open_generator(
       const stages::ModelOptions& model, const std::string& adapter) override;
 
+  std::vector<bool> fit(
+      const stages::ModelOptions& model, const stages::TuneOptions& options,
+      const std::vector<stages::TrainingSample>& samples) override;
+
   stages::TuneReport tune(const stages::ModelOptions& model,
                           const stages::TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "eval/markup.h"
@@ -193,7 +194,7 @@ LineChart curve_chart(const std::string& name, const Json& points,
     chart.description =
         str("From ", figure_text(chart.points.front().y, Unit::kNumber), " to ",
             figure_text(chart.points.back().y, Unit::kNumber), " in ",
-            points.size(), " steps");
+            counted(int64_t(points.size()), "step"));
   }
   return chart;
 }

@@ -79,6 +79,7 @@ TEST(ApiRequestTest, RefusesByName) {
       {"", "invalid_json"},
       {"[]", "invalid_json"},
       {"{", "invalid_json"},
+      {R"({"prompt": "a", "prompt": "b"})", "invalid_json"},
       {"{}", "prompt"},
       {R"({"prompt": []})", "prompt"},
       {R"({"prompt": 1})", "prompt"},

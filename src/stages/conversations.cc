@@ -3,11 +3,42 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "stages/thoughts.h"
+#include "text/unicode.h"
 
 namespace selfalign::stages {
+
+namespace {
+
+std::string name_of(const std::vector<formats::Turn>& turns, size_t i) {
+  return turns[i].name.empty() ? str("turn ", i + 1) : turns[i].name;
+}
+
+// Error where all rows are bad: there is nothing to go on with.
+void require_a_good_row(const std::string& path,
+                        const std::vector<RowProblem>& problems,
+                        size_t num_rows) {
+  if (problems.size() < num_rows) return;
+  throw Error(ErrorKind::kInput,
+              left_out(path, num_rows, problems) +
+                  "\nexpected a row to learn from; correct the file");
+}
+
+std::vector<RowProblem> problems_of(
+    const std::vector<GivenConversation>& rows) {
+  std::vector<RowProblem> problems;
+  for (const GivenConversation& row : rows) {
+    const Exchanges& exchanges = row.exchanges;
+    if (exchanges.problem.empty()) continue;
+    problems.push_back({row.where, exchanges.problem, exchanges.detail});
+  }
+  return problems;
+}
+
+}  // namespace
 
 Exchanges find_exchanges(const formats::Conversation& conversation) {
   const std::vector<formats::Turn>& turns = conversation.turns;
@@ -20,23 +51,31 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
   };
   size_t i = 0;
   if (i < turns.size() && turns[i].role == "system") {
-    found.system = turns[i++].text;
+    if (!text::is_blank(turns[i].text)) found.system = turns[i].text;
+    ++i;
   }
   if (i < turns.size() && turns[i].role == "assistant") ++i;
   for (; i + 1 < turns.size(); i += 2) {
-    if (turns[i].role != "user" || turns[i + 1].role != "assistant") {
-      return refuse("out_of_turn", str("turns ", i + 1, " and ", i + 2, ": ",
-                                       turns[i].role, ", ", turns[i + 1].role));
-    }
-    if (trim(turns[i].text).empty() || trim(turns[i + 1].text).empty()) {
-      return refuse("no_answer",
-                    str("turns ", i + 1, " and ", i + 2, ": one is empty"));
+    for (const size_t k : {i, i + 1}) {
+      const char* expected = k == i ? "user" : "assistant";
+      if (turns[k].role != expected) {
+        return refuse("out_of_turn",
+                      str(name_of(turns, k), ": expected the ", expected,
+                          ", found the ", turns[k].role));
+      }
+      if (text::is_blank(turns[k].text)) {
+        return refuse("no_answer",
+                      str(name_of(turns, k), " (", expected,
+                          "): expected text, found none that can be seen"));
+      }
     }
     found.turns.push_back(
-        {turns[i].text, turns[i + 1].text, turns[i + 1].learn});
+        {trim(turns[i].text), trim(turns[i + 1].text), turns[i + 1].learn});
   }
   if (i < turns.size() && turns[i].role != "user") {
-    return refuse("out_of_turn", str("turn ", i + 1, ": ", turns[i].role));
+    return refuse("out_of_turn",
+                  str(name_of(turns, i), ": expected the user, found the ",
+                      turns[i].role));
   }
   if (found.turns.empty()) {
     return refuse("no_answer", "expected a turn of the user and an answer");
@@ -66,7 +105,6 @@ std::vector<GivenConversation> read_conversations(const std::string& path,
   std::vector<formats::DatasetRow> rows = formats::read_dataset(path);
   if (max_rows > 0 && rows.size() > max_rows) rows.resize(max_rows);
   std::vector<GivenConversation> given;
-  std::vector<RowProblem> problems;
   for (formats::DatasetRow& row : rows) {
     Exchanges exchanges;
     if (row.reason.empty()) {
@@ -75,18 +113,41 @@ std::vector<GivenConversation> read_conversations(const std::string& path,
       exchanges.problem = std::move(row.reason);
       exchanges.detail = std::move(row.detail);
     }
-    if (!exchanges.problem.empty()) {
-      problems.push_back({row.where, exchanges.problem, exchanges.detail});
-    }
     given.push_back({std::move(row.where), std::move(row.conversation),
-                     std::move(exchanges)});
+                     std::move(exchanges), given.size()});
   }
-  const std::string text = left_out(path, given.size(), problems);
-  if (problems.size() == given.size()) {
-    throw Error(ErrorKind::kInput, text + "; expected a row to learn from");
-  }
-  if (!problems.empty()) log_warning(text);
+  require_a_good_row(path, problems_of(given), given.size());
   return given;
+}
+
+std::vector<TrainingSample> conversation_samples(
+    const std::vector<GivenConversation>& rows, const ChatPrompt& chat) {
+  std::vector<TrainingSample> samples;
+  for (const GivenConversation& row : rows) {
+    if (!row.exchanges.problem.empty()) continue;
+    samples.push_back({row.key, training_turns(chat, row.exchanges)});
+  }
+  return samples;
+}
+
+void reject_too_long(std::vector<GivenConversation>& rows,
+                     const std::vector<bool>& fits, int64_t max_length) {
+  size_t sample = 0;
+  for (GivenConversation& row : rows) {
+    Exchanges& exchanges = row.exchanges;
+    if (!exchanges.problem.empty() || fits.at(sample++)) continue;
+    exchanges.problem = kTooLong;
+    exchanges.detail = str("expected an answer that begins within ", max_length,
+                           " tokens, found none");
+  }
+}
+
+void warn_of_problems(const std::string& path,
+                      const std::vector<GivenConversation>& rows) {
+  const std::vector<RowProblem> problems = problems_of(rows);
+  require_a_good_row(path, problems, rows.size());
+  if (problems.empty()) return;
+  log_warning(left_out(path, rows.size(), problems));
 }
 
 std::map<std::string, int64_t> count_problems(
@@ -108,8 +169,9 @@ std::string left_out(const std::string& path, size_t num_rows,
     places += str("\n  ", problem.where, ": ", problem.reason,
                   problem.detail.empty() ? "" : ": ", problem.detail);
   }
-  std::string text =
-      str(path, ": ", problems.size(), " of ", num_rows, " rows are left out:");
+  std::string text = str(path, ": ", problems.size(), " of ",
+                         counted(int64_t(num_rows), "row"),
+                         problems.size() == 1 ? " is" : " are", " left out:");
   for (const auto& [reason, count] : counts) {
     text += str(text.back() == ':' ? " " : ", ", count, " ", reason);
   }

@@ -13,6 +13,9 @@
 
 namespace selfalign::stages {
 
+// The problem of a conversation whose prompt alone fills max_length.
+constexpr char kTooLong[] = "too_long";
+
 struct Exchange {
   std::string user;
   std::string answer;
@@ -27,9 +30,10 @@ struct Exchanges {
 };
 // An assistant's turn before the first of the user and a user's last turn
 // without an answer are left out; the rest must be user and assistant in turn
-// after at most one system turn (else "out_of_turn"), with text in all of them
-// and at least one answer (else "no_answer"), of which one is to be learnt
-// (else "not_learnt").
+// after at most one system turn (else "out_of_turn"), with text that can be
+// seen in all of them and at least one answer (else "no_answer"), of which one
+// is to be learnt (else "not_learnt"). Texts are without white space at their
+// ends, as a chat keeps its answers. A system turn without text is none.
 Exchanges find_exchanges(const formats::Conversation& conversation);
 
 // The exchanges as a chat lays them out under `chat`, in place of whose prompt
@@ -42,11 +46,25 @@ struct GivenConversation {
   std::string where;  // formats::DatasetRow
   formats::Conversation conversation;
   Exchanges exchanges;  // `problem` is also that of reading the row
+  uint64_t key = 0;     // of its sample; first its place among the rows
 };
-// The first `max_rows` rows of a file (0: all), good and bad. Warns of the bad
-// ones with their places; Error kInput where all are, and as of read_dataset.
+// The first `max_rows` rows of a file (0: all), good and bad. Error kInput
+// where all are bad, and as of read_dataset.
 std::vector<GivenConversation> read_conversations(const std::string& path,
                                                   size_t max_rows = 0);
+
+// One sample for each conversation that has no problem: what a chat under
+// `chat` would show the model before every answer, and the answers.
+std::vector<TrainingSample> conversation_samples(
+    const std::vector<GivenConversation>& rows, const ChatPrompt& chat);
+// The rows whose samples do not fit (Workbench::fit) get the problem
+// kTooLong.
+void reject_too_long(std::vector<GivenConversation>& rows,
+                     const std::vector<bool>& fits, int64_t max_length);
+// Warns of the bad rows of the file with their places; Error kInput where all
+// are.
+void warn_of_problems(const std::string& path,
+                      const std::vector<GivenConversation>& rows);
 
 // Rows by the reason for which they cannot be used.
 std::map<std::string, int64_t> count_problems(

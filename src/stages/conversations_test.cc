@@ -41,6 +41,45 @@ TEST(FindExchanges, SaysWhyAConversationCannotBeUsed) {
             "not_learnt");
 }
 
+TEST(FindExchanges, TextsThatShowNothingAreEmpty) {
+  using std::string_literals::operator""s;
+  for (const std::string& text :
+       {"\u00a0"s, "\u200b"s, "\ufeff"s, "\u3000"s, "\u2003"s, "\u2028"s,
+        "\u00ad"s, "\u200d"s, "\0"s}) {
+    EXPECT_EQ(problem_of({{{"user", "q"}, {"assistant", text}}}), "no_answer");
+    EXPECT_EQ(problem_of({{{"user", text}, {"assistant", "a"}}}), "no_answer");
+    const Exchanges found =
+        find_exchanges({{{"system", text}, {"user", "q"}, {"assistant", "a"}}});
+    EXPECT_EQ(found.problem, "");
+    EXPECT_EQ(found.system, "");
+  }
+}
+
+TEST(FindExchanges, TrimsTextsAsAChatDoes) {
+  const Exchanges found = find_exchanges(
+      {{{"system", " S\n"}, {"user", " q \n"}, {"assistant", "\n a  b \r\n"}}});
+  EXPECT_EQ(found.system, " S\n");
+  ASSERT_EQ(found.turns.size(), 1u);
+  EXPECT_EQ(found.turns[0].user, "q");
+  EXPECT_EQ(found.turns[0].answer, "a  b");
+}
+
+TEST(FindExchanges, NamesTheTurnAsTheRowDoes) {
+  const auto detail_of = [](const formats::Conversation& conversation) {
+    return find_exchanges(conversation).detail;
+  };
+  EXPECT_EQ(detail_of({{{"user", "q", true, "'instruction'"},
+                        {"assistant", " ", true, "'output'"}}}),
+            "'output' (assistant): expected text, found none that can be seen");
+  EXPECT_EQ(detail_of({{{"system", "S", true, "'system'"},
+                        {"user", "q", true, "turn 1"},
+                        {"user", "r", true, "turn 2"},
+                        {"assistant", "a", true, "turn 3"}}}),
+            "turn 2: expected the assistant, found the user");
+  EXPECT_EQ(detail_of({{{"user", "q"}, {"assistant", ""}}}),
+            "turn 2 (assistant): expected text, found none that can be seen");
+}
+
 TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
   ChatPrompt chat;
   chat.prompt = "About.\n";
@@ -92,6 +131,34 @@ TEST_F(ReadConversations, KeepsTheBadRowsWithTheirProblems) {
   EXPECT_THAT(count_problems(rows),
               ElementsAre(Pair("no_answer", 2), Pair("unreadable", 1)));
   EXPECT_EQ(read_conversations(path, 2).size(), 2u);
+}
+
+TEST_F(ReadConversations, RowsThatDoNotFitAreTooLong) {
+  const std::string path = write(
+      "{\"prompt\": \"q\", \"completion\": \"a\"}\n3\n"
+      "{\"prompt\": \"r\", \"completion\": \"b\"}\n");
+  auto rows = read_conversations(path);
+  ChatPrompt chat;
+  chat.user = "{instruction}";
+  const auto samples = conversation_samples(rows, chat);
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[1].key, 2u);
+  reject_too_long(rows, {true, false}, 64);
+  EXPECT_THAT(count_problems(rows),
+              ElementsAre(Pair("too_long", 1), Pair("unreadable", 1)));
+  EXPECT_EQ(rows[2].exchanges.detail,
+            "expected an answer that begins within 64 tokens, found none");
+  EXPECT_EQ(conversation_samples(rows, chat).size(), 1u);
+  reject_too_long(rows, {false}, 64);
+  EXPECT_THAT(error_of([&] { warn_of_problems(path, rows); }).what(),
+              HasSubstr("3 of 3 rows are left out: 2 too_long, 1 unreadable"));
+}
+
+TEST(LeftOut, SaysOneAndMany) {
+  EXPECT_THAT(left_out("f", 4, {{"f: line 1", "no_answer", ""}}),
+              HasSubstr("f: 1 of 4 rows is left out: 1 no_answer"));
+  EXPECT_THAT(left_out("f", 1, {{"f: line 1", "no_answer", ""}}),
+              HasSubstr("f: 1 of 1 row is left out: 1 no_answer"));
 }
 
 TEST_F(ReadConversations, AFileOfBadRowsIsAnError) {

@@ -51,8 +51,11 @@ class GivenStage {
     return !done;
   }
 
+  // Of the row that is added as number `seq`.
+  uint64_t key(size_t seq) const { return item_key(stage_, digest_, seq); }
+
   void add(Json content, const Judgement& judgement) {
-    const uint64_t key = item_key(stage_, digest_, rows_.size());
+    const uint64_t key = this->key(rows_.size());
     rows_.push_back(
         {key, stage_, int64_t(rows_.size()), {}, std::move(content)});
     verdicts_.push_back({key, filter_, !judgement,
@@ -153,8 +156,17 @@ void take_conversations(const Run& run) {
   const GivenData& given = run.recipe.data;
   GivenStage stage(run, given, kGivenConversations, kConversationFilter);
   if (!stage.begin()) return;
-  for (const GivenConversation& row :
-       read_conversations(given.path, size_t(given.max_rows))) {
+  std::vector<GivenConversation> rows =
+      read_conversations(given.path, size_t(given.max_rows));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].key = stage.key(i);
+  const TuneOptions& tune = run.recipe.tune;
+  reject_too_long(
+      rows,
+      run.workbench.fit(run.recipe.model, tune,
+                        conversation_samples(rows, run.prompts.tuned)),
+      tune.max_length);
+  warn_of_problems(given.path, rows);
+  for (const GivenConversation& row : rows) {
     Json messages = Json::array();
     for (const formats::Turn& turn : row.conversation.turns) {
       messages.push_back({{"role", turn.role}, {"content", turn.text}});

@@ -24,7 +24,8 @@ void take_instructions(const Run& run);
 // Stage given.conversations: rows hold "messages", a list of role and content,
 // with "learn" false for an answer that is only read; empty where the row could
 // not be read. Rejected for the reasons of formats::DatasetRow and of
-// find_exchanges. Error kInput where all rows are; nothing is kept then.
+// find_exchanges, and as kTooLong. Error kInput where all rows are; nothing is
+// kept then.
 void take_conversations(const Run& run);
 
 }  // namespace selfalign::stages

@@ -1,5 +1,6 @@
 #include "stages/inherit.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -8,6 +9,7 @@
 #include "base/interrupt.h"
 #include "formats/load_tokenizer.h"
 #include "stages/completing.h"
+#include "stages/conversations.h"
 #include "stages/likelihood.h"
 #include "stages/tuning.h"
 
@@ -120,6 +122,21 @@ std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
   if (adapter.empty()) base_ = fingerprint;
   return std::make_unique<InheritingGenerator>(*this, fingerprint,
                                                std::move(rest));
+}
+
+std::vector<bool> InheritingWorkbench::fit(
+    const ModelOptions& model, const TuneOptions& options,
+    const std::vector<TrainingSample>& samples) {
+  if (rest_ != nullptr) return rest_->fit(model, options, samples);
+  std::vector<bool> fits;
+  for (const TrainingSample& sample : samples) {
+    const std::vector<store::Verdict> verdicts = from_.verdicts(sample.key);
+    fits.push_back(std::none_of(verdicts.begin(), verdicts.end(),
+                                [](const store::Verdict& verdict) {
+                                  return verdict.reason == kTooLong;
+                                }));
+  }
+  return fits;
 }
 
 TuneReport InheritingWorkbench::tune(const ModelOptions& model,

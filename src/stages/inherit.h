@@ -40,6 +40,9 @@ class InheritingWorkbench final : public Workbench {
 
   std::unique_ptr<generate::Generator> open_generator(
       const ModelOptions& model, const std::string& adapter) override;
+  // Played again: as the other run judged the rows of the samples.
+  std::vector<bool> fit(const ModelOptions& model, const TuneOptions& options,
+                        const std::vector<TrainingSample>& samples) override;
   TuneReport tune(const ModelOptions& model, const TuneOptions& options,
                   const std::vector<TrainingSample>& samples,
                   const std::string& folder) override;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "formats/datasets.h"
 #include "stages/contamination.h"
+#include "stages/conversations.h"
 #include "stages/run_files.h"
 #include "store/store.h"
 
@@ -28,7 +29,9 @@ void check_start(const Recipe& recipe, const CheckModel& check_model) {
   if (!recipe.instructions.path.empty()) {
     formats::read_prompts(recipe.instructions.path);
   }
-  if (!recipe.data.path.empty()) formats::read_dataset(recipe.data.path);
+  if (!recipe.data.path.empty()) {
+    read_conversations(recipe.data.path, size_t(recipe.data.max_rows));
+  }
   check_can_write(recipe.run_folder);
   check_model(recipe.model, recipe.has("engrave") || recipe.has("tune"));
 }

@@ -89,6 +89,15 @@ TEST_F(StartChecks, GivenFilesAndSets) {
   recipe_.instructions.path.clear();
   recipe_.data.path = path("none.jsonl");
   EXPECT_THAT(refusal(), HasSubstr("none.jsonl: "));
+  // Rows that can be read, and none to learn from.
+  write("asked.jsonl",
+        "{\"prompt\": \"q\", \"completion\": \"\"}\n"
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}]}\n"
+        "{\"prompt\": \"q\", \"completion\": \"a\"}\n");
+  recipe_.data = {path("asked.jsonl"), 2};
+  EXPECT_THAT(refusal(), HasSubstr("2 of 2 rows are left out: 2 no_answer"));
+  recipe_.data.max_rows = 3;
+  check();
 }
 
 TEST_F(StartChecks, ModelAndRunFolder) {

@@ -4,6 +4,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -182,8 +183,8 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
       {"files", file_digests(store.folder() + "/" + plan.folder + "/adapter")}};
   store.commit_manifest(manifest);
   std::ostringstream line;
-  line << plan.adapter << ": " << report.num_samples << " samples, "
-       << report.num_steps << " steps, " << report.num_truncated
+  line << plan.adapter << ": " << counted(report.num_samples, "sample") << ", "
+       << counted(report.num_steps, "step") << ", " << report.num_truncated
        << " cut at the length limit; loss over these samples " << std::fixed
        << std::setprecision(3) << report.loss_before << " -> "
        << report.loss_after;

@@ -53,6 +53,12 @@ class Workbench {
   virtual std::unique_ptr<generate::Generator> open_generator(
       const ModelOptions& model, const std::string& adapter) = 0;
 
+  // For each sample whether something to learn begins within max_length tokens
+  // of the base model; tune leaves out the others.
+  virtual std::vector<bool> fit(const ModelOptions& model,
+                                const TuneOptions& options,
+                                const std::vector<TrainingSample>& samples) = 0;
+
   // Tunes the base model on `samples` in the given order (shuffled by the seed
   // per epoch) and leaves a PEFT adapter in `folder`/adapter. Checkpoints go to
   // `folder`; with one there it goes on from it, to the same bits. Throws Error

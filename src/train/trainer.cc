@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
@@ -148,8 +149,9 @@ class Trainer {
     last_checkpoint_ = Clock::now();
     if (!found) {
       if (options_.warmup_steps >= num_steps_) {
-        log_warning(str("training of ", num_steps_, " steps ends within its ",
-                        options_.warmup_steps, " warm-up steps"));
+        log_warning(str("training of ", counted(num_steps_, "step"),
+                        " ends within its ",
+                        counted(options_.warmup_steps, "warm-up step")));
       }
       state_.loss_before = report_loss(nullptr);
       return;

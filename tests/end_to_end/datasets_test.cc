@@ -34,7 +34,27 @@ class DatasetsTest : public testing::Test, public tests::ProgramFolder {
     return bash(
         "selfalign train rows.jsonl --model model --output tuned --json "
         "--prompts prompts --form none --batch-size 2 --device cpu "
-        "--dtype float32");
+        "--dtype float32 --max-length 128");
+  }
+  // The counts of a recipe's run on the rows that were trained on last.
+  std::map<std::string, Json> run_stages() const {
+    std::filesystem::remove_all(path("run"));
+    write_file_atomic(
+        path("r.yaml"),
+        "name: t\nrun_folder: run\nprompts_folder: prompts\nstages: [tune]\n"
+        "model: {path: model, device: cpu, dtype: float32}\n"
+        "data: {path: rows.jsonl}\nnum_held_out: 0\n"
+        "tune:\n  <<: {rank: 4, epochs: 1, batch_size: 2}\n"
+        "  max_length: 128\n  warmup_steps: 1\n");
+    const Outcome run = bash("selfalign run r.yaml");
+    EXPECT_EQ(run.code, 0) << run.err;
+    const Json report =
+        parse_json(read_file(path("run/report.json")), "report");
+    std::map<std::string, Json> stages;
+    for (const Json& stage : report["stages"]) {
+      stages[stage["stage"].get<std::string>()] = stage;
+    }
+    return stages;
   }
   Json report(const std::string& rows) const {
     const Outcome outcome = train(rows);
@@ -77,22 +97,74 @@ TEST_F(DatasetsTest, BadRowsAreCountedAndTheRestIsLearntInARecipeToo) {
                     HasSubstr("rows.jsonl: line 2: no_answer"),
                     HasSubstr("rows.jsonl: line 3: unsupported: turn 2"),
                     HasSubstr("rows.jsonl:6:"), Not(HasSubstr("line 5:"))));
-  write_file_atomic(
-      path("r.yaml"),
-      "name: t\nrun_folder: run\nprompts_folder: prompts\nstages: [tune]\n"
-      "model: {path: model, device: cpu, dtype: float32}\n"
-      "data: {path: rows.jsonl}\nnum_held_out: 0\n"
-      "tune:\n  <<: {rank: 4, epochs: 1, batch_size: 2}\n"
-      "  max_length: 128\n  warmup_steps: 1\n");
-  const Outcome run = bash("selfalign run r.yaml");
-  ASSERT_EQ(run.code, 0) << run.err;
-  const Json report = parse_json(read_file(path("run/report.json")), "report");
-  std::map<std::string, Json> stages;
-  for (const Json& stage : report["stages"]) {
-    stages[stage["stage"].get<std::string>()] = stage;
-  }
+  std::map<std::string, Json> stages = run_stages();
   EXPECT_EQ(stages["given.conversations"]["rejected"], counted);
   EXPECT_EQ(stages["tune.samples"]["kept"], 3);
+}
+
+// `train` and a recipe leave out the same rows, and both say which.
+TEST_F(DatasetsTest, RowsThatAreTooLongAreCountedInARecipeToo) {
+  const std::string rows =
+      std::string(kGood) + "{\"prompt\": \"" + std::string(400, 'q') +
+      "\", \"completion\": \"A\"}\n{\"prompt\": \"Q\", \"completion\": \"" +
+      std::string(400, 'a') + "\"}\n";
+  const Json counted = {{"too_long", 1}};
+  const Outcome trained = train(rows);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Json report = trained.lines().at(0);
+  EXPECT_EQ(report["samples"], 2);
+  EXPECT_EQ(report["rejected"], counted);
+  EXPECT_EQ(report["truncated"], 1);
+  const char* const words =
+      "rows.jsonl: 1 of 3 rows is left out: 1 too_long; the first of each:\n"
+      "  rows.jsonl: line 2: too_long: expected an answer that begins within "
+      "128 tokens, found none";
+  EXPECT_THAT(trained.err, HasSubstr(words));
+  std::map<std::string, Json> stages = run_stages();
+  EXPECT_EQ(stages["given.conversations"]["rejected"], counted);
+  EXPECT_EQ(stages["tune.samples"]["kept"], 2);
+  // Played again without the model's tokens.
+  const Outcome verified = bash("selfalign verify run");
+  EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
+}
+
+TEST_F(DatasetsTest, ARowOfAnArrayThatCannotBeReadIsCounted) {
+  const Outcome trained = train(
+      "[{\"prompt\": \"Q\", \"completion\": \"A\"},\n"
+      " {\"prompt\": \"Q\", \"completion\": \"A\", \"score\": 1e999},\n"
+      " {\"prompt\": \"Q\", \"prompt\": \"R\", \"completion\": \"A\"}]\n");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.lines().at(0)["samples"], 1);
+  EXPECT_EQ(trained.lines().at(0)["rejected"], Json({{"unreadable", 2}}));
+  EXPECT_THAT(trained.err, HasSubstr("rows.jsonl:2:48: expected numbers"));
+}
+
+// What shows nothing is no answer, and white space around one is not learnt.
+TEST_F(DatasetsTest, WhiteSpaceIsNotLearnt) {
+  const Json plain = report(R"({"prompt": "Q", "completion": "A"})");
+  const Json spaced = report(R"({"prompt": " Q\n", "completion": "\n A \n"})");
+  EXPECT_EQ(spaced["response_tokens"], plain["response_tokens"]);
+  EXPECT_EQ(spaced["loss_before"], plain["loss_before"]);
+  const Json blank = {{"no_answer", 3}};
+  EXPECT_EQ(report(std::string(kGood) +
+                   R"({"prompt": "Q", "completion": "\u200b\u00a0"})"
+                   "\n"
+                   R"({"prompt": "Q", "completion": "\u0000"})"
+                   "\n"
+                   R"({"prompt": "\ufeff", "completion": "A"})")["rejected"],
+            blank);
+  EXPECT_EQ(run_stages()["given.conversations"]["rejected"], blank);
+}
+
+TEST_F(DatasetsTest, AMemberThatStandsTwiceInAModelsFileExitsWith3) {
+  const std::string file = path("model/config.json");
+  std::string content = read_file(file);
+  content.insert(content.find('{') + 1, "\"model_type\": \"other\",");
+  write_file_atomic(file, content);
+  const Outcome outcome = train(kGood);
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("expected each member of an object once, "
+                                     "found \"model_type\" again"));
 }
 
 TEST_F(DatasetsTest, FormsOfOtherProgramsAreRead) {
@@ -141,7 +213,13 @@ TEST_F(DatasetsTest, FilesOfNoUseExitWith3AndSayWhere) {
       {R"({"instruction":"hi","output":"x","score":1e999})",
        "rows.jsonl:1:42: expected numbers within 1.8e308, found 1e999"},
       {"plain text\n", "rows.jsonl:1:1: expected JSON"},
-      {"{\"conversations\": []}\n", "1 of 1 rows are left out: 1 no_answer"},
+      {"{\"conversations\": []}\n", "1 of 1 row is left out: 1 no_answer"},
+      {"{\"instruction\": \"caf\xe9\", \"output\": \"b\"}\n",
+       "rows.jsonl:1:21: expected text in UTF-8, found the byte 0xe9"},
+      {"instruction,output\na,b\n",
+       "rows.jsonl:1:1: expected JSON, found a line of fields between commas"},
+      {"{\"data\": [{\"instruction\": \"a\", \"output\": \"b\"}]}\n",
+       "if these are rows, write each on a line of its own"},
       {"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 1\n",
        "git-lfs pointer"}};
   for (const auto& [rows, words] : kCases) {

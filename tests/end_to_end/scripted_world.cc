@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "generate/scripted.h"
 #include "stages/prompts.h"
+#include "text/words.h"
 
 namespace selfalign::tests {
 namespace {
@@ -231,6 +232,22 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
     options.fingerprint += " + " + read_file(adapter + "/digest");
   }
   return generate::make_scripted_generator(options);
+}
+
+std::vector<bool> ScriptedWorkbench::fit(
+    const stages::ModelOptions&, const stages::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples) {
+  std::vector<bool> fits;
+  for (const stages::TrainingSample& sample : samples) {
+    std::string before;
+    for (const stages::TrainingTurn& turn : sample.turns) {
+      before += turn.prompt;
+      if (turn.learn) break;
+      before += turn.response;
+    }
+    fits.push_back(int64_t(text::count_words(before)) < options.max_length);
+  }
+  return fits;
 }
 
 // As a trainer does: a checkpoint on the way, the adapter at the end, the same

@@ -188,6 +188,11 @@ class ServersWorkbench final : public stages::Workbench {
     return std::make_unique<ServersModel>(
         scripted_.open_generator(model, adapter));
   }
+  std::vector<bool> fit(
+      const stages::ModelOptions& model, const stages::TuneOptions& options,
+      const std::vector<stages::TrainingSample>& samples) override {
+    return scripted_.fit(model, options, samples);
+  }
   stages::TuneReport tune(const stages::ModelOptions& model,
                           const stages::TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,

@@ -134,8 +134,9 @@ Fault syntax_fault(std::string_view text, size_t at, std::string_view what) {
   if (c == '\'') {
     return found(at, "a single quote; write texts in double quotes");
   }
-  if (c == '/')
+  if (c == '/') {
     return found(at, "a comment, which JSON has none of; remove it");
+  }
   if (!word.empty()) {
     return found(begin, str("\"", word.substr(0, kMaxWord),
                             "\"; JSON has texts and names in double quotes, "

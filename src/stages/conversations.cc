@@ -44,9 +44,7 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
   const std::vector<formats::Turn>& turns = conversation.turns;
   Exchanges found;
   const auto refuse = [&found](const char* problem, std::string detail) {
-    found.turns.clear();
-    found.problem = problem;
-    found.detail = std::move(detail);
+    found = {"", {}, problem, std::move(detail)};
     return found;
   };
   size_t i = 0;

@@ -115,11 +115,11 @@ TEST_F(DatasetsTest, RowsThatAreTooLongAreCountedInARecipeToo) {
   EXPECT_EQ(report["samples"], 2);
   EXPECT_EQ(report["rejected"], counted);
   EXPECT_EQ(report["truncated"], 1);
-  const char* const words =
-      "rows.jsonl: 1 of 3 rows is left out: 1 too_long; the first of each:\n"
-      "  rows.jsonl: line 2: too_long: expected an answer that begins within "
-      "128 tokens, found none";
-  EXPECT_THAT(trained.err, HasSubstr(words));
+  EXPECT_THAT(
+      trained.err,
+      AllOf(HasSubstr("rows.jsonl: 1 of 3 rows is left out: 1 too_long"),
+            HasSubstr("rows.jsonl: line 2: too_long: expected an "
+                      "answer that begins within 128 tokens")));
   std::map<std::string, Json> stages = run_stages();
   EXPECT_EQ(stages["given.conversations"]["rejected"], counted);
   EXPECT_EQ(stages["tune.samples"]["kept"], 2);
@@ -136,7 +136,8 @@ TEST_F(DatasetsTest, ARowOfAnArrayThatCannotBeReadIsCounted) {
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_EQ(trained.lines().at(0)["samples"], 1);
   EXPECT_EQ(trained.lines().at(0)["rejected"], Json({{"unreadable", 2}}));
-  EXPECT_THAT(trained.err, HasSubstr("rows.jsonl:2:48: expected numbers"));
+  EXPECT_THAT(trained.err,
+              HasSubstr("rows.jsonl:2:46: unreadable: expected numbers"));
 }
 
 // What shows nothing is no answer, and white space around one is not learnt.
@@ -163,8 +164,8 @@ TEST_F(DatasetsTest, AMemberThatStandsTwiceInAModelsFileExitsWith3) {
   write_file_atomic(file, content);
   const Outcome outcome = train(kGood);
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_THAT(outcome.err, HasSubstr("expected each member of an object once, "
-                                     "found \"model_type\" again"));
+  EXPECT_THAT(outcome.err, HasSubstr("expected each member of an object once"));
+  EXPECT_THAT(outcome.err, HasSubstr("model_type"));
 }
 
 TEST_F(DatasetsTest, FormsOfOtherProgramsAreRead) {

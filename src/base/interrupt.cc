@@ -36,9 +36,12 @@ void install_interrupt_handlers() {
   sigemptyset(&action.sa_mask);
   // No SA_RESTART: a read that waits for the person's next line must end.
   action.sa_flags = 0;
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGQUIT}) {
     ::sigaction(signal, &action, nullptr);
   }
+  struct sigaction hang_up {};
+  ::sigaction(SIGHUP, nullptr, &hang_up);
+  if (hang_up.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
 }
 
 void set_last_act(void (*act)()) { last_act.store(act); }

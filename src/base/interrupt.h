@@ -1,10 +1,10 @@
-// SIGINT, SIGTERM and SIGUSR1: the first asks work to stop at the next safe
-// point, the second ends the process at once with exit code 75.
+// SIGINT, SIGTERM, SIGUSR1, SIGQUIT, SIGHUP (not if ignored: nohup): the first
+// asks work to stop at a safe point, the second ends at once with exit code 75.
 #pragma once
 
 namespace selfalign {
 
-// Installs the handlers; called once by main.
+// Installs the handlers; called once by main, or before it: system calls alone.
 void install_interrupt_handlers();
 
 // True once a signal came in. Any thread; cheap enough for an inner loop.

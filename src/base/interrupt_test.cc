@@ -12,7 +12,7 @@ namespace selfalign {
 namespace {
 
 TEST(Interrupt, TheFirstSignalAsksToStop) {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGQUIT, SIGHUP}) {
     EXPECT_EXIT(
         {
           install_interrupt_handlers();
@@ -22,6 +22,17 @@ TEST(Interrupt, TheFirstSignalAsksToStop) {
         },
         testing::ExitedWithCode(7), "");
   }
+}
+
+TEST(Interrupt, ARunUnderNohupOutlivesItsTerminal) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGHUP, SIG_IGN);
+        install_interrupt_handlers();
+        std::raise(SIGHUP);
+        std::exit(interrupted() ? 1 : 7);
+      },
+      testing::ExitedWithCode(7), "");
 }
 
 TEST(Interrupt, TheSecondSignalEndsTheProcess) {

@@ -26,11 +26,20 @@ std::string home_of(const std::string& user) {
 }  // namespace
 
 std::string user_path(const std::string& path) {
-  if (path.starts_with('$')) {
-    throw Error(ErrorKind::kUsage,
-                str("expected a path, found the shell's variable in \"", path,
-                    "\", which is not replaced here; write the folder out, or "
-                    "~ for the home folder"));
+  const auto refuse = [&path](const char* found, const char* what_to_do) {
+    throw Error(ErrorKind::kUsage, str("expected a path, found ", found,
+                                       " in \"", path, "\"", what_to_do));
+  };
+  if (path.starts_with('$') || path.find("/$") != std::string::npos) {
+    refuse("the shell's variable",
+           ", which is not replaced here; write the folder out, or ~ for the "
+           "home folder");
+  }
+  if (path.starts_with(' ') || path.starts_with('\t')) {
+    refuse("a blank before it", "; remove the blank");
+  }
+  if (path.starts_with("file://")) {
+    refuse("a URL", "; write the path alone, without file://");
   }
   if (!path.starts_with('~')) return path;
   const size_t end = std::min(path.find('/'), path.size());

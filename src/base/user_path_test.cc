@@ -33,8 +33,8 @@ TEST_F(UserPathTest, TheTildeIsTheHomeFolder) {
 }
 
 TEST_F(UserPathTest, OtherPathsStayAsTheyAre) {
-  for (const char* path :
-       {"", "a", "./~", "./~/x", "/a/~/b", "a~", "a/$HOME", "../x"}) {
+  for (const char* path : {"", "a", "./~", "./~/x", "/a/~/b", "a~", "a$HOME",
+                           "a b ", "file:a", "../x"}) {
     EXPECT_EQ(user_path(path), path);
   }
 }
@@ -47,6 +47,10 @@ TEST_F(UserPathTest, RefusesWhatNobodyReplaces) {
   };
   EXPECT_THAT(refusal("$HOME/x"), HasSubstr("variable in \"$HOME/x\""));
   EXPECT_THAT(refusal("${HOME}/x"), HasSubstr("variable"));
+  EXPECT_THAT(refusal("a/$HOME/run"), HasSubstr("variable in \"a/$HOME/run\""));
+  EXPECT_THAT(refusal(" runs/x"),
+              HasSubstr("a blank before it in \" runs/x\""));
+  EXPECT_THAT(refusal("file:///runs/x"), HasSubstr("without file://"));
   EXPECT_THAT(refusal("~no-such-user/x"),
               HasSubstr("no such user in \"~no-such-user/x\""));
 }

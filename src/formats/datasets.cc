@@ -91,13 +91,25 @@ std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
   return rows;
 }
 
+// Lines that end in "\n", "\r\n" or, as old Macs wrote them, "\r".
+std::vector<std::string_view> typed_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of("\r\n"), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+    text.remove_prefix(text.starts_with("\r\n") ? 2 : text.empty() ? 0 : 1);
+  }
+  return lines;
+}
+
 std::vector<DatasetRow> read_prompt_lines(const std::string& path) {
   const MappedFile map(path);
   refuse_other_formats(map.bytes(), path);
   const std::string_view text = text::checked_text(map.bytes(), path);
   std::vector<DatasetRow> prompts;
   size_t number = 0;
-  for (std::string_view line : text::split_lines(text)) {
+  for (std::string_view line : typed_lines(text)) {
     const std::string where = str(path, ": line ", ++number);
     line = text::trim(line);
     if (line.empty()) continue;

@@ -486,6 +486,8 @@ TEST(ReadPrompts, TakesTheFirstTurnOfTheUser) {
             (List{"a", "unreadable"}));
   EXPECT_EQ(prompts_in("p.txt", "\xef\xbb\xbf a b \r\n\n\t\nc"),
             (List{"a b", "c"}));
+  EXPECT_EQ(prompts_in("p.txt", "a\rb c\r\rd\r\ne"),
+            (List{"a", "b c", "d", "e"}));
 }
 
 TEST(ReadPrompts, RefusesWhatIsNone) {

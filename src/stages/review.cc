@@ -15,6 +15,11 @@ using store::Decision;
 using store::Row;
 using store::Store;
 
+// A stage that a later one learns from.
+bool can_be_reviewed(const std::string& stage) {
+  return can_be_decided(stage) && !stage.ends_with(".answers");
+}
+
 bool is_instruction(const std::string& stage) {
   return !stage.ends_with(".pairs") && !stage.ends_with(".answers");
 }
@@ -26,7 +31,7 @@ bool is_instruction(const std::string& stage) {
 // The stage whose rows are shown.
 std::string shown_stage(const ReviewOptions& options) {
   const std::string& stage = options.stage;
-  if (!can_be_decided(stage) || stage.ends_with(".answers")) {
+  if (!can_be_reviewed(stage)) {
     refuse(
         str("expected a stage that a later one learns from (align.pairs, "
             "verbose.pairs, instruct.tasks, redteam.questions), found ",
@@ -42,6 +47,18 @@ std::string shown_stage(const ReviewOptions& options) {
   return answers_of(stage);
 }
 
+// Error kUsage where the run has no row of the stage.
+void require_reviewable(const Store& store, const std::string& stage) {
+  if (store.num_rows(stage) > 0) return;
+  std::string known;
+  for (const std::string& name : store.stages()) {
+    if (can_be_reviewed(name)) known += " " + name;
+  }
+  refuse(str(store.folder(), ": expected rows of ", stage, ", found none; ",
+             known.empty() ? "this run has no stage to decide on"
+                           : "stages to decide on are:" + known));
+}
+
 double unix_time() {
   return std::chrono::duration<double>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -53,6 +70,7 @@ double unix_time() {
 Review::Review(Store& store, const Prompts& prompts, ReviewOptions options)
     : store_(store), prompts_(prompts), options_(std::move(options)) {
   const std::string stage = shown_stage(options_);
+  require_reviewable(store, options_.stage);
   require_stage(store, stage);
   filter_ = filter_of(store, stage, options_.profile);
   std::set<uint64_t> decided;

@@ -1,5 +1,7 @@
 #include "stages/review.h"
 
+#include <gmock/gmock.h>
+
 #include "stages/decisions.h"
 #include "stages/testing.h"
 
@@ -84,6 +86,23 @@ TEST_F(ReviewTest, InstructionsAreKeptOrDropped) {
   EXPECT_EQ(
       kind_of([&] { review({.stage = "instruct.tasks", .rejected = true}); }),
       ErrorKind::kUsage);
+}
+
+TEST_F(ReviewTest, NamesOnlyStagesThatCanBeDecidedOn) {
+  const auto refusal = [this](const char* stage) {
+    return std::string(error_of([&] { review({.stage = stage}); }).what());
+  };
+  EXPECT_THAT(refusal("verbose.pairs"),
+              testing::EndsWith("expected rows of verbose.pairs, found none; "
+                                "stages to decide on are: "
+                                "instruct.tasks align.pairs"));
+  store_.reset();
+  std::filesystem::remove_all(folder_);
+  store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+  store_->add_rows({{1, "given.conversations", 0, {}, Json::object()}});
+  EXPECT_THAT(refusal("align.pairs"),
+              testing::EndsWith("found none; this run has no stage to decide "
+                                "on"));
 }
 
 TEST_F(ReviewTest, SaysWhatIsMadeAlready) {

@@ -1,5 +1,7 @@
 #include "text/plain_text.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/not_utf8.h"
@@ -10,23 +12,17 @@ namespace {
 
 constexpr std::string_view kMark = "\xef\xbb\xbf";  // byte order mark
 
-// Half of the bytes of Latin text in UTF-16 are NUL.
+// Half of the bytes of Latin text in UTF-16 are NUL, and more in UTF-32.
 bool is_wide(std::string_view text) {
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return true;
   const std::string_view start = text.substr(0, 4);
-  return start.size() == 4 &&
-         ((start[0] == '\0') != (start[1] == '\0') || start[2] == '\0');
+  return start.size() == 4 && std::count(start.begin(), start.end(), '\0') >= 2;
 }
 
-std::string flaw_text(std::string_view text, size_t at) {
-  const std::string found = "expected text in UTF-8, found ";
-  if (is_wide(text)) {
-    return found + "UTF-16 or UTF-32; save the file in UTF-8";
-  }
-  if (text[at] == '\0') {
-    return found + "a NUL byte; remove it, or save the file in UTF-8";
-  }
-  return not_utf8(text[at]);
+std::string what_is(std::string_view text, size_t at) {
+  if (is_wide(text)) return "UTF-16 or UTF-32";
+  if (text[at] == '\0') return "a NUL byte";
+  return byte_not_utf8(text[at]);
 }
 
 }  // namespace
@@ -37,7 +33,11 @@ std::optional<TextFlaw> find_flaw(std::string_view text) {
        at < text.size();) {
     const Utf8Char next = utf8_char(text, at);
     if (next.code <= 0) {
-      flaw.text = flaw_text(text, at);
+      flaw.found = what_is(text, at);
+      flaw.text =
+          str("expected text in UTF-8, found ", flaw.found,
+              text[at] == '\0' ? "; remove it, or save the file in UTF-8"
+                               : "; save the file in UTF-8");
       return flaw;
     }
     ++flaw.column;
@@ -55,6 +55,18 @@ void require_text(std::string_view text, const std::string& where) {
   if (!flaw) return;
   throw Error(ErrorKind::kInput,
               str(where, ":", flaw->line, ":", flaw->column, ": ", flaw->text));
+}
+
+std::optional<std::string> find_line_flaw(std::string_view line) {
+  const auto flaw = find_flaw(line);
+  if (!flaw) return std::nullopt;
+  return str("expected text in UTF-8, found ", flaw->found, " at character ",
+             flaw->column, "; give the line without it, in UTF-8");
+}
+
+void require_line(std::string_view line, const std::string& where) {
+  const auto flaw = find_line_flaw(line);
+  if (flaw) throw Error(ErrorKind::kInput, where + ": " + *flaw);
 }
 
 std::string_view checked_text(std::string_view text, const std::string& where) {

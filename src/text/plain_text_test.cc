@@ -50,6 +50,24 @@ TEST(PlainText, NamesWideEncodingsAndNul) {
               HasSubstr("notes:2:6: expected text in UTF-8, found a NUL byte"));
 }
 
+// A line has no file, and one NUL in it is no other encoding.
+TEST(PlainText, SaysWhereInALine) {
+  using std::string_view_literals::operator""sv;
+  const auto refusal = [](std::string_view line) {
+    return std::string(
+        error_of([&] { require_line(line, "stdin line 7"); }).what());
+  };
+  EXPECT_EQ(refusal("Hi\0there"sv),
+            "stdin line 7: expected text in UTF-8, found a NUL byte at "
+            "character 3; give the line without it, in UTF-8");
+  EXPECT_EQ(
+      refusal("caf\xe9"),
+      "stdin line 7: expected text in UTF-8, found the byte 0xe9 (perhaps "
+      "Latin-1 or Windows-1252) at character 4; give the line without it, "
+      "in UTF-8");
+  EXPECT_EQ(find_line_flaw("caf\xc3\xa9"), std::nullopt);
+}
+
 TEST(PlainText, ReadsAFileWithoutItsMark) {
   const ScratchFolder folder;
   const std::string path = folder.path() + "/text";

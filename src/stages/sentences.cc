@@ -79,9 +79,39 @@ size_t consent_size(const Words& words) {
   return 0;
 }
 
-// "Here is a poem", "I will write", "Let me explain".
+// "Here you go", "I can help you with that", "Happy to help".
+bool offers(const Words& words) {
+  static const std::set<Words> handed = {{"here", "you", "go"},
+                                         {"here", "you", "are"},
+                                         {"here", "it", "is"},
+                                         {"here", "they", "are"}};
+  static const std::set<Words> starts = {{"i", "can"},
+                                         {"i", "can", "certainly"},
+                                         {"i", "am", "happy"},
+                                         {"i", "m", "happy"},
+                                         {"i", "am", "glad"},
+                                         {"i", "m", "glad"},
+                                         {"i", "d", "be", "happy"},
+                                         {"i", "would", "be", "happy"},
+                                         {"i", "d", "be", "glad"},
+                                         {"i", "would", "be", "glad"},
+                                         {"happy"},
+                                         {"glad"}};
+  static const WordSet pointing = {"you", "with", "that", "this", "it", "to"};
+  if (handed.contains(words)) return true;
+  auto help = std::find(words.begin(), words.end(), "help");
+  if (help == words.end()) return false;
+  const bool points = std::all_of(help + 1, words.end(), [](const auto& word) {
+    return pointing.contains(word);
+  });
+  if (help != words.begin() && *(help - 1) == "to") --help;
+  return points && starts.contains({words.begin(), help});
+}
+
+// "Here is a poem", "I will write", "Let me explain", "Here you go".
 bool says_what_comes(Words words) {
   words.erase(words.begin(), words.begin() + long(consent_size(words)));
+  if (offers(words)) return true;
   const bool names_text =
       std::any_of(words.begin(), words.end(),
                   [](const auto& word) { return text_kinds().contains(word); });
@@ -107,11 +137,49 @@ bool ends_in_colon(const std::string& sentence) {
   return last != std::string::npos && sentence[last] == ':';
 }
 
-// "-", "```", "1."
-bool is_empty_item(const std::string& sentence, const Words& words) {
-  return words.empty() ? !ends_in_colon(sentence)
-                       : sentence == "1." || sentence == "1)";
+// A number before the colon is the thing itself, unless it numbers what comes:
+// "Step 1:".
+bool announces(const std::string& sentence, const Words& words) {
+  if (says_what_comes(words)) return true;
+  if (!ends_in_colon(sentence)) return false;
+  const bool number = !words.empty() && words.back().find_first_not_of(
+                                            "0123456789") == std::string::npos;
+  return !number || words.size() <= 2;
 }
+
+// The line below the headings of a table: "|---|:-:|".
+bool is_table_rule(const std::string& sentence) {
+  return sentence.find_first_not_of("|-: ") == std::string::npos &&
+         sentence.find('|') != std::string::npos &&
+         sentence.find("--") != std::string::npos;
+}
+
+// "```", "```python"
+bool is_fence(const std::string& sentence) {
+  return sentence.starts_with("```") &&
+         sentence.find_first_of(" `", 3) == std::string::npos;
+}
+
+// Of the sentences, those that hold a place for what does not come: numbers of
+// a list in order, fences, headings of a table above its rule.
+class Places {
+ public:
+  bool take(const std::vector<std::string>& sentences, size_t at) {
+    const std::string& sentence = sentences[at];
+    for (const int number : {1, next_number_}) {
+      const std::string digits = std::to_string(number);
+      if (sentence != digits + "." && sentence != digits + ")") continue;
+      next_number_ = number + 1;
+      return true;
+    }
+    return is_fence(sentence) || is_table_rule(sentence) ||
+           (at + 1 < sentences.size() && is_table_rule(sentences[at + 1]) &&
+            sentence.find('|') != std::string::npos);
+  }
+
+ private:
+  int next_number_ = 1;
+};
 
 }  // namespace
 
@@ -154,14 +222,17 @@ std::optional<std::string> copied_sentence(
 }
 
 bool only_announces(const std::string& answer) {
-  bool announces = false;
-  for (const std::string& sentence : split_sentences(answer)) {
-    const Words words = text::rouge_words(sentence);
-    if (is_empty_item(sentence, words) || is_consent(words)) continue;
-    if (!ends_in_colon(sentence) && !says_what_comes(words)) return false;
-    announces = true;
+  const std::vector<std::string> sentences = split_sentences(answer);
+  Places places;
+  bool any = false;
+  for (size_t i = 0; i < sentences.size(); ++i) {
+    const Words words = text::rouge_words(sentences[i]);
+    const bool says =
+        places.take(sentences, i) || announces(sentences[i], words);
+    if (!says && !words.empty() && !is_consent(words)) return false;
+    any = any || says;
   }
-  return announces;
+  return any;
 }
 
 }  // namespace selfalign::stages

@@ -27,9 +27,13 @@ std::optional<std::string> copied_sentence(
     const std::string& instruction);
 
 // Whether every sentence of `answer` only announces something that does not
-// come: it ends in a colon ("The list is:"), or it says that a text of some
-// kind is here or will be written ("Sure! Here is a poem."). Lines of marks
-// alone ("1.", "```") say nothing. False for an answer without any sentence.
+// come: it ends in a colon ("The list is:"; not in a number, "The ratio is
+// 3:"), or it says that a text of some kind is here, will be written or can be
+// had
+// ("Sure! Here is a poem.", "Here you go!", "I can help you with that."). The
+// numbers of a list without its items ("1."), a fence without code and a table
+// of headings announce, too; lines of other marks alone say nothing. False for
+// an answer without any sentence, and for a consent alone ("Sure.").
 bool only_announces(const std::string& answer);
 
 }  // namespace selfalign::stages

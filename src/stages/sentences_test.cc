@@ -53,18 +53,38 @@ TEST(OnlyAnnounces, WhatEndsInAColonOrSaysThatATextComes) {
         "**Here are the steps:**", "Here is the list:\n\n1.",
         "Sure! Here is a poem about the sea.", "The code is:\n```\n```",
         "Of course, here's a short story for you.", "I will write a poem.",
-        "Let me explain how bread rises.\nThe steps are:"}) {
+        "Let me explain how bread rises.\nThe steps are:",
+        "Here are the steps:\n1.\n2.\n3.", "1.", "Sure, here you go!",
+        "Certainly, I can help you with that.", "I'd be happy to help!",
+        "```\n```", "Here is the code:\n```python\n\n```",
+        "| Name | Age |\n|------|-----|",
+        "Here is the table:\n\nName | Age\n--- | ---\n", "Step 1:\nStep 2:"}) {
     EXPECT_TRUE(only_announces(answer)) << answer;
   }
 }
 
 TEST(OnlyAnnounces, NothingThatSaysMore) {
-  for (const char* answer :
-       {"", "42.", "Here is the cat.", "Here are three: red, blue and green.",
-        "Bread rises by yeast. Here is how it works:", "The answer is:\n42.",
-        "Here is the list:\n1. Bread", "I will not help with that.", "Sure.",
-        "Here is a joke: why did the duck cross the road?",
-        "The function is:\n```\nreturn x;\n```"}) {
+  for (const char* answer : {"",
+                             "42.",
+                             "Here is the cat.",
+                             "Here are three: red, blue and green.",
+                             "Bread rises by yeast. Here is how it works:",
+                             "The answer is:\n42.",
+                             "Here is the list:\n1. Bread",
+                             "I will not help with that.",
+                             "Sure.",
+                             "Here is a joke: why did the duck cross the road?",
+                             "The function is:\n```\nreturn x;\n```",
+                             "My favorite ratio is 3:",
+                             "| Name | Age |\n|---|---|\n| Ann | 31 |",
+                             "The year is:\n1984.",
+                             "3.",
+                             "1. Bread\n2.\n3.",
+                             "I can help you with that form by mail.",
+                             "Sure, here you are wrong.",
+                             "-",
+                             "+",
+                             "a | b"}) {
     EXPECT_FALSE(only_announces(answer)) << answer;
   }
 }

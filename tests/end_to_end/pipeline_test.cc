@@ -370,7 +370,7 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
        {"== instruct.seeds:", "== instruct.requests:", "self_instruct.yaml",
         "== instruct.tasks:", "instruct.default.3: kept",
         "== align.answers:", "raw text:", "internal thought: ",
-        "principle 2 (informative): ", "align.default.3: kept",
+        "principle 2 (informative): ", "align.default.4: kept",
         "== align.pairs:", "== engrave.samples:0", "<-- this row"}) {
     const size_t found = text.find(part, at);
     ASSERT_NE(found, std::string::npos) << part << " in\n" << text;

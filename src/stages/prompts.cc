@@ -302,8 +302,8 @@ void check_overlay(const std::string& overlay) {
     throw Error(ErrorKind::kUsage,
                 str(entry.path().string(),
                     ": expected a file that replaces one of the prompts, "
-                    "found another name; did you mean ",
-                    nearest(name, known), "?"));
+                    "found another name",
+                    did_you_mean(name, known)));
   }
 }
 

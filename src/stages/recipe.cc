@@ -187,8 +187,7 @@ bool read_stages(YamlMap& map, Recipe& recipe) {
     all_known = false;
     map.mistake("stages", str("expected instruct, align, engrave, verbose or "
                               "tune, found \"",
-                              name, "\"; did you mean \"",
-                              nearest(name, known_stages()), "\"?"));
+                              name, "\"", did_you_mean(name, known_stages())));
   }
   return all_known;
 }

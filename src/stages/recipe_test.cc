@@ -559,6 +559,8 @@ TEST_F(RecipeTest, AServersModelHasAnApiAndAPrice) {
 TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
   EXPECT_EQ(nearest("x", {}), "");
+  EXPECT_EQ(nearest("foo", {"name", "seed"}), "");
+  EXPECT_EQ(nearest("foo", {"fo"}), "fo");
 }
 
 }  // namespace

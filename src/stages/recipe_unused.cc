@@ -1,7 +1,5 @@
 #include "stages/recipe_unused.h"
 
-#include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -48,26 +46,6 @@ std::string lacking(const std::string& field, const Recipe& recipe) {
     if (section == name) return stage(name);
   }
   return "";
-}
-
-// The place of "a.b.c" in a file; none where the file does not have it.
-std::optional<YAML::Mark> place_of(const YAML::Node& file,
-                                   const std::string& field) {
-  YAML::Node node = file;
-  for (size_t begin = 0; begin <= field.size();) {
-    const size_t end = std::min(field.find('.', begin), field.size());
-    const std::string key = field.substr(begin, end - begin);
-    if (!node.IsMap()) return std::nullopt;
-    const YAML::Node map = node;
-    const auto found =
-        std::find_if(map.begin(), map.end(), [&key](const auto& entry) {
-          return entry.first.IsScalar() && entry.first.Scalar() == key;
-        });
-    if (found == map.end()) return std::nullopt;
-    node.reset(found->second);
-    begin = end + 1;
-  }
-  return node.Mark();
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ std::optional<YAML::Mark> second_document(const std::string& text) {
 std::string nearest(const std::string& word,
                     const std::vector<std::string>& known) {
   std::string best;
-  size_t best_distance = SIZE_MAX;
+  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : known) {
     const size_t distance = text::edit_distance(word, candidate);
     if (distance >= best_distance) continue;
@@ -75,8 +75,44 @@ std::string nearest(const std::string& word,
   return best;
 }
 
+std::string did_you_mean(const std::string& word,
+                         const std::vector<std::string>& known) {
+  const std::string near = nearest(word, known);
+  return near.empty() ? "" : str("; did you mean \"", near, "\"?");
+}
+
+std::optional<YAML::Mark> place_of(const YAML::Node& file,
+                                   const std::string& field) {
+  YAML::Node node = file;
+  for (size_t begin = 0; begin <= field.size();) {
+    const size_t end = std::min(field.find('.', begin), field.size());
+    const std::string key = field.substr(begin, end - begin);
+    if (!node.IsMap()) return std::nullopt;
+    const YAML::Node map = node;
+    const auto found =
+        std::find_if(map.begin(), map.end(), [&key](const auto& entry) {
+          return entry.first.IsScalar() && entry.first.Scalar() == key;
+        });
+    if (found == map.end()) return std::nullopt;
+    node.reset(found->second);
+    begin = end + 1;
+  }
+  return node.Mark();
+}
+
+YAML::Mark nearest_place(const YAML::Node& file, std::string field) {
+  while (true) {
+    if (const auto mark = place_of(file, field)) return *mark;
+    const size_t dot = field.rfind('.');
+    if (dot == std::string::npos) return file.Mark();
+    field.resize(dot);
+  }
+}
+
+// A document without anything has a mark before the first line.
 void YamlMistakes::add(const YAML::Mark& mark, const std::string& text) {
-  mistakes_.push_back({mark.line + 1, mark.column + 1, text});
+  mistakes_.push_back(
+      {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1, text});
 }
 
 void YamlMistakes::throw_if_any() const {
@@ -308,9 +344,8 @@ void YamlMap::done() {
     const std::string key =
         entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      mistakes_.add(entry.first.Mark(),
-                    str(named(key), ": unknown key; did you mean \"",
-                        nearest(key, known_), "\"?"));
+      mistakes_.add(entry.first.Mark(), str(named(key), ": unknown key",
+                                            did_you_mean(key, known_)));
     } else if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
       mistakes_.add(entry.first.Mark(),
                     str(named(key), ": expected once, found again"));

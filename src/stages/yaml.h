@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,14 @@ class YamlMistakes {
 // Reads and parses the file; Error kInput if unreadable, kUsage with the place
 // if it is no YAML.
 YAML::Node load_yaml(const std::string& path);
+
+// The place of the value of "a.b.c" in a file; none where the file does not
+// have it.
+std::optional<YAML::Mark> place_of(const YAML::Node& file,
+                                   const std::string& field);
+// Where it would stand: the place of the innermost mapping around it that the
+// file has.
+YAML::Mark nearest_place(const YAML::Node& file, std::string field);
 
 // The keys of one mapping. Each get() makes its key known, takes the value
 // when the key is there and leaves `out` alone otherwise; done() reports the
@@ -83,8 +92,12 @@ class YamlMap {
 };
 
 // Of `known`, the text with the smallest edit distance to `word` (the first on
-// a tie); "" if there are none.
+// a tie); "" if none is so near that it may have been meant: more than a third
+// of the letters differ, and more than one.
 std::string nearest(const std::string& word,
                     const std::vector<std::string>& known);
+// "; did you mean "temperature"?" of the nearest; "" if there is none.
+std::string did_you_mean(const std::string& word,
+                         const std::vector<std::string>& known);
 
 }  // namespace selfalign::stages

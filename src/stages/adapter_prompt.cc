@@ -1,6 +1,8 @@
 #include "stages/adapter_prompt.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -39,7 +41,22 @@ std::vector<std::string> texts(const Json& object, const char* name,
   return out;
 }
 
+// What another program or a person put there would change how the adapter is
+// asked, and is not followed.
+void refuse_others(const Json& json, const std::vector<std::string>& known,
+                   const std::string& where) {
+  for (const auto& [name, value] : json.items()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string all;
+    for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
+    throw Error(ErrorKind::kInput,
+                str(where, ": expected members among ", all, ", found '", name,
+                    "'; correct or remove it"));
+  }
+}
+
 ChatPrompt prompt_from_json(const Json& json, const std::string& where) {
+  refuse_others(json, {"prompt", "user", "answer", "between", "stop"}, where);
   ChatPrompt prompt{
       json_string(json, "prompt", where), json_string(json, "user", where),
       json_string(json, "answer", where), json_string(json, "between", where),
@@ -144,6 +161,7 @@ std::optional<AdapterPrompt> read_adapter_prompt(const std::string& folder) {
                     "; use the version of this program that wrote it, or name "
                     "the prompt with --form"));
   }
+  refuse_others(json, {"format", "form", "prompt", "sampling", "base"}, path);
   AdapterPrompt adapter;
   adapter.form = json_string(json, "form", path);
   for (const char* part : {"prompt", "sampling"}) {
@@ -153,6 +171,12 @@ std::optional<AdapterPrompt> read_adapter_prompt(const std::string& folder) {
                                        "name the prompt with --form"));
   }
   adapter.prompt = prompt_from_json(json["prompt"], path + ": prompt");
+  std::vector<std::string> settings;
+  const Json all = to_json(generate::Sampling());
+  for (const auto& [name, value] : all.items()) {
+    settings.push_back(name);
+  }
+  refuse_others(json["sampling"], settings, path + ": sampling");
   adapter.sampling = sampling_from_json(json["sampling"], path + ": sampling");
   adapter.base = json_string_or(json, "base", path, "");
   return adapter;

@@ -88,6 +88,9 @@ TEST_F(AdapterPromptTest, WhatIsWrongInTheFileIsNamed) {
         {"/prompt/stop", "x"},
         {"/prompt/stop", Json::array({""})},
         {"/sampling", Json()},
+        {"/mood", "cheerful"},
+        {"/prompt/system", "x"},
+        {"/sampling/top_k", 5},
         {"/sampling/top_p", 2}}) {
     write_adapter_prompt(folder(), adapter_, "");
     change(name, value);

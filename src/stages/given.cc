@@ -1,5 +1,6 @@
 #include "stages/given.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -24,6 +25,31 @@ namespace {
 using store::Row;
 using store::Verdict;
 
+// Where the store keeps the digest of a stage's file.
+std::string digest_name(const std::string& stage) { return stage + ".digest"; }
+
+void check_same(const GivenData& given, const std::string& stage,
+                const store::Store& store) {
+  const auto known = store.meta(digest_name(stage));
+  if (!known || given.path.empty()) return;
+  if (!std::filesystem::exists(given.path) && stage_done(store, stage)) return;
+  if (*known == digest_file(given.path)) return;
+  throw Error(ErrorKind::kUsage,
+              str(given.path,
+                  ": expected the file this run was begun with, found "
+                  "other content; restore it, or start a run in another "
+                  "folder"));
+}
+
+// The rows of given prompts that are taken, good and bad.
+std::vector<formats::DatasetRow> taken_prompts(const GivenData& given) {
+  std::vector<formats::DatasetRow> rows = formats::read_prompts(given.path);
+  if (given.max_rows > 0 && rows.size() > size_t(given.max_rows)) {
+    rows.resize(size_t(given.max_rows));
+  }
+  return rows;
+}
+
 // A stage whose rows are those of a file.
 class GivenStage {
  public:
@@ -34,21 +60,12 @@ class GivenStage {
         stage_(std::move(stage)),
         filter_(std::move(filter)) {}
 
-  // True if the rows are still to be made. Error kUsage if the file is not the
-  // one that the run was begun with; it may be gone once its rows are there.
+  // True if the rows are still to be made; Error as check_given throws it.
   bool begin() {
-    const bool done = stage_done(run_.store, stage_);
-    if (done && !std::filesystem::exists(given_.path)) return false;
+    check_same(given_, stage_, run_.store);
+    if (stage_done(run_.store, stage_)) return false;
     digest_ = digest_file(given_.path);
-    const auto known = run_.store.meta(stage_ + ".digest");
-    if (known && *known != digest_) {
-      throw Error(ErrorKind::kUsage,
-                  str(given_.path,
-                      ": expected the file this run was begun with, found "
-                      "other content; restore it, or start a run in another "
-                      "folder"));
-    }
-    return !done;
+    return true;
   }
 
   // Of the row that is added as number `seq`.
@@ -65,7 +82,7 @@ class GivenStage {
 
   void finish() {
     run_.store.transaction([this] {
-      run_.store.set_meta(stage_ + ".digest", digest_);
+      run_.store.set_meta(digest_name(stage_), digest_);
       run_.store.add_rows(rows_);
       run_.store.set_verdicts(verdicts_);
     });
@@ -109,16 +126,34 @@ Judgement judge_as_published(const std::string& text, const Run& run,
 
 }  // namespace
 
+int64_t count_instructions(const GivenData& given) {
+  if (given.path.empty()) return 0;
+  const std::vector<formats::DatasetRow> rows = taken_prompts(given);
+  return std::count_if(rows.begin(), rows.end(),
+                       [](const auto& row) { return row.reason.empty(); });
+}
+
+int64_t count_conversations(const GivenData& given) {
+  if (given.path.empty()) return 0;
+  const std::vector<GivenConversation> rows =
+      read_conversations(given.path, size_t(given.max_rows));
+  return std::count_if(rows.begin(), rows.end(), [](const auto& row) {
+    return row.exchanges.problem.empty();
+  });
+}
+
+void check_given(const Recipe& recipe, const store::Store& store) {
+  check_same(recipe.instructions, kGivenInstructions, store);
+  check_same(recipe.data, kGivenConversations, store);
+}
+
 void take_instructions(const Run& run) {
   const GivenData& given = run.recipe.instructions;
   const bool published = run.recipe.profile != "default";
   GivenStage stage(run, given, kGivenInstructions,
                    "given." + run.recipe.profile + ".1");
   if (!stage.begin()) return;
-  std::vector<formats::DatasetRow> rows = formats::read_prompts(given.path);
-  if (given.max_rows > 0 && rows.size() > size_t(given.max_rows)) {
-    rows.resize(size_t(given.max_rows));
-  }
+  const std::vector<formats::DatasetRow> rows = taken_prompts(given);
   std::vector<RowProblem> problems;
   // What the run is measured on must not be trained on.
   const ContaminationGuard guard(run.recipe.contamination,

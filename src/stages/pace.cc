@@ -195,14 +195,27 @@ int64_t num_given(const GivenData& given) {
   return given.path.empty() ? 0 : given.max_rows;
 }
 
+// What the recipe asks for, given files aside.
+int64_t num_made(const Recipe& recipe) {
+  if (!recipe.has("instruct")) return 0;
+  return int64_t{recipe.instruct.num_instructions} +
+         recipe.instruct.num_red_team;
+}
+
+// The recipe's numbers; files are not read.
 Expected expected_of(const Recipe& recipe) {
   Expected expected;
-  if (recipe.has("instruct")) {
-    expected.num_instructions = int64_t{recipe.instruct.num_instructions} +
-                                recipe.instruct.num_red_team;
-  }
-  expected.num_instructions += num_given(recipe.instructions);
+  expected.num_instructions = num_made(recipe) + num_given(recipe.instructions);
   expected.num_conversations = num_given(recipe.data);
+  return expected;
+}
+
+// The same with the rows of given files counted, which takes a while.
+Expected counted(const Recipe& recipe) {
+  Expected expected;
+  expected.num_instructions =
+      num_made(recipe) + count_instructions(recipe.instructions);
+  expected.num_conversations = count_conversations(recipe.data);
   return expected;
 }
 
@@ -399,7 +412,7 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
 std::vector<StepForecast> forecast(const Recipe& recipe, const Prompts& prompts,
                                    const RunPace& small,
                                    const store::Store& store) {
-  Expected expected = expected_of(recipe);
+  Expected expected = counted(recipe);
   // The share of answers that the small run kept, out of its samples.
   int64_t answered = 0;
   for (const StepPace& step : small.steps) {

@@ -170,6 +170,41 @@ TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
   ADD_FAILURE() << "no align";
 }
 
+// A file that is taken whole says nothing of its rows in the recipe.
+TEST_F(PaceTest, AForecastCountsTheRowsOfGivenFiles) {
+  std::string prompts = "{\"prompt\": 3}\n";  // cannot be read
+  for (int i = 0; i < 7; ++i) prompts += str("{\"prompt\": \"p", i, "\"}\n");
+  write_file_atomic(folder_ + "/p.jsonl", prompts);
+  write_file_atomic(folder_ + "/d.jsonl",
+                    "{\"instruction\": \"a\", \"output\": \"b\"}\n"
+                    "{\"instruction\": \"c\"}\n");
+  Recipe whole = recipe_;
+  const auto totals = [&] {
+    Json totals = Json::object();
+    for (const StepForecast& one : forecast(whole, prompts_, pace(), *store_)) {
+      totals[one.step] = one.total;
+    }
+    return totals;
+  };
+  recipe_.stages = whole.stages = {"align", "engrave", "verbose"};
+  recipe_.identity_repeats = whole.identity_repeats = 0;
+  recipe_.instructions = {folder_ + "/p.jsonl", 3};  // as preview_recipe says
+  whole.instructions.path = recipe_.instructions.path;
+  EXPECT_EQ(totals()["align"], 7);
+  EXPECT_GT(totals()["engrave"], 0);
+  EXPECT_EQ(totals()["verbose"], 7);
+  EXPECT_GT(totals()["final tuning"], 0);
+  whole.instructions.max_rows = 3;  // the first of them is the bad one
+  EXPECT_EQ(totals()["align"], 2);
+  whole.instructions.max_rows = 100;
+  EXPECT_EQ(totals()["align"], 7);
+  recipe_.stages = whole.stages = {"tune"};
+  whole.instructions = {};
+  whole.data.path = folder_ + "/d.jsonl";
+  whole.tune.epochs = 2;
+  EXPECT_EQ(totals()["tune"], 2);  // one conversation, two epochs
+}
+
 // They are as long as they are, whatever the generated samples took.
 TEST_F(PaceTest, AForecastTakesIdentityRowsByTheirLength) {
   double chars = 0.0;

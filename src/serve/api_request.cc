@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "base/error.h"
 #include "serve/members.h"
@@ -122,8 +123,7 @@ void read_ask(Members& members, const RequestLimits& limits, Ask& ask) {
   ask.model = members.take_string("model").value_or("");
   ask.n =
       static_cast<int>(members.take_int("n", 1, limits.max_rows).value_or(1));
-  const auto seed = members.take_int("seed", INT64_MIN, INT64_MAX);
-  if (seed) ask.seed = static_cast<uint64_t>(*seed);
+  ask.seed = members.take_seed("seed");
   read_stream(members, ask);
   read_sampling(members, ask);
   refuse_unsupported(members);
@@ -194,6 +194,17 @@ void read_prompts(Members& members, const RequestLimits& limits,
   for (const Value& item : *value) ask.prompts.push_back(read_prompt(item));
 }
 
+// Members of a message, or of a part of one, beside those that are followed:
+// only such as are empty change nothing.
+void refuse_others(const Value& object, const std::set<std::string>& known) {
+  for (const auto& [name, value] : object.items()) {
+    if (known.contains(name) || value.is_null() || value == "") continue;
+    if (value.is_structured() && value.empty()) continue;
+    refuse("messages", "messages without what this server does not follow",
+           shown(Value(name)));
+  }
+}
+
 // The text of a message: a string, or parts that are all text.
 std::string read_content(const Value& message) {
   const Value content = message.value("content", Value());
@@ -208,6 +219,7 @@ std::string read_content(const Value& message) {
       refuse("messages", "parts of \"content\" of the type \"text\"",
              shown(part.is_object() ? part.value("type", Value()) : part));
     }
+    refuse_others(part, {"type", "text"});
     text += part["text"].get<std::string>();
   }
   return text;
@@ -227,9 +239,7 @@ Message read_message(const Value& value, size_t num_before) {
   } else {
     refuse("messages", "the roles system, user and assistant", shown(role));
   }
-  if (value.contains("tool_calls") && !value["tool_calls"].empty()) {
-    refuse("messages", "messages without tool_calls", "one with them");
-  }
+  refuse_others(value, {"role", "content"});
   message.text = read_content(value);
   return message;
 }

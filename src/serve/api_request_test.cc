@@ -72,6 +72,8 @@ TEST(ApiRequestTest, TheFourKindsOfPrompts) {
   ASSERT_EQ(lists.prompts.size(), 2u);
   EXPECT_THAT(lists.prompts[1].tokens, ElementsAre(2, 3));
   EXPECT_FALSE(completion(R"({"prompt": "a"})").seed.has_value());
+  EXPECT_EQ(completion(R"({"prompt": "a", "seed": 18446744073709551615})").seed,
+            UINT64_MAX);
 }
 
 TEST(ApiRequestTest, RefusesByName) {
@@ -104,6 +106,8 @@ TEST(ApiRequestTest, RefusesByName) {
       {R"({"prompt": "a", "logprobs": 21})", "logprobs"},
       {R"({"prompt": "a", "logprobs": true})", "logprobs"},
       {R"({"prompt": "a", "seed": "x"})", "seed"},
+      {R"({"prompt": "a", "seed": -1})", "seed"},
+      {R"({"prompt": "a", "seed": 18446744073709551616})", "seed"},
       {R"({"prompt": "a", "stream": 1})", "stream"},
       {R"({"prompt": "a", "stream_options": {}})", "stream_options"},
       {R"({"prompt": "a", "logit_bias": {"x": 1}})", "logit_bias"},
@@ -138,7 +142,7 @@ TEST(ApiRequestTest, AChat) {
     {"role": "user", "content": [{"type": "text", "text": "a"},
                                  {"type": "text", "text": "b"}]},
     {"role": "assistant", "content": "c", "refusal": null, "tool_calls": []},
-    {"role": "user", "content": "d", "name": "me"}],
+    {"role": "user", "content": "d", "name": null, "annotations": []}],
     "max_completion_tokens": 9, "logprobs": true, "top_logprobs": 2,
     "response_format": {"type": "text"}, "tools": []})");
   ASSERT_EQ(ask.messages.size(), 4u);
@@ -157,6 +161,12 @@ TEST(ApiRequestTest, RefusesChatsByName) {
       R"([{"role": "user", "content": 1}])",
       R"([{"role": "user", "content": []}])",
       R"([{"role": "user", "content": [{"type": "image_url"}]}])",
+      R"([{"role": "user", "content": "x", "name": "me"}])",
+      R"([{"role": "user", "content": "x"},
+          {"role": "assistant", "content": "y", "refusal": "no"},
+          {"role": "user", "content": "x"}])",
+      R"([{"role": "user", "content": [{"type": "text", "text": "x",
+                                        "colour": "red"}]}])",
       R"([{"role": "tool", "content": "x"}])",
       R"([{"role": "assistant", "content": "x"}])",
       R"([{"role": "system", "content": "x"}])",

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "generate/row_key.h"
 #include "stages/thoughts.h"
 
 namespace selfalign::serve {
@@ -113,17 +114,15 @@ std::vector<Row> Call::rows(const std::shared_ptr<Call>& self) const {
   for (size_t choice = 0; choice < choices_.size(); ++choice) {
     const size_t prompt = prompt_of(choice);
     if (!plan_.generates(prompt)) continue;
-    const PlannedPrompt& planned = plan_.prompts[prompt];
-    generate::Request request = planned.request;
+    generate::Request request = plan_.prompts[prompt].request;
     request.sampling = plan_.ask.sampling;
     request.sampling.max_new_tokens = plan_.max_tokens(prompt);
     request.want_logprobs = plan_.ask.num_top_logprobs >= 0;
     request.num_top_logprobs = std::max(0, plan_.ask.num_top_logprobs);
     // Prompts without a seed differ even where their text is the same.
-    request.key =
-        row_key(model_.worker->fingerprint(), planned, plan_.ask.sampling,
-                plan_.ask.seed ? seed : seed + prompt,
-                static_cast<int>(choice) % plan_.ask.n);
+    request.key = generate::row_key(model_.worker->fingerprint(), request,
+                                    plan_.ask.seed ? seed : seed + prompt,
+                                    choice % static_cast<size_t>(plan_.ask.n));
     rows.push_back({self, choice, std::move(request)});
   }
   for (size_t p = 0; p < plan_.prompts.size() && plan_.scores_prompts(); ++p) {

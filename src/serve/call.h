@@ -58,11 +58,6 @@ struct Plan {
 Plan plan_completion(CompletionAsk ask, const Model& model);
 Plan plan_chat(ChatAsk ask, const Model& model);
 
-// A row's key: the model, the prompt, the sampling, the seed and which of the n
-// samples it is. So one seed gives one text.
-uint64_t row_key(const std::string& fingerprint, const PlannedPrompt& prompt,
-                 const generate::Sampling& sampling, uint64_t seed, int sample);
-
 // Gives the plan's rows to the model's worker; the answer goes to the exchange.
 // ApiError 503 if the queue is full.
 void start_call(Plan plan, const Model& model,

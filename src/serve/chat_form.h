@@ -1,8 +1,8 @@
 // How a served model is asked in a chat: the layout it was tuned on.
 #pragma once
 
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "generate/generator.h"
@@ -13,11 +13,10 @@ namespace selfalign::serve {
 
 class ChatForm {
  public:
-  explicit ChatForm(stages::ChatPrompt prompt);
+  explicit ChatForm(stages::ChatPrompt prompt) : prompt_(std::move(prompt)) {}
 
-  // Checked messages (ChatAsk) as the prompt of a request, whose prefix is the
-  // form's prompt. A system message stands in place of it, as it does in
-  // tuning on conversations.
+  // Checked messages (ChatAsk) as a request (stages::chat_request). A system
+  // message stands in place of the form's prompt.
   generate::Request render(const std::vector<Message>& messages) const;
 
   const std::vector<std::string>& stop() const { return prompt_.stop; }
@@ -28,7 +27,6 @@ class ChatForm {
 
  private:
   stages::ChatPrompt prompt_;
-  std::shared_ptr<const std::string> prefix_;  // null: an empty prompt
 };
 
 }  // namespace selfalign::serve

@@ -27,7 +27,6 @@ TEST(ChatFormTest, TheTextOfAChat) {
   EXPECT_EQ(whole(request), chat.text);
   ASSERT_NE(request.prefix, nullptr);
   EXPECT_EQ(*request.prefix, "About.\n\n");
-  EXPECT_EQ(form.render({{"user", "s"}}).prefix, request.prefix);  // one object
   ASSERT_EQ(request.cuts.size(), 2u);  // the answer "a" is a piece of its own
   EXPECT_EQ(
       request.suffix.substr(request.cuts[0], request.cuts[1] - request.cuts[0]),
@@ -35,8 +34,9 @@ TEST(ChatFormTest, TheTextOfAChat) {
   EXPECT_EQ(request.cuts[0] + request.prefix->size(), chat.cuts[0]);
   const generate::Request system =
       form.render({{"system", "Be brief."}, {"user", "u"}});
-  EXPECT_EQ(whole(system), "Be brief.\n\nU: u\nA: ");
-  EXPECT_EQ(system.prefix, nullptr);
+  // It is the prefix, too: no penalty counts its tokens.
+  EXPECT_EQ(*system.prefix, "Be brief.\n\n");
+  EXPECT_EQ(system.suffix, "U: u\nA: ");
   stages::ChatPrompt bare = layout();
   bare.prompt = "";
   EXPECT_EQ(ChatForm(bare).render({{"user", "u"}}).prefix, nullptr);

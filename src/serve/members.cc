@@ -71,6 +71,15 @@ std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
   return value->get<int64_t>();
 }
 
+std::optional<uint64_t> Members::take_seed(const std::string& name) {
+  const Value* value = take(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number_unsigned()) {
+    refuse(name, "an integer from 0 to 2^64 - 1", shown(*value));
+  }
+  return value->get<uint64_t>();
+}
+
 std::optional<double> Members::take_number(const std::string& name,
                                            const Range<double>& range) {
   const Value* value = take(name);

@@ -30,6 +30,8 @@ class Members {
   std::optional<bool> take_bool(const std::string& name);
   std::optional<int64_t> take_int(const std::string& name, int64_t low,
                                   int64_t high);
+  // Of the whole range of 64 bits, as a seed has it.
+  std::optional<uint64_t> take_seed(const std::string& name);
   std::optional<double> take_number(const std::string& name,
                                     const Range<double>& range);
 

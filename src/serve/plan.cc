@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "generate/prompt_tokens.h"
 #include "serve/call.h"
 
@@ -116,19 +115,6 @@ bool is_plain_greedy(const generate::Sampling& sampling) {
          !sampling.ban_eos;
 }
 
-void add_numbers(Hasher& hasher, const generate::Sampling& sampling) {
-  const auto add = [&hasher](double number) { hasher.add(str(number)); };
-  add(sampling.temperature);
-  add(sampling.top_p);
-  add(sampling.repetition_penalty);
-  for (const double penalty : sampling.ngram_penalty) add(penalty);
-  for (const auto& [id, bias] : sampling.logit_bias) {
-    add(id);
-    add(bias);
-  }
-  add(sampling.ban_eos ? 1 : 0);
-}
-
 }  // namespace
 
 int Plan::max_tokens(size_t prompt) const {
@@ -177,22 +163,6 @@ Plan plan_chat(ChatAsk ask, const Model& model) {
   check_room(plan);
   check_logprobs(plan);
   return plan;
-}
-
-uint64_t row_key(const std::string& fingerprint, const PlannedPrompt& prompt,
-                 const generate::Sampling& sampling, uint64_t seed,
-                 int sample) {
-  Hasher hasher;
-  hasher.add("serve").add(fingerprint);
-  hasher.add(prompt.request.prefix ? *prompt.request.prefix : "");
-  hasher.add(prompt.request.suffix);
-  for (const size_t cut : prompt.request.cuts) hasher.add(uint64_t{cut});
-  for (const int id : prompt.request.prompt_tokens) {
-    hasher.add(static_cast<uint64_t>(id));
-  }
-  hasher.add("sampling");
-  add_numbers(hasher, sampling);
-  return hasher.add(seed).add(static_cast<uint64_t>(sample)).key();
 }
 
 }  // namespace selfalign::serve

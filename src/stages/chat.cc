@@ -1,5 +1,8 @@
 #include "stages/chat.h"
 
+#include <memory>
+#include <utility>
+
 #include "stages/thoughts.h"
 
 namespace selfalign::stages {
@@ -47,6 +50,27 @@ std::vector<generate::Message> chat_messages(const ChatPrompt& prompt,
   }
   messages.push_back({"user", user});
   return messages;
+}
+
+ChatPrompt with_system(ChatPrompt prompt, const std::string& system) {
+  prompt.prompt = system + "\n\n";
+  return prompt;
+}
+
+generate::Request chat_request(const ChatPrompt& prompt,
+                               const std::vector<ChatTurn>& turns, size_t first,
+                               const std::string& user) {
+  generate::Request request;
+  ChatText chat = render_chat(prompt, turns, first, user);
+  const size_t before = prompt.prompt.size();
+  if (before > 0) {
+    request.prefix = std::make_shared<const std::string>(prompt.prompt);
+  }
+  request.suffix = chat.text.substr(before);
+  request.cuts = std::move(chat.cuts);
+  for (size_t& cut : request.cuts) cut -= before;
+  request.messages = chat_messages(prompt, turns, first, user);
+  return request;
 }
 
 }  // namespace selfalign::stages

@@ -43,4 +43,15 @@ std::vector<generate::Message> chat_messages(const ChatPrompt& prompt,
                                              size_t first,
                                              const std::string& user);
 
+// The prompt with a system message in place of its own, as tuning on
+// conversations has it.
+ChatPrompt with_system(ChatPrompt prompt, const std::string& system);
+
+// The request for that answer, as everyone asks who speaks to an assistant, for
+// what a text is depends on it: the short prompt is the prefix, whose tokens
+// count for no penalty, and the turns are the suffix. Without key and sampling.
+generate::Request chat_request(const ChatPrompt& prompt,
+                               const std::vector<ChatTurn>& turns, size_t first,
+                               const std::string& user);
+
 }  // namespace selfalign::stages

@@ -6,6 +6,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "stages/chat.h"
 #include "stages/thoughts.h"
 #include "text/unicode.h"
 
@@ -88,8 +89,9 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
 std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
                                          const Exchanges& exchanges) {
   std::vector<TrainingTurn> turns;
-  std::string before =
-      exchanges.system.empty() ? chat.prompt : exchanges.system + "\n\n";
+  std::string before = exchanges.system.empty()
+                           ? chat.prompt
+                           : with_system(chat, exchanges.system).prompt;
   for (const Exchange& exchange : exchanges.turns) {
     before += chat_turn(chat, exchange.user);
     turns.push_back({std::move(before), exchange.answer, true, exchange.learn});

@@ -31,7 +31,8 @@ JsonProblem problem_at(std::string_view text, Fault fault) {
   problem.text = std::move(fault.text);
   constexpr std::string_view kFound = ", found ";
   const size_t found = problem.text.find(kFound) + kFound.size();
-  problem.found = problem.text.substr(found, problem.text.find("; ", found) - found);
+  problem.found =
+      problem.text.substr(found, problem.text.find("; ", found) - found);
   for (const char c : text.substr(0, fault.byte)) {
     if (c == '\n') {
       ++problem.line;

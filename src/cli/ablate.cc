@@ -34,8 +34,8 @@ struct AblateFlags {
 };
 
 stages::Principle parse_rule(const std::string& text) {
-  if (const auto flaw = text::find_flaw(text)) {
-    throw Error(ErrorKind::kUsage, "--add-rule: " + flaw->text);
+  if (const auto flaw = text::find_line_flaw(text)) {
+    throw Error(ErrorKind::kUsage, "--add-rule: " + *flaw);
   }
   const size_t colon = text.find(':');
   const size_t begin = colon == std::string::npos

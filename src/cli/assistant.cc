@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/run_folder.h"
+#include "formats/peft.h"
 #include "stages/adapter_prompt.h"
 #include "stages/chat.h"
 #include "stages/decoding.h"
@@ -41,6 +42,7 @@ std::optional<Origin> origin_of(const std::string& adapter) {
 // Who names a form can do without the file.
 std::optional<AdapterPrompt> carried(const AssistantChoice& choice) {
   if (choice.adapter.empty()) return std::nullopt;
+  formats::require_adapter(choice.adapter);
   try {
     return stages::read_adapter_prompt(choice.adapter);
   } catch (const Error& error) {

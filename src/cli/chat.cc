@@ -167,9 +167,9 @@ void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
     const std::optional<std::string> line = reader.next();
     if (!line) break;
     if (line->find_first_not_of(" \t") == std::string::npos) continue;
-    if (const auto flaw = text::find_flaw(*line)) {
-      if (!interactive) text::require_text(*line, reader.where());
-      log_warning(flaw->text);
+    if (!interactive) text::require_line(*line, reader.where());
+    if (const auto flaw = text::find_line_flaw(*line)) {
+      log_warning(*flaw);
       continue;
     }
     if (*line == "/exit") return;

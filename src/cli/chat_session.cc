@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/hash.h"
+#include "generate/row_key.h"
 #include "stages/thoughts.h"
 
 namespace selfalign::cli {
@@ -21,31 +21,33 @@ ChatSession::ChatSession(std::unique_ptr<generate::Generator> generator,
 void ChatSession::clear() {
   turns_.clear();
   first_ = 0;
+  ++num_cleared_;
 }
 
-stages::ChatText ChatSession::fitting_prompt(const std::string& user) {
-  stages::ChatText prompt = stages::render_chat(prompt_, turns_, first_, user);
+generate::Request ChatSession::fitting_request(const std::string& user) {
+  const auto ask = [&] {
+    return stages::chat_request(prompt_, turns_, first_, user);
+  };
+  generate::Request request = ask();
   const auto fits = [&] {
     // What BOS and cuts add comes off the room for the answer.
     const int room = max_context_ - sampling_.max_new_tokens - 1;
-    return generator_->count_tokens(prompt.text) <= room;
+    return generator_->count_tokens(prompt_.prompt + request.suffix) <= room;
   };
   while (first_ < turns_.size() && !fits()) {
-    prompt = stages::render_chat(prompt_, turns_, ++first_, user);
+    ++first_;
+    request = ask();
   }
-  return prompt;
+  return request;
 }
 
 std::optional<generate::Completion> ChatSession::answer(
     const std::string& user,
     const std::function<void(std::string_view)>& show) {
-  generate::Request request;
-  stages::ChatText prompt = fitting_prompt(user);
-  request.suffix = std::move(prompt.text);
-  request.cuts = std::move(prompt.cuts);
-  request.messages = stages::chat_messages(prompt_, turns_, first_, user);
+  generate::Request request = fitting_request(user);
   request.sampling = sampling_;
-  request.key = Hasher().add(seed_).add(num_asked_++).add(request.suffix).key();
+  request.key = generate::row_key(generator_->fingerprint(), request, seed_,
+                                  num_cleared_);
   std::string made;
   size_t num_shown = 0;  // bytes of `made`, trimmed
   if (show) {

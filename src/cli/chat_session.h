@@ -31,14 +31,14 @@ class ChatSession {
   void clear();
 
  private:
-  stages::ChatText fitting_prompt(const std::string& user);
+  generate::Request fitting_request(const std::string& user);
 
   std::unique_ptr<generate::Generator> generator_;
   stages::ChatPrompt prompt_;
   generate::Sampling sampling_;
   int max_context_;
   uint64_t seed_;
-  uint64_t num_asked_ = 0;
+  uint64_t num_cleared_ = 0;  // what is asked again is a further sample
   size_t first_ = 0;
   std::vector<stages::ChatTurn> turns_;
 };

@@ -18,6 +18,10 @@ stages::ChatPrompt frame() {
   return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
 }
 
+std::string prompt_of(const generate::Request& request) {
+  return (request.prefix ? *request.prefix : "") + request.suffix;
+}
+
 struct Scripted {
   std::vector<generate::Request> seen;
   ChatSession session(int max_context) {
@@ -38,13 +42,18 @@ TEST(ChatSessionTest, TheModelSeesTheTurnsBefore) {
   ChatSession session = model.session(1000);
   EXPECT_EQ(session.answer("one {braces}")->text, "answer 1");
   EXPECT_EQ(session.answer("two")->text, "answer 2");
-  EXPECT_EQ(model.seen[0].suffix, "About.\n\nU: one {braces}\nA: ");
-  EXPECT_EQ(model.seen[1].suffix,
+  EXPECT_EQ(prompt_of(model.seen[0]), "About.\n\nU: one {braces}\nA: ");
+  EXPECT_EQ(prompt_of(model.seen[1]),
             "About.\n\nU: one {braces}\nA: answer 1\nU: two\nA: ");
   session.clear();
   session.answer("three");
-  EXPECT_EQ(model.seen[2].suffix, "About.\n\nU: three\nA: ");
+  EXPECT_EQ(prompt_of(model.seen[2]), "About.\n\nU: three\nA: ");
   EXPECT_NE(model.seen[0].key, model.seen[2].key);
+  // What is asked once more after /clear is drawn anew.
+  session.clear();
+  session.answer("three");
+  EXPECT_EQ(prompt_of(model.seen[3]), prompt_of(model.seen[2]));
+  EXPECT_NE(model.seen[3].key, model.seen[2].key);
 }
 
 TEST(ChatSessionTest, TheAnswerIsShownAsItIsMade) {
@@ -66,7 +75,7 @@ TEST(ChatSessionTest, TheOldestTurnsGoWhereThereIsNoRoom) {
   ChatSession session = model.session(24);  // words are tokens here
   for (const char* user : {"one", "two", "three"}) session.answer(user);
   EXPECT_EQ(session.num_left_out(), 1u);
-  EXPECT_EQ(model.seen[2].suffix,
+  EXPECT_EQ(prompt_of(model.seen[2]),
             "About.\n\nU: two\nA: answer 2\nU: three\nA: ");
 }
 
@@ -77,7 +86,7 @@ TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
   EXPECT_EQ(session.answer("one"), std::nullopt);
   set_interrupted(false);
   ASSERT_TRUE(session.answer("two"));
-  EXPECT_EQ(model.seen.back().suffix, "About.\n\nU: two\nA: ");
+  EXPECT_EQ(prompt_of(model.seen.back()), "About.\n\nU: two\nA: ");
 }
 
 TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
@@ -102,7 +111,7 @@ TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
     std::vector<std::string> seen;
     generate::ScriptedOptions options;
     options.script = [&seen](const generate::Request& request) {
-      seen.push_back(request.suffix);
+      seen.push_back(prompt_of(request));
       return "answer " + std::to_string(seen.size());
     };
     generate::Sampling sampling;

@@ -31,7 +31,8 @@ Members of a request (all but prompt may be left out):
                               requests have in common is computed once
   key                         a number or string of your own, unique; it seeds
                               the row: the same key, prompt and settings give
-                              the same text again
+                              the same text again; an assistant takes a number
+                              as chat --seed and the server's "seed" do
   temperature, top_p          1.0 each, of an assistant as in chat; temperature
                               0 is greedy
   max_tokens, stop            256 tokens, of an assistant as in chat; stop is a
@@ -57,13 +58,15 @@ with --form none each prompt is what the user says. --price 2.5,10 shows the cos
 class Lines {
  public:
   // Without an assistant prompts go to the model as they are.
-  Lines(LineReader& reader, int vocab_size, std::optional<Assistant> assistant)
+  // `fingerprint` is the model's.
+  Lines(LineReader& reader, int vocab_size, std::optional<Assistant> assistant,
+        std::string fingerprint)
       : reader_(reader),
         parser_(vocab_size,
                 assistant ? assistant->sampling : generate::Sampling()),
+        fingerprint_(std::move(fingerprint)),
         progress_("generate", 0, "rows") {
     if (assistant) form_ = std::move(assistant->prompt);
-    if (form_) shared_ = std::make_shared<const std::string>(form_->prompt);
   }
 
   // Does not wait for a line while rows are being decoded.
@@ -74,7 +77,7 @@ class Lines {
     try {
       GenerateLine parsed = parser_.parse(*line, reader_.where());
       generate::Request request = std::move(parsed.request);
-      if (form_) put_under(*form_, shared_, reader_.where(), request);
+      if (form_) put_under(*form_, fingerprint_, reader_.where(), request);
       parsed.request = {};
       index_of_[request.key] = num_read_;
       waiting_.emplace(num_read_++, Waiting{std::move(parsed), std::nullopt});
@@ -116,7 +119,7 @@ class Lines {
   LineReader& reader_;
   GenerateReader parser_;
   std::optional<stages::ChatPrompt> form_;
-  std::shared_ptr<const std::string> shared_;  // its prompt
+  const std::string fingerprint_;
   Progress progress_;
   std::map<uint64_t, Waiting> waiting_;              // by place in the input
   std::unordered_map<uint64_t, uint64_t> index_of_;  // key -> place
@@ -151,7 +154,7 @@ void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
       workbench.open_generator(model, flags.adapter);
   const bool remote = generate::is_remote_model(model.path);
   Lines lines(reader, remote ? 0 : workbench.tokenizer(model.path)->size(),
-              std::move(assistant));
+              std::move(assistant), generator->fingerprint());
   reader.ask_for("a request a line, as JSON");
   generator->generate(
       [&lines] { return lines.next(); },

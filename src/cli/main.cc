@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/early_terminal.h"
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/threads.h"
@@ -158,5 +159,8 @@ int main(int argc, char** argv) {
   // A reader that goes away shows as EPIPE; a run must not die of it.
   std::signal(SIGPIPE, SIG_IGN);
   selfalign::install_interrupt_handlers();
-  return selfalign::cli::run(argc, argv);
+  const int code = selfalign::cli::run(argc, argv);
+  // A command that reads lines took it before main (early_terminal.cc).
+  selfalign::cli::give_terminal_back();
+  return code;
 }

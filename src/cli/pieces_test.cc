@@ -303,8 +303,8 @@ TEST(PiecesTest, AChatFeedsTheIdsOfADataSetsAnswers) {
                                         {"assistant", "\n Hello.  \r\n"},
                                         {"user", "And now?\n\n"},
                                         {"assistant", "Yes!\n"}}};
-  const Talk talk = {{{"Hi", stages::trim(given.turns[1].text)}},
-                     "And now?",
+  const Talk talk = {{{" Hi\n", stages::trim(given.turns[1].text)}},
+                     "And now?\n\n",
                      stages::trim(given.turns[3].text)};
   for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
     for (const stages::ChatPrompt& layout : layouts()) {

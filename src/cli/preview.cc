@@ -8,11 +8,11 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
+#include "cli/start.h"
 #include "cli/terminal.h"
 #include "cli/workbench.h"
 #include "stages/pipeline.h"
 #include "stages/run_files.h"
-#include "stages/start_checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -47,10 +47,11 @@ void remove_old(const stages::Recipe& small) {
   fs::remove_all(folder);
 }
 
-void preview(const stages::Recipe& recipe, Shell& shell) {
+void preview(const std::string& path, Shell& shell) {
+  const stages::Recipe recipe = stages::read_recipe(path);
   const stages::Recipe small = stages::preview_recipe(recipe);
   LocalWorkbench workbench;
-  stages::check_start(small, workbench.checks());
+  check_before_start(small, path, workbench);
   remove_old(small);
   shell.resume_hint = "run the same command again";
   const auto store = stages::open_run(small);
@@ -73,9 +74,7 @@ void add_preview(CLI::App& app, Shell& shell) {
   command->add_option("recipe", *path, "YAML file, see recipes/")->required();
   command->footer(kFooter);
   command->callback([path, &shell] {
-    shell.action = [path, &shell] {
-      preview(stages::read_recipe(*path), shell);
-    };
+    shell.action = [path, &shell] { preview(*path, shell); };
   });
 }
 

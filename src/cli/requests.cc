@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json_parse.h"
 #include "base/ranges.h"
+#include "generate/row_key.h"
 #include "stages/chat.h"
 #include "stages/decoding.h"
 
@@ -237,8 +238,7 @@ GenerateLine GenerateReader::parse(std::string_view line,
   return result;
 }
 
-void put_under(const stages::ChatPrompt& chat,
-               std::shared_ptr<const std::string> shared,
+void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
                const std::string& where, generate::Request& request) {
   if (request.prefix) {
     throw Error(ErrorKind::kInput,
@@ -246,11 +246,13 @@ void put_under(const stages::ChatPrompt& chat,
                     ": expected no 'prefix' where --form gives one, found "
                     "one; remove it, or leave out --form");
   }
-  request.messages = stages::chat_messages(chat, {}, 0, request.suffix);
-  request.prefix = std::move(shared);
-  request.suffix = stages::chat_turn(chat, request.suffix);
+  generate::Request asked = stages::chat_request(chat, {}, 0, request.suffix);
+  request.prefix = std::move(asked.prefix);
+  request.suffix = std::move(asked.suffix);
+  request.messages = std::move(asked.messages);
   request.sampling.stop.insert(request.sampling.stop.end(), chat.stop.begin(),
                                chat.stop.end());
+  request.key = generate::row_key(fingerprint, request, request.key, 0);
 }
 
 Json completion_json(const generate::Completion& completion,

@@ -58,11 +58,11 @@ class GenerateReader {
   std::unordered_set<uint64_t> keys_;
 };
 
-// Makes the request's text the user's turn of a short prompt: the prompt is the
-// shared prefix, and an answer ends at the prompt's stop strings, too. `shared`
-// is chat.prompt. Error kInput, naming `where`, if the request has a prefix.
-void put_under(const stages::ChatPrompt& chat,
-               std::shared_ptr<const std::string> shared,
+// Makes the request's text the user's turn of a short prompt
+// (stages::chat_request): an answer ends at the prompt's stop strings, too, and
+// the request's key is the seed of its draws by the model of that fingerprint,
+// as a server takes it. Error kInput, naming `where`, if it has a prefix.
+void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
                const std::string& where, generate::Request& request);
 
 // {"key", "text", "finish_reason", "num_tokens", "num_prompt_tokens",

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "generate/row_key.h"
 
 namespace selfalign::cli {
 namespace {
@@ -96,14 +97,15 @@ TEST(GenerateReaderTest, ARemoteModelIsAskedForLogprobsOnlyWhereTheyAreWanted) {
 TEST(PutUnderTest, AnInstructionBecomesATurnOfTheForm) {
   const stages::ChatPrompt chat = {
       "About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
-  const auto shared = std::make_shared<const std::string>(chat.prompt);
   generate::Request request =
-      parse(R"({"prompt": "Why {x}?", "stop": "!"})").request;
-  put_under(chat, shared, "here", request);
+      parse(R"({"prompt": "Why {x}?", "stop": "!", "key": 7})").request;
+  put_under(chat, "model", "here", request);
   EXPECT_EQ(*request.prefix, "About.\n\n");
   EXPECT_EQ(request.suffix, "U: Why {x}?\nA: ");
   EXPECT_THAT(request.sampling.stop, ElementsAre("!", "\nU:"));
-  EXPECT_THROW(put_under(chat, shared, "here", request), Error);
+  // As a server draws with "seed": 7.
+  EXPECT_EQ(request.key, generate::row_key("model", request, 7, 0));
+  EXPECT_THROW(put_under(chat, "model", "here", request), Error);
 }
 
 TEST(GenerateReaderTest, LinesWithTheSamePrefixShareIt) {

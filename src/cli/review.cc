@@ -99,10 +99,10 @@ class Session {
       note_ = keys_.ask("");
     }
     for (const std::string& one : {text, note_}) {
-      const auto flaw = text::find_flaw(one);
+      const auto flaw = text::find_line_flaw(one);
       if (!flaw) continue;
       note_.clear();
-      throw Error(ErrorKind::kUsage, flaw->text);
+      throw Error(ErrorKind::kUsage, *flaw);
     }
     review_.decide(decision, text, note_);
     note_.clear();

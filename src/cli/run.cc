@@ -9,12 +9,14 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
+#include "cli/start.h"
 #include "cli/workbench.h"
 #include "eval/differences.h"
 #include "eval/report.h"
 #include "stages/fork.h"
 #include "stages/pipeline.h"
 #include "stages/recipe.h"
+#include "stages/run_files.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -50,12 +52,14 @@ run from scratch would give. --from STAGE makes everything from there anew.)";
 using OpenRun =
     std::function<std::unique_ptr<store::Store>(const stages::Recipe&)>;
 
-void perform_run(const stages::Recipe& recipe, Shell& shell,
-                 const OpenRun& open = stages::open_run) {
+// `file` is the recipe's.
+void perform_run(const stages::Recipe& recipe, const std::string& file,
+                 Shell& shell, const OpenRun& open = stages::open_run) {
   const std::string folder = recipe.run_folder;
   LocalWorkbench workbench;
-  if (!stages::is_begun(folder))
-    stages::check_start(recipe, workbench.checks());
+  if (!stages::is_begun(folder)) {
+    check_before_start(recipe, file, workbench);
+  }
   shell.resume_hint = "go on with: selfalign resume " + folder;
   const std::unique_ptr<store::Store> store = open(recipe);
   const bool was_done = is_done(*store);
@@ -101,7 +105,7 @@ void add_run(CLI::App& app, Shell& shell) {
         recipe.run_folder =
             std::filesystem::absolute(*folder).lexically_normal();
       }
-      perform_run(recipe, shell);
+      perform_run(recipe, *path, shell);
     };
   });
 }
@@ -131,18 +135,21 @@ void add_resume(CLI::App& app, Shell& shell) {
   command->footer(kResumeFooter);
   command->callback([options, &shell] {
     shell.action = [options, &shell] {
+      const std::string own = options->folder + stages::kRecipeFile;
       if (options->fork.empty()) {
-        perform_run(recipe_of_run(options->folder), shell);
+        perform_run(recipe_of_run(options->folder), own, shell);
         return;
       }
-      stages::Recipe recipe = options->recipe.empty()
-                                  ? recipe_of_run(options->folder)
-                                  : stages::read_recipe(options->recipe);
+      const bool is_own = options->recipe.empty();
+      stages::Recipe recipe = is_own ? recipe_of_run(options->folder)
+                                     : stages::read_recipe(options->recipe);
       recipe.run_folder =
           std::filesystem::absolute(options->fork).lexically_normal();
-      perform_run(recipe, shell, [&](const stages::Recipe& its) {
-        return stages::open_fork(its, options->folder, options->from);
-      });
+      perform_run(recipe, is_own ? own : options->recipe, shell,
+                  [&](const stages::Recipe& its) {
+                    return stages::open_fork(its, options->folder,
+                                             options->from);
+                  });
     };
   });
 }

@@ -81,7 +81,7 @@ std::optional<char> KeyReader::next() {
   if (terminal_) return terminal_->key();
   const auto line = lines_->next_filled();
   if (!line) return std::nullopt;
-  text::require_text(*line, lines_->where());
+  text::require_line(*line, lines_->where());
   const std::string_view text = text::trim(*line);
   rest_ = text::trim(text.substr(1));
   return text[0];

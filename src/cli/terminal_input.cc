@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/last_act.h"
 #include "base/screen.h"
+#include "cli/early_terminal.h"
 
 namespace selfalign::cli {
 namespace {
@@ -21,29 +22,10 @@ constexpr size_t kReadBytes = size_t{64} << 10;
 constexpr int kPollMs = 200;
 constexpr char kEscape = '\x1b';
 
-// For the signal that ends the process at once.
 termios terminal_before;
-void restore_terminal() {
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
-}
+bool is_taken = false;
 
-}  // namespace
-
-TerminalInput::TerminalInput() {
-  ::tcgetattr(STDIN_FILENO, &before_);
-  terminal_before = before_;
-  set_last_act(restore_terminal);
-  apply();
-}
-
-TerminalInput::~TerminalInput() {
-  set_last_act(nullptr);
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-}
-
-// Also after the process was stopped and goes on, when the shell may have set
-// the terminal otherwise.
-void TerminalInput::apply() const {
+void set_terminal() {
   termios now{};
   if (::tcgetattr(STDIN_FILENO, &now) != 0) return;
   constexpr auto kOff = static_cast<tcflag_t>(ICANON | ECHO);
@@ -53,6 +35,30 @@ void TerminalInput::apply() const {
   now.c_cc[VTIME] = 0;
   ::tcsetattr(STDIN_FILENO, TCSANOW, &now);
 }
+
+}  // namespace
+
+const termios& take_terminal() {
+  if (!is_taken && ::tcgetattr(STDIN_FILENO, &terminal_before) == 0) {
+    is_taken = true;
+    set_last_act(give_terminal_back);
+    set_terminal();
+  }
+  return terminal_before;
+}
+
+void give_terminal_back() {
+  if (is_taken) ::tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+  is_taken = false;
+}
+
+TerminalInput::TerminalInput() : before_(take_terminal()) {}
+
+TerminalInput::~TerminalInput() { give_terminal_back(); }
+
+// Also after the process was stopped and goes on, when the shell may have set
+// the terminal otherwise.
+void TerminalInput::apply() const { set_terminal(); }
 
 void TerminalInput::outside(const std::function<void()>& fn) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);

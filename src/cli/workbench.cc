@@ -11,6 +11,7 @@
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "model/device.h"
+#include "stages/adapter_prompt.h"
 
 namespace selfalign::cli {
 namespace {
@@ -60,6 +61,27 @@ void require_end(const std::string& path, const text::Tokenizer& words) {
                   ": expected an end-of-text token, without which no answer "
                   "learns to stop, found none; use a tokenizer with "
                   "eos_token"));
+}
+
+// An adapter that a run made says on which base. The same model in another file
+// (a GGUF file of an HF folder) has another fingerprint, so this is no error.
+void warn_of_other_base(const std::string& adapter,
+                        const stages::ModelOptions& model,
+                        const model::Weights& base) {
+  std::string trained_on;
+  try {
+    const auto carried = stages::read_adapter_prompt(adapter);
+    if (carried) trained_on = carried->base;
+  } catch (const Error&) {
+    return;  // whoever asks under its prompt was told
+  }
+  // "local DIGEST, cpu float32, ...": the rest is how it was computed.
+  trained_on = trained_on.substr(0, trained_on.find(','));
+  if (trained_on.empty() || trained_on.ends_with(base.digest)) return;
+  log_warning(str(adapter, ": expected the base it was trained on (",
+                  trained_on, "), found ", model.path, " (local ", base.digest,
+                  "); its answers mean little unless both are one model in two "
+                  "forms"));
 }
 
 std::unique_ptr<generate::Generator> open_remote(
@@ -181,6 +203,7 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   if (!adapter.empty()) {
     const model::Lora lora =
         model::load_lora(adapter, base->config, base->device());
+    warn_of_other_base(adapter, model, *base);
     auto merged = std::make_shared<model::Weights>(*base);
     model::merge_lora(*merged, lora);
     base = std::move(merged);

@@ -76,6 +76,7 @@ std::shared_ptr<Prefix> Generation::find_prefix(
   for (const auto& row : rows_) {
     if (row->prefix && row->prefix->tokens == tokens) return row->prefix;
   }
+  if (auto kept = parts_.kept.find_prefix(tokens)) return kept;
   return parts_.prefixes.find_or_add(std::move(tokens));
 }
 

@@ -36,6 +36,14 @@ void KeptRows::keep(std::shared_ptr<Prefix> prefix, std::vector<int> tokens,
   }
 }
 
+std::shared_ptr<Prefix> KeptRows::find_prefix(
+    const std::vector<int>& tokens) const {
+  for (const Row& row : rows_) {
+    if (row.prefix && row.prefix->tokens == tokens) return row.prefix;
+  }
+  return nullptr;
+}
+
 std::unique_ptr<Sequence> KeptRows::take(const std::shared_ptr<Prefix>& prefix,
                                          const std::vector<int>& tokens) {
   auto best = rows_.end();

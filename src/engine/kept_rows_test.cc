@@ -63,7 +63,10 @@ TEST(KeptRows, TheOldestMakesRoomAndPrefixesCount) {
   const auto prefix = std::make_shared<Prefix>();
   prefix->tokens.assign(60, 1);
   keep(rows, nullptr, 1, 90);
+  EXPECT_EQ(rows.find_prefix(prefix->tokens), nullptr);
   keep(rows, prefix, 2, 40);  // 100 with its prefix
+  EXPECT_EQ(rows.find_prefix(std::vector<int>(60, 1)), prefix);
+  EXPECT_EQ(rows.find_prefix(std::vector<int>(60, 2)), nullptr);
   EXPECT_EQ(taken(rows, nullptr, 1, 100), 90);
   keep(rows, nullptr, 1, 90);
   keep(rows, nullptr, 3, 90);

@@ -10,14 +10,6 @@ namespace {
 
 using stages::ChatPrompt;
 
-// What stands behind the prompt.
-stages::ChatText chat_text(ChatPrompt prompt,
-                           const std::vector<stages::ChatTurn>& turns,
-                           const std::string& user) {
-  prompt.prompt.clear();
-  return stages::render_chat(prompt, turns, 0, user);
-}
-
 std::vector<stages::ChatTurn> turns_of(const std::vector<Exchange>& history) {
   std::vector<stages::ChatTurn> turns;
   for (const Exchange& turn : history) {
@@ -39,16 +31,10 @@ std::string answer_turn(const stages::Prompts& prompts,
 
 void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
                 Subject& subject) {
-  const auto shared = std::make_shared<const std::string>(prompt.prompt);
-  subject.ask = [prompt, sampling, shared](const std::vector<Exchange>& history,
-                                           const std::string& user) {
-    generate::Request request;
-    if (!shared->empty()) request.prefix = shared;
-    const std::vector<stages::ChatTurn> turns = turns_of(history);
-    stages::ChatText text = chat_text(prompt, turns, user);
-    request.suffix = std::move(text.text);
-    request.cuts = std::move(text.cuts);
-    request.messages = stages::chat_messages(prompt, turns, 0, user);
+  subject.ask = [prompt, sampling](const std::vector<Exchange>& history,
+                                   const std::string& user) {
+    generate::Request request =
+        stages::chat_request(prompt, turns_of(history), 0, user);
     request.sampling = sampling;
     request.sampling.stop = prompt.stop;
     return request;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -99,7 +100,37 @@ std::vector<std::string> read_targets(const Json& json,
 
 }  // namespace
 
+void require_adapter(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(folder + kFileName, ignored)) return;
+  const auto holds = [&](const char* file) {
+    return fs::exists(folder + file, ignored);
+  };
+  const std::string expected =
+      "expected the folder of an adapter (adapter_config.json), found ";
+  if (!fs::exists(folder, ignored)) {
+    fail(folder, expected + "no such folder; check the path");
+  }
+  if (!fs::is_directory(folder, ignored)) {
+    fail(folder, expected + "a file; name the folder around it");
+  }
+  if (holds("/recipe.resolved.yaml")) {
+    fail(folder, expected +
+                     "a run; name an adapter in it, such as "
+                     "RUN/verbose/adapter");
+  }
+  if (holds("/adapter/adapter_config.json")) {
+    fail(folder, expected + "one around it; name its folder adapter");
+  }
+  if (holds("/config.json")) {
+    fail(folder, expected + "a model; give it in place of the base model");
+  }
+  fail(folder, expected + "a folder without that file; check the path");
+}
+
 AdapterConfig read_adapter_config(const std::string& folder) {
+  require_adapter(folder);
   const std::string path = folder + kFileName;
   const Json json = parse_json(read_file(path, 1 << 20), path);
   refuse_variants(json, path);

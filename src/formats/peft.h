@@ -20,8 +20,12 @@ struct AdapterConfig {
   std::string base_model;  // as the user named it
 };
 
-// Error kInput for what this program cannot apply faithfully (rslora, dora,
-// bias, modules_to_save, rank patterns, other peft_type).
+// Error kInput unless the folder is there and holds an adapter: a run's and a
+// model's are named as such.
+void require_adapter(const std::string& folder);
+
+// Error kInput also for what this program cannot apply faithfully (rslora,
+// dora, bias, modules_to_save, rank patterns, other peft_type).
 AdapterConfig read_adapter_config(const std::string& folder);
 void write_adapter_config(const std::string& folder,
                           const AdapterConfig& config);

@@ -97,9 +97,13 @@ void HttpServer::Impl::listen() {
     acceptor_.listen(asio::socket_base::max_listen_connections, error);
   }
   if (error) {
-    throw Error(ErrorKind::kFailed,
-                str(where, ": expected an address free to listen on, found: ",
-                    error.message(), "; choose another --port"));
+    const bool is_taken = error == asio::error::address_in_use ||
+                          error == asio::error::access_denied;
+    throw Error(
+        ErrorKind::kFailed,
+        str(where, ": expected an address free to listen on, found: ",
+            error.message(), "; choose another ",
+            is_taken ? "--port" : "--host, an address of this machine"));
   }
   port_ = acceptor_.local_endpoint().port();
 }

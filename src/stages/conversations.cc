@@ -69,7 +69,7 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
       }
     }
     found.turns.push_back(
-        {trim(turns[i].text), trim(turns[i + 1].text), turns[i + 1].learn});
+        {turns[i].text, trim(turns[i + 1].text), turns[i + 1].learn});
   }
   if (i < turns.size() && turns[i].role != "user") {
     return refuse("out_of_turn",

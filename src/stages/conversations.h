@@ -32,8 +32,8 @@ struct Exchanges {
 // without an answer are left out; the rest must be user and assistant in turn
 // after at most one system turn (else "out_of_turn"), with text that can be
 // seen in all of them and at least one answer (else "no_answer"), of which one
-// is to be learnt (else "not_learnt"). Texts are without white space at their
-// ends, as a chat keeps its answers. A system turn without text is none.
+// is to be learnt (else "not_learnt"). Answers are without white space at their
+// ends, as a chat keeps them. A system turn without text is none.
 Exchanges find_exchanges(const formats::Conversation& conversation);
 
 // The exchanges as a chat lays them out under `chat`, in place of whose prompt

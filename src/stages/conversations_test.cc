@@ -55,12 +55,12 @@ TEST(FindExchanges, TextsThatShowNothingAreEmpty) {
   }
 }
 
-TEST(FindExchanges, TrimsTextsAsAChatDoes) {
+TEST(FindExchanges, TrimsAnswersAsAChatDoes) {
   const Exchanges found = find_exchanges(
       {{{"system", " S\n"}, {"user", " q \n"}, {"assistant", "\n a  b \r\n"}}});
   EXPECT_EQ(found.system, " S\n");
   ASSERT_EQ(found.turns.size(), 1u);
-  EXPECT_EQ(found.turns[0].user, "q");
+  EXPECT_EQ(found.turns[0].user, " q \n");
   EXPECT_EQ(found.turns[0].answer, "a  b");
 }
 

@@ -33,6 +33,7 @@ void require_rows(const store::Store& store, const std::string& what,
 std::unique_ptr<store::Store> open_run(const Recipe& recipe) {
   auto store = store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
   keep_run_files(recipe, *store);
+  check_given(recipe, *store);
   return store;
 }
 

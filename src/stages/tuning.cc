@@ -155,14 +155,18 @@ Json file_digests(const std::string& folder) {
   return digests;
 }
 
+constexpr char kBaseFingerprint[] = "fingerprint.base";
+
 // Beside the weights: how the tuned model is asked.
 void keep_prompt(const TuningPlan& plan, const Run& run,
                  const std::string& adapter) {
   // A run that is only played again has no folder.
   if (!std::filesystem::is_directory(adapter)) return;
+  // A baseline has asked no model yet, so it is not known which one this is.
+  if (!run.store.meta(kBaseFingerprint)) run.models.base();
   write_adapter_prompt(adapter,
                        {plan.form, plan.prompt, run.recipe.comparison.sampling,
-                        run.store.meta("fingerprint.base").value_or("")},
+                        run.store.meta(kBaseFingerprint).value_or("")},
                        run.recipe.model.path);
 }
 

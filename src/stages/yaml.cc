@@ -65,7 +65,7 @@ std::optional<YAML::Mark> second_document(const std::string& text) {
 std::string nearest(const std::string& word,
                     const std::vector<std::string>& known) {
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : known) {
     const size_t distance = text::edit_distance(word, candidate);
     if (distance >= best_distance) continue;

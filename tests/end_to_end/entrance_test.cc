@@ -67,6 +67,55 @@ TEST_F(EntranceTest, ALongLineOfAChatIsTakenWhole) {
   EXPECT_EQ(terminal.end(), 0) << terminal.screen();
 }
 
+// torch alone takes longer to load than a person to paste; a command line that
+// is wrong ends before any line is read.
+TEST_F(EntranceTest, ALineTypedWhileTheProgramLoadsIsTakenWhole) {
+  {
+    tests::Terminal terminal(folder(),
+                             "stty -a >before\n"
+                             "selfalign chat model --no-such-flag\n"
+                             "stty -a >after");
+    EXPECT_TRUE(terminal.takes_keys_before("no-such-flag"));
+    EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+    EXPECT_EQ(read_file(path("after")), read_file(path("before")));
+  }
+  tests::Terminal terminal(
+      folder(),
+      std::string("selfalign --json chat model --max-tokens 1") + kCompute);
+  EXPECT_TRUE(terminal.takes_keys_before("/exit or Ctrl-D ends"));
+  const std::string question(6000, 'x');
+  terminal.press(question + "\n");
+  EXPECT_TRUE(terminal.shows("\"user\":\"" + question + "\",\"answer\""));
+  terminal.press("/exit\n");
+  EXPECT_EQ(terminal.end(), 0) << terminal.screen();
+}
+
+TEST_F(EntranceTest, ASignalGivesTheTerminalBack) {
+  for (const char* signal : {"TERM", "HUP", "QUIT"}) {
+    tests::Terminal terminal(
+        folder(),
+        std::string("stty -a >before\nrm -f pid go\n"
+                    "(until [ -s pid ] && [ -e go ]; do sleep 0.02; done\n"
+                    "kill -") +
+            signal +
+            " $(cat pid)) &\n"
+            "bash -c 'echo $$ >pid; exec \"$0\" chat model " +
+            kCompute + "' '" SELFALIGN_PROGRAM "'\nstty -a >after");
+    EXPECT_TRUE(terminal.shows("> ")) << signal;
+    write("go", "");
+    EXPECT_EQ(terminal.end(), 0) << signal << terminal.screen();
+    EXPECT_EQ(read_file(path("after")), read_file(path("before"))) << signal;
+  }
+}
+
+TEST_F(EntranceTest, ALineThatIsNoTextIsRefusedAsALine) {
+  const Outcome refused = bash("printf 'Hi\\0there\\n' | selfalign chat model");
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.err,
+              HasSubstr("stdin line 1: expected text in UTF-8, found a NUL "
+                        "byte at character 3; give the line"));
+}
+
 // The same of all commands that read lines.
 TEST_F(EntranceTest, ALongLineOnATerminalIsTakenWhole) {
   std::string text;
@@ -160,7 +209,9 @@ TEST_F(EntranceTest, PipedLinesMustBeText) {
                               "Hi!\nCaf\xe9?\n");
   EXPECT_EQ(result.code, 3);
   EXPECT_THAT(result.err,
-              HasSubstr("stdin line 2:1:4: expected text in UTF-8"));
+              HasSubstr("stdin line 2: expected text in UTF-8, found the byte "
+                        "0xe9 (perhaps Latin-1 or Windows-1252) at character "
+                        "4; give the line without it"));
   EXPECT_EQ(result.lines().size(), 1u);
 }
 
@@ -214,6 +265,17 @@ TEST_F(EntranceTest, TheTildeIsTheHomeFolder) {
   EXPECT_THAT(run(recipe("run_folder: $HOME/x\n"), 2),
               HasSubstr("r.yaml:5:13: run_folder: expected a path, found the "
                         "shell's variable in \"$HOME/x\""));
+  for (const char* folder : {"a/$HOME/x", "' runs/x'", "file:///runs/x"}) {
+    EXPECT_THAT(run(recipe(std::string("run_folder: ") + folder + "\n"), 2),
+                HasSubstr("r.yaml:5:13: run_folder: expected a path, found"))
+        << folder;
+  }
+}
+
+TEST_F(EntranceTest, ARecipeThatSaysNothingIsWrongAtItsFirstLine) {
+  EXPECT_THAT(run("", 2), HasSubstr("r.yaml:1:1: model: expected this key"));
+  EXPECT_THAT(run(recipe("foo: 1\n"), 2),
+              HasSubstr("r.yaml:5:1: foo: unknown key\n"));
 }
 
 TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
@@ -222,8 +284,13 @@ TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
     std::string text = recipe("");
     return text.replace(text.find(old), old.size(), now);
   };
+  write("d.jsonl", R"({"instruction": "a", "output": "b"})");
   for (const auto& [text, code, said] :
        {std::tuple(without("path: model", "path: none"), 3, "none: expected a"),
+        {without("stages: []",
+                 "stages: [tune]\ndata: {path: d.jsonl}\n"
+                 "tune: {max_length: 3}"),
+         2, "r.yaml:5:20: tune.max_length: expected at least"},
         {without("path: model", "path: empty"), 3, "config.json"},
         {without("path: model", "path: r.yaml"), 3, "r.yaml: expected a model"},
         {without(": prompts\n", ": none\n"), 3, "none: expected a folder"},

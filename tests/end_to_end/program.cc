@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -91,6 +92,18 @@ bool Terminal::shows(const std::string& text) {
     if (!read_some()) return false;
   }
   return true;
+}
+
+bool Terminal::takes_keys_before(const std::string& text) {
+  while (screen_.find(text) == std::string::npos) {
+    termios now{};
+    if (::tcgetattr(terminal_, &now) == 0 && (now.c_lflag & ICANON) == 0) {
+      return true;
+    }
+    pollfd waiting{terminal_, POLLIN, 0};
+    if (::poll(&waiting, 1, 1) > 0 && !read_some()) return false;
+  }
+  return false;
 }
 
 void Terminal::press(const std::string& keys) {

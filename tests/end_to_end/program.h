@@ -52,6 +52,9 @@ class Terminal {
   // Waits until all that was shown since the last press() holds `text`; false
   // if that does not come.
   bool shows(const std::string& text);
+  // Waits until a program takes keys as they come, whole lines or not; false if
+  // `text` is shown before.
+  bool takes_keys_before(const std::string& text);
   void press(const std::string& keys);
   // Waits for the end of the program, as long as it shows something; its exit
   // code.

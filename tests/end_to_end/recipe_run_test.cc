@@ -134,11 +134,12 @@ class RecipeRun : public testing::TestWithParam<std::string>,
       // This model goes on with whole prompts only.
       recipe.instruct.opening_words = 0;
     }
-    // This model's likelihoods are of no language: all is measured, all passes.
+    // This model's answers are of no language: all is measured, all passes.
     recipe.instruct.min_log_likelihood =
         std::min(recipe.instruct.min_log_likelihood, -9000.0);
-    for (double* gain : {&recipe.align.min_gain, &recipe.verbose.min_gain}) {
-      *gain = std::min(*gain, -50.0);
+    for (stages::AnswerLimits* limits :
+         {&recipe.align.limits, &recipe.verbose.limits}) {
+      *limits = {.min_gain = std::min(limits->min_gain, -50.0)};
     }
     recipe.identity_repeats = std::min(recipe.identity_repeats, 1);
     recipe.num_held_out = 2;

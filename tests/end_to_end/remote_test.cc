@@ -17,7 +17,9 @@ namespace {
 
 using generate::TestReply;
 using generate::TestRequest;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Answers every chat as `answer` says; there is no /completions.
 class ChatServer {
@@ -144,10 +146,12 @@ TEST_F(RemoteProgramTest, AnswersThatDoNotFitAreNamed) {
   write_file_atomic(path("twice.jsonl"),
                     "{\"question_id\":1,\"text\":\"a\"}\n"
                     "{\"question_id\":1,\"text\":\"b\"}\n");
-  const Outcome twice =
-      bash("selfalign evaluate --questions q.jsonl --answers twice.jsonl");
-  EXPECT_EQ(twice.code, 3);
+  const Outcome twice = bash(
+      "selfalign evaluate --questions q.jsonl --answers twice.jsonl --out two");
+  EXPECT_EQ(twice.code, 0) << twice.err;
   EXPECT_THAT(twice.err, HasSubstr("twice.jsonl: line 2: "));
+  EXPECT_THAT(read_file(path("two/items/twice/q.jsonl")),
+              AllOf(HasSubstr("\"a\""), Not(HasSubstr("\"b\""))));
   EXPECT_EQ(bash("selfalign evaluate --answers good.jsonl").code, 2);
   EXPECT_EQ(bash("selfalign evaluate --questions q.jsonl").code, 2);
 }

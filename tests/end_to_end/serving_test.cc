@@ -35,6 +35,34 @@ class ServingTest : public testing::Test, public tests::ProgramFolder {
                 "url=$(sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/' served)\n" +
                 lines + "\nkill -TERM $pid; wait $pid\n");
   }
+  // Lines for with_server: a chat's request whose reply comes into `file`.
+  static std::string post(const std::string& body, const std::string& file) {
+    return "port=${url%/v1}; port=${port##*:}\n"
+           "exec 3<>/dev/tcp/127.0.0.1/$port\n"
+           "printf 'POST /v1/chat/completions HTTP/1.1\\r\\nHost: "
+           "localhost\\r\\nContent-Type: application/json\\r\\n"
+           "Connection: close\\r\\nContent-Length: " +
+           std::to_string(body.size()) + "\\r\\n\\r\\n%s' '" + body +
+           "' >&3\ncat <&3 >" + file + "\n";
+  }
+  Json reply_of(const std::string& file) const {
+    const std::string reply = read_file(path(file));
+    return parse_json(reply.substr(reply.find("\r\n\r\n") + 4), "reply");
+  }
+  // Trains verbose/adapter; what it carries.
+  Json train_assistant() const {
+    link_prompts();
+    write_file_atomic(path("data.jsonl"),
+                      R"({"instruction": "one", "output": "aaaa"})"
+                      "\n");
+    const Outcome trained = bash(
+        "selfalign train data.jsonl --model model --output t --form tuned "
+        "--learning-rate 0.01 --warmup-steps 0 --epochs 3 && "
+        "mkdir verbose && cp -r t/adapter verbose/adapter");
+    EXPECT_EQ(trained.code, 0) << trained.err;
+    const std::string file = path("verbose/adapter/selfalign.json");
+    return parse_json(read_file(file), file);
+  }
   std::vector<Json> lines_of(const std::string& file) const {
     return Outcome{0, read_file(path(file)), ""}.lines();
   }
@@ -126,18 +154,8 @@ TEST_F(ServingTest, AChatOverItsApiIsThatOfATextInItsForm) {
 // One assistant, whatever its folder is called now: the terminal, `generate`
 // and the API, as the page asks it, show it the same text and sample alike.
 TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
-  std::filesystem::create_directory_symlink(
-      std::filesystem::absolute("prompts"), path("prompts"));
-  write_file_atomic(path("data.jsonl"),
-                    R"({"instruction": "one", "output": "aaaa"})"
-                    "\n");
-  const Outcome trained = bash(
-      "selfalign train data.jsonl --model model --output t --form tuned "
-      "--learning-rate 0.01 --warmup-steps 0 --epochs 3 && "
-      "mkdir verbose && cp -r t/adapter verbose/adapter");
-  ASSERT_EQ(trained.code, 0) << trained.err;
+  Json carried = train_assistant();
   const std::string file = path("verbose/adapter/selfalign.json");
-  Json carried = parse_json(read_file(file), file);
   EXPECT_EQ(carried["form"], "tuned");
   EXPECT_EQ(carried["sampling"]["temperature"], 0.7);
   carried["sampling"]["temperature"] = 0;
@@ -155,18 +173,10 @@ TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
   // As the page asks: the messages alone.
   const std::string body =
       R"({"model":"a","messages":[{"role":"user","content":"one"}]})";
-  const Outcome served = with_server(
-      "--adapter a=verbose/adapter",
-      "port=${url%/v1}; port=${port##*:}\nexec 3<>/dev/tcp/127.0.0.1/$port\n"
-      "printf 'POST /v1/chat/completions HTTP/1.1\\r\\nHost: localhost\\r\\n"
-      "Content-Type: application/json\\r\\nConnection: close\\r\\n"
-      "Content-Length: " +
-          std::to_string(body.size()) + "\\r\\n\\r\\n%s' '" + body +
-          "' >&3\ncat <&3 >reply");
+  const Outcome served =
+      with_server("--adapter a=verbose/adapter", post(body, "reply"));
   ASSERT_EQ(served.code, 0) << served.err << read_file(path("log"));
-  const std::string reply = read_file(path("reply"));
-  const Json api =
-      parse_json(reply.substr(reply.find("\r\n\r\n") + 4), "reply");
+  const Json api = reply_of("reply");
   const Json said = lines_of("chat").at(0);
   const Json line = lines_of("lines").at(0);
   EXPECT_EQ(said["model"], "tuned");
@@ -196,6 +206,76 @@ TEST_F(ServingTest, AnAssistantAnswersAlikeAtEveryEntrance) {
   }
 }
 
+// The same tokens count for a penalty, and one seed gives one text.
+TEST_F(ServingTest, AnAssistantSaysTheSameTextAtEveryEntrance) {
+  Json carried = train_assistant();
+  carried["base"] = "local 0123, cpu float32";
+  carried["prompt"]["prompt"] = "About Sage, who answers.\n\n";
+  carried["sampling"]["repetition_penalty"] = 1.5;
+  carried["sampling"]["max_new_tokens"] = 30;
+  const std::string how =
+      " --adapter verbose/adapter --device cpu --dtype float32 "
+      "--max-context 256 ";
+  write_file_atomic(path("asked"), R"({"prompt": "one", "key": 7})");
+  const std::string user = R"({"role":"user","content":"one"}]})";
+  const std::string head = R"({"model":"a","seed":7,"messages":[)";
+  const std::string system =
+      R"({"role":"system","content":"About Sage, who answers."},)";
+  std::vector<std::string> texts;
+  for (const double temperature : {0.0, 1.0}) {
+    carried["sampling"]["temperature"] = temperature;
+    write_file_atomic(path("verbose/adapter/selfalign.json"),
+                      dump_json(carried));
+    const Outcome served = with_server(
+        "--adapter a=verbose/adapter",
+        post(head + user, "plain") + post(head + system + user, "system"));
+    ASSERT_EQ(served.code, 0) << served.err << read_file(path("log"));
+    const Outcome lines =
+        bash("selfalign chat model --json --seed 7" + how +
+             "<<<one >chat && selfalign generate --model model" + how +
+             "<asked >lines");
+    ASSERT_EQ(lines.code, 0) << lines.err;
+    EXPECT_THAT(lines.err, HasSubstr("trained on (local 0123), found model"));
+    const Json text = lines_of("chat").at(0)["answer"];
+    for (const char* reply : {"plain", "system"}) {
+      EXPECT_EQ(reply_of(reply)["choices"][0]["message"]["content"], text)
+          << temperature << reply;
+    }
+    EXPECT_THAT(lines_of("lines").at(0)["text"].get<std::string>(),
+                HasSubstr(text.get<std::string>()));
+    EXPECT_GE(text.get<std::string>().size(), 8u) << text;
+    texts.push_back(text.get<std::string>());
+  }
+  EXPECT_NE(texts[0], texts[1]);
+}
+
+TEST_F(ServingTest, AnAdapterThatIsNoneIsNamedAsWhatItIs) {
+  link_prompts();
+  const auto refusal = [this](const std::string& line) {
+    const Outcome refused = bash("selfalign " + line + " </dev/null");
+    EXPECT_EQ(refused.code, 3) << line << refused.err;
+    return refused.err;
+  };
+  for (const char* line :
+       {"chat model --adapter nope", "generate --model model --adapter nope",
+        "generate --model model --form none --adapter nope",
+        "serve model --port 0 --adapter m=nope"}) {
+    EXPECT_THAT(refusal(line), HasSubstr("nope: expected the folder of an "
+                                         "adapter (adapter_config.json), found "
+                                         "no such folder"))
+        << line;
+  }
+  EXPECT_THAT(refusal("chat model --adapter model"),
+              HasSubstr("found a model"));
+  make_folder(path("run"));
+  write_file_atomic(path("run/recipe.resolved.yaml"), "");
+  EXPECT_THAT(refusal("chat model --adapter run"), HasSubstr("found a run"));
+  make_folder(path("run/verbose/adapter"));
+  write_file_atomic(path("run/verbose/adapter/adapter_config.json"), "{}");
+  EXPECT_THAT(refusal("chat model --adapter run/verbose"),
+              HasSubstr("found one around it"));
+}
+
 TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
   const Outcome open = bash("selfalign serve model --host 0.0.0.0 --port 0");
   EXPECT_EQ(open.code, 2);
@@ -216,6 +296,12 @@ TEST_F(ServingTest, WrongCommandLines) {
   EXPECT_EQ(bash("selfalign serve model --adapter folder --port 0").code, 2);
   EXPECT_EQ(bash("selfalign serve http://localhost/v1#x --port 0").code, 2);
   EXPECT_EQ(bash("selfalign serve absent --port 0").code, 3);
+  // An address of documentation (RFC 5737), which no machine has.
+  const Outcome elsewhere = bash(
+      "SELFALIGN_API_KEY=a-key-of-some-length selfalign serve model "
+      "--host 192.0.2.1 --port 0");
+  EXPECT_EQ(elsewhere.code, 1);
+  EXPECT_THAT(elsewhere.err, HasSubstr("choose another --host"));
 }
 
 }  // namespace

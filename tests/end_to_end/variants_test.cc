@@ -259,6 +259,9 @@ TEST_F(VariantsTest, AnotherGivenFileIsRefusedAndAFinishedOneMayBeGone) {
   write("p.txt", "Say what a lamp is for.\n");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),
               HasSubstr("p.txt: expected the file this run was begun with"));
+  // A run that is done is only opened.
+  EXPECT_THAT(error_of([&] { stages::open_run(recipe); }).what(),
+              HasSubstr("p.txt: expected the file this run was begun with"));
   fs::remove(path("p.txt"));
   EXPECT_EQ(run(recipe), digest);
   recipe.run_folder = path("b");
@@ -306,7 +309,9 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
               ElementsAre("held_out.questions", "held_out.base.answers",
                           "held_out.base.pairs", "held_out.tuned.answers",
                           "held_out.tuned.pairs"));
-  EXPECT_TRUE(fs::exists(path("a") + "/tuned/adapter"));
+  const std::string file = path("a") + "/tuned/adapter/selfalign.json";
+  EXPECT_EQ(parse_json(read_file(file), file)["base"],
+            store->meta("fingerprint.base").value());
   const std::string report = read_file(path("a") + "/report.txt");
   EXPECT_THAT(report, HasSubstr("tuned on given data"));
   EXPECT_THAT(report, HasSubstr("tune "));
@@ -427,7 +432,7 @@ TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
   make_folder(over);
   write("over/principle.yaml", "principles: []\n");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),
-              HasSubstr("did you mean principles.yaml?"));
+              HasSubstr("did you mean \"principles.yaml\"?"));
 }
 
 }  // namespace

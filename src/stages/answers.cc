@@ -143,13 +143,18 @@ class Answering {
         return Rejection{"repetition", str("share of 3-grams ", share)};
       }
     }
-    return judge_gain(row, read.answer, out);
-  }
-
-  Judgement judge_gain(const Row& row, const std::string& answer,
-                       Accepted& out) {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
+    const double share = new_content_share(instruction, read.answer);
+    if (share < limits.min_new_content) {
+      return Rejection{"copies_instruction",
+                       str("share of new words of content ", share)};
+    }
+    return judge_gain(row, instruction, read.answer, out);
+  }
+
+  Judgement judge_gain(const Row& row, const std::string& instruction,
+                       const std::string& answer, Accepted& out) {
     const double min_gain = plan_.limits.min_gain;
     if (min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
       return std::nullopt;

@@ -228,6 +228,7 @@ void read_answers(YamlMap map, AnswerOptions& answers) {
   AnswerLimits& limits = answers.limits;
   map.get("min_gain", limits.min_gain, kNoThreshold, -kNoThreshold);
   map.get("max_repetition", limits.max_repetition, 0.0, 1.0);
+  map.get("min_new_content", limits.min_new_content, 0.0, 1.0);
   map.get("need_end", limits.need_end);
   map.done();
 }
@@ -249,6 +250,7 @@ void check_thresholds(YamlMap& map, const Recipe& recipe) {
   const auto refuse_limits = [&](const AnswerLimits& of, const char* stage) {
     refuse(of.min_gain > kNoThreshold, stage, "min_gain");
     refuse(of.max_repetition < 1.0, stage, "max_repetition");
+    refuse(of.min_new_content > 0.0, stage, "min_new_content");
     refuse(of.need_end, stage, "need_end");
   };
   refuse_limits(recipe.align.limits, "align");
@@ -407,6 +409,7 @@ void put_answers(YAML::Emitter& out, const char* key,
   put_sampling(out, "sampling", answers.sampling);
   put(out, "min_gain", answers.limits.min_gain);
   put(out, "max_repetition", answers.limits.max_repetition);
+  put(out, "min_new_content", answers.limits.min_new_content);
   put_bool(out, "need_end", answers.limits.need_end);
   out << YAML::EndMap;
 }

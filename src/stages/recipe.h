@@ -80,6 +80,9 @@ struct AnswerLimits {
   // Reject as `repetition` of whose 3-grams a larger share stood there before
   // (stats.h, repeated_share); 1: never.
   double max_repetition = 1.0;
+  // Reject as `copies_instruction` what has a smaller share of content words
+  // that the instruction has not (subject.h, new_content_share); 0: never.
+  double min_new_content = 0.0;
   // Reject as `cut_off` what was ended by length. Else it is kept, and its end
   // is not learnt.
   bool need_end = false;

@@ -57,12 +57,13 @@ TEST_F(RecipeTest, ThresholdsAreOffUntilSetAndOfProfileDefault) {
   EXPECT_EQ(recipe.align.limits.min_gain, -100.0);
   EXPECT_EQ(recipe.verbose.limits.min_gain, -100.0);
   EXPECT_EQ(recipe.align.limits.max_repetition, 1.0);
+  EXPECT_EQ(recipe.align.limits.min_new_content, 0.0);
   EXPECT_FALSE(recipe.align.limits.need_end);
   const std::string set =
       "instruct: {strict_form: true, min_log_likelihood: -32.5, opening_words: "
       "3}\n"
       "align: {min_gain: 0.25, max_repetition: 0.1}\n"
-      "verbose: {min_gain: -0.5, need_end: true}\n";
+      "verbose: {min_gain: -0.5, need_end: true, min_new_content: 0.2}\n";
   recipe = read_recipe(write(recipe_to_yaml(read_recipe(write(kSmall + set)))));
   EXPECT_TRUE(recipe.instruct.strict_form);
   EXPECT_EQ(recipe.instruct.min_log_likelihood, -32.5);
@@ -73,11 +74,13 @@ TEST_F(RecipeTest, ThresholdsAreOffUntilSetAndOfProfileDefault) {
   EXPECT_EQ(recipe.verbose.limits.max_repetition, 1.0);
   EXPECT_FALSE(recipe.align.limits.need_end);
   EXPECT_TRUE(recipe.verbose.limits.need_end);
+  EXPECT_EQ(recipe.verbose.limits.min_new_content, 0.2);
   const std::string refused = error_of("profile: paper\n" + (kSmall + set));
   for (const char* key :
        {"strict_form belongs", "min_log_likelihood belongs",
         "opening_words belongs", "min_gain belongs to profile default",
-        "align: max_repetition belongs", "verbose: need_end belongs"}) {
+        "align: max_repetition belongs", "verbose: need_end belongs",
+        "verbose: min_new_content belongs"}) {
     EXPECT_NE(refused.find(key), std::string::npos) << refused;
   }
   EXPECT_THAT(error_of(std::string(kSmall) +
@@ -561,6 +564,7 @@ TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("x", {}), "");
   EXPECT_EQ(nearest("foo", {"name", "seed"}), "");
   EXPECT_EQ(nearest("foo", {"fo"}), "fo");
+  EXPECT_EQ(nearest("modle", {"mode_of", "model"}), "model");
 }
 
 }  // namespace

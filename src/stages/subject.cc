@@ -57,6 +57,10 @@ std::string stem(std::string word) {
   return word;
 }
 
+bool brings_a_text(const std::string& instruction) {
+  return instruction.find_first_of(":\"\n") != std::string::npos;
+}
+
 }  // namespace
 
 std::set<std::string> content_words(std::string_view text) {
@@ -85,13 +89,24 @@ bool says_nothing_new(const std::string& instruction,
     return std::find(list.begin(), list.end(), word) != list.end();
   };
   if (words.size() < kMinWords || has(words, "yes") || has(words, "no") ||
-      has(asked_words, "or") ||
-      instruction.find_first_of(":\"\n") != std::string::npos) {
+      has(asked_words, "or") || brings_a_text(instruction)) {
     return false;
   }
   const std::set<std::string> asked = content_words(instruction);
   const std::set<std::string> said = content_words(answer);
   return std::includes(asked.begin(), asked.end(), said.begin(), said.end());
+}
+
+double new_content_share(const std::string& instruction,
+                         const std::string& answer) {
+  const size_t num_words = text::rouge_words(answer).size();
+  if (num_words == 0 || brings_a_text(instruction)) return 1.0;
+  const std::set<std::string> asked = content_words(instruction);
+  const std::set<std::string> said = content_words(answer);
+  const auto num_new = std::count_if(
+      said.begin(), said.end(),
+      [&](const std::string& word) { return !asked.contains(word); });
+  return double(num_new) / double(num_words);
 }
 
 }  // namespace selfalign::stages

@@ -21,4 +21,10 @@ bool shares_subject(const std::string& instruction, const std::string& answer);
 bool says_nothing_new(const std::string& instruction,
                       const std::string& answer);
 
+// How much an answer says: the content words that the instruction has not, each
+// once, by the answer's words. 1 where the instruction brings a text to work
+// on, and of an answer without words.
+double new_content_share(const std::string& instruction,
+                         const std::string& answer);
+
 }  // namespace selfalign::stages

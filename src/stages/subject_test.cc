@@ -46,6 +46,17 @@ TEST(SaysNothingNew, NotWhereThatIsTheAnswer) {
   }
 }
 
+TEST(NewContentShare, CountsEachNewWordOfContentOnce) {
+  const std::string asked = "What is the capital of France?";
+  // "capital" and "France" are the request's, "pari" is new, of six words.
+  EXPECT_DOUBLE_EQ(new_content_share(asked, "The capital of France is Paris."),
+                   1.0 / 6.0);
+  EXPECT_DOUBLE_EQ(new_content_share(asked, "Paris, Paris, Paris!"), 1.0 / 3.0);
+  EXPECT_EQ(new_content_share(asked, "France has a capital."), 0.0);
+  EXPECT_EQ(new_content_share(asked, "..."), 1.0);
+  EXPECT_EQ(new_content_share("Repeat: a cat", "A cat"), 1.0);
+}
+
 TEST(SaysNothingNew, NoExemplarDoes) {
   for (const Exemplar& exemplar : load_prompts("prompts").exemplars) {
     for (const ExemplarTurn& turn : exemplar.turns) {

@@ -11,6 +11,7 @@
 #include "stages/pipeline.h"
 #include "stages/prompts.h"
 #include "stages/stats.h"
+#include "stages/subject.h"
 
 namespace selfalign::tests {
 namespace {
@@ -114,6 +115,31 @@ TEST_F(ThresholdsTest, WhatSaysItsWordsAgainIsARepetition) {
     return true;
   });
   EXPECT_GT(outcomes["repetition"], 0);
+  EXPECT_GT(outcomes["kept"], 0);
+  EXPECT_TRUE(is_sound(path("a")));
+}
+
+TEST_F(ThresholdsTest, WhatHasFewNewWordsOfContentCopiesTheInstruction) {
+  Recipe strict = small_recipe(path("a"));
+  strict.align.limits.min_new_content = 0.6;
+  run(strict);
+  const auto store = open("a");
+  std::map<std::string, int> outcomes;
+  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
+  store->scan("align.answers", "", [&](const store::SeenRow& seen) {
+    const std::string outcome = outcome_of(*store, seen.row.key);
+    const std::string answer =
+        stages::answer_of(prompts, seen.row.stage,
+                          seen.completion->completion.text)
+            .answer;
+    if (outcome != "kept" && outcome != "copies_instruction") return true;
+    ++outcomes[outcome];
+    const double share =
+        stages::new_content_share(seen.row.content.at("instruction"), answer);
+    EXPECT_EQ(outcome == "copies_instruction", share < 0.6) << answer;
+    return true;
+  });
+  EXPECT_GT(outcomes["copies_instruction"], 0);
   EXPECT_GT(outcomes["kept"], 0);
   EXPECT_TRUE(is_sound(path("a")));
 }

@@ -231,12 +231,13 @@ void evaluate(Flags flags, const Shell& shell) {
   models.check(subjects);
   eval::ResultsWriter writer(flags.out);
   std::vector<std::vector<eval::TaskResult>> results(tasks.size());
-  std::vector<eval::TaskResult> all;
+  eval::Results asked;
   eval::KnownValues known;
   flags.options.known = &known;
   flags.options.decoding = flags.subjects.decoding;
   for (PlannedSubject& planned : subjects) {
     models.open(planned);
+    asked.subjects.push_back(planned.info);
     for (size_t i = 0; i < tasks.size(); ++i) {
       stop_if_interrupted("the same command goes on");
       if (!can_do(tasks[i], planned, flags.options)) continue;
@@ -248,7 +249,7 @@ void evaluate(Flags flags, const Shell& shell) {
       writer.merge(fresh);
       if (shell.json) write_json(eval::to_json(result));
       results[i].push_back(result);
-      all.push_back(result);
+      asked.results.push_back(result);
     }
     keep_usage(flags.out, planned, writer);
   }
@@ -256,14 +257,12 @@ void evaluate(Flags flags, const Shell& shell) {
     write_out(eval::results_table(tasks[i].title, results[i]));
   }
   if (!shell.json) {
-    eval::Results fresh;
-    fresh.results = all;
     write_out(
-        eval::differences_text(eval::differences(flags.out, fresh, nullptr)) +
+        eval::differences_text(eval::differences(flags.out, asked, nullptr)) +
         eval::costs_text(writer.results().usage));
   }
   log_info("report: " + eval::write_report(flags.out));
-  require_passed(all);
+  require_passed(asked.results);
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
   ASSERT_EQ(trained.code, 0) << trained.err;
   const std::string command =
       "selfalign evaluate --model model --data data --max-context 4096 "
-      "--tasks truthfulqa_generation --subjects base,short,again --form final "
+      "--tasks truthfulqa_generation "
+      "--subjects base,short,prompted,again --form final "
       "--adapter again=tuning/adapter ";
   const auto sampling = [&](const std::string& subject, const char* decoding) {
     const Json all = results("evaluation");
@@ -111,7 +112,8 @@ TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
               HasSubstr("Decoding of all: temperature 0.6, top-p 0.95, at most "
                         "128 tokens, no penalty\n"));
   EXPECT_THAT(one.out, HasSubstr("After less before on the same items"));
-  EXPECT_THAT(one.out, HasSubstr("base    short"));
+  EXPECT_THAT(one.out, HasSubstr("base      short"));
+  EXPECT_THAT(one.out, HasSubstr("prompted  again"));
   for (const char* subject : {"short", "again"}) {
     EXPECT_EQ(sampling(subject, "one"), sampling("base", "one"));
   }
@@ -122,7 +124,7 @@ TEST_F(EvaluateTest, AllSubjectsAreDecodedAlikeUnlessEachIsToBeByItsOwn) {
   EXPECT_EQ(sampling("again", "own")["repetition_penalty"], 1.0) << "greedy";
   EXPECT_EQ(sampling("again", "own")["top_p"], 0.7);
   EXPECT_EQ(sampling("base", "own")["top_p"], 0.9);
-  EXPECT_EQ(results("evaluation")["results"].size(), 6u);
+  EXPECT_EQ(results("evaluation")["results"].size(), 8u);
   EXPECT_THAT(read_file(path("evaluation/report.md")),
               HasSubstr("each under its own decoding"));
   const Outcome both = bash(command + "--decoding own --top-p 0.5");

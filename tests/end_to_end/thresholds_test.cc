@@ -3,6 +3,7 @@
 // follows from them, and by an answer's form (max_repetition, need_end).
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 
 #include "scripted_runs.h"
@@ -92,56 +93,55 @@ TEST_F(ThresholdsTest, WhatTheInstructionMakesNoLikelierIsOffTopic) {
   }
 }
 
+// Of the answers of stage 2 that are kept or rejected for `reason`, just those
+// are rejected that are `wrong`, and there are some of both.
+void expect_rejected(
+    const ScriptedRuns& runs, const std::string& reason,
+    const std::function<bool(const std::string& instruction,
+                             const std::string& answer)>& wrong) {
+  const auto store = runs.open("a");
+  const stages::Prompts prompts =
+      stages::load_prompts(runs.path("a") + "/prompts");
+  std::map<std::string, int> outcomes;
+  store->scan("align.answers", "", [&](const store::SeenRow& seen) {
+    const std::string outcome = outcome_of(*store, seen.row.key);
+    if (outcome != "kept" && outcome != reason) return true;
+    ++outcomes[outcome];
+    const std::string answer =
+        stages::answer_of(prompts, seen.row.stage,
+                          seen.completion->completion.text)
+            .answer;
+    EXPECT_EQ(outcome == reason,
+              wrong(seen.row.content.at("instruction"), answer))
+        << answer;
+    return true;
+  });
+  EXPECT_GT(outcomes[reason], 0);
+  EXPECT_GT(outcomes["kept"], 0);
+  EXPECT_TRUE(is_sound(runs.path("a")));
+}
+
 TEST_F(ThresholdsTest, WhatSaysItsWordsAgainIsARepetition) {
   WorldOptions world;
   world.repeats = true;
   Recipe strict = small_recipe(path("a"));
   strict.align.limits.max_repetition = 0.1;
   run(strict, world);
-  const auto store = open("a");
-  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
-  std::map<std::string, int> outcomes;
-  store->scan("align.answers", "", [&](const store::SeenRow& seen) {
-    const std::string outcome = outcome_of(*store, seen.row.key);
-    const std::string answer =
-        stages::answer_of(prompts, seen.row.stage,
-                          seen.completion->completion.text)
-            .answer;
-    if (outcome == "kept" || outcome == "repetition") {
-      ++outcomes[outcome];
-      EXPECT_EQ(outcome == "repetition", stages::repeated_share(answer) > 0.1)
-          << answer;
-    }
-    return true;
-  });
-  EXPECT_GT(outcomes["repetition"], 0);
-  EXPECT_GT(outcomes["kept"], 0);
-  EXPECT_TRUE(is_sound(path("a")));
+  expect_rejected(*this, "repetition",
+                  [](const std::string&, const std::string& answer) {
+                    return stages::repeated_share(answer) > 0.1;
+                  });
 }
 
 TEST_F(ThresholdsTest, WhatHasFewNewWordsOfContentCopiesTheInstruction) {
   Recipe strict = small_recipe(path("a"));
   strict.align.limits.min_new_content = 0.6;
   run(strict);
-  const auto store = open("a");
-  std::map<std::string, int> outcomes;
-  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
-  store->scan("align.answers", "", [&](const store::SeenRow& seen) {
-    const std::string outcome = outcome_of(*store, seen.row.key);
-    const std::string answer =
-        stages::answer_of(prompts, seen.row.stage,
-                          seen.completion->completion.text)
-            .answer;
-    if (outcome != "kept" && outcome != "copies_instruction") return true;
-    ++outcomes[outcome];
-    const double share =
-        stages::new_content_share(seen.row.content.at("instruction"), answer);
-    EXPECT_EQ(outcome == "copies_instruction", share < 0.6) << answer;
-    return true;
-  });
-  EXPECT_GT(outcomes["copies_instruction"], 0);
-  EXPECT_GT(outcomes["kept"], 0);
-  EXPECT_TRUE(is_sound(path("a")));
+  expect_rejected(
+      *this, "copies_instruction",
+      [](const std::string& instruction, const std::string& answer) {
+        return stages::new_content_share(instruction, answer) < 0.6;
+      });
 }
 
 TEST_F(ThresholdsTest, WhatWasCutOffIsRejectedWhereAnEndIsNeeded) {

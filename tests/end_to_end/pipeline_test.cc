@@ -426,7 +426,7 @@ TEST_F(PipelineTest, TheSummaryHasFunnelLengthsLossesAndAnswers) {
 // Also where an answer is over and what follows it is cut off.
 TEST_F(PipelineTest, EndsAndTokensAreOneFigureInBothTables) {
   WorldOptions world;
-  world.thinks_on = true;
+  world.answers_on = true;
   run("a", world, [](Recipe& recipe) {
     recipe.num_held_out = 12;
     recipe.comparison.sampling.max_new_tokens = 200;

@@ -150,8 +150,8 @@ std::string thoughtful(const std::string& prompt, Words& words,
   if (words.number(4) == 0) answer += " So says the president of the weather.";
   if (world.repeats && words.number(2)) answer += " So " + things + ".";
   answer = align_prompt().answer_tag + answer + "\n\n";
-  if (world.thinks_on) {
-    return thought + answer + align_prompt().thought_tag + " " +
+  if (world.answers_on) {
+    return thought + answer + align_prompt().answer_tag + " " +
            words.things(600);
   }
   return thought + answer + align_prompt().user_tag + " Thanks.";

@@ -24,9 +24,9 @@ struct WorldOptions {
   int num_slots = 4;
   std::string base = "scripted base";  // fingerprint
   int num_topics = 0;                  // that the world knows; 0: hundreds
-  bool strays = false;     // half of the long answers are of something else
-  bool repeats = false;    // half of the answers say eight words again
-  bool thinks_on = false;  // an answer is followed by endless thoughts
+  bool strays = false;      // half of the long answers are of something else
+  bool repeats = false;     // half of the answers say eight words again
+  bool answers_on = false;  // an answer is followed by an endless one
   // Is shown what the models are asked.
   std::function<void(const generate::Request&)> on_request{};
   KillSwitch* kill = nullptr;  // ticks inside tune

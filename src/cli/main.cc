@@ -24,7 +24,7 @@ constexpr char kFooter[] = R"(Start here:
   selfalign run recipes/smollm2-demo.yaml     all four stages, some minutes
   selfalign preview recipes/smollm2.yaml      a handful of rows and a forecast
   selfalign status runs/smollm2-demo          how far it is, what was rejected
-  selfalign show runs/smollm2-demo align.answers:0
+  selfalign show runs/smollm2-demo align.pairs:0
                                               one row, from principle to answer
   selfalign chat runs/smollm2-demo --compare   base model and assistant, in turn
 

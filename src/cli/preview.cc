@@ -53,9 +53,14 @@ void preview(const std::string& path, Shell& shell) {
   LocalWorkbench workbench;
   check_before_start(small, path, workbench);
   remove_old(small);
-  shell.resume_hint = "run the same command again";
+  shell.resume_hint = "the same command begins anew";
   const auto store = stages::open_run(small);
-  stages::run_pipeline(small, workbench, *store);
+  try {
+    stages::run_pipeline(small, workbench, *store);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInterrupted) throw;
+    throw Error(error.kind(), "interrupted: " + shell.resume_hint);
+  }
   const stages::Prompts prompts =
       stages::load_prompts(store->folder() + "/prompts");
   if (shell.json) {

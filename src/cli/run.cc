@@ -34,7 +34,7 @@ the same command, or `selfalign resume RUN`, goes on, and the result is the
 same. Ctrl-C once finishes the step, twice stops now; both exit with 75.
 
 Look at it, also while it runs:
-  selfalign status RUN      selfalign show RUN align.answers:0)";
+  selfalign status RUN      selfalign show RUN align.pairs:0)";
 
 constexpr char kResumeFooter[] = R"(Goes on with a run that was stopped:
   selfalign resume runs/smollm2-demo

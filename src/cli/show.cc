@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kFooter[] =
     R"(The way of one row, from principle to training row:
-  selfalign show runs/smollm2-demo align.answers:0
+  selfalign show runs/smollm2-demo align.pairs:0
   selfalign show runs/smollm2-demo verbose.samples:12
   selfalign show runs/smollm2-demo 0123456789abcdef
 

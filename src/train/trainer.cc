@@ -149,9 +149,14 @@ class Trainer {
     last_checkpoint_ = Clock::now();
     if (!found) {
       if (options_.warmup_steps >= num_steps_) {
+        const double rate =
+            learning_rate_at(options_, num_steps_ - 1, num_steps_);
         log_warning(str("training of ", counted(num_steps_, "step"),
                         " ends within its ",
-                        counted(options_.warmup_steps, "warm-up step")));
+                        counted(options_.warmup_steps, "warm-up step"), ", at ",
+                        std::lround(100.0 * rate / options_.learning_rate),
+                        " % of the learning rate: take fewer warm-up steps, or "
+                        "more epochs"));
       }
       state_.loss_before = report_loss(nullptr);
       return;

@@ -17,8 +17,8 @@ const Model& model() {
       .parent = "",
       .tokenizer = std::make_shared<ByteTokenizer>(),
       .max_context = 100,
-      .form = ChatForm({"About.\n\n", "U: {instruction}\n", "A: ", "\n", {}},
-                       ByteTokenizer()),
+      .form = ChatForm(selfalign::stages::ChatPrompt{
+          "About.\n\n", "U: {instruction}\n", "A: ", "\n", {}}),
       .worker = nullptr};
   return made;
 }

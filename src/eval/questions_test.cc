@@ -12,6 +12,20 @@
 namespace selfalign::eval {
 namespace {
 
+// Asks what it is given and takes what comes.
+Subject plain_subject(ScoringModel& model) {
+  Subject subject;
+  subject.name = "base";
+  subject.generator = &model;
+  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    generate::Request request;
+    request.suffix = user;
+    return request;
+  };
+  subject.read = [](const generate::Completion& done) { return done.text; };
+  return subject;
+}
+
 TEST(Questions, SecondTurnsHaveAHistoryAndReferencesAreKept) {
   ChoiceWorld world;
   const std::string folder = world.data() + "/mt_bench";
@@ -76,15 +90,7 @@ TEST(Questions, AnyFileIsATask) {
   EXPECT_EQ(task.name, "mine");
   EXPECT_TRUE(task.answered);
   ScoringModel model;
-  Subject subject;
-  subject.name = "base";
-  subject.generator = &model;
-  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
-    generate::Request request;
-    request.suffix = user;
-    return request;
-  };
-  subject.read = [](const generate::Completion& done) { return done.text; };
+  Subject subject = plain_subject(model);
   ItemLog log(folder.path() + "/items.jsonl");
   const TaskResult result = task.run(subject, log, {});
   EXPECT_EQ(result.task, "mine");
@@ -131,17 +137,14 @@ TEST(Questions, WhatIsTheSameForAllCategoriesIsRecordedAsAValue) {
       "\n"
       R"({"question_id":2,"category":"writing","turns":["Three?","Four?"]})");
   ScoringModel model;
-  Subject subject;
-  subject.name = "base";
-  subject.generator = &model;
-  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
-    generate::Request request;
-    request.suffix = user;
+  Subject subject = plain_subject(model);
+  subject.ask = [ask = subject.ask](const std::vector<Exchange>& history,
+                                    const std::string& user) {
+    generate::Request request = ask(history, user);
     request.sampling.repetition_penalty = 1.3;
     request.sampling.ngram_penalty = {0, 1};
     return request;
   };
-  subject.read = [](const generate::Completion& done) { return done.text; };
   TaskOptions options;
   options.data_folder = folder.path();
   ItemLog log(folder.path() + "/items.jsonl");

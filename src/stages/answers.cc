@@ -117,7 +117,7 @@ class Answering {
         json_string(row.content, "instruction", row.stage);
     const RawAnswer raw{instruction, completion.text, completion.finish};
     ReadAnswer read = own_.read(raw, frame_);
-    if (!read.judgement) read.judgement = judge_limits(row, read, out);
+    if (!read.judgement) read.judgement = judge_limits(row, raw, read, out);
     const ReadAnswer others = other_.read(raw, frame_);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
     out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
@@ -133,8 +133,8 @@ class Answering {
     out.rows.push_back(pair(row, read, tokens, fired));
   }
 
-  Judgement judge_limits(const Row& row, const ReadAnswer& read,
-                         Accepted& out) {
+  Judgement judge_limits(const Row& row, const RawAnswer& raw,
+                         const ReadAnswer& read, Accepted& out) {
     const AnswerLimits& limits = plan_.limits;
     if (limits.need_end && !read.ends) return Rejection{"cut_off", ""};
     if (limits.max_repetition < 1.0) {
@@ -143,14 +143,14 @@ class Answering {
         return Rejection{"repetition", str("share of 3-grams ", share)};
       }
     }
-    const std::string instruction =
-        json_string(row.content, "instruction", row.stage);
-    const double share = new_content_share(instruction, read.answer);
-    if (share < limits.min_new_content) {
-      return Rejection{"copies_instruction",
-                       str("share of new words of content ", share)};
+    if (limits.min_new_content > 0.0) {
+      const double share = new_content_share(raw.instruction, read.answer);
+      if (share < limits.min_new_content) {
+        return Rejection{"copies_instruction",
+                         str("share of new words of content ", share)};
+      }
     }
-    return judge_gain(row, instruction, read.answer, out);
+    return judge_gain(row, raw.instruction, read.answer, out);
   }
 
   Judgement judge_gain(const Row& row, const std::string& instruction,

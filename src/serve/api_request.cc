@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "serve/members.h"
+#include "serve/neutral_members.h"
 
 namespace selfalign::serve {
 namespace {
@@ -82,40 +83,25 @@ void read_sampling(Members& members, Ask& ask) {
   sampling.ban_eos = members.take_bool("ignore_eos").value_or(false);
 }
 
-// What others have and this server has not.
-void refuse_unsupported(Members& members) {
-  members.take_neutral("presence_penalty", {0, 0.0});
-  members.take_neutral("best_of", {1});
-  members.take_neutral("suffix", {""});
-  members.take_neutral("top_k", {-1, 0});
-  members.take_neutral("min_p", {0, 0.0});
-  members.take_neutral("min_tokens", {0});
-  members.take_neutral("tools", {Value::array()});
-  members.take_neutral("tool_choice", {"none"});
-  members.take_neutral("functions", {Value::array()});
-  members.take_neutral("response_format", {Value::object({{"type", "text"}})});
-  members.take_neutral("modalities", {Value::array({"text"})});
-  members.take_neutral("store", {false});
-  members.take_neutral("use_beam_search", {false});
-  // Of the client's own bookkeeping.
-  members.take_string("user");
-  members.take("metadata");
-}
-
 void read_stream(Members& members, Ask& ask) {
   ask.stream = members.take_bool("stream").value_or(false);
   const Value* options = members.take("stream_options");
   if (options == nullptr) return;
-  if (!options->is_object() || !ask.stream) {
-    refuse("stream_options", "an object, with \"stream\": true",
-           shown(*options));
+  if (!options->is_object()) {
+    refuse("stream_options", "an object", shown(*options));
   }
   for (const auto& [name, value] : options->items()) {
+    if (value.is_null() || (name == "include_obfuscation" && value == false)) {
+      continue;
+    }
     if (name != "include_usage" || !value.is_boolean()) {
       refuse("stream_options", "\"include_usage\": true or false",
              shown(Value(name)));
     }
     ask.include_usage = value.get<bool>();
+  }
+  if (ask.include_usage && !ask.stream) {
+    refuse("stream_options", "\"stream\": true with it", "none");
   }
 }
 
@@ -126,7 +112,9 @@ void read_ask(Members& members, const RequestLimits& limits, Ask& ask) {
   ask.seed = members.take_seed("seed");
   read_stream(members, ask);
   read_sampling(members, ask);
-  refuse_unsupported(members);
+  // The API wants it to be no less than n; as many as n are just those.
+  members.take_neutral("best_of", {ask.n});
+  take_neutral_members(members);
 }
 
 void read_max_tokens(Members& members, const char* name, int least,
@@ -298,6 +286,7 @@ CompletionAsk parse_completion(std::string_view body,
   ask.num_top_logprobs = static_cast<int>(
       members.take_int("logprobs", 0, kMaxTopLogprobs).value_or(-1));
   read_max_tokens(members, "max_tokens", 0, limits, ask);
+  take_neutral_completion_members(members);
   members.expect_empty();
   return ask;
 }
@@ -316,6 +305,7 @@ ChatAsk parse_chat(std::string_view body, const RequestLimits& limits) {
   for (const char* name : {"max_tokens", "max_completion_tokens"}) {
     read_max_tokens(members, name, 1, limits, ask);
   }
+  take_neutral_chat_members(members);
   members.expect_empty();
   return ask;
 }
@@ -338,9 +328,7 @@ TokenizeAsk parse_tokenize(std::string_view body, const RequestLimits& limits) {
         members.take_bool(name).value_or(ask.add_special_tokens);
   }
   ask.parse_special = members.take_bool("parse_special").value_or(true);
-  members.take_neutral("add_generation_prompt", {true});
-  members.take_neutral("with_pieces", {false});
-  members.take_neutral("return_token_strs", {false});
+  take_neutral_tokenize_members(members);
   members.expect_empty();
   return ask;
 }

@@ -109,7 +109,9 @@ TEST(ApiRequestTest, RefusesByName) {
       {R"({"prompt": "a", "seed": -1})", "seed"},
       {R"({"prompt": "a", "seed": 18446744073709551616})", "seed"},
       {R"({"prompt": "a", "stream": 1})", "stream"},
-      {R"({"prompt": "a", "stream_options": {}})", "stream_options"},
+      {R"({"prompt": "a", "stream_options": {"include_usage": true}})",
+       "stream_options"},
+      {R"({"prompt": "a", "stream_options": []})", "stream_options"},
       {R"({"prompt": "a", "logit_bias": {"x": 1}})", "logit_bias"},
       {R"({"prompt": "a", "logit_bias": {"1": 101}})", "logit_bias"},
       {R"({"prompt": "a", "logit_bias": []})", "logit_bias"},
@@ -123,6 +125,139 @@ TEST(ApiRequestTest, RefusesByName) {
   };
   for (const auto& [body, param] : cases) {
     EXPECT_EQ(refused(completion, body), param) << body;
+  }
+}
+
+// What clients send whether or not they mean anything by it.
+TEST(ApiRequestTest, WhatChangesNothingPasses) {
+  const char* both[] = {
+      R"("service_tier": "auto")",
+      R"("service_tier": "default")",
+      R"("store": false)",
+      R"("presence_penalty": 0.0)",
+      R"("best_of": 1)",
+      R"("n": 2, "best_of": 2)",
+      R"("stream_options": {})",
+      R"("stream_options": {"include_usage": false})",
+      R"("stream": true, "stream_options": {"include_usage": null,
+                                            "include_obfuscation": false})",
+      R"("safety_identifier": "u", "prompt_cache_key": "k")",
+      R"("metadata": {"a": "b"})",
+      R"("logit_bias": {})",
+      R"("stop": [])",
+      R"("stop_token_ids": [])",
+      R"("skip_special_tokens": true)",
+      R"("length_penalty": 1.0)",
+      R"("min_p": 0.0, "top_k": -1)",
+      R"("response_format": {"type": "text", "json_schema": null})",
+      R"("cache_prompt": true)",
+      R"("no_such_member": null)"};
+  for (const char* members : both) {
+    EXPECT_EQ(refused(completion, str(R"({"prompt": "a", )", members, "}")),
+              "accepted")
+        << members;
+    EXPECT_EQ(refused(chat, str(R"({"messages": [{"role": "user",
+                                                  "content": "x"}], )",
+                                members, "}")),
+              "accepted")
+        << members;
+  }
+  const char* of_chats[] = {
+      R"("parallel_tool_calls": true)",
+      R"("tools": [], "tool_choice": "auto")",
+      R"("functions": [], "function_call": "none")",
+      R"("modalities": ["text"], "reasoning_effort": "none")",
+      R"("verbosity": "medium", "echo": false, "add_special_tokens": false)",
+      R"("add_generation_prompt": true, "continue_final_message": false)",
+      R"("chat_template_kwargs": {"enable_thinking": null})"};
+  for (const char* members : of_chats) {
+    EXPECT_EQ(refused(chat, str(R"({"messages": [{"role": "user",
+                                                  "content": "x"}], )",
+                                members, "}")),
+              "accepted")
+        << members;
+  }
+  EXPECT_EQ(refused(completion, R"({"prompt": "a", "suffix": "",
+                                    "add_special_tokens": true})"),
+            "accepted");
+}
+
+// Null is absence for every member there is, whatever else it may be.
+TEST(ApiRequestTest, NullPassesForEveryMemberOfOpenAi) {
+  const char* names[] = {"audio",
+                         "best_of",
+                         "echo",
+                         "frequency_penalty",
+                         "function_call",
+                         "functions",
+                         "logit_bias",
+                         "logprobs",
+                         "max_completion_tokens",
+                         "max_tokens",
+                         "metadata",
+                         "modalities",
+                         "model",
+                         "moderation",
+                         "n",
+                         "parallel_tool_calls",
+                         "prediction",
+                         "presence_penalty",
+                         "prompt_cache_key",
+                         "prompt_cache_retention",
+                         "prompt_logprobs",
+                         "reasoning_effort",
+                         "response_format",
+                         "safety_identifier",
+                         "seed",
+                         "service_tier",
+                         "stop",
+                         "store",
+                         "stream",
+                         "stream_options",
+                         "suffix",
+                         "temperature",
+                         "tool_choice",
+                         "tools",
+                         "top_logprobs",
+                         "top_p",
+                         "user",
+                         "verbosity",
+                         "web_search_options"};
+  for (const char* name : names) {
+    EXPECT_EQ(
+        refused(completion, str(R"({"prompt": "a", ")", name, R"(": null})")),
+        "accepted")
+        << name;
+    EXPECT_EQ(refused(chat, str(R"({"messages": [{"role": "user",
+                                                  "content": "x"}], ")",
+                                name, R"(": null})")),
+              "accepted")
+        << name;
+  }
+}
+
+TEST(ApiRequestTest, WhatWouldChangeTheAnswerIsRefusedByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("service_tier": "flex")", "service_tier"},
+      {R"("n": 2, "best_of": 3)", "best_of"},
+      {R"("stop_token_ids": [1])", "stop_token_ids"},
+      {R"("skip_special_tokens": false)", "skip_special_tokens"},
+      {R"("length_penalty": 0.5)", "length_penalty"},
+      {R"("tool_choice": "required")", "tool_choice"},
+      {R"("parallel_tool_calls": 1)", "parallel_tool_calls"},
+      {R"("modalities": ["text", "audio"])", "modalities"},
+      {R"("audio": {"voice": "x"})", "audio"},
+      {R"("reasoning_effort": "high")", "reasoning_effort"},
+      {R"("add_generation_prompt": false)", "add_generation_prompt"},
+      {R"("chat_template_kwargs": {"a": 1})", "chat_template_kwargs"},
+      {R"("response_format": {"type": "json_object"})", "response_format"},
+      {R"("user": 5)", "user"},
+  };
+  for (const auto& [members, name] : cases) {
+    EXPECT_EQ(refused(chat, str(R"({"messages": [{"role": "user",
+                                                  "content": "x"}], )",
+                                members, "}")),
+              name);
   }
 }
 

@@ -25,6 +25,20 @@ std::string shown(const Value& value) {
   return value.dump(-1, ' ', false, Value::error_handler_t::replace);
 }
 
+namespace {
+
+// `{"type": "text", "schema": null}` says what `{"type": "text"}` does.
+Value without_nulls(const Value& value) {
+  if (!value.is_object()) return value;
+  Value rest = Value::object();
+  for (const auto& [name, member] : value.items()) {
+    if (!member.is_null()) rest[name] = member;
+  }
+  return rest;
+}
+
+}  // namespace
+
 Members::Members(std::string_view body) {
   try {
     object_ = parse_json_sorted(body, "body");
@@ -95,9 +109,8 @@ void Members::take_neutral(const std::string& name,
                            const std::vector<Value>& neutral) {
   const Value* value = take(name);
   if (value == nullptr) return;
-  if (std::find(neutral.begin(), neutral.end(), *value) != neutral.end()) {
-    return;
-  }
+  const Value found = without_nulls(*value);
+  if (std::find(neutral.begin(), neutral.end(), found) != neutral.end()) return;
   throw ApiError(400,
                  str(name,
                      ": expected it left out, for this server does not "
@@ -108,7 +121,7 @@ void Members::take_neutral(const std::string& name,
 
 void Members::expect_empty() const {
   for (const auto& [name, value] : object_.items()) {
-    if (taken_.count(name) > 0) continue;
+    if (value.is_null() || taken_.count(name) > 0) continue;
     const std::string word = shown(Value(name));
     throw ApiError(400,
                    str("body: expected members that this server knows, found ",

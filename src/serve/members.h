@@ -36,10 +36,11 @@ class Members {
                                     const Range<double>& range);
 
   // Refuses a member that is there with a value other than `neutral` values,
-  // those with which it changes nothing.
+  // those with which it changes nothing. Members of an object that are null
+  // count as absent, too.
   void take_neutral(const std::string& name, const std::vector<Value>& neutral);
 
-  // ApiError for the first member that was not taken.
+  // ApiError for the first member that was not taken and is not null.
   void expect_empty() const;
 
  private:

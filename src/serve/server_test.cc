@@ -227,6 +227,10 @@ TEST_F(ServerTest, ModelsAndTokenizers) {
   EXPECT_EQ(models["data"][1]["parent"], "one");
   EXPECT_EQ(models["data"][1]["sampling"]["max_new_tokens"], 256);
   EXPECT_EQ(good(ask(TestClient::get("/v1/models/two")))["id"], "two");
+  EXPECT_EQ(good(ask(TestClient::get("/v1/models/%74w%6F")))["id"], "two");
+  for (const char* none : {"", "two%", "two%2", "%7two", "two%00", "two%20"}) {
+    bad(ask(TestClient::get(str("/v1/models/", none))), 404);
+  }
   EXPECT_EQ(bad(ask(TestClient::get("/v1/models/three")), 404),
             "model_not_found");
   EXPECT_EQ(

@@ -1,5 +1,7 @@
 #include "serve/service.h"
 
+#include <curl/curl.h>
+
 #include <ctime>
 #include <exception>
 #include <utility>
@@ -19,6 +21,16 @@ constexpr size_t kMaxDetokenized = size_t{1} << 18;
 
 void reply_json(Exchange& exchange, const Json& value) {
   exchange.reply(200, kJson, dump_json(value));
+}
+
+// "a%20b" is "a b" (RFC 3986, section 2.1); what is no such code stays.
+std::string decoded(const std::string& part) {
+  int size = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(
+      curl_easy_unescape(nullptr, part.data(), static_cast<int>(part.size()),
+                         &size),
+      curl_free);
+  return text == nullptr ? "" : std::string(text.get(), size);
 }
 
 Json special_text(const text::Tokenizer& tokenizer, int id) {
@@ -96,7 +108,8 @@ void Service::handle(const std::shared_ptr<Exchange>& exchange) {
 void Service::dispatch(const std::shared_ptr<Exchange>& exchange) {
   const HttpCall& call = exchange->call();
   if (call.path.starts_with(kModelPath) && call.method == "GET") {
-    return show_model(*exchange, call.path.substr(sizeof(kModelPath) - 1));
+    return show_model(*exchange,
+                      decoded(call.path.substr(sizeof(kModelPath) - 1)));
   }
   if (const PageFile* file = find_page_file(call.path)) {
     if (call.method != "GET") {
@@ -159,6 +172,9 @@ void Service::list_models(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::show_model(Exchange& exchange, const std::string& id) const {
+  if (id.empty())
+    throw ApiError(404, "path: expected /v1/models or /v1/models/ID",
+                   "not_found");
   reply_json(exchange, model_json(find_model(id)));
 }
 

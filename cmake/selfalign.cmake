@@ -11,6 +11,10 @@ function(selfalign_library folder)
   if(arg_TORCH)
     selfalign_use_torch(selfalign_${folder})
   endif()
+  if(SELFALIGN_SANITIZER STREQUAL "address")  # coverage, for the fuzzers
+    target_compile_options(selfalign_${folder} PRIVATE
+                           -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 # selfalign_test(folder SOURCES a_test.cc ... [LINK lib ...] [TORCH])
@@ -33,4 +37,26 @@ function(selfalign_target target)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow
                          -Wnon-virtual-dtor -Woverloaded-virtual)
+  if(SELFALIGN_SANITIZER)
+    selfalign_sanitize(${target})
+  endif()
+endfunction()
+
+function(selfalign_sanitize target)
+  set(flags -fsanitize=thread)
+  if(SELFALIGN_SANITIZER STREQUAL "address")
+    set(flags -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(${target} PRIVATE -O0 -gline-tables-only ${flags})
+  target_link_options(${target} PRIVATE ${flags})
+  # Most of the compiler's time goes into these.
+  if(NOT target MATCHES "^selfalign_|_test$")
+    return()
+  endif()
+  set(headers <nlohmann/json.hpp> <algorithm> <filesystem> <functional> <map>
+      <memory> <optional> <set> <string> <vector>)
+  if(target MATCHES "_test$")
+    list(APPEND headers <gtest/gtest.h> <gmock/gmock.h>)
+  endif()
+  target_precompile_headers(${target} PRIVATE ${headers})
 endfunction()

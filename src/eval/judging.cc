@@ -161,9 +161,11 @@ std::vector<Metric> mark_metrics(const std::vector<Mark>& marks,
   }
   for (const auto& [category, count] : categories) {
     if (category.empty()) continue;
-    metrics.push_back(mark_metric(
-        marks, "score." + category, "Mean mark, " + category, NAN, seed,
-        [&](const Mark& mark) { return mark.category == category; }));
+    metrics.push_back(mark_metric(marks, "score." + category,
+                                  "Mean mark, " + category, NAN, seed,
+                                  [&name = category](const Mark& mark) {
+                                    return mark.category == name;
+                                  }));
   }
   metrics.push_back(slope_metric(marks));
   // Of no mark at all there is no mean, and no bound that says anything.

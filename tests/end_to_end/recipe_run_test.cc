@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -218,41 +217,6 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   EXPECT_EQ(verified["digest"], status["digest"]);
   ASSERT_EQ(selfalign("resume run --fork fork"), 0) << log();
   EXPECT_EQ(output()["digest"], status["digest"]);
-}
-
-// As tests/faults, with the real engine and trainer: metrics, checkpoints and
-// adapters are among what is written.
-TEST_P(RecipeRun, AFaultAtAnyCallLosesNothing) {
-  if (GetParam() != "smollm2-demo") GTEST_SKIP() << "one recipe is enough";
-  const Recipe recipe = small();
-  make_phrase_model(recipe.model.path,
-                    phrases_for(stages::load_prompts(recipe.prompts_folder,
-                                                     recipe.prompts_overlay)));
-  const auto faulty = [&](const char* kind, int64_t at) {
-    return run(recipe, "FAULT_FOLDER='" + recipe.run_folder +
-                           "' FAULT_REPORT='" + path("count") +
-                           "' FAULT_KIND=" + kind +
-                           " FAULT_AT=" + std::to_string(at) +
-                           " LD_PRELOAD='" SELFALIGN_FAULT_SHIM "'");
-  };
-  ASSERT_EQ(faulty("eio", 0), 0) << log();
-  const Json digest = output()["digest"];
-  const int64_t num_calls = std::stoll(read_file(path("count")));
-  const char* full = std::getenv("SELFALIGN_FULL_TESTS");
-  const int64_t num_points = full != nullptr && *full == '1' ? 100 : 2;
-  for (int64_t i = 0; i < num_points; ++i) {
-    const int64_t at = num_calls * (2 * i + 1) / (2 * num_points);
-    for (const char* kind : {"kill_before", "enospc", "eio", "short"}) {
-      fs::remove_all(recipe.run_folder);
-      const int code = faulty(kind, at);
-      if (code > 0) {
-        EXPECT_EQ(code, 4) << kind << at << log();
-      }
-      ASSERT_EQ(run(recipe), 0) << kind << at << log();
-      ASSERT_EQ(output()["digest"], digest) << kind << at;
-      ASSERT_EQ(selfalign("verify run"), 0) << kind << at << log();
-    }
-  }
 }
 
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {

@@ -1,7 +1,7 @@
 // A library to preload: counts the calls by which a program changes files under
-// one folder and lets the Nth of them go wrong. The mapped index of SQLite's
-// log (run.db-shm) is written without calls; it is made anew after a crash and
-// needs no test here.
+// one folder, or those by which it reads them, and lets the Nth of them go
+// wrong. The mapped index of SQLite's log (run.db-shm) is written without calls;
+// it is made anew after a crash and needs no test here.
 //
 //   FAULT_FOLDER  only calls on files under it count
 //   FAULT_AT      N, from 1; 0 counts only
@@ -10,6 +10,7 @@
 //                 eio          the call fails with EIO, once
 //                 enospc       it and all later ones that take space fail
 //                 short        a write writes half, any other call is done
+//                 read         a read fails with EIO, once; only reads count
 //   FAULT_REPORT  file for the number of calls, written as the process ends
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +28,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum Kind { KILL_BEFORE, KILL_AFTER, EIO_ONCE, ENOSPC_FROM, SHORT_WRITE };
+enum Kind {
+  KILL_BEFORE,
+  KILL_AFTER,
+  EIO_ONCE,
+  ENOSPC_FROM,
+  SHORT_WRITE,
+  READ_EIO
+};
 enum Fault { NONE, FAIL, HALF, DIE_AFTER };
 
 static const char* folder;
@@ -37,12 +45,12 @@ static atomic_long count;
 
 __attribute__((constructor)) static void start(void) {
   static const char* const names[] = {"kill_before", "kill_after", "eio",
-                                      "enospc", "short"};
+                                      "enospc", "short", "read"};
   const char* name = getenv("FAULT_KIND");
   const char* text = getenv("FAULT_AT");
   folder = getenv("FAULT_FOLDER");
   at = text ? atol(text) : 0;
-  for (int i = 0; name && i < 5; ++i) {
+  for (int i = 0; name && i < 6; ++i) {
     if (strcmp(name, names[i]) == 0) kind = (enum Kind)i;
   }
 }
@@ -77,7 +85,7 @@ static int is_fd_inside(int fd) {
 
 // What becomes of this call. FAIL has errno set.
 static enum Fault next_fault(int inside, int takes_space, int writes) {
-  if (!inside) return NONE;
+  if (kind == READ_EIO || !inside) return NONE;
   const long number = atomic_fetch_add(&count, 1) + 1;
   if (at == 0 || number < at) return NONE;
   if (kind == ENOSPC_FROM && takes_space) {
@@ -92,6 +100,13 @@ static enum Fault next_fault(int inside, int takes_space, int writes) {
   }
   if (kind == SHORT_WRITE && writes) return HALF;
   return kind == KILL_AFTER ? DIE_AFTER : NONE;
+}
+
+static int read_fails(int fd) {
+  if (kind != READ_EIO || !is_fd_inside(fd)) return 0;
+  if (atomic_fetch_add(&count, 1) + 1 != at) return 0;
+  errno = EIO;
+  return 1;
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -149,6 +164,18 @@ ssize_t writev(int fd, const struct iovec* pieces, int num) {
   if (fault == DIE_AFTER) die();
   return result;
 }
+
+#define READ(name, parameters, arguments)              \
+  ssize_t name parameters {                            \
+    return read_fails(fd) ? -1 : REAL(name) arguments; \
+  }
+
+READ(read, (int fd, void* bytes, size_t size), (fd, bytes, size))
+READ(pread, (int fd, void* bytes, size_t size, off_t place),
+     (fd, bytes, size, place))
+READ(pread64, (int fd, void* bytes, size_t size, off64_t place),
+     (fd, bytes, size, place))
+READ(readv, (int fd, const struct iovec* pieces, int num), (fd, pieces, num))
 
 // Opening counts where it may make the file.
 #define OPEN(name)                                                       \

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +21,10 @@ struct AddedToken {
   bool single_word = false;  // no word character (is_word) beside it
 };
 
+// Aho and Corasick 1975 over the texts read backwards, so that each place knows
+// the longest token that begins there: cutting takes time linear in the text,
+// however many tokens there are and however they begin, and making it time
+// linear in theirs (but for sorting).
 class AddedTokenFinder {
  public:
   // A stretch of text between tokens (id -1), or a token.
@@ -30,18 +33,34 @@ class AddedTokenFinder {
     int id = -1;
   };
 
-  void add(const AddedToken& token);
+  AddedTokenFinder() = default;
+  // Of two tokens of one text the first counts; those of no text are left out.
+  explicit AddedTokenFinder(std::vector<AddedToken> tokens);
+
   bool empty() const { return tokens_.empty(); }
   // Cuts `text` from left to right, the longest token first, as HF's tokenizers
   // library does: a token that may not stand where it is found is text.
   std::vector<Piece> cut(std::string_view text, bool parse_special) const;
 
  private:
-  const AddedToken* find_at(std::string_view text, size_t pos) const;
+  // A suffix of tokens. Those that are longer by a byte lie side by side.
+  struct State {
+    uint32_t first_longer = 0;
+    uint32_t num_longer = 0;
+    uint32_t fallback = 0;   // its longest beginning that is a state
+    int32_t token = -1;      // the longest that it begins with, -1: none
+    unsigned char byte = 0;  // its first
+  };
 
-  std::map<std::string, AddedToken, std::less<>> tokens_;
-  // By first byte: lengths of the tokens that begin with it, longest first.
-  std::array<std::vector<size_t>, 256> lengths_;
+  void add_states();
+  void link(uint32_t state);
+  uint32_t next(uint32_t state, unsigned char byte) const;
+  // For each place the token that begins there, -1: none.
+  std::vector<int32_t> find_all(std::string_view text) const;
+
+  std::vector<AddedToken> tokens_;  // sorted by their texts, backwards
+  std::vector<State> states_;       // breadth first, [0] is the empty one
+  std::array<bool, 256> begins_{};  // bytes that tokens begin with
 };
 
 }  // namespace selfalign::text

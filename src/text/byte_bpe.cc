@@ -139,7 +139,6 @@ int ByteBpe::checked(int id) const {
 
 void ByteBpe::add_tokens(const BpeVocabulary& vocabulary) {
   const size_t count = vocabulary.tokens.size();
-  constexpr size_t kMaxTokens = size_t{1} << 24;
   if (count == 0 || count > kMaxTokens) fail(str(count, " tokens"));
   bytes_.resize(count);
   special_.resize(count);
@@ -152,6 +151,7 @@ void ByteBpe::add_tokens(const BpeVocabulary& vocabulary) {
   for (size_t b = 0; b < 256; ++b) {
     byte_ids_[b] = token_id(alphabet().text[b]);
   }
+  std::vector<AddedToken> raw, normalized;
   for (const AddedToken& added : vocabulary.added) {
     if (added.id < 0 || added.id >= size()) {
       fail(str("added token '", added.text, "' with id ", added.id));
@@ -160,8 +160,10 @@ void ByteBpe::add_tokens(const BpeVocabulary& vocabulary) {
     bytes_[id] = added.text;
     special_[id] = added.special;
     ids_[added.text] = added.id;
-    (added.normalized ? normalized_added_ : raw_added_).add(added);
+    (added.normalized ? normalized : raw).push_back(added);
   }
+  raw_added_ = AddedTokenFinder(std::move(raw));
+  normalized_added_ = AddedTokenFinder(std::move(normalized));
   if (unknown_ >= size()) fail(str("unknown token ", unknown_));
 }
 

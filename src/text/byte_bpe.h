@@ -43,6 +43,9 @@ struct BpeVocabulary {
   bool adds_bos = false;
 };
 
+// Of a vocabulary of any kind; more than any model has.
+inline constexpr size_t kMaxTokens = size_t{1} << 22;
+
 // Types of tokens in GGUF and SentencePiece files.
 enum class TokenType {
   kNormal = 1,

@@ -76,7 +76,7 @@ std::string_view checked_text(std::string_view text, const std::string& where) {
 }
 
 std::string read_text(const std::string& path, uint64_t max_bytes) {
-  return std::string(checked_text(read_file(path, max_bytes), path));
+  return std::string(checked_text(read_input(path, max_bytes), path));
 }
 
 }  // namespace selfalign::text

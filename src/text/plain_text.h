@@ -31,7 +31,8 @@ void require_line(std::string_view line, const std::string& where);
 // The text without a byte order mark; Error kInput as above.
 std::string_view checked_text(std::string_view text, const std::string& where);
 
-// The whole file, without a byte order mark; Error kInput as above.
+// The whole of what a person names, a file or a pipe, without a byte order
+// mark; Error kInput as above.
 std::string read_text(const std::string& path,
                       uint64_t max_bytes = uint64_t{1} << 30);
 

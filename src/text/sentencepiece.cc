@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -36,20 +37,19 @@ struct TextHash {
   }
 };
 
-unsigned byte_of_piece(const std::string& piece, const std::string& where) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  const auto digit = [&](size_t at) {
-    return piece.size() == 6 ? kDigits.find(piece[at]) : std::string::npos;
-  };
-  const size_t high = digit(3);
-  const size_t low = digit(4);
-  if (!piece.starts_with("<0x") || !piece.ends_with('>') ||
-      high == std::string::npos || low == std::string::npos) {
-    throw Error(ErrorKind::kInput,
-                str(where, ": expected a byte piece like <0x0A>, found '",
-                    piece, "'; get the model's files again"));
-  }
-  return static_cast<unsigned>(16 * high + low);
+// "<0x0A>" is the byte 10; the digits are in upper case, as SentencePiece has
+// them.
+unsigned char byte_of_piece(const std::string& piece,
+                            const std::string& where) {
+  const bool framed =
+      piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with('>');
+  const std::string digits = framed ? piece.substr(3, 2) : "";
+  const auto byte = parse_hex_byte(digits);
+  const bool lower = digits.find_first_of("abcdef") != std::string::npos;
+  if (byte && !lower) return *byte;
+  throw Error(ErrorKind::kInput,
+              str(where, ": expected a byte piece like <0x0A>, found '", piece,
+                  "'; get the model's files again"));
 }
 
 class SentencePiece : public Tokenizer {
@@ -111,8 +111,7 @@ class SentencePiece : public Tokenizer {
 
 SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
     : v_(std::move(vocabulary)), byte_ids_(256, -1) {
-  constexpr size_t kMaxPieces = size_t{1} << 24;
-  if (v_.pieces.empty() || v_.pieces.size() > kMaxPieces ||
+  if (v_.pieces.empty() || v_.pieces.size() > kMaxTokens ||
       v_.scores.size() != v_.pieces.size() ||
       v_.types.size() != v_.pieces.size()) {
     throw Error(
@@ -123,8 +122,6 @@ SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
             v_.pieces.size(), " pieces, ", v_.scores.size(), " scores, ",
             v_.types.size(), " types; get the model's files again"));
   }
-  // Before the pieces: what a file says of a control piece counts.
-  for (const AddedToken& token : v_.added) added_.add(token);
   num_pieces_ = size();
   add_pieces();
   add_added();
@@ -160,6 +157,9 @@ bool SentencePiece::is_text(int id) const {
 }
 
 void SentencePiece::add_pieces() {
+  // Before the pieces: what a file says of a control piece counts.
+  std::vector<AddedToken> added = v_.added;
+  std::vector<AddedToken> user_defined;
   bytes_of_ids_.assign(v_.pieces.size(), -1);
   for (size_t i = 0; i < v_.pieces.size(); ++i) {
     const std::string& piece = v_.pieces[i];
@@ -176,17 +176,25 @@ void SentencePiece::add_pieces() {
     token.text = piece;
     switch (v_.types[i]) {
       case TokenType::kByte: {
-        const unsigned byte = byte_of_piece(piece, v_.where);
+        const unsigned char byte = byte_of_piece(piece, v_.where);
+        if (byte_ids_[byte] >= 0) {
+          throw Error(ErrorKind::kInput,
+                      str(v_.where,
+                          ": expected one piece for each byte, found "
+                          "'",
+                          piece, "' again as piece ", i,
+                          "; get the model's files again"));
+        }
         byte_ids_[byte] = id;
-        bytes_of_ids_[i] = static_cast<int>(byte);
+        bytes_of_ids_[i] = byte;
         break;
       }
       case TokenType::kControl:
         token.special = true;
-        added_.add(token);
+        added.push_back(std::move(token));
         break;
       case TokenType::kUserDefined:
-        user_defined_.add(token);
+        user_defined.push_back(std::move(token));
         max_piece_bytes_ = std::max(max_piece_bytes_, piece.size());
         break;
       case TokenType::kNormal:
@@ -196,16 +204,19 @@ void SentencePiece::add_pieces() {
         break;
     }
   }
+  added_ = AddedTokenFinder(std::move(added));
+  user_defined_ = AddedTokenFinder(std::move(user_defined));
 }
 
 // Ids between the last piece and an added token that nothing names stand for
 // no text.
 void SentencePiece::add_added() {
-  constexpr int kMaxGap = 1 << 16;
+  constexpr size_t kMaxGap = 1 << 16;
+  const size_t end = v_.pieces.size() + v_.added.size() + kMaxGap;
   is_added_.assign(v_.pieces.size(), false);
   for (const AddedToken& token : v_.added) {
     const auto id = static_cast<size_t>(token.id);
-    const bool fits = token.id >= 0 && token.id < num_pieces_ + kMaxGap &&
+    const bool fits = token.id >= 0 && id < end &&
                       (token.id >= num_pieces_ || v_.pieces[id] == token.text);
     if (!fits || token.text.empty()) {
       throw Error(

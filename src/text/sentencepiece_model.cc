@@ -110,9 +110,19 @@ void read_piece(std::string_view bytes, SentencePieceVocabulary& out) {
   if (type < 1 || type > 6) {
     fail(out.where, "a piece type from 1 to 6", str(type));
   }
+  if (out.pieces.size() == kMaxTokens) {
+    fail(out.where, str("at most ", kMaxTokens, " pieces"), "more");
+  }
   out.pieces.push_back(std::move(piece));
   out.scores.push_back(score);
   out.types.push_back(static_cast<TokenType>(type));
+}
+
+// Of a piece, an int32 of the message; below 0: none.
+int id_of(uint64_t value, const std::string& where) {
+  const auto id = static_cast<int64_t>(value);
+  if (id >= INT32_MIN && id <= INT32_MAX) return static_cast<int>(id);
+  fail(where, "the id of a piece", str(id));
 }
 
 void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
@@ -120,7 +130,6 @@ void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
   Message message(bytes, out.where);
   uint64_t model_type = 1;  // unigram
   for (Message::Field field; message.next(field);) {
-    const auto id = static_cast<int>(static_cast<int64_t>(field.value));
     switch (field.number) {
       case 3:
         model_type = field.value;
@@ -134,13 +143,13 @@ void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
         out.byte_fallback = field.value != 0;
         break;
       case 40:
-        out.unknown = id;
+        out.unknown = id_of(field.value, out.where);
         break;
       case 41:
-        out.bos = id;
+        out.bos = id_of(field.value, out.where);
         break;
       case 42:
-        out.eos = id;
+        out.eos = id_of(field.value, out.where);
         break;
       default:
         break;

@@ -117,12 +117,25 @@ TEST(SentencePiece, UnsoundVocabulariesAreErrors) {
                            "<0x0a>", "x0x01>"}) {
     expect_error([&](auto& v) { v.pieces[5] = byte; });
   }
+  // Two pieces of one byte: which of them it was trained with nobody knows.
+  expect_error([](auto& v) { v.pieces[5] = v.pieces[6]; });
   expect_error([](auto& v) { v.eos = 9999; });
   expect_error([](auto& v) { v.end_tokens = {9999}; });
   expect_error([](auto& v) { v.scores[300 % v.scores.size()] = NAN; });
   const auto t = make_sentencepiece(small_world());
   EXPECT_THROW(t->decode({267}), Error);
   EXPECT_THROW(t->decode_token(-1), Error);
+}
+
+// As the reference has it: a character whose bytes are not all there is
+// unknown.
+TEST(SentencePiece, ABytePieceMayBeMissing) {
+  SentencePieceVocabulary v = small_world();
+  v.types[3 + 0xC3] = TokenType::kUnused;
+  v.pieces[3 + 0xC3] = "gone";
+  const auto t = make_sentencepiece(std::move(v));
+  EXPECT_EQ(t->encode("\u00f6").back(), 0);
+  EXPECT_EQ(t->encode("\u0100").back(), 3 + 0x80);
 }
 
 // Protobuf's wire format, enough to write a model.

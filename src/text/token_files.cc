@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "text/tokenizer_json.h"
 
 namespace selfalign::text {
@@ -153,9 +154,8 @@ void read_config(const Json& json, const std::string& where, Statements& out) {
   for (const auto& [id, entry] :
        container(json, "added_tokens_decoder", where, false).items()) {
     AddedToken token = token_of(entry, where);
-    const bool is_id = !id.empty() && id.size() < 10 &&
-                       id.find_first_not_of("0123456789") == std::string::npos;
-    token.id = id_of(is_id ? Json(std::stoi(id)) : Json(id), token.text, where);
+    const auto number = parse_number<int>(id, 0);
+    token.id = id_of(number ? Json(*number) : Json(id), token.text, where);
     out.add(std::move(token), true, where);
   }
   add_special_members(json, where, out);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 
@@ -143,6 +144,31 @@ TEST(TokenFiles, WhatStandsInSeveralFilesAlikeIsOneToken) {
   const auto t = make_sentencepiece(v);
   EXPECT_EQ(t->size(), 10);
   EXPECT_THAT(t->encode("a</s>", true), ElementsAre(kSpaceA, kEos));
+}
+
+// In each of the files; every one of them took time that grew with the square.
+TEST(TokenFiles, HundredsOfThousandsOfTokensLoadInLinearTime) {
+  constexpr int kTokens = 200'000;
+  std::string list, decoder, map;
+  for (int i = 0; i < kTokens; ++i) {
+    const char* comma = i > 0 ? "," : "";
+    list += str(comma, R"({"content":"<t)", i, R"(>","id":)", 9 + i, "}");
+    decoder += str(comma, '"', 9 + i, R"(":{"content":"<t)", i, R"(>"})");
+    map += str(comma, R"("<t)", i, R"(>":)", 9 + i);
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const auto t = make_sentencepiece(
+      vocabulary_of({{"tokenizer.json", fast(list)},
+                     {"tokenizer_config.json",
+                      "{\"added_tokens_decoder\":{" + decoder + "}}"},
+                     {"added_tokens.json", "{" + map + "}"}}));
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += str("<t", i, "> ");
+  EXPECT_EQ(t->size(), 9 + kTokens);
+  EXPECT_EQ(t->encode(text).at(0), 9);
+  const std::chrono::duration<double> time =
+      std::chrono::steady_clock::now() - began;
+  EXPECT_LT(time.count(), 60);
 }
 
 TEST(TokenFiles, IdsThatNothingNamesStandForNoText) {

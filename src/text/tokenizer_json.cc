@@ -11,6 +11,7 @@ namespace selfalign::text {
 namespace {
 
 constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
+constexpr size_t kMaxSteps = 32;  // each goes through every text
 constexpr uint64_t kMaxSideFileBytes = uint64_t{16} << 20;
 
 [[noreturn]] void unknown_kind(const std::string& where,
@@ -327,6 +328,12 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
   if (!add_pre_tokenizers(rest.value("pre_tokenizer", Json()), path,
                           out.pre_tokenizer)) {
     unknown_kind(path, "pre-tokenizer", "ByteLevel", "none");
+  }
+  for (const size_t steps :
+       {out.normalizers.size(), out.pre_tokenizer.size()}) {
+    if (steps <= kMaxSteps) continue;
+    unknown_kind(path, str("at most ", kMaxSteps),
+                 "normalizers and pre-tokenizers", str(steps));
   }
   const Json none = Json::array();
   read_vocabulary(vocab,

@@ -143,6 +143,10 @@ TEST(TokenizerJson, UnknownKindsAreNamed) {
   EXPECT_THAT(with("/model/vocab/ab", -1), HasSubstr("-1"));
   EXPECT_THAT(with("/added_tokens/0/id", -1), HasSubstr("ids below"));
   EXPECT_THAT(with("/added_tokens", 1), HasSubstr("added_tokens"));
+  EXPECT_THAT(with("/normalizer",
+                   {{"type", "Sequence"},
+                    {"normalizers", std::vector<Json>(33, {{"type", "NFC"}})}}),
+              HasSubstr("at most 32 normalizers and pre-tokenizers"));
   EXPECT_THAT(error_of(Json::array()), HasSubstr("'model'"));
 }
 

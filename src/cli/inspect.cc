@@ -124,21 +124,19 @@ struct MetadataToJson {
   Json operator()(int64_t value) const { return value; }
   Json operator()(double value) const { return value; }
   Json operator()(bool value) const { return value; }
-  Json operator()(const std::string& value) const { return value; }
+  Json operator()(std::string_view value) const { return std::string(value); }
   // Vocabularies have a hundred thousand entries; their number will do.
   Json operator()(const formats::GgufArray& value) const {
-    return std::visit(
-        [](const auto& items) { return Json(str("list of ", items.size())); },
-        value);
+    return str("list of ", value.size);
   }
 };
 
 Json inspect_gguf(const std::string& path) {
   const std::shared_ptr<const formats::GgufFile> file =
       formats::GgufFile::open(path);
-  Json metadata = Json::object();
-  for (const auto& [key, value] : file->metadata()) {
-    metadata[key] = std::visit(MetadataToJson(), value);
+  Json::object_t metadata;
+  for (const auto& [key, value] : file->metadata()) {  // no key stands twice
+    metadata.emplace_back(key, std::visit(MetadataToJson(), value));
   }
   return {{"kind", "GGUF version 3"},
           {"path", path},

@@ -13,12 +13,16 @@ namespace {
 // Limits of names, of this program where the format gives none.
 constexpr uint64_t kMaxKey = 65535;
 constexpr uint64_t kMaxTensorName = 255;
+constexpr uint64_t kMaxName = 255;  // of an architecture, a kind of tokenizer
 constexpr uint32_t kMaxDimensions = 4;
 // The least that one metadata entry and one tensor entry can take: they bound
 // the counts of a file before anything is allocated.
 constexpr uint64_t kMinEntry = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensor = 8 + 1 + 4 + 8 + 4 + 8;
 constexpr int64_t kMaxAlignment = 1 << 20;
+// More than any LLaMA has: each costs some memory beyond its bytes.
+constexpr uint64_t kMaxEntries = 1 << 16;
+constexpr uint64_t kMaxTensors = 1 << 16;
 
 // Codes of the file (gguf_metadata_value_type).
 enum ValueType : uint32_t {
@@ -93,12 +97,20 @@ uint64_t min_bytes_of(uint32_t type) {
   return type < std::size(kBytes) ? kBytes[type] : 0;
 }
 
-template <typename T, typename Take>
-GgufArray take_elements(uint64_t count, Take take) {
-  std::vector<T> values;
-  values.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) values.push_back(take());
-  return values;
+// Passes the elements of an array and checks that they are there.
+void pass_elements(GgufCursor& in, const GgufArray& array,
+                   const std::string& what) {
+  const std::string element = "an element of " + what;
+  if (array.type == kString) {
+    for (uint64_t i = 0; i < array.size; ++i) {
+      in.take_string(element, UINT64_MAX);
+    }
+  } else if (array.type == kBool) {
+    for (uint64_t i = 0; i < array.size; ++i) in.take_bool(element);
+  } else {
+    // No overflow: take_count has seen that they fit into the file.
+    in.take_bytes(array.size * min_bytes_of(array.type), element);
+  }
 }
 
 GgufArray take_array(GgufCursor& in, const std::string& what) {
@@ -111,23 +123,12 @@ GgufArray take_array(GgufCursor& in, const std::string& what) {
   if (min_bytes_of(type) == 0) {
     in.fail(str(what, ": expected an element type from 0 to 12, found ", type));
   }
-  const uint64_t count =
+  const uint64_t size =
       in.take_count("elements of " + what, min_bytes_of(type));
-  const std::string element = "an element of " + what;
-  switch (type) {
-    case kString:
-      return take_elements<std::string>(
-          count, [&] { return in.take_string(element, UINT64_MAX); });
-    case kBool:
-      return take_elements<bool>(count, [&] { return in.take_bool(element); });
-    case kFloat32:
-    case kFloat64:
-      return take_elements<double>(
-          count, [&] { return take_real(in, type, element); });
-    default:
-      return take_elements<int64_t>(
-          count, [&] { return take_integer(in, type, element); });
-  }
+  GgufArray array{type, size, in.at(), in.rest()};
+  pass_elements(in, array, what);
+  array.bytes = array.bytes.substr(0, in.at() - array.begin);
+  return array;
 }
 
 GgufValue take_value(GgufCursor& in, const std::string& what) {
@@ -276,14 +277,35 @@ const T& get_as(const GgufFile& file, const std::string& key,
                   "; use a complete conversion of the model"));
 }
 
-template <typename T>
-const std::vector<T>& get_array(const GgufFile& file, const std::string& key,
-                                const char* wanted) {
+bool is_real(uint32_t type) { return type == kFloat32 || type == kFloat64; }
+bool is_string(uint32_t type) { return type == kString; }
+bool is_integer(uint32_t type) {
+  return !is_real(type) && !is_string(type) && type != kBool && type != kArray;
+}
+
+// The elements of the list under `key`, whose type must be right.
+template <typename Take>
+auto get_list(const GgufFile& file, const std::string& key, uint64_t most,
+              const char* wanted, bool (*is_right)(uint32_t), Take take) {
   const auto& array = get_as<GgufArray>(file, key, wanted);
-  if (const auto* typed = std::get_if<std::vector<T>>(&array)) return *typed;
-  throw Error(ErrorKind::kInput,
-              str(file.path(), ": metadata ", key, ": expected ", wanted,
-                  ", found an array of another type"));
+  const auto refuse = [&](const std::string& expected,
+                          const std::string& found) {
+    throw Error(ErrorKind::kInput,
+                str(file.path(), ": metadata ", key, ": expected ", expected,
+                    ", found ", found, "; get the file again"));
+  };
+  if (!is_right(array.type)) refuse(wanted, "an array of another type");
+  if (array.size > most) {
+    refuse(str("at most ", most, " elements"), std::to_string(array.size));
+  }
+  GgufCursor in(array.bytes, file.path(), array.begin);
+  const std::string what = "an element of " + key;
+  std::vector<decltype(take(in, array.type, what))> values;
+  values.reserve(array.size);
+  for (uint64_t i = 0; i < array.size; ++i) {
+    values.push_back(take(in, array.type, what));
+  }
+  return values;
 }
 
 }  // namespace
@@ -297,12 +319,14 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
 void GgufFile::parse() {
   GgufCursor in(map_.bytes(), path());
   check_magic_and_version(in);
-  const uint64_t num_tensors = in.take_count("tensors", kMinTensor);
-  const uint64_t num_entries = in.take_count("metadata entries", kMinEntry);
+  const uint64_t num_tensors =
+      in.take_count("tensors", kMinTensor, kMaxTensors);
+  const uint64_t num_entries =
+      in.take_count("metadata entries", kMinEntry, kMaxEntries);
 
   std::unordered_set<std::string> seen;
   for (uint64_t i = 0; i < num_entries; ++i) {
-    std::string key = in.take_string(str("metadata key ", i), kMaxKey);
+    std::string key(in.take_string(str("metadata key ", i), kMaxKey));
     if (!seen.insert(key).second) in.fail("metadata " + key + " stands twice");
     GgufValue value = take_value(in, "metadata " + key);
     metadata_.emplace_back(std::move(key), std::move(value));
@@ -338,7 +362,11 @@ const GgufValue* GgufFile::find(const std::string& key) const {
 }
 
 std::string GgufFile::get_string(const std::string& key) const {
-  return get_as<std::string>(*this, key, "a string");
+  const auto text = get_as<std::string_view>(*this, key, "a string");
+  if (text.size() <= kMaxName) return std::string(text);
+  throw Error(ErrorKind::kInput,
+              str(path(), ": metadata ", key, ": expected at most ", kMaxName,
+                  " bytes, found ", text.size(), "; get the file again"));
 }
 
 int64_t GgufFile::get_int(const std::string& key) const {
@@ -369,13 +397,29 @@ std::string GgufFile::get_string_or(const std::string& key,
   return find(key) == nullptr ? fallback : get_string(key);
 }
 
-const std::vector<std::string>& GgufFile::get_strings(
-    const std::string& key) const {
-  return get_array<std::string>(*this, key, "an array of strings");
+std::vector<std::string_view> GgufFile::get_strings(const std::string& key,
+                                                    uint64_t most) const {
+  return get_list(*this, key, most, "an array of strings", is_string,
+                  [](GgufCursor& in, uint32_t, const std::string& what) {
+                    return in.take_string(what, UINT64_MAX);
+                  });
 }
 
-const std::vector<int64_t>& GgufFile::get_ints(const std::string& key) const {
-  return get_array<int64_t>(*this, key, "an array of integers");
+std::vector<int64_t> GgufFile::get_ints(const std::string& key,
+                                        uint64_t most) const {
+  return get_list(*this, key, most, "an array of integers", is_integer,
+                  take_integer);
+}
+
+std::vector<double> GgufFile::get_floats(const std::string& key,
+                                         uint64_t most) const {
+  return get_list(*this, key, most, "an array of floats", is_real, take_real);
+}
+
+uint64_t GgufFile::size_of(const std::string& key) const {
+  const GgufValue* value = find(key);
+  const auto* array = value ? std::get_if<GgufArray>(value) : nullptr;
+  return array ? array->size : 0;
 }
 
 }  // namespace selfalign::formats

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,9 +18,17 @@
 
 namespace selfalign::formats {
 
-using GgufArray = std::variant<std::vector<int64_t>, std::vector<double>,
-                               std::vector<bool>, std::vector<std::string>>;
-using GgufValue = std::variant<int64_t, double, bool, std::string, GgufArray>;
+// A list of metadata. It stays in the file until it is asked for: what nobody
+// wants takes no memory, however long it is.
+struct GgufArray {
+  uint32_t type = 0;       // of its elements, as in the file
+  uint64_t size = 0;       // number of them
+  uint64_t begin = 0;      // byte of the file
+  std::string_view bytes;  // of all of them, checked to be there
+};
+// Texts lie in the file, which the GgufFile keeps mapped.
+using GgufValue =
+    std::variant<int64_t, double, bool, std::string_view, GgufArray>;
 
 class GgufFile {
  public:
@@ -32,7 +41,8 @@ class GgufFile {
     return metadata_;
   }
   const GgufValue* find(const std::string& key) const;
-  // Typed getters; Error kInput names key, type wanted and type found.
+  // Typed getters; Error kInput names key, type wanted and type found. Strings
+  // are names, of at most 255 bytes.
   std::string get_string(const std::string& key) const;
   int64_t get_int(const std::string& key) const;
   double get_float(const std::string& key) const;
@@ -40,12 +50,25 @@ class GgufFile {
   int64_t get_int_or(const std::string& key, int64_t fallback) const;
   std::string get_string_or(const std::string& key,
                             const std::string& fallback) const;
-  const std::vector<std::string>& get_strings(const std::string& key) const;
-  const std::vector<int64_t>& get_ints(const std::string& key) const;
+  // Lists, of `most` elements at most: more than any vocabulary has, so that
+  // what a file of that kind can make of memory is bounded. The texts lie in
+  // the file.
+  static constexpr uint64_t kMaxElements = uint64_t{1} << 22;
+  std::vector<std::string_view> get_strings(const std::string& key,
+                                            uint64_t most = kMaxElements) const;
+  std::vector<int64_t> get_ints(const std::string& key,
+                                uint64_t most = kMaxElements) const;
+  std::vector<double> get_floats(const std::string& key,
+                                 uint64_t most = kMaxElements) const;
+  // Of a list of any type; 0 where there is none.
+  uint64_t size_of(const std::string& key) const;
 
   // Tensors under their GGUF names ("blk.0.attn_q.weight"), shapes outermost
   // first (the reverse of the file's order).
   const std::vector<TensorView>& tensors() const { return tensors_; }
+
+  // Error kInput if it was written to since it was opened.
+  void require_unchanged() const { map_.require_unchanged(); }
 
  private:
   explicit GgufFile(const std::string& path) : map_(path) {}

@@ -18,14 +18,17 @@ static_assert(std::endian::native == std::endian::little,
 // Reads forward through the file; every read is checked against its end.
 class GgufCursor {
  public:
-  GgufCursor(std::string_view bytes, const std::string& path)
-      : bytes_(bytes), path_(path) {}
+  // `bytes` begin at byte `begin` of the file.
+  GgufCursor(std::string_view bytes, const std::string& path,
+             uint64_t begin = 0)
+      : bytes_(bytes), path_(path), begin_(begin) {}
 
-  uint64_t at() const { return at_; }
+  uint64_t at() const { return begin_ + at_; }
   uint64_t left() const { return bytes_.size() - at_; }
+  std::string_view rest() const { return bytes_.substr(at_); }
 
   [[noreturn]] void fail(const std::string& text) const {
-    throw Error(ErrorKind::kInput, str(path_, ": byte ", at_, ": ", text));
+    throw Error(ErrorKind::kInput, str(path_, ": byte ", at(), ": ", text));
   }
 
   void need(uint64_t count, std::string_view what) const {
@@ -44,21 +47,32 @@ class GgufCursor {
     return value;
   }
 
-  std::string take_string(std::string_view what, uint64_t max_bytes) {
+  // It lies in the file.
+  std::string_view take_string(std::string_view what, uint64_t max_bytes) {
     const auto length = take<uint64_t>(what);
     if (length > max_bytes) {
       fail(str("expected ", what, " of at most ", max_bytes, " bytes, found ",
                length, "; the file is damaged"));
     }
-    need(length, what);
-    std::string text(bytes_.substr(at_, length));
-    at_ += length;
-    return text;
+    return take_bytes(length, what);
   }
 
-  // A number of entries that each take at least min_bytes.
-  uint64_t take_count(std::string_view what, uint64_t min_bytes) {
+  std::string_view take_bytes(uint64_t count, std::string_view what) {
+    need(count, what);
+    const std::string_view bytes = bytes_.substr(at_, count);
+    at_ += count;
+    return bytes;
+  }
+
+  // A number of entries that each take at least min_bytes, and of which there
+  // are at most `most` in any file.
+  uint64_t take_count(std::string_view what, uint64_t min_bytes,
+                      uint64_t most = UINT64_MAX) {
     const auto count = take<uint64_t>(what);
+    if (count > most) {
+      fail(str("expected at most ", most, " ", what, ", found a count of ",
+               count, "; the file is damaged, fetch it again"));
+    }
     if (count > left() / min_bytes) {
       fail(str("expected at most ", left() / min_bytes, " ", what,
                " in the rest of the file, found a count of ", count,
@@ -84,6 +98,7 @@ class GgufCursor {
  private:
   std::string_view bytes_;
   const std::string& path_;
+  const uint64_t begin_;
   uint64_t at_ = 0;
 };
 

@@ -126,6 +126,7 @@ class GgufTensors : public TensorSource {
 
   const std::vector<TensorView>& tensors() const override { return tensors_; }
   bool interleaved_rope_rows() const override { return true; }
+  void require_unchanged() const override { file_->require_unchanged(); }
 
  private:
   std::shared_ptr<const GgufFile> file_;
@@ -207,9 +208,8 @@ void read_vocabulary(const GgufFile& file, ModelConfig& config) {
              " rows of token_embd.weight, found ", stated));
   }
   const char* tokens = "tokenizer.ggml.tokens";
-  if (file.find(tokens) == nullptr) return;
-  const auto count = static_cast<int64_t>(file.get_strings(tokens).size());
-  if (count > config.vocab_size) {
+  const uint64_t count = file.size_of(tokens);
+  if (count > static_cast<uint64_t>(config.vocab_size)) {
     fail(file,
          str("metadata ", tokens, ": expected at most the ", config.vocab_size,
              " rows of token_embd.weight, found ", count));

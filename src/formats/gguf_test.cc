@@ -1,8 +1,13 @@
 #include "formats/gguf.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <new>
 
 #include "base/random.h"
 #include "formats/gguf_builder.h"
@@ -16,6 +21,14 @@ using testing::HasSubstr;
 
 std::shared_ptr<const GgufFile> open(const GgufBuilder& file) {
   return GgufFile::open(test_file("a.gguf", file.bytes()));
+}
+
+// What this process has of memory that is its own (proc_pid_statm(5)).
+uint64_t data_bytes() {
+  std::ifstream in("/proc/self/statm");
+  uint64_t pages = 0;
+  for (int field = 0; field < 6; ++field) in >> pages;
+  return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // The error of opening the file.
@@ -40,6 +53,9 @@ TEST(Gguf, ReadsEveryTypeOfMetadata) {
   b.array("strings", 8, 2, gguf_string("x") + gguf_string(""));
   b.array("ints", 5, 2, raw(int32_t{-5}) + raw(int32_t{6}));
   b.array("none", 6, 0, "");
+  b.array("big", 10, 1, raw(uint64_t{INT64_MAX}));
+  b.array("over", 10, 1, raw(UINT64_MAX));
+  b.array("floats", 6, 2, raw(0.5f) + raw(-2.0f));
   const auto file = open(b);
   EXPECT_EQ(file->get_int("u8"), 255);
   EXPECT_EQ(file->get_int("i8"), -1);
@@ -55,15 +71,63 @@ TEST(Gguf, ReadsEveryTypeOfMetadata) {
   EXPECT_EQ(file->get_float("f64"), 0.1);
   EXPECT_THAT(file->get_strings("strings"), ElementsAre("x", ""));
   EXPECT_THAT(file->get_ints("ints"), ElementsAre(-5, 6));
+  EXPECT_THAT(file->get_ints("big"), ElementsAre(INT64_MAX));
+  EXPECT_THAT(file->get_floats("floats"), ElementsAre(0.5, -2));
+  EXPECT_EQ(file->size_of("floats"), 2u);
+  EXPECT_EQ(file->size_of("absent") + file->size_of("i8"), 0u);
   EXPECT_EQ(file->get_float("i32"), -3.0);
   EXPECT_EQ(file->get_int_or("absent", 7), 7);
-  EXPECT_EQ(file->metadata().size(), 15u);
+  EXPECT_EQ(file->metadata().size(), 18u);
+  EXPECT_THAT(error_of([&] { file->get_ints("over"); }),
+              HasSubstr("an element of over: expected at most 2^63 - 1"));
+  EXPECT_THAT(error_of([&] { file->get_ints("ints", 1); }),
+              HasSubstr("ints: expected at most 1 elements, found 2"));
+  EXPECT_THAT(error_of([&] { file->get_floats("ints"); }),
+              HasSubstr("expected an array of floats, found an array of "));
   EXPECT_THAT(error_of([&] { file->get_int("string"); }),
               HasSubstr("metadata string: expected an integer, found a str"));
   EXPECT_THAT(error_of([&] { file->get_strings("ints"); }),
               HasSubstr("ints: expected an array of strings"));
   EXPECT_THAT(error_of([&] { file->get_string("absent"); }),
               HasSubstr("found nothing"));
+}
+
+// Each element took 8 bytes, each string 32, whoever wanted them.
+TEST(Gguf, ListsThatNobodyWantsTakeNoMemory) {
+  constexpr uint64_t kBytes = 64 << 20;
+  GgufBuilder b = tiny_llama_gguf();
+  b.array("bytes", 0, kBytes, std::string(kBytes, '\1'));
+  b.array("strings", 8, kBytes / 8, std::string(kBytes, '\0'));
+  const std::string path = test_file("lists.gguf", b.bytes());
+  EXPECT_EXIT(
+      {
+        rlimit limit{};
+        limit.rlim_cur = data_bytes() + kBytes / 4;
+        limit.rlim_max = RLIM_INFINITY;
+        if (::setrlimit(RLIMIT_DATA, &limit) != 0) std::exit(1);
+        try {
+          const auto file = GgufFile::open(path);
+          config_from_gguf(*file);
+          std::exit(file->size_of("bytes") == kBytes ? 7 : 2);
+        } catch (const std::bad_alloc&) {
+          std::exit(4);
+        }
+      },
+      testing::ExitedWithCode(7), "");
+  const auto file = GgufFile::open(path);
+  EXPECT_THAT(error_of([&] { file->get_ints("bytes"); }),
+              HasSubstr("metadata bytes: expected at most 4194304 elements, "
+                        "found 67108864"));
+  EXPECT_THAT(error_of([&] { file->get_strings("strings"); }),
+              HasSubstr("at most 4194304 elements"));
+  std::filesystem::remove(path);
+}
+
+TEST(Gguf, RefusesMoreEntriesThanAnyModelHas) {
+  GgufBuilder b;
+  for (int i = 0; i <= 65536; ++i) b.number(std::to_string(i), 0);
+  EXPECT_THAT(refusal(b), HasSubstr("expected at most 65536 metadata entries, "
+                                    "found a count of 65537"));
 }
 
 TEST(Gguf, ReadsTensorsOutermostFirst) {

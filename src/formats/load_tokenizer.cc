@@ -29,12 +29,12 @@ std::vector<TokenType> token_types(const GgufFile& file, size_t count) {
   constexpr const char* kKey = "tokenizer.ggml.token_type";
   std::vector<TokenType> types(count, TokenType::kNormal);
   if (file.find(kKey) == nullptr) return types;
-  const std::vector<int64_t>& stored = file.get_ints(kKey);
-  if (stored.size() != count) {
+  if (file.size_of(kKey) != count) {
     throw Error(ErrorKind::kInput,
                 str(file.path(), ": expected ", count, " entries in ", kKey,
-                    ", found ", stored.size(), "; get the file again"));
+                    ", found ", file.size_of(kKey), "; get the file again"));
   }
+  const std::vector<int64_t> stored = file.get_ints(kKey);
   for (size_t i = 0; i < count; ++i) {
     if (stored[i] < 1 || stored[i] > 6) {
       throw Error(ErrorKind::kInput,
@@ -44,6 +44,11 @@ std::vector<TokenType> token_types(const GgufFile& file, size_t count) {
     types[i] = static_cast<TokenType>(stored[i]);
   }
   return types;
+}
+
+std::vector<std::string> tokens_of(const GgufFile& file) {
+  const auto tokens = file.get_strings("tokenizer.ggml.tokens");
+  return {tokens.begin(), tokens.end()};
 }
 
 std::vector<int> end_tokens(const GgufFile& file) {
@@ -57,11 +62,12 @@ std::vector<int> end_tokens(const GgufFile& file) {
 std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
   text::BpeVocabulary out;
   out.where = file.path();
-  out.tokens = file.get_strings("tokenizer.ggml.tokens");
-  for (const std::string& merge : file.get_strings("tokenizer.ggml.merges")) {
+  out.tokens = tokens_of(file);
+  for (const std::string_view merge :
+       file.get_strings("tokenizer.ggml.merges")) {
     // A part may begin with a space only if it is one: look behind it.
     const size_t space = merge.find(' ', 1);
-    if (space == std::string::npos) {
+    if (space == std::string_view::npos) {
       throw Error(ErrorKind::kInput,
                   str(file.path(), ": expected merges of two parts, found '",
                       merge, "'; get the file again"));
@@ -93,21 +99,13 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
 }
 
 std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file) {
-  constexpr const char* kScores = "tokenizer.ggml.scores";
   text::SentencePieceVocabulary out;
   out.where = file.path();
-  out.pieces = file.get_strings("tokenizer.ggml.tokens");
+  out.pieces = tokens_of(file);
   out.types = token_types(file, out.pieces.size());
-  const GgufValue* value = file.find(kScores);
-  const auto* array = value ? std::get_if<GgufArray>(value) : nullptr;
-  const auto* scores =
-      array ? std::get_if<std::vector<double>>(array) : nullptr;
-  if (scores == nullptr) {
-    throw Error(ErrorKind::kInput,
-                str(file.path(), ": expected an array of floats in ", kScores,
-                    ", found none; get the file again"));
+  for (const double score : file.get_floats("tokenizer.ggml.scores")) {
+    out.scores.push_back(static_cast<float>(score));
   }
-  out.scores.assign(scores->begin(), scores->end());
   out.unknown = id_or_none(file, "unknown");
   out.bos = id_or_none(file, "bos");
   out.eos = id_or_none(file, "eos");

@@ -1,6 +1,7 @@
 #include "formats/load_tokenizer.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -9,6 +10,9 @@
 #include "formats/gguf.h"
 #include "formats/gguf_builder.h"
 #include "text/byte_bpe.h"
+#include "text/sentencepiece.h"
+#include "text/token_files.h"
+#include "text/tokenizer_json.h"
 
 namespace selfalign::formats {
 namespace {
@@ -110,6 +114,59 @@ TEST(LoadTokenizer, GgufSentencePiece) {
   EXPECT_THAT(t->encode("aa</s>", true), ElementsAre(3, 6, 2));
   EXPECT_TRUE(t->adds_bos());
   EXPECT_EQ(t->decode(t->encode("aa a")), "aa a");
+}
+
+// A byte piece that is none, and one that stands twice, in a GGUF file.
+TEST(LoadTokenizer, GgufBytePiecesAreChecked) {
+  const auto refusal = [](const std::string& first, const std::string& second) {
+    GgufBuilder file;
+    file.text("tokenizer.ggml.model", "llama");
+    file.array("tokenizer.ggml.tokens", 8, 3,
+               string_array({"<unk>", first, second}));
+    file.array("tokenizer.ggml.scores", 6, 3, number_array<float>({0, 0, 0}));
+    file.array("tokenizer.ggml.token_type", 5, 3,
+               number_array<int32_t>({2, 6, 6}));
+    const std::string path = test_file("bytes.gguf", file.bytes());
+    return formats::error_of([&] { load_tokenizer(path); });
+  };
+  EXPECT_EQ(refusal("<0x0A>", "<0x0B>"), "no error");
+  EXPECT_THAT(refusal("<0x-1>", "<0x0B>"), HasSubstr("found '<0x-1>'"));
+  EXPECT_THAT(refusal("<0x0A>", "<0x0A>"), HasSubstr("'<0x0A>' again"));
+}
+
+// Nobody writes to them, and nobody waits.
+TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
+  const std::string folder = testing::TempDir() + "formats_pipes";
+  std::filesystem::remove_all(folder);
+  make_folder(folder);
+  for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+    const std::string path = folder + "/" + name;
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_THAT(formats::error_of([&] { load_tokenizer(folder); }),
+                HasSubstr(path + ": expected a regular file, found a pipe"));
+    EXPECT_THAT(formats::error_of([&] { load_tokenizer(path); }),
+                HasSubstr(path + ": expected a regular file, found a pipe"));
+    std::filesystem::remove(path);
+  }
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json",
+                           "config.json", "generation_config.json"}) {
+    const std::string path = folder + "/" + name;
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_THAT(formats::error_of([&] { text::read_side_files(folder); }),
+                HasSubstr(path + ": expected a regular file, found a pipe"));
+    std::filesystem::remove(path);
+  }
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json",
+                           "added_tokens.json", "special_tokens_map.json"}) {
+    const std::string path = folder + "/" + name;
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_THAT(formats::error_of([&] {
+                  text::SentencePieceVocabulary vocabulary;
+                  text::use_token_files(folder, vocabulary);
+                }),
+                HasSubstr(path + ": expected a regular file, found a pipe"));
+    std::filesystem::remove(path);
+  }
 }
 
 TEST(LoadTokenizer, PathsOfNoKnownKindAreErrors) {

@@ -6,12 +6,11 @@
 // SLOTS PREFIX SUFFIX NEW ROUNDS]
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <memory>
-#include <sstream>
 #include <string>
 
+#include "base/number.h"
 #include "base/random.h"
 #include "engine/engine.h"
 #include "engine/kernels.h"
@@ -27,9 +26,11 @@ class IdTokenizer : public text::Tokenizer {
  public:
   explicit IdTokenizer(int size) : size_(size) {}
   std::vector<int> encode(std::string_view text, bool) const override {
-    std::istringstream in{std::string(text)};
     std::vector<int> ids;
-    for (int id = 0; in >> id;) ids.push_back(id);
+    for (size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
+      end = std::min(text.find(' ', begin), text.size());
+      ids.push_back(parse_number<int>(text.substr(begin, end - begin)).value());
+    }
     return ids;
   }
   std::vector<int> encode_continuation(std::string_view text) const override {
@@ -149,7 +150,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto number = [&](int i, int fallback) {
-    return argc > i ? std::atoi(argv[i]) : fallback;
+    return argc > i ? selfalign::parse_number<int>(argv[i]).value() : fallback;
   };
   try {
     selfalign::run(argv[1], argc > 2 ? argv[2] : "auto",

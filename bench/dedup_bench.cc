@@ -9,11 +9,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/number.h"
 #include "base/random.h"
 #include "text/lcs.h"
 #include "text/minhash.h"
@@ -206,7 +206,8 @@ int run(size_t number, size_t brute_number, size_t min_hash_number) {
 
 int main(int argc, char** argv) {
   const auto number = [&](int i, size_t fallback) {
-    return argc > i ? static_cast<size_t>(std::atoll(argv[i])) : fallback;
+    return argc > i ? selfalign::parse_number<size_t>(argv[i]).value()
+                    : fallback;
   };
   return selfalign::run(std::max<size_t>(1, number(1, 100000)),
                         number(2, 20000), number(3, 100000));

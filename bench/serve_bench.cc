@@ -3,13 +3,13 @@
 // usage: serve_bench MODEL [ROWS NEW SLOTS]
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/json.h"
+#include "base/number.h"
 #include "cli/workbench.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto number = [&](int i, int fallback) {
-    return argc > i ? std::atoi(argv[i]) : fallback;
+    return argc > i ? selfalign::parse_number<int>(argv[i]).value() : fallback;
   };
   try {
     selfalign::run(argv[1], {.rows = number(2, 64),

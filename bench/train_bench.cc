@@ -6,11 +6,11 @@
 //                    [prompt] [pack_tokens] [dropout]
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <numeric>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "model/device.h"
 #include "train/backward.h"
@@ -103,11 +103,15 @@ int main(int argc, char** argv) {
   selfalign::train::BenchOptions bench;
   bench.model = argv[1];
   if (argc > 2) bench.dtype = argv[2];
-  if (argc > 3) bench.num_samples = std::atoi(argv[3]);
-  if (argc > 4) bench.length = std::atoi(argv[4]);
-  if (argc > 5) bench.prompt = std::atoi(argv[5]);
-  if (argc > 6) bench.pack_tokens = std::atoll(argv[6]);
-  if (argc > 7) bench.dropout = std::atof(argv[7]);
+  const auto take = [&](int i, auto& setting) {
+    using Number = std::remove_reference_t<decltype(setting)>;
+    if (argc > i) setting = selfalign::parse_number<Number>(argv[i]).value();
+  };
+  take(3, bench.num_samples);
+  take(4, bench.length);
+  take(5, bench.prompt);
+  take(6, bench.pack_tokens);
+  take(7, bench.dropout);
   try {
     selfalign::train::run(bench);
   } catch (const std::exception& error) {

@@ -26,6 +26,14 @@ LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X",
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(work|tmp|root|home|Users)/\w")
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|model/aten\.h)')
 INCLUDE = re.compile(r'#include "([a-z]+)/')
+# Numbers in text are read in one place, which checks the whole text and the
+# range; what these make of other text is another number or undefined.
+NUMBERS = pathlib.Path("src/base/number.h")
+LOOSE_NUMBER = re.compile(
+    r"\b(v?[sf]?scanf|ato(i|l|ll|f)|strto(l|ll|ul|ull|d|f|ld|imax|umax)|"
+    r"from_chars)\b|\bstd::sto(i|l|ll|ul|ull|f|d|ld)\(|\bstd::cin\b")
+INPUT_STREAM = re.compile(
+    r"\bstd::(?:i|if|istring|string|f)(?:stream)&? (\w+)")
 
 problems = []
 warnings = []
@@ -83,6 +91,18 @@ def functions(lines):
                 break
 
 
+def check_numbers(path, lines):
+    """No loose parsing of numbers, also not by >> of a stream."""
+    if path == NUMBERS or path.stem.endswith("_test") or "testing" in path.stem:
+        return
+    streams = set(INPUT_STREAM.findall("\n".join(lines)))
+    reads = re.compile(rf"\b({'|'.join(streams)}) >>") if streams else None
+    for number, line in enumerate(lines, 1):
+        line = strip_literals(line)
+        if LOOSE_NUMBER.search(line) or reads and reads.search(line):
+            problem(path, number, f"numbers in text are read by {NUMBERS}")
+
+
 def check_text(path, lines):
     for number, line in enumerate(lines, 1):
         if LATER.search(line):
@@ -121,6 +141,7 @@ def check_cpp(path, lines):
     if (path.suffix == ".h" and "#pragma once" not in lines and
             not path.name.endswith("_impl.h")):  # included once per variant
         problem(path, 1, "no #pragma once")
+    check_numbers(path, lines)
     check_layers(path, lines)
 
 

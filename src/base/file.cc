@@ -13,9 +13,13 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
+#include "base/disk_full.h"
 #include "base/error.h"
 #include "base/lfs_pointer.h"
+#include "base/log_line.h"
+#include "base/number.h"
 
 namespace selfalign {
 namespace {
@@ -32,6 +36,7 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -52,7 +57,7 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
 }
 
 [[noreturn]] void throw_write(const std::string& path, int error) {
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  const bool full = is_disk_full(error);
   const bool broken = error == EIO;
   throw Error(full || broken ? ErrorKind::kResources : ErrorKind::kFailed,
               str(path, ": expected to write it, found: ", std::strerror(error),
@@ -64,21 +69,36 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
                              "writable"));
 }
 
-// Opens for reading and refuses folders; `size` is 0 for a pipe or device.
-int open_for_reading(const std::string& path, uint64_t* size, bool* regular) {
-  const int fd = open_retry(path.c_str(), O_RDONLY);
+const char* kind_name(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+enum class Allowed { kFiles, kStreams };
+
+// Opens for reading what is no folder and, unless it `allows` them, no stream;
+// does not wait for the other end of a pipe then. `info` is the file's.
+int open_for_reading(const std::string& path, Allowed allows,
+                     struct stat& info) {
+  const int wait = allows == Allowed::kStreams ? 0 : O_NONBLOCK;
+  const int fd = open_retry(path.c_str(), O_RDONLY | O_NOCTTY | wait);
   if (fd < 0) throw_read(path, "a readable file");
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
-    if (S_ISDIR(info.st_mode)) errno = EISDIR;
+  if (::fstat(fd, &info) != 0) {
     const int kept = errno;
     ::close(fd);
     errno = kept;
     throw_read(path, "a readable file");
   }
-  *regular = S_ISREG(info.st_mode);
-  *size = *regular ? static_cast<uint64_t>(info.st_size) : 0;
-  return fd;
+  const bool good = allows == Allowed::kStreams ? !S_ISDIR(info.st_mode)
+                                                : S_ISREG(info.st_mode);
+  if (good) return fd;
+  ::close(fd);
+  throw Error(
+      ErrorKind::kInput,
+      str(path, ": expected a regular file, found ", kind_name(info.st_mode),
+          "; check the path, or put the file itself there"));
 }
 
 void refuse_lfs_pointer(const std::string& path, std::string_view content) {
@@ -88,6 +108,48 @@ void refuse_lfs_pointer(const std::string& path, std::string_view content) {
                   ": expected the file itself, found a git-lfs pointer in its "
                   "place; fetch the file with 'git lfs pull' in its "
                   "repository, or download it again");
+}
+
+std::string read_whole(const std::string& path, Allowed allows,
+                       uint64_t max_bytes) {
+  struct stat info {};
+  const Descriptor fd(open_for_reading(path, allows, info));
+  const bool regular = S_ISREG(info.st_mode);
+  const uint64_t size = regular ? static_cast<uint64_t>(info.st_size) : 0;
+  std::string content;
+  const auto refuse = [&] {
+    throw Error(ErrorKind::kInput,
+                str(path, ": expected at most ", max_bytes,
+                    " bytes, found more; is this the right file?"));
+  };
+  if (size > max_bytes) refuse();
+  // One byte more than the size, so that the end is seen by the same read.
+  uint64_t step = regular ? size + 1 : uint64_t{1} << 16;
+  uint64_t done = 0;
+  for (;;) {
+    content.resize(done + step);
+    const ssize_t n = ::read(fd.get(), content.data() + done, step);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_read(path, "a readable file");
+    if (n == 0) break;
+    done += static_cast<uint64_t>(n);
+    if (done > max_bytes) refuse();
+    step = uint64_t{1} << 16;
+  }
+  content.resize(done);
+  refuse_lfs_pointer(path, content);
+  return content;
+}
+
+int64_t changed_ns(const struct stat& info) {
+  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+std::string changed_text(const std::string& path) {
+  return path +
+         ": expected a file that stays as it is while it is read, found it "
+         "cut short, written to or on a failing disk; put it back whole, then "
+         "run the same command again";
 }
 
 // Returns 0 or the errno of the first failure.
@@ -112,32 +174,11 @@ void sync_folder(const std::string& folder) {
 }  // namespace
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {
-  uint64_t size = 0;
-  bool regular = false;
-  const Descriptor fd(open_for_reading(path, &size, &regular));
-  std::string content;
-  const auto refuse = [&] {
-    throw Error(ErrorKind::kInput,
-                str(path, ": expected at most ", max_bytes,
-                    " bytes, found more; is this the right file?"));
-  };
-  if (size > max_bytes) refuse();
-  // One byte more than the size, so that the end is seen by the same read.
-  uint64_t step = regular ? size + 1 : uint64_t{1} << 16;
-  uint64_t done = 0;
-  for (;;) {
-    content.resize(done + step);
-    const ssize_t n = ::read(fd.get(), content.data() + done, step);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_read(path, "a readable file");
-    if (n == 0) break;
-    done += static_cast<uint64_t>(n);
-    if (done > max_bytes) refuse();
-    step = uint64_t{1} << 16;
-  }
-  content.resize(done);
-  refuse_lfs_pointer(path, content);
-  return content;
+  return read_whole(path, Allowed::kFiles, max_bytes);
+}
+
+std::string read_input(const std::string& path, uint64_t max_bytes) {
+  return read_whole(path, Allowed::kStreams, max_bytes);
 }
 
 void write_file_atomic(const std::string& path, std::string_view content) {
@@ -170,11 +211,11 @@ void remove_stale_temporaries(const std::string& folder) {
     const std::string name = entry->path().filename().string();
     const size_t mark = name.rfind(kTemporaryMark);
     if (mark == std::string::npos) continue;
-    const char* number = name.c_str() + mark + std::strlen(kTemporaryMark);
-    char* rest = nullptr;
-    const long pid = std::strtol(number, &rest, 10);
-    if (pid <= 0 || *rest != '-') continue;
-    if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) {
+    const size_t begin = mark + std::strlen(kTemporaryMark);
+    const size_t dash = name.find('-', begin);
+    if (dash == std::string::npos) continue;
+    const auto pid = parse_number<pid_t>(name.substr(begin, dash - begin), 1);
+    if (pid && ::kill(*pid, 0) != 0 && errno == ESRCH) {
       ::unlink(entry->path().c_str());
     }
   }
@@ -205,28 +246,39 @@ ScratchFolder::~ScratchFolder() {
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path), data_("") {
-  uint64_t size = 0;
-  bool regular = false;
-  const Descriptor fd(open_for_reading(path, &size, &regular));
-  if (!regular) {
-    errno = ENODEV;
-    throw_read(path, "a regular file");
+  struct stat info {};
+  Descriptor fd(open_for_reading(path, Allowed::kFiles, info));
+  changed_ns_ = changed_ns(info);
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ > 0) {
+    void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    if (data == MAP_FAILED) throw_read(path, "a file that can be mapped");
+    data_ = static_cast<const char*>(data);
   }
-  if (size == 0) return;
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  if (data == MAP_FAILED) throw_read(path, "a file that can be mapped");
-  data_ = static_cast<const char*>(data);
-  size_ = size;
   try {
+    guard_.emplace(data_, size_, error_line(changed_text(path)));
     refuse_lfs_pointer(path, bytes());
   } catch (...) {
-    ::munmap(data, size);
+    if (size_ > 0) ::munmap(const_cast<char*>(data_), size_);
     throw;
   }
+  fd_ = fd.release();
 }
 
 MappedFile::~MappedFile() {
+  guard_.reset();
   if (size_ > 0) ::munmap(const_cast<char*>(data_), size_);
+  ::close(fd_);
+}
+
+void MappedFile::require_unchanged() const {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) throw_read(path_, "a readable file");
+  if (static_cast<size_t>(info.st_size) == size_ &&
+      changed_ns(info) == changed_ns_) {
+    return;
+  }
+  throw Error(ErrorKind::kInput, changed_text(path_));
 }
 
 }  // namespace selfalign

@@ -5,14 +5,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/bus_guard.h"
+
 namespace selfalign {
 
-// The whole file; Error kInput if it is missing or over max_bytes.
+// The whole of a regular file; Error kInput if it is missing, over max_bytes,
+// or no such file: for a pipe, a device or a socket in its place nobody waits.
 std::string read_file(const std::string& path,
                       uint64_t max_bytes = uint64_t{1} << 30);
+// The same of what a person names, which may be a pipe or a device, too:
+// `--questions <(...)`, /dev/stdin.
+std::string read_input(const std::string& path,
+                       uint64_t max_bytes = uint64_t{1} << 30);
 
 // Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the
 // folder: after a crash the old or the new content is there, never a mix.
@@ -40,7 +48,9 @@ class ScratchFolder {
   std::string path_;
 };
 
-// A file mapped read-only for the life of the object.
+// A regular file mapped read-only for the life of the object. One that is cut
+// short meanwhile, or whose disk fails, ends the process where what is gone is
+// read: with a message of kInput and its exit code (bus_guard.h).
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -52,11 +62,17 @@ class MappedFile {
   size_t size() const { return size_; }
   std::string_view bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // Error kInput if the file was written to since it was mapped: what was read
+  // may be of no version, and the rest of a page behind a cut is zeros.
+  void require_unchanged() const;
 
  private:
   std::string path_;
+  int fd_ = -1;
+  int64_t changed_ns_ = 0;  // when it was written last, as it was mapped
   const char* data_ = nullptr;
   size_t size_ = 0;
+  std::optional<BusGuard> guard_;
 };
 
 }  // namespace selfalign

@@ -1,14 +1,18 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 #include "base/testing.h"
@@ -77,7 +81,7 @@ TEST_F(FileTest, ReadsUpToTheLimit) {
   EXPECT_EQ(error.kind(), ErrorKind::kInput);
   EXPECT_THAT(error.what(), HasSubstr(path("f")));
   // A device has no size to look at first.
-  EXPECT_EQ(error_of([] { read_file("/dev/zero", 1 << 20); }).kind(),
+  EXPECT_EQ(error_of([] { read_input("/dev/zero", 1 << 20); }).kind(),
             ErrorKind::kInput);
 }
 
@@ -87,6 +91,45 @@ TEST_F(FileTest, MissingAndFoldersAreInputErrors) {
     EXPECT_EQ(error_of([&] { MappedFile file(bad); }).kind(),
               ErrorKind::kInput);
   }
+}
+
+// Whoever made the folder may have put a pipe there, which nobody writes to.
+TEST_F(FileTest, WhatIsNoFileIsRefusedWithoutWaiting) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path("socket").copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(
+      ::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+      0);
+  std::filesystem::create_symlink("/dev/zero", path("device"));
+  for (const char* name : {"pipe", "socket", "device"}) {
+    const auto expect_refusal = [&](const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput) << name;
+      EXPECT_THAT(error.what(), HasSubstr(path(name) + ": expected a "))
+          << name;
+    };
+    expect_refusal(error_of([&] { read_file(path(name)); }));
+    expect_refusal(error_of([&] { MappedFile file(path(name)); }));
+  }
+  EXPECT_THAT(error_of([&] { read_file(path("pipe")); }).what(),
+              HasSubstr("expected a regular file, found a pipe; "));
+  EXPECT_THAT(error_of([&] { read_file(path("device")); }).what(),
+              HasSubstr("expected a regular file, found a device; "));
+  ::close(listener);
+}
+
+TEST_F(FileTest, WhatAPersonNamesMayBeAPipe) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  std::thread writer([&] {
+    const int fd = ::open(path("pipe").c_str(), O_WRONLY);
+    EXPECT_EQ(::write(fd, "ab", 2), 2);
+    ::close(fd);
+  });
+  EXPECT_EQ(read_input(path("pipe")), "ab");
+  writer.join();
+  EXPECT_EQ(read_input("/dev/null"), "");
+  EXPECT_EQ(error_of([&] { read_input(folder_); }).kind(), ErrorKind::kInput);
 }
 
 // A limit on file size stands for the full disk: both end a write midway.

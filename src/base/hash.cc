@@ -66,7 +66,10 @@ std::string digest_bytes(std::string_view bytes) {
 }
 
 std::string digest_file(const std::string& path) {
-  return digest_bytes(MappedFile(path).bytes());
+  const MappedFile map(path);
+  std::string digest = digest_bytes(map.bytes());
+  map.require_unchanged();
+  return digest;
 }
 
 std::string key_to_hex(uint64_t key) {

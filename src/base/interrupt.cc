@@ -19,7 +19,7 @@ static_assert(std::atomic<void (*)()>::is_always_lock_free);
 
 void on_signal(int) {
   if (stop_asked.exchange(true)) {
-    if (void (*act)() = last_act.load()) act();
+    run_last_act();
     ::_exit(static_cast<int>(ErrorKind::kInterrupted));
   }
   if (!tell_person) return;
@@ -42,9 +42,16 @@ void install_interrupt_handlers() {
   struct sigaction hang_up {};
   ::sigaction(SIGHUP, nullptr, &hang_up);
   if (hang_up.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
+  // A file over the limit (ulimit -f) is then an error of the write, EFBIG,
+  // that is told like a full disk; a reader that went away is EPIPE.
+  ::signal(SIGXFSZ, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 void set_last_act(void (*act)()) { last_act.store(act); }
+void run_last_act() {
+  if (void (*act)() = last_act.load()) act();
+}
 
 bool interrupted() { return stop_asked.load(std::memory_order_relaxed); }
 

@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace selfalign {
 namespace {
@@ -44,6 +47,25 @@ TEST(Interrupt, TheSecondSignalEndsTheProcess) {
         std::exit(1);
       },
       testing::ExitedWithCode(75), "");
+}
+
+// ulimit -f: the write says it, and is told like a full disk.
+TEST(Interrupt, AFileOverTheLimitIsAnErrorOfTheWrite) {
+  const std::string path = testing::TempDir() + "selfalign_over_the_limit";
+  EXPECT_EXIT(
+      {
+        install_interrupt_handlers();
+        rlimit limit{};
+        limit.rlim_cur = limit.rlim_max = 1000;
+        if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(1);
+        try {
+          write_file_atomic(path, std::string(5000, 'x'));
+        } catch (const Error& error) {
+          std::fputs(error.what(), stderr);
+          std::exit(static_cast<int>(error.kind()));
+        }
+      },
+      testing::ExitedWithCode(4), "over_the_limit: expected to write it.*free");
 }
 
 TEST(Interrupt, StopsWithTheHint) {

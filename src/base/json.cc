@@ -100,9 +100,10 @@ Json parse_json(std::string_view text, const std::string& where) {
 }
 
 nlohmann::json parse_json_sorted(std::string_view text,
-                                 const std::string& where) {
+                                 const std::string& where, size_t max_values) {
   JsonProblem problem;
-  std::optional<nlohmann::json> value = try_parse_json_sorted(text, problem);
+  std::optional<nlohmann::json> value =
+      try_parse_json_sorted(text, max_values, problem);
   if (!value) throw_problem(where, problem);
   return *std::move(value);
 }
@@ -115,6 +116,15 @@ std::string json_string(const Json& object, const std::string& name,
 int64_t json_int(const Json& object, const std::string& name,
                  const std::string& where) {
   return read<int64_t>({object, name, where}, kInt, to_int);
+}
+
+int64_t json_int_in(const Json& object, const std::string& name,
+                    const std::string& where, int64_t low, int64_t high) {
+  const int64_t value = json_int(object, name, where);
+  if (value >= low && value <= high) return value;
+  throw Error(ErrorKind::kInput,
+              str(where, ": expected '", name, "' to be from ", low, " to ",
+                  high, ", found ", value, "; correct this member"));
 }
 
 double json_number(const Json& object, const std::string& name,

@@ -10,14 +10,20 @@ namespace selfalign {
 
 using Json = nlohmann::ordered_json;
 
-// Parses one JSON value. `where` names the source in the Error (kInput), which
-// also gives line and column. Depth over 64 is refused.
+// Of one text: a vocabulary of a million tokens and its merges. A value takes
+// up to some hundred bytes of memory, and as little as two of a text.
+inline constexpr size_t kMaxJsonValues = size_t{1} << 22;
+
+// Parses one JSON value in time linear in the text. `where` names the source in
+// the Error (kInput), which also gives line and column. Refused are a depth
+// over 64, more than kMaxJsonValues values, and two members of one name.
 Json parse_json(std::string_view text, const std::string& where);
 
 // The same into sorted objects. Json keeps the order of members and so looks a
 // name up one by one: use this for an object of thousands (a vocabulary).
 nlohmann::json parse_json_sorted(std::string_view text,
-                                 const std::string& where);
+                                 const std::string& where,
+                                 size_t max_values = kMaxJsonValues);
 
 // Member `name` of object `object`; Error kInput if missing or of another
 // type. The `_or` forms return `fallback` when the member is missing or null.
@@ -25,6 +31,9 @@ std::string json_string(const Json& object, const std::string& name,
                         const std::string& where);
 int64_t json_int(const Json& object, const std::string& name,
                  const std::string& where);
+// The same from `low` to `high`, both included.
+int64_t json_int_in(const Json& object, const std::string& name,
+                    const std::string& where, int64_t low, int64_t high);
 double json_number(const Json& object, const std::string& name,
                    const std::string& where);
 bool json_bool(const Json& object, const std::string& name,

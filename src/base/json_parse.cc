@@ -44,15 +44,26 @@ JsonProblem problem_at(std::string_view text, Fault fault) {
   return problem;
 }
 
-// Where the nesting gets too deep, or npos; asked before parsing so that no
-// recursion on the parsed value can run out of stack.
-size_t find_depth(std::string_view text) {
+// Where the nesting gets too deep or the values too many, if they do; asked
+// before parsing so that no recursion on the parsed value can run out of stack,
+// and no text of a byte a value takes many times its size of memory.
+std::optional<Fault> find_excess(std::string_view text, size_t max_values) {
   int depth = 0;
-  return find_outside_strings(text, [&](size_t i) {
-    if (text[i] == '{' || text[i] == '[') ++depth;
-    if (text[i] == '}' || text[i] == ']') --depth;
-    return depth > kMaxDepth;
+  size_t num_values = 1;
+  const size_t at = find_outside_strings(text, [&](size_t i) {
+    const char c = text[i];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (c == '{' || c == '[' || c == ',') ++num_values;
+    return depth > kMaxDepth || num_values > max_values;
   });
+  if (at == std::string_view::npos) return std::nullopt;
+  if (depth > kMaxDepth) {
+    return Fault{at, str("expected at most ", kMaxDepth,
+                         " levels of nesting, found more; flatten the value")};
+  }
+  return Fault{at, str("expected at most ", max_values,
+                       " values, found more; is this the right file?")};
 }
 
 // Bytes of the character at `at` of a text in UTF-8.
@@ -166,33 +177,88 @@ Fault number_fault(std::string_view text, const std::string& what) {
               "; correct or remove it")};
 }
 
-// Asked by the parser about each thing it reads, stops it at a name that its
-// object has already, since of two values one would be lost.
-class MemberCheck {
- public:
-  using Event = nlohmann::json::parse_event_t;
-  struct Repeated {
-    std::string name;
-    size_t number;  // of the member in the text, from 1
-  };
+// A name that its object has already: of two values one would be lost.
+struct Repeated {
+  std::string name;
+  size_t number;  // of the member in the text, from 1
+};
 
-  // `name` is that of a member.
-  void see(Event event, const std::string* name) {
-    if (event == Event::object_start) names_.emplace_back();
-    if (event == Event::object_end) names_.pop_back();
-    if (event != Event::key) return;
-    ++number_;
-    if (!names_.back().insert(*name).second) throw Repeated{*name, number_};
+// Makes the value of what the parser reads (its SAX interface), in time linear
+// in the text: nlohmann's own looks for each name among all members before it.
+template <typename Value>
+class Builder {
+ public:
+  Value take() { return std::move(root_); }
+
+  bool null() { return add(nullptr); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(int64_t value) { return add(value); }
+  bool number_unsigned(uint64_t value) { return add(value); }
+  bool number_float(double value, const std::string&) { return add(value); }
+  bool string(std::string& value) { return add(std::move(value)); }
+  bool binary(typename Value::binary_t&) { return false; }  // no JSON has any
+
+  bool start_object(size_t) {
+    open_.push_back({&put(Value::object()), {}});
+    return true;
+  }
+  bool start_array(size_t) {
+    open_.push_back({&put(Value::array()), {}});
+    return true;
+  }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(std::string& name) {
+    ++num_members_;
+    if (!open_.back().names.insert(name).second) {
+      throw Repeated{name, num_members_};
+    }
+    name_ = std::move(name);
+    return true;
+  }
+  template <typename Exception>
+  bool parse_error(size_t, const std::string&, const Exception& error) {
+    throw error;
   }
 
  private:
-  std::vector<std::unordered_set<std::string>> names_;  // of the open objects
-  size_t number_ = 0;
+  struct Open {
+    Value* value;
+    std::unordered_set<std::string> names;  // of an object's members
+  };
+
+  template <typename Part>
+  bool add(Part&& part) {
+    put(Value(std::forward<Part>(part)));
+    return true;
+  }
+  Value& put(Value&& value) {
+    if (open_.empty()) return root_ = std::move(value);
+    Value& parent = *open_.back().value;
+    if (parent.is_array()) {
+      return parent.template get_ref<typename Value::array_t&>().emplace_back(
+          std::move(value));
+    }
+    auto& members = parent.template get_ref<typename Value::object_t&>();
+    if constexpr (requires { members.back(); }) {
+      return members.emplace_back(std::move(name_), std::move(value)).second;
+    } else {
+      return members.emplace(std::move(name_), std::move(value)).first->second;
+    }
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Value root_;
+  std::vector<Open> open_;  // a parent grows only when its last part is closed
+  std::string name_;        // of the member whose value comes next
+  size_t num_members_ = 0;
 };
 
 // Each member has one colon outside of texts, behind its name.
-Fault repeated_fault(std::string_view text,
-                     const MemberCheck::Repeated& repeated) {
+Fault repeated_fault(std::string_view text, const Repeated& repeated) {
   size_t name = 0;
   size_t number = 0;
   find_outside_strings(text, [&](size_t i) {
@@ -214,17 +280,13 @@ Fault parse_fault(std::string_view text, size_t at, std::string_view what) {
 }
 
 // What the parser need not be asked for.
-std::optional<Fault> early_fault(std::string_view text) {
+std::optional<Fault> early_fault(std::string_view text, size_t max_values) {
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
     return Fault{nul,
                  "expected JSON, found a NUL byte; the text is damaged or not "
                  "in UTF-8: make it anew"};
   }
-  if (const size_t deep = find_depth(text); deep != std::string_view::npos) {
-    return Fault{deep,
-                 str("expected at most ", kMaxDepth,
-                     " levels of nesting, found more; flatten the value")};
-  }
+  if (auto excess = find_excess(text, max_values)) return excess;
   if (text.find_first_not_of(kSpace) == std::string_view::npos) {
     return Fault{0, "expected JSON, found no text; was it cut off?"};
   }
@@ -232,19 +294,17 @@ std::optional<Fault> early_fault(std::string_view text) {
 }
 
 template <typename Value>
-std::optional<Value> parse_checked(std::string_view text, Fault& fault) {
-  if (std::optional<Fault> early = early_fault(text)) {
+std::optional<Value> parse_checked(std::string_view text, size_t max_values,
+                                   Fault& fault) {
+  if (std::optional<Fault> early = early_fault(text, max_values)) {
     fault = *std::move(early);
     return std::nullopt;
   }
-  MemberCheck check;
-  const auto see = [&check](int, MemberCheck::Event event, const Value& value) {
-    check.see(event, value.template get_ptr<const std::string*>());
-    return true;
-  };
+  Builder<Value> builder;
   try {
-    return Value::parse(text, see);
-  } catch (const MemberCheck::Repeated& repeated) {
+    Value::sax_parse(text, &builder);
+    return builder.take();
+  } catch (const Repeated& repeated) {
     fault = repeated_fault(text, repeated);
   } catch (const typename Value::parse_error& error) {
     fault =
@@ -256,10 +316,10 @@ std::optional<Value> parse_checked(std::string_view text, Fault& fault) {
 }
 
 template <typename Value>
-std::optional<Value> parse_or_explain(std::string_view text,
+std::optional<Value> parse_or_explain(std::string_view text, size_t max_values,
                                       JsonProblem& problem) {
   Fault fault;
-  std::optional<Value> value = parse_checked<Value>(text, fault);
+  std::optional<Value> value = parse_checked<Value>(text, max_values, fault);
   if (!value) problem = problem_at(text, std::move(fault));
   return value;
 }
@@ -268,12 +328,13 @@ std::optional<Value> parse_or_explain(std::string_view text,
 
 std::optional<Json> try_parse_json(std::string_view text,
                                    JsonProblem& problem) {
-  return parse_or_explain<Json>(text, problem);
+  return parse_or_explain<Json>(text, kMaxJsonValues, problem);
 }
 
 std::optional<nlohmann::json> try_parse_json_sorted(std::string_view text,
+                                                    size_t max_values,
                                                     JsonProblem& problem) {
-  return parse_or_explain<nlohmann::json>(text, problem);
+  return parse_or_explain<nlohmann::json>(text, max_values, problem);
 }
 
 Json parse_json_line(std::string_view line, const std::string& where) {

@@ -25,6 +25,7 @@ struct JsonProblem {
 std::optional<Json> try_parse_json(std::string_view text, JsonProblem& problem);
 // The same with sorted objects, as parse_json_sorted.
 std::optional<nlohmann::json> try_parse_json_sorted(std::string_view text,
+                                                    size_t max_values,
                                                     JsonProblem& problem);
 
 // One line of a file: `where` names the line, and the Error (kInput) adds the

@@ -132,6 +132,40 @@ TEST(ParseJson, RefusesDeepNesting) {
   EXPECT_EQ(parse_error_of("\"\\\"" + nested(100) + "\""), "no error");
 }
 
+// What a text can make of memory: `[0,0,...` has a value in two bytes.
+TEST(ParseJson, RefusesMoreValuesThanAnyFileHas) {
+  const auto list = [](size_t num_values) {
+    std::string text = "[";
+    for (size_t i = 1; i < num_values; ++i) text += "0,";
+    text.back() = ']';
+    return text;
+  };
+  EXPECT_EQ(parse_json_sorted(list(4), "t", 4).size(), 3u);
+  EXPECT_THROW(parse_json_sorted(list(5), "t", 4), Error);
+  EXPECT_EQ(parse_error_of(list(kMaxJsonValues)), "no error");
+  EXPECT_EQ(parse_error_of(list(kMaxJsonValues + 1)),
+            "a.json:1:8388607: expected at most 4194304 values, found more; is "
+            "this the right file?");
+  // Commas inside strings part no values.
+  EXPECT_EQ(
+      parse_json_sorted("[\"" + std::string(100, ',') + "\"]", "t", 2).size(),
+      1u);
+}
+
+// Each name was compared with all before it: minutes.
+TEST(ParseJson, AnObjectOfManyMembersTakesLinearTime) {
+  constexpr int kMembers = 300'000;
+  std::string text;
+  for (int i = 0; i < kMembers; ++i) {
+    text += str(i == 0 ? "{" : ",", "\"", i, "\":", i);
+  }
+  text += "}";
+  const Json object = parse_json(text, "t");
+  EXPECT_EQ(object.size(), size_t{kMembers});
+  EXPECT_EQ(std::prev(object.end()).key(), "299999");
+  EXPECT_EQ(dump_json(object), text);
+}
+
 TEST(JsonMembers, AreReadByType) {
   const Json object = parse_json(
       R"({"s":"x","i":-3,"n":2.5,"b":true,"null":null,"big":1e300})", "t");
@@ -148,7 +182,7 @@ TEST(JsonMembers, AreReadByType) {
 
 TEST(JsonMembers, NameWhatIsWrong) {
   const Json object = parse_json(
-      R"({"s":"x","n":2.5,"null":null,"u":18446744073709551615})", "t");
+      R"({"s":"x","i":-3,"n":2.5,"null":null,"u":18446744073709551615})", "t");
   const auto text_of = [&](auto read) -> std::string {
     try {
       read();
@@ -164,6 +198,10 @@ TEST(JsonMembers, NameWhatIsWrong) {
   EXPECT_THAT(text_of([&] { json_int(object, "n", "t"); }), HasSubstr("2.5"));
   EXPECT_THAT(text_of([&] { json_int(object, "u", "t"); }),
               HasSubstr("18446744073709551615"));
+  EXPECT_EQ(json_int_in(object, "i", "t", -3, 0), -3);
+  EXPECT_EQ(text_of([&] { json_int_in(object, "i", "t", -2, 7); }),
+            "t: expected 'i' to be from -2 to 7, found -3; correct this "
+            "member");
   EXPECT_THAT(text_of([&] { json_string(object, "none", "t"); }),
               HasSubstr("found nothing"));
   EXPECT_THAT(text_of([&] { json_bool(object, "null", "t"); }),

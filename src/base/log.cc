@@ -38,6 +38,16 @@ void write_all(std::string_view rest) {
   }
 }
 
+std::string line_of(const char* name, const std::string& text) {
+  if (as_json.load()) {
+    return dump_json({{"event", "message"},
+                      {"time_s", time_s()},
+                      {"level", name},
+                      {"text", text}});
+  }
+  return std::string(name) + ": " + text;
+}
+
 // One line, not mixed with another thread's.
 void write_line(const std::string& line) {
   const std::lock_guard<std::mutex> lock(mutex);
@@ -51,16 +61,8 @@ void write_line(const std::string& line) {
 
 void log(LogLevel level, const char* name, const std::string& text) {
   if (level < min_level.load()) return;
-  if (as_json.load()) {
-    write_line(dump_json({{"event", "message"},
-                          {"time_s", time_s()},
-                          {"level", name},
-                          {"text", text}}));
-  } else if (level == LogLevel::kInfo) {
-    write_line(text);
-  } else {
-    write_line(std::string(name) + ": " + text);
-  }
+  const bool plain = level == LogLevel::kInfo && !as_json.load();
+  write_line(plain ? text : line_of(name, text));
 }
 
 }  // namespace
@@ -78,6 +80,10 @@ void log_warning(const std::string& text) {
 }
 void log_error(const std::string& text) {
   log(LogLevel::kError, "error", text);
+}
+
+std::string error_line(const std::string& text) {
+  return line_of("error", text) + "\n";
 }
 
 void log_transient(const std::string& text) {

@@ -24,7 +24,10 @@ std::string sha256_bytes(std::string_view bytes) {
 }
 
 std::string sha256_file(const std::string& path) {
-  return sha256_bytes(MappedFile(path).bytes());
+  const MappedFile map(path);
+  std::string digest = sha256_bytes(map.bytes());
+  map.require_unchanged();
+  return digest;
 }
 
 }  // namespace selfalign

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/disk_full.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -117,7 +118,7 @@ void write_out(const std::string& text) {
     } else if (errno == EPIPE) {
       throw BrokenPipe();
     } else if (errno != EINTR) {
-      const bool full = errno == ENOSPC || errno == EDQUOT;
+      const bool full = is_disk_full(errno);
       throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
                   str("stdout: expected to write ", rest.size(),
                       " bytes, found: ", std::strerror(errno),

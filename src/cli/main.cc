@@ -1,7 +1,6 @@
 // selfalign: from a base model to a principle-following assistant.
 // One pass: read the command line, run what was named, say why it stopped.
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdlib>
 #include <new>
 
@@ -156,8 +155,6 @@ int run(int argc, char** argv) {
 }  // namespace selfalign::cli
 
 int main(int argc, char** argv) {
-  // A reader that goes away shows as EPIPE; a run must not die of it.
-  std::signal(SIGPIPE, SIG_IGN);
   selfalign::install_interrupt_handlers();
   const int code = selfalign::cli::run(argc, argv);
   // A command that reads lines took it before main (early_terminal.cc).

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json_parse.h"
+#include "base/number.h"
 #include "base/ranges.h"
 #include "generate/row_key.h"
 #include "stages/chat.h"
@@ -123,10 +124,7 @@ std::map<int, double> logit_bias_of(const Json& object,
       str("an object from token ids", below, " to numbers or \"-inf\"");
   if (!value.is_object()) throw_member(where, "logit_bias", expected, value);
   for (const auto& [name, amount] : value.items()) {
-    const bool digits =
-        !name.empty() && name.size() < 10 &&
-        name.find_first_not_of("0123456789") == std::string::npos;
-    const int id = digits ? std::stoi(name) : -1;
+    const int id = parse_number<int>(name, 0).value_or(-1);
     if (id < 0 || (vocab_size > 0 && id >= vocab_size)) {
       throw_member(where, "logit_bias", expected, Json(name));
     }

@@ -173,7 +173,7 @@ class Models {
 std::string read_key(const std::string& file) {
   std::string key;
   if (!file.empty()) {
-    key = read_file(file, 4096);
+    key = read_input(file, 4096);
     while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
       key.pop_back();
     }

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "base/number.h"
 
 namespace selfalign::cli {
 namespace {
@@ -85,11 +85,13 @@ int count_cores(const std::vector<int>& ids, const std::string& topology) {
 }
 
 int quota_cores(const std::string& text) {
-  std::istringstream in(text);
-  double quota = 0;
-  double period = 0;
-  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return 0;
-  return static_cast<int>(std::ceil(std::min(quota / period, 1e6)));
+  constexpr double kMost = 1e18;  // microseconds
+  const size_t space = std::min(text.find(' '), text.size());
+  const auto quota = parse_number<double>(text.substr(0, space), 1, kMost);
+  const auto period = parse_number<double>(
+      text.substr(std::min(space + 1, text.size())), 1, kMost);
+  if (!quota || !period) return 0;
+  return static_cast<int>(std::ceil(std::min(*quota / *period, 1e6)));
 }
 
 int available_cores() {

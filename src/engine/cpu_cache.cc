@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <string>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 
 namespace selfalign::engine {
 namespace {
@@ -14,16 +14,6 @@ namespace {
 constexpr int64_t kSlabBytes = int64_t{32} << 20;
 constexpr int64_t kReserveBytes = int64_t{128} << 20;  // left to the system
 constexpr size_t kAlignment = 64;
-
-// Bytes that the system can still hand out; -1 where it does not say.
-int64_t available_bytes() {
-  std::ifstream in("/proc/meminfo");
-  std::string name, unit;
-  for (int64_t kib = 0; in >> name >> kib >> unit;) {
-    if (name == "MemAvailable:") return kib * 1024;
-  }
-  return -1;
-}
 
 [[noreturn]] void no_memory(int64_t bytes) {
   throw Error(ErrorKind::kResources,
@@ -40,8 +30,8 @@ std::byte* PagePool::take() {
   if (free_.empty()) {
     const int64_t page = shape_.page_bytes();  // a multiple of kAlignment
     const int64_t count = std::max<int64_t>(1, kSlabBytes / page);
-    const int64_t available = available_bytes();
-    if (available >= 0 && count * page + kReserveBytes > available) {
+    const auto available = free_memory();
+    if (available && uint64_t(count * page + kReserveBytes) > *available) {
       no_memory(count * page);
     }
     auto* slab = static_cast<std::byte*>(

@@ -54,7 +54,7 @@ std::vector<Question> read_rows(const std::string& path) {
   std::vector<Question> questions;
   bool is_other = false;
   RowFaults faults(path);
-  each_json_row(read_file(path), path, [&](const JsonRow& read) {
+  each_json_row(read_input(path), path, [&](const JsonRow& read) {
     is_other = is_other ||
                (questions.empty() && read.value && !is_question(*read.value));
     if (is_other) return;

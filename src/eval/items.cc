@@ -86,7 +86,7 @@ std::string describe_data(const std::vector<std::string>& paths) {
                       : file.filename())
                  .string() +
              " ";
-    hasher.add(read_file(path));
+    hasher.add(read_input(path));
   }
   return names + hasher.digest();
 }

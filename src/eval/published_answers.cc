@@ -79,7 +79,7 @@ std::string question_id(const Json& row, const std::string& where) {
 }
 
 PublishedAnswers read_published_answers(const std::string& path) {
-  const std::string content = read_file(path);
+  const std::string content = read_input(path);
   PublishedAnswers published{path, "", Hasher().add(content).digest(), {}};
   RowFaults faults(path);
   // Place and name of other models: a fault of the file, not of a row.

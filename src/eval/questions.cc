@@ -52,7 +52,7 @@ std::vector<std::string> texts(const Json& object, const char* name,
 template <typename Read>
 void each_object(const std::string& path, Read read) {
   RowFaults faults(path);
-  each_json_row(read_file(path), path, [&](const JsonRow& row) {
+  each_json_row(read_input(path), path, [&](const JsonRow& row) {
     faults.take_row([&] {
       const Json& value = row.get();
       read(value, question_id(value, row.where), row.where);

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <sstream>
 
+#include "base/number.h"
 #include "base/sha256.h"
 #include "eval/markup.h"
 #include "eval/report_document.h"
@@ -18,7 +19,7 @@ std::string base64_of_hex(const std::string& hex) {
   uint32_t bits = 0;
   int num_bits = 0;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    bits = bits << 8 | uint32_t(std::stoul(hex.substr(i, 2), nullptr, 16));
+    bits = bits << 8 | parse_hex_byte(hex.substr(i, 2)).value();
     for (num_bits += 8; num_bits >= 6; num_bits -= 6) {
       out += kDigits[bits >> (num_bits - 6) & 63];
     }

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "text/words.h"
 
 namespace selfalign::eval {
@@ -22,11 +22,7 @@ std::optional<double> number_in(std::string_view text) {
       })) {
     return std::nullopt;
   }
-  double value = 0.0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return value;
+  return parse_number<double>(text);
 }
 
 // The last number between `open` and `close`.

@@ -78,6 +78,7 @@ std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
     read.where = row.where;
     rows.push_back(std::move(read));
   });
+  map.require_unchanged();
   if (rows.empty()) fail(path, "expected rows, found none");
   const bool any =
       std::any_of(rows.begin(), rows.end(),
@@ -115,6 +116,7 @@ std::vector<DatasetRow> read_prompt_lines(const std::string& path) {
     if (line.empty()) continue;
     prompts.push_back({where, {{{"user", std::string(line)}}}, "", ""});
   }
+  map.require_unchanged();
   if (prompts.empty()) fail(path, "expected lines of text, found none");
   return prompts;
 }

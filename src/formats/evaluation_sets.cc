@@ -237,7 +237,7 @@ std::vector<std::vector<std::string>> read_csv(std::string_view text,
 }
 
 EvaluationSet read_evaluation_set(const std::string& path) {
-  const std::string bytes = read_file(path);
+  const std::string bytes = read_input(path);
   std::string_view text = bytes;
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const size_t first = text.find_first_not_of(" \t\r\n");

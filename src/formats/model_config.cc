@@ -15,9 +15,10 @@ namespace {
 
 // A member that is null means the same as a missing one.
 Json without_nulls(const Json& object) {
-  Json kept = Json::object();
+  Json::object_t kept;
   for (const auto& [name, value] : object.items()) {
-    if (!value.is_null()) kept[name] = value;
+    // At the end, not in its place, which is looked for: no name stands twice.
+    if (!value.is_null()) kept.emplace_back(name, value);
   }
   return kept;
 }

@@ -160,8 +160,10 @@ void write_adapter_config(const std::string& folder,
   json["task_type"] = "CAUSAL_LM";
   json["base_model_name_or_path"] = config.base_model;
   json["r"] = config.rank;
-  // PEFT declares alpha as an integer; a fraction is written as it is.
-  if (std::floor(config.alpha) == config.alpha) {
+  // PEFT declares alpha as an integer; a fraction is written as it is, and what
+  // no integer holds.
+  if (std::floor(config.alpha) == config.alpha &&
+      std::fabs(config.alpha) < 0x1p53) {
     json["lora_alpha"] = static_cast<int64_t>(config.alpha);
   } else {
     json["lora_alpha"] = config.alpha;

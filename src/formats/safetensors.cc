@@ -15,6 +15,8 @@ namespace {
 
 // The format's own limit on the header; also ours on an index.
 constexpr uint64_t kMaxHeader = 100'000'000;
+// Of a header or an index: eight a tensor, of the largest models' many shards.
+constexpr size_t kMaxValues = size_t{1} << 20;
 constexpr size_t kMaxDimensions = 8;
 constexpr const char* kMetadata = "__metadata__";
 
@@ -137,7 +139,7 @@ std::vector<TensorView> parse_file(const MappedFile& map) {
   }
   const std::string_view data = bytes.substr(sizeof(length) + length);
   const SortedJson header = parse_json_sorted(
-      bytes.substr(sizeof(length), length), path + ": header");
+      bytes.substr(sizeof(length), length), path + ": header", kMaxValues);
   if (!header.is_object()) fail(path, "header: expected a JSON object");
   std::vector<TensorView> tensors;
   for (const auto& [name, entry] : header.items()) {
@@ -157,6 +159,9 @@ std::vector<TensorView> parse_file(const MappedFile& map) {
 class MappedTensors : public TensorSource {
  public:
   const std::vector<TensorView>& tensors() const override { return tensors_; }
+  void require_unchanged() const override {
+    for (const auto& map : maps_) map->require_unchanged();
+  }
 
   void add_file(const std::string& path) {
     maps_.push_back(std::make_unique<MappedFile>(path));
@@ -205,8 +210,8 @@ bool is_plain_shard_name(const std::string& name) {
 
 std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
                                            const std::string& index_path) {
-  const SortedJson index =
-      parse_json_sorted(read_file(index_path, kMaxHeader), index_path);
+  const SortedJson index = parse_json_sorted(read_file(index_path, kMaxHeader),
+                                             index_path, kMaxValues);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (map == index.end() || !map->is_object() || map->empty()) {
     fail(index_path,

@@ -45,6 +45,9 @@ class TensorSource {
   // True if the rows of q_proj and k_proj are in the interleaved rope order of
   // ggml's LLaMA conversion: row 2i+j of a head is row i + j*head_dim/2 in HF.
   virtual bool interleaved_rope_rows() const { return false; }
+  // Error kInput if a file was written to since it was opened: asked when all
+  // that is wanted has been read.
+  virtual void require_unchanged() const = 0;
   // nullptr if there is none of that name.
   const TensorView* find(const std::string& name) const;
 };

@@ -1,12 +1,12 @@
 #include "generate/usage.h"
 
-#include <charconv>
 #include <cmath>
 #include <iomanip>
 #include <optional>
 #include <sstream>
 
 #include "base/error.h"
+#include "base/number.h"
 
 namespace selfalign::generate {
 namespace {
@@ -14,12 +14,7 @@ namespace {
 constexpr double kMaxPrice = 1e9;
 
 std::optional<double> price_in(const std::string& text) {
-  double value = 0.0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || at != end || !(value >= 0 && value <= kMaxPrice))
-    return std::nullopt;
-  return value;
+  return parse_number<double>(text, 0, kMaxPrice);
 }
 
 std::string grouped(int64_t number) {

@@ -102,6 +102,7 @@ Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
                     "among the target_modules, found none; use an adapter "
                     "of attention targets");
   }
+  source->require_unchanged();
   return lora;
 }
 

@@ -3,11 +3,12 @@
 #include <ATen/ops/equal.h>
 
 #include <cstring>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "formats/gguf.h"
 #include "formats/model_path.h"
 #include "formats/tensor_source.h"
@@ -20,16 +21,6 @@ using formats::ModelConfig;
 
 constexpr char kEmbedding[] = "model.embed_tokens.weight";
 constexpr char kHead[] = "lm_head.weight";
-
-// Bytes that the system can still hand out; 0 where it does not say.
-uint64_t available_bytes() {
-  std::ifstream in("/proc/meminfo");
-  std::string name, unit;
-  for (uint64_t kib = 0; in >> name >> kib >> unit;) {
-    if (name == "MemAvailable:") return kib * 1024;
-  }
-  return 0;
-}
 
 uint64_t num_parameters(const ModelConfig& c) {
   const uint64_t attention =
@@ -208,20 +199,20 @@ void check_memory(const ModelConfig& config, at::Device device,
                   at::ScalarType dtype, const std::string& path) {
   if (!device.is_cpu()) return;
   const uint64_t bytes = num_parameters(config) * at::elementSize(dtype);
-  const uint64_t available = available_bytes();
-  if (available == 0 || bytes < available) return;
+  const auto available = free_memory();
+  if (!available || bytes < *available) return;
   throw Error(
       ErrorKind::kResources,
       selfalign::str(path, ": expected ", bytes >> 20,
                      " MiB of free memory for the weights, found ",
-                     available >> 20,
+                     *available >> 20,
                      "; use --dtype bfloat16, a smaller model or more memory"));
 }
 
 // Whether `text`, of six digits, tells the number from others.
 bool is_told_by(const std::string& text, double number) {
-  return number == std::strtod(text.c_str(), nullptr) ||
-         number == double(std::strtof(text.c_str(), nullptr));
+  return parse_number<double>(text) == number ||
+         parse_number<float>(text) == number;
 }
 
 // All of the configuration that the names and sizes of the tensors do not tell.
@@ -304,6 +295,7 @@ Weights load_weights(const std::string& path, at::Device device,
   Reader reader(*files.tensors, path, true, device, dtype);
   add_config(weights.config, reader.hasher());
   read_all(reader, weights);
+  files.tensors->require_unchanged();
   weights.digest = reader.digest();
   return weights;
 }

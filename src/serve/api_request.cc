@@ -1,12 +1,12 @@
 #include "serve/api_request.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <set>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "serve/members.h"
 #include "serve/neutral_members.h"
 
@@ -49,17 +49,16 @@ std::map<int, double> read_biases(Members& members) {
   }
   std::map<int, double> biases;
   for (const auto& [name, item] : value->items()) {
-    int id = -1;
-    const char* end = name.data() + name.size();
-    const auto read = std::from_chars(name.data(), end, id);
-    if (read.ec != std::errc() || read.ptr != end || id < 0) {
+    const auto id = parse_number<int>(name, 0);
+    if (!id) {
       refuse("logit_bias", "token ids as names", shown(Value(name)));
     }
     if (!item.is_number() || !(std::fabs(item.get<double>()) <= 100)) {
       refuse("logit_bias", "numbers from -100 to 100", shown(item));
     }
     const double bias = item.get<double>();
-    biases[id] = bias == -100 ? -std::numeric_limits<double>::infinity() : bias;
+    biases[*id] =
+        bias == -100 ? -std::numeric_limits<double>::infinity() : bias;
   }
   return biases;
 }

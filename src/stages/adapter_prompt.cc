@@ -97,7 +97,8 @@ void write_tokenizer_files(const std::string& folder, const std::string& model,
          {"/tokenizer.json", "/tokenizer.model", "/special_tokens_map.json",
           "/vocab.json", "/merges.txt", "/added_tokens.json"}) {
       const std::string path = model + name;
-      if (fs::exists(path)) write_file_atomic(folder + name, read_file(path));
+      if (!fs::is_regular_file(path)) continue;
+      write_file_atomic(folder + name, read_file(path));
     }
     const std::string path = model + kTokenizerConfig;
     if (fs::exists(path)) config = parse_json(read_file(path), path);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "stages/import_parts.h"
 #include "stages/thoughts.h"
 
@@ -35,10 +36,9 @@ std::string with_total(const std::string& text, const ImportedFile& file,
       digits += text[at];
     }
   }
-  if (digits.empty() || digits.size() > 3) {
-    throw_damaged(file, "\"a set of N ...\"", "none");
-  }
-  total = std::stoi(digits);
+  const auto number = parse_number<int>(digits, 0, 999);
+  if (!number) throw_damaged(file, "\"a set of N ...\"", "none");
+  total = *number;
   std::string out;
   for (size_t i = 0; i < text.size();) {
     const bool inside = i > 0 && std::isalnum(text[i - 1]) != 0;

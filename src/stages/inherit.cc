@@ -259,8 +259,9 @@ int InheritingWorkbench::count_tokens(const std::string& text) {
     for (const std::string& stage : from_.stages()) {
       if (!stage.ends_with(".pairs")) continue;
       for (const store::Row& row : from_.rows(stage)) {
+        if (!row.content.contains("tokens")) continue;
         tokens_[json_string_or(row.content, "response", stage, "")] =
-            int(json_int_or(row.content, "tokens", stage, 0));
+            int(json_int_in(row.content, "tokens", stage, 0, INT32_MAX));
       }
     }
     tokens_.emplace("", 0);

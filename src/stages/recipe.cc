@@ -467,9 +467,9 @@ Recipe default_recipe() {
 
 Recipe read_recipe(const std::string& path) {
   YamlMistakes mistakes(path);
-  YamlMap map(load_yaml(path), "", mistakes);
   // Of a run: every key is in it, unless the run is older than the key.
   const bool resolved = fs::path(path).filename() == kRecipeFile + 1;
+  YamlMap map(load_yaml(path, !resolved), "", mistakes);
   Recipe recipe = default_recipe();
   recipe.name = fs::path(path).stem().string();
   map.get("name", recipe.name);

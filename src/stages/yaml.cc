@@ -3,13 +3,13 @@
 #include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "stages/yaml_merge.h"
 #include "text/plain_text.h"
 #include "text/words.h"
@@ -19,13 +19,12 @@ namespace {
 
 constexpr uint64_t kMaxBytes = uint64_t{16} << 20;
 
+// YAML's numbers may have a plus sign.
 template <typename Number>
-bool parse_number(const std::string& text, Number& out) {
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  if (begin != end && *begin == '+') ++begin;
-  const auto [stop, code] = std::from_chars(begin, end, out);
-  return code == std::errc() && stop == end;
+std::optional<Number> number_in(std::string_view text, Number low,
+                                Number high) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  return parse_number<Number>(text, low, high);
 }
 
 // Hears of a parser where a document begins, and leaves the rest alone.
@@ -131,8 +130,9 @@ void YamlMistakes::throw_if_any() const {
   throw Error(ErrorKind::kUsage, text);
 }
 
-YAML::Node load_yaml(const std::string& path) {
-  const std::string text = read_file(path, kMaxBytes);
+YAML::Node load_yaml(const std::string& path, bool may_be_pipe) {
+  const std::string text =
+      may_be_pipe ? read_input(path, kMaxBytes) : read_file(path, kMaxBytes);
   YamlMistakes mistakes(path);
   if (const auto flaw = text::find_flaw(text)) {
     YAML::Mark mark;
@@ -243,38 +243,38 @@ void YamlMap::get(const std::string& key, int64_t& out, int64_t low,
                   int64_t high) {
   std::string text;
   if (!scalar(key, text)) return;
-  int64_t number = 0;
-  if (!parse_number(text, number) || number < low || number > high) {
+  const auto number = number_in(text, low, high);
+  if (!number) {
     mistake(key, str("expected a whole number from ", low, " to ", high,
                      ", found \"", text, "\""));
     return;
   }
-  out = number;
+  out = *number;
 }
 
 void YamlMap::get(const std::string& key, uint64_t& out) {
   std::string text;
   if (!scalar(key, text)) return;
-  uint64_t number = 0;
-  if (!parse_number(text, number)) {
+  const auto number = number_in<uint64_t>(text, 0, UINT64_MAX);
+  if (!number) {
     mistake(key, str("expected a whole number from 0 to 2^64 - 1, found \"",
                      text, "\""));
     return;
   }
-  out = number;
+  out = *number;
 }
 
 void YamlMap::get(const std::string& key, double& out, double low,
                   double high) {
   std::string text;
   if (!scalar(key, text)) return;
-  double number = 0.0;
-  if (!parse_number(text, number) || !(number >= low && number <= high)) {
+  const auto number = number_in(text, low, high);
+  if (!number) {
     mistake(key, str("expected a number from ", low, " to ", high, ", found \"",
                      text, "\""));
     return;
   }
-  out = number;
+  out = *number;
 }
 
 void YamlMap::get(const std::string& key, std::vector<std::string>& out) {

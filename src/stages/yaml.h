@@ -33,8 +33,8 @@ class YamlMistakes {
 };
 
 // Reads and parses the file; Error kInput if unreadable, kUsage with the place
-// if it is no YAML.
-YAML::Node load_yaml(const std::string& path);
+// if it is no YAML. What a person names may be a pipe.
+YAML::Node load_yaml(const std::string& path, bool may_be_pipe = false);
 
 // The place of the value of "a.b.c" in a file; none where the file does not
 // have it.

@@ -63,7 +63,8 @@ WriterLock::WriterLock(const std::string& path) {
 WriterLock::~WriterLock() { ::close(fd_); }
 
 std::optional<std::string> lock_holder(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe in its place, from whoever made the folder, is not waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   std::optional<std::string> holder;
   if (flock(fd, LOCK_SH | LOCK_NB) != 0) holder = holder_of(fd);

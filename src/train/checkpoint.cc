@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kVersion = 1;
+constexpr int64_t kMaxCount = int64_t{1} << 53;  // of steps, packs and tokens
 
 struct Vector {
   const char* name;
@@ -86,6 +87,7 @@ void read_vectors(const std::string& path, int64_t num_values,
     tensor = at::empty({num_values}, at::kFloat);
     formats::to_float(*view, tensor.data_ptr<float>());
   }
+  source->require_unchanged();
 }
 
 }  // namespace
@@ -133,10 +135,10 @@ std::optional<TrainState> load_checkpoint(const std::string& folder,
     }
     tensors = json_string(json, "tensors", path);
     digest = json_string(json, "tensors_digest", path);
-    state.step = json_int(json, "step", path);
-    state.packs_done = json_int(json, "packs_done", path);
+    state.step = json_int_in(json, "step", path, 0, kMaxCount);
+    state.packs_done = json_int_in(json, "packs_done", path, 0, kMaxCount);
     state.loss_sum = json_number(json, "loss_sum", path);
-    state.tokens_done = json_int(json, "tokens_done", path);
+    state.tokens_done = json_int_in(json, "tokens_done", path, 0, kMaxCount);
     state.loss_before = json_number(json, "loss_before", path);
     if (json.contains("loss_after")) {
       state.loss_after = json_number(json, "loss_after", path);

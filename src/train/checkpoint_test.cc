@@ -71,6 +71,18 @@ TEST(Checkpoint, ComesBackExactly) {
 TEST(Checkpoint, RefusesWhatDoesNotBelong) {
   const std::string folder = fresh_folder("checkpoint_bad");
   save_checkpoint(folder, "id", some_state());
+  const std::string json = read_file(folder + "/checkpoint.json");
+  for (const auto& [right, wrong] :
+       {std::pair("\"step\":3", "\"step\":-1"),
+        std::pair("\"packs_done\":2", "\"packs_done\":-1"),
+        std::pair("\"step\":3", "\"step\":9007199254740993"),
+        std::pair("\"tokens_done\":1234", "\"tokens_done\":-7")}) {
+    std::string changed = json;
+    changed.replace(changed.find(right), std::string(right).size(), wrong);
+    write_file_atomic(folder + "/checkpoint.json", changed);
+    EXPECT_TRUE(is_damaged(folder, "id", 40)) << wrong;
+  }
+  write_file_atomic(folder + "/checkpoint.json", json);
   EXPECT_TRUE(is_damaged(folder, "other", 40));
   EXPECT_TRUE(is_damaged(folder, "id", 41));
   const std::string tensors = folder + "/checkpoint-3-2.safetensors";

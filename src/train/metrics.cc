@@ -30,7 +30,7 @@ StepMetrics from_line(const std::string& line, const std::string& where) {
   const Json json = parse_json(line, where);
   StepMetrics metrics;
   metrics.step = json_int(json, "step", where);
-  metrics.epoch = int(json_int(json, "epoch", where));
+  metrics.epoch = int(json_int_in(json, "epoch", where, 0, INT32_MAX));
   metrics.loss = json_number(json, "loss", where);
   metrics.grad_norm = json_number(json, "grad_norm", where);
   metrics.learning_rate = json_number(json, "learning_rate", where);

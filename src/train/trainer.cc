@@ -162,6 +162,7 @@ class Trainer {
       return;
     }
     state_ = std::move(*found);
+    check_place();
     const at::NoGradGuard no_graph;
     parameters_.values().copy_(state_.values);
     parameters_.gradients().copy_(state_.gradients);
@@ -172,6 +173,20 @@ class Trainer {
       log_info(
           str("training goes on after step ", state_.step, " of ", num_steps_));
     }
+  }
+
+  // That the checkpoint stands within the training.
+  void check_place() {
+    const int64_t packs =
+        state_.step < num_steps_ ? int64_t(packs_of(state_.step).size()) : 0;
+    if (state_.step <= num_steps_ && state_.packs_done <= packs) return;
+    throw Error(
+        ErrorKind::kDamaged,
+        str(options_.folder, "/checkpoint.json: expected a step up to ",
+            num_steps_, " and at most its ", packs, " packs, found step ",
+            state_.step, " and ", state_.packs_done,
+            "; restore the files, or move the folder away to train "
+            "anew"));
   }
 
   // Packs of optimizer step `step`.

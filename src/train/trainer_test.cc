@@ -154,6 +154,23 @@ TEST_F(Training, OtherSettingsOrSamplesAreDamage) {
   EXPECT_NO_THROW(train(folder));
 }
 
+// A checkpoint of no place in the training, as damage or somebody makes it.
+TEST_F(Training, APlaceOutsideTheTrainingIsDamage) {
+  const std::string folder = fresh_folder("place");
+  options_.epochs = 1;
+  train(folder);
+  const std::string path = folder + "/checkpoint.json";
+  const std::string right = read_file(path);
+  for (const char* name : {"step", "packs_done"}) {
+    Json json = parse_json(right, path);
+    json[name] = 1'000'000;
+    write_file_atomic(path, dump_json(json));
+    EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged) << name;
+  }
+  write_file_atomic(path, right);
+  EXPECT_NO_THROW(train(folder));
+}
+
 TEST_F(Training, RefusesBadSettings) {
   options_.dropout = 1.0;
   EXPECT_EQ(kind_of([&] { train(fresh_folder("bad")); }), ErrorKind::kUsage);

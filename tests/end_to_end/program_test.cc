@@ -80,6 +80,31 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
   }
 }
 
+// A folder from elsewhere with a pipe in place of a file: nobody writes to it,
+// and nobody waits.
+TEST_F(ProgramTest, PipesInAModelFolderExitWith3) {
+  const std::string command =
+      "timeout 60 selfalign generate --max-context 64 --model " + model();
+  for (const std::string name :
+       {"config.json", "model.safetensors", "tokenizer.json"}) {
+    const std::string file = path("model/" + name);
+    const Outcome result =
+        bash("mv '" + file + "' kept && mkfifo '" + file + "' && " + command +
+                 "; code=$?; mv kept '" + file + "'; exit $code",
+             "\"a\"\n");
+    EXPECT_EQ(result.code, 3) << name << result.err;
+    EXPECT_THAT(result.err, HasSubstr(file + ": expected a regular file, found "
+                                             "a pipe"));
+  }
+  EXPECT_EQ(bash(command, "\"a\"\n").code, 0);
+  make_folder(path("adapter"));
+  const Outcome adapter = bash("mkfifo adapter/adapter_config.json && " +
+                                   command + " --adapter " + path("adapter"),
+                               "\"a\"\n");
+  EXPECT_EQ(adapter.code, 3) << adapter.err;
+  EXPECT_THAT(adapter.err, HasSubstr("found a pipe"));
+}
+
 TEST_F(ProgramTest, TokenizeGivesIdsAndTextBack) {
   model();
   const Outcome result = bash("selfalign tokenize " + path("model"),
@@ -247,18 +272,38 @@ TEST_F(ProgramTest, AFullDiskExitsWith4) {
   EXPECT_THAT(result.err, HasSubstr("stdout"));
 }
 
+// ulimit -f, in KiB: of what is written to stdout, and of an adapter.
+TEST_F(ProgramTest, AFileOverTheLimitExitsWith4) {
+  const std::string named = model();
+  std::string input;
+  for (int i = 0; i < 200; ++i) input += "\"some text to tokenize\"\n";
+  const Outcome out = bash("ulimit -f 4; selfalign tokenize " + path("model") +
+                               " >" + path("out.jsonl"),
+                           input);
+  EXPECT_EQ(out.code, 4) << out.err;
+  EXPECT_THAT(out.err, HasSubstr("found: File too large; free some space"));
+  write_file_atomic(path("data.jsonl"),
+                    R"({"instruction": "one", "output": "a"})");
+  const Outcome train =
+      bash("ulimit -f 4; selfalign train " + path("data.jsonl") + " --model " +
+           named + " --output " + path("tuned") + " --form none --quiet");
+  EXPECT_EQ(train.code, 4) << train.err;
+  EXPECT_THAT(train.err, HasSubstr("File too large; free some space"));
+}
+
 TEST_F(ProgramTest, AnInterruptExitsWith75) {
   const std::string named = model();
-  const Outcome result =
-      bash("mkfifo " + path("input") + "\nsleep 60 >" + path("input") +
-           " & holder=$!\n'" SELFALIGN_PROGRAM
-           "' generate --max-context 64 --model " +
-           named + " <" + path("input") +
-           " & program=$!\nuntil grep -q loading " + path("stderr") +
-           "; do sleep 0.05; done\nkill -INT $program\nwait $program; code=$?\n"
-           "kill $holder\nexit $code");
-  EXPECT_EQ(result.code, 75) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("interrupted"));
+  for (const std::string signal : {"INT", "HUP"}) {
+    const Outcome result = bash(
+        "rm -f input; mkfifo input\nsleep 60 >input & holder=$!\n"
+        "'" SELFALIGN_PROGRAM "' generate --max-context 64 --model " +
+        named + " <input & program=$!\nuntil grep -q loading " +
+        path("stderr") + "; do sleep 0.05; done\nkill -" + signal +
+        " $program\nwait $program; code=$?\n"
+        "kill $holder\nexit $code");
+    EXPECT_EQ(result.code, 75) << signal << result.err;
+    EXPECT_THAT(result.err, HasSubstr("interrupted"));
+  }
 }
 
 }  // namespace

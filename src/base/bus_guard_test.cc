@@ -1,0 +1,110 @@
+#include "base/bus_guard.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+
+namespace selfalign {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+// A file of three pages, mapped and then cut off.
+class CutFile {
+ public:
+  CutFile()
+      : path_(testing::TempDir() + str("selfalign_cut_", ::getpid())),
+        map_((write_file_atomic(path_, std::string(3 * kPage, 'x')), path_)) {
+    if (::truncate(path_.c_str(), off_t{kPage} + 10) != 0) std::abort();
+  }
+  ~CutFile() { ::unlink(path_.c_str()); }
+
+  char at(size_t place) const {
+    return *const_cast<const volatile char*>(map_.data() + place);
+  }
+  const MappedFile& map() const { return map_; }
+
+ private:
+  std::string path_;
+  MappedFile map_;
+};
+
+TEST(BusGuardTest, ACutFileEndsTheProcessWithItsName) {
+  constexpr char kText[] =
+      "^error: .*selfalign_cut_.*: expected a file that stays as it is while "
+      "it is read, found it cut short.*put it back whole.*\n$";
+  EXPECT_EXIT(
+      {
+        const CutFile file;
+        if (file.at(0) != 'x') std::exit(1);
+        std::exit(file.at(2 * kPage));
+      },
+      testing::ExitedWithCode(3), kText);
+  // In any thread, and through a call of the library, too.
+  EXPECT_EXIT(
+      {
+        const CutFile file;
+        std::thread([&] { std::string copy(file.map().bytes()); }).join();
+      },
+      testing::ExitedWithCode(3), kText);
+  EXPECT_EXIT(
+      {
+        set_log_json(true);
+        const CutFile file;
+        std::exit(file.at(2 * kPage));
+      },
+      testing::ExitedWithCode(3),
+      "^\\{.*\"level\":\"error\",\"text\":.*\\}\n$");
+}
+
+// Within the last page zeros stand for what is gone.
+TEST(BusGuardTest, ACutWithinAPageIsSeenWhenAsked) {
+  const CutFile file;
+  EXPECT_EQ(file.at(kPage + 10), '\0');
+  try {
+    file.map().require_unchanged();
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_NE(std::string(error.what()).find("found it cut short"),
+              std::string::npos);
+  }
+}
+
+// What is no mapped file dies as ever, and a file that is mapped no more is
+// none.
+TEST(BusGuardTest, OtherBusErrorsStayWhatTheyAre) {
+  EXPECT_EXIT(
+      {
+        const CutFile file;
+        std::raise(SIGBUS);
+      },
+      testing::KilledBySignal(SIGBUS), "");
+  EXPECT_EXIT(
+      {
+        std::optional<CutFile> file(std::in_place);
+        const char* gone = file->map().data();
+        file.reset();
+        std::FILE* made = std::tmpfile();
+        if (made == nullptr ||
+            ::mmap(const_cast<char*>(gone), kPage, PROT_READ,
+                   MAP_PRIVATE | MAP_FIXED, ::fileno(made), 0) == MAP_FAILED) {
+          std::exit(1);
+        }
+        std::exit(*const_cast<const volatile char*>(gone));
+      },
+      testing::KilledBySignal(SIGBUS), "^$");
+}
+
+}  // namespace
+}  // namespace selfalign

@@ -15,6 +15,10 @@
 
 void fuzz_one(std::string_view bytes);
 
+inline void fuzz_write(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
 // The bytes as a file whose name ends in `suffix`, one for each process; it is
 // overwritten by the next call.
 inline std::string fuzz_file(std::string_view bytes,
@@ -23,8 +27,17 @@ inline std::string fuzz_file(std::string_view bytes,
       (std::filesystem::temp_directory_path() /
        selfalign::str("selfalign_fuzz_", ::getpid()))
           .string();
-  std::ofstream(stem + suffix, std::ios::binary | std::ios::trunc) << bytes;
+  fuzz_write(stem + suffix, bytes);
   return stem + suffix;
+}
+
+// A folder of the process's own, for readers of folders; what is in it stays
+// until the next call.
+inline std::string fuzz_folder() {
+  static const std::string folder = fuzz_file("", "") + ".folder";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  return folder;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -78,8 +78,13 @@ void declare(CLI::App& app, Shell& shell) {
   expand_home_folders(app);
 }
 
+// A hostile file's names and values may be as long as the file.
 int fail(ErrorKind kind, const std::string& text) {
-  log_error(text);
+  constexpr size_t kMaxBytes = size_t{64} << 10;
+  const bool whole = text.size() <= kMaxBytes;
+  log_error(whole ? text
+                  : str(text.substr(0, kMaxBytes), "... (",
+                        text.size() - kMaxBytes, " more bytes)"));
   return static_cast<int>(kind);
 }
 

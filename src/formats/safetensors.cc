@@ -227,7 +227,8 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
            "tensor " + name +
                ": expected a file name in the same "
                "folder ending in .safetensors, found " +
-               shard.dump(-1, ' ', true, SortedJson::error_handler_t::replace));
+               shard.dump(-1, ' ', true, SortedJson::error_handler_t::replace)
+                   .substr(0, 100));
     }
     shard_of[name] = shard.get<std::string>();
     shards.insert(shard_of[name]);

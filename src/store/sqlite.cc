@@ -64,6 +64,23 @@ bool is_immutable(const std::string& path) {
   return false;
 }
 
+// SQLite opens its files whatever they are, and would wait for the other end
+// of a pipe.
+void require_files(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const std::string file = path + suffix;
+    struct stat info;
+    if (stat(file.c_str(), &info) != 0 || S_ISREG(info.st_mode) ||
+        S_ISDIR(info.st_mode)) {
+      continue;
+    }
+    throw Error(ErrorKind::kDamaged,
+                str(file,
+                    ": expected a regular file, found a pipe or a device; "
+                    "restore the run's folder from a copy"));
+  }
+}
+
 std::string uri_of(const std::string& path, bool writable) {
   std::string uri = "file:";
   for (unsigned char c : path) {
@@ -81,6 +98,7 @@ std::string uri_of(const std::string& path, bool writable) {
 }  // namespace
 
 Database::Database(const std::string& path, bool writable) : path_(path) {
+  require_files(path);
   const int flags =
       SQLITE_OPEN_URI | (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                                   : SQLITE_OPEN_READONLY);

@@ -4,15 +4,19 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "store/store.h"
 #include "store/testing.h"
 
@@ -133,6 +137,50 @@ TEST_F(StoreFailureTest, AFullDiskLosesNothing) {
     GTEST_SKIP() << "mounting a small file system is not allowed here";
   }
   EXPECT_EQ(code, 0);
+}
+
+// ulimit -f is a disk that is full for one file.
+TEST_F(StoreFailureTest, AFileOverTheLimitLosesNothing) {
+  const auto fill = [this] {
+    install_interrupt_handlers();
+    rlimit limit{};
+    limit.rlim_cur = limit.rlim_max = 300'000;
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(9);
+    int64_t num_added = 0;
+    try {
+      auto store = Store::open(folder_, OpenMode::kWrite);
+      for (; num_added < 1000; ++num_added) {
+        store->add_rows(
+            {row_of(static_cast<uint64_t>(num_added + 1), num_added, 4000)});
+      }
+    } catch (const Error& error) {
+      std::cerr << error.what();
+      auto store = Store::open(folder_, OpenMode::kReadOnly);
+      if (num_added == 0 || store->num_rows("a") != num_added) std::exit(8);
+      std::exit(static_cast<int>(error.kind()));
+    }
+    std::exit(0);
+  };
+  EXPECT_EXIT(fill(), testing::ExitedWithCode(4),
+              "run.db: .*File too large.*free disk space");
+}
+
+// In the folder of a run from elsewhere: nobody writes to it, nobody waits.
+TEST_F(StoreFailureTest, APipeInPlaceOfAFileIsDamage) {
+  { Store::open(folder_, OpenMode::kWrite); }
+  for (const std::string name : {"run.db-journal", "run.db-wal", "run.db"}) {
+    const std::string path = folder_ + "/" + name;
+    fs::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kWrite}) {
+      EXPECT_EQ(exit_code_of([&] { Store::open(folder_, mode); }), 5) << name;
+    }
+    fs::remove(path);
+  }
+  const std::string lock = folder_ + "/run.lock";
+  fs::remove(lock);
+  ASSERT_EQ(mkfifo(lock.c_str(), 0600), 0);
+  EXPECT_EQ(Store::writer_of(folder_), std::nullopt);
 }
 
 TEST_F(StoreFailureTest, AReadOnlyDiskCanBeReadAndNotWritten) {

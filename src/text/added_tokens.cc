@@ -77,20 +77,21 @@ void AddedTokenFinder::add_states() {
   std::vector<Group> groups = {{0, static_cast<uint32_t>(tokens_.size()), 0}};
   states_.resize(1);
   for (uint32_t at = 0; at < states_.size(); ++at) {
-    auto [begin, end, depth] = groups[at];
+    const Group group = groups[at];
     const auto byte_of = [&](uint32_t i) {
       const std::string& text = tokens_[i].text;
-      return static_cast<unsigned char>(text[text.size() - 1 - depth]);
+      return static_cast<unsigned char>(text[text.size() - 1 - group.depth]);
     };
-    if (tokens_[begin].text.size() == depth) {
+    uint32_t begin = group.begin;
+    if (tokens_[begin].text.size() == group.depth) {
       states_[at].token = static_cast<int32_t>(begin++);
     }
     states_[at].first_longer = static_cast<uint32_t>(states_.size());
-    while (begin < end) {
+    while (begin < group.end) {
       const unsigned char byte = byte_of(begin);
       uint32_t stop = begin + 1;
-      while (stop < end && byte_of(stop) == byte) ++stop;
-      groups.push_back({begin, stop, depth + 1});
+      while (stop < group.end && byte_of(stop) == byte) ++stop;
+      groups.push_back({begin, stop, group.depth + 1});
       states_.emplace_back().byte = byte;
       ++states_[at].num_longer;
       begin = stop;

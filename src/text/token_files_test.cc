@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <map>
 
@@ -156,7 +156,7 @@ TEST(TokenFiles, HundredsOfThousandsOfTokensLoadInLinearTime) {
     decoder += str(comma, '"', 9 + i, R"(":{"content":"<t)", i, R"(>"})");
     map += str(comma, R"("<t)", i, R"(>":)", 9 + i);
   }
-  const auto began = std::chrono::steady_clock::now();
+  const std::clock_t began = std::clock();
   const auto t = make_sentencepiece(
       vocabulary_of({{"tokenizer.json", fast(list)},
                      {"tokenizer_config.json",
@@ -166,9 +166,7 @@ TEST(TokenFiles, HundredsOfThousandsOfTokensLoadInLinearTime) {
   for (int i = 0; i < 100'000; ++i) text += str("<t", i, "> ");
   EXPECT_EQ(t->size(), 9 + kTokens);
   EXPECT_EQ(t->encode(text).at(0), 9);
-  const std::chrono::duration<double> time =
-      std::chrono::steady_clock::now() - began;
-  EXPECT_LT(time.count(), 60);
+  EXPECT_LT(double(std::clock() - began) / CLOCKS_PER_SEC, 60);
 }
 
 TEST(TokenFiles, IdsThatNothingNamesStandForNoText) {

@@ -18,6 +18,11 @@ TEST(Sha256, IsTheStandards) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Sha256, OfBytesOneAfterAnother) {
+  EXPECT_EQ(Sha256().add("a").add("").add("bc").hex(), sha256_bytes("abc"));
+  EXPECT_EQ(to_hex(std::string("\0\xaf", 2)), "00af");
+}
+
 TEST(Sha256, OfAFile) {
   const std::string path = testing::TempDir() + "/sha256_test";
   write_file_atomic(path, "abc");

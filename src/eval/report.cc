@@ -8,12 +8,14 @@
 #include "base/file.h"
 #include "base/json_file.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "eval/differences.h"
 #include "eval/report_run.h"
 #include "eval/report_sections.h"
 #include "eval/tables.h"
 #include "generate/remote_address.h"
 #include "stages/annotations.h"
+#include "stages/funnel.h"
 #include "stages/pace.h"
 #include "stages/run_files.h"
 #include "stages/stats.h"
@@ -25,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kResults[] = "results.json";
+constexpr const char* kReportFiles[] = {"report.html", "report.json",
+                                        "report.md"};
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;
@@ -146,6 +150,14 @@ Json run_part(const Places& places) {
   return report;
 }
 
+void require_key(const store::Store& store, bool has_key) {
+  if (has_key || store.evidence().signed_by.empty()) return;
+  throw Error(ErrorKind::kUsage,
+              str(store.folder(),
+                  ": expected --sign-key with the key that signed this run, "
+                  "found none; give it, or write the report elsewhere: --out"));
+}
+
 std::string subtitle_of(const Json& report) {
   if (!report.contains("provenance")) return "Evaluation of language models";
   return str("A run of Self-Align: from a base language model and ",
@@ -214,23 +226,66 @@ Document report_document(const Json& report) {
   return document;
 }
 
-std::string write_report(const std::string& folder, const std::string& out) {
+std::string write_report(const std::string& folder, const std::string& out,
+                         store::Store* store,
+                         const std::shared_ptr<const store::SigningKey>& key) {
   const Places places = places_of(folder);
   const Json report = report_json(folder);
   const Document document = report_document(report);
+  const bool is_evidence =
+      out.empty() && !places.run.empty() && report.value("done", false);
+  std::unique_ptr<store::Store> opened;
+  if (is_evidence && store == nullptr) {
+    opened = store::Store::open(places.run, store::OpenMode::kWrite);
+    store = opened.get();
+    if (key) store->set_signing_key(key);
+    require_key(*store, key != nullptr);
+  }
   const fs::path page =
       out.empty() ? places.home() / "report.html" : fs::path(out);
   const auto beside = [&page](const char* ending) {
     return fs::path(page).replace_extension(ending).string();
   };
   write_file_atomic(beside(".md"), document_markdown(document));
-  // In a run's folder it would say that the run is done.
-  if (!out.empty() || places.run.empty() || report.value("done", false)) {
+  if (!out.empty() || places.run.empty() || is_evidence) {
     write_json_file(beside(".json"), report);
   }
   // The last one, so that a page means that all are there.
   write_file_atomic(page.string(), document_html(document));
+  if (is_evidence) {
+    store->keep_files({std::begin(kReportFiles), std::end(kReportFiles)});
+  }
   return page.string();
+}
+
+void update_report(const std::string& folder) {
+  const fs::path run = places_of(folder).run;
+  bool is_done = false, is_signed = false;
+  if (!run.empty()) {
+    const auto store = store::Store::open(run, store::OpenMode::kReadOnly);
+    is_done = stages::run_done(*store);
+    is_signed = !store->evidence().signed_by.empty();
+  }
+  const auto holder = store::Store::writer_of(run);
+  if (is_done && (is_signed || holder)) {
+    log_warning(str(run.string(), ": expected to write its report, found it ",
+                    is_signed ? "signed" : "in use by " + *holder,
+                    "; write it with: selfalign report ", run.string(),
+                    is_signed ? " --sign-key KEY" : ""));
+    return;
+  }
+  log_info("report: " + write_report(folder));
+}
+
+bool has_report(const store::Store& store) {
+  const auto files = store.files();
+  return std::all_of(std::begin(kReportFiles), std::end(kReportFiles),
+                     [&](const char* name) {
+                       const fs::path path = fs::path(store.folder()) / name;
+                       const auto kept = files.find(name);
+                       return kept != files.end() && is_file(path) &&
+                              sha256_file(path) == kept->second;
+                     });
 }
 
 }  // namespace selfalign::eval

@@ -3,10 +3,12 @@
 // the folder, so it can be written again at any time.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/json.h"
 #include "eval/report_document.h"
+#include "store/store.h"
 
 namespace selfalign::eval {
 
@@ -24,8 +26,20 @@ Document report_document(const Json& report);
 // one under way, or of an evaluation; for the evaluation of a run (its folder
 // evaluation/) into the run's. The path of the page. `out`: the page's place,
 // "" for that; the others then stand beside it under the same name. A run that
-// is not done gets no report.json in its own folder: that says it is done.
-std::string write_report(const std::string& folder,
-                         const std::string& out = "");
+// is not done gets no report.json in its own folder. What stands in the folder
+// of a run that is done is kept as evidence in its store: `store`, where the
+// caller has that open for writing, else it is opened for that, with `key` if
+// not null. Errors as of Store, before anything is written.
+std::string write_report(
+    const std::string& folder, const std::string& out = "",
+    store::Store* store = nullptr,
+    const std::shared_ptr<const store::SigningKey>& key = nullptr);
+
+// The same after an evaluation, for which no report is reason enough to fail:
+// where the run is signed or somebody writes it there is a warning instead.
+void update_report(const std::string& folder);
+
+// Whether a run's folder has the report that its store says.
+bool has_report(const store::Store& store);
 
 }  // namespace selfalign::eval

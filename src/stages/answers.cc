@@ -189,7 +189,7 @@ class Answering {
              plan_.pairs,
              num_pairs_++,
              {row.key},
-             Json{{"instruction", row.content["instruction"]},
+             Json{{"instruction", row.content.at("instruction")},
                   {"response", read.answer},
                   {"ends", read.ends},
                   {"tokens", tokens}}};

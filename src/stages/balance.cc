@@ -111,8 +111,10 @@ size_t TypeBalance::type_named(const std::string& type) const {
   for (size_t t = 0; t < types_.size(); ++t) {
     if (types_[t].name == type) return t;
   }
-  SELFALIGN_CHECK(false, "a question type nobody knows");
-  return 0;
+  throw Error(ErrorKind::kDamaged,
+              str("redteam.topics: expected a question type of the run's "
+                  "prompts, found \"",
+                  type, "\"; look for more with: selfalign verify RUN"));
 }
 
 int64_t TypeBalance::needs(int64_t n) const {

@@ -21,6 +21,7 @@ constexpr char kFrom[] = "fork.from";
 std::unique_ptr<Store> open_fork(const Recipe& recipe, const std::string& of,
                                  const std::string& from_stage) {
   const auto other = Store::open(of, OpenMode::kReadOnly);
+  other->require_sealed();
   if (!from_stage.empty()) {
     InheritingWorkbench(*other, nullptr).redo_from(from_stage);
   }
@@ -60,6 +61,7 @@ Inheritance::Inheritance(Store& store, Workbench& rest)
     return;
   }
   of_ = Store::open(*of, OpenMode::kReadOnly);
+  of_->require_sealed();
   bench_ = std::make_unique<InheritingWorkbench>(*of_, &rest);
   const std::string from = store.meta(kFrom).value_or("");
   if (!from.empty()) bench_->redo_from(from);

@@ -17,7 +17,8 @@ namespace selfalign::stages {
 
 // Opens recipe.run_folder as a fork of the run in the folder `of`; again after
 // a stop. `from_stage`: "" or where to begin anew (InheritingWorkbench). Error
-// kInput where `of` is no run, kUsage where the folder holds another run.
+// kInput where `of` is no run, kDamaged where another hand changed it, kUsage
+// where the folder holds another run.
 std::unique_ptr<store::Store> open_fork(const Recipe& recipe,
                                         const std::string& of,
                                         const std::string& from_stage);

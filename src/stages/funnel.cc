@@ -1,6 +1,7 @@
 #include "stages/funnel.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iomanip>
 #include <sstream>
 
@@ -91,6 +92,13 @@ std::vector<store::Row> kept_rows(const store::Store& store,
   if (filter == manifest->report.end()) return store.rows(stage);
   return store.kept(stage, json_string(manifest->report, "filter",
                                        store.folder() + ": " + stage));
+}
+
+bool run_done(const store::Store& store) {
+  std::error_code ignored;
+  return store.meta(store::kDone) ||
+         (store.evidence().version < 3 &&
+          std::filesystem::exists(store.folder() + "/report.json", ignored));
 }
 
 bool stage_done(const store::Store& store, const std::string& stage) {

@@ -44,6 +44,10 @@ void finish_stage(store::Store& store, const std::string& stage,
 std::vector<store::Row> kept_rows(const store::Store& store,
                                   const std::string& stage);
 
+// Whether the pipeline came to its end. A run that was made before its store
+// said so (version 3) has report.json then.
+bool run_done(const store::Store& store);
+
 bool stage_done(const store::Store& store, const std::string& stage);
 
 }  // namespace selfalign::stages

@@ -198,8 +198,9 @@ std::optional<generate::Completion> InheritingWorkbench::find_completion(
     uint64_t key) {
   auto known = from_.completion(key);
   if (!known) return std::nullopt;
-  if (!redone_.empty() && redone_.contains(from_.row(key)->stage)) {
-    return std::nullopt;
+  if (!redone_.empty()) {
+    const auto row = from_.row(key);
+    if (row && redone_.contains(row->stage)) return std::nullopt;
   }
   ++num_completions_;
   return std::move(known->completion);

@@ -11,6 +11,8 @@ namespace {
 
 // Sums are kept in these parts of a nat, so that a float holds them exactly.
 constexpr double kParts = 128.0;
+// More than any text that is scored has.
+constexpr int64_t kMaxTokens = 1 << 20;
 // As much of an answer as shows what it is about, in bytes.
 constexpr size_t kMaxScored = 300;
 
@@ -46,9 +48,10 @@ Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
   } else {
     const auto scores =
         generator_.score({{key, scored.context, {scored.text}}});
-    SELFALIGN_CHECK(scores.size() == 1 && scores[0].continuations.size() == 1,
-                    stage_);
-    score = scores[0].continuations[0];
+    // None of a row that is there and holds no score.
+    if (scores.size() == 1 && scores[0].continuations.size() == 1) {
+      score = scores[0].continuations[0];
+    }
   }
   if (!score || score->logprobs.empty()) {
     throw Error(ErrorKind::kInput,
@@ -75,12 +78,12 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content) {
     return std::nullopt;
   }
   const int64_t num_tokens = json_int_or(content, "tokens", "score", 0);
-  if (num_tokens < 1) return std::nullopt;
+  if (num_tokens < 1 || num_tokens > kMaxTokens) return std::nullopt;
   generate::ContinuationScore score;
   score.tokens.assign(size_t(num_tokens), 0);
   score.logprobs.assign(size_t(num_tokens), 0.0F);
   score.is_greedy.assign(size_t(num_tokens), false);
-  score.logprobs[0] = content.at("logprob").get<float>();
+  score.logprobs[0] = float(json_number(content, "logprob", "score"));
   return score;
 }
 

@@ -370,11 +370,6 @@ double identity_weight(const Prompts& prompts, const StepPlan& plan,
   return others > 0.0 ? mean(identity, prompts.identity.size()) / others : 1.0;
 }
 
-bool has_report(const Store& store) {
-  std::error_code ignored;
-  return fs::exists(store.folder() + "/report.json", ignored);
-}
-
 }  // namespace
 
 RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
@@ -397,7 +392,7 @@ RunPace run_pace(const Recipe& recipe, const Prompts& prompts,
     pace.steps.push_back(std::move(step));
   }
   expect(plans, pace.steps);
-  pace.done = has_report(store);
+  pace.done = run_done(store);
   for (const StepPace& step : pace.steps) {
     if (step.left_s < 0.0) {
       pace.all_known = false;

@@ -114,7 +114,11 @@ TEST_F(PaceTest, SaysWhetherAnythingGoesOn) {
   const std::string text = pace_text(now, 1062.0);
   EXPECT_THAT(text, HasSubstr("3/3 rows"));
   EXPECT_THAT(text, HasSubstr("without the steps marked ?"));
+  // A file by itself says nothing.
   write_file_atomic(folder_ + "/report.json", "{}");
+  EXPECT_NE(state_text(pace(), 5000.0), "done");
+  store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+  store_->set_meta(store::kDone, "1");
   EXPECT_EQ(state_text(pace(), 5000.0), "done");
 }
 

@@ -146,13 +146,16 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   write_file_atomic(path, text);
   make_folder(copy);
   Json digests = Json::object();
+  std::vector<std::string> kept;
   for (const std::string& file : prompt_files()) {
     const std::string content =
         read_file(prompt_path(recipe.prompts_folder, overlays, file));
     write_file_atomic(copy + "/" + file, content);
     digests[file] = digest_bytes(content);
+    kept.push_back("prompts/" + file);
   }
   store.transaction([&] {
+    store.keep_files(kept);
     store.set_meta("prompts.digest", prompts.digest);
     store.set_meta(kPrompts, dump_json(digests));
     store.set_meta(kRecipe, text);

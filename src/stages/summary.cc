@@ -323,9 +323,13 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
   return out.str();
 }
 
-void write_summary(const Recipe& recipe, const store::Store& store) {
+void write_summary(const Recipe& recipe, store::Store& store) {
   write_file_atomic(store.folder() + "/report.txt", run_summary(recipe, store));
   write_json_file(store.folder() + "/report.json", run_report(recipe, store));
+  store.transaction([&] {
+    store.keep_files({"report.txt", "report.json"});
+    store.set_meta(store::kDone, "1");
+  });
 }
 
 }  // namespace selfalign::stages

@@ -14,7 +14,8 @@ namespace selfalign::stages {
 // missing.
 Json run_report(const Recipe& recipe, const store::Store& store);
 
-// Writes report.txt and report.json into the run folder.
-void write_summary(const Recipe& recipe, const store::Store& store);
+// Writes report.txt and report.json into the run folder and says in the store
+// that the run is done.
+void write_summary(const Recipe& recipe, store::Store& store);
 
 }  // namespace selfalign::stages

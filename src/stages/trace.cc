@@ -75,21 +75,28 @@ class Tracer {
   }
 
  private:
+  // Both go on from what they found, one after another: in a run that somebody
+  // made up, rows may stand above one another without end.
   void collect_above(const Row& row, std::vector<Row>& rows) {
-    for (const uint64_t parent : row.parents) {
-      if (!seen_.insert(parent).second) continue;
-      const auto found = store_.row(parent);
+    std::vector<uint64_t> parents = row.parents;
+    for (size_t i = 0; i < parents.size(); ++i) {
+      if (!seen_.insert(parents[i]).second) continue;
+      auto found = store_.row(parents[i]);
       if (!found) continue;
-      rows.push_back(*found);
-      collect_above(*found, rows);
+      parents.insert(parents.end(), found->parents.begin(),
+                     found->parents.end());
+      rows.push_back(std::move(*found));
     }
   }
 
   void collect_below(const Row& row, std::vector<Row>& rows) {
-    for (const Row& child : store_.children(row.key)) {
-      if (!seen_.insert(child.key).second) continue;
-      rows.push_back(child);
-      collect_below(child, rows);
+    std::vector<uint64_t> parents = {row.key};
+    for (size_t i = 0; i < parents.size(); ++i) {
+      for (Row& child : store_.children(parents[i])) {
+        if (!seen_.insert(child.key).second) continue;
+        parents.push_back(child.key);
+        rows.push_back(std::move(child));
+      }
     }
   }
 

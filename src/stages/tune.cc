@@ -14,7 +14,7 @@ constexpr char kSamples[] = "tune.samples";
 
 formats::Conversation conversation_of(const Row& row) {
   formats::Conversation conversation;
-  for (const Json& message : row.content["messages"]) {
+  for (const Json& message : row.content.at("messages")) {
     conversation.turns.push_back(
         {json_string(message, "role", kGivenConversations),
          json_string(message, "content", kGivenConversations),

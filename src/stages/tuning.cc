@@ -144,6 +144,19 @@ std::vector<TrainingSample> training_samples(const TuningPlan& plan,
   return samples;
 }
 
+// Every file of the folder `name` of the run, by its path in the run.
+std::vector<std::string> files_below(const std::string& run,
+                                     const std::string& name) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> paths;
+  for (const auto& file : fs::recursive_directory_iterator(run + "/" + name)) {
+    if (file.is_regular_file()) {
+      paths.push_back(fs::relative(file.path(), run).string());
+    }
+  }
+  return paths;
+}
+
 // Name -> digest of every file of the adapter.
 Json file_digests(const std::string& folder) {
   std::map<std::string, std::string> digests;
@@ -185,7 +198,7 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
       {"folder", plan.folder},
       {"inputs", inputs},
       {"files", file_digests(store.folder() + "/" + plan.folder + "/adapter")}};
-  store.commit_manifest(manifest);
+  store.commit_manifest(manifest, files_below(store.folder(), plan.folder));
   std::ostringstream line;
   line << plan.adapter << ": " << counted(report.num_samples, "sample") << ", "
        << counted(report.num_steps, "step") << ", " << report.num_truncated

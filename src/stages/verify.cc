@@ -11,6 +11,7 @@
 #include "stages/pipeline.h"
 #include "stages/run_files.h"
 #include "stages/tuning.h"
+#include "stages/verify_files.h"
 
 namespace selfalign::stages {
 namespace {
@@ -50,32 +51,43 @@ std::string equation(const Account& account) {
              " pending");
 }
 
-std::string filter_of(const Manifest& manifest) {
-  return json_string_or(manifest.report, "filter", manifest.stage, "");
-}
-
 class Verifying {
  public:
   // `report_digest` is what report.json says, if it is there.
   Verifying(const Store& store, std::optional<std::string> report_digest,
-            Verification& out)
-      : store_(store), report_digest_(std::move(report_digest)), out_(out) {}
+            std::string public_key, Verification& out)
+      : store_(store),
+        report_digest_(std::move(report_digest)),
+        public_key_(std::move(public_key)),
+        out_(out) {}
 
   void run() {
     out_.problems = store_.problems();
-    const std::vector<Manifest> manifests = store_.manifests();
+    std::vector<Manifest> manifests;
+    guard("manifests", [&] { manifests = store_.manifests(); });
     for (const Manifest& manifest : manifests) {
       guard(manifest.stage, [&] { check_done(manifest); });
     }
-    for (const std::string& stage : store_.stages()) {
-      if (!store_.manifest(stage)) guard(stage, [&] { count_open(stage); });
-    }
-    out_.digest = store_.run_digest();
+    guard("stages", [&] {
+      for (const std::string& stage : store_.stages()) {
+        if (!store_.manifest(stage)) guard(stage, [&] { count_open(stage); });
+      }
+    });
+    guard("run.db", [&] {
+      out_.digest = store_.run_digest();
+      out_.evidence = store_.evidence();
+      check_signer();
+    });
+    guard(store_.folder(), [&] {
+      const FileCheck files = check_files(store_);
+      out_.num_files = files.num_compared;
+      out_.problems.insert(out_.problems.end(), files.problems.begin(),
+                           files.problems.end());
+    });
     if (report_digest_ && *report_digest_ != out_.digest) {
       add(store_.folder() + "/report.json", "the run's digest " + out_.digest,
           *report_digest_,
-          "if run.db is right, delete report.json and go on with: selfalign "
-          "resume RUN");
+          "if run.db is right, write it anew with: selfalign report RUN");
     }
     bool sound = true;
     guard("recipe.resolved.yaml", [&] { sound = check_recipe() && sound; });
@@ -101,7 +113,18 @@ class Verifying {
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInterrupted) throw;
       add(where, "a sound run", error.what());
+    } catch (const std::exception& error) {  // as of JSON of another shape
+      add(where, "a sound run", error.what());
     }
+  }
+
+  // A signature that is not right is among the store's own problems.
+  void check_signer() {
+    const std::string& found = out_.evidence.signed_by;
+    if (public_key_.empty() || found == public_key_) return;
+    add(store_.folder() + "/run.db", "a signature by " + public_key_,
+        found.empty() ? "none" : "one by " + found,
+        "ask who made the run for the signed one, or for the key");
   }
 
   void check_done(const Manifest& manifest) {
@@ -185,7 +208,10 @@ class Verifying {
       const std::string path =
           str(store_.folder(), "/", name, "/adapter/", file);
       std::string found = "no such file";
-      if (fs::exists(path)) found = "digest " + digest_file(path);
+      std::error_code ignored;
+      if (fs::is_regular_file(path, ignored)) {
+        found = "digest " + digest_file(path);
+      }
       if (found == "digest " + digest) continue;
       same = false;
       add(path,
@@ -306,6 +332,7 @@ class Verifying {
 
   const Store& store_;
   const std::optional<std::string> report_digest_;
+  const std::string public_key_;
   Verification& out_;
 };
 
@@ -318,6 +345,26 @@ std::optional<std::string> read_report_digest(const std::string& folder) {
   } catch (const Error& error) {
     return std::string("no digest: ") + error.what();
   }
+}
+
+// What is held by what, so that nobody takes a run for better kept than it is.
+std::string evidence_text(const Verification& v) {
+  const store::Evidence& evidence = v.evidence;
+  if (evidence.version < 3) {
+    return str("made before there were seals (store version ", evidence.version,
+               "): times, thoughts, losses and what is not played again are "
+               "not checked; a resume seals them as they are\n");
+  }
+  std::string text;
+  if (evidence.made_before > 0) {
+    text += str("made by store version ", evidence.made_before,
+                ", sealed later: what was changed before that is not seen\n");
+  }
+  return text + str("chain ", evidence.chain, "; ", v.num_files, " files; ",
+                    evidence.signed_by.empty()
+                        ? "not signed"
+                        : "signed by " + evidence.signed_by,
+                    "\n");
 }
 
 std::string stage_line(const StageCheck& check) {
@@ -334,13 +381,15 @@ std::string stage_line(const StageCheck& check) {
 
 }  // namespace
 
-Verification verify_run(const std::string& folder) {
+Verification verify_run(const std::string& folder,
+                        const std::string& public_key) {
   Verification out;
   out.folder = folder;
   try {
     const auto store = Store::open(folder, store::OpenMode::kReadOnly);
     const auto report_digest = read_report_digest(folder);
-    store->snapshot([&] { Verifying(*store, report_digest, out).run(); });
+    store->snapshot(
+        [&] { Verifying(*store, report_digest, public_key, out).run(); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kDamaged) throw;
     out.problems.push_back({folder, "a sound run", error.what(), kStartAnew});
@@ -351,6 +400,7 @@ Verification verify_run(const std::string& folder) {
 std::string verification_text(const Verification& v) {
   std::string text = "run " + v.folder + "\n";
   for (const StageCheck& check : v.stages) text += stage_line(check);
+  text += evidence_text(v);
   text += str("played again: ", v.num_replayed, " stages",
               v.replay_end.empty() ? "" : "; " + v.replay_end, "\ndigest ",
               v.digest, "\n");
@@ -388,6 +438,10 @@ Json verification_json(const Verification& v) {
   }
   return {{"run", v.folder},
           {"digest", v.digest},
+          {"chain", v.evidence.chain},
+          {"made_before", v.evidence.made_before},
+          {"signed_by", v.evidence.signed_by},
+          {"files", v.num_files},
           {"replayed", v.num_replayed},
           {"replay_end", v.replay_end},
           {"stages", std::move(list)},

@@ -4,7 +4,7 @@
 // themselves, and goes on over sessions; the time between them does not count,
 // nor does what a fork takes over. Rates, times and forecasts all come from
 // here (tunings log the seconds of each step in their metrics.jsonl). Part of
-// no digest.
+// no digest of a stage (the seal of its table holds it, store/seals.h).
 #pragma once
 
 #include <cstdint>

@@ -46,24 +46,28 @@ void Store::set_annotation_source(const Store* from) {
 
 void Store::annotate(const Annotation& annotation) {
   write([&] {
-    Statement upsert(impl_->db,
-                     "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?) "
-                     "ON CONFLICT (key) DO UPDATE SET "
-                     "author = excluded.author, decision = excluded.decision, "
-                     "text = excluded.text, note = excluded.note, "
-                     "time_s = excluded.time_s");
-    upsert.bind_key(annotation.key)
+    SealedWrite upsert(
+        impl_->db, impl_->seals, "annotations",
+        "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET "
+        "author = excluded.author, decision = excluded.decision, "
+        "text = excluded.text, note = excluded.note, "
+        "time_s = excluded.time_s RETURNING *",
+        "SELECT * FROM annotations WHERE key = ?");
+    upsert.find().bind_key(annotation.key);
+    upsert.write()
+        .bind_key(annotation.key)
         .bind(annotation.author)
         .bind(decision_name(annotation.decision))
         .bind(annotation.text)
         .bind(annotation.note)
-        .bind(annotation.time_s)
-        .run();
+        .bind(annotation.time_s);
+    upsert.run();
   });
 }
 
 std::optional<Annotation> Store::annotation(uint64_t key) const {
-  if (!has_annotations(impl_->db)) return std::nullopt;
+  if (!impl_->has_annotations()) return std::nullopt;
   Statement query(impl_->db,
                   "SELECT key, author, decision, text, note, time_s "
                   "FROM annotations WHERE key = ?");
@@ -74,7 +78,7 @@ std::optional<Annotation> Store::annotation(uint64_t key) const {
 }
 
 std::vector<Annotation> Store::annotations(const std::string& stage) const {
-  if (!has_annotations(impl_->db)) return {};
+  if (!impl_->has_annotations()) return {};
   Statement query(impl_->db,
                   "SELECT a.key, a.author, a.decision, a.text, a.note, "
                   "a.time_s FROM annotations a JOIN rows r ON r.key = a.key "

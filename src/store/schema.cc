@@ -1,12 +1,13 @@
 #include "store/schema.h"
 
+#include <map>
+
 #include "base/error.h"
 
 namespace selfalign::store {
 namespace {
 
-// 1: everything but annotations; 2: with them.
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = kEvidenceVersion;
 constexpr int kApplicationId = 0x53414c4e;  // "SALN"
 
 const char* const kSchema = R"sql(
@@ -65,6 +66,63 @@ CREATE TABLE annotations (
   time_s DOUBLE PRECISION NOT NULL);
 )sql";
 
+// What version 3 adds.
+const char* const kEvidence = R"sql(
+CREATE TABLE chain (
+  stage TEXT PRIMARY KEY REFERENCES manifests (stage),
+  content TEXT NOT NULL,
+  link TEXT NOT NULL);
+CREATE TABLE files (
+  path TEXT PRIMARY KEY,
+  sha256 TEXT NOT NULL);
+CREATE TABLE seals (
+  name TEXT PRIMARY KEY,
+  digest BLOB NOT NULL);
+CREATE TABLE signatures (
+  public_key TEXT PRIMARY KEY,
+  signature TEXT NOT NULL);
+)sql";
+
+// The statements of a version, all of them or what it adds.
+std::string statements(int64_t version, int64_t after = 0) {
+  std::string sql;
+  if (after < 1) sql += kSchema;
+  if (after < kAnnotationsVersion && version >= kAnnotationsVersion) {
+    sql += kAnnotations;
+  }
+  if (after < kEvidenceVersion && version >= kEvidenceVersion) sql += kEvidence;
+  return sql;
+}
+
+// Name of each table, index, view and trigger -> what it is, and how it was
+// made.
+std::map<std::string, std::string> objects(const Database& db) {
+  Statement query(db,
+                  "SELECT name, type, tbl_name, COALESCE(sql, '') "
+                  "FROM sqlite_schema");
+  std::map<std::string, std::string> objects;
+  while (query.step()) {
+    objects[query.get_text(0)] = str(
+        query.get_text(1), " of ", query.get_text(2), ": ", query.get_text(3));
+  }
+  return objects;
+}
+
+void check_objects(const Database& db, int64_t version) {
+  Database fresh;
+  fresh.exec(statements(version));
+  const auto expected = objects(fresh);
+  const auto found = objects(db);
+  for (const auto& [name, what] : found) {
+    const auto own = expected.find(name);
+    if (own == expected.end()) damaged(db, str(name, ", a ", what));
+    if (own->second != what) damaged(db, str(name, ", made as ", what));
+  }
+  for (const auto& [name, what] : expected) {
+    if (!found.contains(name)) damaged(db, str("no ", name, ", a ", what));
+  }
+}
+
 }  // namespace
 
 void damaged(const Database& db, const std::string& found) {
@@ -74,15 +132,18 @@ void damaged(const Database& db, const std::string& found) {
 }
 
 Json stored_json(const Database& db, const std::string& text) {
+  Json json;
   try {
-    return parse_json(text, db.path());
+    json = parse_json(text, db.path());
   } catch (const Error& error) {
     damaged(db, str("bad JSON (", error.what(), ")"));
   }
+  if (!json.is_object()) damaged(db, str(text, " where an object belongs"));
+  return json;
 }
 
-bool has_annotations(Database& db) {
-  return db.query_int("PRAGMA user_version") >= 2;
+int64_t schema_version(Database& db) {
+  return db.query_int("PRAGMA user_version");
 }
 
 generate::Finish stored_finish(const Database& db, const std::string& name) {
@@ -93,21 +154,21 @@ generate::Finish stored_finish(const Database& db, const std::string& name) {
   }
 }
 
-void prepare_schema(Database& db) {
-  const int64_t version = db.query_int("PRAGMA user_version");
-  if (version == 0 && db.query_int("SELECT COUNT(*) FROM sqlite_master") == 0) {
-    db.exec(str("BEGIN IMMEDIATE;", kSchema, kAnnotations,
-                "PRAGMA application_id=", kApplicationId,
-                ";PRAGMA user_version=", kSchemaVersion, ";COMMIT;"));
-  } else if (version == 1 &&
-             db.query_int("PRAGMA application_id") == kApplicationId) {
-    db.exec(str("BEGIN IMMEDIATE;", kAnnotations,
-                "PRAGMA user_version=", kSchemaVersion, ";COMMIT;"));
-  }
+bool prepare_schema(Database& db) {
+  const int64_t version = schema_version(db);
+  const bool is_new =
+      version == 0 && db.query_int("SELECT COUNT(*) FROM sqlite_schema") == 0;
+  const bool is_old = version >= 1 && version < kSchemaVersion &&
+                      db.query_int("PRAGMA application_id") == kApplicationId;
+  if (!is_new && !is_old) return false;
+  if (is_old) check_objects(db, version);
+  db.exec(str(statements(kSchemaVersion, version), "PRAGMA application_id=",
+              kApplicationId, ";PRAGMA user_version=", kSchemaVersion, ";"));
+  return true;
 }
 
 void check_schema(Database& db, bool thorough) {
-  const int64_t version = db.query_int("PRAGMA user_version");
+  const int64_t version = schema_version(db);
   if (db.query_int("PRAGMA application_id") != kApplicationId || version < 1) {
     damaged(db, "a database of another program");
   }
@@ -117,6 +178,7 @@ void check_schema(Database& db, bool thorough) {
         str(db.path(), ": expected store version ", kSchemaVersion, ", found ",
             version, "; use the newer program that wrote it"));
   }
+  check_objects(db, version);
   if (!thorough) return;
   Statement check(db, "PRAGMA quick_check(1)");
   if (!check.step() || check.get_text(0) != "ok") {

@@ -1,6 +1,7 @@
 // The tables of a run and the checks on what is read back from them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/json.h"
@@ -9,15 +10,20 @@
 
 namespace selfalign::store {
 
+// 1: everything but annotations; 2: with them; 3: with the evidence (seals.h).
+constexpr int kAnnotationsVersion = 2;
+constexpr int kEvidenceVersion = 3;
+
 // Makes the tables in an empty database and adds to those of an earlier version
-// what it lacks.
-void prepare_schema(Database& db);
-// Error kDamaged for another program's database, a newer schema and, with
+// what it lacks. True if there is evidence to be made for what is there.
+bool prepare_schema(Database& db);
+// Error kDamaged for another program's database, a newer schema, a table,
+// index, trigger or view that is not this program's, to the letter, and, with
 // `thorough`, pages that do not hang together.
 void check_schema(Database& db, bool thorough);
 
-// False for a store of version 1, which a reader takes as it is.
-bool has_annotations(Database& db);
+// A reader takes a store of an earlier version as it is.
+int64_t schema_version(Database& db);
 
 // Throws Error kDamaged: `found` names what should not be there.
 [[noreturn]] void damaged(const Database& db, const std::string& found);

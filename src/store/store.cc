@@ -1,5 +1,7 @@
 #include "store/store.h"
 
+#include <sqlite3.h>
+
 #include <filesystem>
 
 #include "base/error.h"
@@ -33,14 +35,63 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
   }
   auto impl = std::make_unique<Impl>(path, writable);
   impl->lock = std::move(lock);
+  std::unique_ptr<Store> store(new Store(folder, std::move(impl)));
+  if (writable) store->prepare();
+  Impl& opened = *store->impl_;
+  check_schema(opened.db, writable);
+  opened.version = schema_version(opened.db);
   if (writable) {
-    impl->db.exec(
-        "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
-        "PRAGMA foreign_keys=ON;");
-    prepare_schema(impl->db);
+    opened.seals.load(opened.db);
+    store->keep_header();
   }
-  check_schema(impl->db, writable);
-  return std::unique_ptr<Store>(new Store(folder, std::move(impl)));
+  note_opened(folder);
+  return store;
+}
+
+// Tables where they are absent or of an earlier version, with the evidence of
+// what is there: all in one transaction.
+void Store::prepare() {
+  Database& db = impl_->db;
+  db.exec(
+      "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+      "PRAGMA foreign_keys=ON;");
+  const int64_t before = schema_version(db);
+  if (before >= kEvidenceVersion) return;
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    if (prepare_schema(db)) {
+      impl_->version = kEvidenceVersion;
+      impl_->seals.make(db);
+      if (before > 0) take_over(before);
+      impl_->seals.save(db);
+    }
+    db.exec("COMMIT");
+  } catch (...) {
+    db.exec_quietly("ROLLBACK");
+    throw;
+  }
+}
+
+// A store that was made before there was evidence: it holds from here on.
+void Store::take_over(int64_t version) {
+  impl_->in_transaction = true;
+  set_meta(kMadeBefore, str(version));
+  for (const Manifest& manifest : manifests()) append_link(manifest);
+  // Until then a report said that a run is done.
+  if (std::filesystem::exists(folder_ + "/report.json")) set_meta(kDone, "1");
+  impl_->in_transaction = false;
+}
+
+// How often the tables were changed and which versions of SQLite wrote the
+// file stands in its header, too, where no seal is.
+void Store::keep_header() {
+  std::string versions = meta(kSqlite).value_or("");
+  const std::string own = str(sqlite3_libversion_number());
+  if (versions.find(own) == std::string::npos) {
+    set_meta(kSqlite, versions + (versions.empty() ? "" : " ") + own);
+  }
+  const std::string changes = str(impl_->db.query_int("PRAGMA schema_version"));
+  if (!meta(kSchemaChanges)) set_meta(kSchemaChanges, changes);
 }
 
 std::optional<std::string> Store::writer_of(const std::string& folder) {
@@ -54,13 +105,16 @@ void Store::transaction(const std::function<void()>& fn) {
   impl_->in_transaction = true;
   try {
     fn();
+    if (impl_->seals.save(impl_->db)) impl_->sign();
     impl_->db.exec("COMMIT");
   } catch (...) {
     impl_->in_transaction = false;
     impl_->db.exec_quietly("ROLLBACK");
+    impl_->seals.roll_back();
     throw;
   }
   impl_->in_transaction = false;
+  impl_->seals.commit();
   if (impl_->commit_hook && impl_->db.num_changes() != num_changes) {
     impl_->commit_hook();
   }
@@ -92,30 +146,33 @@ void Store::set_commit_hook(std::function<void()> hook) {
 void Store::add_rows(const std::vector<Row>& rows) {
   if (rows.empty()) return;
   write([&] {
-    Statement stage(impl_->db,
-                    "INSERT INTO stages SELECT ?, COUNT(*) FROM stages "
-                    "WHERE true ON CONFLICT DO NOTHING");
-    Statement insert(impl_->db,
-                     "INSERT INTO rows VALUES (?, ?, ?, ?) "
-                     "ON CONFLICT DO NOTHING RETURNING key");
-    Statement parent(impl_->db, "INSERT INTO parents VALUES (?, ?, ?)");
+    SealedWrite stage(impl_->db, impl_->seals, "stages",
+                      "INSERT INTO stages SELECT ?, COUNT(*) FROM stages "
+                      "WHERE true ON CONFLICT DO NOTHING RETURNING *");
+    SealedWrite insert(impl_->db, impl_->seals, "rows",
+                       "INSERT INTO rows VALUES (?, ?, ?, ?) "
+                       "ON CONFLICT DO NOTHING RETURNING *");
+    SealedWrite parent(impl_->db, impl_->seals, "parents",
+                       "INSERT INTO parents VALUES (?, ?, ?) RETURNING *");
     std::string last_stage;
     for (const Row& row : rows) {
-      if (row.stage != last_stage) stage.bind(row.stage).run();
+      if (row.stage != last_stage) {
+        stage.write().bind(row.stage);
+        stage.run();
+      }
       last_stage = row.stage;
-      insert.bind_key(row.key).bind(row.stage).bind(row.seq).bind(
+      insert.write().bind_key(row.key).bind(row.stage).bind(row.seq).bind(
           dump_json(row.content));
-      const bool inserted = insert.step();
-      insert.run();
-      if (!inserted) {
+      if (!insert.run()) {
         impl_->check_same(row);
         continue;
       }
       for (size_t i = 0; i < row.parents.size(); ++i) {
-        parent.bind_key(row.key)
+        parent.write()
+            .bind_key(row.key)
             .bind(static_cast<int64_t>(i))
-            .bind_key(row.parents[i])
-            .run();
+            .bind_key(row.parents[i]);
+        parent.run();
       }
       if (impl_->annotation_source == nullptr) continue;
       if (const auto known = impl_->annotation_source->annotation(row.key)) {
@@ -164,11 +221,12 @@ std::vector<std::string> Store::stages() const {
 void Store::add_completion(const StoredCompletion& stored) {
   const generate::Completion& c = stored.completion;
   write([&] {
-    Statement insert(impl_->db,
-                     "INSERT INTO completions VALUES "
-                     "(?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                     "ON CONFLICT DO NOTHING RETURNING key");
-    insert.bind_key(c.key)
+    SealedWrite insert(impl_->db, impl_->seals, "completions",
+                       "INSERT INTO completions VALUES "
+                       "(?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                       "ON CONFLICT DO NOTHING RETURNING *");
+    insert.write()
+        .bind_key(c.key)
         .bind(c.text)
         .bind(stored.thought)
         .bind(generate::finish_name(c.finish))
@@ -177,9 +235,7 @@ void Store::add_completion(const StoredCompletion& stored) {
         .bind(c.logprob)
         .bind(stored.fingerprint)
         .bind(stored.time_s);
-    const bool inserted = insert.step();
-    insert.run();
-    if (inserted) return;
+    if (insert.run()) return;
     const std::optional<StoredCompletion> old = completion(c.key);
     if (!old || old->completion.text != c.text ||
         old->completion.finish != c.finish) {
@@ -217,20 +273,24 @@ std::vector<Row> Store::pending(const std::string& stage) const {
 void Store::set_verdicts(const std::vector<Verdict>& verdicts) {
   if (verdicts.empty()) return;
   write([&] {
-    Statement upsert(impl_->db,
-                     "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?) "
-                     "ON CONFLICT (key, filter) DO UPDATE SET "
-                     "kept = excluded.kept, reason = excluded.reason, "
-                     "detail = excluded.detail "
-                     "WHERE kept <> excluded.kept OR "
-                     "reason <> excluded.reason OR detail <> excluded.detail");
+    SealedWrite upsert(impl_->db, impl_->seals, "verdicts",
+                       "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?) "
+                       "ON CONFLICT (key, filter) DO UPDATE SET "
+                       "kept = excluded.kept, reason = excluded.reason, "
+                       "detail = excluded.detail "
+                       "WHERE kept <> excluded.kept OR "
+                       "reason <> excluded.reason OR "
+                       "detail <> excluded.detail RETURNING *",
+                       "SELECT * FROM verdicts WHERE key = ? AND filter = ?");
     for (const Verdict& verdict : verdicts) {
-      upsert.bind_key(verdict.key)
+      upsert.find().bind_key(verdict.key).bind(verdict.filter);
+      upsert.write()
+          .bind_key(verdict.key)
           .bind(verdict.filter)
           .bind(int64_t{verdict.kept})
           .bind(verdict.reason)
-          .bind(verdict.detail)
-          .run();
+          .bind(verdict.detail);
+      upsert.run();
     }
   });
 }

@@ -11,10 +11,15 @@
 //   annotations key -> what a person decided about the row
 //   manifests   stage -> counts, digest, report
 //   meta        name -> value
+//   files       path in the run's folder -> SHA-256
+//   chain       stage -> SHA-256 of its content, of its manifest and those
+//   before seals       table -> digest of its entries (seals.h) signatures
+//   public key -> signature of the seals
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +29,8 @@
 #include "generate/generator.h"
 
 namespace selfalign::store {
+
+class SigningKey;  // signing.h
 
 // One thing in a stage: a request to the model, or something parsed out of a
 // completion (an instruction, a topic, a training pair).
@@ -87,12 +94,27 @@ struct Manifest {
   Json report;         // the stage's own figures (funnel, losses)
 };
 
+// The filter that judged the stage's rows; "": none.
+std::string filter_of(const Manifest& manifest);
+
+// In meta: the pipeline came to its end.
+inline constexpr char kDone[] = "done";
+
 // What is wrong with a run, in the words of an Error.
 struct Problem {
   std::string where;
   std::string expected;
   std::string found;
   std::string advice;
+};
+
+// What stands for a run's not having been changed by another hand.
+struct Evidence {
+  int64_t version = 0;           // of the store; before 3 there is none
+  int64_t made_before = 0;       // version it had when it was made, if before 3
+  std::string chain;             // its last link, 64 hex digits; "": none
+  std::string signed_by;         // public key, 64 hex digits; "": not signed
+  bool signature_right = false;  // it is one of the seals that there are
 };
 
 // What became of rows 0..num_rows-1 of a stage. With a filter each of them is
@@ -191,13 +213,29 @@ class Store {
   std::vector<Row> heirs_of_nothing(const std::string& stage,
                                     const std::string& filter,
                                     int64_t num_rows) const;
-  // What does not hang together, whatever the stages mean: pages of the file,
-  // sequence numbers with gaps, parents that are not there, completions and
-  // verdicts of no row, content that is not JSON. At most 20 of each kind.
+  // What does not hang together, whatever the stages mean: pages and header of
+  // the file, entries that are not what their seal or the chain says, sequence
+  // numbers with gaps, parents that are not there, completions and verdicts of
+  // no row, content that is not JSON. At most 20 of each kind.
   std::vector<Problem> problems() const;
+  Evidence evidence() const;
+  // Error kDamaged where a table was changed by another hand: before what is in
+  // it goes into another run. Reads all of it, some 10 us an entry. Of a store
+  // without evidence the stages' digests are compared.
+  void require_sealed() const;
+  // What require_sealed says of the stores that this process has opened so far,
+  // to tell why something failed over them; "": nothing.
+  static std::string find_damage();
 
-  // Durable when it returns (fsync).
-  void commit_manifest(const Manifest& manifest);
+  // From now on every transaction signs the seals, what is there at once. Error
+  // kUsage where the run is signed by another key, kDamaged where it is not
+  // what was signed. Without a key a signed run cannot be written (Error
+  // kUsage).
+  void set_signing_key(std::shared_ptr<const SigningKey> key);
+
+  // Durable when it returns (fsync). `files` are kept as keep_files does.
+  void commit_manifest(const Manifest& manifest,
+                       const std::vector<std::string>& files = {});
   std::optional<Manifest> manifest(const std::string& stage) const;
   std::vector<Manifest> manifests() const;  // in order of commit
 
@@ -211,10 +249,19 @@ class Store {
   void set_meta(const std::string& name, const std::string& value);
   std::optional<std::string> meta(const std::string& name) const;
 
+  // Files of the run's folder, by their paths in it, as evidence: what they are
+  // now is what they are to be. Error kInput if one is unreadable.
+  void keep_files(const std::vector<std::string>& paths);
+  std::map<std::string, std::string> files() const;  // path -> SHA-256
+
  private:
   struct Impl;
   Store(std::string folder, std::unique_ptr<Impl> impl);
   void write(const std::function<void()>& fn);
+  void append_link(const Manifest& manifest);
+  void prepare();
+  void take_over(int64_t version);
+  void keep_header();
 
   std::string folder_;
   std::unique_ptr<Impl> impl_;

@@ -1,6 +1,7 @@
 // What a Store holds; for the store's own source files only.
 #pragma once
 
+#include <climits>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -8,14 +9,32 @@
 
 #include "base/hash.h"
 #include "store/schema.h"
+#include "store/seals.h"
+#include "store/signing.h"
 #include "store/sqlite.h"
 #include "store/store.h"
 #include "store/writer_lock.h"
 
 namespace selfalign::store {
 
+// In meta: the version of a store that was made before there was evidence;
+// which SQLite versions wrote the file, and how often its tables were changed.
+inline constexpr char kMadeBefore[] = "store.made_before";
+inline constexpr char kSqlite[] = "store.sqlite";
+inline constexpr char kSchemaChanges[] = "store.schema_changes";
+
+// For Store::find_damage.
+void note_opened(const std::string& folder);
+
 struct Store::Impl {
   Impl(const std::string& path, bool writable) : db(path, writable) {}
+
+  bool has_annotations() const { return version >= kAnnotationsVersion; }
+  bool has_evidence() const { return version >= kEvidenceVersion; }
+
+  // The signature of the seals as they are; Error kUsage where the run is
+  // signed and there is no key.
+  void sign();
 
   // Reads the rows of a query whose columns are key, stage, seq, content.
   std::vector<Row> read_rows(Statement& query) const {
@@ -26,7 +45,7 @@ struct Store::Impl {
       Row row;
       row.key = query.get_key(0);
       row.stage = query.get_text(1);
-      row.seq = query.get_int(2);
+      row.seq = query.get_count(2);
       row.content = stored_json(db, query.get_text(3));
       parents.bind_key(row.key);
       while (parents.step()) row.parents.push_back(parents.get_key(0));
@@ -54,9 +73,10 @@ struct Store::Impl {
     stored.completion.text = query.get_text(first);
     stored.thought = query.get_text(first + 1);
     stored.completion.finish = stored_finish(db, query.get_text(first + 2));
-    stored.completion.num_tokens = static_cast<int>(query.get_int(first + 3));
+    stored.completion.num_tokens =
+        static_cast<int>(query.get_count(first + 3, INT_MAX));
     stored.completion.num_prompt_tokens =
-        static_cast<int>(query.get_int(first + 4));
+        static_cast<int>(query.get_count(first + 4, INT_MAX));
     stored.completion.logprob = query.get_double(first + 5);
     stored.fingerprint = query.get_text(first + 6);
     stored.time_s = query.get_double(first + 7);
@@ -75,6 +95,9 @@ struct Store::Impl {
 
   std::unique_ptr<WriterLock> lock;  // released after the database is closed
   Database db;
+  int64_t version = 0;  // of the schema
+  Seals seals;          // of a store that is open for writing
+  std::shared_ptr<const SigningKey> signing_key;
   bool in_transaction = false;
   std::function<void()> commit_hook;
   const Store* annotation_source = nullptr;

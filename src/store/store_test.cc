@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/testing.h"
 #include "store/sqlite.h"
+#include "store/testing.h"
 
 namespace selfalign::store {
 namespace {
@@ -195,10 +196,7 @@ TEST_F(StoreTest, DecisionsStandBesideTheRows) {
 
 TEST_F(StoreTest, AVersion1StoreIsReadAndWrittenOn) {
   open()->add_rows({row_of(1, "a", 0)});
-  {
-    Database db(folder_ + "/run.db", true);
-    db.exec("DROP TABLE annotations; PRAGMA user_version=1");
-  }
+  make_older(folder_, 1);
   {
     auto reader = open(OpenMode::kReadOnly);
     EXPECT_EQ(reader->num_rows("a"), 1);

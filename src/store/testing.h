@@ -17,4 +17,14 @@ inline void edit_store(const std::string& folder, const std::string& sql) {
   sqlite3_close(db);
 }
 
+// Makes a store what version 1 or 2 of this program left.
+inline void make_older(const std::string& folder, int version) {
+  edit_store(folder,
+             "DROP TABLE chain; DROP TABLE files; DROP TABLE seals; "
+             "DROP TABLE signatures; DELETE FROM meta WHERE name LIKE "
+             "'store.%' OR name = 'done'; " +
+                 std::string(version < 2 ? "DROP TABLE annotations; " : "") +
+                 "PRAGMA user_version=" + std::to_string(version));
+}
+
 }  // namespace selfalign::store

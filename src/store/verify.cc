@@ -1,7 +1,6 @@
 // What can be said of a run's soundness without knowing what its stages mean.
-#include <map>
-
 #include "base/error.h"
+#include "store/findings.h"
 #include "store/store_impl.h"
 
 namespace selfalign::store {
@@ -11,40 +10,33 @@ constexpr int64_t kMaxAlike = 20;  // problems of one kind that are listed
 
 constexpr char kRestore[] = "restore run.db from a copy or start a new run";
 
-class Findings {
- public:
-  Findings(const Database& db, std::vector<Problem>& problems)
-      : db_(db), problems_(problems) {}
-  ~Findings() {
-    for (const auto& [expected, count] : counts_) {
-      if (count <= kMaxAlike) continue;
-      problems_.push_back({db_.path(), expected,
-                           str(count - kMaxAlike, " more that are not"),
-                           kRestore});
-    }
-  }
+}  // namespace
 
-  void add(const std::string& where, const std::string& expected,
-           const std::string& found) {
-    if (++counts_[expected] > kMaxAlike) return;
-    problems_.push_back({where, expected, found, kRestore});
+Findings::~Findings() {
+  for (const auto& [expected, count] : counts_) {
+    if (count <= kMaxAlike) continue;
+    problems_.push_back({db_.path(), expected,
+                         str(count - kMaxAlike, " more that are not"),
+                         kRestore});
   }
+}
 
-  // For each result row (stage, seq, detail) of `sql` one problem.
-  void add_rows(const char* sql, const std::string& expected,
-                const std::string& found) {
-    Statement query(db_, sql);
-    while (query.step()) {
-      add(str(query.get_text(0), ":", query.get_int(1)), expected,
-          found + query.get_text(2));
-    }
+void Findings::add(const std::string& where, const std::string& expected,
+                   const std::string& found) {
+  if (++counts_[expected] > kMaxAlike) return;
+  problems_.push_back({where, expected, found, kRestore});
+}
+
+void Findings::add_rows(const char* sql, const std::string& expected,
+                        const std::string& found) {
+  Statement query(db_, sql);
+  while (query.step()) {
+    add(str(query.get_text(0), ":", query.get_int(1)), expected,
+        found + query.get_text(2));
   }
+}
 
- private:
-  const Database& db_;
-  std::vector<Problem>& problems_;
-  std::map<std::string, int64_t> counts_;
-};
+namespace {
 
 void check_pages(const Database& db, Findings& findings) {
   Statement check(db, "PRAGMA integrity_check(20)");
@@ -111,12 +103,28 @@ void check_values(const Database& db, Findings& findings) {
 
 std::vector<Problem> Store::problems() const {
   std::vector<Problem> problems;
+  Database& db = impl_->db;
   {
-    Findings findings(impl_->db, problems);
-    check_pages(impl_->db, findings);
-    check_sequence(impl_->db, findings);
-    check_references(impl_->db, findings);
-    check_values(impl_->db, findings);
+    Findings findings(db, problems);
+    // What cannot be read is a problem like others, and hides none of them.
+    const auto guard = [&](const std::function<void()>& check) {
+      try {
+        check();
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kDamaged) throw;
+        findings.add(db.path(), "a sound database", error.what());
+      }
+    };
+    guard([&] { check_pages(db, findings); });
+    guard([&] { check_header(*this, db, findings); });
+    if (impl_->has_evidence()) {
+      guard([&] { check_seals(db, findings); });
+      guard([&] { check_chain(db, findings); });
+      guard([&] { check_signature(evidence(), db, findings); });
+    }
+    guard([&] { check_sequence(db, findings); });
+    guard([&] { check_references(db, findings); });
+    guard([&] { check_values(db, findings); });
   }
   return problems;
 }
@@ -171,7 +179,7 @@ std::vector<Row> Store::heirs_of_nothing(const std::string& stage,
                       "JOIN rows c ON c.key = p.key LEFT JOIN verdicts v "
                       "ON v.key = r.key AND v.filter = ? WHERE r.stage = ? "
                       "AND (v.kept = 0 OR r.seq >= ?)",
-                      has_annotations(impl_->db)
+                      impl_->has_annotations()
                           ? " AND r.key NOT IN (SELECT key FROM annotations)"
                           : "",
                       " ORDER BY c.key")

@@ -34,7 +34,10 @@ class VerifyTest : public ::testing::Test {
 };
 
 TEST_F(VerifyTest, ASoundStoreHasNoProblems) {
-  EXPECT_TRUE(problems().empty());
+  for (const Problem& problem : problems()) {
+    ADD_FAILURE() << problem.where << ": expected " << problem.expected
+                  << ", found " << problem.found;
+  }
 }
 
 TEST_F(VerifyTest, EachKindOfDamageIsSeenAndPlaced) {
@@ -73,7 +76,7 @@ TEST_F(VerifyTest, EachKindOfDamageIsSeenAndPlaced) {
 TEST_F(VerifyTest, ManyOfAKindAreCounted) {
   edit_store(folder_, "UPDATE verdicts SET kept = 7");
   const std::vector<Problem> all = problems();
-  ASSERT_EQ(all.size(), 21u);
+  ASSERT_EQ(all.size(), 22u);  // the table's seal is the first
   EXPECT_EQ(all.back().found, "10 more that are not");
 }
 

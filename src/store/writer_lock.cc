@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "store/sqlite.h"
 
 namespace selfalign::store {
 namespace {
@@ -38,7 +39,8 @@ bool lock_soon(int fd) {
 }  // namespace
 
 WriterLock::WriterLock(const std::string& path) {
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  require_plain_file(path);
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd_ < 0) {
     throw Error(ErrorKind::kResources,
                 str(path, ": expected a writable run folder, found: ",
@@ -63,8 +65,8 @@ WriterLock::WriterLock(const std::string& path) {
 WriterLock::~WriterLock() { ::close(fd_); }
 
 std::optional<std::string> lock_holder(const std::string& path) {
-  // A pipe in its place, from whoever made the folder, is not waited for.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const int fd =
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return std::nullopt;
   std::optional<std::string> holder;
   if (flock(fd, LOCK_SH | LOCK_NB) != 0) holder = holder_of(fd);

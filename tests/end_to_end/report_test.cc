@@ -154,6 +154,7 @@ TEST_F(ReportTest, WhatAModelWroteStaysText) {
 TEST_F(ReportTest, ARunUnderWayGetsAPageButIsNotDone) {
   make_run();
   fs::remove(run_ + "/report.json");
+  store::edit_store(run_, "DELETE FROM meta WHERE name = 'done'");
   eval::write_report(run_);
   EXPECT_TRUE(fs::exists(run_ + "/report.html"));
   EXPECT_FALSE(fs::exists(run_ + "/report.json"));

@@ -9,7 +9,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "scripted_runs.h"
+#include "stages/fork.h"
+#include "stages/funnel.h"
 #include "stages/pipeline.h"
+#include "store/signing.h"
+#include "store/sqlite.h"
 #include "store/testing.h"
 
 namespace selfalign::tests {
@@ -24,6 +28,13 @@ class VerifyRunTest : public ScriptedRunsTest {
 
   void exec(const std::string& sql) const { store::edit_store(run_, sql); }
 
+  // What another hand can do that knows the program: seals and chain that agree
+  // with what is there now.
+  void seal_again() const {
+    store::make_older(run_, 2);
+    store::Store::open(run_, store::OpenMode::kWrite);
+  }
+
   // A manifest that agrees with the rows as they are now.
   void commit_again(const std::string& stage) {
     std::string digest;
@@ -37,6 +48,7 @@ class VerifyRunTest : public ScriptedRunsTest {
     exec("UPDATE manifests SET digest = '" + digest + "' WHERE stage = '" +
          stage + "'");
     fs::remove(run_ + "/report.json");
+    seal_again();
   }
 
   // Damages a copy of the run; true if a problem at `where` says `found`.
@@ -170,6 +182,7 @@ TEST_F(VerifyRunTest, RowsThatNobodyMadeAreFoundByPlayingAgain) {
     exec(
         "UPDATE manifests SET report = replace(report, '\"inputs\":\"', "
         "'\"inputs\":\"0') WHERE stage = 'engrave.adapter'");
+    seal_again();
   }));
 }
 
@@ -211,9 +224,135 @@ TEST_F(VerifyRunTest, DamagedFilesAreFound) {
   EXPECT_TRUE(finds("report.json", "0000", [&] {
     write_file_atomic(run_ + "/report.json", "{\"digest\": \"0000\"}");
   }));
+  // Whatever run.db names: changed, missing, unknown, no plain file.
+  for (const char* name : {"prompts/meta.yaml", "engraved/adapter/digest",
+                           "report.txt", "report.json"}) {
+    const std::string path = run_ + "/" + name;
+    EXPECT_TRUE(finds(name, "SHA-256", [&] {
+      write_file_atomic(path, read_file(path) + "\n");
+    }));
+    EXPECT_TRUE(finds(name, "no such file", [&] { fs::remove(path); }));
+    EXPECT_TRUE(finds(name, "a link", [&] {
+      fs::rename(path, run_ + "/moved");
+      fs::create_symlink(run_ + "/moved", path);
+    }));
+  }
+  for (const char* name : {"prompts/more.yaml", "verbose/adapter/more"}) {
+    EXPECT_TRUE(finds(name, "another one",
+                      [&] { write_file_atomic(run_ + "/" + name, "more"); }));
+  }
+  EXPECT_TRUE(finds("adapter", "a link", [&] {
+    fs::rename(run_ + "/engraved", run_ + "/moved");
+    fs::create_directory_symlink(run_ + "/moved", run_ + "/engraved");
+  }));
+  EXPECT_TRUE(finds("/etc/passwd", "a path out of the folder", [&] {
+    exec("INSERT INTO files VALUES ('../../etc/passwd', '')");
+  }));
   EXPECT_TRUE(finds(run_, "run.db", [&] {
     fs::resize_file(run_ + "/run.db", fs::file_size(run_ + "/run.db") / 2);
   }));
+}
+
+// Values that nothing is computed from, as those that are.
+TEST_F(VerifyRunTest, AnyChangeBySqlIsFound) {
+  make_run();
+  for (const char* sql :
+       {"UPDATE manifests SET report = replace(report, '.', '.0') WHERE stage "
+        "= "
+        "'engrave.adapter'",
+        "UPDATE manifests SET report = replace(report, '.', '.1') WHERE stage "
+        "LIKE '%.loss'",
+        "UPDATE completions SET logprob = -1, num_tokens = 1, time_s = 0, "
+        "num_prompt_tokens = 7",
+        "UPDATE completions SET fingerprint = 'other model'",
+        "UPDATE completions SET thought = 'tampered' WHERE thought <> ''",
+        "UPDATE verdicts SET reason = 'x', detail = 'y' WHERE filter LIKE "
+        "'%paper%'",
+        "UPDATE verdicts SET kept = 1 - kept WHERE filter LIKE '%paper%'",
+        "UPDATE verdicts SET detail = 'z'",
+        "UPDATE completions SET text = 'tampered' WHERE key IN (SELECT r.key "
+        "FROM rows r JOIN manifests m ON m.stage = r.stage WHERE r.seq >= "
+        "m.num_rows)",
+        "UPDATE meta SET value = value || ' ' WHERE name LIKE 'work.%'",
+        "UPDATE meta SET value = value || ' ' WHERE name NOT LIKE 'prompts%'",
+        "CREATE TRIGGER t AFTER INSERT ON completions BEGIN DELETE FROM rows; "
+        "END",
+        "DELETE FROM manifests WHERE stage = 'held_out.verbose.pairs'",
+        "INSERT INTO stages VALUES ('more', 99)",
+        "INSERT INTO rows VALUES (5, 'more', 0, '{}')"}) {
+    EXPECT_TRUE(finds("", "", [&] { exec(sql); })) << sql;
+  }
+}
+
+TEST_F(VerifyRunTest, DoneIsWhatTheStoreSays) {
+  make_run();
+  fs::remove(run_ + "/report.json");
+  EXPECT_TRUE(stages::run_done(*open("run")));
+  exec("DELETE FROM meta WHERE name = 'done'");
+  write_file_atomic(run_ + "/report.json", "{}");
+  EXPECT_FALSE(stages::run_done(*open("run")));
+  // As before there was such an entry.
+  store::make_older(run_, 2);
+  EXPECT_TRUE(stages::run_done(*open("run")));
+}
+
+TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
+  make_run();
+  const std::string path = this->path("key.pem");
+  write_file_atomic(
+      path,
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+      "-----END PRIVATE KEY-----\n");
+  fs::permissions(path, fs::perms(0600));
+  const auto key = std::make_shared<const store::SigningKey>(path);
+  const auto found = [&](const std::string& public_key) {
+    const auto all = stages::verify_run(run_, public_key).problems;
+    return all.empty() ? "" : all[0].found;
+  };
+  EXPECT_EQ(found(key->public_key()), "none");
+  store::Store::open(run_, store::OpenMode::kWrite)->set_signing_key(key);
+  EXPECT_EQ(found(key->public_key()), "");
+  EXPECT_EQ(found(""), "");
+  EXPECT_EQ(found(std::string(64, '0')), "one by " + key->public_key());
+  const auto text = [&] {
+    return stages::verification_text(stages::verify_run(run_));
+  };
+  EXPECT_THAT(text(), HasSubstr("signed by " + key->public_key()));
+  // Changed, and sealed and chained again, with the signature that there was.
+  const std::string signature = [&] {
+    store::Database db(run_ + "/run.db", false);
+    store::Statement query(db, "SELECT signature FROM signatures");
+    return query.step() ? query.get_text(0) : "";
+  }();
+  exec("UPDATE completions SET thought = 'other'");
+  seal_again();
+  EXPECT_EQ(found(key->public_key()), "none");
+  exec("INSERT INTO signatures VALUES ('" + key->public_key() + "', '" +
+       signature + "')");
+  EXPECT_EQ(found(key->public_key()), "something else");
+}
+
+TEST_F(VerifyRunTest, NothingIsTakenOverFromAChangedRun) {
+  make_run();
+  exec("UPDATE completions SET text = 'tampered'");
+  stages::Recipe recipe = small_recipe(path("fork"));
+  EXPECT_EQ(kind_of([&] { stages::open_fork(recipe, run_, ""); }),
+            ErrorKind::kDamaged);
+}
+
+// What a run of an older program is held by is said with it.
+TEST_F(VerifyRunTest, AnOlderRunIsCheckedAsFarAsItCanBe) {
+  make_run();
+  store::make_older(run_, 2);
+  const auto old = stages::verify_run(run_);
+  EXPECT_TRUE(old.problems.empty()) << stages::verification_text(old);
+  EXPECT_THAT(stages::verification_text(old),
+              HasSubstr("made before there were seals (store version 2)"));
+  store::Store::open(run_, store::OpenMode::kWrite);
+  const auto sealed = stages::verify_run(run_);
+  EXPECT_TRUE(sealed.problems.empty()) << stages::verification_text(sealed);
+  EXPECT_THAT(stages::verification_text(sealed), HasSubstr("sealed later"));
 }
 
 }  // namespace

@@ -1,0 +1,193 @@
+// Whether a store is what this program wrote: seals, chain and signature.
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "store/findings.h"
+#include "store/store_impl.h"
+
+namespace selfalign::store {
+namespace {
+
+constexpr char kAsWritten[] = "what this program wrote";
+
+struct Signature {
+  std::string public_key;
+  std::string signature;
+};
+
+std::optional<Signature> read_signature(const Database& db) {
+  Statement query(db, "SELECT public_key, signature FROM signatures");
+  if (!query.step()) return std::nullopt;
+  Signature signature{query.get_text(0), query.get_text(1)};
+  if (query.step()) damaged(db, "two signatures");
+  return signature;
+}
+
+std::string last_link(const Database& db) {
+  Statement query(db,
+                  "SELECT c.link FROM chain c JOIN manifests m "
+                  "ON m.stage = c.stage ORDER BY m.position DESC LIMIT 1");
+  return query.step() ? query.get_text(0) : "";
+}
+
+std::mutex opened_mutex;
+
+std::set<std::string>& opened_folders() {
+  static std::set<std::string> folders;
+  return folders;
+}
+
+}  // namespace
+
+void note_opened(const std::string& folder) {
+  const std::lock_guard lock(opened_mutex);
+  opened_folders().insert(folder);
+}
+
+std::string Store::find_damage() {
+  std::set<std::string> folders;
+  {
+    const std::lock_guard lock(opened_mutex);
+    folders = opened_folders();
+  }
+  for (const std::string& folder : folders) {
+    try {
+      open(folder, OpenMode::kReadOnly)->require_sealed();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kDamaged) return error.what();
+    }
+  }
+  return "";
+}
+
+void Store::require_sealed() const {
+  std::string where;
+  snapshot([&] {
+    if (impl_->has_evidence()) {
+      Seals seals;
+      seals.load(impl_->db);
+      const std::vector<std::string> broken = seals.broken(impl_->db);
+      if (!broken.empty()) where = "the table " + broken[0];
+      return;
+    }
+    for (const Manifest& manifest : manifests()) {
+      if (manifest.num_rows == 0) continue;
+      const std::string found =
+          digest(manifest.stage, filter_of(manifest), manifest.num_rows);
+      if (found != manifest.digest) where = manifest.stage;
+    }
+  });
+  if (where.empty()) return;
+  throw Error(ErrorKind::kDamaged,
+              str(impl_->db.path(), ": expected ", kAsWritten,
+                  ", found another hand's change in ", where,
+                  "; see what it is with: selfalign verify ", folder_));
+}
+
+Evidence Store::evidence() const {
+  Evidence evidence;
+  evidence.version = impl_->version;
+  if (!impl_->has_evidence()) {
+    evidence.made_before = impl_->version;
+    return evidence;
+  }
+  const std::string before = meta(kMadeBefore).value_or("0");
+  evidence.made_before = before == "1" ? 1 : before == "2" ? 2 : 0;
+  evidence.chain = last_link(impl_->db);
+  if (const auto signature = read_signature(impl_->db)) {
+    Seals seals;
+    seals.load(impl_->db);
+    evidence.signed_by = signature->public_key;
+    evidence.signature_right = is_signature(
+        signature->public_key, seals.message(), signature->signature);
+  }
+  return evidence;
+}
+
+void Store::set_signing_key(std::shared_ptr<const SigningKey> key) {
+  const Evidence now = evidence();
+  const std::string& own = key->public_key();
+  if (!now.signed_by.empty() && now.signed_by != own) {
+    throw Error(ErrorKind::kUsage,
+                str(folder_, ": expected the key that signed this run, ",
+                    now.signed_by, ", found ", own,
+                    "; use that one, or sign a copy of the run made by: "
+                    "selfalign resume ",
+                    folder_, " --fork NEW --sign-key KEY"));
+  }
+  if (!now.signed_by.empty() && !now.signature_right) {
+    damaged(impl_->db,
+            str("something else than was signed by ", now.signed_by));
+  }
+  if (now.signed_by.empty()) require_sealed();
+  impl_->signing_key = std::move(key);
+  if (now.signed_by.empty()) transaction([this] { impl_->sign(); });
+}
+
+void Store::Impl::sign() {
+  const auto before = read_signature(db);
+  if (!signing_key) {
+    if (!before) return;
+    throw Error(ErrorKind::kUsage,
+                str(db.path(),
+                    ": expected --sign-key with the key that signed this run, "
+                    "found none; without it nothing is written there"));
+  }
+  Statement upsert(db,
+                   "INSERT INTO signatures VALUES (?, ?) "
+                   "ON CONFLICT (public_key) DO UPDATE SET "
+                   "signature = excluded.signature");
+  upsert.bind(signing_key->public_key())
+      .bind(signing_key->sign(seals.message()))
+      .run();
+}
+
+void check_seals(const Database& db, Findings& findings) {
+  Seals seals;
+  seals.load(db);
+  for (const std::string& table : seals.broken(db)) {
+    findings.add(str(db.path(), ", table ", table), kAsWritten,
+                 "entries that were changed, added or removed by another hand");
+  }
+}
+
+void check_chain(const Database& db, Findings& findings) {
+  std::map<std::string, std::pair<std::string, std::string>> chain;
+  Statement links(db, "SELECT stage, content, link FROM chain");
+  while (links.step()) {
+    chain[links.get_text(0)] = {links.get_text(1), links.get_text(2)};
+  }
+  std::string before;
+  Statement manifests(db, "SELECT * FROM manifests ORDER BY position");
+  while (manifests.step()) {
+    const std::string stage = manifests.get_text(0);
+    Manifest manifest;
+    manifest.report = stored_json(db, manifests.get_text(5));
+    const std::string content =
+        content_of(db, stage, filter_of(manifest), manifests.get_count(2));
+    const auto& [kept_content, kept_link] = chain[stage];
+    if (content != kept_content) {
+      findings.add(stage, "content of the stage with SHA-256 " + kept_content,
+                   content);
+    }
+    if (link_of(before, manifests.entry(), kept_content) != kept_link) {
+      findings.add(stage, "a manifest that the chain goes through",
+                   "another manifest, or another before it");
+    }
+    before = kept_link;
+    chain.erase(stage);
+  }
+  for (const auto& [stage, links_of_it] : chain) {
+    findings.add(stage, "the manifest that the chain goes through", "none");
+  }
+}
+
+void check_signature(const Evidence& evidence, const Database& db,
+                     Findings& findings) {
+  if (evidence.signed_by.empty() || evidence.signature_right) return;
+  findings.add(db.path(), "what was signed by " + evidence.signed_by,
+               "something else");
+}
+
+}  // namespace selfalign::store

@@ -261,7 +261,7 @@ void evaluate(Flags flags, const Shell& shell) {
         eval::differences_text(eval::differences(flags.out, asked, nullptr)) +
         eval::costs_text(writer.results().usage));
   }
-  log_info("report: " + eval::write_report(flags.out));
+  eval::update_report(flags.out);
   require_passed(asked.results);
 }
 

@@ -497,7 +497,7 @@ void judge(const Flags& flags, const CLI::App& command, const Shell& shell) {
   } else {
     judge_by_model(flags, shell);
   }
-  eval::write_report(flags.folder);
+  eval::update_report(flags.folder);
 }
 
 void add_options(CLI::App& command, Flags& flags) {

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "cli/threads.h"
 #include "model/aten.h"
+#include "store/store.h"
 #include "torch/headeronly/version.h"
 
 namespace selfalign::cli {
@@ -88,6 +89,13 @@ int fail(ErrorKind kind, const std::string& text) {
   return static_cast<int>(kind);
 }
 
+// Where a run that was read is not what this program wrote, that is why.
+int fail_over_runs(ErrorKind kind, const std::string& text) {
+  const std::string damage = store::Store::find_damage();
+  if (damage.empty()) return fail(kind, text);
+  return fail(ErrorKind::kDamaged, damage + " (it led to: " + text + ")");
+}
+
 int fail_torch(const c10::Error& error) {
   const std::string text = error.what_without_backtrace();
   const bool memory =
@@ -113,15 +121,19 @@ int perform(const Shell& shell) {
       log_warning(error.what());
       return static_cast<int>(error.kind());
     }
-    return fail(error.kind(), error.what());
+    if (error.kind() == ErrorKind::kDamaged) {
+      return fail(error.kind(), error.what());
+    }
+    return fail_over_runs(error.kind(), error.what());
   } catch (const c10::Error& error) {
     return fail_torch(error);
   } catch (const std::bad_alloc&) {
-    return fail(ErrorKind::kResources,
-                "memory: expected enough for this command, found none left; "
-                "use fewer --slots or a smaller --max-context");
+    return fail_over_runs(
+        ErrorKind::kResources,
+        "memory: expected enough for this command, found none left; "
+        "use fewer --slots or a smaller --max-context");
   } catch (const std::exception& error) {
-    return fail(ErrorKind::kFailed, error.what());
+    return fail_over_runs(ErrorKind::kFailed, error.what());
   }
 }
 

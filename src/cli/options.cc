@@ -31,7 +31,9 @@ constexpr const char* kPaths[] = {"run",
                                   "--judge",
                                   "--judge-adapter",
                                   "--add-exemplar",
-                                  "--api-key-file"};
+                                  "--api-key-file",
+                                  "--sign-key",
+                                  "--key"};
 
 // Those that take FOLDER or NAME=FOLDER.
 constexpr const char* kNamedPaths[] = {"--adapter", "--answers", "--questions"};

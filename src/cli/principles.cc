@@ -102,7 +102,7 @@ void judge_principles(const Flags& flags, const Shell& shell) {
     write_out(eval::adherence_text(result) +
               eval::costs_text(writer.results().usage));
   }
-  eval::write_report(folder);
+  eval::update_report(folder);
   require_passed(result);
 }
 

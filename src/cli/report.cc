@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/run_folder.h"
 
 namespace selfalign::cli {
 namespace {
@@ -30,19 +31,22 @@ void add_report(CLI::App& app, Shell& shell) {
       "report", "A page about a run and its evaluations, also JSON, Markdown");
   auto folder = std::make_shared<std::string>();
   auto out = std::make_shared<std::string>();
+  auto sign_key = std::make_shared<std::string>();
   command->add_option("run", *folder, "folder of a run or of an evaluation")
       ->required();
   command->add_option("--out", *out,
                       "where the page goes, in place of FOLDER/report.html; "
                       "JSON and Markdown go beside it");
+  add_sign_key(*command, *sign_key);
   command->footer(kFooter);
-  command->callback([folder, out, &shell] {
-    shell.action = [folder, out, &shell] {
+  command->callback([folder, out, sign_key, &shell] {
+    shell.action = [folder, out, sign_key, &shell] {
       if (shell.json) {
         write_json(eval::report_json(*folder));
         return;
       }
-      write_out(eval::write_report(*folder, *out) + "\n");
+      const auto key = read_sign_key(*sign_key);
+      write_out(eval::write_report(*folder, *out, nullptr, key) + "\n");
     };
   });
 }

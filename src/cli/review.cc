@@ -37,6 +37,7 @@ constexpr char kKeys[] =
 
 struct ReviewFlags {
   std::string run;
+  std::string sign_key;
   stages::ReviewOptions options;
 };
 
@@ -171,6 +172,9 @@ void review(const ReviewFlags& flags, const Shell& shell) {
       stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
   const auto store =
       store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
+  if (const auto key = read_sign_key(flags.sign_key)) {
+    store->set_signing_key(key);
+  }
   stages::ReviewOptions options = flags.options;
   options.author = author();
   options.profile = recipe.profile;
@@ -194,6 +198,7 @@ void add_review(CLI::App& app, Shell& shell) {
                    "align.pairs, verbose.pairs, instruct.tasks, "
                    "redteam.questions")
       ->capture_default_str();
+  add_sign_key(*command, flags->sign_key);
   command->add_flag("--rejected", flags->options.rejected,
                     "the answers that the filter rejected");
   command->add_option("--limit", flags->options.limit, "rows at most; 0 is all")

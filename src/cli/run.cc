@@ -52,16 +52,19 @@ run from scratch would give. --from STAGE makes everything from there anew.)";
 using OpenRun =
     std::function<std::unique_ptr<store::Store>(const stages::Recipe&)>;
 
-// `file` is the recipe's.
+// `file` is the recipe's; `sign_key` the key's, if any.
 void perform_run(const stages::Recipe& recipe, const std::string& file,
-                 Shell& shell, const OpenRun& open = stages::open_run) {
+                 const std::string& sign_key, Shell& shell,
+                 const OpenRun& open = stages::open_run) {
   const std::string folder = recipe.run_folder;
+  const auto key = read_sign_key(sign_key);
   LocalWorkbench workbench;
   if (!stages::is_begun(folder)) {
     check_before_start(recipe, file, workbench);
   }
   shell.resume_hint = "go on with: selfalign resume " + folder;
   const std::unique_ptr<store::Store> store = open(recipe);
+  if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);
   if (was_done) {
     log_info(folder + ": already done; selfalign status shows what is there");
@@ -69,8 +72,8 @@ void perform_run(const stages::Recipe& recipe, const std::string& file,
   try {
     if (!was_done) stages::run_pipeline(recipe, workbench, *store);
     // Also where the process ended between the two.
-    if (!was_done || !std::filesystem::exists(folder + "/report.html")) {
-      log_info("report: " + eval::write_report(folder));
+    if (!was_done || !eval::has_report(*store)) {
+      log_info("report: " + eval::write_report(folder, "", store.get()));
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
@@ -93,19 +96,21 @@ void add_run(CLI::App& app, Shell& shell) {
       "run", "Make the run that a recipe describes, or go on with it");
   auto path = std::make_shared<std::string>();
   auto folder = std::make_shared<std::string>();
+  auto sign_key = std::make_shared<std::string>();
   command->add_option("recipe", *path, "YAML file, see recipes/")->required();
   command->add_option("--run-folder", *folder,
                       "where the run is kept, in place of the recipe's "
                       "run_folder");
+  add_sign_key(*command, *sign_key);
   command->footer(kRunFooter);
-  command->callback([path, folder, &shell] {
-    shell.action = [path, folder, &shell] {
+  command->callback([path, folder, sign_key, &shell] {
+    shell.action = [path, folder, sign_key, &shell] {
       stages::Recipe recipe = stages::read_recipe(*path);
       if (!folder->empty()) {
         recipe.run_folder =
             std::filesystem::absolute(*folder).lexically_normal();
       }
-      perform_run(recipe, *path, shell);
+      perform_run(recipe, *path, *sign_key, shell);
     };
   });
 }
@@ -118,6 +123,7 @@ void add_resume(CLI::App& app, Shell& shell) {
     std::string fork;
     std::string recipe;
     std::string from;
+    std::string sign_key;
   };
   auto options = std::make_shared<Options>();
   command->add_option("run", options->folder, "run folder")->required();
@@ -132,12 +138,14 @@ void add_resume(CLI::App& app, Shell& shell) {
       ->add_option("--from", options->from,
                    "take nothing over from this stage on, as align")
       ->needs(fork);
+  add_sign_key(*command, options->sign_key);
   command->footer(kResumeFooter);
   command->callback([options, &shell] {
     shell.action = [options, &shell] {
       const std::string own = options->folder + stages::kRecipeFile;
       if (options->fork.empty()) {
-        perform_run(recipe_of_run(options->folder), own, shell);
+        perform_run(recipe_of_run(options->folder), own, options->sign_key,
+                    shell);
         return;
       }
       const bool is_own = options->recipe.empty();
@@ -145,8 +153,8 @@ void add_resume(CLI::App& app, Shell& shell) {
                                      : stages::read_recipe(options->recipe);
       recipe.run_folder =
           std::filesystem::absolute(options->fork).lexically_normal();
-      perform_run(recipe, is_own ? own : options->recipe, shell,
-                  [&](const stages::Recipe& its) {
+      perform_run(recipe, is_own ? own : options->recipe, options->sign_key,
+                  shell, [&](const stages::Recipe& its) {
                     return stages::open_fork(its, options->folder,
                                              options->from);
                   });

@@ -59,11 +59,22 @@ stages::Recipe recipe_of_run(const std::string& folder) {
   return recipe;
 }
 
-std::string last_adapter(const std::string& folder) {
-  for (const char* name : {"verbose", "engraved", "tuned"}) {
-    const fs::path adapter = fs::path(folder) / name / "adapter";
-    if (is_file(adapter / "adapter_config.json")) return adapter;
+std::vector<std::pair<std::string, std::string>> adapters_of_run(
+    const std::string& folder) {
+  const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+  std::vector<std::pair<std::string, std::string>> adapters;
+  for (const auto& [stage, name] : {std::pair{"verbose.adapter", "verbose"},
+                                    std::pair{"engrave.adapter", "engraved"},
+                                    std::pair{"tune.adapter", "tuned"}}) {
+    if (!stages::stage_done(*store, stage)) continue;
+    adapters.emplace_back(name, fs::path(folder) / name / "adapter");
   }
+  return adapters;
+}
+
+std::string last_adapter(const std::string& folder) {
+  const auto adapters = adapters_of_run(folder);
+  if (!adapters.empty()) return adapters[0].second;
   const stages::Recipe recipe = recipe_of_run(folder);
   const bool trains = recipe.has("engrave") || recipe.has("tune");
   throw Error(ErrorKind::kInput,
@@ -94,9 +105,19 @@ std::string find_prompts(const std::string& given, const std::string& adapter) {
               "name it with --prompts");
 }
 
-bool is_done(const store::Store& store) {
-  return is_file(fs::path(store.folder()) / "report.json");
+void add_sign_key(CLI::App& command, std::string& path) {
+  command.add_option("--sign-key", path,
+                     "Ed25519 private key in PEM: sign what is written, for "
+                     "verify --key");
 }
+
+std::shared_ptr<const store::SigningKey> read_sign_key(
+    const std::string& path) {
+  if (path.empty()) return nullptr;
+  return std::make_shared<const store::SigningKey>(path);
+}
+
+bool is_done(const store::Store& store) { return stages::run_done(store); }
 
 Json status_json(const store::Store& store) {
   Json list = Json::array();

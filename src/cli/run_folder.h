@@ -1,10 +1,15 @@
 // What the subcommands read of a run folder, and where the prompts are.
 #pragma once
 
+#include <CLI/App.hpp>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "stages/recipe.h"
+#include "store/signing.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -29,5 +34,15 @@ std::string find_prompts(const std::string& given, const std::string& adapter);
 Json status_json(const store::Store& store);
 // True once the pipeline came to its end, the closing report included.
 bool is_done(const store::Store& store);
+
+// The adapters of the tunings that the run says are done, the last first:
+// {"verbose", "RUN/verbose/adapter"}.
+std::vector<std::pair<std::string, std::string>> adapters_of_run(
+    const std::string& folder);
+
+// --sign-key of the commands that write to a run, and what it names; null if
+// it is not given.
+void add_sign_key(CLI::App& command, std::string& path);
+std::shared_ptr<const store::SigningKey> read_sign_key(const std::string& path);
 
 }  // namespace selfalign::cli

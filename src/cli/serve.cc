@@ -73,18 +73,6 @@ Adapter parse_adapter(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-// Adapters of a run, the last first: it is what the run was for.
-std::vector<Adapter> adapters_of_run(const std::string& run) {
-  std::vector<Adapter> adapters;
-  for (const char* name : {"verbose", "engraved", "tuned"}) {
-    const fs::path folder = fs::path(run) / name / "adapter";
-    if (fs::exists(folder / "adapter_config.json")) {
-      adapters.push_back({name, folder});
-    }
-  }
-  return adapters;
-}
-
 // Before the models, which take a while to open.
 void check_names(const std::vector<Adapter>& adapters,
                  const std::string& base) {
@@ -113,7 +101,10 @@ class Models {
     std::string base = base_name(model.path);
     std::vector<Adapter> adapters;
     if (stages::is_run_folder(model.path)) {
-      adapters = adapters_of_run(model.path);
+      // The last first: it is what the run was for.
+      for (const auto& [name, folder] : adapters_of_run(model.path)) {
+        adapters.push_back({name, folder});
+      }
       run_ = model.path;
       model.path = recipe_of_run(model.path).model.path;
       base = "base";

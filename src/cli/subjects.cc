@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -83,13 +84,14 @@ void add_base(const World& world, std::vector<PlannedSubject>& out) {
 
 void add_tunings(const World& world, const std::string& run,
                  const std::string& prompts, std::vector<PlannedSubject>& out) {
-  for (const auto& [name, title] :
-       {std::pair{"engraved", "principles engraved (stage 3)"},
-        std::pair{"verbose", "verbose (stage 4)"},
-        std::pair{"tuned", "tuned on given data"}}) {
-    const fs::path adapter = fs::path(run) / name / "adapter";
-    if (!fs::exists(adapter / "adapter_config.json")) continue;
-    out.push_back(subject_of(name, title, world.model, adapter));
+  const std::map<std::string, std::string> titles = {
+      {"engraved", "principles engraved (stage 3)"},
+      {"verbose", "verbose (stage 4)"},
+      {"tuned", "tuned on given data"}};
+  auto adapters = adapters_of_run(run);
+  std::reverse(adapters.begin(), adapters.end());  // as they were made
+  for (const auto& [name, adapter] : adapters) {
+    out.push_back(subject_of(name, titles.at(name), world.model, adapter));
     speak_as_trained(world, {adapter, "auto", prompts, run},
                      out.back().subject);
   }

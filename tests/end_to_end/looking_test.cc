@@ -11,6 +11,7 @@
 #include "program.h"
 #include "scripted_runs.h"
 #include "stages/instruct.h"
+#include "store/testing.h"
 
 namespace selfalign::tests {
 namespace {
@@ -157,7 +158,8 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
   constexpr char kClear[] = "\033[H\033[2J";
   std::filesystem::copy(runs_->path("b"), runs_->path("open"),
                         std::filesystem::copy_options::recursive);
-  std::filesystem::remove(runs_->path("open/report.json"));
+  store::edit_store(runs_->path("open"),
+                    "DELETE FROM meta WHERE name = 'done'");
   const std::string line =
       "export TERM=xterm\nunset NO_COLOR\n"
       "exec '" SELFALIGN_PROGRAM "' status open --watch";
@@ -170,10 +172,66 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
   constexpr char kCtrlC[] = "\003";
   until_key.press(kCtrlC);
   EXPECT_EQ(until_key.end(), 75);
-  runs_->write("open/report.json", "{}");
+  store::Store::open(runs_->path("open"), store::OpenMode::kWrite)
+      ->set_meta(store::kDone, "1");
   until_done.press("\n");
   EXPECT_EQ(until_done.end(), 0);
   EXPECT_THAT(until_done.screen(), HasSubstr("\ndone"));
+}
+
+TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
+  std::filesystem::copy(runs_->path("b"), runs_->path("signed"),
+                        std::filesystem::copy_options::recursive);
+  const std::string key = runs_->write(
+      "key.pem",
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+      "-----END PRIVATE KEY-----\n");
+  // Of another: RFC 8032, section 7.1, test 2.
+  runs_->write("other.pem",
+               "-----BEGIN PUBLIC KEY-----\n"
+               "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
+               "-----END PUBLIC KEY-----\n");
+  std::filesystem::permissions(key, std::filesystem::perms(0644));
+  const Outcome open_key = selfalign("resume signed --sign-key key.pem");
+  EXPECT_EQ(open_key.code, 2);
+  EXPECT_THAT(open_key.err, HasSubstr("chmod 600"));
+  std::filesystem::permissions(key, std::filesystem::perms(0600));
+  EXPECT_EQ(selfalign("resume signed --sign-key other.pem").code, 3);
+  const Outcome unsigned_yet = selfalign("verify signed --key other.pem");
+  EXPECT_EQ(unsigned_yet.code, 5);
+  EXPECT_THAT(unsigned_yet.out, HasSubstr("found none"));
+  printed("resume signed --sign-key key.pem");
+  const std::string verified = printed("verify signed");
+  const size_t at = verified.find("signed by ");
+  ASSERT_NE(at, std::string::npos) << verified;
+  const Outcome other = selfalign("verify signed --key other.pem");
+  EXPECT_EQ(other.code, 5);
+  EXPECT_THAT(other.out, HasSubstr("found one by "));
+  EXPECT_EQ(selfalign("verify signed --key key.pem").code, 3);
+  const Outcome without = selfalign("report signed");
+  EXPECT_EQ(without.code, 2);
+  EXPECT_THAT(without.err, HasSubstr("--sign-key"));
+  EXPECT_THAT(printed("verify signed"), HasSubstr("signed by "));
+  printed("report signed --out elsewhere.html");
+  printed("report signed --sign-key key.pem");
+  printed("verify signed");
+  store::edit_store(runs_->path("signed"),
+                    "UPDATE completions SET thought = 'other'");
+  const Outcome changed = selfalign("resume signed --fork new");
+  EXPECT_EQ(changed.code, 5);
+  EXPECT_THAT(changed.err, HasSubstr("another hand"));
+}
+
+// Values of other types, cut off files, flipped bits: never a signal.
+TEST_F(LookingTest, DamageIsSaidByEveryCommand) {
+  const std::string script =
+      std::filesystem::current_path() / "tools/check_damage.py";
+  const bool is_full = std::getenv("SELFALIGN_FULL_TESTS") != nullptr;
+  const Outcome outcome = run_bash(
+      runs_->folder(), str("python3 -B ", script, " b --program '",
+                           SELFALIGN_PROGRAM, "' --count ", is_full ? 100 : 3));
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
 }
 
 TEST_F(LookingTest, ReviewWaitsForNoWriter) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/slices.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -129,7 +130,9 @@ uint32_t AddedTokenFinder::next(uint32_t state, unsigned char byte) const {
 std::vector<int32_t> AddedTokenFinder::find_all(std::string_view text) const {
   std::vector<int32_t> found(text.size(), -1);
   uint32_t state = 0;
+  SliceCounter slices;
   for (size_t pos = text.size(); pos-- > 0;) {
+    slices.count();
     state = next(state, static_cast<unsigned char>(text[pos]));
     found[pos] = states_[state].token;
   }
@@ -144,8 +147,10 @@ std::vector<AddedTokenFinder::Piece> AddedTokenFinder::cut(
   };
   std::vector<int32_t> found;
   if (std::any_of(text.begin(), text.end(), may_begin)) found = find_all(text);
+  SliceCounter slices;
   size_t done = 0;
   for (size_t pos = 0; pos < found.size();) {
+    slices.count();
     if (found[pos] < 0) {
       ++pos;
       continue;

@@ -5,7 +5,9 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/slices.h"
 #include "text/merge_table.h"
+#include "text/token_bound.h"
 #include "text/word_cache.h"
 
 namespace selfalign::text {
@@ -56,6 +58,9 @@ class ByteBpe : public Tokenizer {
   std::vector<int> encode_continuation(std::string_view text) const override {
     return encode_stretches(text, false, true);
   }
+  size_t min_tokens(std::string_view text) const override {
+    return bound_.min_tokens(text);
+  }
   std::string decode(const std::vector<int>& ids,
                      bool with_special) const override;
   std::string decode_token(int id, bool with_special) const override;
@@ -78,6 +83,7 @@ class ByteBpe : public Tokenizer {
   void add_tokens(const BpeVocabulary& vocabulary);
   void add_merges(const BpeVocabulary& vocabulary);
   void set_special_ids(const BpeVocabulary& vocabulary);
+  void set_bound(const BpeVocabulary& vocabulary);
   int first_special_named(std::initializer_list<const char*> names) const;
   // `continues`: text stands before it that is no token of its own.
   std::vector<int> encode_stretches(std::string_view text, bool parse_special,
@@ -105,6 +111,7 @@ class ByteBpe : public Tokenizer {
   int eos_ = -1;
   bool adds_bos_;
   std::vector<int> end_tokens_;
+  TokenBound bound_;
   WordCache cache_;
 };
 
@@ -120,6 +127,7 @@ ByteBpe::ByteBpe(BpeVocabulary vocabulary)
   add_tokens(vocabulary);
   add_merges(vocabulary);
   set_special_ids(vocabulary);
+  set_bound(vocabulary);
 }
 
 void ByteBpe::fail(const std::string& found) const {
@@ -211,6 +219,38 @@ void ByteBpe::set_special_ids(const BpeVocabulary& vocabulary) {
                     end_tokens_.end());
 }
 
+// Every byte of a word is part of a token, but for those that have none and are
+// dropped or fused. A text is not always all words: patterns may remove some of
+// it, added tokens may take white space along.
+void ByteBpe::set_bound(const BpeVocabulary& vocabulary) {
+  for (const PreTokenizerStep& step : vocabulary.pre_tokenizer) {
+    if (step.kind == PreTokenizerStep::Kind::kSplit &&
+        step.behavior == SplitBehavior::kRemoved) {
+      return;
+    }
+  }
+  for (const AddedToken& token : vocabulary.added) {
+    if (!token.special && (token.lstrip || token.rstrip)) return;
+  }
+  bool all = true;
+  for (size_t b = 0; b < 256; ++b) {
+    bound_.counts[b] = byte_ids_[b] >= 0 || (unknown_ >= 0 && !fuse_unknown_);
+    all = all && bound_.counts[b];
+  }
+  // A form may make a byte that is dropped of one that is not.
+  if (!all && !normalizers_.empty()) return;
+  for (const std::string& token : vocabulary.tokens) {
+    bound_.max_bytes =
+        std::max(bound_.max_bytes, alphabet_to_bytes(token).size());
+  }
+  for (const AddedToken& token : vocabulary.added) {
+    bound_.max_bytes = std::max(bound_.max_bytes, token.text.size());
+  }
+  for (size_t i = 0; i < normalizers_.size(); ++i) {
+    bound_.max_bytes *= kMaxFormShrink;
+  }
+}
+
 std::vector<int> ByteBpe::encode_stretches(std::string_view text,
                                            bool parse_special,
                                            bool continues) const {
@@ -232,6 +272,7 @@ void ByteBpe::encode_text(std::string_view text, bool parse_special,
   for (const TextForm form : normalizers_) {
     normal = to_form(text, form);
     text = normal;
+    end_slice();
   }
   if (normalized_added_.empty()) return encode_plain(text, continues, ids);
   for (const auto& piece : normalized_added_.cut(text, parse_special)) {
@@ -246,7 +287,9 @@ void ByteBpe::encode_text(std::string_view text, bool parse_special,
 
 void ByteBpe::encode_plain(std::string_view text, bool continues,
                            std::vector<int>& ids) const {
+  SliceCounter slices;
   const auto add_word = [&](std::string_view word) {
+    slices.count();
     if (cache_.append(word, ids)) return;
     const std::vector<int> made = encode_word(word);
     cache_.put(word, made);

@@ -2,6 +2,8 @@
 
 #include <queue>
 
+#include "base/slices.h"
+
 namespace selfalign::text {
 namespace {
 
@@ -104,8 +106,13 @@ void MergeTable::apply_long(std::vector<int>& ids) const {
       candidates.push({merge->rank, position, left, right, merge->joined});
     }
   };
-  for (int32_t i = 0; i < count; ++i) propose(i);
+  SliceCounter slices;
+  for (int32_t i = 0; i < count; ++i) {
+    propose(i);
+    slices.count();
+  }
   while (!candidates.empty()) {
+    slices.count();
     const Candidate top = candidates.top();
     candidates.pop();
     Symbol& left = symbol(top.position);

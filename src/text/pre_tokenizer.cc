@@ -8,6 +8,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "base/slices.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -305,12 +306,14 @@ void PreTokenizer::apply(size_t index, std::string_view text, Run& run) const {
   pcre2_set_match_limit(
       run.context.get(),
       static_cast<uint32_t>(std::min<size_t>(limit, UINT32_MAX)));
+  SliceCounter slices;
   size_t done = 0;  // [0, done) is with the cutter
   for (size_t from = 0; from <= text.size();) {
     const int found = pcre2_match(
         step.code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
         from, PCRE2_NO_UTF_CHECK, run.data[index].get(), run.context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
+    slices.count();
     if (found < 0) {
       throw Error(ErrorKind::kInput,
                   str(where_,

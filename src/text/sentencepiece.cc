@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/slices.h"
+#include "text/token_bound.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -63,6 +65,9 @@ class SentencePiece : public Tokenizer {
   std::vector<int> encode_continuation(std::string_view text) const override {
     return encode_stretches(text, false, true);
   }
+  size_t min_tokens(std::string_view text) const override {
+    return bound_.min_tokens(text);
+  }
   std::string decode(const std::vector<int>& ids,
                      bool with_special) const override;
   std::string decode_token(int id, bool with_special) const override;
@@ -87,6 +92,7 @@ class SentencePiece : public Tokenizer {
   void add_pieces();
   void add_added();
   void set_end_tokens();
+  void set_bound();
   // `continues`: text stands before it.
   std::vector<int> encode_stretches(std::string_view text, bool parse_special,
                                     bool continues) const;
@@ -107,6 +113,7 @@ class SentencePiece : public Tokenizer {
   std::vector<bool> is_added_;  // by id
   AddedTokenFinder added_;      // control pieces and added tokens
   AddedTokenFinder user_defined_;
+  TokenBound bound_;
 };
 
 SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
@@ -130,6 +137,7 @@ SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
   v_.eos = checked_or_none(v_.eos, "EOS");
   v_.adds_bos = v_.adds_bos && v_.bos >= 0;
   set_end_tokens();
+  set_bound();
 }
 
 int SentencePiece::checked_or_none(int id, const char* name) const {
@@ -256,6 +264,26 @@ void SentencePiece::set_end_tokens() {
                       v_.end_tokens.end());
 }
 
+// A character without a piece is bytes or, together with its neighbours,
+// unknown. Normalising makes no text shorter, but for white space.
+void SentencePiece::set_bound() {
+  for (const AddedToken& token : v_.added) {
+    if (!token.special && (token.lstrip || token.rstrip)) return;
+  }
+  bool all_bytes = v_.byte_fallback;
+  for (const int id : byte_ids_) all_bytes = all_bytes && id >= 0;
+  for (size_t b = 0; b < 256; ++b) {
+    const std::string piece(1, static_cast<char>(b));
+    bound_.counts[b] = all_bytes || (b < 0x80 && is_text(token_id(piece)));
+  }
+  const bool keeps_space =
+      all_bytes || is_text(token_id(v_.escape_whitespaces ? kSpaceMark : " "));
+  bound_.counts[' '] = keeps_space && !v_.remove_extra_whitespaces;
+  for (const std::string& piece : v_.pieces) {
+    bound_.max_bytes = std::max(bound_.max_bytes, piece.size());
+  }
+}
+
 std::vector<int> SentencePiece::encode_stretches(std::string_view text,
                                                  bool parse_special,
                                                  bool continues) const {
@@ -342,10 +370,13 @@ void SentencePiece::join(std::string_view text,
     if (!is_text(id)) return;
     candidates.push({v_.scores[static_cast<size_t>(id)], left, right, length});
   };
+  SliceCounter slices;
   for (size_t i = 1; i < symbols.size(); ++i) {
     propose(static_cast<int32_t>(i) - 1, static_cast<int32_t>(i));
+    slices.count();
   }
   while (!candidates.empty()) {
+    slices.count();
     const Candidate top = candidates.top();
     candidates.pop();
     Symbol& left = symbol(top.left);
@@ -371,9 +402,13 @@ void SentencePiece::encode_text(std::string_view text, bool starts,
                     text.size(), " bytes; cut it"));
   }
   const std::string normal = normalize(text, starts);
+  end_slice();
   std::vector<Symbol> symbols = characters(normal);
+  end_slice();
   join(normal, symbols);
+  SliceCounter slices;
   for (const Symbol& s : symbols) {
+    slices.count();
     if (s.length > 0) {
       add_symbol(std::string_view(normal).substr(s.begin, s.length), ids);
     }

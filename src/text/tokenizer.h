@@ -3,6 +3,7 @@
 // whatever a path holds.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,6 +32,11 @@ class Tokenizer {
   virtual std::vector<int> encode(std::string_view text,
                                   bool parse_special = false) const = 0;
   virtual std::vector<int> encode_continuation(std::string_view text) const = 0;
+
+  // A number of tokens that encode(text) and encode_continuation(text) never
+  // stay below, by the text's bytes and the longest token; 0 where nothing is
+  // known. In linear time, a hundred times as fast as encode().
+  virtual size_t min_tokens(std::string_view /*text*/) const { return 0; }
 
   // Bytes of the ids, special tokens included when `with_special`. May end in
   // an incomplete UTF-8 sequence. Ids out of range are an Error kInput.

@@ -2,10 +2,12 @@
 
 #include <utf8proc.h>
 
-#include <cstdlib>
-#include <memory>
+#include <algorithm>
+#include <array>
+#include <vector>
 
 #include "base/error.h"
+#include "base/slices.h"
 
 namespace selfalign::text {
 namespace {
@@ -55,6 +57,44 @@ int form_options(TextForm form) {
       return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
     default:
       return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
+  }
+}
+
+std::vector<int32_t> decompose(std::string_view text,
+                               utf8proc_option_t options) {
+  SliceCounter slices;
+  std::vector<int32_t> codes;
+  codes.reserve(text.size());
+  std::array<int32_t, 32> parts;  // of one character; 18 are the most there are
+  for (size_t pos = 0; pos < text.size();) {
+    slices.count();
+    const Utf8Char next = utf8_char(text, pos);
+    const auto count = utf8proc_decompose_char(next.code, parts.data(),
+                                               parts.size(), options, nullptr);
+    if (count < 0 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
+      throw Error(ErrorKind::kFailed,
+                  str("normalising text: ", utf8proc_errmsg(count)));
+    }
+    codes.insert(codes.end(), parts.begin(), parts.begin() + count);
+    pos += next.length;
+  }
+  return codes;
+}
+
+// Canonical order (Unicode 3.11, D109): runs of marks by combining class.
+// utf8proc's own sort takes the square of a run's length, which a client may
+// choose.
+void order_marks(std::vector<int32_t>& codes) {
+  const auto combining = [](int32_t code) {
+    return utf8proc_get_property(code)->combining_class;
+  };
+  for (auto begin = codes.begin(); begin != codes.end();) {
+    const auto end = std::find_if(
+        begin, codes.end(), [&](int32_t code) { return combining(code) == 0; });
+    std::stable_sort(begin, end, [&](int32_t a, int32_t b) {
+      return combining(a) < combining(b);
+    });
+    begin = end == codes.end() ? end : end + 1;
   }
 }
 
@@ -162,18 +202,14 @@ std::string to_form(std::string_view text, TextForm form) {
       out += run;
       return;
     }
-    utf8proc_uint8_t* mapped = nullptr;
-    const auto length = utf8proc_map(
-        reinterpret_cast<const utf8proc_uint8_t*>(run.data()),
-        static_cast<utf8proc_ssize_t>(run.size()), &mapped, options);
-    const std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(mapped,
-                                                                   std::free);
-    if (length < 0) {
-      throw Error(ErrorKind::kFailed,
-                  str("normalising text: ", utf8proc_errmsg(length)));
+    std::vector<int32_t> codes = decompose(run, options);
+    order_marks(codes);
+    end_slice();
+    const auto length = utf8proc_normalize_utf32(
+        codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), options);
+    for (utf8proc_ssize_t i = 0; i < length; ++i) {
+      append_utf8(out, codes[static_cast<size_t>(i)]);
     }
-    out.append(reinterpret_cast<const char*>(mapped),
-               static_cast<size_t>(length));
   });
   return out;
 }

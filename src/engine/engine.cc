@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <new>
 #include <optional>
 
@@ -49,7 +50,8 @@ class Engine : public generate::Generator {
 
   void generate(const generate::NextRequest& next,
                 const generate::OnCompletion& done) override {
-    Generation({*decoder_, prefixes_, kept_, *tokenizer_, options_, vocab_})
+    Generation(
+        {*decoder_, prefixes_, kept_, *tokenizer_, options_, vocab_, stepped_})
         .run(next, done);
   }
 
@@ -66,6 +68,15 @@ class Engine : public generate::Generator {
       if (progress) progress->update(scores.size());
     }
     return scores;
+  }
+
+  std::unique_ptr<generate::Scoring> begin_score(
+      generate::ScoreRequest request) override {
+    return scorer_->begin(std::move(request));
+  }
+
+  void when_stepped(std::function<void()> callback) override {
+    stepped_ = std::move(callback);
   }
 
   void check(const generate::Request& request) const override {
@@ -87,6 +98,7 @@ class Engine : public generate::Generator {
   PrefixCache prefixes_;
   KeptRows kept_;
   std::unique_ptr<Scorer> scorer_;
+  std::function<void()> stepped_;
 };
 
 void expect(const Range<int>& range, const char* what, int found) {

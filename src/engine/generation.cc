@@ -32,14 +32,16 @@ void Generation::run(const generate::NextRequest& next,
   while (!interrupted()) {
     refill(next, done);
     if (rows_.empty()) return;
-    if (!parts_.decoder.packs_texts()) prefill_alone();
-    for (const Prefix* prefix : prefixes()) {
+    for (Prefix* prefix : prefixes()) {
+      if (!is_ready(prefix)) continue;
+      if (!parts_.decoder.packs_texts()) prefill_alone(prefix);
       const float* logits = nullptr;
       const std::vector<Row*> ready = pass(prefix, &logits);
       sample(ready, logits, done);
     }
     cancel_unread(done);
     exhausted_ = false;
+    if (parts_.stepped) parts_.stepped();
     if (progress_) progress_->update(num_tokens_, str(num_rows_, " rows"));
   }
 }
@@ -55,7 +57,7 @@ void Generation::refill(const generate::NextRequest& next,
       prompt_ = generate::tokenize_prompt(*pending_, parts_.tokenizer);
     }
     std::shared_ptr<Prefix> prefix = find_prefix(prompt_);
-    const std::vector<const Prefix*> at_work = prefixes();
+    const std::vector<Prefix*> at_work = prefixes();
     if (at_work.size() >= kMaxPrefixes &&
         std::find(at_work.begin(), at_work.end(), prefix.get()) ==
             at_work.end()) {
@@ -80,8 +82,8 @@ std::shared_ptr<Prefix> Generation::find_prefix(
   return parts_.prefixes.find_or_add(std::move(tokens));
 }
 
-std::vector<const Prefix*> Generation::prefixes() const {
-  std::vector<const Prefix*> all;
+std::vector<Prefix*> Generation::prefixes() const {
+  std::vector<Prefix*> all;
   for (const auto& row : rows_) {
     if (std::find(all.begin(), all.end(), row->prefix.get()) == all.end()) {
       all.push_back(row->prefix.get());
@@ -143,8 +145,6 @@ void Generation::admit(generate::Request request,
   }
   if (shared && shared->sequence == nullptr) {
     shared->sequence = parts_.decoder.new_sequence(max_context, true);
-    fill_sequence(parts_.decoder, *shared->sequence, shared->tokens, before,
-                  parts_.options.prefill_chunk);
   }
   row->sequence = parts_.kept.take(row->prefix, row->tokens);
   if (!row->sequence) {
@@ -153,14 +153,26 @@ void Generation::admit(generate::Request request,
   rows_.push_back(std::move(row));
 }
 
-void Generation::prefill_alone() {
+// A long one takes several steps, as a long prompt does, so that the other rows
+// go on meanwhile.
+bool Generation::is_ready(Prefix* prefix) {
+  if (prefix == nullptr) return true;
+  const auto count = static_cast<int64_t>(prefix->tokens.size()) - 1;
+  const int64_t chunk = parts_.options.prefill_chunk;
+  const int64_t length = prefix->sequence->length();
+  fill_sequence(parts_.decoder, *prefix->sequence, prefix->tokens,
+                std::min(count, length + chunk), chunk);
+  return prefix->sequence->length() == count;
+}
+
+void Generation::prefill_alone(const Prefix* prefix) {
   for (const auto& row : rows_) {
-    const Sequence* prefix = sequence_of(row->prefix.get());
+    if (row->prefix.get() != prefix) continue;
     while (row->unfed() > 1) {
       const Span span{
           row->sequence.get(), row->tokens.data() + row->sequence->length(),
           std::min<int64_t>(row->unfed() - 1, parts_.options.prefill_chunk)};
-      parts_.decoder.forward(prefix, {span}, {});
+      parts_.decoder.forward(sequence_of(prefix), {span}, {});
     }
   }
 }

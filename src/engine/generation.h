@@ -2,6 +2,7 @@
 // decoder token by token, and leave as completions.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,6 +26,7 @@ class Generation {
     const text::Tokenizer& tokenizer;
     EngineOptions options;
     int vocab = 0;  // of the model, which may pad the tokenizer's
+    std::function<void()> stepped = {};  // called after every step
   };
   explicit Generation(const Parts& parts);
 
@@ -63,17 +65,19 @@ class Generation {
   // Of the prompt's shared tokens; null: it has none.
   std::shared_ptr<Prefix> find_prefix(const generate::PromptTokens& prompt);
   // Those of the rows at work, each once, perhaps null.
-  std::vector<const Prefix*> prefixes() const;
+  std::vector<Prefix*> prefixes() const;
   // What the row feeds itself of the prompt that waits: with a shared prefix
   // its last token and all behind it, else the whole.
   std::vector<int> own_tokens(const Row& row) const;
 
+  // Whether the prefix is computed; if not, a pass more of it is.
+  bool is_ready(Prefix* prefix);
   // A pass over the rows of one prefix; returns those that have logits now, in
   // order of the logits.
   std::vector<Row*> pass(const Prefix* prefix, const float** logits);
   // A decoder that does not pack texts takes all but the last token of a new
   // row in passes of their own.
-  void prefill_alone();
+  void prefill_alone(const Prefix* prefix);
   void sample(const std::vector<Row*>& rows, const float* logits,
               const generate::OnCompletion& done);
   // The reason why the row ends with this token, if it does.

@@ -251,6 +251,117 @@ TEST(Requests, ScoresMayBeAskedForBetweenSteps) {
   EXPECT_GT(num_scored, 20u);
 }
 
+// In parts, between steps and side by side, with all slots taken: what is
+// scored and what is generated is the same to the bit.
+TEST(Requests, WholeTextsAreScoredInPartsBetweenSteps) {
+  std::vector<ScoreRequest> texts;
+  for (const char letter : {'a', 'b', 'c'}) {
+    const std::vector<int> ids = bytes_of(str(std::string(150, letter), "bcd"));
+    texts.push_back({.key = texts.size(),
+                     .context_tokens = {ids[0]},
+                     .continuation_tokens = {{ids.begin() + 1, ids.end()}},
+                     .num_top_logprobs = 2});
+  }
+  std::vector<generate::Scores> want;
+  for (const ScoreRequest& text : texts) {
+    want.push_back(engine_of()->score({text}).at(0));
+  }
+  std::vector<Request> requests;
+  for (uint64_t key = 0; key < 4; ++key) {
+    requests.push_back(request_of(key, "text", 60));
+  }
+  const Completions plain = run(*engine_of(), requests);
+  const auto generator = engine_of();
+  std::vector<std::unique_ptr<generate::Scoring>> under_way;
+  for (const ScoreRequest& text : texts) {
+    under_way.push_back(generator->begin_score(text));
+  }
+  std::vector<int> num_parts(texts.size());
+  size_t num_steps = 0, num_ended = 0;
+  generator->when_stepped([&] {
+    const size_t i = num_steps++ % texts.size();
+    if (under_way[i] == nullptr) return;
+    ++num_parts[i];
+    if (!under_way[i]->advance()) return;
+    const auto& found = under_way[i]->scores;
+    EXPECT_EQ(found.key, want[i].key);
+    ASSERT_EQ(found.continuations.size(), 1u);
+    const auto& a = found.continuations[0];
+    const auto& b = want[i].continuations[0];
+    EXPECT_EQ(a.tokens, b.tokens);
+    EXPECT_EQ(a.logprobs, b.logprobs);
+    EXPECT_EQ(a.is_greedy, b.is_greedy);
+    ASSERT_EQ(a.top_logprobs.size(), b.top_logprobs.size());
+    for (size_t t = 0; t < a.top_logprobs.size(); ++t) {
+      EXPECT_EQ(a.top_logprobs[t][0].logprob, b.top_logprobs[t][0].logprob);
+    }
+    under_way[i].reset();
+    ++num_ended;
+  });
+  size_t next = 0;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        if (next == requests.size()) return std::nullopt;
+        return requests[next++];
+      },
+      [&](const Completion& c) { EXPECT_EQ(c.text, plain.at(c.key).text); });
+  EXPECT_EQ(num_ended, texts.size());
+  for (const int count : num_parts) EXPECT_EQ(count, 5);  // 152 by 32
+  // One that is given up in the middle leaves what is right.
+  for (const size_t i : {0u, 1u, 2u}) {
+    const auto given_up = generator->begin_score(texts[i]);
+    given_up->advance();
+    given_up->advance();
+  }
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(generator->score({texts[i]})[0].continuations[0].logprobs,
+              want[i].continuations[0].logprobs);
+  }
+}
+
+// A long prefix is computed a chunk a step, while the other rows go on, and is
+// done once though the row that it was begun for is given up.
+TEST(Requests, ALongPrefixHoldsUpNoOtherRow) {
+  Request behind = request_of(2, "go on", 5);
+  behind.prefix = std::make_shared<const std::string>(300, 'p');
+  const Completions alone = run(*engine_of(), {behind});
+  Request given_up = behind;
+  given_up.key = 1;
+  size_t num_asked = 0;
+  given_up.on_text = [&](std::string_view) { return ++num_asked < 3; };
+  std::vector<Request> requests = {request_of(0, "first", 40), given_up};
+  const auto generator = engine_of();
+  size_t num_steps = 0, said_by_then = 0, said = 0;
+  requests[0].on_text = [&](std::string_view) {
+    ++said;
+    return true;
+  };
+  generator->when_stepped([&] { ++num_steps; });
+  size_t next = 0;
+  generator->generate(
+      [&]() -> std::optional<Request> {
+        if (next < requests.size()) return requests[next++];
+        if (num_steps == 5 && next == requests.size()) {
+          ++next;
+          return behind;
+        }
+        return std::nullopt;
+      },
+      [&](const Completion& c) {
+        if (c.key == 1) {
+          EXPECT_EQ(c.finish, Finish::kCancelled);
+          EXPECT_EQ(num_steps, 2u);
+        }
+        if (c.key != 2) return;
+        said_by_then = said;
+        EXPECT_EQ(c.text, alone.at(2).text);
+        EXPECT_EQ(c.logprob, alone.at(2).logprob);
+      });
+  // 299 tokens by 32 are ten steps, three of them for the first, and five
+  // tokens of its own; a token of the other row in each.
+  EXPECT_GE(said_by_then, 14u);
+}
+
 TEST(Requests, ScoresOfTokens) {
   const auto generator = engine_of();
   const ScoreRequest text{.context = "The context",

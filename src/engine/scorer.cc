@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "engine/parallel.h"
@@ -51,24 +53,150 @@ std::vector<text::TokenPair> Scorer::tokenize(
   return pairs;
 }
 
+// A text of which all tokens but the first are scored.
+class Scorer::WholeText {
+ public:
+  WholeText(Scorer& scorer, std::vector<int> tokens, int num_top_logprobs)
+      : scorer_(scorer),
+        tokens_(std::move(tokens)),
+        context_(scorer.take(tokens_)),
+        num_top_logprobs_(num_top_logprobs) {
+    score_.tokens.assign(tokens_.begin() + 1, tokens_.end());
+    begin();
+  }
+  // What was begun is worth as much as what was ended.
+  ~WholeText() {
+    const size_t num_scored = score_.logprobs.size();
+    context_.sequence->truncate(static_cast<int64_t>(num_scored));
+    context_.tokens.resize(num_scored);
+    context_.score = std::move(score_);
+    context_.score.tokens.resize(num_scored);
+    context_.num_top_logprobs = num_top_logprobs_;
+    scorer_.keep(std::move(context_));
+  }
+  WholeText(const WholeText&) = delete;
+  WholeText& operator=(const WholeText&) = delete;
+
+  // A pass; true after the last.
+  bool advance() {
+    const int64_t done = context_.sequence->length();
+    const int64_t length =
+        std::min<int64_t>(scorer_.options_.prefill_chunk, count() - done);
+    if (length > 0) {
+      std::vector<int64_t> wanted(length);
+      std::iota(wanted.begin(), wanted.end(), int64_t{0});
+      const float* logits = scorer_.decoder_.forward(
+          nullptr, {{context_.sequence.get(), tokens_.data() + done, length}},
+          wanted);
+      scorer_.read_logits(score_, num_top_logprobs_, done, length, logits);
+    }
+    return done + length == count();
+  }
+
+  const generate::ContinuationScore& score() const { return score_; }
+
+ private:
+  int64_t count() const { return static_cast<int64_t>(tokens_.size()) - 1; }
+
+  // Takes over what is known of the text's start. A token was scored if the one
+  // after it was the same, too.
+  void begin() {
+    const generate::ContinuationScore& before = context_.score;
+    const auto num_scored = static_cast<int64_t>(before.tokens.size());
+    const auto same =
+        std::mismatch(before.tokens.begin(),
+                      before.tokens.begin() + std::min(num_scored, count()),
+                      score_.tokens.begin());
+    const int64_t known = num_top_logprobs_ <= context_.num_top_logprobs
+                              ? same.first - before.tokens.begin()
+                              : 0;
+    const int64_t kept = scorer_.keep_common(context_, tokens_, known);
+    keep_first(before.logprobs, kept, score_.logprobs);
+    keep_first(before.is_greedy, kept, score_.is_greedy);
+    if (num_top_logprobs_ > 0) {
+      keep_first(before.top_logprobs, kept, score_.top_logprobs);
+    }
+    for (std::vector<generate::TokenLogprob>& top : score_.top_logprobs) {
+      top.resize(std::min<size_t>(top.size(), num_top_logprobs_));
+    }
+    context_.tokens = tokens_;
+  }
+
+  Scorer& scorer_;
+  const std::vector<int> tokens_;
+  Context context_;
+  const int num_top_logprobs_;
+  generate::ContinuationScore score_;
+};
+
+class Scorer::Parts final : public generate::Scoring {
+ public:
+  Parts(Scorer& scorer, generate::ScoreRequest request)
+      : scorer_(scorer), request_(std::move(request)) {
+    scores.key = request_.key;
+    pairs_ = scorer.tokenize(request_, num_common_);
+    for (const text::TokenPair& pair : pairs_) scorer.check_length(pair);
+  }
+
+  bool advance() override {
+    if (!text_ && num_common_ == 1 && pairs_.size() == 1 &&
+        !pairs_[0].tail.empty()) {
+      std::vector<int> tokens = pairs_[0].head;
+      tokens.insert(tokens.end(), pairs_[0].tail.begin(), pairs_[0].tail.end());
+      text_.emplace(scorer_, std::move(tokens), request_.num_top_logprobs);
+    }
+    if (!text_) {
+      scores.continuations =
+          scorer_.score_pairs(pairs_, num_common_, request_.num_top_logprobs);
+      return true;
+    }
+    if (!text_->advance()) return false;
+    scores.continuations.push_back(text_->score());
+    return true;
+  }
+
+ private:
+  Scorer& scorer_;
+  const generate::ScoreRequest request_;
+  size_t num_common_ = 0;
+  std::vector<text::TokenPair> pairs_;
+  std::optional<WholeText> text_;
+};
+
+std::unique_ptr<generate::Scoring> Scorer::begin(
+    generate::ScoreRequest request) {
+  return std::make_unique<Parts>(*this, std::move(request));
+}
+
 generate::Scores Scorer::score(const generate::ScoreRequest& request) {
-  size_t num_common = 0;
-  std::vector<text::TokenPair> pairs = tokenize(request, num_common);
-  generate::Scores scores{.key = request.key};
-  scores.continuations.resize(pairs.size());
+  Parts parts(*this, request);
+  while (!parts.advance()) {
+  }
+  return std::move(parts.scores);
+}
+
+void Scorer::check_length(const text::TokenPair& pair) const {
+  const size_t length = pair.head.size() + pair.tail.size();
+  if (pair.tail.empty() ||
+      length <= static_cast<size_t>(options_.max_context)) {
+    return;
+  }
+  throw Error(ErrorKind::kInput,
+              str("score: expected context and continuation within ",
+                  options_.max_context, " tokens, found ", length,
+                  "; shorten them or raise the context length"));
+}
+
+std::vector<generate::ContinuationScore> Scorer::score_pairs(
+    std::vector<text::TokenPair>& pairs, size_t num_common,
+    int num_top_logprobs) {
+  std::vector<generate::ContinuationScore> scores(pairs.size());
   std::vector<Row> rows;
   for (size_t i = 0; i < pairs.size(); ++i) {
-    generate::ContinuationScore& score = scores.continuations[i];
+    generate::ContinuationScore& score = scores[i];
     score.tokens = std::move(pairs[i].tail);
     if (score.tokens.empty()) continue;
     const std::vector<int>& head = pairs[i].head;
-    const size_t length = head.size() + score.tokens.size();
-    if (length > static_cast<size_t>(options_.max_context)) {
-      throw Error(ErrorKind::kInput,
-                  str("score: expected context and continuation within ",
-                      options_.max_context, " tokens, found ", length,
-                      "; shorten them or raise the context length"));
-    }
     const auto num_skipped = static_cast<int64_t>(head.size() - num_common);
     std::vector<int> fed(head.end() - num_skipped - 1, head.end());
     fed.insert(fed.end(), score.tokens.begin(), score.tokens.end() - 1);
@@ -80,94 +208,70 @@ generate::Scores Scorer::score(const generate::ScoreRequest& request) {
                               .num_skipped = num_skipped,
                               .sequence = nullptr,
                               .scores = {},
-                              .num_top_logprobs = request.num_top_logprobs});
+                              .num_top_logprobs = num_top_logprobs});
     }
     row->scores.push_back(&score);
   }
   if (rows.empty()) return scores;
-  const std::vector<int> context(
+  Context context = compute_context(std::vector<int>(
       pairs[0].head.begin(),
-      pairs[0].head.begin() + static_cast<ptrdiff_t>(num_common));
-  if (context.size() == 1 && scores.continuations.size() == 1) {
-    std::vector<int> text = context;
-    generate::ContinuationScore& score = scores.continuations[0];
-    text.insert(text.end(), score.tokens.begin(), score.tokens.end());
-    score_text(text, request.num_top_logprobs, score);
-    return scores;
-  }
-  compute_context(context);
-  score_rows(rows);
+      pairs[0].head.begin() + static_cast<ptrdiff_t>(num_common)));
+  score_rows(*context.sequence, rows);
+  keep(std::move(context));
   return scores;
+}
+
+Scorer::Context Scorer::take(const std::vector<int>& tokens) {
+  if (kept_.empty()) {
+    Context made;
+    made.sequence = decoder_.new_sequence(options_.max_context, true);
+    return made;
+  }
+  const auto num_common = [&tokens](const Context& context) {
+    const size_t most = std::min(context.tokens.size(), tokens.size());
+    return std::mismatch(tokens.begin(),
+                         tokens.begin() + static_cast<ptrdiff_t>(most),
+                         context.tokens.begin())
+               .first -
+           tokens.begin();
+  };
+  const auto best = std::max_element(kept_.begin(), kept_.end(),
+                                     [&](const Context& a, const Context& b) {
+                                       return num_common(a) < num_common(b);
+                                     });
+  Context taken = std::move(*best);
+  kept_.erase(best);
+  return taken;
 }
 
 // Where a pass holds one text only, what is kept ends with a whole chunk, so
 // that the others go through the same passes as if nothing had been kept;
 // elsewhere the passes change no bit.
-int64_t Scorer::keep_common(const std::vector<int>& tokens, int64_t most) {
-  if (context_sequence_ == nullptr) {
-    context_sequence_ = decoder_.new_sequence(options_.max_context, true);
-  }
-  most = std::min(most, static_cast<int64_t>(context_.size()));
-  const auto same =
-      std::mismatch(context_.begin(), context_.begin() + most, tokens.begin());
-  int64_t kept = same.first - context_.begin();
+int64_t Scorer::keep_common(Context& context, const std::vector<int>& tokens,
+                            int64_t most) const {
+  most = std::min(most, static_cast<int64_t>(context.tokens.size()));
+  const auto same = std::mismatch(
+      context.tokens.begin(), context.tokens.begin() + most, tokens.begin());
+  int64_t kept = same.first - context.tokens.begin();
   if (!decoder_.packs_texts()) kept -= kept % options_.prefill_chunk;
-  context_sequence_->truncate(kept);
-  context_.resize(kept);  // should memory not suffice for more
+  context.sequence->truncate(kept);
   return kept;
 }
 
-// All tokens but the last.
-void Scorer::compute_context(const std::vector<int>& tokens) {
+// Of all tokens but the last.
+Scorer::Context Scorer::compute_context(const std::vector<int>& tokens) {
   const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
-  keep_common(tokens, count);
-  context_score_ = {};
-  fill_sequence(decoder_, *context_sequence_, tokens, count,
+  Context context = take(tokens);
+  keep_common(context, tokens, count);
+  fill_sequence(decoder_, *context.sequence, tokens, count,
                 options_.prefill_chunk);
-  context_.assign(tokens.begin(), tokens.begin() + count);
+  context.tokens.assign(tokens.begin(), tokens.begin() + count);
+  context.score = {};
+  return context;
 }
 
-void Scorer::score_text(const std::vector<int>& tokens, int num_top_logprobs,
-                        generate::ContinuationScore& score) {
-  const int64_t count = static_cast<int64_t>(tokens.size()) - 1;
-  // A token was scored if the one after it was the same, too.
-  const auto num_scored = static_cast<int64_t>(context_score_.tokens.size());
-  const auto same =
-      std::mismatch(context_score_.tokens.begin(),
-                    context_score_.tokens.begin() + std::min(num_scored, count),
-                    score.tokens.begin());
-  const int64_t known = num_top_logprobs <= context_top_logprobs_
-                            ? same.first - context_score_.tokens.begin()
-                            : 0;
-  const int64_t kept = keep_common(tokens, known);
-  keep_first(context_score_.logprobs, kept, score.logprobs);
-  keep_first(context_score_.is_greedy, kept, score.is_greedy);
-  if (num_top_logprobs > 0) {
-    keep_first(context_score_.top_logprobs, kept, score.top_logprobs);
-  }
-  for (std::vector<generate::TokenLogprob>& top : score.top_logprobs) {
-    top.resize(std::min<size_t>(top.size(), num_top_logprobs));
-  }
-  context_score_ = {};
-  for (int64_t done = kept; done < count;) {
-    const int64_t length =
-        std::min<int64_t>(options_.prefill_chunk, count - done);
-    std::vector<int64_t> wanted(length);
-    std::iota(wanted.begin(), wanted.end(), int64_t{0});
-    const float* logits = decoder_.forward(
-        nullptr, {{context_sequence_.get(), tokens.data() + done, length}},
-        wanted);
-    read_logits(score, num_top_logprobs, done, length, logits);
-    done += length;
-  }
-  context_.assign(tokens.begin(), tokens.begin() + count);
-  context_score_ = score;
-  context_top_logprobs_ = num_top_logprobs;
-}
-
-void Scorer::score_rows(std::vector<Row>& rows) {
-  const Sequence* context =
-      context_sequence_->length() > 0 ? context_sequence_.get() : nullptr;
+void Scorer::score_rows(const Sequence& sequence, std::vector<Row>& rows) {
+  const Sequence* context = sequence.length() > 0 ? &sequence : nullptr;
   size_t first = 0;  // row not yet done
   while (first < rows.size()) {
     std::vector<Span> spans;

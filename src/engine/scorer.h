@@ -1,6 +1,6 @@
 // Log-probabilities of continuations: the context is computed once, as a
 // shared prefix, and its continuations are rows beside each other. Of a text
-// that is scored whole, what the one before began with is not computed again.
+// that is scored whole, what one before began with is not computed again.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,23 @@ class Scorer {
   // not fit the context length.
   generate::Scores score(const generate::ScoreRequest& request);
 
+  // The same in parts: of a text that is scored whole a pass each, of all else
+  // one. The scorer must live longer.
+  std::unique_ptr<generate::Scoring> begin(generate::ScoreRequest request);
+
  private:
+  // A context and what the next one that begins alike need not compute again.
+  struct Context {
+    std::vector<int> tokens;  // that `sequence` holds
+    std::unique_ptr<Sequence> sequence;
+    // Where it was a text scored whole: of its tokens from the second on, with
+    // so many most probable ones.
+    generate::ContinuationScore score;
+    int num_top_logprobs = 0;
+  };
+  class Parts;
+  class WholeText;
+
   // Continuations that differ in nothing but their last token, which is not
   // fed: all answers of one token are one row.
   struct Row {
@@ -43,14 +59,22 @@ class Scorer {
   std::vector<text::TokenPair> tokenize(const generate::ScoreRequest& request,
                                         size_t& num_common) const;
 
-  // Forgets all but a start of the last context that this one begins with, too,
-  // at most `most` tokens of it. Returns its length.
-  int64_t keep_common(const std::vector<int>& tokens, int64_t most);
-  void compute_context(const std::vector<int>& tokens);
-  void score_rows(std::vector<Row>& rows);
-  // Of all tokens but the first.
-  void score_text(const std::vector<int>& tokens, int num_top_logprobs,
-                  generate::ContinuationScore& score);
+  void check_length(const text::TokenPair& pair) const;
+  // Takes the continuations out of the pairs.
+  std::vector<generate::ContinuationScore> score_pairs(
+      std::vector<text::TokenPair>& pairs, size_t num_common,
+      int num_top_logprobs);
+
+  // Of the contexts that nobody uses the one that begins most like `tokens`, or
+  // a new one. keep() gives it back.
+  Context take(const std::vector<int>& tokens);
+  void keep(Context context) { kept_.push_back(std::move(context)); }
+  // Forgets all but a start that `tokens` begin with, too, at most `most` of
+  // them. Returns its length.
+  int64_t keep_common(Context& context, const std::vector<int>& tokens,
+                      int64_t most) const;
+  Context compute_context(const std::vector<int>& tokens);
+  void score_rows(const Sequence& context, std::vector<Row>& rows);
   void read_logits(const Row& row, int64_t first, int64_t count,
                    const float* logits) const;
   void read_logits(generate::ContinuationScore& score, int num_top_logprobs,
@@ -60,13 +84,7 @@ class Scorer {
   const text::Tokenizer& tokenizer_;
   EngineOptions options_;
   int vocab_;
-  // Of the last context: what the next one shares of it is not computed again.
-  std::vector<int> context_;  // tokens that context_sequence_ holds
-  std::unique_ptr<Sequence> context_sequence_;
-  // Where it was a text scored whole: of its tokens from the second on, with
-  // so many most probable ones.
-  generate::ContinuationScore context_score_;
-  int context_top_logprobs_ = 0;
+  std::vector<Context> kept_;  // as many as were in use at a time, at least one
 };
 
 }  // namespace selfalign::engine

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/ranges.h"
@@ -90,6 +91,23 @@ void check_request(const ScoreRequest& request, int vocab) {
     check_tokens(tokens, vocab);
   }
   check_top_logprobs(request.num_top_logprobs);
+}
+
+std::unique_ptr<Scoring> Generator::begin_score(ScoreRequest request) {
+  class AtOnce final : public Scoring {
+   public:
+    AtOnce(Generator& generator, ScoreRequest request)
+        : generator_(generator), request_(std::move(request)) {}
+    bool advance() override {
+      scores = std::move(generator_.score({request_}).at(0));
+      return true;
+    }
+
+   private:
+    Generator& generator_;
+    const ScoreRequest request_;
+  };
+  return std::make_unique<AtOnce>(*this, std::move(request));
 }
 
 void Generator::check(const Request& request) const {

@@ -38,6 +38,8 @@ struct Message {
   std::string content = {};
 };
 
+struct PromptTokens;  // prompt_tokens.h
+
 // A prompt is prefix + suffix, tokenized as one text wherever that is cut. The
 // prefix is shared by many requests and is computed once; requests with the
 // same prefix text share it.
@@ -53,6 +55,8 @@ struct Request {
   // Instead of prefix and suffix, where not empty: token ids, taken as they are
   // (no BOS is put before them). Error kInput for ids the model lacks.
   std::vector<int> prompt_tokens = {};
+  // What tokenize_prompt() makes of all that, where somebody has it already.
+  std::shared_ptr<const PromptTokens> tokenized = {};
   // What prefix and suffix say, as turns that end with the user's: for a model
   // that takes only a chat (remote.h); all others go by the text. Empty where
   // the prompt is a text to go on with.
@@ -127,6 +131,16 @@ struct Scores {
   std::vector<ContinuationScore> continuations = {};  // in the request's order
 };
 
+// A score under way, a part at a time.
+class Scoring {
+ public:
+  virtual ~Scoring() = default;
+  // Does the next part, about as much as a step of generate() that takes in a
+  // prompt; true once the scores are there. Throws what score() throws.
+  virtual bool advance() = 0;
+  Scores scores;
+};
+
 // What no model can do with a request: Error kUsage for sampling out of range,
 // kInput for token ids that are not below `vocab`.
 void check_request(const Request& request, int vocab);
@@ -154,6 +168,15 @@ class Generator {
   // Error kInput for a request that has no context or is too long.
   virtual std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) = 0;
+
+  // The same as score() of one request, to the bit, in parts. Any number may be
+  // under way; where each keeps what it holds, begin few.
+  virtual std::unique_ptr<Scoring> begin_score(ScoreRequest request);
+
+  // `callback` is called after every step of generate(), from its thread. It
+  // may score, in parts or not; while all slots are taken, texts with one token
+  // as context and one continuation alone.
+  virtual void when_stepped(std::function<void()> /*callback*/) {}
 
   // Throws the Error that generate() would throw because of this request alone;
   // one that passes cannot end the work of others. (A prompt that is too long

@@ -1,5 +1,6 @@
 #include "generate/prompt_tokens.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/error.h"
@@ -35,6 +36,7 @@ std::vector<int> PieceTokenizer::next(std::string_view piece) {
 
 PromptTokens tokenize_prompt(const Request& request,
                              const text::Tokenizer& tokenizer) {
+  if (request.tokenized != nullptr) return *request.tokenized;
   PromptTokens prompt;
   if (!request.prompt_tokens.empty()) {
     prompt.ids = request.prompt_tokens;
@@ -58,6 +60,16 @@ PromptTokens tokenize_prompt(const Request& request,
     append(tokens.next(pieces[next]), prompt.ids);
   }
   return prompt;
+}
+
+// Whatever the pieces are: a token is of one of them, or of prefix and suffix.
+size_t min_prompt_tokens(const Request& request,
+                         const text::Tokenizer& tokenizer) {
+  if (!request.prompt_tokens.empty()) return request.prompt_tokens.size();
+  const size_t num_bos = tokenizer.adds_bos() ? 1 : 0;
+  return num_bos +
+         std::max(request.prefix ? tokenizer.min_tokens(*request.prefix) : 0,
+                  tokenizer.min_tokens(request.suffix));
 }
 
 }  // namespace selfalign::generate

@@ -25,6 +25,11 @@ struct PromptTokens {
 PromptTokens tokenize_prompt(const Request& request,
                              const text::Tokenizer& tokenizer);
 
+// A number of tokens that those of tokenize_prompt() never stay below; see
+// Tokenizer::min_tokens.
+size_t min_prompt_tokens(const Request& request,
+                         const text::Tokenizer& tokenizer);
+
 // The pieces of a text one after the other, in the same way: the first that is
 // not empty starts the text, the others go on with it.
 class PieceTokenizer {

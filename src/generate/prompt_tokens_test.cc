@@ -114,5 +114,29 @@ TEST(EncodePairTest, AHeadThatIsSwallowedStandsApart) {
   EXPECT_THAT(encode_pair(*t, "xa", "b").tail, ElementsAre(256));
 }
 
+TEST(PromptTokensTest, MinTokensAreNeverMoreThanThereAre) {
+  const auto t = words();
+  for (const Request& r :
+       {request("", ""), request("", "ab a"), request("b a", "ab ab"),
+        request("a", "ab ab b", {1, 4}), request("ab", "")}) {
+    EXPECT_LE(min_prompt_tokens(r, *t), tokenize_prompt(r, *t).ids.size());
+  }
+  EXPECT_GT(min_prompt_tokens(request("", std::string(100, 'a')), *t), 9u);
+  EXPECT_GT(min_prompt_tokens(request(std::string(100, 'a'), "b"), *t), 9u);
+  Request tokens = request("", "");
+  tokens.prompt_tokens = {1, 2, 3};
+  EXPECT_EQ(min_prompt_tokens(tokens, *t), 3u);
+}
+
+TEST(PromptTokensTest, WhatIsTokenizedAlreadyIsTaken) {
+  const auto t = words();
+  Request r = request("b", " a", {1});
+  r.tokenized = std::make_shared<const PromptTokens>(
+      PromptTokens{.ids = {5, 6}, .suffix_begin = 1, .has_prefix = true});
+  const PromptTokens found = tokenize_prompt(r, *t);
+  EXPECT_THAT(found.ids, ElementsAre(5, 6));
+  EXPECT_TRUE(found.has_prefix && found.suffix_begin == 1);
+}
+
 }  // namespace
 }  // namespace selfalign::generate

@@ -19,15 +19,23 @@ class ApiError : public std::runtime_error {
         status_(status),
         code_(std::move(code)),
         param_(std::move(param)) {}
+  // 405: the path knows these methods alone, in the form of the header Allow.
+  static ApiError not_allowed(const std::string& message, std::string allow) {
+    ApiError error(405, message, "method_not_allowed");
+    error.allow_ = std::move(allow);
+    return error;
+  }
 
   int status() const { return status_; }  // of HTTP, 400 to 599
   const std::string& code() const { return code_; }
   const std::string& param() const { return param_; }
+  const std::string& allow() const { return allow_; }  // "" but with 405
 
  private:
   int status_;
   std::string code_;
   std::string param_;
+  std::string allow_;
 };
 
 // {"error": {"message", "type", "param", "code"}}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/slices.h"
 #include "text/unicode.h"
 
 namespace selfalign::serve {
@@ -91,6 +92,22 @@ Json chat_choice(const Choice& choice, const char* member, Json message,
       {"finish_reason", or_null(choice.finish_reason)}};
 }
 
+// {head, "choices": [...], "usage": {...}}, of which no more than a choice is
+// held as JSON at a time.
+template <typename MakeChoice>
+std::string answer_text(const Json& head, const std::vector<Choice>& choices,
+                        const Usage& usage, const MakeChoice& make) {
+  std::string text = dump_json(head);
+  text.back() = ',';
+  text += R"("choices":[)";
+  for (const Choice& choice : choices) {
+    if (text.back() != '[') text += ',';
+    text += dump_json(make(choice));
+    end_slice();
+  }
+  return text + R"(],"usage":)" + dump_json(usage_json(usage)) + "}";
+}
+
 }  // namespace
 
 std::vector<TokenEntry> prompt_entries(
@@ -172,29 +189,25 @@ Json usage_json(const Usage& usage) {
       {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens}};
 }
 
-Json completion_json(const ReplyHead& head, const std::vector<Choice>& choices,
-                     const Usage& usage, const Tokenizer& tokenizer) {
-  Json reply = head_json(head, "text_completion");
-  reply["choices"] = Json::array();
-  for (const Choice& choice : choices) {
-    reply["choices"].push_back(completion_choice(choice, tokenizer));
-  }
-  reply["usage"] = usage_json(usage);
-  return reply;
+std::string completion_text(const ReplyHead& head,
+                            const std::vector<Choice>& choices,
+                            const Usage& usage, const Tokenizer& tokenizer) {
+  return answer_text(head_json(head, "text_completion"), choices, usage,
+                     [&](const Choice& choice) {
+                       return completion_choice(choice, tokenizer);
+                     });
 }
 
-Json chat_json(const ReplyHead& head, const std::vector<Choice>& choices,
-               const Usage& usage, const Tokenizer& tokenizer) {
-  Json reply = head_json(head, "chat.completion");
-  reply["choices"] = Json::array();
-  for (const Choice& choice : choices) {
-    reply["choices"].push_back(chat_choice(
-        choice, "message",
-        {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}},
-        tokenizer));
-  }
-  reply["usage"] = usage_json(usage);
-  return reply;
+std::string chat_text(const ReplyHead& head, const std::vector<Choice>& choices,
+                      const Usage& usage, const Tokenizer& tokenizer) {
+  return answer_text(head_json(head, "chat.completion"), choices, usage,
+                     [&](const Choice& choice) {
+                       return chat_choice(choice, "message",
+                                          {{"role", "assistant"},
+                                           {"content", choice.text},
+                                           {"refusal", nullptr}},
+                                          tokenizer);
+                     });
 }
 
 Json completion_event(const ReplyHead& head, const Choice& choice,

@@ -61,11 +61,14 @@ Json chat_logprobs(const std::vector<TokenEntry>& entries,
 
 Json usage_json(const Usage& usage);
 
-// Whole answers, and events of a stream.
-Json completion_json(const ReplyHead& head, const std::vector<Choice>& choices,
-                     const Usage& usage, const text::Tokenizer& tokenizer);
-Json chat_json(const ReplyHead& head, const std::vector<Choice>& choices,
-               const Usage& usage, const text::Tokenizer& tokenizer);
+// Whole answers as text: with log-probabilities they may be long, so they are
+// made in slices (base/slices.h), a choice each. And events of a stream.
+std::string completion_text(const ReplyHead& head,
+                            const std::vector<Choice>& choices,
+                            const Usage& usage,
+                            const text::Tokenizer& tokenizer);
+std::string chat_text(const ReplyHead& head, const std::vector<Choice>& choices,
+                      const Usage& usage, const text::Tokenizer& tokenizer);
 Json completion_event(const ReplyHead& head, const Choice& choice,
                       const text::Tokenizer& tokenizer);
 // `first`: the event that opens the message.

@@ -25,7 +25,10 @@ uint64_t fresh_number() {
   return Hasher().add(base).add(count++).key();
 }
 
-class Call final : public Job {
+// Log-probabilities of an answer that is made where it holds up no model.
+constexpr size_t kManyLogprobs = 4096;
+
+class Call final : public Job, public std::enable_shared_from_this<Call> {
  public:
   Call(Plan plan, const Model& model, std::shared_ptr<Exchange> exchange,
        Metrics& metrics)
@@ -44,7 +47,7 @@ class Call final : public Job {
         "fp_" + key_to_hex(Hasher().add(model_.worker->fingerprint()).key());
   }
 
-  std::vector<Row> rows(const std::shared_ptr<Call>& self) const;
+  std::vector<Row> rows();
   void open();          // a stream begins
   void finish_empty();  // where there are no rows
 
@@ -77,6 +80,7 @@ class Call final : public Job {
   Choice make_choice(size_t choice);
   void add_next_token(size_t choice, Choice& made);
   void finish();
+  HttpReply whole_reply() const;
 
   const Plan plan_;
   const Model& model_;
@@ -108,8 +112,10 @@ generate::ScoreRequest Call::score_request(size_t prompt) const {
   return request;
 }
 
-std::vector<Row> Call::rows(const std::shared_ptr<Call>& self) const {
+std::vector<Row> Call::rows() {
   std::vector<Row> rows;
+  const std::shared_ptr<Call> self = shared_from_this();
+  const uint64_t client = exchange_->client();
   const uint64_t seed = plan_.ask.seed.value_or(fresh_number());
   for (size_t choice = 0; choice < choices_.size(); ++choice) {
     const size_t prompt = prompt_of(choice);
@@ -123,10 +129,10 @@ std::vector<Row> Call::rows(const std::shared_ptr<Call>& self) const {
     request.key = generate::row_key(model_.worker->fingerprint(), request,
                                     plan_.ask.seed ? seed : seed + prompt,
                                     choice % static_cast<size_t>(plan_.ask.n));
-    rows.push_back({self, choice, std::move(request)});
+    rows.push_back({self, choice, std::move(request), client});
   }
   for (size_t p = 0; p < plan_.prompts.size() && plan_.scores_prompts(); ++p) {
-    rows.push_back({self, choices_.size() + p, score_request(p)});
+    rows.push_back({self, choices_.size() + p, score_request(p), client});
   }
   return rows;
 }
@@ -297,18 +303,31 @@ void Call::finish() {
   }
   std::sort(made_.begin(), made_.end(),
             [](const Choice& a, const Choice& b) { return a.index < b.index; });
-  exchange_->reply(
-      200, "application/json",
-      dump_json(plan_.is_chat
-                    ? chat_json(head_, made_, usage_, tokenizer())
-                    : completion_json(head_, made_, usage_, tokenizer())));
+  size_t num_logprobs = 0;
+  for (const Choice& choice : made_) {
+    for (const TokenEntry& entry : choice.entries) {
+      num_logprobs += 1 + entry.top.size();
+    }
+  }
+  if (num_logprobs < kManyLogprobs) {
+    exchange_->reply(whole_reply());
+  } else {
+    exchange_->reply_with(
+        [call = shared_from_this()] { return call->whole_reply(); });
+  }
+}
+
+HttpReply Call::whole_reply() const {
+  return {200, "application/json",
+          plan_.is_chat ? chat_text(head_, made_, usage_, tokenizer())
+                        : completion_text(head_, made_, usage_, tokenizer())};
 }
 
 }  // namespace
 
 void reply_error(Exchange& exchange, const ApiError& error) {
-  exchange.reply(error.status(), "application/json",
-                 dump_json(error_json(error)));
+  exchange.reply({error.status(), "application/json",
+                  dump_json(error_json(error)), error.allow()});
 }
 
 void start_call(Plan plan, const Model& model,
@@ -318,7 +337,7 @@ void start_call(Plan plan, const Model& model,
   exchange->when_gone([weak = std::weak_ptr<Call>(call)] {
     if (const auto locked = weak.lock()) locked->cancel();
   });
-  std::vector<Row> rows = call->rows(call);
+  std::vector<Row> rows = call->rows();
   if (rows.empty()) {
     call->open();
     call->finish_empty();

@@ -1,5 +1,5 @@
 // One connection of the server; all of it runs on the server's one thread.
-// Only the two http_*.cc files include this (it brings in Boost.Beast).
+// Only the http_*.cc files include this (it brings in Boost.Beast).
 #pragma once
 
 // clang-format off: Asio 1.74 needs <utility> before it and does not include it.
@@ -11,14 +11,18 @@
 #include <boost/beast/http.hpp>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
+#include "serve/http_framing.h"
 #include "serve/http_server.h"
 
 namespace selfalign::serve {
 
+class Connection;
 class HttpExchange;
 
 // What connections share, and what they tell the server.
@@ -28,11 +32,20 @@ class ConnectionHost {
   virtual const HttpOptions& options() const = 0;
   virtual Metrics& metrics() = 0;
   virtual bool is_stopping() const = 0;
+  // A body of at most so many bytes is on its way: others, those longest on
+  // theirs first, are asked to give_way() until there is room. body_ends later,
+  // exactly once.
+  virtual void body_begins(Connection& connection, size_t bytes) = 0;
+  virtual void body_ends(Connection& connection) = 0;
   // Takes a place among the requests at work and `bytes` of the room for
   // bodies; false if there is none. given_back later, exactly once.
-  virtual bool take_request(size_t bytes) = 0;
+  virtual bool take_place(size_t bytes) = 0;
   virtual void give_back(size_t bytes) = 0;
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
+  // Work for one client that takes long: in slices, and in turns with that for
+  // others. Any thread.
+  virtual void run_long(std::shared_ptr<Exchange> exchange,
+                        std::function<void()> work) = 0;
   virtual void closed(const void* connection) = 0;
 };
 
@@ -41,23 +54,28 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Socket = boost::asio::ip::tcp::socket;
   using Clock = std::chrono::steady_clock;
 
-  Connection(Socket socket, ConnectionHost& host);
+  // `id`: no other connection has it.
+  Connection(Socket socket, uint64_t id, ConnectionHost& host);
 
   void start() { next_request(); }
   // Answers 503 and closes.
   void turn_away();
+  // Its body takes room that others need.
+  void give_way();
   // Closes now; a request at work is given up.
   void abort();
   // The server is stopping: closes unless a request is at work.
   void wind_down();
-  // Waits for a request, or for its end, since then; none while it has one.
+  // Since when it holds a place for nothing: waits for a request or for its
+  // end, or for a client that takes no answer. None while it is at work.
   std::optional<Clock::time_point> idle_since() const;
 
   Socket::executor_type executor() { return socket_.get_executor(); }
+  uint64_t id() const { return id_; }
+  ConnectionHost& host() { return host_; }
 
   // From the exchange of request number `turn`, already on this thread.
-  void reply(uint64_t turn, int status, const std::string& content_type,
-             const std::string& body);
+  void reply(uint64_t turn, HttpReply reply);
   void start_events(uint64_t turn);
   void send_event(uint64_t turn, const std::string& data);
   void end_events(uint64_t turn);
@@ -65,61 +83,135 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using Parser =
       boost::beast::http::request_parser<boost::beast::http::string_body>;
-  enum class Phase { kIdle, kHeader, kBody, kWorking, kAnswered, kClosing };
+  enum class Phase {
+    kIdle,
+    kHeader,
+    kBody,
+    kWorking,
+    kAnswered,
+    kLingering,
+    kClosing
+  };
   struct Refusal {
     int status;
     const char* code;
     std::string message;
   };
 
+  // Reading (http_connection.cc).
   void next_request();
   void read_header();
-  void on_header(boost::system::error_code error);
+  void on_header(size_t size);
+  void parse_available(boost::system::error_code& error);
+  void set_path(std::string_view target);
   std::optional<Refusal> check_header() const;
   void read_body();
   void on_body(boost::system::error_code error);
   void begin_work();
-  void watch_client();
-
-  void refuse(const Refusal& refusal);
+  void leave_body();
   void on_read_error(boost::system::error_code error);
+  void refuse_bad(const std::string& fault);
   void set_deadline(double seconds);
   void on_deadline();
 
+  // A client that may go (http_client_watch.cc).
+  void watch_client();
+  void on_client_input();
+  void probe_client();
+  void send_probe();
+  void wait_for_reset(uint64_t turn);
+  bool is_reset();
+  void give_up_client();
+
+  // Answers (http_connection_answers.cc).
+  void refuse(const Refusal& refusal);
   bool is_answering(uint64_t turn) const {
     return phase_ == Phase::kWorking && turn == turn_;
   }
+  void send_head(const std::string& head);
   void finish_answer(int status);
   void leave_work();  // the request has its answer or nobody waits for it
   void send(std::string bytes);
   void write_some();
   void on_written(boost::system::error_code error);
+  void watch_excess();
   void after_writes();
   void linger();
   void close();
 
   Socket socket_;
+  const uint64_t id_;
   ConnectionHost& host_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer write_deadline_;
+  boost::asio::steady_timer excess_deadline_;
+  boost::asio::steady_timer probe_timer_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  // The parser passes line ends in quotes behind a chunk's size.
+  std::function<void(uint64_t, boost::beast::string_view,
+                     boost::system::error_code&)>
+      check_chunk_;
+  HeadScan scan_;
   Phase phase_ = Phase::kIdle;
-  Clock::time_point since_;  // of the phase's or the request's beginning
-  uint64_t turn_ = 0;        // counts requests; late calls have an old one
-  uint64_t num_waits_ = 0;   // counts deadlines set
+  Clock::time_point since_;    // of the phase's or the request's beginning
+  Clock::time_point written_;  // when the client last took something
+  uint64_t turn_ = 0;          // counts requests; late calls have an old one
+  uint64_t num_waits_ = 0;     // counts deadlines set
   bool keep_alive_ = false;
-  bool chunked_ = false;  // the answer is a stream in chunks
+  bool skipped_line_ = false;  // that stood before the request
+  bool is_head_ = false;       // HEAD: what GET says, without the body
+  bool chunked_ = false;       // the answer is a stream in chunks
   bool head_sent_ = false;
-  bool has_place_ = false;  // taken with take_request
-  size_t body_bytes_ = 0;
-  bool linger_ = false;  // unread input is thrown away before the end
+  bool has_body_place_ = false;  // taken with body_begins
+  bool has_place_ = false;       // taken with take_place
+  size_t place_bytes_ = 0;
   std::string path_;
+  std::string authority_;  // of a target that names one; "": Host's
   std::weak_ptr<HttpExchange> exchange_;
+  int num_probes_ = 0;        // sent for this request
+  size_t num_head_sent_ = 0;  // bytes of the head that went as probes
   std::deque<std::string> unsent_;
-  size_t num_unsent_ = 0;  // bytes
+  size_t num_front_sent_ = 0;  // bytes of the front of unsent_
+  size_t num_unsent_ = 0;      // bytes
   bool writing_ = false;
   std::array<char, 4096> discarded_;
+};
+
+// Hands calls from any thread to the connection's. The connection may be gone.
+class HttpExchange final : public Exchange,
+                           public std::enable_shared_from_this<HttpExchange> {
+ public:
+  HttpExchange(HttpCall call, const std::shared_ptr<Connection>& connection,
+               uint64_t turn)
+      : call_(std::move(call)),
+        client_(connection->id()),
+        connection_(connection),
+        turn_(turn) {}
+
+  const HttpCall& call() const override { return call_; }
+  uint64_t client() const override { return client_; }
+  void reply(HttpReply reply) override;
+  void reply_with(std::function<HttpReply()> make) override;
+  void start_events() override;
+  void send_event(const std::string& data) override;
+  void end_events() override;
+  void when_gone(std::function<void()> callback) override;
+  bool is_gone() const override;
+
+  void set_gone();
+
+ private:
+  template <typename Work>
+  void post(Work work);
+
+  const HttpCall call_;
+  const uint64_t client_;
+  const std::weak_ptr<Connection> connection_;
+  const uint64_t turn_;
+  mutable std::mutex mutex_;
+  bool gone_ = false;
+  std::function<void()> callback_;
 };
 
 }  // namespace selfalign::serve

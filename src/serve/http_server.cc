@@ -3,19 +3,31 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <list>
 #include <map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/slices.h"
 #include "serve/access.h"
+#include "serve/api_error.h"
 #include "serve/http_connection.h"
+#include "serve/turns.h"
 
 namespace selfalign::serve {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+
+namespace {
+
+// Long bodies that are worked on in turns: each may hold a hundred times its
+// size.
+constexpr size_t kLongHandlers = 4;
+
+}  // namespace
 
 class HttpServer::Impl final : public ConnectionHost {
  public:
@@ -26,11 +38,12 @@ class HttpServer::Impl final : public ConnectionHost {
         pause_(io_),
         grace_(io_),
         signals_(io_),
-        handlers_(static_cast<size_t>(options.num_handlers)) {
+        handlers_(static_cast<size_t>(options.num_handlers)),
+        long_handlers_(kLongHandlers) {
     check_exposure(options.host, options.api_key);
     listen();
   }
-  ~Impl() override { handlers_.join(); }
+  ~Impl() override { join(); }
 
   int port() const { return port_; }
   void run(const Handler& handler);
@@ -44,12 +57,13 @@ class HttpServer::Impl final : public ConnectionHost {
   const HttpOptions& options() const override { return options_; }
   Metrics& metrics() override { return metrics_; }
   bool is_stopping() const override { return num_stops_ > 0; }
-  bool take_request(size_t bytes) override;
+  void body_begins(Connection& connection, size_t bytes) override;
+  void body_ends(Connection& connection) override;
+  bool take_place(size_t bytes) override;
   void give_back(size_t bytes) override;
-  void handle(std::shared_ptr<Exchange> exchange) override {
-    asio::post(handlers_,
-               [this, exchange = std::move(exchange)] { handler_(exchange); });
-  }
+  void handle(std::shared_ptr<Exchange> exchange) override;
+  void run_long(std::shared_ptr<Exchange> exchange,
+                std::function<void()> work) override;
   void closed(const void* connection) override;
 
  private:
@@ -60,6 +74,16 @@ class HttpServer::Impl final : public ConnectionHost {
   bool make_room();
   void stop_now_or_soon();
   void finish_if_done();
+  void join() {
+    handlers_.join();
+    long_handlers_.join();
+  }
+
+  // Bodies on their way, the one that is longest first.
+  struct Arriving {
+    Connection* connection;
+    size_t bytes;
+  };
 
   const HttpOptions options_;
   Metrics& metrics_;
@@ -69,12 +93,17 @@ class HttpServer::Impl final : public ConnectionHost {
   asio::steady_timer grace_;
   asio::signal_set signals_;
   asio::thread_pool handlers_;
+  asio::thread_pool long_handlers_;  // of which one works at a time
+  Turns turns_;
   Handler handler_;
   std::function<void()> on_stopping_;
   int port_ = 0;
   int num_stops_ = 0;
   int num_requests_ = 0;
   size_t num_body_bytes_ = 0;
+  std::list<Arriving> arriving_;
+  size_t num_arriving_bytes_ = 0;
+  uint64_t num_admitted_ = 0;
   std::map<const void*, std::weak_ptr<Connection>> connections_;
 };
 
@@ -123,7 +152,7 @@ void HttpServer::Impl::run(const Handler& handler) {
       log_error(str("serve: ", error.what()));
     }
   }
-  handlers_.join();
+  join();
 }
 
 void HttpServer::Impl::wait_for_signals() {
@@ -152,7 +181,7 @@ void HttpServer::Impl::accept() {
 void HttpServer::Impl::admit(tcp::socket socket) {
   const bool has_room = make_room();
   const auto connection =
-      std::make_shared<Connection>(std::move(socket), *this);
+      std::make_shared<Connection>(std::move(socket), ++num_admitted_, *this);
   connections_[connection.get()] = connection;
   metrics_.connections(static_cast<int>(connections_.size()));
   has_room ? connection->start() : connection->turn_away();
@@ -176,7 +205,60 @@ bool HttpServer::Impl::make_room() {
   return true;
 }
 
-bool HttpServer::Impl::take_request(size_t bytes) {
+// What is no POST asks nothing that takes long, and waits for nothing.
+void HttpServer::Impl::handle(std::shared_ptr<Exchange> exchange) {
+  const HttpCall& call = exchange->call();
+  if (call.method != "POST") return handler_(exchange);
+  if (call.body.size() <= options_.max_quick_bytes) {
+    asio::post(handlers_, [this, exchange = std::move(exchange)] {
+      if (!exchange->is_gone()) handler_(exchange);
+    });
+    return;
+  }
+  run_long(exchange, [this, exchange] { handler_(exchange); });
+}
+
+void HttpServer::Impl::run_long(std::shared_ptr<Exchange> exchange,
+                                std::function<void()> work) {
+  asio::post(long_handlers_, [this, exchange = std::move(exchange),
+                              work = std::move(work)] {
+    Turn turn(turns_);
+    const SliceScope slices([&] {
+      if (exchange->is_gone()) throw Error(ErrorKind::kFailed, "client gone");
+      turn.pass();
+    });
+    if (exchange->is_gone()) return;
+    try {
+      work();
+    } catch (const std::exception& error) {
+      if (exchange->is_gone()) return;
+      log_error(str("serve: ", error.what()));
+      exchange->reply({500, "application/json",
+                       dump_json(error_json(ApiError(
+                           500, "the server failed; its log says why")))});
+    }
+  });
+}
+
+void HttpServer::Impl::body_begins(Connection& connection, size_t bytes) {
+  while (!arriving_.empty() &&
+         (arriving_.size() >= static_cast<size_t>(options_.max_arriving) ||
+          num_arriving_bytes_ + bytes > options_.max_bodies_bytes)) {
+    arriving_.front().connection->give_way();
+  }
+  arriving_.push_back({&connection, bytes});
+  num_arriving_bytes_ += bytes;
+}
+
+void HttpServer::Impl::body_ends(Connection& connection) {
+  const auto at = std::find_if(
+      arriving_.begin(), arriving_.end(),
+      [&](const Arriving& body) { return body.connection == &connection; });
+  num_arriving_bytes_ -= at->bytes;
+  arriving_.erase(at);
+}
+
+bool HttpServer::Impl::take_place(size_t bytes) {
   if (num_requests_ >= options_.max_requests ||
       num_body_bytes_ + bytes > options_.max_bodies_bytes) {
     return false;

@@ -15,25 +15,6 @@ using Clock = std::chrono::steady_clock;
 
 class HttpServerTest : public ServerTest {
  protected:
-  // Answers of 1,000,000 bytes, a byte a millisecond.
-  void make_endless() {
-    model_.step_s = 0.001;
-    model_.script = [](const generate::Request&) {
-      return std::string(1000000, 'x');
-    };
-  }
-  static std::string endless(bool stream) {
-    return TestClient::post(
-        "/v1/completions",
-        dump_json({{"prompt", "a"}, {"max_tokens", 1900}, {"stream", stream}}));
-  }
-  bool becomes(const std::function<bool()>& condition) {
-    const auto end = Clock::now() + std::chrono::seconds(10);
-    while (!condition() && Clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return condition();
-  }
   void expect_alive() {
     EXPECT_EQ(ask(TestClient::get("/health")).status, 200);
   }

@@ -11,12 +11,18 @@ namespace {
 constexpr int kDefaultMaxTokens = 16;  // of /v1/completions, as the API has it
 constexpr int64_t kMaxLogprobs = int64_t{1} << 23;  // about 1 GB as JSON
 
-[[noreturn]] void throw_too_long(size_t num_tokens, int max_context) {
+[[noreturn]] void throw_too_long(const std::string& found, int max_context) {
   throw ApiError(
       400,
       str("prompt: expected less than the model's context length of ",
-          max_context, " tokens, found ", num_tokens, "; shorten it"),
+          max_context, " tokens, found ", found, "; shorten it"),
       "context_length_exceeded", "prompt");
+}
+
+// Before the text is tokenized, which takes long where it is long.
+void check_bound(size_t min_tokens, const Model& model) {
+  if (min_tokens <= static_cast<size_t>(model.max_context)) return;
+  throw_too_long(str("at least ", min_tokens), model.max_context);
 }
 
 void check_ids(const std::vector<int>& ids, const char* param, int vocab) {
@@ -50,13 +56,19 @@ bool has_bos(const text::Tokenizer& tokenizer) {
   return tokenizer.adds_bos() && tokenizer.bos() >= 0;
 }
 
+// Once: the model is given the tokens, too.
+void tokenize(const text::Tokenizer& tokenizer, generate::Request& request) {
+  request.tokenized = std::make_shared<const generate::PromptTokens>(
+      generate::tokenize_prompt(request, tokenizer));
+}
+
 PlannedPrompt plan_prompt(const Prompt& prompt, const Model& model) {
   const text::Tokenizer& tokenizer = *model.tokenizer;
   PlannedPrompt planned;
   if (prompt.is_tokens) {
     // Before their text is made, which may be a hundred times as long.
     if (prompt.tokens.size() > static_cast<size_t>(model.max_context)) {
-      throw_too_long(prompt.tokens.size(), model.max_context);
+      throw_too_long(str(prompt.tokens.size()), model.max_context);
     }
     check_ids(prompt.tokens, "prompt", tokenizer.size());
     planned.tokens = prompt.tokens;
@@ -66,9 +78,11 @@ PlannedPrompt plan_prompt(const Prompt& prompt, const Model& model) {
     planned.request.prompt_tokens = prompt.tokens;
   } else {
     planned.text = prompt.text;
-    planned.tokens = tokenizer.encode(prompt.text);
     planned.has_bos = has_bos(tokenizer);
     planned.request.suffix = prompt.text;
+    tokenize(tokenizer, planned.request);
+    const std::vector<int>& ids = planned.request.tokenized->ids;
+    planned.tokens.assign(ids.begin() + (planned.has_bos ? 1 : 0), ids.end());
   }
   planned.num_tokens =
       static_cast<int>(planned.tokens.size()) + (planned.has_bos ? 1 : 0);
@@ -80,7 +94,7 @@ void check_room(const Plan& plan) {
   for (const PlannedPrompt& prompt : plan.prompts) {
     const int wanted = plan.ask.max_tokens.value_or(1) > 0 ? 1 : 0;
     if (prompt.num_tokens + wanted > plan.max_context) {
-      throw_too_long(static_cast<size_t>(prompt.num_tokens), plan.max_context);
+      throw_too_long(str(prompt.num_tokens), plan.max_context);
     }
     if (plan.scores_prompts() && prompt.num_tokens == 0) {
       throw ApiError(400,
@@ -133,6 +147,9 @@ Plan plan_completion(CompletionAsk ask, const Model& model) {
   plan.echo = ask.echo;
   check_biases(ask, model.tokenizer->size());
   for (const Prompt& prompt : ask.prompts) {
+    check_bound(model.tokenizer->min_tokens(prompt.text), model);
+  }
+  for (const Prompt& prompt : ask.prompts) {
     plan.prompts.push_back(plan_prompt(prompt, model));
   }
   plan.ask = std::move(ask);
@@ -152,9 +169,11 @@ Plan plan_chat(ChatAsk ask, const Model& model) {
   check_biases(ask, model.tokenizer->size());
   PlannedPrompt prompt;
   prompt.request = model.form.render(ask.messages);
+  check_bound(generate::min_prompt_tokens(prompt.request, *model.tokenizer),
+              model);
   prompt.has_bos = has_bos(*model.tokenizer);
-  prompt.num_tokens = static_cast<int>(
-      generate::tokenize_prompt(prompt.request, *model.tokenizer).ids.size());
+  tokenize(*model.tokenizer, prompt.request);
+  prompt.num_tokens = static_cast<int>(prompt.request.tokenized->ids.size());
   plan.prompts.push_back(std::move(prompt));
   plan.ask = std::move(ask);
   for (const std::string& stop : model.form.stop()) {

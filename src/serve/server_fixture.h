@@ -36,7 +36,7 @@ class ServerTest : public testing::Test {
       spec.id = id;
       spec.parent = specs.empty() ? "" : "one";
       spec.generator = std::make_unique<ByteModel>(model_);
-      spec.tokenizer = std::make_shared<ByteTokenizer>(has_bos_);
+      spec.tokenizer = std::make_shared<ByteTokenizer>(has_bos_, on_encode_);
       spec.max_context = 2000;
       spec.chat = chat_layout();
       specs.push_back(std::move(spec));
@@ -56,6 +56,27 @@ class ServerTest : public testing::Test {
     thread_.join();
     service_.reset();
     server_.reset();
+  }
+
+  static bool becomes(const std::function<bool()>& condition,
+                      std::chrono::seconds most = std::chrono::seconds(10)) {
+    const auto end = std::chrono::steady_clock::now() + most;
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return condition();
+  }
+  // Answers of 1,000,000 bytes, a byte a millisecond.
+  void make_endless() {
+    model_.step_s = 0.001;
+    model_.script = [](const generate::Request&) {
+      return std::string(1000000, 'x');
+    };
+  }
+  static std::string endless(bool stream) {
+    return TestClient::post(
+        "/v1/completions",
+        dump_json({{"prompt", "a"}, {"max_tokens", 1900}, {"stream", stream}}));
   }
 
   int port() const { return server_->port(); }
@@ -108,6 +129,7 @@ class ServerTest : public testing::Test {
   ServiceOptions options_;
   ByteModelOptions model_;
   bool has_bos_ = false;
+  std::function<void(std::string_view)> on_encode_;
   std::optional<Metrics> metrics_;
   std::optional<HttpServer> server_;
   std::optional<Service> service_;

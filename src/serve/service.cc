@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "generate/prompt_tokens.h"
 #include "serve/page.h"
+#include "stages/thoughts.h"
 
 namespace selfalign::serve {
 namespace {
@@ -20,7 +21,26 @@ constexpr char kModelPath[] = "/v1/models/";
 constexpr size_t kMaxDetokenized = size_t{1} << 18;
 
 void reply_json(Exchange& exchange, const Json& value) {
-  exchange.reply(200, kJson, dump_json(value));
+  exchange.reply({200, kJson, dump_json(value)});
+}
+
+// HEAD asks for what GET would answer. A page of another site cannot send JSON
+// under its own type without asking first.
+void check_method(const HttpCall& call, const std::string& expected) {
+  const bool is_get = expected == "GET";
+  if (call.method != expected && !(is_get && call.method == "HEAD")) {
+    throw ApiError::not_allowed(
+        str(call.path.substr(0, 100), ": expected ", expected, ", found ",
+            call.method.substr(0, 20)),
+        is_get ? "GET, HEAD" : expected);
+  }
+  std::string type = stages::trim(call.content_type);
+  for (char& c : type) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  if (is_get || type == kJson) return;
+  throw ApiError(415, "Content-Type: expected application/json, found another",
+                 "wrong_content_type");
 }
 
 // "a%20b" is "a b" (RFC 3986, section 2.1); what is no such code stays.
@@ -107,21 +127,19 @@ void Service::handle(const std::shared_ptr<Exchange>& exchange) {
 
 void Service::dispatch(const std::shared_ptr<Exchange>& exchange) {
   const HttpCall& call = exchange->call();
-  if (call.path.starts_with(kModelPath) && call.method == "GET") {
+  if (call.path.starts_with(kModelPath)) {
+    check_method(call, "GET");
     return show_model(*exchange,
                       decoded(call.path.substr(sizeof(kModelPath) - 1)));
   }
   if (const PageFile* file = find_page_file(call.path)) {
-    if (call.method != "GET") {
-      throw ApiError(405, str(call.path, ": expected GET"));
-    }
-    return exchange->reply(200, file->content_type, file->text);
+    check_method(call, "GET");
+    return exchange->reply({200, file->content_type, file->text});
   }
   for (const Route& route : routes()) {
     if (call.path != route.path) continue;
-    if (call.method == route.method) return (this->*route.run)(exchange);
-    throw ApiError(405, str(call.path, ": expected ", route.method, ", found ",
-                            call.method.substr(0, 20)));
+    check_method(call, route.method);
+    return (this->*route.run)(exchange);
   }
   throw ApiError(404,
                  "path: expected /v1/completions, /v1/chat/completions, "
@@ -244,8 +262,8 @@ void Service::show_metrics(const std::shared_ptr<Exchange>& exchange) {
     const WorkerStatus status = model->worker->status();
     loads.push_back({model->id, status.num_queued, status.num_working});
   }
-  exchange->reply(200, "text/plain; version=0.0.4; charset=utf-8",
-                  metrics_.text(loads));
+  exchange->reply(
+      {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(loads)});
 }
 
 }  // namespace selfalign::serve

@@ -29,8 +29,16 @@ namespace selfalign::serve {
 // Bytes are tokens; 256 ends a text, 257 begins one where there is a BOS.
 class ByteTokenizer final : public text::Tokenizer {
  public:
-  explicit ByteTokenizer(bool has_bos = false) : has_bos_(has_bos) {}
+  // `on_encode` is called with every text that is tokenized.
+  explicit ByteTokenizer(
+      bool has_bos = false,
+      std::function<void(std::string_view)> on_encode = nullptr)
+      : has_bos_(has_bos), on_encode_(std::move(on_encode)) {}
+  size_t min_tokens(std::string_view text) const override {
+    return text.size();
+  }
   std::vector<int> encode(std::string_view text, bool special) const override {
+    if (on_encode_) on_encode_(text);
     std::vector<int> ids;
     for (size_t i = 0; i < text.size(); ++i) {
       if (special && text.substr(i).starts_with("<end>")) {
@@ -64,12 +72,17 @@ class ByteTokenizer final : public text::Tokenizer {
 
  private:
   bool has_bos_;
+  std::function<void(std::string_view)> on_encode_;
   std::vector<int> ends_ = {256};
 };
 
 struct ByteModelOptions {
   int num_slots = 4;
-  double step_s = 0;  // how long a step takes
+  double step_s = 0;    // how long a step takes
+  int score_parts = 1;  // in which a context is scored
+  // Called in every step and in every part of a score.
+  std::function<void()> on_step = nullptr;
+  std::function<void(const generate::ScoreRequest&)> on_part = nullptr;
   // The text that a row would become; default: see ByteModel::answer_to.
   std::function<std::string(const generate::Request&)> script;
 };
@@ -122,7 +135,33 @@ class ByteModel final : public generate::Generator {
       for (Slot& slot : slots) step(slot, done);
       std::erase_if(slots, [](const Slot& slot) { return slot.over; });
       num_working = static_cast<int>(slots.size());
+      if (options_.on_step) options_.on_step();
+      if (stepped_) stepped_();
     }
+  }
+  void when_stepped(std::function<void()> callback) override {
+    stepped_ = std::move(callback);
+  }
+
+  std::unique_ptr<generate::Scoring> begin_score(
+      generate::ScoreRequest request) override {
+    class Parts final : public generate::Scoring {
+     public:
+      Parts(ByteModel& model, generate::ScoreRequest request)
+          : model_(model), request_(std::move(request)) {}
+      bool advance() override {
+        if (model_.options_.on_part) model_.options_.on_part(request_);
+        if (++num_parts_ < model_.options_.score_parts) return false;
+        scores = std::move(model_.score({request_}).at(0));
+        return true;
+      }
+
+     private:
+      ByteModel& model_;
+      const generate::ScoreRequest request_;
+      int num_parts_ = 0;
+    };
+    return std::make_unique<Parts>(*this, std::move(request));
   }
 
   std::vector<generate::Scores> score(
@@ -236,6 +275,7 @@ class ByteModel final : public generate::Generator {
   }
 
   ByteModelOptions options_;
+  std::function<void()> stepped_;
 };
 
 inline std::atomic<int> ByteModel::num_working = 0;
@@ -328,6 +368,13 @@ class TestClient {
       if (!read_more()) return false;
     }
     return true;
+  }
+  void end_sending() { ::shutdown(socket_, SHUT_WR); }
+  // Everything until the server closes.
+  std::string receive_all() {
+    while (read_more()) {
+    }
+    return std::exchange(input_, "");
   }
   // True once the server has closed.
   bool is_closed() {

@@ -1,6 +1,7 @@
 #include "serve/worker.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -13,6 +14,11 @@ namespace {
 // A generator works on rows of one prefix at a time. So rows of the prefix at
 // work go first, but not more often than this past a row of another.
 constexpr int kMaxOvertaken = 64;
+// Seconds of scoring for each second of decoding, while there are both. With a
+// half a stream keeps two thirds of its rate.
+constexpr double kScoreShare = 0.5;
+// Each under way keeps the keys and values of its context.
+constexpr size_t kMaxScores = 4;
 
 bool same_text(const std::shared_ptr<const std::string>& a,
                const std::shared_ptr<const std::string>& b) {
@@ -38,10 +44,19 @@ void guarded(Job& job, size_t index, const Work& work) {
 
 }  // namespace
 
-Worker::Worker(std::unique_ptr<generate::Generator> generator, int max_queued)
+double Worker::steady_seconds() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+Worker::Worker(std::unique_ptr<generate::Generator> generator, int max_queued,
+               Clock clock)
     : generator_(std::move(generator)),
       fingerprint_(generator_->fingerprint()),
-      max_queued_(static_cast<size_t>(max_queued)) {
+      max_queued_(static_cast<size_t>(max_queued)),
+      clock_(std::move(clock)) {
+  generator_->when_stepped([this] { stepped(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -73,7 +88,8 @@ bool Worker::add(std::vector<Row> rows, const std::function<void()>& accepted) {
 
 WorkerStatus Worker::status() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return {static_cast<int>(queue_.size()), static_cast<int>(working_.size())};
+  return {static_cast<int>(queue_.size()),
+          static_cast<int>(working_.size() + scores_.size())};
 }
 
 void Worker::run() {
@@ -81,7 +97,9 @@ void Worker::run() {
     bool generates = false;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      wake_.wait(lock, [this] {
+        return stopping_ || !queue_.empty() || !scores_.empty();
+      });
       if (stopping_) return;
       drop_cancelled();
       generates = has_requests();
@@ -89,12 +107,14 @@ void Worker::run() {
     if (generates) {
       generate();
     } else {
-      score_one();
+      score_part();
     }
   }
 }
 
 void Worker::generate() {
+  due_ = 0;
+  step_began_ = clock_();
   try {
     generator_->generate([this] { return next(); },
                          [this](generate::Completion completion) {
@@ -107,10 +127,7 @@ void Worker::generate() {
   }
 }
 
-// Scores go between steps, one context at a time, so that neither kind of work
-// waits for the end of the other.
 std::optional<generate::Request> Worker::next() {
-  score_one();
   const std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_) return std::nullopt;
   drop_cancelled();
@@ -118,7 +135,7 @@ std::optional<generate::Request> Worker::next() {
   if (at == queue_.end()) return std::nullopt;
   auto& request = std::get<generate::Request>(at->request);
   prefix_ = request.prefix;
-  working_[request.key] = {at->job, at->index};
+  working_[request.key] = {at->job, at->index, at->client};
   request.on_text = [job = at->job, index = at->index](std::string_view text) {
     if (!job->is_cancelled() && !text.empty()) {
       guarded(*job, index, [&] { job->on_text(index, text); });
@@ -130,21 +147,37 @@ std::optional<generate::Request> Worker::next() {
   return taken;
 }
 
-// The first row whose key is not at work; before it one of the prefix at work,
-// unless too many went before it already.
+// Of the rows whose key is not at work the first of the client with the fewest
+// at work; before it one of the prefix at work, unless too many went before it
+// already.
 std::deque<Row>::iterator Worker::pick_request() {
+  std::unordered_map<uint64_t, int> num_working;  // of each client
+  for (const auto& [key, row] : working_) ++num_working[row.client];
   auto first = queue_.end();
+  auto same = queue_.end();
+  int fewest = 0, fewest_same = 0;
   for (auto at = queue_.begin(); at != queue_.end(); ++at) {
     const generate::Request* request = request_of(*at);
     if (request == nullptr || working_.count(request->key) > 0) continue;
-    if (first == queue_.end()) first = at;
-    if (working_.empty() || num_overtaken_ >= kMaxOvertaken) break;
-    if (!same_text(request->prefix, prefix_)) continue;
-    num_overtaken_ = at == first ? 0 : num_overtaken_ + 1;
-    return at;
+    const auto known = num_working.find(at->client);
+    const int count = known == num_working.end() ? 0 : known->second;
+    if (first == queue_.end() || count < fewest) {
+      first = at;
+      fewest = count;
+    }
+    if ((same == queue_.end() || count < fewest_same) &&
+        same_text(request->prefix, prefix_)) {
+      same = at;
+      fewest_same = count;
+    }
   }
-  num_overtaken_ = 0;
-  return first;
+  if (same == first || same == queue_.end() || working_.empty() ||
+      num_overtaken_ >= kMaxOvertaken) {
+    num_overtaken_ = 0;
+    return first;
+  }
+  ++num_overtaken_;
+  return same;
 }
 
 void Worker::done(generate::Completion completion) {
@@ -169,25 +202,104 @@ void Worker::fail_working(const std::string& text) {
   for (auto& [key, row] : failed) row.job->on_failure(row.index, text);
 }
 
-bool Worker::score_one() {
-  Row row;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_) return false;
-    const auto at =
-        std::find_if(queue_.begin(), queue_.end(), [](const Row& queued) {
-          return request_of(queued) == nullptr && !queued.job->is_cancelled();
-        });
-    if (at == queue_.end()) return false;
-    row = std::move(*at);
-    queue_.erase(at);
+// Steps of rows and parts of scores take turns, by time: a part begins when the
+// steps since the last one have made up for it.
+void Worker::stepped() {
+  double now = clock_();
+  due_ += kScoreShare * (now - step_began_);
+  while (due_ > 0) {
+    if (!score_part()) {
+      due_ = 0;  // nothing is saved up
+      break;
+    }
+    const double begin = std::exchange(now, clock_());
+    due_ -= now - begin;
   }
+  step_began_ = now;
+}
+
+bool Worker::score_part() {
+  Scored* const scored = pick_score();
+  if (scored == nullptr) return false;
+  const Row& row = scored->row;
+  const double begin = clock_();
+  bool over = true;  // also where it fails
   guarded(*row.job, row.index, [&] {
-    auto scores =
-        generator_->score({std::get<generate::ScoreRequest>(row.request)});
-    row.job->on_scores(row.index, std::move(scores.at(0)));
+    if (scored->scoring == nullptr) {
+      scored->scoring = generator_->begin_score(
+          std::get<generate::ScoreRequest>(row.request));
+    }
+    over = scored->scoring->advance();
+    if (over) {
+      row.job->on_scores(row.index, std::move(scored->scoring->scores));
+    }
   });
+  const double seconds = clock_() - begin;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto client = scored_for_.find(row.client);
+  if (client != scored_for_.end()) client->second += seconds;
+  if (over) {
+    scores_.remove_if([&](const Scored& other) { return &other == scored; });
+  }
   return true;
+}
+
+Worker::Scored* Worker::pick_score() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return nullptr;
+  drop_cancelled();
+  std::erase_if(scores_, [](const Scored& scored) {
+    return scored.row.job->is_cancelled();
+  });
+  share_scores();
+  Scored* least = nullptr;
+  double seconds = 0;
+  for (Scored& scored : scores_) {
+    const double count = scored_for_.at(scored.row.client);
+    if (least != nullptr && count >= seconds) continue;
+    least = &scored;
+    seconds = count;
+  }
+  if (scores_.size() >= kMaxScores) return least;
+  auto next = queue_.end();
+  for (auto at = queue_.begin(); at != queue_.end(); ++at) {
+    if (request_of(*at) != nullptr) continue;
+    const bool begun = std::any_of(
+        scores_.begin(), scores_.end(),
+        [&](const Scored& scored) { return scored.row.client == at->client; });
+    const double count = scored_for_.at(at->client);
+    if (begun ||
+        ((least != nullptr || next != queue_.end()) && count >= seconds)) {
+      continue;
+    }
+    next = at;
+    seconds = count;
+  }
+  if (next == queue_.end()) return least;
+  scores_.push_back({std::move(*next), nullptr});
+  queue_.erase(next);
+  return &scores_.back();
+}
+
+// Clients that have nothing to score any more are forgotten.
+void Worker::share_scores() {
+  std::map<uint64_t, double> now;
+  double least = 0;
+  const auto keep = [&](const Row& row) {
+    const auto known = scored_for_.find(row.client);
+    if (known != scored_for_.end()) now.insert(*known);
+  };
+  for (const Scored& scored : scores_) keep(scored.row);
+  for (const Row& row : queue_) {
+    if (request_of(row) == nullptr) keep(row);
+  }
+  for (auto at = now.begin(); at != now.end(); ++at) {
+    least = at == now.begin() ? at->second : std::min(least, at->second);
+  }
+  for (const Row& row : queue_) {
+    if (request_of(row) == nullptr) now.try_emplace(row.client, least);
+  }
+  scored_for_ = std::move(now);
 }
 
 void Worker::drop_cancelled() {

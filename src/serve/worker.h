@@ -1,5 +1,7 @@
 // The thread behind one served model: a queue that feeds the generator, so that
-// a request joins the batch at the next step. Knows nothing of HTTP or JSON.
+// a request joins the batch at the next step. Clients share what there is: the
+// next row is of the one with the fewest at work, the next part of a score of
+// the one for whom was scored least. Knows nothing of HTTP or JSON.
 #pragma once
 
 #include <atomic>
@@ -7,8 +9,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -46,6 +51,7 @@ struct Row {
   std::shared_ptr<Job> job;
   size_t index = 0;  // in its job
   std::variant<generate::Request, generate::ScoreRequest> request;
+  uint64_t client = 0;  // who asks
 };
 
 struct WorkerStatus {
@@ -55,8 +61,11 @@ struct WorkerStatus {
 
 class Worker {
  public:
+  using Clock = std::function<double()>;  // seconds since any point in time
+
   // More than max_queued rows waiting are refused.
-  Worker(std::unique_ptr<generate::Generator> generator, int max_queued);
+  Worker(std::unique_ptr<generate::Generator> generator, int max_queued,
+         Clock clock = steady_seconds);
   // Drops what is queued, ends what is at work at its next step.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -71,11 +80,18 @@ class Worker {
   WorkerStatus status() const;  // any thread
   const std::string& fingerprint() const { return fingerprint_; }
 
+  static double steady_seconds();
+
  private:
   using Request = generate::Request;
   struct Working {
     std::shared_ptr<Job> job;
     size_t index = 0;
+    uint64_t client = 0;
+  };
+  struct Scored {
+    Row row;
+    std::unique_ptr<generate::Scoring> scoring;  // null: not begun
   };
 
   void run();
@@ -83,13 +99,19 @@ class Worker {
   std::optional<Request> next();
   void done(generate::Completion completion);
   void fail_working(const std::string& text);
-  // Takes the first context to score, if any, and scores it.
-  bool score_one();
+  // After a step of the generator: scores for as long as is due.
+  void stepped();
+  // Scores a part, if there is something to score.
+  bool score_part();
+  // Of the client for whom was scored least; null: there is none. What is
+  // queued is begun if no other score of its client is.
+  Scored* pick_score();
 
   // The mutex is held for these.
   void drop_cancelled();
   std::deque<Row>::iterator pick_request();
   bool has_requests() const;
+  void share_scores();
 
   std::unique_ptr<generate::Generator> generator_;
   const std::string fingerprint_;
@@ -104,6 +126,16 @@ class Worker {
   std::unordered_map<uint64_t, Working> working_;
   std::shared_ptr<const std::string> prefix_;  // of the rows at work
   int num_overtaken_ = 0;  // times the queue's head had to wait for it
+  // Scores under way, of a client each.
+  std::list<Scored> scores_;
+  // Seconds of scoring for each client that has something to score. One that
+  // comes begins where the least of the others is.
+  std::map<uint64_t, double> scored_for_;
+
+  // Of the worker's thread alone.
+  const Clock clock_;
+  double due_ = 0;         // seconds of scoring; below 0: more than was due
+  double step_began_ = 0;  // since when the clock runs for the step
 
   std::thread thread_;
 };

@@ -183,6 +183,161 @@ TEST(WorkerTest, ScoresGoBetweenTheStepsOfALongRow) {
   EXPECT_EQ(endless->num_ended(), 0u);
 }
 
+generate::ScoreRequest context_of(int first) {
+  generate::ScoreRequest request;
+  request.context_tokens = {first};
+  request.continuation_tokens = {{1, 2, 3}};
+  return request;
+}
+
+// A clock that runs by what the model does: a second a step, eight a part of a
+// score. `trace` has an s for each step and for each part its context's first
+// token, from the first part on.
+struct CountedTime {
+  explicit CountedTime(ByteModelOptions& options) {
+    options.score_parts = 15;
+    options.step_s = 0.0001;
+    options.script = [](const generate::Request&) {
+      return std::string(1000000, 'x');
+    };
+    options.on_step = [this] {
+      seconds = seconds + 1;
+      add('s');
+    };
+    options.on_part = [this](const generate::ScoreRequest& request) {
+      seconds = seconds + 8;
+      add(static_cast<char>(request.context_tokens[0]));
+    };
+  }
+  void add(char what) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (what != 's' || !trace.empty()) trace += what;
+  }
+  std::string traced() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return trace;
+  }
+  Worker::Clock clock() {
+    return [this] { return seconds.load(); };
+  }
+
+  std::atomic<double> seconds = 0;
+  std::mutex mutex;
+  std::string trace;
+};
+
+// A stream keeps two thirds of its steps, whoever has however many contexts
+// scored; and with all slots taken something is scored, too.
+TEST(WorkerTest, PartsOfScoresAndStepsTakeTurnsByTime) {
+  ByteModelOptions options;
+  options.num_slots = 1;
+  CountedTime time(options);
+  Worker worker(std::make_unique<ByteModel>(options), 1000, time.clock());
+  const auto endless = std::make_shared<Note>();
+  add(worker, {{endless, 0, request_of(1, "", 1000000), 1}});
+  ASSERT_TRUE(endless->wait([&] { return !endless->texts_[0].empty(); }));
+  const auto scored = std::make_shared<Note>();
+  std::vector<Row> rows;
+  for (size_t i = 0; i < 200; ++i)
+    rows.push_back({scored, i, context_of('a'), 2});
+  add(worker, std::move(rows));
+  ASSERT_TRUE(scored->wait([&] { return scored->num_ended() >= 10; }));
+  const std::string trace = time.traced();
+  EXPECT_EQ(trace.find("aa"), std::string::npos);
+  const auto num_parts = std::count(trace.begin(), trace.end(), 'a');
+  const auto num_steps = std::count(trace.begin(), trace.end(), 's');
+  EXPECT_GE(num_parts, 150);
+  EXPECT_NEAR(static_cast<double>(num_steps),
+              16 * static_cast<double>(num_parts), 32);
+  scored->cancel();
+  endless->cancel();
+}
+
+// Of the first `count` parts, how many are of each context.
+std::map<char, int> parts_of(const std::string& trace, size_t count) {
+  std::map<char, int> parts;
+  for (const char what : trace) {
+    if (what == 's' || count == 0) continue;
+    ++parts[what];
+    --count;
+  }
+  return parts;
+}
+
+TEST(WorkerTest, ScoringIsSharedByClient) {
+  ByteModelOptions options;
+  CountedTime time(options);
+  std::mutex begun;
+  begun.lock();  // nothing is scored before all of it is queued
+  const auto on_part = options.on_part;
+  options.on_part = [&](const generate::ScoreRequest& request) {
+    const std::lock_guard<std::mutex> lock(begun);
+    on_part(request);
+  };
+  Worker worker(std::make_unique<ByteModel>(options), 1000, time.clock());
+  std::vector<std::shared_ptr<Note>> jobs;
+  const auto queue = [&](char name, size_t count) {
+    jobs.push_back(std::make_shared<Note>());
+    std::vector<Row> rows;
+    for (size_t i = 0; i < count; ++i) {
+      rows.push_back(
+          {jobs.back(), i, context_of(name), static_cast<uint64_t>(name)});
+    }
+    ASSERT_TRUE(add(worker, std::move(rows)));
+  };
+  queue('a', 200);
+  for (const char name : {'b', 'c'}) queue(name, 40);
+  queue('d', 1);
+  begun.unlock();
+  ASSERT_TRUE(jobs[3]->wait_for_rows(1) && jobs[1]->wait_for_rows(40));
+  const std::string trace = time.traced();
+  EXPECT_LT(trace.rfind('d'), 70u);  // 15 parts each, long before the 200
+  const std::map<char, int> parts = parts_of(trace, 1000);
+  EXPECT_EQ(parts.at('d'), 15);
+  EXPECT_NEAR(parts.at('a'), parts.at('b'), 16);
+  EXPECT_NEAR(parts.at('b'), parts.at('c'), 16);
+  // Those of a client that has gone are given up, in the middle, too.
+  jobs[0]->cancel();
+  const size_t num_ended = jobs[0]->num_ended();
+  ASSERT_TRUE(jobs[2]->wait_for_rows(40));
+  const auto idle = [&] {
+    const WorkerStatus status = worker.status();
+    return status.num_queued + status.num_working == 0;
+  };
+  while (!idle()) std::this_thread::yield();
+  EXPECT_LE(jobs[0]->num_ended(), num_ended + 1);
+}
+
+TEST(WorkerTest, TheNextRowIsOfTheClientWithTheFewestAtWork) {
+  ByteModelOptions options;
+  options.num_slots = 2;
+  options.step_s = 0.0005;
+  std::mutex mutex;
+  std::string order;
+  options.script = [&](const generate::Request& request) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    order += request.suffix;
+    return std::string(20, 'x');
+  };
+  Worker worker(std::make_unique<ByteModel>(options), 1000);
+  const auto many = std::make_shared<Note>();
+  const auto few = std::make_shared<Note>();
+  std::vector<Row> rows;
+  for (size_t i = 0; i < 100; ++i) {
+    rows.push_back({many, i, request_of(i, "a"), 1});
+  }
+  add(worker, std::move(rows));
+  ASSERT_TRUE(many->wait([&] { return many->texts_.size() == 2; }));
+  for (size_t i = 0; i < 5; ++i) {
+    add(worker, {{few, i, request_of(200 + i, "b"), 2}});
+  }
+  ASSERT_TRUE(few->wait_for_rows(5));
+  EXPECT_LT(many->num_ended(), 20u);
+  const std::lock_guard<std::mutex> lock(mutex);
+  EXPECT_LT(order.rfind('b'), 20u) << order;
+  many->cancel();
+}
+
 TEST(WorkerTest, AFullQueueTakesAllOfAJobOrNothing) {
   ByteModelOptions options;
   options.num_slots = 1;

@@ -148,6 +148,9 @@ void add_resume(CLI::App& app, Shell& shell) {
                     shell);
         return;
       }
+      // That the run is damaged is said before its model is looked for.
+      store::Store::open(options->folder, store::OpenMode::kReadOnly)
+          ->require_sealed();
       const bool is_own = options->recipe.empty();
       stages::Recipe recipe = is_own ? recipe_of_run(options->folder)
                                      : stages::read_recipe(options->recipe);

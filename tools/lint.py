@@ -24,6 +24,12 @@ FORBIDDEN = {folder: {"model", "engine", "train"}
 LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X",
                                       "HA" + "CK"]) + r")\b")
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(work|tmp|root|home|Users)/\w")
+# Text from anywhere reaches a terminal only through these, which make it safe.
+PRINTING = re.compile(
+    r"std::(cout|cerr|clog|print)|\b(f?printf|puts|fputs|fputc|putchar|perror|"
+    r"fwrite|dprintf)\(|::write\((STDOUT|STDERR|STDIN)_FILENO")
+PRINTERS = {"src/base/error.cc", "src/base/interrupt.cc", "src/base/log.cc",
+            "src/cli/lines.cc", "src/cli/terminal_input.cc"}
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|model/aten\.h)')
 INCLUDE = re.compile(r'#include "([a-z]+)/')
 # Numbers in text are read in one place, which checks the whole text and the
@@ -145,6 +151,16 @@ def check_cpp(path, lines):
     check_layers(path, lines)
 
 
+def check_printing(path, lines):
+    """Only the program itself: tests and benchmarks print as they like."""
+    if (path.parts[0] != "src" or path.name.endswith("_test.cc") or
+            str(path) in PRINTERS):
+        return
+    for number, line in enumerate(lines, 1):
+        if PRINTING.search(strip_literals(line)):
+            problem(path, number, "print through base/log.h or cli/lines.h")
+
+
 def check_listed(paths):
     """Every source is named in a CMakeLists.txt; fuzz and bench go by rule."""
     lists = [p for p in paths if p.name == "CMakeLists.txt" or
@@ -196,6 +212,7 @@ def main():
             check_text(path, lines)
         if path.suffix in (".cc", ".h"):
             check_cpp(path, lines)
+            check_printing(path, lines)
     check_listed(paths)
     check_paper_map(paths)
     print("\n".join(["warning: " + text for text in warnings] + problems))

@@ -26,6 +26,8 @@ namespace {
 
 constexpr char kTemporaryMark[] = ".tmp-";  // then process id, "-", number
 
+constexpr mode_t kPrivateFile = 0600;
+
 // A file descriptor that closes itself.
 class Descriptor {
  public:
@@ -163,6 +165,11 @@ int write_and_sync(int fd, std::string_view content) {
   return ::fsync(fd) == 0 ? 0 : errno;
 }
 
+std::string folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
 // Makes a rename or a new name in `folder` durable.
 void sync_folder(const std::string& folder) {
   const Descriptor fd(open_retry(folder.c_str(), O_RDONLY | O_DIRECTORY));
@@ -187,8 +194,9 @@ void write_file_atomic(const std::string& path, std::string_view content) {
       str(path, kTemporaryMark, ::getpid(), "-", counter.fetch_add(1));
   int error = 0;
   {
-    const Descriptor fd(
-        open_retry(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
+    const Descriptor fd(open_retry(temporary.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC,
+                                   new_file_mode(folder_of(path))));
     if (fd.get() < 0) throw_write(path, errno);
     error = write_and_sync(fd.get(), content);
   }
@@ -199,8 +207,7 @@ void write_file_atomic(const std::string& path, std::string_view content) {
     ::unlink(temporary.c_str());
     throw_write(path, error);
   }
-  const auto folder = std::filesystem::path(path).parent_path();
-  sync_folder(folder.empty() ? "." : folder.string());
+  sync_folder(folder_of(path));
 }
 
 void remove_stale_temporaries(const std::string& folder) {
@@ -222,10 +229,43 @@ void remove_stale_temporaries(const std::string& folder) {
 }
 
 void make_folder(const std::string& path) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) throw_write(path, error.value());
-  if (!std::filesystem::is_directory(path)) throw_write(path, ENOTDIR);
+  fs::path made;
+  for (const fs::path& part : fs::path(path)) {
+    const bool is_private =
+        new_file_mode(made.empty() ? "." : made.string()) == kPrivateFile;
+    made /= part;
+    if (part.empty() || fs::exists(made, error)) continue;
+    if (::mkdir(made.c_str(), is_private ? 0700 : 0777) != 0 &&
+        errno != EEXIST) {
+      throw_write(path, errno);
+    }
+  }
+  if (!fs::is_directory(path, error)) throw_write(path, ENOTDIR);
+}
+
+void make_private_folder(const std::string& path) {
+  std::string name = path;
+  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  make_folder(folder_of(name));
+  if (::mkdir(name.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw_write(path, errno);
+  }
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) throw_write(path, ENOTDIR);
+}
+
+unsigned new_file_mode(const std::string& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0) return 0666;
+  return (info.st_mode & 077) == 0 ? kPrivateFile : 0666;
+}
+
+void make_file(const std::string& path) {
+  const Descriptor fd(open_retry(path.c_str(), O_WRONLY | O_CREAT,
+                                 new_file_mode(folder_of(path))));
+  if (fd.get() < 0) throw_write(path, errno);
 }
 
 ScratchFolder::ScratchFolder(const std::string& parent) {

@@ -32,6 +32,16 @@ void remove_stale_temporaries(const std::string& folder);
 
 // Makes the folder and its parents.
 void make_folder(const std::string& path);
+// The same, the folder for its owner alone (mode 0700) where it is made here:
+// no other person of the machine sees what lies in it.
+void make_private_folder(const std::string& path);
+// The mode that a new file in `folder` is opened with, before the umask: 0600
+// in a folder that is its owner's alone, else 0666. write_file_atomic and
+// make_folder keep to it, so that what is made in a private folder, at any
+// depth, is private.
+unsigned new_file_mode(const std::string& folder);
+// An empty file of that mode where none is, for those who cannot give one.
+void make_file(const std::string& path);
 
 // A new empty folder in `parent`, or where temporary files go, that goes away
 // with the object and all that is in it.

@@ -46,6 +46,39 @@ class FileTest : public testing::Test {
   std::string folder_;
 };
 
+unsigned mode_of(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
+  return info.st_mode & 0777;
+}
+
+TEST_F(FileTest, WhatIsMadeInAPrivateFolderIsPrivate) {
+  const mode_t before = ::umask(0022);
+  make_private_folder(path("a/run/"));
+  make_folder(path("a/run/deep/er"));
+  write_file_atomic(path("a/run/deep/er/f"), "x");
+  make_file(path("a/run/g"));
+  EXPECT_EQ(mode_of(path("a")), 0755u);
+  for (const char* folder : {"a/run", "a/run/deep", "a/run/deep/er"}) {
+    EXPECT_EQ(mode_of(path(folder)), 0700u) << folder;
+  }
+  EXPECT_EQ(mode_of(path("a/run/deep/er/f")), 0600u);
+  EXPECT_EQ(mode_of(path("a/run/g")), 0600u);
+  // Elsewhere the umask holds, and a folder that is there stays as it is.
+  write_file_atomic(path("a/f"), "x");
+  make_file(path("a/g"));
+  make_private_folder(path("a"));
+  EXPECT_EQ(mode_of(path("a/f")), 0644u);
+  EXPECT_EQ(mode_of(path("a/g")), 0644u);
+  EXPECT_EQ(mode_of(path("a")), 0755u);
+  write_file_atomic(path("a/g"), "kept");
+  make_file(path("a/g"));
+  EXPECT_EQ(read_file(path("a/g")), "kept");
+  ::umask(before);
+  EXPECT_EQ(kind_of([&] { make_private_folder(path("a/f")); }),
+            ErrorKind::kFailed);
+}
+
 TEST_F(FileTest, AScratchFolderIsNewAndGoesAway) {
   std::string gone;
   {

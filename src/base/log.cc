@@ -38,14 +38,15 @@ void write_all(std::string_view rest) {
   }
 }
 
+// Safe for a terminal, or JSON.
 std::string line_of(const char* name, const std::string& text) {
   if (as_json.load()) {
-    return dump_json({{"event", "message"},
-                      {"time_s", time_s()},
-                      {"level", name},
-                      {"text", text}});
+    return screen_json(dump_json({{"event", "message"},
+                                  {"time_s", time_s()},
+                                  {"level", name},
+                                  {"text", text}}));
   }
-  return std::string(name) + ": " + text;
+  return std::string(name) + ": " + screen_text(text);
 }
 
 // One line, not mixed with another thread's.
@@ -62,7 +63,7 @@ void write_line(const std::string& line) {
 void log(LogLevel level, const char* name, const std::string& text) {
   if (level < min_level.load()) return;
   const bool plain = level == LogLevel::kInfo && !as_json.load();
-  write_line(plain ? text : line_of(name, text));
+  write_line(plain ? screen_text(text) : line_of(name, text));
 }
 
 }  // namespace
@@ -89,7 +90,8 @@ std::string error_line(const std::string& text) {
 void log_transient(const std::string& text) {
   const std::lock_guard<std::mutex> lock(mutex);
   // The last column stays free: some terminals go to the next line there.
-  const std::string line = cut_to_width(text, screen_width(STDERR_FILENO) - 1);
+  const std::string line =
+      cut_to_width(screen_text(text), screen_width(STDERR_FILENO) - 1);
   const size_t width = display_width(line);
   const size_t left = transient_width > width ? transient_width - width : 0;
   // Blanks over the rest of a longer line, and back behind this one.
@@ -98,7 +100,7 @@ void log_transient(const std::string& text) {
 }
 
 void log_event(const std::string& text, const std::string& event_json) {
-  write_line(as_json.load() ? event_json : text);
+  write_line(as_json.load() ? screen_json(event_json) : screen_text(text));
 }
 
 }  // namespace selfalign

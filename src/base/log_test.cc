@@ -24,6 +24,27 @@ TEST(Log, WritesLinesFromItsLevelOn) {
   EXPECT_EQ(GetCapturedStderr(), "plain\nerror: bad\n");
 }
 
+TEST(Log, WhatComesFromElsewhereIsMadeSafe) {
+  CaptureStderr();
+  log_info("a\x1b]0;x\x07");
+  log_error(
+      "\xc2\x9b"
+      "31m\xe2\x80\xae");
+  log_event("\x1b", "{}");
+  set_log_json(true);
+  log_warning("\xc2\x9b");
+  log_event("", R"({"a":")"
+                "\xe2\x80\xae\"}");
+  set_log_json(false);
+  const std::string lines = GetCapturedStderr();
+  for (const char* unsafe : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae"}) {
+    EXPECT_EQ(lines.find(unsafe), std::string::npos);
+  }
+  EXPECT_THAT(lines, HasSubstr("a\xef\xbf\xbd]0;x\xef\xbf\xbd\n"));
+  EXPECT_THAT(lines, HasSubstr(R"("text":"\u009b")"));
+  EXPECT_THAT(lines, HasSubstr(R"({"a":"\u202e"})"));
+}
+
 TEST(Log, WritesJsonWhenAsked) {
   CaptureStderr();
   set_log_json(true);

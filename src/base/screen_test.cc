@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 
+#include "base/json.h"
+
 namespace selfalign {
 namespace {
 
@@ -23,6 +25,65 @@ TEST(Screen, TextIsCutBetweenCharacters) {
   EXPECT_EQ(cut_to_width("a\xe4\xb8\xad\xe6\x96\x87", 4), "a\xe4\xb8\xad");
   EXPECT_EQ(cut_to_width("e\xcc\x81x", 1), "e\xcc\x81");
   EXPECT_EQ(cut_to_width("abc", 0), "");
+}
+
+// One of each kind that a terminal obeys, in UTF-8.
+const char* const kUnsafe[] = {
+    "\x1b",
+    "\x07",
+    "\b",
+    "\r",
+    "\x01",
+    "\x7f",  // C0, DEL
+    "\xc2\x9b",
+    "\xc2\x80",
+    "\xc2\x85",  // C1
+    "\xd8\x9c",
+    "\xe2\x80\x8e",
+    "\xe2\x80\x8f",  // U+061C, U+200E, U+200F
+    "\xe2\x80\xa8",
+    "\xe2\x80\xa9",  // U+2028, U+2029
+    "\xe2\x80\xaa",
+    "\xe2\x80\xae",  // U+202A, U+202E
+    "\xe2\x81\xa6",
+    "\xe2\x81\xa9",  // U+2066, U+2069
+    "\xf3\xa0\x80\x80",
+    "\xf3\xa0\x81\xbf",  // U+E0000, U+E007F
+};
+
+TEST(Screen, WhatATerminalObeysIsReplaced) {
+  const std::string replaced =
+      "a\xef\xbf\xbd"
+      "b";
+  for (const std::string unsafe : kUnsafe) {
+    EXPECT_EQ(screen_text("a" + unsafe + "b"), replaced) << unsafe;
+  }
+  EXPECT_EQ(screen_text(std::string("a\0b", 3)), replaced);
+  for (const std::string wrong :
+       {"\x9b", "\xff", "\xc2", "\xe2\x80", "\xed\xa0\x80", "\xc0\x80"}) {
+    const std::string safe = screen_text("a" + wrong + "b");
+    EXPECT_EQ(safe.find(wrong), std::string::npos) << wrong;
+    EXPECT_EQ(screen_text(safe), safe);
+  }
+}
+
+TEST(Screen, WhatItShowsStays) {
+  for (const std::string shown :
+       {"tab\tand\nline", "\xc3\xa9\xe4\xb8\xad", "\xf0\x9f\x98\x80",
+        "e\xcc\x81", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", "~ "}) {
+    EXPECT_EQ(screen_text(shown), shown);
+    EXPECT_EQ(screen_json(shown), shown);
+  }
+  EXPECT_EQ(screen_text("a\r\nb"), "a\nb");
+}
+
+TEST(Screen, JsonStaysTheSameData) {
+  for (const std::string unsafe : kUnsafe) {
+    const Json value = Json::array({"a" + unsafe + "b", "\\"});
+    const std::string json = screen_json(dump_json(value));
+    EXPECT_EQ(json.find(unsafe), std::string::npos) << unsafe;
+    EXPECT_EQ(parse_json(json, "json"), value) << json;
+  }
 }
 
 class OnTerminal : public testing::Test {

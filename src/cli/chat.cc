@@ -65,6 +65,9 @@ void resolve_run(ChatFlags& flags) {
   if (flags.model.model.api == "auto") {
     flags.model.model.api = recipe.model.api;
   }
+  if (flags.model.model.api_key_file.empty()) {
+    flags.model.model.api_key_file = recipe.model.api_key_file;
+  }
   if (flags.model.adapter.empty()) flags.model.adapter = last_adapter(run);
   flags.run = run;
 }
@@ -102,6 +105,8 @@ void say_how_it_ended(const generate::Completion& completion) {
     log_warning(
         "(no room for an answer; a shorter question, or a larger "
         "--max-context)");
+  } else if (generate::is_given_up(completion.finish)) {
+    log_warning(str("(no answer: found ", completion.problem, ")"));
   }
 }
 

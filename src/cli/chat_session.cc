@@ -68,6 +68,7 @@ std::optional<generate::Completion> ChatSession::answer(
                        });
   if (!answer) return std::nullopt;
   answer->text = stages::trim(answer->text);
+  if (generate::is_given_up(answer->finish)) return answer;
   turns_.push_back({user, answer->text});
   return answer;
 }

@@ -102,7 +102,7 @@ std::string marked(const Words& line, Style style, size_t width) {
     }
     const std::string shown = line[i].common ? run : styled(style, run);
     // Codes take no room on a terminal; marks elsewhere do.
-    const bool coded = shown.starts_with('\033');
+    const bool coded = shown.starts_with(kStyleBegin);
     used += text::num_characters(coded ? run : shown) + (i > 0 ? 1 : 0);
     out += (i > 0 ? " " : "") + shown;
     i = end;

@@ -47,9 +47,13 @@ An adapter is asked as it was trained, the prompt being the user's words; --form
 names another form (see chat), --form raw gives it the prompt as it is:
   selfalign generate --model MODEL --adapter ADAPTER < questions.jsonl
 
-A model behind an OpenAI-compatible server, --slots requests at once; the key,
-if it needs one, from the environment variable SELFALIGN_API_KEY:
-  selfalign generate --model http://localhost:8000/v1#NAME < requests.jsonl
+A model behind an OpenAI-compatible server, --slots requests at once; a key, if
+it needs one, is given with the host it is for, and sent to no other:
+  export SELFALIGN_REMOTE_KEY="api.openai.com KEY"
+  selfalign generate --model https://api.openai.com/v1#NAME < requests.jsonl
+A row that the server gives no answer to, after some tries, has no text, says why
+in "error", and finish_reason bad_answer, too_large, timed_out, broken_off,
+refused or server_error; the others go on.
 Whether the same seed gives the same text again is then the server's doing. A
 server that only chats (--api chat, or found out) is asked for what comes next;
 with --form none each prompt is what the user says. --price 2.5,10 shows the cost.)";

@@ -3,8 +3,11 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +15,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/screen.h"
 
 namespace selfalign::cli {
 namespace {
@@ -20,6 +24,53 @@ constexpr size_t kMaxLineBytes = size_t{64} << 20;
 constexpr size_t kReadBytes = size_t{64} << 10;
 // A signal that comes between the check and the wait is seen after this time.
 constexpr int kPollMs = 200;
+
+bool shows_styles() {
+  static const bool shows = takes_escapes(STDOUT_FILENO);
+  return shows;
+}
+
+void write_all(std::string_view rest) {
+  while (!rest.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, rest.data(), rest.size());
+    if (n >= 0) {
+      rest.remove_prefix(static_cast<size_t>(n));
+    } else if (errno == EPIPE) {
+      throw BrokenPipe();
+    } else if (errno != EINTR) {
+      const bool full = is_disk_full(errno);
+      throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
+                  str("stdout: expected to write ", rest.size(),
+                      " bytes, found: ", std::strerror(errno),
+                      full ? "; free some space" : "; check where it goes"));
+    }
+  }
+}
+
+// Safe text, but for styles: text from anywhere that holds their marks can ask
+// for no more than one of them.
+std::string with_styles(std::string_view text) {
+  constexpr char kMarks[] = {kStyleBegin, kStyleEnd, '\0'};
+  std::string out;
+  while (!text.empty()) {
+    const size_t mark = std::min(text.find_first_of(kMarks), text.size());
+    out += screen_text(text.substr(0, mark));
+    text.remove_prefix(mark);
+    if (text.empty()) break;
+    const size_t style = text.size() > 1 ? size_t(text[1]) - '0' : SIZE_MAX;
+    if (text[0] == kStyleEnd) {
+      out += "\033[0m";
+      text.remove_prefix(1);
+    } else if (style < std::size(kStyleCodes)) {
+      out += str("\033[", kStyleCodes[style], "m");
+      text.remove_prefix(2);
+    } else {
+      out += screen_text(text.substr(0, 1));
+      text.remove_prefix(1);
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -110,23 +161,19 @@ std::optional<std::string> LineReader::next_filled() {
 std::string LineReader::where() const { return str(name_, " line ", line_); }
 
 void write_out(const std::string& text) {
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const ssize_t n = ::write(STDOUT_FILENO, rest.data(), rest.size());
-    if (n >= 0) {
-      rest.remove_prefix(static_cast<size_t>(n));
-    } else if (errno == EPIPE) {
-      throw BrokenPipe();
-    } else if (errno != EINTR) {
-      const bool full = is_disk_full(errno);
-      throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
-                  str("stdout: expected to write ", rest.size(),
-                      " bytes, found: ", std::strerror(errno),
-                      full ? "; free some space" : "; check where it goes"));
-    }
-  }
+  write_all(shows_styles() ? with_styles(text) : screen_text(text));
 }
 
-void write_json(const Json& value) { write_out(dump_json(value) + "\n"); }
+void write_data(const std::string& data) {
+  write_all(::isatty(STDOUT_FILENO) == 1 ? screen_text(data) : data);
+}
+
+void write_json(const Json& value) {
+  write_all(screen_json(dump_json(value)) + "\n");
+}
+
+void clear_screen() {
+  if (shows_styles()) write_all("\033[H\033[2J");
+}
 
 }  // namespace selfalign::cli

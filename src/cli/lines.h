@@ -55,10 +55,21 @@ class LineReader {
   bool at_end_ = false;
 };
 
-// Writes text to stdout at once. Throws BrokenPipe, or Error kResources where
-// the disk behind it is full.
+// Writes text to stdout at once, made safe for a terminal (screen_text of
+// base/screen.h) wherever it goes. What stands between kStyleBegin with a digit
+// and kStyleEnd gets a style (terminal.h) where stdout takes_escapes(). Throws
+// BrokenPipe, or Error kResources where the disk behind it is full.
 void write_out(const std::string& text);
+// The same of data for another program, such as CSV: as it is, but on a
+// terminal.
+void write_data(const std::string& data);
 // One JSON value and a line break.
 void write_json(const Json& value);
+// An empty screen, where stdout takes_escapes().
+void clear_screen();
+
+inline constexpr char kStyleBegin = '\x01';
+inline constexpr char kStyleEnd = '\x02';
+inline constexpr const char* kStyleCodes[] = {"1", "2", "1;7", "31;9", "32"};
 
 }  // namespace selfalign::cli

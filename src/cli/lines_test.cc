@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "cli/terminal.h"
 
 namespace selfalign::cli {
 namespace {
@@ -105,6 +106,31 @@ class StdoutAs {
  private:
   int saved_;
 };
+
+TEST(WriteOutTest, TextIsMadeSafeAndDataStaysAsItIs) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  {
+    const StdoutAs pipe(ends[1]);
+    write_out(
+        "a\x1b[2J\xc2\x9b"
+        "b\n");
+    write_out(styled(Style::kHit, "\x1b[8m") +
+              "\x01"
+              "1x\x02\n");
+    write_data("c\x1b\xe2\x80\xae\n");
+    write_json(Json("\xe2\x80\xae"));
+  }
+  ::close(ends[1]);
+  std::string bytes(4096, '\0');
+  const ssize_t n = ::read(ends[0], bytes.data(), bytes.size());
+  ::close(ends[0]);
+  bytes.resize(n > 0 ? size_t(n) : 0);
+  constexpr char kGone[] = "\xef\xbf\xbd";
+  EXPECT_EQ(bytes,
+            str("a", kGone, "[2J", kGone, "b\n", ">>", kGone, "[8m<<", kGone,
+                "1x", kGone, "\n", "c\x1b\xe2\x80\xae\n", "\"\\u202e\"\n"));
+}
 
 TEST(WriteOutTest, SaysWhenTheReaderIsGoneOrTheDiskIsFull) {
   std::signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <new>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -13,6 +14,7 @@
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/threads.h"
+#include "generate/remote_key.h"
 #include "model/aten.h"
 #include "store/store.h"
 #include "torch/headeronly/version.h"
@@ -45,6 +47,9 @@ void declare(CLI::App& app, Shell& shell) {
                "results and messages as JSON, one object a line");
   app.add_flag("-q,--quiet", shell.quiet,
                "warnings and errors only, no progress");
+  app.add_flag_callback(
+      "--key-over-http", [] { generate::set_key_over_http(true); },
+      "let the key of a server on another machine go there unencrypted");
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kFooter);
@@ -147,6 +152,21 @@ void set_threads() {
   at::set_num_threads(available_cores());
 }
 
+// Help and version, or what is wrong with the command line, which stands in the
+// text.
+int finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream out, problem;
+  const int code = app.exit(error, out, problem);
+  try {
+    write_out(out.str());
+  } catch (const BrokenPipe&) {  // the reader has all it wanted
+  }
+  std::string text = problem.str();
+  while (text.ends_with('\n')) text.pop_back();
+  if (!text.empty()) log_info(text);
+  return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+}
+
 int run(int argc, char** argv) {
   CLI::App app(
       "selfalign: principle-driven self-alignment of a language model, "
@@ -157,7 +177,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+    return finish_parsing(app, error);
   }
   set_log_json(shell.json);
   if (shell.quiet) {

@@ -67,6 +67,9 @@ void ModelFlags::add_api(CLI::App& command) {
                   "which takes a chat where the server does not complete texts")
       ->check(CLI::IsMember({"auto", "chat", "completions"}))
       ->capture_default_str();
+  command.add_option("--api-key-file", model.api_key_file,
+                     "of lines HOST KEY, that only you may read; else the "
+                     "variable SELFALIGN_REMOTE_KEY=\"HOST KEY\"");
 }
 
 void ModelFlags::add_price(CLI::App& command) {
@@ -95,6 +98,7 @@ stages::ModelOptions ModelFlags::over(stages::ModelOptions recipe,
   put("--slots", &stages::ModelOptions::num_slots);
   put("--max-context", &stages::ModelOptions::max_context);
   put("--api", &stages::ModelOptions::api);
+  put("--api-key-file", &stages::ModelOptions::api_key_file);
   put_price(recipe);
   return recipe;
 }
@@ -116,7 +120,8 @@ void ModelFlags::check_use(const CLI::App& command,
     if (generate::is_remote_model(path)) served.push_back(path);
   }
   if (served.empty()) {
-    refuse_given(command, {"--api", "--price"}, "without a server's model");
+    refuse_given(command, {"--api", "--api-key-file", "--price"},
+                 "without a server's model");
   }
   if (served.size() == paths.size()) {
     refuse_given(command, {"--device", "--dtype"},

@@ -24,7 +24,8 @@ struct ModelFlags {
   stages::ModelOptions over(stages::ModelOptions recipe,
                             const CLI::App& command) const;
   // Error kUsage where an option given has no effect on any of the models at
-  // `paths`: prices of none of them or given twice, --api without a server,
+  // `paths`: prices of none of them or given twice, --api and --api-key-file
+  // without a server,
   // --device and --dtype without a model of this machine.
   void check_use(const CLI::App& command,
                  const std::vector<std::string>& paths) const;
@@ -33,7 +34,7 @@ struct ModelFlags {
   void add_compute(CLI::App& command);
   // --slots and --max-context.
   void add_engine(CLI::App& command);
-  // Of models behind a server: --api; --price.
+  // Of models behind a server: --api and --api-key-file; --price.
   void add_api(CLI::App& command);
   void add_price(CLI::App& command);
   // --model (required), --adapter, and those of computing and the engine.

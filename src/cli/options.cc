@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/user_path.h"
+#include "generate/remote_address.h"
 
 namespace selfalign::cli {
 namespace {
@@ -46,6 +47,9 @@ bool is_among(const CLI::Option& option, const Names& names) {
 
 // The path begins at `begin`.
 std::string expand(std::string& text, size_t begin) {
+  if (const auto flaw = generate::address_flaw(text.substr(begin))) {
+    return *flaw;
+  }
   try {
     text = text.substr(0, begin) + user_path(text.substr(begin));
     return "";

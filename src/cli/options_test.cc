@@ -57,6 +57,19 @@ TEST(Options, EngineSettingsHaveTheRangesOfTheRecipe) {
   EXPECT_THAT(slots("--device tpu"), HasSubstr("--device"));
 }
 
+TEST(Options, AnAddressWithAPasswordIsRefusedAndNotShown) {
+  for (const std::string argument :
+       {"--model http://user:hidden@host/v1#m",
+        "--adapter a=HTTPS://hidden@host", "--model http://host?key=hidden"}) {
+    const std::string error =
+        parsed<std::string>(argument, [](CLI::App& app, std::string& value) {
+          app.add_option("--model,--adapter", value);
+        });
+    EXPECT_THAT(error, HasSubstr("SELFALIGN_REMOTE_KEY")) << argument;
+    EXPECT_THAT(error, testing::Not(HasSubstr("hidden"))) << argument;
+  }
+}
+
 TEST(Options, TheTildeIsTheHomeFolderInPaths) {
   const char* known = std::getenv("HOME");
   const std::string old = known != nullptr ? known : "/";

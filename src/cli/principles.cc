@@ -53,8 +53,8 @@ void print_principles(const Flags& flags, const Shell& shell) {
   if (shell.json) {
     write_json(stages::principles_json(use));
   } else {
-    write_out(flags.csv ? stages::principles_csv(use)
-                        : stages::principles_text(use));
+    flags.csv ? write_data(stages::principles_csv(use))
+              : write_out(stages::principles_text(use));
   }
 }
 

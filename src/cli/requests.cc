@@ -265,6 +265,7 @@ Json completion_json(const generate::Completion& completion,
   if (line.logprobs) {
     out["token_logprobs"] = finite_list(completion.token_logprobs);
   }
+  if (!completion.problem.empty()) out["error"] = completion.problem;
   return out;
 }
 

@@ -66,7 +66,8 @@ void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
                const std::string& where, generate::Request& request);
 
 // {"key", "text", "finish_reason", "num_tokens", "num_prompt_tokens",
-//  "logprob", "tokens"} and, when asked for, "token_logprobs".
+//  "logprob", "tokens"} and, when asked for, "token_logprobs"; "error" of a row
+// given up.
 Json completion_json(const generate::Completion& completion,
                      const GenerateLine& line);
 

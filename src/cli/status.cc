@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
@@ -7,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/screen.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
@@ -98,11 +95,10 @@ void print_status(const std::string& folder, bool json) {
 void watch_status(const std::string& folder, bool json) {
   constexpr int kNumNaps = 20;
   constexpr auto kNap = std::chrono::milliseconds(100);
-  const bool clears = !json && takes_escapes(STDOUT_FILENO);
   while (!interrupted()) {
     const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
     if (is_done(*store)) break;
-    if (clears) write_out("\033[H\033[2J");
+    if (!json) clear_screen();
     print_status(folder, json);
     for (int nap = 0; nap < kNumNaps && !interrupted(); ++nap) {
       std::this_thread::sleep_for(kNap);

@@ -16,11 +16,6 @@
 namespace selfalign::cli {
 namespace {
 
-bool shows_styles() {
-  static const bool shows = takes_escapes(STDOUT_FILENO);
-  return shows;
-}
-
 std::string editor() {
   for (const char* name : {"VISUAL", "EDITOR"}) {
     const char* value = std::getenv(name);
@@ -35,6 +30,8 @@ bool run_editor(const std::string& command, const std::string& path) {
   const std::string line = command + " \"$1\"";
   const pid_t child = ::fork();
   if (child == 0) {
+    ::unsetenv("SELFALIGN_REMOTE_KEY");
+    ::unsetenv("SELFALIGN_API_KEY");
     ::execl("/bin/sh", "sh", "-c", line.c_str(), "sh", path.c_str(),
             static_cast<char*>(nullptr));
     ::_exit(127);
@@ -54,19 +51,14 @@ size_t terminal_width() {
 }
 
 std::string styled(Style style, std::string_view text) {
-  struct Look {
-    const char* code;
-    const char* before;
-    const char* after;
-  };
-  static constexpr Look kLooks[] = {{"1", "", ""},
-                                    {"2", "", ""},
-                                    {"1;7", ">>", "<<"},
-                                    {"31;9", "[-", "-]"},
-                                    {"32", "{+", "+}"}};
-  const Look& look = kLooks[static_cast<size_t>(style)];
-  if (shows_styles()) return str("\033[", look.code, "m", text, "\033[0m");
-  return str(look.before, text, look.after);
+  static const bool shows = takes_escapes(STDOUT_FILENO);
+  if (shows) {
+    return str(kStyleBegin, static_cast<int>(style), text, kStyleEnd);
+  }
+  constexpr const char* kBefore[] = {"", "", ">>", "[-", "{+"};
+  constexpr const char* kAfter[] = {"", "", "<<", "-]", "+}"};
+  const auto place = static_cast<size_t>(style);
+  return str(kBefore[place], text, kAfter[place]);
 }
 
 KeyReader::KeyReader() {

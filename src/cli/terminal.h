@@ -15,9 +15,10 @@ namespace selfalign::cli {
 // Characters a line, 40 to 100; 80 where stdout is no terminal.
 size_t terminal_width();
 
-enum class Style { kBold, kDim, kHit, kGone, kNew };
-// `text` in the style where stdout takes_escapes() (base/screen.h). Else
-// as it is, and what must be seen between marks: >>hit<<, [-gone-], {+new+}.
+enum class Style { kBold, kDim, kHit, kGone, kNew };  // as kStyleCodes
+// `text` for write_out(), in the style where stdout takes_escapes()
+// (base/screen.h). Else as it is, and what must be seen between marks: >>hit<<,
+// [-gone-], {+new+}.
 std::string styled(Style style, std::string_view text);
 
 // Commands of a letter: single keys where stdin is a terminal, else lines. What

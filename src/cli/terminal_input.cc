@@ -169,13 +169,26 @@ void TerminalInput::take(char c, std::string& line) {
     erase(space == std::string::npos ? 0 : space + 1, line);
   } else if (c == '\t' || static_cast<unsigned char>(c) >= ' ') {
     line += c;
-    shown_ += c == '\t' ? ' ' : c;
+    echo(c == '\t' ? ' ' : c);
   }
 }
 
+// What is pasted comes from anywhere, too: shown once a character is whole.
+void TerminalInput::echo(char c) {
+  const auto lead = [](char byte) { return (byte & 0xc0) == 0xc0; };
+  partial_ += c;
+  const auto first = static_cast<unsigned char>(partial_[0]);
+  const size_t length = !lead(partial_[0]) ? 1
+                        : first >= 0xf0    ? 4
+                        : first >= 0xe0    ? 3
+                                           : 2;
+  if (partial_.size() < length && (partial_.size() == 1 || !lead(c))) return;
+  shown_ += screen_text(std::exchange(partial_, {}));
+}
+
 void TerminalInput::erase(size_t begin, std::string& line) {
-  for (size_t width = 0, all = display_width(line.substr(begin)); width < all;
-       ++width) {
+  for (size_t width = 0, all = display_width(screen_text(line.substr(begin)));
+       width < all; ++width) {
     shown_ += "\b \b";
   }
   line.resize(begin);

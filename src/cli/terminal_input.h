@@ -39,6 +39,7 @@ class TerminalInput {
   std::optional<char> next(bool waits);
   bool take_line(bool waits);  // false: more of it is to come
   void take(char c, std::string& line);
+  void echo(char c);
   void erase(size_t begin, std::string& line);
   bool skips_escape(char c);
   void show(const std::string& text);
@@ -53,6 +54,7 @@ class TerminalInput {
   bool is_whole_ = false;
   bool is_closed_ = false;  // by Ctrl-D in place of a line
   std::string shown_;       // not written yet
+  std::string partial_;     // of a character that is to be shown
   char escape_ = '\0';      // last byte of an escape sequence that is under way
 };
 

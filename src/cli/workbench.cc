@@ -1,6 +1,5 @@
 #include "cli/workbench.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include "base/counted.h"
@@ -10,6 +9,7 @@
 #include "formats/load_tokenizer.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
+#include "generate/remote_key.h"
 #include "model/device.h"
 #include "stages/adapter_prompt.h"
 
@@ -99,9 +99,11 @@ std::unique_ptr<generate::Generator> open_remote(
   options.model = model.path;
   options.api = model.api;
   options.http.num_in_flight = model.num_slots;
-  if (const char* key = std::getenv("SELFALIGN_API_KEY")) {
-    options.http.api_key = key;
-  }
+  const std::string& base =
+      generate::parse_remote_address(model.path, generate::RemoteApi::kAuto)
+          .base;
+  options.http.api_key =
+      generate::key_for(*generate::origin_of(base), model.api_key_file);
   return generate::make_remote_generator(options);
 }
 

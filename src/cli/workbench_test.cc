@@ -108,6 +108,16 @@ TEST(LocalWorkbenchTest, OpensAServersModelAndSendsTheKeyOfTheEnvironment) {
   ::unsetenv("SELFALIGN_API_KEY");
   EXPECT_EQ(generator->fingerprint(), "remote tiny");
   EXPECT_THAT(headers, ::testing::HasSubstr("Bearer secret-7\r\n"));
+  const std::string file = ::testing::TempDir() + "selfalign_key_file";
+  write_file_atomic(file, "127.0.0.1:1 other " +
+                              server.url().substr(7, server.url().size() - 10) +
+                              " secret-8\n");
+  model.api_key_file = file;
+  EXPECT_THROW(workbench.open_generator(model, ""), Error);
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  workbench.open_generator(model, "");
+  EXPECT_THAT(headers, ::testing::HasSubstr("Bearer secret-8\r\n"));
+  std::filesystem::remove(file);
   EXPECT_THROW(workbench.open_generator(model, "adapter"), Error);
   EXPECT_THROW(workbench.tune(model, {}, {}, "folder"), Error);
   EXPECT_THROW(workbench.tokenizer(model.path), Error);

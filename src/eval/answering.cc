@@ -130,6 +130,7 @@ class Answering {
         completion.finish == generate::Finish::kCancelled) {
       return;
     }
+    watch_.see(completion, options_.task + ", " + subject_.name);
     Talk talk = std::move(found->second);
     asked_.erase(found);
     const Conversation& one = conversations_[talk.number];
@@ -179,6 +180,7 @@ class Answering {
   std::deque<Talk> waiting_;
   std::unordered_map<uint64_t, Talk> asked_;
   size_t num_done_ = 0;
+  generate::AnswerWatch watch_;
 };
 
 }  // namespace

@@ -70,8 +70,11 @@ ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
   const size_t whole = each_line(path_, [this](uint64_t key, Json item) {
     items_[key] = std::move(item);
   });
-  make_folder(std::filesystem::path(path_).parent_path().string());
-  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const std::string folder =
+      std::filesystem::path(path_).parent_path().string();
+  make_folder(folder);
+  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC,
+               new_file_mode(folder));
   if (file_ < 0 || ftruncate(file_, off_t(whole)) != 0 ||
       lseek(file_, 0, SEEK_END) < 0) {
     fail(path_);

@@ -126,12 +126,14 @@ std::vector<Json> Judge::ask(const std::vector<Inquiry>& inquiries,
   uint64_t num_done = inquiries.size() - open.size();
   progress.set_start(num_done);
   size_t next = 0;
+  generate::AnswerWatch watch;
   options_.generator->generate(
       [&]() -> std::optional<generate::Request> {
         if (next == open.size()) return std::nullopt;
         return open[next++];
       },
       [&](const generate::Completion& completion) {
+        watch.see(completion, title);
         const std::vector<size_t>& same = places.at(completion.key);
         const Inquiry& inquiry = inquiries[same.front()];
         const Json verdict = read_verdict(inquiry.role, completion.text);

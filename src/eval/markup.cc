@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/screen.h"
 #include "text/unicode.h"
 
 namespace selfalign::eval {
@@ -10,14 +11,9 @@ namespace {
 constexpr int32_t kReplacement = 0xfffd;
 
 bool is_harmful(int32_t code) {
-  if (code < 0) return true;
-  if (code < 0x20) return code != '\n' && code != '\t';
-  if (code >= 0x7f && code < 0xa0) return true;
-  const bool turns =
-      (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
   const bool none = (code & 0xfffe) == 0xfffe ||
                     (code >= 0xfdd0 && code <= 0xfdef) || code == 0xfeff;
-  return turns || none || code == 0x2028 || code == 0x2029;
+  return is_unsafe(code) || none;
 }
 
 }  // namespace

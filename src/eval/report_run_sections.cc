@@ -261,7 +261,9 @@ Section stages_section(const Json& report) {
         {stage_title(name), count_at(stage, "made"), count_at(stage, "kept"),
          figure_text(made > 0 ? kept / made : 0.0, Unit::kShare),
          stage.contains("identity") ? identity_of(stage)
-                                    : reasons_text(part(stage, "rejected")),
+         : stage.contains("given_up")
+             ? "given up: " + reasons_text(part(stage, "given_up"))
+             : reasons_text(part(stage, "rejected")),
          name});
   }
   section.blocks = {charts({std::move(chart)}), table(std::move(rows))};

@@ -96,6 +96,7 @@ uint32_t crc32c(std::string_view bytes) {
 TensorBoardWriter::TensorBoardWriter(const std::string& folder) {
   make_folder(folder);
   path_ = new_path(folder);
+  make_file(path_);
   out_.open(path_, std::ios::binary);
   std::string event = event_header();
   append_bytes(event, kEventFileVersion, "brain.Event:2");

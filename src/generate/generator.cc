@@ -11,8 +11,9 @@
 namespace selfalign::generate {
 namespace {
 
-constexpr std::array<const char*, 4> kFinishNames = {"stop", "length",
-                                                     "no_room", "cancelled"};
+constexpr std::array<const char*, 10> kFinishNames = {
+    "stop",      "length",    "no_room",    "cancelled", "bad_answer",
+    "too_large", "timed_out", "broken_off", "refused",   "server_error"};
 constexpr size_t kMaxNgram = 4;
 constexpr int kMaxTopLogprobs = 20;
 // Keeps changed logits finite in float32, as the ranges of penalties do.
@@ -74,9 +75,24 @@ Finish finish_from_name(const std::string& name) {
     if (name == kFinishNames[i]) return static_cast<Finish>(i);
   }
   throw Error(ErrorKind::kInput,
-              str("finish reason: expected stop, length, no_room or "
-                  "cancelled, found \"",
+              str("finish reason: expected stop, length or another that is "
+                  "known, found \"",
                   name, "\""));
+}
+
+bool has_answer(Finish finish) {
+  return finish == Finish::kStop || finish == Finish::kLength;
+}
+
+bool is_given_up(Finish finish) { return finish >= Finish::kBadAnswer; }
+
+void AnswerWatch::see(const Completion& completion, const std::string& where) {
+  any_ = any_ || !is_given_up(completion.finish);
+  if (any_) return;
+  throw Error(ErrorKind::kFailed,
+              str(where, ": expected an answer of the model, found ",
+                  completion.problem,
+                  "; see to the server, then run the same command again"));
 }
 
 void check_request(const Request& request, int vocab) {

@@ -77,9 +77,19 @@ enum class Finish {
   kLength,     // max_new_tokens reached
   kNoRoom,     // the prompt leaves no room in the context
   kCancelled,  // taken back before it was done
+  // Given up: a server, asked a bounded number of times, gave no answer.
+  kBadAnswer,    // what it sent is no answer of the API
+  kTooLarge,     // it sent more than the answer can be
+  kTimedOut,     // it took too long
+  kBrokenOff,    // it ended the connection before the answer's end
+  kRefused,      // it does not take this request
+  kServerError,  // it failed at this request, and answered others
 };
 const char* finish_name(Finish finish);            // "stop", "length", ...
 Finish finish_from_name(const std::string& name);  // Error kInput if unknown
+// False where there is no text to read: no room, cancelled, or given up.
+bool has_answer(Finish finish);
+bool is_given_up(Finish finish);
 
 // A token that could have stood in a place, before any bias or penalty.
 struct TokenLogprob {
@@ -94,11 +104,23 @@ struct Completion {
   int num_prompt_tokens = 0;  // prefix and suffix
   bool is_estimated = false;  // both counts: a server told none
   Finish finish = Finish::kStop;
+  std::string problem = {};  // of a row given up: what was found; not stored
   double logprob = 0.0;  // sum over sampled tokens, before any bias or penalty
   std::vector<int> tokens = {};            // when asked for
   std::vector<float> token_logprobs = {};  // when asked for, one per token
   // When asked for, per token, most probable first.
   std::vector<std::vector<TokenLogprob>> top_logprobs = {};
+};
+
+// For those who store what they are given: rows that are given up before any
+// was answered show a server that answers nobody, and are to be asked again.
+class AnswerWatch {
+ public:
+  // Error kFailed, beginning with `where`, at such a row.
+  void see(const Completion& completion, const std::string& where);
+
+ private:
+  bool any_ = false;
 };
 
 // Log-probabilities of continuations of one context, which is computed once for

@@ -13,6 +13,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "generate/remote_address.h"
 
 namespace selfalign::generate {
 namespace {
@@ -42,7 +43,8 @@ struct Slot {
   bool too_large = false;
   std::array<char, CURL_ERROR_SIZE> message = {};
   int num_tries = 0;
-  int num_bad = 0;  // answers that were no good
+  int num_bad = 0;  // of them: answers that were no good, or broke off
+  Clock::time_point first_try;
   bool used = false;
   bool started = false;
   Clock::time_point not_before;
@@ -59,23 +61,33 @@ size_t take_body(const char* data, size_t size, size_t count, void* user) {
   return bytes;
 }
 
-bool is_loopback(const std::string& url) {
-  const size_t host = url.find("//") + 2;
-  for (const char* name : {"localhost", "127.", "[::1]"}) {
-    if (url.compare(host, std::string(name).size(), name) == 0) return true;
-  }
-  return false;
-}
-
-// Trying again cannot help with these.
+// Trying again cannot help with these, whatever the request.
 bool is_final(CURLcode code) {
   switch (code) {
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_TOO_MANY_REDIRECTS:
       return true;
+    default:
+      return false;
+  }
+}
+
+// The server was not reached: other requests would fare no better.
+bool is_unreached(CURLcode code, CURL* easy) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PROXY:
+      return true;
+    case CURLE_OPERATION_TIMEDOUT: {
+      curl_off_t sent_us = 0;  // 0: not connected yet
+      curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+      return sent_us == 0;
+    }
     default:
       return false;
   }
@@ -101,9 +113,13 @@ struct HttpClient::Multi {
 // One call of run().
 class HttpClient::Work {
  public:
-  Work(const HttpOptions& options, Multi& multi, const Next& next,
-       const Answered& answered)
-      : options_(options), multi_(multi), next_(next), answered_(answered) {}
+  Work(const HttpOptions& options, const Secret& secret, Multi& multi,
+       const Next& next, const Answered& answered)
+      : options_(options),
+        secret_(secret),
+        multi_(multi),
+        next_(next),
+        answered_(answered) {}
   ~Work() {
     for (const auto& slot : multi_.slots) release(*slot);
   }
@@ -164,10 +180,14 @@ class HttpClient::Work {
   void start(Slot& slot) {
     slot.body.clear();
     slot.num_seen = 0;
-    slot.max_bytes = options_.max_response_bytes;
+    slot.max_bytes = slot.request.max_response_bytes > 0
+                         ? slot.request.max_response_bytes
+                         : options_.max_response_bytes;
     slot.too_large = false;
     slot.message[0] = '\0';
-    ++slot.num_tries;
+    if (++slot.num_tries == 1) slot.first_try = Clock::now();
+    const double timeout_s =
+        std::clamp(seconds_left(slot), 0.001, options_.timeout_s);
     CURL* easy = slot.easy;
     curl_easy_reset(easy);
     curl_easy_setopt(easy, CURLOPT_URL, slot.request.url.c_str());
@@ -181,9 +201,13 @@ class HttpClient::Work {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, multi_.headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      std::lround(options_.connect_timeout_s * 1000));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                     std::lround(options_.timeout_s * 1000));
-    if (is_loopback(slot.request.url)) {
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, std::lround(timeout_s * 1000));
+#if LIBCURL_VERSION_NUM >= 0x075700
+    // A name that is still being looked up holds up nobody who leaves.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    const auto origin = origin_of(slot.request.url);
+    if (origin && origin->is_this_machine()) {
       curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
     if (!slot.request.body.empty()) {
@@ -227,40 +251,72 @@ class HttpClient::Work {
     curl_multi_remove_handle(multi_.handle, slot.easy);
     slot.started = false;
     if (slot.too_large) {
-      fail(slot, str("an answer of over ", options_.max_response_bytes,
-                     " bytes; check that the address is that of a model "
-                     "server"));
+      return lose(slot, HttpLoss::kTooLarge,
+                  str("an answer of over ", slot.max_bytes, " bytes"));
     }
-    if (code != CURLE_OK) {
-      const std::string found = slot.message[0] != '\0'
-                                    ? slot.message.data()
-                                    : curl_easy_strerror(code);
-      if (is_final(code)) fail(slot, found + "; correct the address");
-      return try_again(slot, found, 0);
-    }
+    if (code != CURLE_OK) return failed(slot, code);
     HttpReply reply;
     curl_easy_getinfo(slot.easy, CURLINFO_RESPONSE_CODE, &reply.status);
-    reply.body = std::move(slot.body);
-    slot.body.clear();
-    if (reply.status >= 300 && reply.status < 400) {
+    reply.body = std::exchange(slot.body, {});
+    const long hundreds = reply.status / 100;
+    if (hundreds != 2 || !slot.request.on_body) {
+      reply.body = secret_.cut_from(reply.body);
+    }
+    if (hundreds == 3) {
       fail(slot, str("a redirect (status ", reply.status,
                      "), which is not followed; give the address it leads to"));
     }
-    const bool may_pass =
-        reply.status == 429 || reply.status == 408 || reply.status >= 500;
-    if (may_pass && !(options_.stays && options_.stays(reply))) {
-      curl_off_t wait_s = 0;
-      curl_easy_getinfo(slot.easy, CURLINFO_RETRY_AFTER, &wait_s);
-      return try_again(slot, str("status ", reply.status, excerpt(reply.body)),
-                       static_cast<double>(wait_s));
+    if (hundreds != 2 && hundreds != 4 && hundreds != 5) {
+      return answered_badly(slot, HttpLoss::kBrokenOff,
+                            str("status ", reply.status));
     }
+    const bool may_pass =
+        reply.status == 429 || reply.status == 408 || hundreds == 5;
+    if (may_pass && !(options_.stays && options_.stays(reply))) {
+      return overloaded(slot, reply);
+    }
+    const bool is_good = hundreds == 2;
     const std::optional<Again> again =
         answered_(slot.request, std::move(reply));
     may_ask_ = true;
-    if (again)
-      return again->changed ? ask_anew(slot) : answered_badly(slot, *again);
-    slot.used = false;
-    --num_used_;
+    if (again) {
+      return again->changed
+                 ? ask_anew(slot)
+                 : answered_badly(slot, HttpLoss::kBadAnswer, again->found);
+    }
+    if (is_good) last_good_ = Clock::now();
+    end_of(slot);
+  }
+
+  // No answer came, or not all of it.
+  void failed(Slot& slot, CURLcode code) {
+    // A message may name what the server sent.
+    const std::string found =
+        secret_.cut_from(slot.message[0] != '\0' ? slot.message.data()
+                                                 : curl_easy_strerror(code));
+    if (is_final(code)) fail(slot, found + "; correct the address");
+    if (is_unreached(code, slot.easy)) {
+      if (!try_again(slot, found, 0)) give_up(slot, found);
+    } else if (code == CURLE_OPERATION_TIMEDOUT) {
+      if (!try_again(slot, found, 0)) lose(slot, HttpLoss::kTimedOut, found);
+    } else {
+      answered_badly(slot, HttpLoss::kBrokenOff, found);
+    }
+  }
+
+  void overloaded(Slot& slot, const HttpReply& reply) {
+    curl_off_t wait_s = 0;
+    curl_easy_getinfo(slot.easy, CURLINFO_RETRY_AFTER, &wait_s);
+    const std::string found =
+        str("status ", reply.status,
+            wait_s > 0 ? str(" that asks for a wait of ", wait_s, " s") : "",
+            excerpt(reply.body));
+    if (try_again(slot, found, static_cast<double>(wait_s))) return;
+    const bool only_here = last_good_ && *last_good_ > slot.first_try;
+    if (reply.status >= 500 && only_here) {
+      return lose(slot, HttpLoss::kServerError, found);
+    }
+    give_up(slot, found);
   }
 
   void ask_anew(Slot& slot) {
@@ -268,22 +324,22 @@ class HttpClient::Work {
     slot.not_before = Clock::now();
   }
 
-  void answered_badly(Slot& slot, const Again& again) {
-    if (++slot.num_bad >= options_.max_bad_answers) {
-      fail(slot, str(again.found, " ", slot.num_bad,
-                     " times; see that the address is that of an "
-                     "OpenAI-compatible server, and what it logs"));
+  void answered_badly(Slot& slot, HttpLoss loss, const std::string& found) {
+    if (++slot.num_bad < options_.max_bad_answers &&
+        try_again(slot, found, 0)) {
+      return;
     }
-    try_again(slot, again.found, 0);
+    lose(slot, loss, str(found, " ", slot.num_bad, " times"));
   }
 
-  void try_again(Slot& slot, const std::string& found, double retry_after_s) {
-    if (slot.num_tries >= options_.max_tries) {
-      fail(slot, str(found, " in ", slot.num_tries,
-                     slot.num_tries == 1 ? " try" : " tries",
-                     "; see that the server runs and is not overloaded, then "
-                     "run the same command again"));
-    }
+  double seconds_left(const Slot& slot) const {
+    const std::chrono::duration<double> past = Clock::now() - slot.first_try;
+    return options_.max_total_s - past.count();
+  }
+
+  // False where there were tries enough, or the next came too late.
+  bool try_again(Slot& slot, const std::string& found, double retry_after_s) {
+    if (slot.num_tries >= options_.max_tries) return false;
     const double backoff =
         std::min(options_.max_backoff_s,
                  std::ldexp(options_.first_backoff_s, slot.num_tries - 1)) *
@@ -291,12 +347,29 @@ class HttpClient::Work {
                                   static_cast<uint64_t>(slot.num_tries)));
     const double wait_s =
         std::max(backoff, std::min(retry_after_s, options_.max_retry_after_s));
+    if (wait_s >= seconds_left(slot)) return false;
     slot.not_before = Clock::now() + seconds(wait_s);
-    if (Clock::now() < quiet_until_) return;  // one line for all slots
+    if (Clock::now() < quiet_until_) return true;  // one line for all slots
     quiet_until_ = Clock::now() + std::chrono::seconds(5);
     log_warning(str(slot.request.url, ": ", found, "; try ", slot.num_tries + 1,
                     " of ", options_.max_tries, " in ",
                     std::ceil(wait_s * 10) / 10, " s"));
+    return true;
+  }
+
+  // The end of this request alone.
+  void lose(Slot& slot, HttpLoss loss, const std::string& found) {
+    slot.body.clear();
+    answered_(slot.request, HttpReply{0, "", loss, found});
+    may_ask_ = true;
+    end_of(slot);
+  }
+
+  [[noreturn]] void give_up(const Slot& slot, const std::string& found) {
+    fail(slot, str(found, " in ", slot.num_tries,
+                   slot.num_tries == 1 ? " try" : " tries",
+                   "; see that the server runs and is not overloaded, then "
+                   "run the same command again"));
   }
 
   [[noreturn]] void fail(const Slot& slot, const std::string& found) {
@@ -322,17 +395,26 @@ class HttpClient::Work {
     slot.used = false;
   }
 
+  void end_of(Slot& slot) {
+    slot.used = false;
+    --num_used_;
+  }
+
   const HttpOptions& options_;
+  const Secret& secret_;
   Multi& multi_;
   const Next& next_;
   const Answered& answered_;
   int num_used_ = 0;
   bool may_ask_ = true;
   Clock::time_point quiet_until_;
+  std::optional<Clock::time_point> last_good_;  // answer to any request
 };
 
 HttpClient::HttpClient(HttpOptions options)
-    : options_(std::move(options)), multi_(std::make_unique<Multi>()) {
+    : options_(std::move(options)),
+      secret_(options_.api_key),
+      multi_(std::make_unique<Multi>()) {
   SELFALIGN_CHECK(options_.num_in_flight > 0 && options_.max_tries > 0);
   if (options_.api_key.find_first_of("\r\n") != std::string::npos) {
     throw Error(ErrorKind::kUsage,
@@ -362,7 +444,7 @@ HttpClient::~HttpClient() {
 }
 
 void HttpClient::run(const Next& next, const Answered& answered) {
-  Work(options_, *multi_, next, answered).run();
+  Work(options_, secret_, *multi_, next, answered).run();
 }
 
 std::optional<HttpReply> HttpClient::fetch(HttpRequest request) {

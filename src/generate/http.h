@@ -8,20 +8,39 @@
 #include <optional>
 #include <string>
 
+#include "generate/secret.h"
+
 namespace selfalign::generate {
 
+// How a request ended of which no answer can be had: other requests may get
+// theirs.
+enum class HttpLoss {
+  kNone,
+  kTooLarge,     // an answer of too many bytes
+  kTimedOut,     // none within the time of a try or of all of them
+  kBrokenOff,    // a connection that ended too soon, or that spoke no HTTP
+  kBadAnswer,    // HttpClient::Answered found no good one
+  kServerError,  // 5xx each time, while others were answered
+};
+
 struct HttpReply {
-  long status = 0;  // 2xx, 4xx (429 and 408 are tried again), 0: dropped
+  long status = 0;  // 2xx, 4xx (429 and 408 are tried again), 0: dropped, lost
   std::string body;
+  HttpLoss loss = HttpLoss::kNone;
+  std::string problem = {};  // of a loss: in words that fit after "found"
 };
 
 struct HttpOptions {
   int num_in_flight = 16;
   double connect_timeout_s = 10;
   double timeout_s = 600;  // of one try, the server's work included
-  // Tries of one request before the whole work ends in an Error.
+  // Of all tries of one request, and of what is waited between them.
+  double max_total_s = 1200;
+  // Tries of one request that fail as those of others may: the server cannot
+  // be reached, or is overloaded (408, 429, 5xx).
   int max_tries = 10;
-  // The same, of answers that are no good: a server seldom thinks better of it.
+  // Of those whose answers are no good, or break off: a server seldom thinks
+  // better of it.
   int max_bad_answers = 3;
   // Wait before the second try; doubles each time up to max_backoff_s, and is
   // drawn from its upper half so that many requests do not come back at once.
@@ -29,12 +48,12 @@ struct HttpOptions {
   double max_backoff_s = 60;
   // A server's Retry-After is kept to, but no longer than this.
   double max_retry_after_s = 300;
-  size_t max_response_bytes = size_t{64} << 20;
+  size_t max_response_bytes = size_t{64} << 20;  // where the request says none
   // Of a reply that would be tried again: true if that cannot help, and the
   // caller gets it.
   std::function<bool(const HttpReply& reply)> stays = {};
-  // Sent as a bearer token, to the host of the URL and nobody else; never in a
-  // message. Without line breaks.
+  // Sent as a bearer token to the host of the URL, and cut out of all that
+  // comes back (secret.h). Without line breaks.
   std::string api_key;
 };
 
@@ -46,8 +65,10 @@ struct HttpRequest {
   // status 0.
   std::function<bool()> wanted = {};
   // Called with the body of a 2xx answer as it grows: all of it so far, and
-  // which try it is of.
+  // which try it is of. The key is then still in it, and in the reply's body,
+  // since the body's parts are put together before it can be cut out.
   std::function<void(const std::string& body, int num_try)> on_body = {};
+  size_t max_response_bytes = 0;  // 0: those of the options
 };
 
 class HttpClient {
@@ -65,24 +86,28 @@ class HttpClient {
     std::string found;
     bool changed = false;  // another request: at once, and not a further try
   };
-  // Takes an answer; none where it is good.
+  // Takes an answer, or a loss; none where it is good, or a loss.
   using Answered = std::function<std::optional<Again>(HttpRequest&, HttpReply)>;
 
   // Runs until `next` gives none and nothing is in flight, or until an
   // interrupt, which drops what is unfinished. Connection failures, timeouts,
   // bodies cut short and the statuses 408, 429 and 5xx are tried again, but for
-  // those of which HttpOptions::stays is true. Error kFailed names the server,
-  // what it did last and what to do, once a request was tried max_tries times
-  // or answered badly max_bad_answers times, and at once on a redirect (they
-  // are not followed), a bad certificate or too large a body.
+  // those of which HttpOptions::stays is true; what only this request suffers
+  // from ends as its loss. Error kFailed, for the whole work, names the server,
+  // what it did last and what to do, once it could not be reached, was
+  // overloaded, or failed at every request, max_tries times or for max_total_s,
+  // and at once on a redirect (they are not followed) and a bad certificate.
   void run(const Next& next, const Answered& answered);
 
   // One request, run alone; none if an interrupt ended it.
   std::optional<HttpReply> fetch(HttpRequest request);
 
+  const Secret& secret() const { return secret_; }
+
  private:
   class Work;
   HttpOptions options_;
+  Secret secret_;
   struct Multi;
   std::unique_ptr<Multi> multi_;  // keeps connections from call to call
 };

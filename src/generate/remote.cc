@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "generate/remote_body.h"
+#include "generate/remote_key.h"
 #include "generate/remote_reply.h"
 #include "generate/remote_stream.h"
 
@@ -31,18 +33,61 @@ HttpOptions many_at_a_time(HttpOptions options) {
   return options;
 }
 
+// More than an answer of so many tokens takes, with twenty log-probabilities
+// of each, or each as an event of its own.
+size_t max_bytes(size_t num_tokens, const HttpOptions& options) {
+  return std::min(options.max_response_bytes,
+                  (size_t{1} << 20) + (num_tokens << 13));
+}
+
+// What needs little work of the server.
 HttpOptions one_at_a_time(const HttpOptions& given) {
   HttpOptions options = many_at_a_time(given);
   options.num_in_flight = 1;
-  options.max_tries = std::min(options.max_tries, 3);
+  options.timeout_s = std::min(options.timeout_s, 60.0);
+  options.max_total_s = std::min(options.max_total_s, 180.0);
   return options;
+}
+
+// Of models, with what servers say of each, or of a text's tokens.
+constexpr size_t kMaxListBytes = size_t{8} << 20;
+
+HttpOptions for_questions(const HttpOptions& given) {
+  HttpOptions options = one_at_a_time(given);
+  options.max_tries = std::min(options.max_tries, 3);
+  options.max_response_bytes =
+      std::min(options.max_response_bytes, kMaxListBytes);
+  return options;
+}
+
+Finish finish_of(HttpLoss loss) {
+  switch (loss) {
+    case HttpLoss::kTooLarge:
+      return Finish::kTooLarge;
+    case HttpLoss::kTimedOut:
+      return Finish::kTimedOut;
+    case HttpLoss::kBrokenOff:
+      return Finish::kBrokenOff;
+    case HttpLoss::kServerError:
+      return Finish::kServerError;
+    case HttpLoss::kBadAnswer:
+    case HttpLoss::kNone:
+      break;
+  }
+  return Finish::kBadAnswer;
+}
+
+// The server takes requests, but not this one.
+bool is_of_request(long status) {
+  return status == 400 || status == 413 || status == 422;
 }
 
 // A request the server works on.
 struct InFlight {
-  explicit InFlight(Request asked) : request(std::move(asked)) {}
+  InFlight(Request asked, const Secret& secret)
+      : request(std::move(asked)), streamed(request, secret) {}
   Request request;
-  StreamedText streamed{request};
+  StreamedText streamed;
 };
 
 class RemoteGenerator final : public Generator {
@@ -50,9 +95,10 @@ class RemoteGenerator final : public Generator {
   explicit RemoteGenerator(const RemoteOptions& options)
       : address_(parse_remote_address(options.model,
                                       remote_api_from_name(options.api))),
+        http_(options.http),
         work_(many_at_a_time(options.http)),
         scoring_(many_at_a_time(options.http)),
-        questions_(one_at_a_time(options.http)) {
+        questions_(for_questions(options.http)) {
     choose_model();
     choose_api();
     body_.emplace(address_.model, address_.api);
@@ -60,25 +106,30 @@ class RemoteGenerator final : public Generator {
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
     std::map<uint64_t, InFlight> in_flight;
+    std::vector<Completion> held;
     uint64_t num_asked = 0;
-    work_.run(
-        [&]() -> std::optional<HttpRequest> {
-          std::optional<Request> request = next();
-          if (!request) return std::nullopt;
-          check(*request);
-          HttpRequest http{url(), body_->write(*request), num_asked++};
-          StreamedText& streamed =
-              in_flight.try_emplace(http.key, std::move(*request))
-                  .first->second.streamed;
-          http.wanted = [&streamed] { return streamed.wanted(); };
-          http.on_body = [&streamed](const std::string& body, int num_try) {
-            streamed.take(body, num_try);
-          };
-          return http;
-        },
-        [&](HttpRequest& http, HttpReply reply) {
-          return answered(http, std::move(reply), in_flight, done);
-        });
+    const OnCompletion push = [&](Completion completion) {
+      if (is_given_up(completion.finish)) {
+        hold(std::move(completion), held);
+        return;
+      }
+      num_given_up_ = 0;
+      release(held, done);
+      done(std::move(completion));
+    };
+    do {
+      release(held, done);  // no answer came after them
+      work_.run(
+          [&]() -> std::optional<HttpRequest> {
+            std::optional<Request> request = next();
+            if (!request) return std::nullopt;
+            check(*request);
+            return http_request(*std::move(request), num_asked++, in_flight);
+          },
+          [&](HttpRequest& http, HttpReply reply) {
+            return answered(http, std::move(reply), in_flight, push);
+          });
+    } while (!held.empty() && !interrupted());
   }
 
   std::vector<Scores> score(
@@ -104,12 +155,16 @@ class RemoteGenerator final : public Generator {
         [&]() -> std::optional<HttpRequest> {
           if (num_asked == places.size()) return std::nullopt;
           const auto [i, j] = places[num_asked];
-          return HttpRequest{address_.base + "/completions",
-                             echo_body(requests[i], j), num_asked++};
+          HttpRequest http{address_.base + "/completions",
+                           echo_body(requests[i], j), num_asked++};
+          http.max_response_bytes = max_bytes(http.body.size(), http_);
+          return http;
         },
         [&](HttpRequest& http,
             HttpReply reply) -> std::optional<HttpClient::Again> {
           const auto [i, j] = places[http.key];
+          if (reply.loss == HttpLoss::kBadAnswer) cannot_score(reply.problem);
+          throw_if_lost(http.url, reply);
           if (reply.status >= 400) {
             check_account(reply);
             if (echo_tokens_ == 1 && http.body.ends_with(kEchoOne)) {
@@ -122,7 +177,8 @@ class RemoteGenerator final : public Generator {
           try {
             all[i].continuations[j] = read_score(reply.body, requests[i], j);
           } catch (const Error& error) {
-            cannot_score(error.what());
+            if (error.kind() != ErrorKind::kFailed) cannot_score(error.what());
+            return HttpClient::Again{error.what()};
           }
           return std::nullopt;
         });
@@ -162,10 +218,12 @@ class RemoteGenerator final : public Generator {
 
  private:
   static constexpr const char* kEchoOne = ",\"max_tokens\":1}";
+  static constexpr int kMaxGivenUp = 16;  // in a row
 
   void choose_model() {
     const auto reply = questions_.fetch({address_.base + "/models", "", 0});
     if (!reply) return;  // interrupted: nothing will be asked
+    throw_if_lost(address_.base + "/models", *reply);
     check_account(*reply);
     std::vector<std::string> names;
     if (reply->status < 400) {
@@ -195,14 +253,18 @@ class RemoteGenerator final : public Generator {
     }
   }
 
-  // Asks for one token, first of a text.
+  // Asks for one token, first of a text. A server that gives no answer at all
+  // shows in the rows.
   void choose_api() {
     if (address_.api != RemoteApi::kAuto) return;
-    const auto ask = [this](const char* end, const char* name,
-                            const Json& prompt) {
+    HttpOptions for_one_token = one_at_a_time(http_);
+    for_one_token.max_response_bytes = max_bytes(1, http_);
+    HttpClient probe(for_one_token);
+    const auto ask = [&](const char* end, const char* name,
+                         const Json& prompt) {
       const Json body{
           {"model", address_.model}, {name, prompt}, {"max_tokens", 1}};
-      const auto reply = work_.fetch({address_.base + end, dump_json(body), 0});
+      const auto reply = probe.fetch({address_.base + end, dump_json(body), 0});
       if (reply) check_account(*reply);
       return !reply || !lacks_api(reply->status, reply->body);
     };
@@ -219,13 +281,58 @@ class RemoteGenerator final : public Generator {
            (chats_only() ? "/chat/completions" : "/completions");
   }
 
+  HttpRequest http_request(Request request, uint64_t key,
+                           std::map<uint64_t, InFlight>& in_flight) {
+    HttpRequest http{url(), body_->write(request), key};
+    http.max_response_bytes =
+        max_bytes(static_cast<size_t>(request.sampling.max_new_tokens), http_);
+    StreamedText& streamed =
+        in_flight.try_emplace(key, std::move(request), work_.secret())
+            .first->second.streamed;
+    http.wanted = [&streamed] { return streamed.wanted(); };
+    http.on_body = [&streamed](const std::string& body, int num_try) {
+      streamed.take(body, num_try);
+    };
+    return http;
+  }
+
+  // Rows are given up for good once the server answers another one: one that
+  // answers nobody is to be asked again as soon as it is seen to.
+  void hold(Completion completion, std::vector<Completion>& held) {
+    const std::string found =
+        str(url(), ": expected an answer, found ", completion.problem);
+    if (++num_given_up_ >= kMaxGivenUp) {
+      throw Error(ErrorKind::kFailed,
+                  str(found, ", and none to ", num_given_up_,
+                      " requests in a row; see what the server logs, and that "
+                      "the address is that of an OpenAI-compatible server, "
+                      "then run the same command again"));
+    }
+    log_warning(str(found, "; the row is given up (",
+                    finish_name(completion.finish), ")"));
+    held.push_back(std::move(completion));
+  }
+
+  static void release(std::vector<Completion>& held, const OnCompletion& done) {
+    for (Completion& completion : std::exchange(held, {})) {
+      done(std::move(completion));
+    }
+  }
+
   std::optional<HttpClient::Again> answered(
       HttpRequest& http, HttpReply reply,
       std::map<uint64_t, InFlight>& in_flight, const OnCompletion& done) {
     InFlight& asked = in_flight.at(http.key);
     Completion completion;
     completion.key = asked.request.key;
-    if (reply.status == 0 || asked.streamed.is_cancelled()) {
+    const auto give_up = [&](Finish finish, std::string problem) {
+      completion.text = asked.streamed.shown();
+      completion.finish = finish;
+      completion.problem = std::move(problem);
+    };
+    if (reply.loss != HttpLoss::kNone) {
+      give_up(finish_of(reply.loss), reply.problem);
+    } else if (reply.status == 0 || asked.streamed.is_cancelled()) {
       completion.text = asked.streamed.shown();
       completion.finish = Finish::kCancelled;
     } else if (is_too_long(reply.status, reply.body)) {
@@ -233,19 +340,27 @@ class RemoteGenerator final : public Generator {
     } else if (is_filtered(reply.status, reply.body)) {
       completion.finish = Finish::kLength;
     } else if (reply.status >= 400) {
-      if (is_spent(reply.status, reply.body) ||
-          !body_->learn(http.body, reply.body)) {
-        refuse(reply);
+      if (!is_spent(reply.status, reply.body) &&
+          body_->learn(http.body, reply.body)) {
+        http.body = body_->write(asked.request);
+        return HttpClient::Again{"a request refused", true};
       }
-      http.body = body_->write(asked.request);
-      return HttpClient::Again{"a request refused", true};
+      if (!is_of_request(reply.status)) refuse(reply);
+      check_account(reply);
+      give_up(Finish::kRefused,
+              str("status ", reply.status, ": ", error_text(reply.body)));
     } else {
       try {
-        completion = completion_of(whole_answer(reply.body), asked.request);
+        completion = completion_of(
+            work_.secret().cut_from(whole_answer(reply.body)), asked.request);
+        completion.text = work_.secret().cut_from(completion.text);
         asked.streamed.finish(completion.text);
       } catch (const Error& error) {
-        if (error.kind() != ErrorKind::kFailed) throw_wrong_answer(error);
-        return HttpClient::Again{error.what()};
+        if (error.kind() == ErrorKind::kFailed) {
+          return HttpClient::Again{error.what()};
+        }
+        completion = Completion{.key = asked.request.key};
+        give_up(Finish::kBadAnswer, error.what());
       }
     }
     in_flight.erase(http.key);
@@ -300,8 +415,8 @@ class RemoteGenerator final : public Generator {
                 str(address_.base,
                     ": expected a key that the server accepts, "
                     "found status ",
-                    reply.status, ": ", error_text(reply.body),
-                    "; set the environment variable SELFALIGN_API_KEY"));
+                    reply.status, ": ", error_text(reply.body), "; ",
+                    key_advice(*origin_of(address_.base))));
   }
 
   [[noreturn]] void refuse(const HttpReply& reply) const {
@@ -312,11 +427,12 @@ class RemoteGenerator final : public Generator {
                     "; correct the request or the server's settings"));
   }
 
-  [[noreturn]] void throw_wrong_answer(const Error& error) const {
-    throw Error(
-        ErrorKind::kFailed,
-        str(url(), ": expected an answer as OpenAI's API has it, found ",
-            error.what(), "; see that the address is that of such a server"));
+  static void throw_if_lost(const std::string& url, const HttpReply& reply) {
+    if (reply.loss == HttpLoss::kNone) return;
+    throw Error(ErrorKind::kFailed,
+                str(url, ": expected an answer, found ", reply.problem,
+                    "; see that the address is that of an OpenAI-compatible "
+                    "server, and what it logs"));
   }
 
   [[noreturn]] void cannot_score(const std::string& found) const {
@@ -341,7 +457,9 @@ class RemoteGenerator final : public Generator {
     try {
       const auto reply =
           questions_.fetch({root + "/tokenize", dump_json(body), 0});
-      if (!reply || reply->status >= 400) return std::nullopt;
+      if (!reply || reply->loss != HttpLoss::kNone || reply->status >= 400) {
+        return std::nullopt;
+      }
       const Json answer = parse_json(reply->body, "/tokenize");
       if (!answer.is_object() || !answer.contains("tokens") ||
           !answer["tokens"].is_array()) {
@@ -354,12 +472,14 @@ class RemoteGenerator final : public Generator {
   }
 
   RemoteAddress address_;
+  const HttpOptions http_;
   HttpClient work_;
   HttpClient scoring_;              // may be at work inside work_'s callbacks
   mutable HttpClient questions_;    // models and counts, one at a time
   std::optional<RemoteBody> body_;  // once the API is known
   int echo_tokens_ = 0;  // asked for with an echo; 1 where 0 is refused
   mutable bool can_tokenize_ = true;
+  int num_given_up_ = 0;  // since the last answer
 };
 
 }  // namespace

@@ -1,8 +1,15 @@
 #include "generate/remote_address.h"
 
+#include <arpa/inet.h>
+#include <curl/curl.h>
+
 #include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <memory>
 
 #include "base/error.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -38,28 +45,46 @@ RemoteApi remote_api_from_name(const std::string& name) {
 }
 
 bool is_remote_model(const std::string& path) {
-  return path.starts_with("http://") || path.starts_with("https://");
+  const size_t end = path.find("://");
+  if (end == std::string::npos || end == 0 || path.starts_with("file:")) {
+    return false;  // user_path.h says what a file is given as
+  }
+  return std::all_of(
+      path.begin(), path.begin() + static_cast<long>(end), [](unsigned char c) {
+        return c < 0x80 &&
+               (std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.');
+      });
+}
+
+std::optional<std::string> address_flaw(const std::string& path) {
+  if (!is_remote_model(path)) return std::nullopt;
+  const std::string base = path.substr(0, path.find('#'));
+  const std::string scheme = text::to_lower(base.substr(0, base.find(':')));
+  const size_t host = base.find("//") + 2;
+  const bool has_odd =
+      std::any_of(base.begin(), base.end(), [](unsigned char c) {
+        return c <= 0x20 || c >= 0x7f || c == '\\' || c == '?';
+      });
+  const std::string authority = base.substr(host, base.find('/', host) - host);
+  if ((scheme == "http" || scheme == "https") && !has_odd &&
+      authority.find('@') == std::string::npos && origin_of(base)) {
+    return std::nullopt;
+  }
+  return "expected http://host:port/v1#name, without user, password, query and "
+         "spaces, found another address; a key goes into the environment "
+         "variable SELFALIGN_REMOTE_KEY or into a file (api_key_file)";
 }
 
 RemoteAddress parse_remote_address(const std::string& path, RemoteApi api) {
+  if (const auto flaw = address_flaw(path)) {
+    throw Error(ErrorKind::kUsage, "model: " + *flaw);
+  }
   RemoteAddress address;
   const size_t mark = path.find('#');
   address.base = path.substr(0, mark);
   if (mark != std::string::npos) address.model = path.substr(mark + 1);
   const size_t host = address.base.find("//") + 2;
   drop_slashes(address.base, host);
-  const std::string authority =
-      address.base.substr(host, address.base.find('/', host) - host);
-  const bool has_control =
-      std::any_of(address.base.begin(), address.base.end(),
-                  [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
-  if (authority.empty() || authority.find('@') != std::string::npos ||
-      address.base.find('?') != std::string::npos || has_control) {
-    throw Error(ErrorKind::kUsage,
-                "model: expected http://host:port/v1#name, without user, "
-                "password, query and spaces, found another address; a key "
-                "goes into the environment variable SELFALIGN_API_KEY");
-  }
   address.api = take_api(address.base);
   drop_slashes(address.base, host);
   if (address.api == RemoteApi::kAuto) {
@@ -72,6 +97,38 @@ RemoteAddress parse_remote_address(const std::string& path, RemoteApi api) {
                     "; leave that off, or the setting 'api'"));
   }
   return address;
+}
+
+bool Origin::is_this_machine() const {
+  in_addr ipv4{};
+  if (::inet_pton(AF_INET, host.c_str(), &ipv4) == 1) {
+    return (ntohl(ipv4.s_addr) >> 24) == 127;
+  }
+  return host == "localhost" || host == "[::1]";
+}
+
+// Read by the library that sends the requests, so that both see one host.
+std::optional<Origin> origin_of(const std::string& address) {
+  const std::unique_ptr<CURLU, void (*)(CURLU*)> url(curl_url(),
+                                                     curl_url_cleanup);
+  if (curl_url_set(url.get(), CURLUPART_URL, address.c_str(),
+                   CURLU_DISALLOW_USER) != CURLUE_OK) {
+    return std::nullopt;
+  }
+  const auto part = [&url](CURLUPart which) {
+    char* text = nullptr;
+    std::string found;
+    if (curl_url_get(url.get(), which, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+      found = text::to_lower(text);
+    curl_free(text);
+    return found;
+  };
+  const std::string port = part(CURLUPART_PORT);
+  Origin origin{part(CURLUPART_SCHEME), part(CURLUPART_HOST), 0};
+  const auto read =
+      std::from_chars(port.data(), port.data() + port.size(), origin.port);
+  if (read.ec != std::errc() || origin.host.empty()) return std::nullopt;
+  return origin;
 }
 
 }  // namespace selfalign::generate

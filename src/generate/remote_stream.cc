@@ -21,8 +21,8 @@ std::string EventReader::take(std::string_view bytes) {
   std::string text;
   rest_ += bytes;
   size_t begin = 0;
-  for (size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
+  for (size_t end = num_scanned_;
+       (end = rest_.find('\n', end)) != std::string::npos; begin = ++end) {
     std::string_view line(rest_.data() + begin, end - begin);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (!line.starts_with("data:")) continue;  // names of events, comments
@@ -34,6 +34,7 @@ std::string EventReader::take(std::string_view bytes) {
     }
   }
   rest_.erase(0, begin);
+  num_scanned_ = rest_.size();
   text_ += text;
   return text;
 }
@@ -72,7 +73,8 @@ std::string whole_answer(const std::string& body) {
   return events.answer();
 }
 
-StreamedText::StreamedText(const Request& request) : request_(&request) {}
+StreamedText::StreamedText(const Request& request, const Secret& secret)
+    : request_(&request), secret_(&secret) {}
 
 void StreamedText::take(const std::string& body, int num_try) {
   if (!request_->on_text) return;
@@ -94,9 +96,11 @@ void StreamedText::take(const std::string& body, int num_try) {
     return;
   }
   certain_ += text_.take_certain();
-  if (certain_.size() <= shown_.size() || !certain_.starts_with(shown_)) return;
-  const std::string piece = certain_.substr(shown_.size());
-  shown_ = certain_;
+  const std::string clean = secret_->cut_from(
+      std::string_view(certain_).substr(0, secret_->num_settled(certain_)));
+  if (clean.size() <= shown_.size() || !clean.starts_with(shown_)) return;
+  const std::string piece = clean.substr(shown_.size());
+  shown_ = clean;
   if (wanted_) wanted_ = request_->on_text(piece);
 }
 

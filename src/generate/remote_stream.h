@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "generate/completion_text.h"
 #include "generate/generator.h"
+#include "generate/secret.h"
 
 namespace selfalign::generate {
 
@@ -24,7 +25,8 @@ class EventReader {
  private:
   void take_event(std::string_view payload, std::string& text);
 
-  std::string rest_;  // of a line
+  std::string rest_;        // of a line
+  size_t num_scanned_ = 0;  // of its bytes: no line break in them
   std::string text_;
   Json finish_;
   Json usage_;
@@ -38,7 +40,8 @@ std::string whole_answer(const std::string& body);
 // What a request's on_text was given, over as many tries as there are.
 class StreamedText {
  public:
-  explicit StreamedText(const Request& request);
+  // The key is cut out of the text (secret.h).
+  explicit StreamedText(const Request& request, const Secret& secret);
 
   // The body so far of try `num_try`. What is wrong with it shows at its end.
   void take(const std::string& body, int num_try);
@@ -52,6 +55,7 @@ class StreamedText {
 
  private:
   const Request* request_;  // outlives this
+  const Secret* secret_;    // the same
   int num_try_ = 0;
   size_t num_read_ = 0;  // bytes of the body
   bool open_ = true;     // this try's events make sense so far

@@ -13,6 +13,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -33,6 +34,10 @@ struct TestReply {
   size_t missing_bytes = 0;  // of the body, not sent before the end
   bool hang_up = false;      // answers nothing at all
   double pause_s = 0;        // after each line break of the body
+  // In place of all that: bytes that are sent as they are, the last part then
+  // again and again until the client leaves (`again`), with a pause_s between.
+  std::string raw = {};
+  std::string again = {};
 };
 
 class TestServer {
@@ -138,6 +143,9 @@ class TestServer {
 
   void send_reply(int connection, const TestReply& reply) {
     if (reply.hang_up) return;
+    if (!reply.raw.empty() || !reply.again.empty()) {
+      return send_raw(connection, reply);
+    }
     std::string text = str(
         "HTTP/1.1 ", reply.status, " X\r\nConnection: close\r\n", reply.headers,
         "Content-Length: ", reply.body.size(), "\r\n\r\n", reply.body);
@@ -155,6 +163,21 @@ class TestServer {
             std::chrono::duration<double>(reply.pause_s));
       }
       sent += static_cast<size_t>(count);
+    }
+  }
+
+  void send_raw(int connection, const TestReply& reply) {
+    std::string_view part = reply.raw;
+    while (!stopping_) {
+      while (!part.empty()) {
+        const ssize_t count =
+            ::send(connection, part.data(), part.size(), MSG_NOSIGNAL);
+        if (count <= 0) return;
+        part.remove_prefix(static_cast<size_t>(count));
+      }
+      if (reply.again.empty()) return;
+      wait(reply.pause_s);
+      part = reply.again;
     }
   }
 

@@ -185,8 +185,7 @@ void Call::send_choice(size_t choice, const Choice& part) {
 
 void Call::on_completion(size_t row, Completion completion) {
   if (is_cancelled()) return;
-  if (completion.finish == Finish::kCancelled ||
-      completion.finish == Finish::kNoRoom) {
+  if (!generate::has_answer(completion.finish)) {
     on_failure(row, str("the model ended the row with '",
                         generate::finish_name(completion.finish), "'"));
     return;

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/json_file.h"
 #include "base/random.h"
+#include "base/screen.h"
 #include "stages/align.h"
 #include "stages/browse.h"
 #include "stages/funnel.h"
@@ -285,7 +286,8 @@ Json ablate(const Recipe& recipe, const Store& run,
   Json report{{"folder", store->folder()}, {"edit", options.edit.name()}};
   report.update(compare(answers, before, after));
   write_json_file(store->folder() + "/report.json", report);
-  write_file_atomic(store->folder() + "/report.txt", ablation_text(report));
+  write_file_atomic(store->folder() + "/report.txt",
+                    screen_text(ablation_text(report)));
   return report;
 }
 

@@ -115,6 +115,13 @@ class Answering {
   void accept(const Row& row, const Completion& completion, Accepted& out) {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
+    if (generate::is_given_up(completion.finish)) {
+      const Rejection lost{generate::finish_name(completion.finish), ""};
+      for (const std::string& filter : {own_.name, other_.name}) {
+        out.verdicts.push_back(verdict_of(row.key, filter, lost));
+      }
+      return;
+    }
     const RawAnswer raw{instruction, completion.text, completion.finish};
     ReadAnswer read = own_.read(raw, frame_);
     if (!read.judgement) read.judgement = judge_limits(row, raw, read, out);

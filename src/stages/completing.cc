@@ -80,6 +80,7 @@ class Completing {
     SELFALIGN_CHECK(found != numbers_.end(), "a completion nobody asked for");
     const int64_t n = found->second;
     numbers_.erase(found);
+    watch_.see(completion, plan_.title);
     count_work(completion);
     store::StoredCompletion stored;
     if (plan_.find_thought)
@@ -208,6 +209,7 @@ class Completing {
   int64_t num_accepted_ = 0;
   bool plan_over_ = false;
   bool ended_ = false;
+  generate::AnswerWatch watch_;
   std::map<int64_t, Waiting> waiting_;             // planned, not accepted
   std::unordered_map<uint64_t, int64_t> numbers_;  // key -> n, under way
   std::vector<store::Row> new_rows_;               // not in the store yet

@@ -24,8 +24,8 @@ std::string file_name(const std::string& path) {
 // The recipe without the places of this machine.
 Recipe portable(Recipe recipe) {
   for (std::string* path :
-       {&recipe.run_folder, &recipe.model.path, &recipe.prompts_folder,
-        &recipe.instructions.path, &recipe.data.path}) {
+       {&recipe.run_folder, &recipe.model.path, &recipe.model.api_key_file,
+        &recipe.prompts_folder, &recipe.instructions.path, &recipe.data.path}) {
     *path = file_name(*path);
   }
   for (std::string& overlay : recipe.prompts_overlay) {

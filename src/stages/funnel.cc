@@ -9,6 +9,28 @@
 
 namespace selfalign::stages {
 
+namespace {
+
+// Rows 0..num_rows-1 of the stage that a server did not answer, by reason.
+Json given_up_of(const store::Store& store, const std::string& stage,
+                 int64_t num_rows) {
+  Json counts = Json::object();
+  if (store.num_completions(stage) == 0) return counts;
+  store.scan(stage, "", [&](const store::SeenRow& seen) {
+    if (seen.row.seq >= num_rows) return false;
+    if (seen.completion &&
+        generate::is_given_up(seen.completion->completion.finish)) {
+      Json& count =
+          counts[generate::finish_name(seen.completion->completion.finish)];
+      count = count.is_null() ? 1 : count.get<int64_t>() + 1;
+    }
+    return true;
+  });
+  return counts;
+}
+
+}  // namespace
+
 std::string funnel_line(const Funnel& funnel) {
   std::ostringstream out;
   out << funnel.stage << ": " << funnel.num_made << " made, " << funnel.num_kept
@@ -19,11 +41,14 @@ std::string funnel_line(const Funnel& funnel) {
                static_cast<double>(funnel.num_made)
         << " %)";
   }
-  const char* separator = "; rejected: ";
-  for (const auto& [reason, count] : funnel.rejected) {
-    out << separator << count << " " << reason;
-    separator = ", ";
-  }
+  const auto list = [&out](const char* separator, const auto& counts) {
+    for (const auto& [reason, count] : counts) {
+      out << separator << count << " " << reason;
+      separator = ", ";
+    }
+  };
+  list("; rejected: ", funnel.rejected);
+  list("; given up: ", funnel.given_up);
   const std::string identity = identity_text(funnel);
   if (!identity.empty()) out << "; " << identity;
   return out.str();
@@ -44,19 +69,22 @@ std::string identity_text(const Funnel& funnel) {
 }
 
 Funnel funnel_of(const store::Manifest& manifest) {
-  Funnel funnel{manifest.stage, manifest.num_rows, manifest.num_kept, {}};
+  Funnel funnel{manifest.stage, manifest.num_rows, manifest.num_kept, {}, {}};
   funnel.num_identity =
       json_int_or(manifest.report, "identity", manifest.stage, 0);
   funnel.num_identity_left_out =
       json_int_or(manifest.report, "identity_left_out", manifest.stage, 0);
-  const auto rejected = manifest.report.find("rejected");
-  if (rejected != manifest.report.end() && rejected->is_object()) {
-    for (const auto& [reason, count] : rejected->items()) {
+  const auto read = [&manifest](const char* name, auto& counts) {
+    const auto found = manifest.report.find(name);
+    if (found == manifest.report.end() || !found->is_object()) return;
+    for (const auto& [reason, count] : found->items()) {
       if (count.is_number_integer()) {
-        funnel.rejected.emplace_back(reason, count.get<int64_t>());
+        counts.emplace_back(reason, count.template get<int64_t>());
       }
     }
-  }
+  };
+  read("rejected", funnel.rejected);
+  read("given_up", funnel.given_up);
   return funnel;
 }
 
@@ -80,6 +108,10 @@ void finish_stage(store::Store& store, const std::string& stage,
     }
   }
   manifest.report["rejected"] = rejected;
+  if (filter.empty()) {
+    const Json given_up = given_up_of(store, stage, num_rows);
+    if (!given_up.empty()) manifest.report["given_up"] = given_up;
+  }
   store.commit_manifest(manifest);
   log_info(funnel_line(funnel_of(manifest)));
 }

@@ -17,6 +17,9 @@ struct Funnel {
   int64_t num_made = 0;
   int64_t num_kept = 0;
   std::vector<std::pair<std::string, int64_t>> rejected;  // most first
+  // Requests that a server did not answer, by finish reason, where they have no
+  // verdict that says so.
+  std::vector<std::pair<std::string, int64_t>> given_up;
   // Of a tuning's samples: those that say who the assistant is, and how many
   // identity_share kept out (these are no rows).
   int64_t num_identity = 0;

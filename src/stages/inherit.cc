@@ -43,7 +43,10 @@ class InheritingGenerator final : public generate::Generator, public TakesOver {
         std::optional<Request> request = next();
         if (!request) break;
         auto known = bench_.find_completion(request->key);
-        if (!known) return request;
+        // What a server did not answer then it may answer now.
+        if (!known || (rest_ && generate::is_given_up(known->finish))) {
+          return request;
+        }
         taken_ = request->key;
         done(std::move(*known));
         taken_.reset();

@@ -258,10 +258,13 @@ class SelfInstruct {
 
   bool accept(const Row& row, const Completion& completion, Accepted& out) {
     ++num_requests_;
-    const auto tasks = parse_tasks(with_opening(row.content, completion.text),
-                                   int(num_exemplars_) + 1,
-                                   completion.finish == Finish::kLength,
-                                   task_form(prompt_.item, prompt_.no_input));
+    std::vector<ListedTask> tasks;
+    if (generate::has_answer(completion.finish)) {
+      tasks = parse_tasks(with_opening(row.content, completion.text),
+                          int(num_exemplars_) + 1,
+                          completion.finish == Finish::kLength,
+                          task_form(prompt_.item, prompt_.no_input));
+    }
     uint64_t index = 0;
     for (const ListedTask& task : tasks) {
       const std::string text = join_instruction(task.task, task.input);

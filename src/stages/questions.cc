@@ -249,9 +249,12 @@ class Questions {
                         Accepted& out) {
     ++num_requests_;
     const std::vector<TypedQuestion> hints = hints_of(row);
-    const auto questions = question_form(hints, row.seq)
-                               .read(with_opening(row.content, completion.text),
-                                     completion.finish == Finish::kLength);
+    std::vector<ListedQuestion> questions;
+    if (generate::has_answer(completion.finish)) {
+      questions = question_form(hints, row.seq)
+                      .read(with_opening(row.content, completion.text),
+                            completion.finish == Finish::kLength);
+    }
     for (size_t i = 0; i < questions.size(); ++i) {
       accept_question(row.key, i, questions[i], out);
     }

@@ -36,9 +36,14 @@ void get(YamlMap& map, const char* key, Number& out,
   map.get(key, out, range.low, range.high);
 }
 
-// A path, with the home folder in place of "~".
+// A path, with the home folder in place of "~", or an address, which is shown
+// nowhere where it holds a password.
 void get_path(YamlMap& map, const std::string& key, std::string& out) {
   map.get(key, out);
+  if (const auto flaw = generate::address_flaw(out)) {
+    out.clear();
+    return map.mistake(key, *flaw);
+  }
   try {
     out = user_path(out);
   } catch (const Error& error) {
@@ -85,7 +90,9 @@ void read_model(YamlMap map, ModelOptions& model) {
   map.get("api", model.api, {"auto", "chat", "completions"});
   map.get("price_input", model.price.input, 0.0, 1e9);
   map.get("price_output", model.price.output, 0.0, 1e9);
-  for (const char* name : {"api", "price_input", "price_output"}) {
+  get_path(map, "api_key_file", model.api_key_file);
+  for (const char* name :
+       {"api", "price_input", "price_output", "api_key_file"}) {
     if (map.has(name) && !generate::is_remote_model(model.path)) {
       map.mistake(name, "only of a model behind a server (http://...)");
     }
@@ -370,6 +377,9 @@ void put_model(YAML::Emitter& out, const ModelOptions& model) {
     put(out, "api", model.api);
     put(out, "price_input", model.price.input);
     put(out, "price_output", model.price.output);
+    if (!model.api_key_file.empty()) {
+      put(out, "api_key_file", model.api_key_file);
+    }
   }
   out << YAML::EndMap;
 }
@@ -509,6 +519,7 @@ Recipe read_recipe(const std::string& path) {
   map.done();
   mistakes.throw_if_any();
   recipe.model.path = resolve(path, recipe.model.path);
+  recipe.model.api_key_file = resolve(path, recipe.model.api_key_file);
   recipe.prompts_folder = resolve(path, recipe.prompts_folder);
   for (std::string& set : recipe.contamination.sets) set = resolve(path, set);
   for (std::string& overlay : recipe.prompts_overlay) {

@@ -23,6 +23,7 @@ struct ModelOptions {
   // it costs.
   std::string api = "auto";
   generate::Price price;
+  std::string api_key_file;  // of keys and their servers (remote_key.h)
 };
 
 struct InstructOptions {

@@ -559,6 +559,26 @@ TEST_F(RecipeTest, AServersModelHasAnApiAndAPrice) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, AServersModelHasAFileOfKeysAndNoPasswordInItsAddress) {
+  const std::string head = "name: small\nprompts_folder: ../prompts\n";
+  const std::string end = "}\nstages: [instruct]\n";
+  const Recipe recipe = read_recipe(write(
+      head + "model: {path: \"https://host/v1#m\", api_key_file: keys" + end));
+  EXPECT_TRUE(recipe.model.api_key_file.starts_with("/"));
+  EXPECT_TRUE(recipe.model.api_key_file.ends_with("/keys"));
+  EXPECT_EQ(read_recipe(write(recipe_to_yaml(recipe))).model.api_key_file,
+            recipe.model.api_key_file);
+  EXPECT_NE(error_of(head + "model: {path: m.gguf, api_key_file: keys" + end)
+                .find("model.api_key_file: only of a model behind a server"),
+            std::string::npos);
+  const std::string error =
+      error_of(head + "model: {path: \"http://u:hidden@host/v1\"" + end);
+  EXPECT_NE(error.find("model.path: expected http://host:port/v1#name"),
+            std::string::npos)
+      << error;
+  EXPECT_EQ(error.find("hidden"), std::string::npos) << error;
+}
+
 TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
   EXPECT_EQ(nearest("x", {}), "");

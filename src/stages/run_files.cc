@@ -26,9 +26,9 @@ constexpr size_t kMaxShown = 60;   // bytes of a value
 bool is_place(const std::string& field) {
   return field == "run_folder" || field == "model.path" ||
          field == "model.api" || field.starts_with("model.price_") ||
-         field == "prompts_folder" || field == "prompts_overlay" ||
-         field == "instructions.path" || field == "data.path" ||
-         field == "contamination.sets";
+         field == "model.api_key_file" || field == "prompts_folder" ||
+         field == "prompts_overlay" || field == "instructions.path" ||
+         field == "data.path" || field == "contamination.sets";
 }
 
 std::string shortened(std::optional<std::string> value) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_file.h"
+#include "base/screen.h"
 #include "stages/funnel.h"
 #include "stages/held_out.h"
 #include "stages/pipeline.h"
@@ -36,6 +37,7 @@ bool ends_with(const std::string& text, const std::string& suffix) {
 bool is_in_funnel(const Manifest& manifest) {
   return !starts_with(manifest.stage, "held_out.") &&
          (manifest.report.contains("filter") ||
+          manifest.report.contains("given_up") ||
           ends_with(manifest.stage, ".samples"));
 }
 
@@ -52,7 +54,7 @@ Json stage_json(const Manifest& manifest) {
              {"made", manifest.num_rows},
              {"kept", manifest.num_kept},
              {"rejected", rejected}};
-  for (const char* name : {"identity", "identity_left_out"}) {
+  for (const char* name : {"identity", "identity_left_out", "given_up"}) {
     if (manifest.report.contains(name)) stage[name] = manifest.report[name];
   }
   return stage;
@@ -324,7 +326,8 @@ std::string run_summary(const Recipe& recipe, const store::Store& store) {
 }
 
 void write_summary(const Recipe& recipe, store::Store& store) {
-  write_file_atomic(store.folder() + "/report.txt", run_summary(recipe, store));
+  write_file_atomic(store.folder() + "/report.txt",
+                    screen_text(run_summary(recipe, store)));
   write_json_file(store.folder() + "/report.json", run_report(recipe, store));
   store.transaction([&] {
     store.keep_files({"report.txt", "report.json"});

@@ -21,7 +21,8 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
   std::unique_ptr<WriterLock> lock;
   if (writable) {
     try {
-      make_folder(folder);
+      make_private_folder(folder);
+      make_file(path);  // SQLite would let others read it
     } catch (const Error& error) {
       throw Error(ErrorKind::kResources, error.what());
     }

@@ -90,7 +90,9 @@ void check_values(const Database& db, Findings& findings) {
   findings.add_rows(
       "SELECT r.stage, r.seq, c.finish FROM completions c "
       "JOIN rows r ON r.key = c.key "
-      "WHERE c.finish NOT IN ('stop', 'length', 'no_room', 'cancelled')",
+      "WHERE c.finish NOT IN ('stop', 'length', 'no_room', 'cancelled', "
+      "'bad_answer', 'too_large', 'timed_out', 'broken_off', 'refused', "
+      "'server_error')",
       "a known finish reason", "");
   findings.add_rows(
       "SELECT r.stage, r.seq, v.filter FROM verdicts v "

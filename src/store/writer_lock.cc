@@ -7,9 +7,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "store/sqlite.h"
 
 namespace selfalign::store {
@@ -40,7 +42,8 @@ bool lock_soon(int fd) {
 
 WriterLock::WriterLock(const std::string& path) {
   require_plain_file(path);
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+               new_file_mode(std::filesystem::path(path).parent_path()));
   if (fd_ < 0) {
     throw Error(ErrorKind::kResources,
                 str(path, ": expected a writable run folder, found: ",

@@ -172,6 +172,125 @@ TEST_F(RemoteProgramTest, ARowWithoutFinishReasonIsARow) {
   EXPECT_EQ(made.lines()[0]["finish_reason"], "length");
 }
 
+// A run of stage 2 by a server that answers one instruction badly.
+class RemoteRunTest : public RemoteProgramTest {
+ protected:
+  RemoteRunTest()
+      : server_([this](const TestRequest& request) {
+          headers_ += request.headers;
+          if (request.target == "/v1/models") {
+            return TestReply{.body = R"({"data":[{"id":"m"}]})"};
+          }
+          if (request.target != "/v1/completions") {
+            return TestReply{.status = 404};
+          }
+          if (request.body.find("the second") != std::string::npos) {
+            return TestReply{.body = R"({"choices":[{"text":7}]})"};
+          }
+          return TestReply{
+              .body = dump_json(Json{
+                  {"choices",
+                   {{{"text",
+                      " Asks for a poem. Rules 3 (helpful).\n\nWatson: Roses "
+                      "are red. You sent the key-0123456789.\x1b[31m\n\n"},
+                     {"finish_reason", "stop"}}}}})};
+        }) {
+    std::string given;
+    for (const char* number : {"first", "second", "third"}) {
+      given += dump_json(Json{
+                   {"instruction", str("Write the ", number, " poem of ",
+                                       number, " roses in the garden.")}}) +
+               "\n";
+    }
+    write_file_atomic(path("given.jsonl"), given);
+  }
+  void write_recipe(const std::string& address) {
+    write_file_atomic(path("r.yaml"),
+                      "name: r\nrun_folder: run\nmodel: {path: \"" + address +
+                          "#m\", num_slots: 1}\nprompts_folder: prompts\n"
+                          "instructions: {path: given.jsonl}\n"
+                          "stages: [align]\nnum_held_out: 0\n");
+  }
+
+  std::string headers_;
+  generate::TestServer server_;
+};
+
+TEST_F(RemoteRunTest, ABadAnswerIsARowAndTheKeyIsNowhere) {
+  write_recipe(server_.url());
+  const std::string run =
+      "umask 022; SELFALIGN_API_KEY=key-0123456789 selfalign run r.yaml";
+  const Outcome made = bash(run);
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(headers_, HasSubstr("Authorization: Bearer key-0123456789\r\n"));
+  const Outcome status = bash("selfalign status run");
+  EXPECT_THAT(status.out, HasSubstr("1 bad_answer"));
+  EXPECT_EQ(bash("selfalign verify run").code, 0);
+  EXPECT_EQ(bash("grep -r key-0123456789 run").code, 1);  // none
+  EXPECT_THAT(made.err, Not(HasSubstr("key-0123456789")));
+  EXPECT_THAT(bash("selfalign show run align.answers:0").out,
+              AllOf(HasSubstr("[key]"), Not(HasSubstr("\x1b"))));
+  EXPECT_EQ(bash("find run -perm /077").out, "");
+  // A second time nothing is asked, and nothing changes.
+  headers_.clear();
+  EXPECT_EQ(bash(run).code, 0);
+  EXPECT_THAT(headers_, Not(HasSubstr("POST")));
+  EXPECT_EQ(bash("selfalign status run").out, status.out);
+}
+
+TEST_F(RemoteRunTest, ARunFolderFromElsewhereGetsNoKey) {
+  write_recipe(server_.url());
+  ASSERT_EQ(bash("selfalign run r.yaml").code, 0);
+  headers_.clear();
+  // The stored recipe names this server; the key is for another.
+  bash(
+      "SELFALIGN_REMOTE_KEY='api.example.com key-0123456789' selfalign chat "
+      "run <<<hello");
+  EXPECT_THAT(headers_, HasSubstr("POST"));
+  EXPECT_THAT(headers_, Not(HasSubstr("Authorization")));
+}
+
+TEST_F(RemoteRunTest, APasswordInAnAddressIsStoredAndShownNowhere) {
+  write_recipe("http://user:hidden@host/v1");
+  for (const char* line :
+       {"selfalign run r.yaml", "selfalign generate --model http://u:hidden@h",
+        "selfalign score --model HTTP://hidden@h/v1#m",
+        "selfalign train given.jsonl --output t --model http://u:hidden@h",
+        "selfalign chat http://u:hidden@h", "selfalign serve http://u:hidden@h",
+        "selfalign evaluate --model http://u:hidden@h --questions q.jsonl",
+        "selfalign judge out --judge http://u:hidden@h"}) {
+    const Outcome refused = bash(line);
+    EXPECT_EQ(refused.code, 2) << line;
+    EXPECT_THAT(refused.out + refused.err,
+                AllOf(HasSubstr("http://host:port"), Not(HasSubstr("hidden"))))
+        << line;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+}
+
+TEST_F(RemoteRunTest, AKeyGoesToNoOtherMachineInTheClear) {
+  write_file_atomic(path("keys"), "gpu1.invalid:80 key-0123456789\n");
+  const std::string line =
+      "chmod 600 keys; selfalign generate --api-key-file keys --model "
+      "http://gpu1.invalid/v1#m <<<'{}'";
+  EXPECT_THAT(bash(line).err, HasSubstr("--key-over-http"));
+  EXPECT_THAT(bash(line + " --key-over-http").err,
+              Not(HasSubstr("--key-over-http")));
+  EXPECT_THAT(bash("chmod 644 keys; " + line.substr(16)).err,
+              HasSubstr("chmod 600 keys"));
+}
+
+TEST(ScreenProgramTest, ArgumentsThatAreEchoedAreMadeSafe) {
+  const ProgramFolder folder;
+  const Outcome odd = folder.bash("selfalign $'\\e[31mx' $'\\xc2\\x9b'");
+  EXPECT_EQ(odd.code, 2);
+  EXPECT_THAT(odd.err, AllOf(HasSubstr("[31mx"), Not(HasSubstr("\x1b")),
+                             Not(HasSubstr("\xc2\x9b"))));
+  const Outcome name = folder.bash("selfalign inspect $'\\e]0;x\\a'");
+  EXPECT_NE(name.code, 0);
+  EXPECT_THAT(name.err, AllOf(HasSubstr("]0;x"), Not(HasSubstr("\x1b"))));
+}
+
 TEST(AdherenceProgramTest, AJudgeSaysWhetherFiredRulesWereKept) {
   ScriptedRuns runs;
   runs.run(small_recipe(runs.path("a")));

@@ -1,0 +1,142 @@
+#include "generate/remote_key.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <iomanip>
+#include <optional>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace selfalign::generate {
+namespace {
+
+constexpr char kVariable[] = "SELFALIGN_REMOTE_KEY";
+constexpr char kOwnVariable[] = "SELFALIGN_API_KEY";
+constexpr uint64_t kMaxFileBytes = 65536;
+
+std::atomic<bool> may_go_over_http{false};
+
+int default_port(const Origin& origin) {
+  return origin.scheme == "https" ? 443 : 80;
+}
+
+// "api.openai.com", "gpu1:8000": as a person writes the server's place.
+std::string place_of(const Origin& origin) {
+  const bool usual = origin.port == default_port(origin);
+  return usual ? origin.host : str(origin.host, ":", origin.port);
+}
+
+// The origin that HOST or HOST:PORT stands for where `like` is asked about.
+std::optional<Origin> origin_named(const std::string& place,
+                                   const Origin& like) {
+  return place.find('/') == std::string::npos
+             ? origin_of(like.scheme + "://" + place)
+             : std::nullopt;
+}
+
+[[noreturn]] void throw_form(const std::string& where) {
+  throw Error(ErrorKind::kUsage,
+              where +
+                  ": expected the server and its key, in pairs of words as in "
+                  "\"api.openai.com KEY\" or \"gpu1:8000 KEY\", found another "
+                  "text; put the host before the key that is for it");
+}
+
+bool is_key(const std::string& word) {
+  return std::all_of(word.begin(), word.end(),
+                     [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+// The key of `origin` in a text of pairs.
+std::optional<std::string> find_key(const std::string& text,
+                                    const Origin& origin,
+                                    const std::string& where) {
+  std::string spaced = text;
+  std::replace(spaced.begin(), spaced.end(), ',', ' ');
+  std::istringstream words(spaced);
+  std::optional<std::string> found;
+  for (std::string place, key; words >> place;) {
+    const std::optional<Origin> named = origin_named(place, origin);
+    if (!named || !(words >> key) || !is_key(key)) throw_form(where);
+    if (named->host == origin.host && named->port == origin.port) found = key;
+  }
+  return found;
+}
+
+void require_private(const std::string& file) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  if ((info.st_mode & 077) == 0) return;
+  std::ostringstream mode;
+  mode << std::oct << std::setw(4) << std::setfill('0')
+       << (info.st_mode & 07777);
+  throw Error(ErrorKind::kUsage,
+              str(file,
+                  ": expected a file of keys that only its owner may "
+                  "read, found the rights ",
+                  mode.str(), "; take them away with 'chmod 600 ", file, "'"));
+}
+
+std::optional<std::string> from_variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::optional<std::string> given_key(const Origin& origin,
+                                     const std::string& file) {
+  if (!file.empty()) {
+    require_private(file);
+    if (auto key = find_key(read_file(file, kMaxFileBytes), origin, file)) {
+      return key;
+    }
+  }
+  if (const auto text = from_variable(kVariable)) {
+    if (auto key = find_key(*text, origin, kVariable)) return key;
+  }
+  if (!origin.is_this_machine()) return std::nullopt;
+  const auto own = from_variable(kOwnVariable);
+  if (own && !is_key(*own)) {
+    throw Error(ErrorKind::kUsage,
+                str(kOwnVariable,
+                    ": expected a key of one line, of printable characters "
+                    "without spaces, found others; correct it"));
+  }
+  return own;
+}
+
+}  // namespace
+
+std::string key_for(const Origin& origin, const std::string& file) {
+  const std::optional<std::string> key = given_key(origin, file);
+  if (key && origin.scheme != "https" && !origin.is_this_machine() &&
+      !may_go_over_http) {
+    throw Error(ErrorKind::kUsage,
+                str("http://", place_of(origin),
+                    ": expected https, since a key is given for this server, "
+                    "found http, over which others could read it; use https, "
+                    "or a tunnel to this machine, or say --key-over-http"));
+  }
+  return key.value_or("");
+}
+
+void set_key_over_http(bool on) { may_go_over_http = on; }
+
+std::string key_advice(const Origin& origin) {
+  const std::string place = place_of(origin);
+  std::string text =
+      str("set ", kVariable, "=\"", place,
+          " KEY\", or put that line into a file that only you may read and "
+          "name it as api_key_file");
+  if (!origin.is_this_machine() && from_variable(kOwnVariable)) {
+    text += str("; ", kOwnVariable, " goes to servers on this machine alone");
+  }
+  return text;
+}
+
+}  // namespace selfalign::generate

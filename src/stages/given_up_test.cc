@@ -1,0 +1,114 @@
+// Rows that a server did not answer: stored with their reason, counted, and
+// asked again where nothing was answered at all.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/testing.h"
+#include "stages/completing.h"
+#include "stages/funnel.h"
+
+namespace selfalign::stages {
+namespace {
+
+using generate::Completion;
+using generate::Finish;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+// Answers every row in turn as `finish` says.
+class Server final : public generate::Generator {
+ public:
+  explicit Server(std::function<Finish(uint64_t key)> finish)
+      : finish_(std::move(finish)) {}
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    while (const auto request = next()) {
+      ++num_asked;
+      Completion completion{.key = request->key,
+                            .finish = finish_(request->key)};
+      if (generate::is_given_up(completion.finish)) {
+        completion.problem = "nonsense";
+      } else {
+        completion.text = "text";
+      }
+      done(completion);
+    }
+  }
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>&) override {
+    return {};
+  }
+  std::string fingerprint() const override { return "server"; }
+  int count_tokens(const std::string&) const override { return 1; }
+
+  int num_asked = 0;
+
+ private:
+  std::function<Finish(uint64_t key)> finish_;
+};
+
+class GivenUpTest : public ::testing::Test {
+ protected:
+  // Six rows of "a.requests".
+  void complete(Server& server) {
+    CompletionPlan plan;
+    plan.title = "a";
+    plan.plan = [](int64_t n) -> std::optional<PlannedRow> {
+      if (n == 6) return std::nullopt;
+      PlannedRow planned;
+      planned.row = {uint64_t(n) + 1, "a.requests", n, {}, Json::object()};
+      planned.request.key = planned.row.key;
+      return planned;
+    };
+    plan.accept = [](const store::Row&, const Completion&, Accepted&) {
+      return true;
+    };
+    complete_rows(plan, server, *store_);
+  }
+
+  const ScratchFolder scratch_;
+  std::unique_ptr<store::Store> store_ =
+      store::Store::open(scratch_.path() + "/run", store::OpenMode::kWrite);
+};
+
+TEST_F(GivenUpTest, RowsAreStoredWithTheirReasonAndCounted) {
+  Server server([](uint64_t key) {
+    return key == 2 || key == 6 ? Finish::kBadAnswer
+           : key == 4           ? Finish::kTimedOut
+                                : Finish::kStop;
+  });
+  complete(server);
+  finish_stage(*store_, "a.requests", "", 6);
+  const Funnel funnel = funnel_of(*store_->manifest("a.requests"));
+  EXPECT_THAT(funnel.given_up,
+              ElementsAre(Pair("bad_answer", 2), Pair("timed_out", 1)));
+  EXPECT_EQ(funnel_line(funnel),
+            "a.requests: 6 made, 6 kept (100.0 %); given up: 2 bad_answer, 1 "
+            "timed_out");
+  EXPECT_TRUE(store_->problems().empty());
+  EXPECT_EQ(store_->completion(4)->completion.finish, Finish::kTimedOut);
+  // They are not asked again: the digest stays.
+  const std::string digest = store_->run_digest();
+  complete(server);
+  EXPECT_EQ(server.num_asked, 6);
+  EXPECT_EQ(store_->run_digest(), digest);
+}
+
+TEST_F(GivenUpTest, WhereNothingIsAnsweredNothingIsStored) {
+  Server down([](uint64_t) { return Finish::kBrokenOff; });
+  const Error error = error_of([&] { complete(down); });
+  EXPECT_EQ(error.kind(), ErrorKind::kFailed);
+  EXPECT_THAT(error.what(), HasSubstr("a: expected an answer of the model, "
+                                      "found nonsense; see to the server"));
+  EXPECT_EQ(store_->num_completions("a.requests"), 0);
+  Server up([](uint64_t) { return Finish::kStop; });
+  complete(up);
+  EXPECT_EQ(up.num_asked, 6);
+}
+
+}  // namespace
+}  // namespace selfalign::stages

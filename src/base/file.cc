@@ -125,18 +125,19 @@ std::string read_whole(const std::string& path, Allowed allows,
                     " bytes, found more; is this the right file?"));
   };
   if (size > max_bytes) refuse();
-  // One byte more than the size, so that the end is seen by the same read.
-  uint64_t step = regular ? size + 1 : uint64_t{1} << 16;
+  constexpr uint64_t kStep = uint64_t{1} << 16;
+  // One byte more than the size, so that the end is seen without growing.
+  content.resize(regular ? size + 1 : kStep);
   uint64_t done = 0;
   for (;;) {
-    content.resize(done + step);
-    const ssize_t n = ::read(fd.get(), content.data() + done, step);
+    if (done == content.size()) content.resize(done + kStep);
+    const ssize_t n =
+        ::read(fd.get(), content.data() + done, content.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw_read(path, "a readable file");
     if (n == 0) break;
     done += static_cast<uint64_t>(n);
     if (done > max_bytes) refuse();
-    step = uint64_t{1} << 16;
   }
   content.resize(done);
   refuse_lfs_pointer(path, content);

@@ -90,6 +90,7 @@ class SentencePiece : public Tokenizer {
   bool is_text(int id) const;
   int checked_or_none(int id, const char* name) const;
   void add_pieces();
+  void add_byte_piece(int id);
   void add_added();
   void set_end_tokens();
   void set_bound();
@@ -183,20 +184,9 @@ void SentencePiece::add_pieces() {
     token.id = id;
     token.text = piece;
     switch (v_.types[i]) {
-      case TokenType::kByte: {
-        const unsigned char byte = byte_of_piece(piece, v_.where);
-        if (byte_ids_[byte] >= 0) {
-          throw Error(ErrorKind::kInput,
-                      str(v_.where,
-                          ": expected one piece for each byte, found "
-                          "'",
-                          piece, "' again as piece ", i,
-                          "; get the model's files again"));
-        }
-        byte_ids_[byte] = id;
-        bytes_of_ids_[i] = byte;
+      case TokenType::kByte:
+        add_byte_piece(id);
         break;
-      }
       case TokenType::kControl:
         token.special = true;
         added.push_back(std::move(token));
@@ -214,6 +204,19 @@ void SentencePiece::add_pieces() {
   }
   added_ = AddedTokenFinder(std::move(added));
   user_defined_ = AddedTokenFinder(std::move(user_defined));
+}
+
+void SentencePiece::add_byte_piece(int id) {
+  const std::string& piece = v_.pieces[static_cast<size_t>(id)];
+  const unsigned char byte = byte_of_piece(piece, v_.where);
+  if (byte_ids_[byte] >= 0) {
+    throw Error(
+        ErrorKind::kInput,
+        str(v_.where, ": expected one piece for each byte, found '", piece,
+            "' again as piece ", id, "; get the model's files again"));
+  }
+  byte_ids_[byte] = id;
+  bytes_of_ids_[static_cast<size_t>(id)] = byte;
 }
 
 // Ids between the last piece and an added token that nothing names stand for

@@ -231,6 +231,7 @@ TEST_F(FairnessTest, BytesOfBodiesOnTheirWayAreLimited) {
 // Of one piece or of many: it is held for those alone who take it.
 TEST_F(FairnessTest, AnAnswerOfOnePieceIsDroppedIfNobodyReadsIt) {
   http_.max_unsent_bytes = 1 << 20;
+  http_.write_timeout_s = 300;
   model_.script = [](const generate::Request&) {
     return std::string(1000000, 'x');
   };

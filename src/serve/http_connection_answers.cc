@@ -106,7 +106,8 @@ void Connection::send_event(uint64_t turn, const std::string& data) {
   if (!is_answering(turn) || !head_sent_) return;
   const std::string event = "data: " + data + "\n\n";
   send(chunked_ ? chunk(event) : event);
-  if (num_unsent_ > host_.options().max_unsent_bytes) abort();
+  if (num_unsent_ <= host_.options().max_unsent_bytes) return;
+  unsent_.size() > 1 ? abort() : watch_excess();
 }
 
 void Connection::end_events(uint64_t turn) {
@@ -190,21 +191,19 @@ void Connection::on_written(error_code error) {
   if (phase_ == Phase::kAnswered) after_writes();
 }
 
-// An answer of one piece may be longer than what may wait for a client, but not
-// for one that does not read it.
+// An answer of one piece may be longer than what may wait for a client, and so
+// may an event, but not for one that does not read it.
 void Connection::watch_excess() {
   excess_deadline_.expires_after(std::chrono::seconds(1));
-  excess_deadline_.async_wait(
-      [self = shared_from_this(), before = num_unsent_](error_code error) {
-        const size_t most = self->host_.options().max_unsent_bytes;
-        if (error || self->phase_ != Phase::kAnswered ||
-            self->num_unsent_ <= most) {
-          return;
-        }
-        if (self->num_unsent_ + most / kExcessPart > before)
-          return self->abort();
-        self->watch_excess();
-      });
+  excess_deadline_.async_wait([self = shared_from_this(),
+                               before = num_unsent_](error_code error) {
+    const size_t most = self->host_.options().max_unsent_bytes;
+    if (error || self->phase_ == Phase::kClosing || self->num_unsent_ <= most) {
+      return;
+    }
+    if (self->num_unsent_ + most / kExcessPart > before) return self->abort();
+    self->watch_excess();
+  });
 }
 
 void Connection::after_writes() {

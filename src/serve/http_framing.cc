@@ -65,6 +65,7 @@ void HeadScan::look_at(unsigned char byte, unsigned char before) {
   } else if (byte == '\n') {
     if (before != '\r') {
       fault_ = "expected lines that end in CR LF, found an LF alone";
+      return;
     }
     line_begin_ = num_seen_ + 1;
     if (column == 1) end_ = line_begin_;

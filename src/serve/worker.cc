@@ -19,6 +19,8 @@ constexpr int kMaxOvertaken = 64;
 constexpr double kScoreShare = 0.5;
 // Each under way keeps the keys and values of its context.
 constexpr size_t kMaxScores = 4;
+// Requests of more rows leave the last quarter of the queue to others.
+constexpr size_t kFewRows = 16;
 
 bool same_text(const std::shared_ptr<const std::string>& a,
                const std::shared_ptr<const std::string>& b) {
@@ -78,7 +80,9 @@ bool Worker::add(std::vector<Row> rows, const std::function<void()>& accepted) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     drop_cancelled();
-    if (stopping_ || queue_.size() + rows.size() > max_queued_) return false;
+    const size_t most =
+        rows.size() > kFewRows ? max_queued_ - max_queued_ / 4 : max_queued_;
+    if (stopping_ || queue_.size() + rows.size() > most) return false;
     accepted();
     std::move(rows.begin(), rows.end(), std::back_inserter(queue_));
   }

@@ -63,7 +63,8 @@ class Worker {
  public:
   using Clock = std::function<double()>;  // seconds since any point in time
 
-  // More than max_queued rows waiting are refused.
+  // More than max_queued rows waiting are refused; the last quarter of them is
+  // for requests of up to 16 rows.
   Worker(std::unique_ptr<generate::Generator> generator, int max_queued,
          Clock clock = steady_seconds);
   // Drops what is queued, ends what is at work at its next step.

@@ -292,6 +292,9 @@ TEST(WorkerTest, ScoringIsSharedByClient) {
   ASSERT_TRUE(jobs[3]->wait_for_rows(1) && jobs[1]->wait_for_rows(40));
   const std::string trace = time.traced();
   EXPECT_LT(trace.rfind('d'), 70u);  // 15 parts each, long before the 200
+  for (const auto& [name, count] : parts_of(trace, 40)) {
+    EXPECT_NEAR(count, 10, 2) << name;  // by parts, not by whole contexts
+  }
   const std::map<char, int> parts = parts_of(trace, 1000);
   EXPECT_EQ(parts.at('d'), 15);
   EXPECT_NEAR(parts.at('a'), parts.at('b'), 16);
@@ -354,6 +357,35 @@ TEST(WorkerTest, AFullQueueTakesAllOfAJobOrNothing) {
   EXPECT_TRUE(add(worker, {{job, 1, request_of(2, "")},
                            {job, 2, request_of(3, "")},
                            {job, 3, request_of(4, "")}}));
+  job->cancel();
+}
+
+// Whoever asks for much leaves room in the queue for those who ask for little.
+TEST(WorkerTest, ManyRowsLeaveRoomForFew) {
+  ByteModelOptions options;
+  options.num_slots = 1;
+  options.step_s = 0.01;
+  options.script = [](const generate::Request&) {
+    return std::string(1000000, 'x');
+  };
+  Worker worker(std::make_unique<ByteModel>(options), 100);
+  const auto job = std::make_shared<Note>();
+  add(worker, {{job, 0, request_of(1, "", 1000000)}});
+  ASSERT_TRUE(job->wait([&] { return !job->texts_[0].empty(); }));
+  uint64_t key = 2;
+  const auto add_rows = [&](size_t count) {
+    std::vector<Row> rows;
+    for (size_t i = 0; i < count; ++i) {
+      rows.push_back({job, i, request_of(key++, "")});
+    }
+    return add(worker, std::move(rows));
+  };
+  EXPECT_TRUE(add_rows(58));
+  EXPECT_FALSE(add_rows(18));
+  EXPECT_TRUE(add_rows(17));
+  EXPECT_TRUE(add_rows(16));
+  EXPECT_FALSE(add_rows(16));
+  EXPECT_TRUE(add_rows(9));
   job->cancel();
 }
 

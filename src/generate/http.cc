@@ -345,9 +345,11 @@ class HttpClient::Work {
                  std::ldexp(options_.first_backoff_s, slot.num_tries - 1)) *
         (0.5 + 0.5 * draw_uniform(slot.request.key,
                                   static_cast<uint64_t>(slot.num_tries)));
-    const double wait_s =
-        std::max(backoff, std::min(retry_after_s, options_.max_retry_after_s));
-    if (wait_s >= seconds_left(slot)) return false;
+    const double left_s = seconds_left(slot);
+    const double wait_s = std::max(
+        backoff,
+        std::min({retry_after_s, options_.max_retry_after_s, left_s / 2}));
+    if (wait_s >= left_s) return false;
     slot.not_before = Clock::now() + seconds(wait_s);
     if (Clock::now() < quiet_until_) return true;  // one line for all slots
     quiet_until_ = Clock::now() + std::chrono::seconds(5);

@@ -46,7 +46,8 @@ struct HttpOptions {
   // drawn from its upper half so that many requests do not come back at once.
   double first_backoff_s = 0.5;
   double max_backoff_s = 60;
-  // A server's Retry-After is kept to, but no longer than this.
+  // A server's Retry-After is kept to, but no longer than this, nor than half
+  // of the time that is left.
   double max_retry_after_s = 300;
   size_t max_response_bytes = size_t{64} << 20;  // where the request says none
   // Of a reply that would be tried again: true if that cannot help, and the

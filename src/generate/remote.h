@@ -34,8 +34,11 @@ struct RemoteOptions {
 // generate: requests as remote_body.h writes them, without what the server
 // refuses; all stop strings are applied here. A prompt that the server calls
 // too long is Finish::kNoRoom, one that its filter refuses an empty text that
-// was cut (kLength); other refusals, and answers of another form than the API's
-// (remote_reply.h), are Error kFailed with its words or the member's name.
+// was cut (kLength). A row of which no answer can be had, after the tries of
+// http.h, is given up, with Completion::problem; it is handed on once another
+// row was answered, or at the end. Error kFailed, naming the server and what it
+// said: what http.h says of all requests, a refusal that is not about the
+// prompt (other than 400, 413, 422), or 16 rows in a row without an answer.
 // num_tokens is the server's count, the end-of-text token included where it
 // counts that, and what was reasoned before the answer. `tokens` and
 // `top_logprobs` are empty where the server tells no ids. on_text gets text as

@@ -259,11 +259,17 @@ TEST_F(StoreFailureTest, AKilledRunWithoutItsIndexIsRefusedOnAReadOnlyDisk) {
   EXPECT_EQ(code, 0);
 }
 
-// Another user looks at a run that is at work, without the right to write.
+// Another user looks at a run that is at work, without the right to write: its
+// owner has opened it, since it is made for the owner alone.
 TEST_F(StoreFailureTest, AReaderWithoutRightsSeesALiveRun) {
   if (getuid() != 0) GTEST_SKIP() << "only root can be another user";
   const auto writer = Store::open(folder_, OpenMode::kWrite);
   writer->add_rows({row_of(1, 0)});
+  EXPECT_EQ(fs::status(folder_).permissions(), fs::perms(0700));
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    EXPECT_EQ(entry.status().permissions(), fs::perms(0600)) << entry.path();
+    fs::permissions(entry.path(), fs::perms(0644));
+  }
   fs::permissions(folder_, fs::perms(0755));
   const pid_t child = fork();
   if (child == 0) {

@@ -184,23 +184,23 @@ class RemoteRunTest : public RemoteProgramTest {
           if (request.target != "/v1/completions") {
             return TestReply{.status = 404};
           }
-          if (request.body.find("the second") != std::string::npos) {
+          if (request.body.find("thermodynamics") != std::string::npos) {
             return TestReply{.body = R"({"choices":[{"text":7}]})"};
           }
-          return TestReply{
-              .body = dump_json(Json{
-                  {"choices",
-                   {{{"text",
-                      " Asks for a poem. Rules 3 (helpful).\n\nWatson: Roses "
-                      "are red. You sent the key-0123456789.\x1b[31m\n\n"},
-                     {"finish_reason", "stop"}}}}})};
+          return TestReply{.body = dump_json(Json{
+                               {"choices",
+                                {{{"text",
+                                   " Asks\x1b[31m for a poem. Rules 3 "
+                                   "(helpful).\n\nSage: Roses "
+                                   "are red. You sent the key-0123456789.\n\n"},
+                                  {"finish_reason", "stop"}}}}})};
         }) {
     std::string given;
-    for (const char* number : {"first", "second", "third"}) {
-      given += dump_json(Json{
-                   {"instruction", str("Write the ", number, " poem of ",
-                                       number, " roses in the garden.")}}) +
-               "\n";
+    for (const char* text :
+         {"Write the first poem about roses in a garden.",
+          "Explain the second law of thermodynamics to a child.",
+          "Which planets of the sun have rings around them?"}) {
+      given += dump_json(Json{{"instruction", text}}) + "\n";
     }
     write_file_atomic(path("given.jsonl"), given);
   }
@@ -258,7 +258,7 @@ TEST_F(RemoteRunTest, APasswordInAnAddressIsStoredAndShownNowhere) {
         "selfalign train given.jsonl --output t --model http://u:hidden@h",
         "selfalign chat http://u:hidden@h", "selfalign serve http://u:hidden@h",
         "selfalign evaluate --model http://u:hidden@h --questions q.jsonl",
-        "selfalign judge out --judge http://u:hidden@h"}) {
+        "selfalign judge . --judge http://u:hidden@h"}) {
     const Outcome refused = bash(line);
     EXPECT_EQ(refused.code, 2) << line;
     EXPECT_THAT(refused.out + refused.err,
@@ -282,7 +282,8 @@ TEST_F(RemoteRunTest, AKeyGoesToNoOtherMachineInTheClear) {
 
 TEST(ScreenProgramTest, ArgumentsThatAreEchoedAreMadeSafe) {
   const ProgramFolder folder;
-  const Outcome odd = folder.bash("selfalign $'\\e[31mx' $'\\xc2\\x9b'");
+  const Outcome odd =
+      folder.bash("selfalign verify . $'\\e[31mx' $'\\xc2\\x9b'");
   EXPECT_EQ(odd.code, 2);
   EXPECT_THAT(odd.err, AllOf(HasSubstr("[31mx"), Not(HasSubstr("\x1b")),
                              Not(HasSubstr("\xc2\x9b"))));

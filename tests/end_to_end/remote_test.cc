@@ -243,9 +243,10 @@ TEST_F(RemoteRunTest, ARunFolderFromElsewhereGetsNoKey) {
   ASSERT_EQ(bash("selfalign run r.yaml").code, 0);
   headers_.clear();
   // The stored recipe names this server; the key is for another.
-  bash(
-      "SELFALIGN_REMOTE_KEY='api.example.com key-0123456789' selfalign chat "
-      "run <<<hello");
+  const Outcome asked = bash(
+      "SELFALIGN_REMOTE_KEY='api.example.com key-0123456789' selfalign run "
+      "run/recipe.resolved.yaml --run-folder again");
+  EXPECT_EQ(asked.code, 0) << asked.err;
   EXPECT_THAT(headers_, HasSubstr("POST"));
   EXPECT_THAT(headers_, Not(HasSubstr("Authorization")));
 }

@@ -28,7 +28,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.$}])/(work|tmp|root|home|Users)/\w")
 PRINTING = re.compile(
     r"std::(cout|cerr|clog|print)|\b(f?printf|puts|fputs|fputc|putchar|perror|"
     r"fwrite|dprintf)\(|::write\((STDOUT|STDERR|STDIN)_FILENO")
-PRINTERS = {"src/base/error.cc", "src/base/interrupt.cc", "src/base/log.cc",
+PRINTERS = {"src/base/bus_guard.cc", "src/base/error.cc",
+            "src/base/interrupt.cc", "src/base/log.cc",
             "src/cli/lines.cc", "src/cli/terminal_input.cc"}
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|model/aten\.h)')
 INCLUDE = re.compile(r'#include "([a-z]+)/')

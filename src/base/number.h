@@ -4,6 +4,7 @@
 #pragma once
 
 #include <charconv>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -25,14 +26,23 @@ std::optional<Number> parse_number(
   return value;
 }
 
-// The byte that two hexadecimal digits, of either case, stand for.
-inline std::optional<unsigned char> parse_hex_byte(std::string_view text) {
-  unsigned char value = 0;
+// Nothing where `text` is no number up to `high` in digits of `base`, of either
+// case.
+inline std::optional<uint32_t> parse_digits(std::string_view text, int base,
+                                            uint32_t high) {
+  uint32_t value = 0;
   const char* end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, value, 16);
-  if (text.size() != 2 || problem != std::errc() || stop != end)
+  const auto [stop, problem] = std::from_chars(text.data(), end, value, base);
+  if (problem != std::errc() || stop != end || value > high)
     return std::nullopt;
   return value;
+}
+
+// The byte that two hexadecimal digits stand for.
+inline std::optional<unsigned char> parse_hex_byte(std::string_view text) {
+  const auto value = parse_digits(text, 16, 255);
+  if (text.size() != 2 || !value) return std::nullopt;
+  return static_cast<unsigned char>(*value);
 }
 
 }  // namespace selfalign

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <memory>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "text/words.h"
 
 namespace selfalign::generate {
@@ -123,11 +123,9 @@ std::optional<Origin> origin_of(const std::string& address) {
     curl_free(text);
     return found;
   };
-  const std::string port = part(CURLUPART_PORT);
-  Origin origin{part(CURLUPART_SCHEME), part(CURLUPART_HOST), 0};
-  const auto read =
-      std::from_chars(port.data(), port.data() + port.size(), origin.port);
-  if (read.ec != std::errc() || origin.host.empty()) return std::nullopt;
+  const auto port = parse_number<int>(part(CURLUPART_PORT), 0, 65535);
+  Origin origin{part(CURLUPART_SCHEME), part(CURLUPART_HOST), port.value_or(0)};
+  if (!port || origin.host.empty()) return std::nullopt;
   return origin;
 }
 

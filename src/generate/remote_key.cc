@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstdlib>
 #include <iomanip>
+#include <iterator>
 #include <optional>
 #include <sstream>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -58,11 +60,15 @@ std::optional<std::string> find_key(const std::string& text,
                                     const std::string& where) {
   std::string spaced = text;
   std::replace(spaced.begin(), spaced.end(), ',', ' ');
-  std::istringstream words(spaced);
+  std::istringstream stream(spaced);
+  const std::vector<std::string> words{
+      std::istream_iterator<std::string>(stream), {}};
+  if (words.size() % 2 != 0) throw_form(where);
   std::optional<std::string> found;
-  for (std::string place, key; words >> place;) {
-    const std::optional<Origin> named = origin_named(place, origin);
-    if (!named || !(words >> key) || !is_key(key)) throw_form(where);
+  for (size_t i = 0; i < words.size(); i += 2) {
+    const std::optional<Origin> named = origin_named(words[i], origin);
+    const std::string& key = words[i + 1];
+    if (!named || !is_key(key)) throw_form(where);
     if (named->host == origin.host && named->port == origin.port) found = key;
   }
   return found;

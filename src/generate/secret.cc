@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
+
+#include "base/number.h"
 
 namespace selfalign::generate {
 namespace {
@@ -59,14 +60,9 @@ std::string base64_of(std::string_view text, size_t before) {
 std::optional<char> ascii_at(std::string_view text, size_t at, size_t count,
                              int base) {
   if (at + count > text.size() || count == 0) return std::nullopt;
-  int code = 0;
-  const char* begin = text.data() + at;
-  const auto read = std::from_chars(begin, begin + count, code, base);
-  if (read.ec != std::errc() || read.ptr != begin + count || code < 0 ||
-      code > 0x7f) {
-    return std::nullopt;
-  }
-  return static_cast<char>(code);
+  const auto code = parse_digits(text.substr(at, count), base, 0x7f);
+  if (!code) return std::nullopt;
+  return static_cast<char>(*code);
 }
 
 struct Unescaped {

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "base/random.h"
 
 namespace selfalign::tests {
@@ -25,8 +26,9 @@ constexpr auto kPatience = std::chrono::minutes(2);
 uint64_t fault_seed() {
   static const uint64_t seed = [] {
     const char* given = std::getenv("SELFALIGN_FAULT_SEED");
-    const uint64_t drawn =
-        given != nullptr ? std::stoull(given) : std::random_device{}();
+    const uint64_t drawn = given != nullptr
+                               ? parse_number<uint64_t>(given).value()
+                               : std::random_device{}();
     std::cerr << "SELFALIGN_FAULT_SEED=" << drawn << "\n";
     return drawn;
   }();
@@ -98,7 +100,7 @@ Ended Faults::run(const std::string& line, const std::optional<Fault>& fault,
 }
 
 int64_t Faults::num_calls() const {
-  return std::stoll(read_file(path("count")));
+  return parse_number<int64_t>(read_file(path("count"))).value();
 }
 
 void check_end_under(const Fault& fault, const Ended& ended) {

@@ -61,6 +61,7 @@ std::string expand(std::string& text, size_t begin) {
 std::string expand_path(std::string& text) { return expand(text, 0); }
 
 std::string expand_named(std::string& text) {
+  if (const auto flaw = generate::address_flaw(text)) return *flaw;
   const size_t sign = text.find('=');
   return expand(text, sign == std::string::npos ? 0 : sign + 1);
 }

@@ -281,6 +281,31 @@ TEST_F(RemoteRunTest, AKeyGoesToNoOtherMachineInTheClear) {
               HasSubstr("chmod 600 keys"));
 }
 
+TEST_F(RemoteRunTest, ATerminalShowsModelsAndPastedTextWithoutObeying) {
+  write_recipe(server_.url());
+  ASSERT_EQ(bash("selfalign run r.yaml").code, 0);
+  Terminal show(folder(), "selfalign show run align.answers:0");
+  EXPECT_EQ(show.end(), 0);
+  EXPECT_THAT(show.screen(), AllOf(HasSubstr("\xef\xbf\xbd[31m for a poem"),
+                                   Not(HasSubstr("\x1b[31m"))));
+  Terminal search(folder(), "selfalign search run Roses");
+  EXPECT_EQ(search.end(), 0);
+  EXPECT_THAT(search.screen(), HasSubstr("\x1b[1;7mRoses\x1b[0m"));
+  Terminal typing(folder(), "selfalign generate --model " + server_.url());
+  ASSERT_TRUE(typing.takes_keys_before("error"));
+  typing.press(
+      "a\xc2\x9b"
+      "b\xe2\x80\xae"
+      "c!");
+  EXPECT_TRUE(typing.shows("c!"));
+  EXPECT_THAT(typing.screen(), AllOf(HasSubstr("a\xef\xbf\xbd"
+                                               "b\xef\xbf\xbd"
+                                               "c!"),
+                                     Not(HasSubstr("\xc2\x9b"))));
+  typing.press("\x15\x04");
+  EXPECT_EQ(typing.end(), 0);
+}
+
 TEST(ScreenProgramTest, ArgumentsThatAreEchoedAreMadeSafe) {
   const ProgramFolder folder;
   const Outcome odd =

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/last_act.h"
+#include "base/stop_signals.h"
 
 namespace selfalign {
 namespace {
@@ -36,16 +37,19 @@ void install_interrupt_handlers() {
   sigemptyset(&action.sa_mask);
   // No SA_RESTART: a read that waits for the person's next line must end.
   action.sa_flags = 0;
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGQUIT}) {
-    ::sigaction(signal, &action, nullptr);
+  for (const int signal : kStopSignals) {
+    if (asks_to_stop(signal)) ::sigaction(signal, &action, nullptr);
   }
-  struct sigaction hang_up {};
-  ::sigaction(SIGHUP, nullptr, &hang_up);
-  if (hang_up.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
   // A file over the limit (ulimit -f) is then an error of the write, EFBIG,
   // that is told like a full disk; a reader that went away is EPIPE.
   ::signal(SIGXFSZ, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);
+}
+
+bool asks_to_stop(int signal) {
+  struct sigaction now {};
+  ::sigaction(signal, nullptr, &now);
+  return signal != SIGHUP || now.sa_handler != SIG_IGN;
 }
 
 void set_last_act(void (*act)()) { last_act.store(act); }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <list>
 #include <map>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/slices.h"
+#include "base/stop_signals.h"
 #include "serve/access.h"
 #include "serve/api_error.h"
 #include "serve/http_connection.h"
@@ -140,7 +140,9 @@ void HttpServer::Impl::listen() {
 void HttpServer::Impl::run(const Handler& handler) {
   handler_ = handler;
   if (options_.handle_signals) {
-    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) signals_.add(signal);
+    for (const int signal : kStopSignals) {
+      if (asks_to_stop(signal)) signals_.add(signal);
+    }
     wait_for_signals();
   }
   accept();

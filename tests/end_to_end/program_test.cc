@@ -83,24 +83,27 @@ TEST_F(ProgramTest, BadInputFilesExitWith3) {
 // A folder from elsewhere with a pipe in place of a file: nobody writes to it,
 // and nobody waits.
 TEST_F(ProgramTest, PipesInAModelFolderExitWith3) {
-  const std::string command =
-      "timeout 60 selfalign generate --max-context 64 --model " + model();
+  const std::string row = "{\"prompt\": \"a\"}\n";
+  const std::string command = "timeout 60 '" SELFALIGN_PROGRAM
+                              "' generate --max-context 64 --model " +
+                              model();
   for (const std::string name :
        {"config.json", "model.safetensors", "tokenizer.json"}) {
     const std::string file = path("model/" + name);
     const Outcome result =
         bash("mv '" + file + "' kept && mkfifo '" + file + "' && " + command +
                  "; code=$?; mv kept '" + file + "'; exit $code",
-             "\"a\"\n");
+             row);
     EXPECT_EQ(result.code, 3) << name << result.err;
     EXPECT_THAT(result.err, HasSubstr(file + ": expected a regular file, found "
                                              "a pipe"));
   }
-  EXPECT_EQ(bash(command, "\"a\"\n").code, 0);
+  EXPECT_EQ(bash(command, row).code, 0);
   make_folder(path("adapter"));
-  const Outcome adapter = bash("mkfifo adapter/adapter_config.json && " +
-                                   command + " --adapter " + path("adapter"),
-                               "\"a\"\n");
+  const Outcome adapter =
+      bash("mkfifo adapter/adapter_config.json && " + command +
+               " --form none --adapter " + path("adapter"),
+           row);
   EXPECT_EQ(adapter.code, 3) << adapter.err;
   EXPECT_THAT(adapter.err, HasSubstr("found a pipe"));
 }

@@ -25,7 +25,7 @@ class ServingTest : public testing::Test, public tests::ProgramFolder {
   // `flags` are the server's.
   Outcome with_server(const std::string& flags,
                       const std::string& lines) const {
-    return bash("'" SELFALIGN_PROGRAM
+    return bash("rm -f served; '" SELFALIGN_PROGRAM
                 "' --json serve model --device cpu --dtype float32 --port 0 "
                 "--slots 4 --max-context 256 " +
                 flags +
@@ -67,6 +67,25 @@ class ServingTest : public testing::Test, public tests::ProgramFolder {
     return Outcome{0, read_file(path(file)), ""}.lines();
   }
 };
+
+// As a command that makes rows does, and not under nohup.
+TEST_F(ServingTest, EverySignalThatAsksToStopStopsIt) {
+  const std::string ends =
+      "for i in $(seq 300); do kill -0 $pid || exit 7; sleep 0.1; done";
+  for (const std::string signal : {"HUP", "QUIT", "INT", "USR1"}) {
+    const Outcome result =
+        with_server("", "kill -" + signal + " $pid\n" + ends);
+    EXPECT_EQ(result.code, 7) << signal << result.err;
+  }
+  const Outcome kept = with_server(
+      "", "(trap '' HUP; '" SELFALIGN_PROGRAM
+          "' --json serve model --device cpu --port 0 --max-context 256 "
+          ">served2 & echo $! >pid2)\n"
+          "until grep -q url served2; do sleep 0.1; done\n"
+          "kill -HUP $(cat pid2); sleep 1; kill -0 $(cat pid2) && kept=1\n"
+          "kill $(cat pid2); echo kept=$kept");
+  EXPECT_THAT(kept.out, HasSubstr("kept=1")) << kept.err;
+}
 
 TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
   std::string requests, contexts;

@@ -294,14 +294,14 @@ void YamlMap::get(const std::string& key, std::vector<double>& out, double low,
   if (!has(key)) return;
   out.clear();
   for (const YAML::Node& item : items(key)) {
-    double number = 0.0;
-    if (!item.IsScalar() || !parse_number(item.Scalar(), number) ||
-        !(number >= low && number <= high)) {
+    const auto number =
+        item.IsScalar() ? number_in(item.Scalar(), low, high) : std::nullopt;
+    if (!number) {
       mistakes_.add(item.Mark(), str(named(key), ": expected a number from ",
                                      low, " to ", high));
       continue;
     }
-    out.push_back(number);
+    out.push_back(*number);
   }
 }
 

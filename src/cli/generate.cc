@@ -35,8 +35,8 @@ Members of a request (all but prompt may be left out):
                               as chat --seed and the server's "seed" do
   temperature, top_p          1.0 each, of an assistant as in chat; temperature
                               0 is greedy
-  max_tokens, stop            256 tokens, of an assistant as in chat; stop is a
-                              string or list of strings
+  max_tokens, stop            256 tokens, of an assistant as in chat (also
+                              max_new_tokens); stop is a string or a list
   repetition_penalty          1.0 is off
   ngram_penalty               [n=1, n=2, n=3, n=4], taken off the logits
   logit_bias                  {"TOKEN ID": number or "-inf"}

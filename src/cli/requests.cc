@@ -150,15 +150,20 @@ stages::GivenSampling given_sampling(const Json& object,
   number("top_p", given.top_p, ranges::kTopP);
   number("repetition_penalty", given.repetition_penalty,
          ranges::kRepetitionPenalty);
-  if (!object.contains("max_tokens")) return given;
-  const int64_t wanted = json_int_or(object, "max_tokens", where, 1);
-  const Range<int>& range = ranges::kMaxNewTokens;
-  if (wanted < range.low || wanted > range.high) {
-    throw_member(where, "max_tokens",
-                 str("in [", range.low, ", ", range.high, "]"),
-                 object.at("max_tokens"));
+  // The API's name and that of recipes.
+  for (const char* name : {"max_tokens", "max_new_tokens"}) {
+    if (!object.contains(name)) continue;
+    if (given.max_new_tokens) {
+      throw_member(where, name, "left out beside max_tokens", object.at(name));
+    }
+    const int64_t wanted = json_int_or(object, name, where, 1);
+    const Range<int>& range = ranges::kMaxNewTokens;
+    if (wanted < range.low || wanted > range.high) {
+      throw_member(where, name, str("in [", range.low, ", ", range.high, "]"),
+                   object.at(name));
+    }
+    given.max_new_tokens = static_cast<int>(wanted);
   }
-  given.max_new_tokens = static_cast<int>(wanted);
   return given;
 }
 
@@ -208,8 +213,8 @@ GenerateLine GenerateReader::parse(std::string_view line,
   const Json object = parse_json_line(line, where);
   check_members(object, where,
                 {"prompt", "prefix", "key", "temperature", "top_p",
-                 "max_tokens", "stop", "repetition_penalty", "ngram_penalty",
-                 "logit_bias", "ban_eos", "logprobs"});
+                 "max_tokens", "max_new_tokens", "stop", "repetition_penalty",
+                 "ngram_penalty", "logit_bias", "ban_eos", "logprobs"});
   GenerateLine result;
   result.request.suffix = json_string(object, "prompt", where);
   const std::string prefix = json_string_or(object, "prefix", where, "");

@@ -58,6 +58,7 @@ TEST(GenerateReaderTest, WhatALineDoesNotSayIsAsTheAssistantHasIt) {
   EXPECT_EQ(silent.repetition_penalty, 1.1);
   EXPECT_EQ(silent.max_new_tokens, 7);
   EXPECT_EQ(read(R"({"prompt": "a", "max_tokens": 9})").max_new_tokens, 9);
+  EXPECT_EQ(read(R"({"prompt": "a", "max_new_tokens": 9})").max_new_tokens, 9);
   // Greedy is without a penalty.
   EXPECT_EQ(read(R"({"prompt": "a", "temperature": 0})").repetition_penalty, 1);
 }
@@ -151,6 +152,8 @@ TEST(GenerateReaderTest, ErrorsNameLineAndMember) {
                               R"("top_p": 0)",
                               R"("top_p": 1.5)",
                               R"("max_tokens": 0)",
+                              R"("max_new_tokens": 0)",
+                              R"("max_tokens": 3, "max_new_tokens": 3)",
                               R"("max_tokens": 99999999999)",
                               R"("stop": [1])",
                               R"("stop": "")",

@@ -264,9 +264,10 @@ unsigned new_file_mode(const std::string& folder) {
 }
 
 void make_file(const std::string& path) {
-  const Descriptor fd(open_retry(path.c_str(), O_WRONLY | O_CREAT,
+  // O_EXCL: what is there already, a pipe even, is not opened.
+  const Descriptor fd(open_retry(path.c_str(), O_WRONLY | O_CREAT | O_EXCL,
                                  new_file_mode(folder_of(path))));
-  if (fd.get() < 0) throw_write(path, errno);
+  if (fd.get() < 0 && errno != EEXIST) throw_write(path, errno);
 }
 
 ScratchFolder::ScratchFolder(const std::string& parent) {

@@ -41,7 +41,8 @@ Members of a request (all but prompt may be left out):
   ngram_penalty               [n=1, n=2, n=3, n=4], taken off the logits
   logit_bias                  {"TOKEN ID": number or "-inf"}
   ban_eos, logprobs           false; logprobs adds token_logprobs
-finish_reason is stop, length or no_room (prompt longer than --max-context).
+finish_reason is stop, length or no_room (prompt longer than --max-context); of a
+server's model also why it gave no answer, with "error".
 
 An adapter is asked as it was trained, the prompt being the user's words; --form
 names another form (see chat), --form raw gives it the prompt as it is:

@@ -121,7 +121,7 @@ TEST_F(VerboseTaxTest, TheClaimsOfTheMethodArePairsToo) {
   for (const auto& [subject, above] :
        {std::pair{"base", 0.0}, std::pair{"prompted", 0.2},
         std::pair{"engraved", 0.3}, std::pair{"other", -0.5}}) {
-    ask(subject, 20, [above](int i) {
+    ask(subject, 20, [above = above](int i) {
       return Json{{"scores",
                    {{"mc1", double(i % 5) + above}, {"mc1.part", double(i)}}}};
     });

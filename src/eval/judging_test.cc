@@ -166,9 +166,10 @@ TEST_F(JudgingTest, TheMarksOfTwoJudgesStandSideBySide) {
   const std::vector<JudgedAnswer> answers = {contest().pairs[1].a};
   const std::map<std::string, int> marks = {{"kind", 9}, {"stern", 2}};
   for (const auto& [name, mark] : marks) {
-    Judge one = judge(
-        [mark](const generate::Request&) { return str("[[", mark, "]]"); },
-        name);
+    Judge one =
+        judge([mark = mark](
+                  const generate::Request&) { return str("[[", mark, "]]"); },
+              name);
     for (int time = 0; time < 2;
          ++time) {  // the second takes the first's place
       TaskResult result = judge_singles(one, "mt_bench", "long", answers, 1);

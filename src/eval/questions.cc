@@ -309,8 +309,9 @@ Task questions_task(const std::string& named) {
   require_name("--questions " + named, name);
   // The last two are of the run itself, in its results and in its report.
   if (name == "adherence" || name == "held_out" ||
-      std::any_of(tasks().begin(), tasks().end(),
-                  [&](const Task& task) { return task.name == name; })) {
+      std::any_of(
+          tasks().begin(), tasks().end(),
+          [&own = name](const Task& task) { return task.name == own; })) {
     throw Error(ErrorKind::kUsage,
                 str("--questions ", named,
                     ": expected a name that no task has, found '", name,

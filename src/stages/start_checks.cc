@@ -16,9 +16,8 @@ namespace selfalign::stages {
 namespace fs = std::filesystem;
 
 bool is_begun(const std::string& run_folder) {
-  std::error_code ignored;
-  if (!fs::exists(fs::path(run_folder) / "run.db", ignored)) return false;
-  return !store::Store::open(run_folder, store::OpenMode::kReadOnly)
+  return store::Store::is_made(run_folder) &&
+         !store::Store::open(run_folder, store::OpenMode::kReadOnly)
               ->stages()
               .empty();
 }

@@ -117,6 +117,9 @@ TEST_F(StartChecks, ModelAndRunFolder) {
 
 TEST_F(StartChecks, ARunIsBegunOnceItHasRows) {
   EXPECT_FALSE(is_begun(path("none")));
+  fs::create_directory(path("cut short"));  // by a kill, at its very start
+  write("cut short/run.db", "");
+  EXPECT_FALSE(is_begun(path("cut short")));
   const auto store = open_run(recipe_);
   EXPECT_FALSE(is_begun(recipe_.run_folder));
   store->add_rows({{1, "instruct.tasks", 0, {}, Json::object()}});

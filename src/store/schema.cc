@@ -154,10 +154,14 @@ generate::Finish stored_finish(const Database& db, const std::string& name) {
   }
 }
 
+bool is_blank(Database& db) {
+  return schema_version(db) == 0 &&
+         db.query_int("SELECT COUNT(*) FROM sqlite_schema") == 0;
+}
+
 bool prepare_schema(Database& db) {
   const int64_t version = schema_version(db);
-  const bool is_new =
-      version == 0 && db.query_int("SELECT COUNT(*) FROM sqlite_schema") == 0;
+  const bool is_new = is_blank(db);
   const bool is_old = version >= 1 && version < kSchemaVersion &&
                       db.query_int("PRAGMA application_id") == kApplicationId;
   if (!is_new && !is_old) return false;

@@ -14,7 +14,9 @@ namespace selfalign::store {
 constexpr int kAnnotationsVersion = 2;
 constexpr int kEvidenceVersion = 3;
 
-// Makes the tables in an empty database and adds to those of an earlier version
+// True of a database whose making was cut short: nothing is in it yet.
+bool is_blank(Database& db);
+// Makes the tables in a blank database and adds to those of an earlier version
 // what it lacks. True if there is evidence to be made for what is there.
 bool prepare_schema(Database& db);
 // Error kDamaged for another program's database, a newer schema, a table,

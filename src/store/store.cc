@@ -95,6 +95,14 @@ void Store::keep_header() {
   if (!meta(kSchemaChanges)) set_meta(kSchemaChanges, changes);
 }
 
+bool Store::is_made(const std::string& folder) {
+  const std::string path = folder + "/run.db";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  Database db(path, false);
+  return !is_blank(db);
+}
+
 std::optional<std::string> Store::writer_of(const std::string& folder) {
   return lock_holder(folder + "/run.lock");
 }

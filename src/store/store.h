@@ -142,6 +142,9 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   const std::string& folder() const { return folder_; }
+  // True if there is a store in `folder`. One whose making was cut short before
+  // anything stood in it is none.
+  static bool is_made(const std::string& folder);
   // "process 123" while one has the run open for writing, else none.
   static std::optional<std::string> writer_of(const std::string& folder);
 

@@ -116,7 +116,8 @@ void check_end_under(const Fault& fault, const Ended& ended) {
   } else {
     ASSERT_EQ(ended.code, 4) << ended.err;
   }
-  ASSERT_THAT(ended.err, testing::HasSubstr("error: "));
+  ASSERT_THAT(ended.err, testing::AnyOf(testing::HasSubstr("error: "),
+                                        testing::HasSubstr("\"error\"")));
   ASSERT_THAT(ended.err, testing::AnyOf(testing::HasSubstr("expected"),
                                         testing::HasSubstr("cannot")));
 }

@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "end_to_end/tiny_model.h"
 #include "faults/faults.h"
-#include "stages/recipe.h"
 
 namespace selfalign::tests {
 namespace {
@@ -29,30 +28,19 @@ class ProgramFaultsTest : public ::testing::TestWithParam<const char*>,
                   std::string(6, letter), "\"}\n");
     }
     write_file_atomic(disk("data.jsonl"), rows);
-    write_file_atomic(disk("recipe.yaml"),
-                      stages::recipe_to_yaml(small_tuning()));
-  }
-
-  // Two steps of tuning with a checkpoint after each.
-  stages::Recipe small_tuning() const {
-    stages::Recipe recipe;
-    recipe.name = "small";
-    recipe.run_folder = disk("run");
-    recipe.stages = {"tune"};
-    recipe.model.path = disk("model");
-    recipe.model.device = "cpu";
-    recipe.model.dtype = "float32";
-    recipe.model.num_slots = 2;
-    recipe.model.max_context = 4096;
-    recipe.prompts_folder = disk("prompts");
-    recipe.data.path = disk("data.jsonl");
-    recipe.tune.epochs = 1;
-    recipe.tune.batch_size = 4;
-    recipe.tune.max_length = 1024;
-    recipe.tune.warmup_steps = 1;
-    recipe.tune.checkpoint_steps = 1;
-    recipe.num_held_out = 1;
-    return recipe;
+    // Two steps of tuning with a checkpoint after each.
+    write_file_atomic(disk("recipe.yaml"), R"(
+name: small
+run_folder: run
+stages: [tune]
+model: {path: model, device: cpu, dtype: float32, num_slots: 2,
+        max_context: 4096}
+prompts_folder: prompts
+data: {path: data.jsonl}
+tune: {epochs: 1, batch_size: 4, max_length: 1024, warmup_steps: 1,
+       checkpoint_steps: 1}
+num_held_out: 1
+)");
   }
 
   Ended tune(const std::optional<Fault>& fault = {}) const {

@@ -19,19 +19,9 @@ import time
 import urllib.request
 
 import cross_check
+from checks import CHECKS, check, expect, run_check
 
-CHECKS = []
 BIG = (8 << 20) - 100  # bytes of a prompt
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def expect(good, found):
-    if not good:
-        raise AssertionError(f"found {found!r}"[:400])
 
 
 def request(path, body):
@@ -248,15 +238,6 @@ def post(port, path, body):
     return answer
 
 
-def run_check(name, work):
-    try:
-        print("ok    ", name, work() or "", flush=True)
-        return True
-    except Exception as error:  # noqa: BLE001 - every check must run
-        print("FAILED", name, f"({type(error).__name__}): {error}", flush=True)
-        return False
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -274,9 +255,9 @@ def main():
     chosen = {name: w for name, w in work.items() if args.only in name}
     with cross_check.Server(args.selfalign, args.model, args.port):
         for name in [n for n in chosen if "signal" not in n]:
-            good &= run_check(name.replace("_", " "), chosen[name])
+            good &= run_check(name, chosen[name])
     for name in [n for n in chosen if "signal" in n]:
-        good &= run_check(name.replace("_", " "), chosen[name])
+        good &= run_check(name, chosen[name])
     return 0 if good else 1
 
 

@@ -16,13 +16,14 @@ import pathlib
 import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+import cross_check
 
 BODY = b'{"prompt":"hi"}'
 HEAD = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\n" \
@@ -182,7 +183,26 @@ def exchange(port, data, timeout=4):
     return found
 
 
-class Process:
+class Server(cross_check.Server):
+    """The server under test."""
+
+    def __init__(self, program, model):
+        self.port = free_port()
+        super().__init__(program, model, self.port)
+
+    def count(self):
+        """How many requests it has answered, but for those of count()."""
+        with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/metrics") as reply:
+            text = reply.read().decode()
+        return sum(int(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if line.startswith("selfalign_requests_total")
+                   and "/metrics" not in line)
+
+
+class Proxy:
+    """A process that listens; what it hands on stands in `log`."""
+
     def __init__(self, command, port, **settings):
         self.process = subprocess.Popen(command, **settings)
         self.port = port
@@ -197,29 +217,11 @@ class Process:
                 time.sleep(0.05)
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         self.process.wait(30)
 
 
-class Server(Process):
-    """The server under test."""
-
-    def __init__(self, program, model):
-        port = free_port()
-        super().__init__([program, "serve", model, "--port", str(port)], port,
-                         stderr=subprocess.DEVNULL)
-
-    def count(self):
-        """How many requests it has answered, but for those of count()."""
-        with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}/metrics") as reply:
-            text = reply.read().decode()
-        return sum(int(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if line.startswith("selfalign_requests_total")
-                   and "/metrics" not in line)
-
-
-class Nginx(Process):
+class Nginx(Proxy):
     name = "nginx"
     log_line = re.compile(r"upstream=\d")
 
@@ -251,7 +253,7 @@ http {{
         super().__init__(["nginx", "-c", folder / "nginx.conf"], port)
 
 
-class Haproxy(Process):
+class Haproxy(Proxy):
     name = "haproxy"
     log_line = re.compile(r"server=one ")
 
@@ -356,14 +358,15 @@ def main():
     cases += [case + smuggled for case in odd_heads()]
     cases += mutations(cases, flags.mutations, flags.seed)
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(flags.selfalign, flags.model)
-        proxies = [kind(pathlib.Path(folder), server.port)
-                   for kind in (Nginx, Haproxy) if shutil.which(kind.name)]
-        if not proxies:
+        kinds = [kind for kind in (Nginx, Haproxy) if shutil.which(kind.name)]
+        if not kinds:
             sys.exit("check_framing: expected nginx or haproxy, found neither")
-        num_bad = check(cases, proxies, server)
-        for process in [*proxies, server]:
-            process.stop()
+        with Server(flags.selfalign, flags.model) as server:
+            proxies = [kind(pathlib.Path(folder), server.port)
+                       for kind in kinds]
+            num_bad = check(cases, proxies, server)
+            for proxy in proxies:
+                proxy.stop()
     sys.exit(1 if num_bad else 0)
 
 

@@ -17,20 +17,10 @@ import urllib.request
 import openai
 
 import cross_check
+from checks import CHECKS, check, expect, run_check
 
-CHECKS = []
 PROMPT = "The capital of France is"
 CHAT = [{"role": "user", "content": "What is a river? One sentence."}]
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def expect(good, found):
-    if not good:
-        raise AssertionError(f"found {found!r}"[:400])
 
 
 def near(a, b):
@@ -292,14 +282,7 @@ def check_key(api):
 def check_all(api, with_key):
     num_failed = 0
     for function in CHECKS + ([check_key] if with_key else []):
-        name = function.__name__.replace("_", " ")
-        try:
-            function(api)
-            print("ok    ", name, flush=True)
-        except Exception as error:  # noqa: BLE001 - every check must run
-            num_failed += 1
-            print("FAILED", name, f"({type(error).__name__}): {error}",
-                  flush=True)
+        num_failed += not run_check(function.__name__, lambda: function(api))
     print(f"{len(CHECKS) + with_key - num_failed} passed, {num_failed} failed")
     return 1 if num_failed else 0
 

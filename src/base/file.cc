@@ -17,6 +17,7 @@
 
 #include "base/disk_full.h"
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/lfs_pointer.h"
 #include "base/log_line.h"
 #include "base/number.h"
@@ -71,13 +72,6 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
                              "writable"));
 }
 
-const char* kind_name(mode_t mode) {
-  if (S_ISDIR(mode)) return "a folder";
-  if (S_ISFIFO(mode)) return "a pipe";
-  if (S_ISSOCK(mode)) return "a socket";
-  return "a device";
-}
-
 enum class Allowed { kFiles, kStreams };
 
 // Opens for reading what is no folder and, unless it `allows` them, no stream;
@@ -99,7 +93,7 @@ int open_for_reading(const std::string& path, Allowed allows,
   ::close(fd);
   throw Error(
       ErrorKind::kInput,
-      str(path, ": expected a regular file, found ", kind_name(info.st_mode),
+      str(path, ": expected a regular file, found ", file_kind(info.st_mode),
           "; check the path, or put the file itself there"));
 }
 

@@ -12,6 +12,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/hash.h"
 
 namespace selfalign::store {
@@ -127,10 +128,7 @@ void require_plain_file(const std::string& path) {
   throw Error(
       ErrorKind::kDamaged,
       str(path, ": expected a file of this folder, found ",
-          S_ISLNK(file.st_mode)    ? "a link"
-          : S_ISDIR(file.st_mode)  ? "a folder"
-          : S_ISFIFO(file.st_mode) ? "a FIFO"
-                                   : "a device",
+          file_kind(file.st_mode),
           "; put the run's own in its place, or look where it comes from"));
 }
 

@@ -87,13 +87,18 @@ void check_values(const Database& db, Findings& findings) {
                    "JSON as content", error.what());
     }
   }
-  findings.add_rows(
-      "SELECT r.stage, r.seq, c.finish FROM completions c "
-      "JOIN rows r ON r.key = c.key "
-      "WHERE c.finish NOT IN ('stop', 'length', 'no_room', 'cancelled', "
-      "'bad_answer', 'too_large', 'timed_out', 'broken_off', 'refused', "
-      "'server_error')",
-      "a known finish reason", "");
+  Statement finishes(db,
+                     "SELECT r.stage, r.seq, c.finish FROM completions c "
+                     "JOIN rows r ON r.key = c.key");
+  while (finishes.step()) {
+    const std::string name = finishes.get_text(2);
+    try {
+      generate::finish_from_name(name);
+    } catch (const Error&) {
+      findings.add(str(finishes.get_text(0), ":", finishes.get_int(1)),
+                   "a known finish reason", name);
+    }
+  }
   findings.add_rows(
       "SELECT r.stage, r.seq, v.filter FROM verdicts v "
       "JOIN rows r ON r.key = v.key "

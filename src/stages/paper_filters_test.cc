@@ -403,9 +403,10 @@ TEST(PaperDuplicates, AcrossShardsCharactersCountNotBytes) {
 }
 
 TEST(PaperQuestions, AreTakenAsTheyComeOnePerTopic) {
+  const InstructOptions options;
   const Prompts prompts;
-  InstructionFilter paper(profile_named("paper"), {}, prompts);
-  InstructionFilter own(profile_named("default"), {}, prompts);
+  InstructionFilter paper(profile_named("paper"), options, prompts);
+  InstructionFilter own(profile_named("default"), options, prompts);
   EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Snow", false}, {})),
             "");
   EXPECT_EQ(reason(paper.judge({"What is it?", "news", "Rain", false}, {})),

@@ -26,7 +26,7 @@ int64_t shortest_sample(const ChatPrompt& prompt, const CountTokens& count) {
 
 std::vector<Length> lengths_of(const Recipe& recipe, const Prompts& prompts,
                                const CountTokens& count) {
-  constexpr char kSample[] = "the short prompt with a turn";
+  constexpr const char* kSample = "the short prompt with a turn";
   const char* const context = "model.max_context";
   const int64_t max_context = recipe.model.max_context;
   std::vector<Length> lengths;

@@ -10,6 +10,8 @@ function(selfalign_library folder)
   target_link_libraries(selfalign_${folder} PUBLIC ${arg_LINK})
   if(arg_TORCH)
     selfalign_use_torch(selfalign_${folder})
+  else()
+    selfalign_precompile(selfalign_${folder} selfalign_base)
   endif()
   if(SELFALIGN_SANITIZER STREQUAL "address")  # coverage, for the fuzzers
     target_compile_options(selfalign_${folder} PRIVATE
@@ -22,15 +24,40 @@ endfunction()
 function(selfalign_test folder)
   cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_executable(${folder}_test ${arg_SOURCES})
-  selfalign_target(${folder}_test)
+  if(arg_TORCH)
+    selfalign_target(${folder}_test)
+    selfalign_use_torch(${folder}_test)
+  else()
+    selfalign_test_target(${folder}_test)
+  endif()
   target_link_libraries(${folder}_test PRIVATE selfalign_${folder} ${arg_LINK}
                         GTest::gmock GTest::gtest_main)
-  if(arg_TORCH)
-    selfalign_use_torch(${folder}_test)
-  endif()
   add_test(NAME ${folder} COMMAND ${folder}_test --gtest_brief=1
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${folder} PROPERTIES TIMEOUT 1200)
+endfunction()
+
+# Most of the compiler's time goes into these: base holds them for all libraries
+# without torch, base_test for all tests. (What holds torch has its own.)
+function(selfalign_precompile target owner)
+  if(NOT target STREQUAL owner)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+    return()
+  endif()
+  set(headers <nlohmann/json.hpp> <algorithm> <filesystem> <functional> <map>
+      <memory> <optional> <set> <string> <vector>)
+  if(target MATCHES "_test$")
+    list(APPEND headers <gtest/gtest.h> <gmock/gmock.h>)
+  endif()
+  target_precompile_headers(${target} PRIVATE ${headers})
+endfunction()
+
+# A program of tests without torch. Unoptimized: it is built more often than it
+# takes time.
+function(selfalign_test_target target)
+  selfalign_target(${target})
+  target_compile_options(${target} PRIVATE -O0)
+  selfalign_precompile(${target} base_test)
 endfunction()
 
 function(selfalign_target target)
@@ -49,14 +76,4 @@ function(selfalign_sanitize target)
   endif()
   target_compile_options(${target} PRIVATE -O0 -gline-tables-only ${flags})
   target_link_options(${target} PRIVATE ${flags})
-  # Most of the compiler's time goes into these.
-  if(NOT target MATCHES "^selfalign_|_test$")
-    return()
-  endif()
-  set(headers <nlohmann/json.hpp> <algorithm> <filesystem> <functional> <map>
-      <memory> <optional> <set> <string> <vector>)
-  if(target MATCHES "_test$")
-    list(APPEND headers <gtest/gtest.h> <gmock/gmock.h>)
-  endif()
-  target_precompile_headers(${target} PRIVATE ${headers})
 endfunction()

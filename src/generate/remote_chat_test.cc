@@ -51,7 +51,7 @@ TEST_F(RemoteChatTest, AutoFindsTheApiThatTheServerHas) {
   EXPECT_EQ(completion.num_tokens, 4);
   EXPECT_EQ(completion.num_prompt_tokens, 11);
   EXPECT_FALSE(completion.is_estimated);
-  EXPECT_EQ(targets_, (std::vector<std::string>{"/v1/models", "/v1/completions",
+  EXPECT_EQ(targets(), (std::vector<std::string>{"/v1/models", "/v1/completions",
                                                 "/v1/chat/completions",
                                                 "/v1/chat/completions"}));
   const auto generator = make_remote_generator(with_api("auto"));
@@ -108,8 +108,8 @@ TEST_F(RemoteChatTest, OneAnswerTeachesWhatAllRequestsLeaveOut) {
   const auto began = std::chrono::steady_clock::now();
   EXPECT_EQ(run(one, 5).size(), 5u);
   EXPECT_EQ(num_refused, 3);
-  EXPECT_EQ(bodies_.size(), 8u);
-  EXPECT_EQ(bodies_.back().at("max_completion_tokens"), 256);
+  EXPECT_EQ(bodies().size(), 8u);
+  EXPECT_EQ(bodies().back().at("max_completion_tokens"), 256);
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
 }
 

@@ -62,7 +62,7 @@ class MisbehavingTest : public RemoteTest {
 
   void expect(const Mode& mode) {
     SCOPED_TRACE(mode.name);
-    bodies_.clear();
+    forget_bodies();
     serve([&](const Json&) { return mode.reply; });
     const auto began = std::chrono::steady_clock::now();
     const Completion row = one(hasty());
@@ -71,7 +71,7 @@ class MisbehavingTest : public RemoteTest {
     EXPECT_THAT(row.problem, HasSubstr(mode.found));
     EXPECT_EQ(row.problem.empty(), !is_given_up(mode.finish));
     EXPECT_THAT(row.problem, Not(HasSubstr(kKey)));
-    EXPECT_EQ(bodies_.size(), size_t(mode.num_asked));
+    EXPECT_EQ(bodies().size(), size_t(mode.num_asked));
     EXPECT_LT(std::chrono::steady_clock::now() - began,
               std::chrono::seconds(8));
   }
@@ -250,7 +250,7 @@ TEST_F(MisbehavingTest, AllTriesOfARowHaveTheirTime) {
   options.http.max_total_s = 0.7;
   options.http.max_tries = 1000;
   EXPECT_EQ(one(options).finish, Finish::kTimedOut);
-  EXPECT_LE(bodies_.size(), 4u);
+  EXPECT_LE(bodies().size(), 4u);
 }
 
 TEST_F(MisbehavingTest, AConnectionThatBreaksOffIsTheRowsError) {
@@ -355,7 +355,7 @@ TEST_F(MisbehavingTest, ManyInARowWithoutAnAnswerEndTheWork) {
   EXPECT_EQ(error.kind(), ErrorKind::kFailed);
   EXPECT_THAT(error.what(), HasSubstr("none to 16 requests in a row"));
   EXPECT_EQ(num_done, 0);  // nothing to store: they are asked again
-  EXPECT_LE(bodies_.size(), 20u);
+  EXPECT_LE(bodies().size(), 20u);
 }
 
 TEST_F(MisbehavingTest, TheApiIsFoundOutBesideAServerThatDrips) {

@@ -65,7 +65,7 @@ TEST_F(StreamTest, TextComesAsItIsMade) {
   EXPECT_EQ(completion.finish, Finish::kStop);
   EXPECT_EQ(pieces_,
             (std::vector<std::string>{"One ", "two ", "STill ", "\xc3\xa9 "}));
-  EXPECT_EQ(bodies_.at(0).at("stream"), true);
+  EXPECT_EQ(bodies().at(0).at("stream"), true);
 }
 
 TEST_F(StreamTest, AServerThatDoesNotStreamIsRight) {
@@ -106,8 +106,8 @@ TEST_F(StreamTest, BrokenEventsAreTriedAgainAndThenTheRowsError) {
         "data: {\"choices\":[{\"text\":\"cut o\"}]}\n\n", "data: [DONE]\n\n"}) {
     serve([body](const Json&) { return TestReply{.body = body}; });
     EXPECT_EQ(stream().finish, Finish::kBadAnswer) << body;
-    EXPECT_EQ(bodies_.size(), 3u);
-    bodies_.clear();
+    EXPECT_EQ(bodies().size(), 3u);
+    forget_bodies();
     pieces_.clear();
   }
 }

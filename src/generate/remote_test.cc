@@ -61,7 +61,7 @@ TEST_F(RemoteTest, SamplingIsSentAsTheApiNamesIt) {
           "frequency_penalty":0.75,"logit_bias":{"3":-100.0},
           "repetition_penalty":1.5,"repeat_penalty":1.5,"ignore_eos":true})",
       "expected");
-  EXPECT_EQ(bodies_.at(0), expected);
+  EXPECT_EQ(bodies().at(0), expected);
 }
 
 TEST_F(RemoteTest, MembersBeyondTheApiAreLeftOutOnceRefused) {
@@ -142,7 +142,7 @@ TEST_F(RemoteTest, FailuresThatStayEndTheWork) {
   const std::string error = error_of(options());
   EXPECT_THAT(error, HasSubstr("/v1/completions: expected an answer, found "
                                "status 502: bad gateway in 4 tries"));
-  EXPECT_EQ(bodies_.size(), 4u);
+  EXPECT_EQ(bodies().size(), 4u);
 }
 
 // A limit of requests a minute passes, an account without money does not.
@@ -152,7 +152,7 @@ TEST_F(RemoteTest, AnExhaustedQuotaEndsTheWorkAtOnce) {
            {429, R"("type":"insufficient_quota","code":null)"},
            {429, R"("code":"billing_hard_limit_reached")"},
            {500, R"("code":"insufficient_quota")"}}) {
-    bodies_.clear();
+    forget_bodies();
     const std::string body =
         str(R"({"error":{"message":"You exceeded your current quota.",)", error,
             "}}");
@@ -162,7 +162,7 @@ TEST_F(RemoteTest, AnExhaustedQuotaEndsTheWorkAtOnce) {
     EXPECT_THAT(error_of(options()),
                 HasSubstr(str("found status ", status,
                               ": You exceeded your current quota.; see to")));
-    EXPECT_EQ(bodies_.size(), 1u) << error;
+    EXPECT_EQ(bodies().size(), 1u) << error;
     try {
       make_remote_generator(options())->score(
           {{.key = 1, .context = "a", .continuations = {"b"}}});
@@ -170,11 +170,12 @@ TEST_F(RemoteTest, AnExhaustedQuotaEndsTheWorkAtOnce) {
     } catch (const Error& found) {
       EXPECT_THAT(found.what(), HasSubstr("You exceeded"));
     }
-    EXPECT_EQ(bodies_.size(), 2u) << error;
+    EXPECT_EQ(bodies().size(), 2u) << error;
   }
-  bodies_.clear();
+  forget_bodies();
+  int num_asked = 0;
   serve([&](const Json& asked) {
-    if (bodies_.size() > 1) return answer_prompt(asked);
+    if (++num_asked > 1) return answer_prompt(asked);
     return TestReply{.status = 429,
                      .body = R"({"error":{"code":"rate_limit_exceeded",
                          "message":"Slow down: no insufficient_quota"}})"};
@@ -202,7 +203,7 @@ TEST_F(RemoteTest, RefusalsAreNotTriedAgain) {
     return TestReply{.status = 404, .body = R"({"error":{"message":"gone"}})"};
   });
   EXPECT_THAT(error_of(options()), HasSubstr("found status 404: gone"));
-  EXPECT_EQ(bodies_.size(), 1u);
+  EXPECT_EQ(bodies().size(), 1u);
 }
 
 TEST_F(RemoteTest, ATooLongPromptIsAnOutcome) {
@@ -249,7 +250,7 @@ TEST_F(RemoteTest, TheKeyGoesToTheServerAndIntoNoMessage) {
   RemoteOptions secret = options();
   secret.http.api_key = "abc-secret";
   const std::string error = error_of(secret);
-  EXPECT_THAT(headers_, HasSubstr("Authorization: Bearer abc-secret\r\n"));
+  EXPECT_THAT(headers(), HasSubstr("Authorization: Bearer abc-secret\r\n"));
   EXPECT_THAT(error, HasSubstr("SELFALIGN_REMOTE_KEY"));
   EXPECT_THAT(error, Not(HasSubstr("abc-secret")));
   secret.http.api_key = "a\r\nHost: b";
@@ -308,7 +309,7 @@ TEST_F(RemoteTest, ScoresByEcho) {
   EXPECT_EQ(scores[0].continuations.at(0).logprobs.size(), 2u);
   EXPECT_EQ(scores[0].continuations.at(1).logprobs.size(), 1u);
   EXPECT_EQ(scores[1].continuations.at(0).logprobs.size(), 3u);
-  EXPECT_EQ(bodies_.at(0).at("max_tokens"), 0);
+  EXPECT_EQ(bodies().at(0).at("max_tokens"), 0);
 }
 
 TEST_F(RemoteTest, ScoresWhereAtLeastOneTokenIsGenerated) {
@@ -365,11 +366,11 @@ TEST_F(RemoteTest, TokensAreSentAsAList) {
   Request request;
   request.prompt_tokens = {4, 5, 6};
   std::optional<Request> next = request;
-  bodies_.clear();
+  forget_bodies();
   make_remote_generator(options())->generate(
       [&] { return std::exchange(next, std::nullopt); },
       [](const Completion& c) { EXPECT_EQ(c.text, "yes"); });
-  EXPECT_EQ(bodies_.at(0).at("prompt"), Json({4, 5, 6}));
+  EXPECT_EQ(bodies().at(0).at("prompt"), Json({4, 5, 6}));
 }
 
 TEST_F(RemoteTest, OtherTokensThanThoseSentAreRefused) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,6 +49,7 @@ class RemoteTest : public ::testing::Test {
              const std::string& endpoint = "/completions") {
     server_ = std::make_unique<TestServer>(
         [this, on_completion, endpoint](const TestRequest& request) {
+          const std::lock_guard<std::mutex> lock(mutex_);
           headers_ = request.headers;
           targets_.push_back(request.target);
           if (request.target == "/v1/models") return TestReply{.body = kModels};
@@ -115,9 +117,32 @@ class RemoteTest : public ::testing::Test {
     return completion;
   }
 
+  // What the server was asked so far: it may still be asked by a client that
+  // has given up.
+  std::vector<Json> bodies() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return bodies_;
+  }
+  std::vector<std::string> targets() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return targets_;
+  }
+  std::string headers() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return headers_;
+  }
+  void forget_bodies() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bodies_.clear();
+  }
+
+ private:
+  std::mutex mutex_;  // held while the server answers
   std::vector<Json> bodies_;
   std::vector<std::string> targets_;
   std::string headers_;
+
+ protected:
   std::unique_ptr<TestServer> server_;
 };
 

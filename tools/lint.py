@@ -42,6 +42,11 @@ LOOSE_NUMBER = re.compile(
 INPUT_STREAM = re.compile(
     r"\bstd::(?:i|if|istring|string|f)(?:stream)&? (\w+)")
 
+# A loop over a folder throws an exception without the folder's name; these
+# make an Error of it.
+FOLDERS = "src/base/folder.h"
+FOLDER_LOOP = re.compile(r":\s*(std::)?\w+::(recursive_)?directory_iterator\(")
+
 problems = []
 warnings = []
 
@@ -110,6 +115,15 @@ def check_numbers(path, lines):
             problem(path, number, f"numbers in text are read by {NUMBERS}")
 
 
+def check_folders(path, lines):
+    """Only the program itself: a test may end with any exception."""
+    if path.parts[0] != "src" or path.stem.endswith("_test"):
+        return
+    for number, line in enumerate(lines, 1):
+        if FOLDER_LOOP.search(strip_literals(line)):
+            problem(path, number, f"folders are listed by {FOLDERS}")
+
+
 def check_text(path, lines):
     for number, line in enumerate(lines, 1):
         if LATER.search(line):
@@ -149,6 +163,7 @@ def check_cpp(path, lines):
             not path.name.endswith("_impl.h")):  # included once per variant
         problem(path, 1, "no #pragma once")
     check_numbers(path, lines)
+    check_folders(path, lines)
     check_layers(path, lines)
 
 

@@ -2,10 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,6 +19,7 @@
 #include "base/disk_full.h"
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/hash.h"
 #include "base/lfs_pointer.h"
 #include "base/log_line.h"
 #include "base/number.h"
@@ -25,7 +27,7 @@
 namespace selfalign {
 namespace {
 
-constexpr char kTemporaryMark[] = ".tmp-";  // then process id, "-", number
+constexpr char kTemporaryMark[] = ".tmp-";  // then process id, "-", 16 digits
 
 constexpr mode_t kPrivateFile = 0600;
 
@@ -149,6 +151,27 @@ std::string changed_text(const std::string& path) {
          "run the same command again";
 }
 
+std::string folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+// Opens a new file beside `path` under a name that nobody can have put there:
+// no link is followed, no pipe waited for. Sets `name`; -1 with errno set.
+int open_temporary(const std::string& path, std::string& name) {
+  constexpr int kTries = 100;
+  const mode_t mode = new_file_mode(folder_of(path));
+  for (int i = 0; i < kTries; ++i) {
+    uint64_t number = 0;
+    if (::getrandom(&number, sizeof(number), 0) != sizeof(number)) return -1;
+    name = str(path, kTemporaryMark, ::getpid(), "-", key_to_hex(number));
+    const int fd = open_retry(name.c_str(),
+                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
 // Returns 0 or the errno of the first failure.
 int write_and_sync(int fd, std::string_view content) {
   while (!content.empty()) {
@@ -158,11 +181,6 @@ int write_and_sync(int fd, std::string_view content) {
     content.remove_prefix(static_cast<size_t>(n));
   }
   return ::fsync(fd) == 0 ? 0 : errno;
-}
-
-std::string folder_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
 }
 
 // Makes a rename or a new name in `folder` durable.
@@ -184,14 +202,10 @@ std::string read_input(const std::string& path, uint64_t max_bytes) {
 }
 
 void write_file_atomic(const std::string& path, std::string_view content) {
-  static std::atomic<uint32_t> counter{0};
-  const std::string temporary =
-      str(path, kTemporaryMark, ::getpid(), "-", counter.fetch_add(1));
+  std::string temporary;
   int error = 0;
   {
-    const Descriptor fd(open_retry(temporary.c_str(),
-                                   O_WRONLY | O_CREAT | O_TRUNC,
-                                   new_file_mode(folder_of(path))));
+    const Descriptor fd(open_temporary(path, temporary));
     if (fd.get() < 0) throw_write(path, errno);
     error = write_and_sync(fd.get(), content);
   }

@@ -22,8 +22,10 @@ std::string read_file(const std::string& path,
 std::string read_input(const std::string& path,
                        uint64_t max_bytes = uint64_t{1} << 30);
 
-// Writes to a temporary name beside `path`, fsyncs, renames, fsyncs the
-// folder: after a crash the old or the new content is there, never a mix.
+// Writes to a new file of a temporary name beside `path`, fsyncs, renames,
+// fsyncs the folder: after a crash the old or the new content is there, never a
+// mix. What somebody put there under such a name, or under `path`, is not
+// written to.
 void write_file_atomic(const std::string& path, std::string_view content);
 
 // Removes what write_file_atomic left in the folder, at any depth, when its

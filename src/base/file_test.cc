@@ -165,6 +165,41 @@ TEST_F(FileTest, WhatAPersonNamesMayBeAPipe) {
   EXPECT_EQ(error_of([&] { read_input(folder_); }).kind(), ErrorKind::kInput);
 }
 
+// Peak memory of a process is seen in one of its own.
+TEST_F(FileTest, AStreamWithoutEndTakesBoundedMemory) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const Error error = error_of([] { read_input("/dev/zero"); });
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const bool is_clear = std::string(error.what()).find("bytes of a device") !=
+                          std::string::npos;
+    _exit(usage.ru_maxrss > 400 * 1024 ? 1 : is_clear ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// In a folder from elsewhere what has the name of a temporary file may lead
+// anywhere, or nowhere.
+TEST_F(FileTest, TemporariesAreNewFiles) {
+  write_file_atomic(path("precious"), "precious");
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = path(str("f.tmp-", getpid(), "-", i));
+    if (i % 2 == 0) {
+      std::filesystem::create_symlink(path("precious"), name);
+    } else {
+      ASSERT_EQ(::mkfifo(name.c_str(), 0600), 0);
+    }
+  }
+  std::filesystem::create_symlink(path("precious"), path("f"));
+  for (int i = 0; i < 3; ++i) write_file_atomic(path("f"), "new");
+  EXPECT_EQ(read_file(path("precious")), "precious");
+  EXPECT_FALSE(std::filesystem::is_symlink(path("f")));
+  EXPECT_EQ(num_files(), 102u);
+}
+
 // A limit on file size stands for the full disk: both end a write midway.
 TEST_F(FileTest, AFullDiskLeavesTheOldFile) {
   write_file_atomic(path("f"), "old");

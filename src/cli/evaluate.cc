@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/own_file.h"
 #include "cli/commands.h"
 #include "cli/evaluation_prompts.h"
 #include "cli/lines.h"
@@ -182,6 +183,7 @@ eval::TaskResult evaluate_one(const eval::Task& task,
                               const eval::TaskOptions& options) {
   const std::string items =
       "items/" + planned.info.name + "/" + task.name + ".jsonl";
+  make_folder_in(out, "items/" + planned.info.name);
   eval::ItemLog log(out + "/" + items);
   eval::TaskResult result = task.run(planned.subject, log, options);
   result.items = items;
@@ -223,6 +225,7 @@ void evaluate(Flags flags, const Shell& shell) {
   if (flags.out.empty()) {
     flags.out = flags.subjects.run.empty() ? "evaluation"
                                            : flags.subjects.run + "/evaluation";
+    if (!flags.subjects.run.empty()) require_plain_folder(flags.out);
   }
   flags.options.prompts_folder = prompts_of(tasks, flags.subjects);
   check_data(tasks, subjects, flags.options);

@@ -1,10 +1,5 @@
 #include "eval/item_log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -17,12 +12,6 @@
 
 namespace selfalign::eval {
 namespace {
-
-[[noreturn]] void fail(const std::string& path) {
-  throw Error(ErrorKind::kResources,
-              str(path, ": expected to write, found: ", std::strerror(errno),
-                  "; make room or give a folder that can be written"));
-}
 
 // The key and the item of a line.
 std::pair<uint64_t, Json> read_line(const std::string& line,
@@ -51,7 +40,8 @@ std::pair<uint64_t, Json> read_line(const std::string& line,
 size_t each_line(const std::string& path,
                  const std::function<void(uint64_t key, Json item)>& found) {
   std::string text;
-  if (std::filesystem::exists(path)) text = read_file(path);
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) text = read_file(path);
   const size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
   size_t number = 0;
   for (size_t at = 0; at < whole;) {
@@ -67,22 +57,14 @@ size_t each_line(const std::string& path,
 }  // namespace
 
 ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
+  require_plain_file(path_);
   const size_t whole = each_line(path_, [this](uint64_t key, Json item) {
     items_[key] = std::move(item);
   });
-  const std::string folder =
-      std::filesystem::path(path_).parent_path().string();
-  make_folder(folder);
-  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC,
-               new_file_mode(folder));
-  if (file_ < 0 || ftruncate(file_, off_t(whole)) != 0 ||
-      lseek(file_, 0, SEEK_END) < 0) {
-    fail(path_);
-  }
-}
-
-ItemLog::~ItemLog() {
-  if (file_ >= 0) close(file_);
+  const std::filesystem::path file(path_);
+  make_folder_in(file.parent_path().parent_path().string(),
+                 file.parent_path().filename().string());
+  file_ = std::make_unique<OwnFile>(path_, whole);
 }
 
 const Json* ItemLog::find(uint64_t key) const {
@@ -95,12 +77,7 @@ const Json* ItemLog::find(uint64_t key) const {
 void ItemLog::add(uint64_t key, const Json& item) {
   const std::string line =
       dump_json(Json{{"key", key_to_hex(key)}, {"item", item}}) + "\n";
-  for (size_t done = 0; done < line.size();) {
-    const ssize_t n = write(file_, line.data() + done, line.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path_);
-    done += size_t(n);
-  }
+  file_->append(line);
   items_[key] = item;
   used_.insert(key);
 }
@@ -111,9 +88,7 @@ std::vector<uint64_t> ItemLog::take_used() {
   return keys;
 }
 
-void ItemLog::sync() {
-  if (fsync(file_) != 0) fail(path_);
-}
+void ItemLog::sync() { file_->sync(); }
 
 std::vector<Json> read_items(const std::string& path,
                              const std::vector<uint64_t>& keys) {

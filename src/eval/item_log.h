@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
+#include "base/own_file.h"
 
 namespace selfalign::eval {
 
@@ -19,7 +21,6 @@ class ItemLog {
   // kDamaged names file and line of any other that is no item. Lines that
   // cannot be written are an Error kResources.
   explicit ItemLog(std::string path);
-  ~ItemLog();
   ItemLog(const ItemLog&) = delete;
   ItemLog& operator=(const ItemLog&) = delete;
 
@@ -38,7 +39,7 @@ class ItemLog {
 
  private:
   std::string path_;
-  int file_ = -1;
+  std::unique_ptr<OwnFile> file_;
   std::unordered_map<uint64_t, Json> items_;
   mutable std::set<uint64_t> used_;
 };

@@ -2,12 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "eval/evaluation.h"
 
 namespace selfalign::eval {
@@ -46,6 +48,30 @@ TEST_F(ItemLogTest, AllItemsAreReadInOrderTheLastOfEachKey) {
   ASSERT_EQ(items.size(), 3u);
   EXPECT_EQ(items[0]["n"], 10);
   EXPECT_EQ(items[2]["n"], 5);
+}
+
+TEST_F(ItemLogTest, WhatIsNotItsOwnIsRefused) {
+  const std::string folder = scratch_.path() + "/base";
+  const std::string precious = scratch_.path() + "/precious";
+  make_folder(folder);
+  write_file_atomic(precious, "precious");
+  const auto expect_refusal = [&] {
+    const Error error = error_of([&] { ItemLog log(path_); });
+    EXPECT_EQ(error.kind(), ErrorKind::kDamaged) << error.what();
+    std::filesystem::remove(path_);
+  };
+  std::filesystem::create_symlink(precious, path_);
+  expect_refusal();
+  std::filesystem::create_symlink(scratch_.path() + "/new", path_);
+  expect_refusal();
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  expect_refusal();
+  std::filesystem::remove(folder);
+  std::filesystem::create_directory_symlink(scratch_.path(), folder);
+  expect_refusal();
+  EXPECT_EQ(read_file(precious), "precious");
+  EXPECT_FALSE(std::filesystem::exists(scratch_.path() + "/new"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_.path() + "/hhh.jsonl"));
 }
 
 TEST_F(ItemLogTest, ALineCutOffIsDroppedAndWrittenOver) {

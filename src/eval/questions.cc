@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json_rows.h"
 #include "base/row_faults.h"
 #include "eval/items.h"
@@ -66,8 +67,9 @@ std::map<std::string, std::vector<std::string>> read_references(
   std::map<std::string, std::vector<std::string>> references;
   std::vector<std::string> files;
   std::error_code none;
-  for (const auto& file : fs::directory_iterator(folder, none)) {
-    if (file.path().extension() == ".jsonl") files.push_back(file.path());
+  if (!fs::is_directory(folder, none)) return references;
+  for (const std::string& file : list_folder(folder)) {
+    if (fs::path(file).extension() == ".jsonl") files.push_back(file);
   }
   if (files.empty()) return references;
   each_object(

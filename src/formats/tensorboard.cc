@@ -95,9 +95,7 @@ uint32_t crc32c(std::string_view bytes) {
 
 TensorBoardWriter::TensorBoardWriter(const std::string& folder) {
   make_folder(folder);
-  path_ = new_path(folder);
-  make_file(path_);
-  out_.open(path_, std::ios::binary);
+  out_ = std::make_unique<OwnFile>(new_path(folder), 0);
   std::string event = event_header();
   append_bytes(event, kEventFileVersion, "brain.Event:2");
   write_record(event);
@@ -126,17 +124,12 @@ void TensorBoardWriter::write_record(const std::string& event) {
   append_fixed(record, masked_crc(length));
   record += event;
   append_fixed(record, masked_crc(event));
-  out_ << record;
+  pending_ += record;
 }
 
 void TensorBoardWriter::flush() {
-  out_.flush();
-  if (out_) return;
-  throw Error(ErrorKind::kResources,
-              path_ +
-                  ": expected to write metrics, found an error; free some "
-                  "space or make the folder writable, then run the same "
-                  "command again");
+  out_->append(pending_);
+  pending_.clear();
 }
 
 }  // namespace selfalign::formats

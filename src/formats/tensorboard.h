@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "base/own_file.h"
 
 namespace selfalign::formats {
 
@@ -14,18 +16,18 @@ uint32_t crc32c(std::string_view bytes);
 
 class TensorBoardWriter {
  public:
-  // Makes `folder` and a new events.out.tfevents.* file in it. All functions
-  // throw Error kResources if the file cannot be written.
+  // Makes a new events.out.tfevents.* file in `folder`, which is made where
+  // absent. All functions throw Error kResources if the file cannot be written.
   explicit TensorBoardWriter(const std::string& folder);
   void scalar(const std::string& tag, double value, int64_t step);
   void flush();
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return out_->path(); }
 
  private:
   void write_record(const std::string& event);
 
-  std::string path_;
-  std::ofstream out_;
+  std::unique_ptr<OwnFile> out_;
+  std::string pending_;  // records that are not written yet
 };
 
 }  // namespace selfalign::formats

@@ -1,9 +1,11 @@
 // Adapters on disk and in memory.
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/own_file.h"
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
@@ -108,7 +110,8 @@ Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
 
 void save_lora(const std::string& folder, const Lora& lora, double alpha,
                double dropout, const std::string& base_model) {
-  make_folder(folder);
+  const std::filesystem::path whole(folder);
+  make_folder_in(whole.parent_path().string(), whole.filename().string());
   formats::AdapterConfig config;
   config.alpha = alpha;
   config.dropout = dropout;

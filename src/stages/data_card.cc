@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/sha256.h"
 #include "stages/funnel.h"
 #include "stages/principles.h"
@@ -159,12 +160,8 @@ void add_model(const std::string& path, Json& inputs) {
     inputs.push_back(hashed_file("model/" + file_name(path), path));
     return;
   }
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(path, ignored)) {
-    if (is_model_file(entry.path())) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) {
+  for (const fs::path file : list_folder(path)) {
+    if (!is_model_file(file)) continue;
     inputs.push_back(hashed_file("model/" + file.filename().string(), file));
   }
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/own_file.h"
 #include "stages/yaml.h"
 #include "text/words.h"
 
@@ -216,6 +217,7 @@ std::string renumbered(const std::string& thought,
 
 void write_edited_prompts(const std::string& from, const PromptEdit& edit,
                           const std::string& to) {
+  require_plain_folder(to);
   make_folder(to);
   const std::vector<std::string> names = principle_names(load_prompts(from));
   for (const std::string& file : prompt_files()) {

@@ -1,10 +1,10 @@
 #include "stages/import.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json_rows.h"
 #include "stages/import_parts.h"
 #include "stages/prompts.h"
@@ -102,14 +102,12 @@ std::vector<std::string> list_files(const std::vector<std::string>& paths) {
       continue;
     }
     std::vector<std::string> inside;
-    for (const auto& entry : fs::recursive_directory_iterator(path)) {
-      const std::string end = entry.path().extension();
-      if (entry.is_regular_file() &&
-          (end == ".txt" || end == ".json" || end == ".jsonl")) {
-        inside.push_back(entry.path());
+    for (const std::string& file : list_files_below(path)) {
+      const std::string end = fs::path(file).extension();
+      if (end == ".txt" || end == ".json" || end == ".jsonl") {
+        inside.push_back(file);
       }
     }
-    std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
   }
   return files;

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "base/own_file.h"
 #include "formats/load_tokenizer.h"
 #include "stages/completing.h"
 #include "stages/conversations.h"
@@ -20,8 +22,8 @@ namespace fs = std::filesystem;
 using generate::Request;
 
 bool has_checkpoint(const std::string& folder) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename() != "adapter") return true;
+  for (const fs::path path : list_folder(folder)) {
+    if (path.filename() != "adapter") return true;
   }
   return false;
 }
@@ -160,7 +162,7 @@ TuneReport InheritingWorkbench::tune(const ModelOptions& model,
     return rest_->tune(model, options, samples, folder);
   }
   const std::string source = from_.folder() + "/" + name + "/adapter/";
-  make_folder(folder + "/adapter");
+  make_folder_in(folder, "adapter");
   for (const auto& [file, digest] : adapter_files(*manifest)) {
     const std::string bytes = read_file(source + file);
     if (digest_bytes(bytes) != digest) {

@@ -6,9 +6,10 @@
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/own_file.h"
 #include "stages/adapter_prompt.h"
 #include "stages/conversations.h"
 #include "stages/decisions.h"
@@ -149,10 +150,8 @@ std::vector<std::string> files_below(const std::string& run,
                                      const std::string& name) {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
-  for (const auto& file : fs::recursive_directory_iterator(run + "/" + name)) {
-    if (file.is_regular_file()) {
-      paths.push_back(fs::relative(file.path(), run).string());
-    }
+  for (const fs::path file : list_files_below(run + "/" + name)) {
+    paths.push_back(file.lexically_relative(run).string());
   }
   return paths;
 }
@@ -160,9 +159,10 @@ std::vector<std::string> files_below(const std::string& run,
 // Name -> digest of every file of the adapter.
 Json file_digests(const std::string& folder) {
   std::map<std::string, std::string> digests;
-  if (std::filesystem::exists(folder)) {
-    for (const auto& file : std::filesystem::directory_iterator(folder)) {
-      digests[file.path().filename()] = digest_file(file.path());
+  std::error_code ignored;
+  if (std::filesystem::exists(folder, ignored)) {
+    for (const std::filesystem::path file : list_folder(folder)) {
+      digests[file.filename()] = digest_file(file);
     }
   }
   return digests;
@@ -250,7 +250,8 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   }
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;
-  make_folder(folder);
+  make_folder_in(run.store.folder(), plan.folder);
+  require_plain_folder(folder + "/adapter");
   const std::vector<TrainingSample> samples = training_samples(plan, run);
   const TuneReport report =
       run.workbench.tune(run.recipe.model, plan.options, samples, folder);

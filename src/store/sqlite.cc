@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/hash.h"
+#include "base/own_file.h"
+#include "store/side_files.h"
 
 namespace selfalign::store {
 namespace {
@@ -121,16 +123,6 @@ std::string uri_of(const std::string& path, bool writable) {
 }
 
 }  // namespace
-
-void require_plain_file(const std::string& path) {
-  struct stat file = {};
-  if (lstat(path.c_str(), &file) != 0 || S_ISREG(file.st_mode)) return;
-  throw Error(
-      ErrorKind::kDamaged,
-      str(path, ": expected a file of this folder, found ",
-          file_kind(file.st_mode),
-          "; put the run's own in its place, or look where it comes from"));
-}
 
 Database::Database(const std::string& path, bool writable) : path_(path) {
   for (const char* ending : {"", "-wal", "-shm", "-journal"}) {

@@ -48,10 +48,6 @@ class Database {
   sqlite3* handle_ = nullptr;
 };
 
-// Throws Error kDamaged where there is something at `path` and it is no plain
-// file: opening a FIFO would wait, a link may lead anywhere.
-void require_plain_file(const std::string& path);
-
 // A prepared statement. Parameters are bound left to right. The getters throw
 // Error kDamaged, with the column's name and the row's key where `key` is the
 // first column, for a value of another type.

@@ -4,15 +4,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
 #include <thread>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "store/sqlite.h"
+#include "base/own_file.h"
 
 namespace selfalign::store {
 namespace {
@@ -41,15 +37,7 @@ bool lock_soon(int fd) {
 }  // namespace
 
 WriterLock::WriterLock(const std::string& path) {
-  require_plain_file(path);
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-               new_file_mode(std::filesystem::path(path).parent_path()));
-  if (fd_ < 0) {
-    throw Error(ErrorKind::kResources,
-                str(path, ": expected a writable run folder, found: ",
-                    std::strerror(errno),
-                    "; free disk space or make the folder writable"));
-  }
+  fd_ = open_own_file(path, O_RDWR);
   if (!lock_soon(fd_)) {
     const std::string holder = holder_of(fd_);
     ::close(fd_);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
@@ -48,11 +49,11 @@ bool is_tensor_file(const std::string& name) {
 
 // Files of older checkpoints, and of one whose JSON was never written.
 void remove_others(const std::string& folder, const std::string& keep) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path path : list_folder(folder)) {
+    const std::string name = path.filename().string();
     if (!is_tensor_file(name) || name == keep) continue;
     std::error_code ignored;  // a left-over file is no failure
-    fs::remove(entry.path(), ignored);
+    fs::remove(path, ignored);
   }
 }
 

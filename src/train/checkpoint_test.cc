@@ -1,12 +1,14 @@
 #include "train/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "train/metrics.h"
 
 namespace selfalign::train {
@@ -124,6 +126,36 @@ TEST(MetricsLog, DropsWhatACrashUndid) {
     num_event_files += entry.is_regular_file();
   }
   EXPECT_EQ(num_event_files, 1u);
+}
+
+// The folder may come from elsewhere, or a person may have put things there.
+TEST(MetricsLog, WhatIsNotItsOwnIsRefused) {
+  const std::string folder = fresh_folder("metrics_own");
+  make_folder(folder + "/elsewhere");
+  write_file_atomic(folder + "/precious", "precious");
+  const std::string board = folder + "/tensorboard";
+  const std::string lines = folder + "/metrics.jsonl";
+  const auto expect_refusal = [&](const std::string& path) {
+    const Error error = error_of([&] { MetricsLog log(folder, 0); });
+    EXPECT_EQ(error.kind(), ErrorKind::kDamaged) << path;
+    EXPECT_NE(std::string(error.what()).find(path + ": expected"),
+              std::string::npos)
+        << error.what();
+    fs::remove(path);
+  };
+  write_file_atomic(board, "");
+  expect_refusal(board);
+  ASSERT_EQ(mkfifo(board.c_str(), 0600), 0);
+  expect_refusal(board);
+  fs::create_directory_symlink(folder + "/elsewhere", board);
+  expect_refusal(board);
+  ASSERT_EQ(mkfifo(lines.c_str(), 0600), 0);
+  expect_refusal(lines);
+  fs::create_symlink(folder + "/precious", lines);
+  expect_refusal(lines);
+  EXPECT_EQ(read_file(folder + "/precious"), "precious");
+  EXPECT_TRUE(fs::is_empty(folder + "/elsewhere"));
+  MetricsLog(folder, 0).append({});
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/own_file.h"
 
 namespace selfalign::train {
 namespace {
@@ -44,7 +46,7 @@ StepMetrics from_line(const std::string& line, const std::string& where) {
 std::vector<StepMetrics> read_lines(const std::string& path,
                                     int64_t last_step) {
   std::vector<StepMetrics> kept;
-  if (!fs::exists(path)) return kept;
+  if (std::error_code ignored; !fs::exists(path, ignored)) return kept;
   std::istringstream lines(read_file(path));
   try {
     for (std::string line; std::getline(lines, line);) {
@@ -58,40 +60,36 @@ std::vector<StepMetrics> read_lines(const std::string& path,
   return kept;
 }
 
+// What cannot be removed stays: curves twice are better than none.
 void remove_events(const std::string& folder) {
-  if (!fs::exists(folder)) return;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().starts_with("events.out.tfevents")) {
-      fs::remove(entry.path());
+  for (const fs::path path : list_folder(folder)) {
+    if (path.filename().string().starts_with("events.out.tfevents")) {
+      std::error_code ignored;
+      fs::remove(path, ignored);
     }
   }
 }
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::string& folder, int64_t last_step)
-    : path_(folder + "/metrics.jsonl") {
-  make_folder(folder);
-  const std::vector<StepMetrics> kept = read_lines(path_, last_step);
+MetricsLog::MetricsLog(const std::string& folder, int64_t last_step) {
+  const std::string path = folder + "/metrics.jsonl";
+  make_folder_in(folder, "tensorboard");
+  require_plain_file(path);
+  const std::vector<StepMetrics> kept = read_lines(path, last_step);
   std::string text;
   for (const StepMetrics& metrics : kept) text += to_line(metrics);
-  write_file_atomic(path_, text);
+  write_file_atomic(path, text);
   remove_events(folder + "/tensorboard");
   tensorboard_ =
       std::make_unique<formats::TensorBoardWriter>(folder + "/tensorboard");
   for (const StepMetrics& metrics : kept) curves(metrics);
   tensorboard_->flush();
-  lines_.open(path_, std::ios::app);
+  lines_ = std::make_unique<OwnFile>(path);
 }
 
 void MetricsLog::append(const StepMetrics& metrics) {
-  lines_ << to_line(metrics) << std::flush;
-  if (!lines_) {
-    throw Error(ErrorKind::kResources,
-                str(path_,
-                    ": expected to append a line, found the write "
-                    "refused; check disk space and permissions"));
-  }
+  lines_->append(to_line(metrics));
   curves(metrics);
   tensorboard_->flush();
 }

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <string>
 
+#include "base/own_file.h"
 #include "formats/tensorboard.h"
 
 namespace selfalign::train {
@@ -32,8 +32,7 @@ class MetricsLog {
  private:
   void curves(const StepMetrics& metrics);
 
-  std::string path_;
-  std::ofstream lines_;
+  std::unique_ptr<OwnFile> lines_;
   std::unique_ptr<formats::TensorBoardWriter> tensorboard_;
 };
 

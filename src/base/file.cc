@@ -113,15 +113,19 @@ std::string read_whole(const std::string& path, Allowed allows,
   struct stat info {};
   const Descriptor fd(open_for_reading(path, allows, info));
   const bool regular = S_ISREG(info.st_mode);
+  if (!regular) max_bytes = std::min(max_bytes, kMaxStream);
   const uint64_t size = regular ? static_cast<uint64_t>(info.st_size) : 0;
   std::string content;
   const auto refuse = [&] {
     throw Error(ErrorKind::kInput,
-                str(path, ": expected at most ", max_bytes,
-                    " bytes, found more; is this the right file?"));
+                str(path, ": expected at most ", max_bytes, " bytes",
+                    regular ? "" : str(" of ", file_kind(info.st_mode)),
+                    ", found more; is this the right file?"));
   };
   if (size > max_bytes) refuse();
   constexpr uint64_t kStep = uint64_t{1} << 16;
+  // Room that nobody has written to takes no memory; growing would copy.
+  if (!regular) content.reserve(max_bytes + kStep + 1);
   // One byte more than the size, so that the end is seen without growing.
   content.resize(regular ? size + 1 : kStep);
   uint64_t done = 0;

@@ -18,7 +18,9 @@ namespace selfalign {
 std::string read_file(const std::string& path,
                       uint64_t max_bytes = uint64_t{1} << 30);
 // The same of what a person names, which may be a pipe or a device, too:
-// `--questions <(...)`, /dev/stdin.
+// `--questions <(...)`, /dev/stdin. Of these at most kMaxStream is read, for
+// nobody knows beforehand where they end.
+constexpr uint64_t kMaxStream = uint64_t{1} << 28;
 std::string read_input(const std::string& path,
                        uint64_t max_bytes = uint64_t{1} << 30);
 

@@ -3,8 +3,9 @@
 #include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -27,33 +28,80 @@ std::optional<Number> number_in(std::string_view text, Number low,
   return parse_number<Number>(text, low, high);
 }
 
-// Hears of a parser where a document begins, and leaves the rest alone.
-class DocumentStart : public YAML::EventHandler {
+constexpr int64_t kMaxNodes = 100'000;
+
+// What a text would take in memory and time before it is built: hears of a
+// parser where a document begins and what is in it. An alias counts as all that
+// it stands for, since whoever goes through the document goes through that
+// again. Throws YAML::ParserException at the first node that is too many.
+class Measure : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                       YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                  YAML::EmitterStyle::value) override {}
-  void OnMapEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add_leaf(mark, anchor);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto known = sizes_.find(anchor);
+    if (known == sizes_.end()) {
+      throw YAML::ParserException(
+          mark, "an alias of what it stands in; write it out");
+    }
+    add(mark, known->second);
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string&,
+                YAML::anchor_t anchor, const std::string&) override {
+    add_leaf(mark, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&,
+                       YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    begin(mark, anchor);
+  }
+  void OnSequenceEnd() override { end(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&,
+                  YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    begin(mark, anchor);
+  }
+  void OnMapEnd() override { end(); }
 
   const YAML::Mark& mark() const { return mark_; }
 
  private:
+  void add(const YAML::Mark& mark, int64_t size) {
+    num_nodes_ += size;
+    if (num_nodes_ <= kMaxNodes) return;
+    throw YAML::ParserException(
+        mark, str("more than ", kMaxNodes,
+                  " values, those of aliases counted each time; is this the "
+                  "right file?"));
+  }
+  void add_leaf(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    add(mark, 1);
+    if (anchor != YAML::NullAnchor) sizes_[anchor] = 1;
+  }
+  void begin(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    open_.emplace_back(anchor, num_nodes_);
+    add(mark, 1);
+  }
+  void end() {
+    const auto [anchor, before] = open_.back();
+    open_.pop_back();
+    if (anchor != YAML::NullAnchor) sizes_[anchor] = num_nodes_ - before;
+  }
+
   YAML::Mark mark_;
+  int64_t num_nodes_ = 0;
+  std::map<YAML::anchor_t, int64_t> sizes_;
+  std::vector<std::pair<YAML::anchor_t, int64_t>> open_;
 };
 
 // Where a second document of the text begins, which YAML::Load leaves out.
+// Throws where the text has more values than any file needs.
 std::optional<YAML::Mark> second_document(const std::string& text) {
   std::istringstream in(text);
   YAML::Parser parser(in);
-  DocumentStart documents;
+  Measure documents;
   if (!parser.HandleNextDocument(documents)) return std::nullopt;
   if (!parser.HandleNextDocument(documents)) return std::nullopt;
   return documents.mark();
@@ -121,12 +169,16 @@ void YamlMistakes::throw_if_any() const {
       sorted.begin(), sorted.end(), [](const Mistake& a, const Mistake& b) {
         return std::pair(a.line, a.column) < std::pair(b.line, b.column);
       });
+  constexpr size_t kMaxShown = 100;
+  const size_t num_more = sorted.size() - std::min(sorted.size(), kMaxShown);
+  sorted.resize(sorted.size() - num_more);
   std::string text;
   for (const Mistake& mistake : sorted) {
     if (!text.empty()) text += '\n';
     text +=
         str(path_, ":", mistake.line, ":", mistake.column, ": ", mistake.text);
   }
+  if (num_more > 0) text += str("\n", path_, ": and ", num_more, " more");
   throw Error(ErrorKind::kUsage, text);
 }
 
@@ -339,18 +391,18 @@ std::vector<YAML::Node> YamlMap::items(const std::string& key) {
 
 void YamlMap::done() {
   if (!node_.IsDefined() || !node_.IsMap()) return;
-  std::vector<std::string> seen;
+  std::set<std::string> seen;
   for (const auto& entry : node_) {
     const std::string key =
         entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
       mistakes_.add(entry.first.Mark(), str(named(key), ": unknown key",
                                             did_you_mean(key, known_)));
-    } else if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+    } else if (seen.contains(key)) {
       mistakes_.add(entry.first.Mark(),
                     str(named(key), ": expected once, found again"));
     }
-    seen.push_back(key);
+    seen.insert(key);
   }
 }
 

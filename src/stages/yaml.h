@@ -18,7 +18,7 @@ class YamlMistakes {
 
   void add(const YAML::Mark& mark, const std::string& text);
   // Throws Error kUsage with one line per mistake, in the order of the file:
-  // "path:line:column: text".
+  // "path:line:column: text", after a hundred their number.
   void throw_if_any() const;
   const std::string& path() const { return path_; }
 
@@ -33,7 +33,8 @@ class YamlMistakes {
 };
 
 // Reads and parses the file; Error kInput if unreadable, kUsage with the place
-// if it is no YAML. What a person names may be a pipe.
+// if it is no YAML, or more of it than any file of ours needs. What a person
+// names may be a pipe.
 YAML::Node load_yaml(const std::string& path, bool may_be_pipe = false);
 
 // The place of the value of "a.b.c" in a file; none where the file does not

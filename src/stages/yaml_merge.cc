@@ -1,6 +1,6 @@
 #include "stages/yaml_merge.h"
 
-#include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,11 +12,12 @@ namespace {
 constexpr char kMerge[] = "<<";
 constexpr size_t kMaxDepth = 100;
 
-bool has_key(const YAML::Node& map, const std::string& key) {
+std::set<std::string> keys_of(const YAML::Node& map) {
+  std::set<std::string> keys;
   for (const auto& entry : map) {
-    if (entry.first.IsScalar() && entry.first.Scalar() == key) return true;
+    if (entry.first.IsScalar()) keys.insert(entry.first.Scalar());
   }
-  return false;
+  return keys;
 }
 
 class Merger {
@@ -30,12 +31,8 @@ class Merger {
                                      " levels of nesting, found more"));
       return;
     }
-    // An alias is the same node again.
-    const bool known =
-        std::any_of(done_.begin(), done_.end(),
-                    [&node](const YAML::Node& one) { return one.is(node); });
-    if (known) return;
-    done_.push_back(node);
+    // An alias is the same node again, where nothing is left to do; how often
+    // is bounded by load_yaml, and that no node stands in itself.
     std::vector<YAML::Node> merged;
     for (const auto& entry : node) {
       if (node.IsSequence()) {
@@ -59,14 +56,16 @@ class Merger {
 
  private:
   void merge(const YAML::Node& from, YAML::Node& into) {
+    std::set<std::string> keys = keys_of(into);
     if (from.IsSequence()) {
-      for (const auto& one : from) merge_map(one, into);
+      for (const auto& one : from) merge_map(one, into, keys);
     } else {
-      merge_map(from, into);
+      merge_map(from, into, keys);
     }
   }
 
-  void merge_map(const YAML::Node& from, YAML::Node& into) {
+  void merge_map(const YAML::Node& from, YAML::Node& into,
+                 std::set<std::string>& keys) {
     if (!from.IsMap()) {
       mistakes_.add(from.Mark(),
                     "<<: expected a mapping or a list of "
@@ -74,14 +73,13 @@ class Merger {
       return;
     }
     for (const auto& entry : from) {
-      if (entry.first.IsScalar() && !has_key(into, entry.first.Scalar())) {
+      if (entry.first.IsScalar() && keys.insert(entry.first.Scalar()).second) {
         into.force_insert(entry.first, entry.second);
       }
     }
   }
 
   YamlMistakes& mistakes_;
-  std::vector<YAML::Node> done_;
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "base/file.h"
 #include "base/testing.h"
 
@@ -64,8 +66,19 @@ TEST(YamlMerge, NamesWhatCannotBeMerged) {
   EXPECT_THAT(mistake_in(deep), HasSubstr("levels of nesting"));
 }
 
-TEST(YamlMerge, AMappingThatMergesItselfEnds) {
-  EXPECT_EQ(load("&s {<<: *s, a: 1}")["a"].as<int>(), 1);
+TEST(YamlMerge, AMappingThatMergesItselfIsAMistake) {
+  EXPECT_THAT(mistake_in("&s {<<: *s, a: 1}"),
+              HasSubstr("an alias of what it stands in"));
+}
+
+TEST(YamlMerge, ManyKeysAreMergedInLinearTime) {
+  std::string text = "a: &a {";
+  for (int i = 0; i < 12'000; ++i) text += str("k", i, ": 1, ");
+  text += "}\nb: {<<: *a, ";
+  for (int i = 0; i < 12'000; ++i) text += str("own", i, ": 1, ");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(load(text + "}\n")["b"].size(), 24'000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "stages/data_card.h"
 #include "stages/decisions.h"
 #include "stages/funnel.h"
+#include "stages/origin.h"
 #include "stages/principles.h"
 
 namespace selfalign::stages {
@@ -37,13 +38,10 @@ std::string chosen_set(const store::Store& store, const std::string& set) {
 
 // The instruction that a pair or an answer came from, itself if none is known.
 Row instruction_of(const store::Store& store, Row row) {
-  while (row.stage.ends_with(".pairs") || row.stage.ends_with(".answers")) {
-    auto parent =
-        row.parents.empty() ? std::nullopt : store.row(row.parents[0]);
-    if (!parent) break;
-    row = std::move(*parent);
-  }
-  return row;
+  return origin_of(store, std::move(row), [](const Row& derived) {
+    return derived.stage.ends_with(".pairs") ||
+           derived.stage.ends_with(".answers");
+  });
 }
 
 // Rules that stage 2's thoughts named, by key of the instruction.
@@ -215,6 +213,7 @@ ExportReport export_dataset(const store::Store& store, const Recipe& recipe,
                             const ExportOptions& options) {
   const bool is_parquet = options.form == kParquet;
   if (!is_parquet) formats::dataset_form(options.form);  // known, or an Error
+  store.require_sealed();
   ExportReport report;
   report.set = chosen_set(store, options.set);
   const std::vector<ExportRow> rows = export_rows(store, report.set);

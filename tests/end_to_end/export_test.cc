@@ -16,6 +16,7 @@
 #include "formats/datasets.h"
 #include "scripted_runs.h"
 #include "stages/pipeline.h"
+#include "store/testing.h"
 
 namespace selfalign::tests {
 namespace {
@@ -226,6 +227,12 @@ TEST_F(ExportTest, ARunWithoutSuchRowsIsToldWhy) {
   EXPECT_THAT(prompted, Not(HasSubstr("resume")));
   EXPECT_THAT(refusal("a", {"instruct", "align"}),
               HasSubstr("let the run go on with: selfalign resume"));
+}
+
+TEST_F(ExportTest, ARunThatAnotherHandChangedIsNotExported) {
+  store::edit_store(path("run"), "UPDATE completions SET thought = 'other'");
+  EXPECT_EQ(kind_of([&] { write("alpaca"); }), ErrorKind::kDamaged);
+  EXPECT_FALSE(fs::exists(path("out")));
 }
 
 TEST_F(ExportTest, RefusesWhatIsThereAndWhatIsUnknown) {

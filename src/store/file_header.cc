@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "store/findings.h"
+#include "store/side_files.h"
 #include "store/store_impl.h"
 
 namespace selfalign::store {
@@ -32,6 +33,7 @@ struct Field {
   size_t size;
   uint32_t value;
   const char* name;
+  bool later = false;  // 0 until the first tables are out of the log
 };
 
 // What they are in every store: SQLite's constants, and what the store asks
@@ -39,10 +41,10 @@ struct Field {
 constexpr Field kFields[] = {{18, 1, 2, "file format to write"},
                              {19, 1, 2, "file format to read"},
                              {20, 1, 0, "bytes reserved in a page"},
-                             {44, 4, 4, "schema format"},
+                             {44, 4, 4, "schema format", true},
                              {48, 4, 0, "suggested cache"},
                              {52, 4, 0, "largest root page"},
-                             {56, 4, 1, "text encoding"},
+                             {56, 4, 1, "text encoding", true},
                              {64, 4, 0, "incremental vacuum"},
                              {72, 4, 0, "reserved for expansion"},
                              {76, 4, 0, "reserved for expansion"},
@@ -60,9 +62,13 @@ void check_header(const Store& store, Database& db, Findings& findings) {
                    str(found));
     }
   }
-  // Until the log is written back, page 1 of the file is an older one.
   const std::string& path = db.path();
-  if (size_of(path + "-wal") > 0) return;
+  const int64_t page_size = db.query_int("PRAGMA page_size");
+  const Log log = look_at_log(path, page_size);
+  if (log == Log::kForeign) {
+    findings.add(path + "-wal", "the log of this store, or none",
+                 "something else");
+  }
   std::string header(kSize, '\0');
   std::ifstream(path, std::ios::binary).read(header.data(), kSize);
   const auto expect = [&](const char* name, int64_t expected, int64_t found) {
@@ -70,9 +76,12 @@ void check_header(const Store& store, Database& db, Findings& findings) {
     findings.add(path, str("a header with ", name, " ", expected), str(found));
   };
   for (const Field& field : kFields) {
-    expect(field.name, field.value,
-           number_at(header, field.offset, field.size));
+    const uint32_t found = number_at(header, field.offset, field.size);
+    if (field.later && log == Log::kFilled && found == 0) continue;
+    expect(field.name, field.value, found);
   }
+  // Until the log is written back, page 1 of the file is an older one.
+  if (log == Log::kFilled) return;
   expect("version valid for", number_at(header, 24, 4),
          number_at(header, 92, 4));
   const std::string version = str(number_at(header, 96, 4));
@@ -83,8 +92,7 @@ void check_header(const Store& store, Database& db, Findings& findings) {
   }
   const int64_t num_pages = db.query_int("PRAGMA page_count");
   expect("pages", number_at(header, 28, 4), num_pages);
-  expect("bytes in all", num_pages * db.query_int("PRAGMA page_size"),
-         size_of(path));
+  expect("bytes in all", num_pages * page_size, size_of(path));
 }
 
 }  // namespace selfalign::store

@@ -12,7 +12,6 @@
 #include <new>
 
 #include "base/error.h"
-#include "base/file_kind.h"
 #include "base/hash.h"
 #include "base/own_file.h"
 #include "store/side_files.h"
@@ -128,6 +127,7 @@ Database::Database(const std::string& path, bool writable) : path_(path) {
   for (const char* ending : {"", "-wal", "-shm", "-journal"}) {
     require_plain_file(path + ending);
   }
+  is_being_made(path);
   open(uri_of(path, writable),
        SQLITE_OPEN_URI | (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                                    : SQLITE_OPEN_READONLY));

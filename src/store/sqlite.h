@@ -18,7 +18,8 @@ class Database {
  public:
   // Opens `path`; with `writable` it is made where absent. A reader never
   // blocks and also reads from a folder that it cannot write. Error kDamaged
-  // where it, its log or the log's index is a link, a FIFO or a device.
+  // where it, its log or the log's index is a link, a FIFO or a device, and
+  // where there is a journal that is none of its making (side_files.h).
   Database(const std::string& path, bool writable);
   // An empty database in memory.
   Database();

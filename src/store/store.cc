@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "store/side_files.h"
 #include "store/store_impl.h"
 
 namespace selfalign::store {
@@ -28,7 +29,8 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
     }
     lock = std::make_unique<WriterLock>(folder + "/run.lock");
     remove_stale_temporaries(folder);
-  } else if (!std::filesystem::exists(path)) {
+  } else if (std::error_code ignored;
+             !std::filesystem::exists(path, ignored) || is_being_made(path)) {
     throw Error(ErrorKind::kInput,
                 str(folder,
                     ": expected a run folder with run.db, found none; "
@@ -99,6 +101,7 @@ bool Store::is_made(const std::string& folder) {
   const std::string path = folder + "/run.db";
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
+  if (is_being_made(path)) return false;
   Database db(path, false);
   return !is_blank(db);
 }

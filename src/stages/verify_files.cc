@@ -49,12 +49,22 @@ void find_unknown(const fs::path& run, const std::string& folder,
   std::error_code problem;
   for (fs::recursive_directory_iterator at(run / folder, problem), end;
        !problem && at != end; at.increment(problem)) {
-    if (at->symlink_status().type() == fs::file_type::directory) continue;
+    std::error_code ignored;
     const std::string path = at->path().lexically_relative(run).string();
-    if (files.contains(path)) continue;
+    if (at->symlink_status(ignored).type() == fs::file_type::directory) {
+      // Files below a folder stand behind its name in the map.
+      const auto below = files.lower_bound(path + "/");
+      if (below != files.end() && below->first.starts_with(path + "/")) {
+        continue;
+      }
+      at.disable_recursion_pending();
+    } else if (files.contains(path)) {
+      continue;
+    }
     problems.push_back(
         {at->path().string(), "the files of " + folder + " that run.db names",
-         "another one", "remove it, or " + std::string(kAdvice)});
+         at->is_directory(ignored) ? "another folder" : "another one",
+         "remove it, or " + std::string(kAdvice)});
   }
   if (problem) {
     problems.push_back({(run / folder).string(), "a folder of files",

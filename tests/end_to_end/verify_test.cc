@@ -241,6 +241,11 @@ TEST_F(VerifyRunTest, DamagedFilesAreFound) {
     EXPECT_TRUE(finds(name, "another one",
                       [&] { write_file_atomic(run_ + "/" + name, "more"); }));
   }
+  for (const char* name : {"prompts/more", "verbose/adapter/more"}) {
+    EXPECT_TRUE(finds(name, "another folder", [&] {
+      fs::create_directories(run_ + "/" + name + "/deep");
+    }));
+  }
   EXPECT_TRUE(finds("adapter", "a link", [&] {
     fs::rename(run_ + "/engraved", run_ + "/moved");
     fs::create_directory_symlink(run_ + "/moved", run_ + "/engraved");

@@ -143,9 +143,11 @@ AdapterConfig read_adapter_config(const std::string& folder) {
   if (config.rank < 1 || config.rank > 4096) {
     fail(path, str("r: expected 1 to 4096, found ", config.rank));
   }
-  if (!std::isfinite(config.alpha) || config.alpha <= 0.0) {
-    fail(path,
-         str("lora_alpha: expected a number above 0, found ", config.alpha));
+  // Far above what anybody trains with, far below what a float cannot hold.
+  constexpr double kMaxAlpha = 1e6;
+  if (!(config.alpha > 0.0 && config.alpha <= kMaxAlpha)) {
+    fail(path, str("lora_alpha: expected a number above 0, at most ", kMaxAlpha,
+                   ", found ", config.alpha));
   }
   if (!(config.dropout >= 0.0 && config.dropout < 1.0)) {
     fail(path, str("lora_dropout: expected 0 to 1, found ", config.dropout));

@@ -82,9 +82,14 @@ TEST(AdapterConfig, RefusesWhatItCannotApply) {
                             R"({"r": "4"})",
                             R"({"lora_alpha": 0})",
                             R"({"lora_alpha": null})",
+                            R"({"lora_alpha": 1e308})",
                             R"({"lora_dropout": 1})"}) {
     EXPECT_THAT(refusal(patch), HasSubstr("adapter_config.json: ")) << patch;
   }
+  // What no float holds is refused where it stands, not where it is used.
+  EXPECT_THAT(refusal(R"({"lora_alpha": 1e308})"),
+              HasSubstr("lora_alpha: expected a number above 0, at most 1e+06, "
+                        "found 1e+308"));
   EXPECT_THAT(error_of([] { read_adapter_config(testing::TempDir()); }),
               HasSubstr("adapter_config.json"));
 }

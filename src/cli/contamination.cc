@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "stages/prompts.h"
+#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -39,7 +40,7 @@ void print_contamination(Flags flags, const Shell& shell) {
   if (flags.options.sets.empty()) {
     flags.options.sets = recipe_of_run(flags.run).contamination.sets;
   }
-  const stages::Prompts prompts = stages::load_prompts(flags.run + "/prompts");
+  const stages::Prompts prompts = stages::run_prompts(flags.run);
   const stages::ContaminationGuard guard(flags.options, prompts.held_out);
   const Json report = stages::contamination_report(*store, guard, flags.options,
                                                    flags.num_examples);

@@ -41,8 +41,7 @@ struct DiffFlags {
 struct Loaded {
   explicit Loaded(const std::string& folder)
       : recipe(recipe_of_run(folder)),
-        prompts(stages::load_prompts(recipe.prompts_folder,
-                                     recipe.prompts_overlay)),
+        prompts(stages::run_prompts(recipe)),
         store(store::Store::open(folder, store::OpenMode::kReadOnly)) {}
   stages::OpenedRun opened() const { return {recipe, prompts, *store}; }
 

@@ -12,9 +12,7 @@ namespace selfalign::cli {
 std::string find_prompts_with(const std::string& file, const std::string& given,
                               const std::string& run) {
   if (given.empty() && !run.empty()) {
-    const std::string folder = stages::read_recipe(std::filesystem::path(run) /
-                                                   (stages::kRecipeFile + 1))
-                                   .prompts_folder;
+    const std::string folder = stages::run_recipe(run).prompts_folder;
     std::error_code ignored;
     if (std::filesystem::is_regular_file(stages::prompt_path(folder, {}, file),
                                          ignored))

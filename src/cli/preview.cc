@@ -61,8 +61,7 @@ void preview(const std::string& path, Shell& shell) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
     throw Error(error.kind(), "interrupted: " + shell.resume_hint);
   }
-  const stages::Prompts prompts =
-      stages::load_prompts(store->folder() + "/prompts");
+  const stages::Prompts prompts = stages::run_prompts(store->folder());
   if (shell.json) {
     write_json(stages::preview_json(recipe, prompts, *store));
   } else {

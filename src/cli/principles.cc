@@ -13,6 +13,7 @@
 #include "eval/adherence.h"
 #include "eval/report.h"
 #include "eval/results.h"
+#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -47,9 +48,8 @@ std::unique_ptr<store::Store> open_store(const std::string& folder) {
 }
 
 void print_principles(const Flags& flags, const Shell& shell) {
-  const stages::PrincipleUse use =
-      stages::principle_use(*open_store(flags.folder),
-                            stages::load_prompts(flags.folder + "/prompts"));
+  const stages::PrincipleUse use = stages::principle_use(
+      *open_store(flags.folder), stages::run_prompts(flags.folder));
   if (shell.json) {
     write_json(stages::principles_json(use));
   } else {
@@ -72,8 +72,7 @@ void require_passed(const eval::TaskResult& result) {
 
 // Were the rules kept that fired?
 void judge_principles(const Flags& flags, const Shell& shell) {
-  const stages::Prompts prompts =
-      stages::load_prompts(flags.folder + "/prompts");
+  const stages::Prompts prompts = stages::run_prompts(flags.folder);
   const std::vector<eval::FiredRule> fired =
       eval::fired_rules(*open_store(flags.folder), flags.per_rule, flags.seed);
   if (fired.empty()) {

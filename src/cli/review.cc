@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
+#include "stages/run_files.h"
 #include "text/plain_text.h"
 #include "text/wrap.h"
 
@@ -168,8 +169,7 @@ class Session {
 
 void review(const ReviewFlags& flags, const Shell& shell) {
   const stages::Recipe recipe = recipe_of_run(flags.run);
-  const stages::Prompts prompts =
-      stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
+  const stages::Prompts prompts = stages::run_prompts(recipe);
   const auto store =
       store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
   if (const auto key = read_sign_key(flags.sign_key)) {

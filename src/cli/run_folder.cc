@@ -46,13 +46,13 @@ stages::Recipe recipe_of_run(const std::string& folder) {
             ", found none; make one with: selfalign run RECIPE"));
   }
   const fs::path whole = fs::absolute(folder).lexically_normal();
-  stages::Recipe recipe =
-      stages::read_recipe(whole / (stages::kRecipeFile + 1));
+  stages::Recipe recipe = stages::run_recipe(whole);
   recipe.run_folder = whole;
   // The run's own copy, whatever became of the original; complete once its
-  // last file is there.
+  // last file is there, and whatever became of that once the store says so.
   const fs::path prompts = whole / "prompts";
-  if (is_file(prompts / stages::prompt_files().back())) {
+  if (is_file(prompts / stages::prompt_files().back()) ||
+      stages::has_run_files(whole)) {
     recipe.prompts_folder = prompts;
     recipe.prompts_overlay.clear();
   }

@@ -7,6 +7,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
+#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -35,10 +36,8 @@ void add_stats(CLI::App& app, Shell& shell) {
       const stages::Recipe recipe = recipe_of_run(*folder);
       const auto store =
           store::Store::open(*folder, store::OpenMode::kReadOnly);
-      const Json stats = stages::run_stats(
-          recipe,
-          stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay),
-          *store);
+      const Json stats =
+          stages::run_stats(recipe, stages::run_prompts(recipe), *store);
       if (shell.json) {
         write_json(stats);
       } else {

@@ -12,6 +12,7 @@
 #include "stages/funnel.h"
 #include "stages/pace.h"
 #include "stages/pipeline.h"
+#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -49,10 +50,7 @@ double unix_time() {
 
 stages::RunPace pace_of(const store::Store& store) {
   const stages::Recipe recipe = recipe_of_run(store.folder());
-  return stages::run_pace(
-      recipe,
-      stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay),
-      store);
+  return stages::run_pace(recipe, stages::run_prompts(recipe), store);
 }
 
 std::string status_text(const store::Store& store) {

@@ -16,6 +16,7 @@
 #include "eval/published_answers.h"
 #include "stages/chat.h"
 #include "stages/held_out.h"
+#include "stages/run_files.h"
 #include "text/words.h"
 
 namespace selfalign::cli {
@@ -175,10 +176,8 @@ World world_of(const SubjectFlags& flags) {
   }
   const stages::Recipe recipe = recipe_of_run(flags.run);
   world.model = flags.compute.over(recipe.model, *flags.app);
-  world.prompts =
-      flags.prompts.empty()
-          ? stages::load_prompts(recipe.prompts_folder, recipe.prompts_overlay)
-          : stages::load_prompts(flags.prompts);
+  world.prompts = flags.prompts.empty() ? stages::run_prompts(recipe)
+                                        : stages::load_prompts(flags.prompts);
   world.recipe.align = recipe.align;
   world.recipe.verbose = recipe.verbose;
   world.recipe.comparison.sampling = recipe.comparison.sampling;

@@ -11,6 +11,7 @@
 #include "stages/browse.h"
 #include "stages/held_out.h"
 #include "stages/repetition.h"
+#include "stages/run_files.h"
 #include "stages/stats.h"
 #include "text/words.h"
 
@@ -262,8 +263,7 @@ std::string differences_text(const Json& differences) {
 
 std::string held_out_text(const stages::Recipe& recipe,
                           const store::Store& store) {
-  const stages::Prompts prompts =
-      stages::load_prompts(store.folder() + "/prompts");
+  const stages::Prompts prompts = stages::run_prompts(store.folder());
   const HeldOutAnswers held_out{store, prompts,
                                 recipe.comparison.decoding == kOwnDecoding};
   const std::string text = differences_text(differences("", {}, &held_out));

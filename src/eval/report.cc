@@ -123,10 +123,10 @@ void add_evaluation(const Places& places, const HeldOutAnswers* held_out,
 
 Json run_part(const Places& places) {
   const std::string folder = places.run.string();
-  stages::Recipe recipe = stages::read_recipe(folder + stages::kRecipeFile);
+  stages::Recipe recipe = stages::run_recipe(folder);
   recipe.run_folder = folder;
   const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
-  const stages::Prompts prompts = stages::load_prompts(folder + "/prompts");
+  const stages::Prompts prompts = stages::run_prompts(folder);
   Json report;
   store->snapshot([&] {
     report = stages::run_report(recipe, *store);

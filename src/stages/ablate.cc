@@ -17,6 +17,7 @@
 #include "stages/funnel.h"
 #include "stages/profile.h"
 #include "stages/run.h"
+#include "stages/run_files.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::stages {
@@ -278,10 +279,10 @@ Json ablate(const Recipe& recipe, const Store& run,
       chosen_answers(run, recipe, options.num_rows);
   check_ablation(run, options);
   const std::unique_ptr<Store> store = open_ablation(run, options);
-  const Prompts prompts = load_prompts(store->folder() + "/prompts");
+  const Prompts prompts = run_prompts(store->folder());
   answer_again(recipe, prompts, run, answers, workbench, *store);
   const std::string filter = profile_named(recipe.profile).align.name;
-  Side before(run, load_prompts(run.folder() + "/prompts"), filter);
+  Side before(run, run_prompts(run.folder()), filter);
   Side after(*store, prompts, filter);
   Json report{{"folder", store->folder()}, {"edit", options.edit.name()}};
   report.update(compare(answers, before, after));

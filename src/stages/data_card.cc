@@ -108,7 +108,7 @@ void put_way(const ExportContext& context, std::ostream& out) {
 }
 
 void put_principles(const ExportContext& context, std::ostream& out) {
-  const Prompts prompts = load_prompts(context.store.folder() + "/prompts");
+  const Prompts prompts = run_prompts(context.store.folder());
   const PrincipleUse use = principle_use(context.store, prompts);
   out << "\n## Principles\n\nBehind each: kept answers whose thought named "
          "it.\n\n";

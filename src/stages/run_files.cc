@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/own_file.h"
 #include "stages/fields.h"
 #include "stages/yaml.h"
 
@@ -58,10 +59,11 @@ std::string differences(const std::string& file, const Fields& was,
   return lines;
 }
 
-std::string recipe_differences(const Recipe& recipe, const std::string& path) {
-  // Through read_recipe: what an older version did not know has its default.
+std::string recipe_differences(const Recipe& recipe,
+                               const std::string& folder) {
+  // Through run_recipe: what an older version did not know has its default.
   return differences("recipe",
-                     fields_of(YAML::Load(recipe_to_yaml(read_recipe(path)))),
+                     fields_of(YAML::Load(recipe_to_yaml(run_recipe(folder)))),
                      fields_of(YAML::Load(recipe_to_yaml(recipe))));
 }
 
@@ -82,7 +84,7 @@ void check_same(const Recipe& recipe, const store::Store& store) {
   const std::string& folder = store.folder();
   std::string found = edited_recipe(store);
   if (found.empty()) {
-    found = recipe_differences(recipe, folder + kRecipeFile);
+    found = recipe_differences(recipe, folder);
   }
   const std::string copy = folder + "/prompts";
   // A run goes on with its copy where the original is no more.
@@ -95,7 +97,8 @@ void check_same(const Recipe& recipe, const store::Store& store) {
                   }) &&
       !std::filesystem::equivalent(recipe.prompts_folder, copy, none)) {
     load_prompts(recipe.prompts_folder, overlays);  // its mistakes come first
-    found += prompt_differences(recipe, copy);
+    found +=
+        read_run_file(folder, [&] { return prompt_differences(recipe, copy); });
   }
   if (found.empty()) return;
   throw Error(
@@ -128,9 +131,49 @@ void check_fit(const Recipe& recipe, const Prompts& prompts) {
 
 // Joined as a path: "" is the folder one is in.
 bool is_run_folder(const std::string& folder) {
-  std::error_code ignored;
-  return std::filesystem::is_regular_file(
-      std::filesystem::path(folder) / (kRecipeFile + 1), ignored);
+  namespace fs = std::filesystem;
+  const auto holds = [&folder](const char* name) {
+    std::error_code ignored;
+    return fs::exists(fs::symlink_status(fs::path(folder) / name, ignored));
+  };
+  return holds(kRecipeFile + 1) || holds("run.db");
+}
+
+bool has_run_files(const std::string& folder) {
+  const std::string own = folder.empty() ? "." : folder;
+  if (!store::Store::is_made(own)) return false;
+  const auto store = store::Store::open(own, store::OpenMode::kReadOnly);
+  return store->meta(kRecipe).has_value() || !store->stages().empty();
+}
+
+void throw_of_run(const std::string& folder, const Error& error) {
+  if (error.kind() != ErrorKind::kInput) throw error;
+  if (has_run_files(folder)) {
+    throw Error(ErrorKind::kDamaged,
+                str(error.what(),
+                    " (it is a file of the run: restore it from a copy)"));
+  }
+  throw Error(ErrorKind::kInput,
+              str(error.what(),
+                  " (the run was ended before it had its files: "
+                  "begin it again with: selfalign run RECIPE)"));
+}
+
+Recipe run_recipe(const std::string& folder) {
+  return read_run_file(folder, [&] {
+    return read_recipe(std::filesystem::path(folder) / (kRecipeFile + 1));
+  });
+}
+
+Prompts run_prompts(const std::string& folder) {
+  return read_run_file(folder,
+                       [&] { return load_prompts(folder + "/prompts"); });
+}
+
+Prompts run_prompts(const Recipe& recipe) {
+  return read_run_file(recipe.run_folder, [&] {
+    return load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
+  });
 }
 
 void keep_run_files(const Recipe& recipe, store::Store& store) {
@@ -144,7 +187,7 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   const Prompts prompts = fitting_prompts(recipe);
   const std::string text = recipe_to_yaml(recipe);
   write_file_atomic(path, text);
-  make_folder(copy);
+  make_folder_in(store.folder(), "prompts");
   Json digests = Json::object();
   std::vector<std::string> kept;
   for (const std::string& file : prompt_files()) {
@@ -169,7 +212,7 @@ Prompts fitting_prompts(const Recipe& recipe) {
 }
 
 Prompts kept_prompts(const store::Store& store) {
-  Prompts prompts = load_prompts(store.folder() + "/prompts");
+  Prompts prompts = run_prompts(store.folder());
   if (store.meta("prompts.digest") != prompts.digest) {
     throw Error(ErrorKind::kDamaged,
                 str(store.folder(),
@@ -184,7 +227,9 @@ std::string edited_recipe(const store::Store& store) {
   const auto recipe = store.meta(kRecipe);
   if (!recipe) return "";
   return differences(kRecipeFile + 1, fields_of(YAML::Load(*recipe)),
-                     fields_of(load_yaml(store.folder() + kRecipeFile)));
+                     fields_of(read_run_file(store.folder(), [&] {
+                       return load_yaml(store.folder() + kRecipeFile);
+                     })));
 }
 
 std::string edited_prompts(const store::Store& store) {
@@ -195,7 +240,9 @@ std::string edited_prompts(const store::Store& store) {
   for (const std::string& file : prompt_files()) {
     const std::string path = store.folder() + "/prompts/" + file;
     const std::string was = json_string_or(known, file, kPrompts, "");
-    if (!was.empty() && digest_file(path) != was) {
+    if (!was.empty() && read_run_file(store.folder(), [&] {
+                          return digest_file(path);
+                        }) != was) {
       lines += "\n  prompts/" + file;
     }
   }

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/error.h"
 #include "stages/prompts.h"
 #include "stages/recipe.h"
 #include "store/store.h"
@@ -12,8 +13,31 @@ namespace selfalign::stages {
 
 constexpr char kRecipeFile[] = "/recipe.resolved.yaml";
 
-// Whether the folder is a run's: the copy of its recipe is there.
+// Whether the folder is a run's: its store or the copy of its recipe is there,
+// whatever became of the other.
 bool is_run_folder(const std::string& folder);
+
+// True once all the copies were written, as the store says.
+bool has_run_files(const std::string& folder);
+
+// What `read` reads of files in the run's folder. That one is missing, or is no
+// file, is damage of a run that has them, no bad input: Error kDamaged.
+[[noreturn]] void throw_of_run(const std::string& folder, const Error& error);
+template <typename Read>
+auto read_run_file(const std::string& folder, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw_of_run(folder, error);
+  }
+}
+
+// The run's own copy of its recipe and of the prompts, read so. Error kInput
+// for a run that was ended before it had them.
+Recipe run_recipe(const std::string& folder);
+Prompts run_prompts(const std::string& folder);
+// Those of recipe_of_run (cli/run_folder.h).
+Prompts run_prompts(const Recipe& recipe);
 
 // Writes the copies while the run has no row; after that checks that recipe
 // and prompts say the same as they do (comments and places may differ). Error

@@ -13,6 +13,7 @@
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/profiles.h"
+#include "stages/run_files.h"
 #include "stages/topic_growth.h"
 #include "text/wrap.h"
 
@@ -295,8 +296,8 @@ Json run_report(const Recipe& recipe, const store::Store& store) {
   report["mean_answer_tokens"] = lengths_json(store);
   report["red_team"] = red_team_json(store);
   if (store.num_rows("align.answers") > 0) {
-    report["principles"] = principles_json(
-        principle_use(store, load_prompts(store.folder() + "/prompts")));
+    report["principles"] =
+        principles_json(principle_use(store, run_prompts(store.folder())));
   }
   report["tuning"] = tuning_json(store);
   report["held_out"] = held_out_json(recipe, store);

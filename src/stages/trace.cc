@@ -46,8 +46,8 @@ class Tracer {
  public:
   explicit Tracer(const Store& store)
       : store_(store),
-        prompts_(load_prompts(store.folder() + "/prompts")),
-        recipe_(read_recipe(store.folder() + kRecipeFile)) {
+        prompts_(run_prompts(store.folder())),
+        recipe_(run_recipe(store.folder())) {
     const std::vector<std::string> stages = store.stages();
     for (size_t i = 0; i < stages.size(); ++i) order_[stages[i]] = i;
   }

@@ -232,7 +232,7 @@ class Verifying {
 
   bool check_recipe() {
     const std::string edited = edited_recipe(store_);
-    read_recipe(store_.folder() + kRecipeFile);
+    run_recipe(store_.folder());
     if (edited.empty()) return true;
     add(store_.folder() + kRecipeFile, "the recipe this run was begun with",
         "others:" + edited);
@@ -243,7 +243,7 @@ class Verifying {
     const auto expected = store_.meta("prompts.digest");
     if (!expected) return true;
     const std::string path = store_.folder() + "/prompts";
-    const std::string found = load_prompts(path).digest;
+    const std::string found = run_prompts(store_.folder()).digest;
     if (*expected == found) return true;
     add(path, "the prompts this run was begun with, digest " + *expected,
         str("digest ", found, edited_prompts(store_)));
@@ -253,7 +253,7 @@ class Verifying {
   void replay(const std::vector<Manifest>& manifests) {
     if (manifests.empty()) return;
     const ScratchFolder scratch;
-    Recipe recipe = read_recipe(store_.folder() + kRecipeFile);
+    Recipe recipe = run_recipe(store_.folder());
     recipe.prompts_folder = store_.folder() + "/prompts";
     recipe.prompts_overlay.clear();
     recipe.run_folder = scratch.path() + "/run";
@@ -339,7 +339,8 @@ class Verifying {
 // Written once the run is whole, so it must be read before the run is.
 std::optional<std::string> read_report_digest(const std::string& folder) {
   const std::string path = folder + "/report.json";
-  if (!fs::exists(path)) return std::nullopt;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
   try {
     return json_string(parse_json(read_file(path), path), "digest", path);
   } catch (const Error& error) {

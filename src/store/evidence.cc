@@ -1,8 +1,11 @@
 // Whether a store is what this program wrote: seals, chain and signature.
+#include <sys/stat.h>
+
 #include <mutex>
 #include <set>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "store/findings.h"
 #include "store/store_impl.h"
 
@@ -53,7 +56,9 @@ std::string Store::find_damage() {
   }
   for (const std::string& folder : folders) {
     try {
-      open(folder, OpenMode::kReadOnly)->require_sealed();
+      const auto store = open(folder, OpenMode::kReadOnly);
+      store->require_sealed();
+      store->require_files();
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kDamaged) return error.what();
     }
@@ -83,6 +88,21 @@ void Store::require_sealed() const {
               str(impl_->db.path(), ": expected ", kAsWritten,
                   ", found another hand's change in ", where,
                   "; see what it is with: selfalign verify ", folder_));
+}
+
+void Store::require_files() const {
+  for (const auto& [path, sha256] : files()) {
+    const std::string whole = folder_ + "/" + path;
+    struct stat file = {};
+    const bool is_there = ::lstat(whole.c_str(), &file) == 0;
+    if (is_there && S_ISREG(file.st_mode)) continue;
+    if (path.starts_with("report.")) continue;  // they are written anew
+    throw Error(
+        ErrorKind::kDamaged,
+        str(whole, ": expected a file that the run wrote, found ",
+            is_there ? file_kind(file.st_mode) : "none",
+            "; see what else is changed with: selfalign verify ", folder_));
+  }
 }
 
 Evidence Store::evidence() const {

@@ -226,8 +226,11 @@ class Store {
   // it goes into another run. Reads all of it, some 10 us an entry. Of a store
   // without evidence the stages' digests are compared.
   void require_sealed() const;
-  // What require_sealed says of the stores that this process has opened so far,
-  // to tell why something failed over them; "": nothing.
+  // Error kDamaged where a file that the run keeps as evidence, a report aside,
+  // is missing or is no plain file.
+  void require_files() const;
+  // What these two say of the stores that this process has opened so far, to
+  // tell why something failed over them; "": nothing.
   static std::string find_damage();
 
   // From now on every transaction signs the seals, what is there at once. Error

@@ -151,7 +151,7 @@ Json run_part(const Places& places) {
 }
 
 void require_key(const store::Store& store, bool has_key) {
-  if (has_key || store.evidence().signed_by.empty()) return;
+  if (has_key || !store.evidence().signed_by) return;
   throw Error(ErrorKind::kUsage,
               str(store.folder(),
                   ": expected --sign-key with the key that signed this run, "
@@ -264,7 +264,7 @@ void update_report(const std::string& folder) {
   if (!run.empty()) {
     const auto store = store::Store::open(run, store::OpenMode::kReadOnly);
     is_done = stages::run_done(*store);
-    is_signed = !store->evidence().signed_by.empty();
+    is_signed = store->evidence().signed_by.has_value();
   }
   const auto holder = store::Store::writer_of(run);
   if (is_done && (is_signed || holder)) {

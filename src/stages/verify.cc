@@ -120,10 +120,10 @@ class Verifying {
 
   // A signature that is not right is among the store's own problems.
   void check_signer() {
-    const std::string& found = out_.evidence.signed_by;
+    const std::optional<std::string>& found = out_.evidence.signed_by;
     if (public_key_.empty() || found == public_key_) return;
     add(store_.folder() + "/run.db", "a signature by " + public_key_,
-        found.empty() ? "none" : "one by " + found,
+        found ? "one by " + *found : "none",
         "ask who made the run for the signed one, or for the key");
   }
 
@@ -362,9 +362,8 @@ std::string evidence_text(const Verification& v) {
                 ", sealed later: what was changed before that is not seen\n");
   }
   return text + str("chain ", evidence.chain, "; ", v.num_files, " files; ",
-                    evidence.signed_by.empty()
-                        ? "not signed"
-                        : "signed by " + evidence.signed_by,
+                    evidence.signed_by ? "signed by " + *evidence.signed_by
+                                       : "not signed",
                     "\n");
 }
 
@@ -441,7 +440,7 @@ Json verification_json(const Verification& v) {
           {"digest", v.digest},
           {"chain", v.evidence.chain},
           {"made_before", v.evidence.made_before},
-          {"signed_by", v.evidence.signed_by},
+          {"signed_by", v.evidence.signed_by.value_or("")},
           {"files", v.num_files},
           {"replayed", v.num_replayed},
           {"replay_end", v.replay_end},

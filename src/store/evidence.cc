@@ -19,11 +19,40 @@ struct Signature {
   std::string signature;
 };
 
+bool is_public_key(const std::string& text) {
+  return text.size() == 64 &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+// The signature, which is that of the signer whom the sealed meta names, or
+// none where it names nobody. One statement: a writer may sign meanwhile.
 std::optional<Signature> read_signature(const Database& db) {
-  Statement query(db, "SELECT public_key, signature FROM signatures");
-  if (!query.step()) return std::nullopt;
-  Signature signature{query.get_text(0), query.get_text(1)};
-  if (query.step()) damaged(db, "two signatures");
+  Statement query(db,
+                  "SELECT 'meta', value, '' FROM meta WHERE name = ? UNION ALL "
+                  "SELECT 'signatures', public_key, signature FROM signatures");
+  query.bind(kSigner);
+  std::optional<std::string> signer;
+  std::optional<Signature> signature;
+  while (query.step()) {
+    const std::string key = query.get_text(1);
+    if (!is_public_key(key)) {
+      damaged(db, str("a public key that is none: \"", key, "\""));
+    }
+    if (query.get_text(0) == "meta") {
+      signer = key;
+    } else if (signature) {
+      damaged(db, "two signatures");
+    } else {
+      signature = Signature{key, query.get_text(2)};
+    }
+  }
+  if (signer && !signature) {
+    damaged(db, str("no signature, where ", *signer, " signed"));
+  }
+  if (signature && signature->public_key != signer) {
+    damaged(db, str("a signature by ", signature->public_key, ", where ",
+                    signer.value_or("nobody"), " signed"));
+  }
   return signature;
 }
 
@@ -42,6 +71,8 @@ std::set<std::string>& opened_folders() {
 }
 
 }  // namespace
+
+void require_signer(const Database& db) { read_signature(db); }
 
 void note_opened(const std::string& folder) {
   const std::lock_guard lock(opened_mutex);
@@ -127,28 +158,29 @@ Evidence Store::evidence() const {
 
 void Store::set_signing_key(std::shared_ptr<const SigningKey> key) {
   const Evidence now = evidence();
-  const std::string& own = key->public_key();
-  if (!now.signed_by.empty() && now.signed_by != own) {
+  const std::string own = key->public_key();
+  if (now.signed_by && *now.signed_by != own) {
     throw Error(ErrorKind::kUsage,
                 str(folder_, ": expected the key that signed this run, ",
-                    now.signed_by, ", found ", own,
+                    *now.signed_by, ", found ", own,
                     "; use that one, or sign a copy of the run made by: "
                     "selfalign resume ",
                     folder_, " --fork NEW --sign-key KEY"));
   }
-  if (!now.signed_by.empty() && !now.signature_right) {
+  if (now.signed_by && !now.signature_right) {
     damaged(impl_->db,
-            str("something else than was signed by ", now.signed_by));
+            str("something else than was signed by ", *now.signed_by));
   }
-  if (now.signed_by.empty()) require_sealed();
+  if (!now.signed_by) require_sealed();
   impl_->signing_key = std::move(key);
-  if (now.signed_by.empty()) transaction([this] { impl_->sign(); });
+  // That it is signed is sealed, too, in the transaction that signs it.
+  if (!now.signed_by) set_meta(kSigner, own);
 }
 
 void Store::Impl::sign() {
-  const auto before = read_signature(db);
   if (!signing_key) {
-    if (!before) return;
+    Statement signer(db, "SELECT 1 FROM meta WHERE name = ?");
+    if (!signer.bind(kSigner).step()) return;
     throw Error(ErrorKind::kUsage,
                 str(db.path(),
                     ": expected --sign-key with the key that signed this run, "
@@ -205,8 +237,8 @@ void check_chain(const Database& db, Findings& findings) {
 
 void check_signature(const Evidence& evidence, const Database& db,
                      Findings& findings) {
-  if (evidence.signed_by.empty() || evidence.signature_right) return;
-  findings.add(db.path(), "what was signed by " + evidence.signed_by,
+  if (!evidence.signed_by || evidence.signature_right) return;
+  findings.add(db.path(), "what was signed by " + *evidence.signed_by,
                "something else");
 }
 

@@ -43,6 +43,7 @@ std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
   Impl& opened = *store->impl_;
   check_schema(opened.db, writable);
   opened.version = schema_version(opened.db);
+  if (opened.has_evidence()) require_signer(opened.db);
   if (writable) {
     opened.seals.load(opened.db);
     store->keep_header();

@@ -110,10 +110,11 @@ struct Problem {
 
 // What stands for a run's not having been changed by another hand.
 struct Evidence {
-  int64_t version = 0;           // of the store; before 3 there is none
-  int64_t made_before = 0;       // version it had when it was made, if before 3
-  std::string chain;             // its last link, 64 hex digits; "": none
-  std::string signed_by;         // public key, 64 hex digits; "": not signed
+  int64_t version = 0;      // of the store; before 3 there is none
+  int64_t made_before = 0;  // version it had when it was made, if before 3
+  std::string chain;        // its last link, 64 hex digits; "": none
+  // The public key, 64 hex digits; none: it is not signed.
+  std::optional<std::string> signed_by;
   bool signature_right = false;  // it is one of the seals that there are
 };
 
@@ -134,8 +135,9 @@ class Store {
  public:
   // kWrite makes the folder and database where absent and takes the writer's
   // lock (Error kFailed names the holder's process id). kReadOnly: Error
-  // kInput if there is no run. A damaged database or one of a newer schema is
-  // Error kDamaged; an unwritable folder or full disk Error kResources.
+  // kInput if there is no run. A damaged database, one of a newer schema or
+  // one whose signature is not that of its signer is Error kDamaged; an
+  // unwritable folder or full disk Error kResources.
   static std::unique_ptr<Store> open(const std::string& folder, OpenMode mode);
   ~Store();
   Store(const Store&) = delete;

@@ -18,10 +18,17 @@
 namespace selfalign::store {
 
 // In meta: the version of a store that was made before there was evidence;
-// which SQLite versions wrote the file, and how often its tables were changed.
+// which SQLite versions wrote the file, how often its tables were changed, and
+// the public key of whoever signs it.
 inline constexpr char kMadeBefore[] = "store.made_before";
 inline constexpr char kSqlite[] = "store.sqlite";
 inline constexpr char kSchemaChanges[] = "store.schema_changes";
+inline constexpr char kSigner[] = "store.signer";
+
+// Error kDamaged where the signature is not that of the signer in meta, or is
+// there without one, or the other way round, or where a key is none. Whether it
+// is right is asked by Store::evidence.
+void require_signer(const Database& db);
 
 // For Store::find_damage.
 void note_opened(const std::string& folder);
@@ -33,7 +40,7 @@ struct Store::Impl {
   bool has_evidence() const { return version >= kEvidenceVersion; }
 
   // The signature of the seals as they are; Error kUsage where the run is
-  // signed and there is no key.
+  // signed, as meta says, and there is no key.
   void sign();
 
   // Reads the rows of a query whose columns are key, stage, seq, content.

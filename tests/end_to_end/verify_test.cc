@@ -12,6 +12,7 @@
 #include "stages/fork.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
+#include "store/seals.h"
 #include "store/signing.h"
 #include "store/sqlite.h"
 #include "store/testing.h"
@@ -335,6 +336,10 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
   EXPECT_EQ(found(key->public_key()), "none");
   exec("INSERT INTO signatures VALUES ('" + key->public_key() + "', '" +
        signature + "')");
+  EXPECT_THAT(found(key->public_key()), HasSubstr("where nobody signed"));
+  exec("INSERT INTO meta VALUES ('store.signer', '" + key->public_key() +
+       "'); DELETE FROM seals");
+  store::Seals().make(store::Database(run_ + "/run.db", true));
   EXPECT_EQ(found(key->public_key()), "something else");
 }
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/interrupt.h"
+#include "base/key_file.h"
 #include "base/log.h"
 #include "cli/assistant.h"
 #include "cli/commands.h"
@@ -164,7 +164,7 @@ class Models {
 std::string read_key(const std::string& file) {
   std::string key;
   if (!file.empty()) {
-    key = read_input(file, 4096);
+    key = read_key_file(file, 4096);
     while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) {
       key.pop_back();
     }
@@ -233,7 +233,8 @@ void add_serve(CLI::App& app, Shell& shell) {
       ->check(in_range(Range<int>{0, 65535}))
       ->capture_default_str();
   command->add_option("--api-key-file", flags->key_file,
-                      "file with the key that clients must send");
+                      "file with the key that clients must send; its owner's "
+                      "alone (chmod 600)");
   std::vector<std::string> forms = stages::chat_forms();
   forms.emplace_back("auto");
   command

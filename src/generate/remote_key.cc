@@ -1,18 +1,15 @@
 #include "generate/remote_key.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <iomanip>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/key_file.h"
 
 namespace selfalign::generate {
 namespace {
@@ -74,20 +71,6 @@ std::optional<std::string> find_key(const std::string& text,
   return found;
 }
 
-void require_private(const std::string& file) {
-  struct stat info {};
-  if (::stat(file.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
-  if ((info.st_mode & 077) == 0) return;
-  std::ostringstream mode;
-  mode << std::oct << std::setw(4) << std::setfill('0')
-       << (info.st_mode & 07777);
-  throw Error(ErrorKind::kUsage,
-              str(file,
-                  ": expected a file of keys that only its owner may "
-                  "read, found the rights ",
-                  mode.str(), "; take them away with 'chmod 600 ", file, "'"));
-}
-
 std::optional<std::string> from_variable(const char* name) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;
@@ -97,10 +80,8 @@ std::optional<std::string> from_variable(const char* name) {
 std::optional<std::string> given_key(const Origin& origin,
                                      const std::string& file) {
   if (!file.empty()) {
-    require_private(file);
-    if (auto key = find_key(read_file(file, kMaxFileBytes), origin, file)) {
-      return key;
-    }
+    const std::string text = read_key_file(file, kMaxFileBytes);
+    if (auto key = find_key(text, origin, file)) return key;
   }
   if (const auto text = from_variable(kVariable)) {
     if (auto key = find_key(*text, origin, kVariable)) return key;

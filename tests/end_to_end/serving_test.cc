@@ -300,6 +300,11 @@ TEST_F(ServingTest, AnOpenAddressNeedsAKeyFromAFile) {
   EXPECT_EQ(open.code, 2);
   EXPECT_THAT(open.err, HasSubstr("--api-key-file"));
   write_file_atomic(path("key"), "a-key-of-some-length\n");
+  const Outcome shared =
+      bash("chmod 644 key; selfalign serve model --port 0 --api-key-file key");
+  EXPECT_EQ(shared.code, 2);
+  EXPECT_THAT(shared.err, HasSubstr("chmod 600 key"));
+  EXPECT_EQ(bash("chmod 600 key").code, 0);
   const std::string ask =
       "selfalign generate --model $url#model <<<'{\"prompt\":\"a\"}'";
   const Outcome served = with_server(

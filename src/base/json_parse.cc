@@ -20,6 +20,11 @@ constexpr int kMaxDepth = 64;
 constexpr size_t kMaxWord = 40;  // bytes of a word that a message shows
 constexpr char kSpace[] = " \t\r\n";
 
+// What a message shows of a text, however much of it is wrong.
+std::string_view shown(std::string_view part) {
+  return part.substr(0, kMaxWord);
+}
+
 // What is wrong with a text at one of its bytes.
 struct Fault {
   size_t byte = 0;
@@ -87,16 +92,17 @@ size_t find_not_utf8(std::string_view text) {
   return std::string_view::npos;
 }
 
+bool is_word_part(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
+         c == '+' || c == '-' || c == '.';
+}
+
 // The word or number around `at`, from its first character: "NaN", "tru".
 std::string_view word_around(std::string_view text, size_t at) {
-  const auto is_part = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
-           c == '+' || c == '-' || c == '.';
-  };
   size_t begin = at;
   size_t end = at;
-  while (begin > 0 && is_part(text[begin - 1])) --begin;
-  while (end < text.size() && is_part(text[end])) ++end;
+  while (begin > 0 && is_word_part(text[begin - 1])) --begin;
+  while (end < text.size() && is_word_part(text[end])) ++end;
   return text.substr(begin, end - begin);
 }
 
@@ -150,7 +156,7 @@ Fault syntax_fault(std::string_view text, size_t at, std::string_view what) {
     return found(at, "a comment, which JSON has none of; remove it");
   }
   if (!word.empty()) {
-    return found(begin, str("\"", word.substr(0, kMaxWord),
+    return found(begin, str("\"", shown(word),
                             "\"; JSON has texts and names in double quotes, "
                             "numbers, true, false, null, lists and objects"));
   }
@@ -159,7 +165,7 @@ Fault syntax_fault(std::string_view text, size_t at, std::string_view what) {
     return found(at, str("a comma before ", c, "; remove the comma"));
   }
   return found(at,
-               str(text.substr(at, utf8_length(text, at)),
+               str(shown(text.substr(at, utf8_length(text, at))),
                    " out of place; is a comma, a colon or a bracket missing "
                    "before it?"));
 }
@@ -170,10 +176,12 @@ Fault number_fault(std::string_view text, const std::string& what) {
   const std::string number =
       what.substr(begin, what.rfind('\'') - std::min(begin, what.size()));
   const size_t place = find_outside_strings(text, [&](size_t i) {
-    return !number.empty() && text.substr(i).starts_with(number);
+    // Only where one begins: each is compared once.
+    const bool begins = i == 0 || !is_word_part(text[i - 1]);
+    return begins && !number.empty() && text.substr(i).starts_with(number);
   });
   return {place == std::string_view::npos ? 0 : place,
-          str("expected numbers within 1.8e308, found ", number,
+          str("expected numbers within 1.8e308, found ", shown(number),
               "; correct or remove it")};
 }
 
@@ -266,8 +274,7 @@ Fault repeated_fault(std::string_view text, const Repeated& repeated) {
     return text[i] == ':' && ++number == repeated.number;
   });
   return {name, str("expected each member of an object once, found \"",
-                    repeated.name.substr(0, kMaxWord),
-                    "\" again; remove one of the two")};
+                    shown(repeated.name), "\" again; remove one of the two")};
 }
 
 // Why the parser refused a text that it read up to the byte `at`.

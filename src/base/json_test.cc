@@ -49,6 +49,20 @@ TEST(ParseJson, NamesTheNumberThatIsTooLarge) {
             300u);
 }
 
+TEST(ParseJson, ShowsLittleOfWhatIsWrong) {
+  const std::string many(1000000, '1');
+  const std::string number = parse_error_of("{\"a\": [7, " + many + "]}");
+  EXPECT_THAT(number, StartsWith("a.json:1:11: expected numbers within"));
+  const std::string follows(1000000, '\x80');
+  for (const std::string& error :
+       {number, parse_error_of(many + "e" + many), parse_error_of(many + "x"),
+        parse_error_of("[" + many + "x]"),
+        parse_error_of("[1 \xc3\xa9" + follows),
+        parse_error_of("{\"" + many + "\":1,\"" + many + "\":1}")}) {
+    EXPECT_LT(error.size(), 300u) << error.substr(0, 300);
+  }
+}
+
 // Of two values one would be lost.
 TEST(ParseJson, RefusesAMemberThatStandsTwice) {
   EXPECT_EQ(

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "generate/remote_address.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -22,6 +24,8 @@ using Clock = std::chrono::steady_clock;
 
 // Longest sleep: how late an interrupt or a request nobody wants is seen.
 constexpr int kMaxNapMs = 100;
+// Of what a server sent, shown in a message.
+constexpr size_t kMaxCoding = 60;
 
 void init_curl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -33,6 +37,9 @@ Clock::duration seconds(double s) {
       std::chrono::duration<double>(s));
 }
 
+// Why a transfer was ended from within.
+enum class Cut { kNone, kTooLarge, kCoded, kLate, kInterrupted };
+
 // One of the requests in flight: being answered, or waiting for its next try.
 struct Slot {
   CURL* easy = nullptr;
@@ -40,7 +47,9 @@ struct Slot {
   std::string body;     // of the answer, so far
   size_t num_seen = 0;  // bytes of it that on_body was given
   size_t max_bytes = 0;
-  bool too_large = false;
+  Cut cut = Cut::kNone;
+  std::string coding;         // of Cut::kCoded
+  Clock::time_point give_up;  // of this try
   std::array<char, CURL_ERROR_SIZE> message = {};
   int num_tries = 0;
   int num_bad = 0;  // of them: answers that were no good, or broke off
@@ -50,15 +59,64 @@ struct Slot {
   Clock::time_point not_before;
 };
 
+// Looked at wherever the library calls back, since it may go on with what a
+// server sends for as long as that likes.
+bool is_cut(Slot& slot) {
+  if (slot.cut != Cut::kNone) return true;
+  if (interrupted()) {
+    slot.cut = Cut::kInterrupted;
+  } else if (Clock::now() > slot.give_up) {
+    slot.cut = Cut::kLate;
+  }
+  return slot.cut != Cut::kNone;
+}
+
+// A return of 0 bytes ends the transfer, and so does one of take_progress other
+// than 0.
 size_t take_body(const char* data, size_t size, size_t count, void* user) {
   auto* slot = static_cast<Slot*>(user);
   const size_t bytes = size * count;
-  if (bytes > slot->max_bytes - slot->body.size()) {
-    slot->too_large = true;
-    return 0;  // ends the transfer
+  if (is_cut(slot)) return 0;
+  if (bytes > slot.max_bytes - slot.body.size()) {
+    slot.cut = Cut::kTooLarge;
+    return 0;
   }
   slot->body.append(data, bytes);
   return bytes;
+}
+
+// The coding that a header's line names, if nobody asked for it. The library
+// undoes those of transfers unasked, each of which may make a thousand bytes of
+// one, or none of any number.
+std::string unasked_coding(std::string_view line) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return "";
+  const std::string name = text::to_lower(std::string(line.substr(0, colon)));
+  const char* good = name == "transfer-encoding"  ? "chunked"
+                     : name == "content-encoding" ? "identity"
+                                                  : nullptr;
+  if (good == nullptr) return "";
+  constexpr std::string_view kSpace = " \t\r\n";
+  std::string value(line.substr(colon + 1));
+  value.erase(0, std::min(value.find_first_not_of(kSpace), value.size()));
+  value.erase(value.find_last_not_of(kSpace) + 1);
+  const std::string coding = text::to_lower(value);
+  if (coding == good || coding == "identity" || coding.empty()) return "";
+  return str("the ", name, " \"", value.substr(0, kMaxCoding), "\"");
+}
+
+size_t take_header(const char* data, size_t size, size_t count, void* user) {
+  auto& slot = *static_cast<Slot*>(user);
+  const size_t bytes = size * count;
+  if (is_cut(slot)) return 0;
+  slot.coding = unasked_coding({data, bytes});
+  if (slot.coding.empty()) return bytes;
+  slot.cut = Cut::kCoded;
+  return 0;
+}
+
+int take_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return is_cut(*static_cast<Slot*>(user)) ? 1 : 0;
 }
 
 // Trying again cannot help with these, whatever the request.
@@ -177,17 +235,31 @@ class HttpClient::Work {
     }
   }
 
+  static void watch(Slot& slot) {
+    CURL* easy = slot.easy;
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &slot);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &slot);
+    // Those of a proxy are no part of the answer.
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, take_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &slot);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  }
+
   void start(Slot& slot) {
     slot.body.clear();
     slot.num_seen = 0;
     slot.max_bytes = slot.request.max_response_bytes > 0
                          ? slot.request.max_response_bytes
                          : options_.max_response_bytes;
-    slot.too_large = false;
+    slot.cut = Cut::kNone;
     slot.message[0] = '\0';
     if (++slot.num_tries == 1) slot.first_try = Clock::now();
     const double timeout_s =
         std::clamp(seconds_left(slot), 0.001, options_.timeout_s);
+    slot.give_up = Clock::now() + seconds(timeout_s);
     CURL* easy = slot.easy;
     curl_easy_reset(easy);
     curl_easy_setopt(easy, CURLOPT_URL, slot.request.url.c_str());
@@ -196,8 +268,7 @@ class HttpClient::Work {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &slot);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot.message.data());
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &slot);
+    watch(slot);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, multi_.headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      std::lround(options_.connect_timeout_s * 1000));
@@ -250,9 +321,13 @@ class HttpClient::Work {
   void ended(Slot& slot, CURLcode code) {
     curl_multi_remove_handle(multi_.handle, slot.easy);
     slot.started = false;
-    if (slot.too_large) {
-      return lose(slot, HttpLoss::kTooLarge,
-                  str("an answer of over ", slot.max_bytes, " bytes"));
+    if (slot.cut != Cut::kNone) return was_cut(slot);
+    if (code != CURLE_OK) {
+      // A message may name what the server sent.
+      return failed(
+          slot, code,
+          secret_.cut_from(slot.message[0] != '\0' ? slot.message.data()
+                                                   : curl_easy_strerror(code)));
     }
     if (code != CURLE_OK) return failed(slot, code);
     HttpReply reply;
@@ -289,11 +364,25 @@ class HttpClient::Work {
   }
 
   // No answer came, or not all of it.
-  void failed(Slot& slot, CURLcode code) {
-    // A message may name what the server sent.
-    const std::string found =
-        secret_.cut_from(slot.message[0] != '\0' ? slot.message.data()
-                                                 : curl_easy_strerror(code));
+  void was_cut(Slot& slot) {
+    switch (slot.cut) {
+      case Cut::kTooLarge:
+        return lose(slot, HttpLoss::kTooLarge,
+                    str("an answer of over ", slot.max_bytes, " bytes"));
+      case Cut::kCoded:
+        return answered_badly(
+            slot, HttpLoss::kBadAnswer,
+            secret_.cut_from(slot.coding) + ", which was not asked for,");
+      case Cut::kLate:
+        return failed(slot, CURLE_OPERATION_TIMEDOUT,
+                      "an answer without an end: timed out");
+      case Cut::kInterrupted:
+      case Cut::kNone:
+        break;  // run() ends, and drops it
+    }
+  }
+
+  void failed(Slot& slot, CURLcode code, const std::string& found) {
     if (is_final(code)) fail(slot, found + "; correct the address");
     if (is_unreached(code, slot.easy)) {
       if (!try_again(slot, found, 0)) give_up(slot, found);

@@ -97,7 +97,9 @@ class HttpClient {
   // from ends as its loss. Error kFailed, for the whole work, names the server,
   // what it did last and what to do, once it could not be reached, was
   // overloaded, or failed at every request, max_tries times or for max_total_s,
-  // and at once on a redirect (they are not followed) and a bad certificate.
+  // and at once on a bad certificate. A redirect, which is not followed, is the
+  // request's loss; so is what comes in a coding that nobody asked for, none of
+  // which is decoded.
   void run(const Next& next, const Answered& answered);
 
   // One request, run alone; none if an interrupt ended it.

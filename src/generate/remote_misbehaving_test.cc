@@ -33,6 +33,25 @@ std::string chunk(const std::string& bytes) {
   return out.str();
 }
 
+std::string bytes_of(uint32_t value, int count) {
+  std::string bytes;
+  for (; count > 0; --count, value >>= 8) bytes += static_cast<char>(value);
+  return bytes;
+}
+
+// In one piece that is stored as it is (RFC 1951 and 1952).
+std::string gzip_of(const std::string& text) {
+  uint32_t sum = ~0U;
+  for (const unsigned char c : text) {
+    sum ^= c;
+    for (int i = 0; i < 8; ++i) sum = (sum >> 1) ^ (0xedb88320U & -(sum & 1U));
+  }
+  const auto size = static_cast<uint32_t>(text.size());
+  return std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11) +
+         bytes_of(size, 2) + bytes_of(~size, 2) + text + bytes_of(~sum, 4) +
+         bytes_of(size, 4);
+}
+
 struct Mode {
   const char* name;
   TestReply reply;
@@ -157,7 +176,7 @@ TEST_F(MisbehavingTest, WhatIsNoAnswerIsTheRowsError) {
             .headers = "Content-Encoding: gzip\r\n"},
             Finish::kBadAnswer,
             "",
-            "JSON",
+            "the content-encoding \"gzip\", which was not asked for, 2 times",
             2},
            {"refused",
             {.status = 400, .body = std::string(1 << 20, 'x')},
@@ -184,6 +203,36 @@ TEST_F(MisbehavingTest, WhatIsTooLargeOrTooSlowIsTheRowsError) {
   const std::string event =
       "data: " + choice(R"("text":"word ","finish_reason":null)") + "\n\n";
   std::string events;
+// Nothing that comes is ever decoded, so that nothing can grow in it.
+TEST_F(MisbehavingTest, WhatIsCodedUnaskedIsTheRowsError) {
+  const std::string good = choice(R"("text":"hi","finish_reason":"stop")");
+  const auto coded = [&](const std::string& lines, const std::string& body) {
+    return TestReply{.raw = sent("200 OK\r\n" + lines, body)};
+  };
+  for (const char* coding : {"gzip, chunked", "GZIP,chunked", "chunked, gzip",
+                             "gzip, gzip, gzip, chunked", "br, chunked"}) {
+    const std::string body = chunk(gzip_of(good)) + "0\r\n\r\n";
+    expect({coding, coded(str("Transfer-Encoding: ", coding), body),
+            Finish::kBadAnswer, "", "the transfer-encoding \"", 2});
+  }
+  expect({"in two lines",
+          coded("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+                chunk(gzip_of(good)) + "0\r\n\r\n"),
+          Finish::kBadAnswer, "", "the transfer-encoding \"gzip\"", 2});
+  expect({"to the end", coded("Transfer-Encoding:gzip", gzip_of(good)),
+          Finish::kBadAnswer, "", "the transfer-encoding \"gzip\"", 2});
+  for (const char* coding : {"gzip", "x-gzip", "br", "zstd", "deflate"}) {
+    expect({coding, coded(str("content-encoding: ", coding), good),
+            Finish::kBadAnswer, "", "the content-encoding \"", 2});
+  }
+  for (const char* lines : {"Transfer-Encoding:  Chunked ",
+                            "Transfer-Encoding: chunked\r\n"
+                            "Content-Encoding: identity"}) {
+    expect(
+        {lines, coded(lines, chunk(good) + "0\r\n\r\n"), Finish::kStop, "hi"});
+  }
+}
+
   for (int i = 0; i < 2000; ++i) events += event;
   const std::string chunked = sent("200 OK\r\nTransfer-Encoding: chunked", "");
   std::string headers = "HTTP/1.1 200 OK\r\n";

@@ -74,14 +74,14 @@ bool is_cut(Slot& slot) {
 // A return of 0 bytes ends the transfer, and so does one of take_progress other
 // than 0.
 size_t take_body(const char* data, size_t size, size_t count, void* user) {
-  auto* slot = static_cast<Slot*>(user);
+  auto& slot = *static_cast<Slot*>(user);
   const size_t bytes = size * count;
   if (is_cut(slot)) return 0;
   if (bytes > slot.max_bytes - slot.body.size()) {
     slot.cut = Cut::kTooLarge;
     return 0;
   }
-  slot->body.append(data, bytes);
+  slot.body.append(data, bytes);
   return bytes;
 }
 
@@ -329,7 +329,6 @@ class HttpClient::Work {
           secret_.cut_from(slot.message[0] != '\0' ? slot.message.data()
                                                    : curl_easy_strerror(code)));
     }
-    if (code != CURLE_OK) return failed(slot, code);
     HttpReply reply;
     curl_easy_getinfo(slot.easy, CURLINFO_RESPONSE_CODE, &reply.status);
     reply.body = std::exchange(slot.body, {});
@@ -338,8 +337,10 @@ class HttpClient::Work {
       reply.body = secret_.cut_from(reply.body);
     }
     if (hundreds == 3) {
-      fail(slot, str("a redirect (status ", reply.status,
-                     "), which is not followed; give the address it leads to"));
+      return lose(slot, HttpLoss::kRefused,
+                  str("a redirect (status ", reply.status,
+                      "), which is not followed; give the address it leads "
+                      "to"));
     }
     if (hundreds != 2 && hundreds != 4 && hundreds != 5) {
       return answered_badly(slot, HttpLoss::kBrokenOff,
@@ -363,7 +364,6 @@ class HttpClient::Work {
     end_of(slot);
   }
 
-  // No answer came, or not all of it.
   void was_cut(Slot& slot) {
     switch (slot.cut) {
       case Cut::kTooLarge:
@@ -382,6 +382,7 @@ class HttpClient::Work {
     }
   }
 
+  // No answer came, or not all of it.
   void failed(Slot& slot, CURLcode code, const std::string& found) {
     if (is_final(code)) fail(slot, found + "; correct the address");
     if (is_unreached(code, slot.easy)) {
@@ -402,8 +403,11 @@ class HttpClient::Work {
             excerpt(reply.body));
     if (try_again(slot, found, static_cast<double>(wait_s))) return;
     const bool only_here = last_good_ && *last_good_ > slot.first_try;
-    if (reply.status >= 500 && only_here) {
-      return lose(slot, HttpLoss::kServerError, found);
+    if (only_here) {
+      return lose(
+          slot,
+          reply.status >= 500 ? HttpLoss::kServerError : HttpLoss::kRefused,
+          found);
     }
     give_up(slot, found);
   }

@@ -21,6 +21,9 @@ enum class HttpLoss {
   kBrokenOff,    // a connection that ended too soon, or that spoke no HTTP
   kBadAnswer,    // HttpClient::Answered found no good one
   kServerError,  // 5xx each time, while others were answered
+  // A redirect, which is not followed, or 408 or 429 each time, while others
+  // were answered.
+  kRefused,
 };
 
 struct HttpReply {

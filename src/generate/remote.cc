@@ -14,6 +14,7 @@
 #include "generate/remote_key.h"
 #include "generate/remote_reply.h"
 #include "generate/remote_stream.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -28,7 +29,8 @@ std::string listed(const std::vector<std::string>& names) {
 
 HttpOptions many_at_a_time(HttpOptions options) {
   options.stays = [](const HttpReply& reply) {
-    return is_spent(reply.status, reply.body);
+    return is_spent(reply.status, reply.body) ||
+           is_over_limit(reply.status, reply.body);
   };
   return options;
 }
@@ -70,6 +72,8 @@ Finish finish_of(HttpLoss loss) {
       return Finish::kBrokenOff;
     case HttpLoss::kServerError:
       return Finish::kServerError;
+    case HttpLoss::kRefused:
+      return Finish::kRefused;
     case HttpLoss::kBadAnswer:
     case HttpLoss::kNone:
       break;
@@ -77,9 +81,13 @@ Finish finish_of(HttpLoss loss) {
   return Finish::kBadAnswer;
 }
 
-// The server takes requests, but not this one.
-bool is_of_request(long status) {
-  return status == 400 || status == 413 || status == 422;
+// What a server sent may stand in the words about it.
+std::string shortened(std::string text) {
+  constexpr size_t kMost = 500;
+  if (text.size() <= kMost) return text;
+  text.resize(kMost);
+  text.resize(text::complete_utf8_prefix_length(text));
+  return text + " ...";
 }
 
 // A request the server works on.
@@ -113,7 +121,13 @@ class RemoteGenerator final : public Generator {
         hold(std::move(completion), held);
         return;
       }
+      if (completion.finish == Finish::kCancelled) {  // says nothing
+        done(std::move(completion));
+        return;
+      }
       num_given_up_ = 0;
+      has_answered_ = true;
+      first_refusal_.reset();
       release(held, done);
       done(std::move(completion));
     };
@@ -129,6 +143,7 @@ class RemoteGenerator final : public Generator {
           [&](HttpRequest& http, HttpReply reply) {
             return answered(http, std::move(reply), in_flight, push);
           });
+      if (first_refusal_ && !interrupted()) throw *first_refusal_;
     } while (!held.empty() && !interrupted());
   }
 
@@ -178,7 +193,7 @@ class RemoteGenerator final : public Generator {
             all[i].continuations[j] = read_score(reply.body, requests[i], j);
           } catch (const Error& error) {
             if (error.kind() != ErrorKind::kFailed) cannot_score(error.what());
-            return HttpClient::Again{error.what()};
+            return HttpClient::Again{shortened(error.what())};
           }
           return std::nullopt;
         });
@@ -234,7 +249,7 @@ class RemoteGenerator final : public Generator {
                     str(address_.base,
                         "/models: expected a list of models, "
                         "found ",
-                        error.what(), "; check the address"));
+                        shortened(error.what()), "; check the address"));
       }
     }
     if (address_.model.empty() && names.size() == 1) address_.model = names[0];
@@ -297,19 +312,24 @@ class RemoteGenerator final : public Generator {
   }
 
   // Rows are given up for good once the server answers another one: one that
-  // answers nobody is to be asked again as soon as it is seen to.
+  // answers nobody is to be asked again as soon as it is seen to. So whatever
+  // status a row gets is its own once another one was answered; before, it may
+  // be the address that is wrong, or the key.
   void hold(Completion completion, std::vector<Completion>& held) {
     const std::string found =
         str(url(), ": expected an answer, found ", completion.problem);
     if (++num_given_up_ >= kMaxGivenUp) {
+      if (first_refusal_) throw *first_refusal_;
       throw Error(ErrorKind::kFailed,
                   str(found, ", and none to ", num_given_up_,
                       " requests in a row; see what the server logs, and that "
                       "the address is that of an OpenAI-compatible server, "
                       "then run the same command again"));
     }
-    log_warning(str(found, "; the row is given up (",
-                    finish_name(completion.finish), ")"));
+    if (!first_refusal_) {
+      log_warning(str(found, "; the row is given up (",
+                      finish_name(completion.finish), ")"));
+    }
     held.push_back(std::move(completion));
   }
 
@@ -328,9 +348,10 @@ class RemoteGenerator final : public Generator {
     const auto give_up = [&](Finish finish, std::string problem) {
       completion.text = asked.streamed.shown();
       completion.finish = finish;
-      completion.problem = std::move(problem);
+      completion.problem = shortened(std::move(problem));
     };
     if (reply.loss != HttpLoss::kNone) {
+      note_refusal(reply);
       give_up(finish_of(reply.loss), reply.problem);
     } else if (reply.status == 0 || asked.streamed.is_cancelled()) {
       completion.text = asked.streamed.shown();
@@ -340,13 +361,14 @@ class RemoteGenerator final : public Generator {
     } else if (is_filtered(reply.status, reply.body)) {
       completion.finish = Finish::kLength;
     } else if (reply.status >= 400) {
-      if (!is_spent(reply.status, reply.body) &&
+      if (reply.status != 429 && !is_spent(reply.status, reply.body) &&
           body_->learn(http.body, reply.body)) {
         http.body = body_->write(asked.request);
         return HttpClient::Again{"a request refused", true};
       }
-      if (!is_of_request(reply.status)) refuse(reply);
-      check_account(reply);
+      check_spent(reply);
+      if (reply.status == 401) throw wrong_key(reply);
+      note_refusal(reply);
       give_up(Finish::kRefused,
               str("status ", reply.status, ": ", error_text(reply.body)));
     } else {
@@ -357,7 +379,7 @@ class RemoteGenerator final : public Generator {
         asked.streamed.finish(completion.text);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kFailed) {
-          return HttpClient::Again{error.what()};
+          return HttpClient::Again{shortened(error.what())};
         }
         completion = Completion{.key = asked.request.key};
         give_up(Finish::kBadAnswer, error.what());
@@ -403,6 +425,11 @@ class RemoteGenerator final : public Generator {
   }
 
   void check_account(const HttpReply& reply) const {
+    check_spent(reply);
+    if (reply.status == 401 || reply.status == 403) throw wrong_key(reply);
+  }
+
+  void check_spent(const HttpReply& reply) const {
     if (is_spent(reply.status, reply.body)) {
       throw Error(ErrorKind::kFailed,
                   str(address_.base,
@@ -410,21 +437,32 @@ class RemoteGenerator final : public Generator {
                       reply.status, ": ", error_text(reply.body),
                       "; see to the account, then run the same command again"));
     }
-    if (reply.status != 401 && reply.status != 403) return;
-    throw Error(ErrorKind::kUsage,
-                str(address_.base,
-                    ": expected a key that the server accepts, "
-                    "found status ",
-                    reply.status, ": ", error_text(reply.body), "; ",
-                    key_advice(*origin_of(address_.base))));
   }
 
-  [[noreturn]] void refuse(const HttpReply& reply) const {
-    check_account(reply);
-    throw Error(ErrorKind::kFailed,
-                str(url(), ": expected a completion, found status ",
-                    reply.status, ": ", error_text(reply.body),
-                    "; correct the request or the server's settings"));
+  Error wrong_key(const HttpReply& reply) const {
+    return {ErrorKind::kUsage,
+            str(address_.base,
+                ": expected a key that the server accepts, found status ",
+                reply.status, ": ", error_text(reply.body), "; ",
+                key_advice(*origin_of(address_.base)))};
+  }
+
+  // Of what may be the address's fault, or the key's, until a row is answered.
+  void note_refusal(const HttpReply& reply) {
+    if (has_answered_ || first_refusal_) return;
+    if (reply.loss == HttpLoss::kRefused) {
+      first_refusal_.emplace(
+          ErrorKind::kFailed,
+          str(url(), ": expected an answer, found ", reply.problem));
+    } else if (reply.status == 403) {
+      first_refusal_ = wrong_key(reply);
+    } else if (reply.status == 404 || reply.status == 405) {
+      first_refusal_.emplace(
+          ErrorKind::kFailed,
+          str(url(), ": expected a completion, found status ", reply.status,
+              ": ", error_text(reply.body),
+              "; correct the request or the server's settings"));
+    }
   }
 
   static void throw_if_lost(const std::string& url, const HttpReply& reply) {
@@ -440,7 +478,7 @@ class RemoteGenerator final : public Generator {
                 str(url(),
                     ": expected log-probabilities of the prompt (echo with "
                     "logprobs), found ",
-                    found,
+                    shortened(found),
                     "; score with a server that gives them (vLLM) or with a "
                     "model on this machine"));
   }
@@ -479,7 +517,9 @@ class RemoteGenerator final : public Generator {
   std::optional<RemoteBody> body_;  // once the API is known
   int echo_tokens_ = 0;  // asked for with an echo; 1 where 0 is refused
   mutable bool can_tokenize_ = true;
-  int num_given_up_ = 0;  // since the last answer
+  int num_given_up_ = 0;       // since the last answer
+  bool has_answered_ = false;  // a row, well
+  std::optional<Error> first_refusal_;
 };
 
 }  // namespace

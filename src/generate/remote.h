@@ -37,8 +37,10 @@ struct RemoteOptions {
 // was cut (kLength). A row of which no answer can be had, after the tries of
 // http.h, is given up, with Completion::problem; it is handed on once another
 // row was answered, or at the end. Error kFailed, naming the server and what it
-// said: what http.h says of all requests, a refusal that is not about the
-// prompt (other than 400, 413, 422), or 16 rows in a row without an answer.
+// said: what http.h says of all requests, a status 401, and 16 rows in a row
+// without an answer, or as many as there are if none was ever answered and one
+// met a redirect, 403, 404 or 405: the address or the key is wrong then (kUsage
+// for a key). Other statuses are the outcome of the row that gets them.
 // num_tokens is the server's count, the end-of-text token included where it
 // counts that, and what was reasoned before the answer. `tokens` and
 // `top_logprobs` are empty where the server tells no ids. on_text gets text as

@@ -90,6 +90,7 @@ class MisbehavingTest : public RemoteTest {
     EXPECT_THAT(row.problem, HasSubstr(mode.found));
     EXPECT_EQ(row.problem.empty(), !is_given_up(mode.finish));
     EXPECT_THAT(row.problem, Not(HasSubstr(kKey)));
+    EXPECT_LT(row.problem.size(), 700u);
     EXPECT_EQ(bodies().size(), size_t(mode.num_asked));
     EXPECT_LT(std::chrono::steady_clock::now() - began,
               std::chrono::seconds(8));
@@ -178,6 +179,9 @@ TEST_F(MisbehavingTest, WhatIsNoAnswerIsTheRowsError) {
             "",
             "the content-encoding \"gzip\", which was not asked for, 2 times",
             2},
+           {"a number of a million digits",
+            body(choice("\"text\":" + std::string(1000000, '1'))),
+            Finish::kBadAnswer, "", "JSON", 2},
            {"refused",
             {.status = 400, .body = std::string(1 << 20, 'x')},
             Finish::kRefused,
@@ -199,10 +203,6 @@ TEST_F(MisbehavingTest, WhatIsNoAnswerIsTheRowsError) {
   }
 }
 
-TEST_F(MisbehavingTest, WhatIsTooLargeOrTooSlowIsTheRowsError) {
-  const std::string event =
-      "data: " + choice(R"("text":"word ","finish_reason":null)") + "\n\n";
-  std::string events;
 // Nothing that comes is ever decoded, so that nothing can grow in it.
 TEST_F(MisbehavingTest, WhatIsCodedUnaskedIsTheRowsError) {
   const std::string good = choice(R"("text":"hi","finish_reason":"stop")");
@@ -233,6 +233,10 @@ TEST_F(MisbehavingTest, WhatIsCodedUnaskedIsTheRowsError) {
   }
 }
 
+TEST_F(MisbehavingTest, WhatIsTooLargeOrTooSlowIsTheRowsError) {
+  const std::string event =
+      "data: " + choice(R"("text":"word ","finish_reason":null)") + "\n\n";
+  std::string events;
   for (int i = 0; i < 2000; ++i) events += event;
   const std::string chunked = sent("200 OK\r\nTransfer-Encoding: chunked", "");
   std::string headers = "HTTP/1.1 200 OK\r\n";
@@ -372,6 +376,7 @@ TEST_F(MisbehavingTest, OtherRowsGoOn) {
     const int number = std::stoi(prompt.substr(1));
     if (number % 4 == 1) return TestReply{.body = "{}"};
     if (number % 4 == 2) return TestReply{.status = 500, .body = "bad luck"};
+    if (number % 16 == 3) return TestReply{.status = 429, .body = "slowly"};
     return answer_prompt(body);
   });
   RemoteOptions options = hasty();
@@ -380,9 +385,10 @@ TEST_F(MisbehavingTest, OtherRowsGoOn) {
   const auto rows = run(options, 40);
   ASSERT_EQ(rows.size(), 40u);
   for (const auto& [key, row] : rows) {
-    EXPECT_EQ(row.finish, key % 4 == 1   ? Finish::kBadAnswer
-                          : key % 4 == 2 ? Finish::kServerError
-                                         : Finish::kStop)
+    EXPECT_EQ(row.finish, key % 4 == 1    ? Finish::kBadAnswer
+                          : key % 4 == 2  ? Finish::kServerError
+                          : key % 16 == 3 ? Finish::kRefused
+                                          : Finish::kStop)
         << key;
   }
 }

@@ -458,6 +458,14 @@ bool is_spent(long status, const std::string& body) {
   return false;
 }
 
+bool is_over_limit(long status, const std::string& body) {
+  if (status != 429) return false;
+  const std::string text = error_text(body);
+  return text.starts_with("Request too large") &&
+         text.find("per min") != std::string::npos &&
+         text.find("Requested") != std::string::npos;
+}
+
 bool lacks_api(long status, const std::string& body) {
   if (status == 404 || status == 405 || status == 501) return true;
   if (status != 400 && status != 403 && status != 422) return false;

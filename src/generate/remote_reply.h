@@ -60,6 +60,10 @@ bool is_filtered(long status, const std::string& body);
 // for is used up: waiting brings no more.
 bool is_spent(long status, const std::string& body);
 
+// True if it says, in OpenAI's words, that this request alone asks for more
+// tokens than may be asked for in a minute: waiting does not help it.
+bool is_over_limit(long status, const std::string& body);
+
 // True if it says that the server, or the model, does not have this API.
 bool lacks_api(long status, const std::string& body);
 

@@ -1,0 +1,95 @@
+// Servers, or gateways before them, that refuse one row and answer others, or
+// refuse all.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "generate/remote.h"
+#include "generate/remote_testing.h"
+
+namespace selfalign::generate {
+namespace {
+
+using ::testing::HasSubstr;
+
+class RefusingTest : public RemoteTest {
+ protected:
+  RemoteOptions hasty() const {
+    RemoteOptions options = this->options();
+    options.http.max_tries = 3;
+    options.http.max_bad_answers = 2;
+    return options;
+  }
+};
+
+// Whichever it is, and also where it comes first: a gateway may refuse what one
+// prompt says.
+TEST_F(RefusingTest, AStatusOfOneRowIsThatRowsOutcome) {
+  int status = 0;
+  serve([&](const Json& body) {
+    const auto prompt = body.at("prompt").get<std::string>();
+    if (prompt != "Q0" && prompt != "Q3") return answer_prompt(body);
+    return TestReply{
+        .status = status, .body = "blocked", .headers = "Location: /sorry\r\n"};
+  });
+  RemoteOptions in_turn = hasty();
+  in_turn.http.num_in_flight = 1;
+  for (const int one : {300, 302, 304, 307, 400, 402, 403, 404, 405, 406, 409,
+                        410, 413, 418, 421, 422, 451}) {
+    SCOPED_TRACE(one);
+    status = one;
+    const auto rows = run(in_turn, 5);
+    ASSERT_EQ(rows.size(), 5u);
+    for (const auto& [key, row] : rows) {
+      const bool is_refused = key == 0 || key == 3;
+      EXPECT_EQ(row.finish, is_refused ? Finish::kRefused : Finish::kStop);
+      if (is_refused) {
+        EXPECT_THAT(row.problem, HasSubstr(str("status ", one)));
+      }
+    }
+  }
+  status = 401;
+  EXPECT_THAT(error_of(in_turn, 5), HasSubstr("set SELFALIGN_REMOTE_KEY"));
+}
+
+// Before any answer it is the address or the key that is wrong.
+TEST_F(RefusingTest, WhatEveryRowGetsEndsTheWorkWithItsAdvice) {
+  for (const auto& [status, advice] : std::vector<std::pair<int, const char*>>{
+           {302, "give the address it leads to"},
+           {403, "set SELFALIGN_REMOTE_KEY"},
+           {404, "found status 404: no; correct the request"},
+           {405, "found status 405: no; correct the request"},
+           {418, "found status 418: no, and none to 16 requests in a row"}}) {
+    for (const int num_rows : {1, 3, 100}) {
+      if (status == 418 && num_rows < 16) continue;
+      forget_bodies();
+      serve([&, status = status](const Json&) {
+        return TestReply{.status = status, .body = "no"};
+      });
+      EXPECT_THAT(error_of(hasty(), num_rows), HasSubstr(advice)) << num_rows;
+      EXPECT_LE(bodies().size(), 20u);
+    }
+  }
+}
+
+TEST_F(RefusingTest, ALimitThatOneRowAloneIsOverIsItsOutcomeAtOnce) {
+  int num_over = 0;
+  serve([&](const Json& body) {
+    if (body.at("prompt") != "Q1") return answer_prompt(body);
+    ++num_over;
+    return TestReply{
+        .status = 429,
+        .body =
+            R"({"error":{"message":
+        "Request too large for m on tokens per min (TPM): Limit 30000, )"
+            R"(Requested 35000.","type":"tokens","code":"rate_limit_exceeded"}})"};
+  });
+  const auto rows = run(hasty(), 4);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows.at(1).finish, Finish::kRefused);
+  EXPECT_THAT(rows.at(1).problem, HasSubstr("Requested 35000"));
+  EXPECT_EQ(rows.at(2).finish, Finish::kStop);
+  EXPECT_EQ(num_over, 1);
+}
+
+}  // namespace
+}  // namespace selfalign::generate

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 
 #include "base/error.h"
@@ -14,12 +15,23 @@ namespace {
 
 std::atomic<bool> stop_asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
+// Told of the first signal, if not -1.
+std::atomic<int> first_fd{-1};
+static_assert(std::atomic<int>::is_always_lock_free);
+std::atomic<bool> was_first_told{false};
 bool tell_person = false;
 std::atomic<void (*)()> last_act{nullptr};
 static_assert(std::atomic<void (*)()>::is_always_lock_free);
 
 void on_signal(int) {
-  if (stop_asked.exchange(true)) {
+  const int fd = first_fd.exchange(-1);
+  if (fd >= 0 && !stop_asked) {
+    was_first_told = true;
+    const int kept = errno;
+    if (::write(fd, "", 1) < 0) errno = kept;
+    return;
+  }
+  if (stop_asked.exchange(true) || was_first_told) {
     run_last_act();
     ::_exit(static_cast<int>(ErrorKind::kInterrupted));
   }
@@ -44,6 +56,11 @@ void install_interrupt_handlers() {
   // that is told like a full disk; a reader that went away is EPIPE.
   ::signal(SIGXFSZ, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);
+}
+
+void tell_first_signal(int fd) {
+  first_fd = fd;
+  if (fd >= 0) install_interrupt_handlers();
 }
 
 bool asks_to_stop(int signal) {

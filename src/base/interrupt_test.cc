@@ -1,8 +1,10 @@
 #include "base/interrupt.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -45,6 +47,22 @@ TEST(Interrupt, TheSecondSignalEndsTheProcess) {
         std::raise(SIGINT);
         std::raise(SIGTERM);
         std::exit(1);
+      },
+      testing::ExitedWithCode(75), "");
+}
+
+TEST(Interrupt, TheFirstSignalCanBeToldAndTheSecondEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        int ends[2];
+        if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) std::exit(1);
+        tell_first_signal(ends[1]);
+        char byte = 1;
+        if (::read(ends[0], &byte, 1) == 1) std::exit(2);
+        std::raise(SIGTERM);
+        if (::read(ends[0], &byte, 1) != 1 || interrupted()) std::exit(3);
+        std::raise(SIGTERM);
+        std::exit(4);
       },
       testing::ExitedWithCode(75), "");
 }

@@ -1,15 +1,22 @@
 #include "serve/http_server.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <list>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "base/last_act.h"
 #include "base/log.h"
 #include "base/slices.h"
-#include "base/stop_signals.h"
 #include "serve/access.h"
 #include "serve/api_error.h"
 #include "serve/http_connection.h"
@@ -27,6 +34,15 @@ namespace {
 // size.
 constexpr size_t kLongHandlers = 4;
 
+// Whatever then is still at work: one step of it may take longer.
+void end_process_after(double seconds) {
+  std::thread([seconds] {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    run_last_act();
+    ::_exit(0);
+  }).detach();
+}
+
 }  // namespace
 
 class HttpServer::Impl final : public ConnectionHost {
@@ -37,13 +53,17 @@ class HttpServer::Impl final : public ConnectionHost {
         acceptor_(io_),
         pause_(io_),
         grace_(io_),
-        signals_(io_),
+        signal_(io_),
+        tell_signal_(io_),
         handlers_(static_cast<size_t>(options.num_handlers)),
         long_handlers_(kLongHandlers) {
     check_exposure(options.host, options.api_key);
     listen();
   }
-  ~Impl() override { join(); }
+  ~Impl() override {
+    if (options_.handle_signals) tell_first_signal(-1);
+    join();
+  }
 
   int port() const { return port_; }
   void run(const Handler& handler);
@@ -68,7 +88,7 @@ class HttpServer::Impl final : public ConnectionHost {
 
  private:
   void listen();
-  void wait_for_signals();
+  void wait_for_signal();
   void accept();
   void admit(tcp::socket socket);
   bool make_room();
@@ -91,7 +111,8 @@ class HttpServer::Impl final : public ConnectionHost {
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
   asio::steady_timer grace_;
-  asio::signal_set signals_;
+  asio::posix::stream_descriptor signal_;  // readable once there was one
+  asio::posix::stream_descriptor tell_signal_;
   asio::thread_pool handlers_;
   asio::thread_pool long_handlers_;  // of which one works at a time
   Turns turns_;
@@ -139,12 +160,7 @@ void HttpServer::Impl::listen() {
 
 void HttpServer::Impl::run(const Handler& handler) {
   handler_ = handler;
-  if (options_.handle_signals) {
-    for (const int signal : kStopSignals) {
-      if (asks_to_stop(signal)) signals_.add(signal);
-    }
-    wait_for_signals();
-  }
+  if (options_.handle_signals) wait_for_signal();
   accept();
   while (true) {
     try {
@@ -157,12 +173,18 @@ void HttpServer::Impl::run(const Handler& handler) {
   join();
 }
 
-void HttpServer::Impl::wait_for_signals() {
-  signals_.async_wait([this](error_code error, int) {
-    if (error) return;
-    stop_now_or_soon();
-    if (acceptor_.is_open() || !connections_.empty()) wait_for_signals();
-  });
+void HttpServer::Impl::wait_for_signal() {
+  std::array<int, 2> ends = {-1, -1};
+  SELFALIGN_CHECK(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
+  signal_.assign(ends[0]);
+  tell_signal_.assign(ends[1]);
+  signal_.async_wait(asio::posix::stream_descriptor::wait_read,
+                     [this](error_code error) {
+                       if (!error && num_stops_ == 0) stop_now_or_soon();
+                     });
+  tell_first_signal(ends[1]);
+  // One that came before nobody else looks at any more.
+  if (interrupted()) stop();
 }
 
 void HttpServer::Impl::accept() {
@@ -293,6 +315,7 @@ void HttpServer::Impl::stop_now_or_soon() {
     grace_.async_wait([this](error_code error) {
       if (!error) stop_now_or_soon();
     });
+    if (options_.handle_signals) end_process_after(options_.stop_grace_s + 1);
   }
   const auto copy = connections_;  // closing changes the original
   for (const auto& [key, weak] : copy) {
@@ -307,7 +330,7 @@ void HttpServer::Impl::finish_if_done() {
   if (num_stops_ == 0 || !connections_.empty()) return;
   grace_.cancel();
   error_code ignored;
-  signals_.cancel(ignored);
+  if (signal_.is_open()) signal_.cancel(ignored);
 }
 
 HttpServer::HttpServer(const HttpOptions& options, Metrics& metrics)

@@ -38,7 +38,10 @@ struct HttpOptions {
   int num_handlers = 2;      // threads that read and check requests
   // A longer body is read and checked in turns with others like it.
   size_t max_quick_bytes = 64 << 10;
-  bool handle_signals = false;  // SIGINT, SIGTERM and SIGUSR1 call stop
+  // The first of the signals of interrupt.h calls stop. The second ends the
+  // process at once, and so does a second after stop_grace_s whatever is then
+  // still at work (with exit code 0): a thread in one long step ends with it.
+  bool handle_signals = false;
 };
 
 class HttpServer {

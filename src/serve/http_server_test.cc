@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <cstdlib>
+
 #include "base/random.h"
 #include "serve/server_fixture.h"
 
@@ -356,6 +359,38 @@ TEST_F(HttpServerTest, AStopFinishesAnswersAndASecondDoesNot) {
 TEST_F(HttpServerTest, AnAddressThatIsTakenIsAnError) {
   start();
   HttpOptions options;
+// A thread in one step that takes long ends with the process.
+TEST_F(HttpServerTest, ASecondSignalEndsTheProcessWhateverIsAtWork) {
+  http_.handle_signals = true;
+  std::atomic<bool> is_at_work = false;
+  on_encode_ = [&](std::string_view) {
+    is_at_work = true;
+    std::this_thread::sleep_for(std::chrono::minutes(1));
+  };
+  const auto stop_by = [&](int num_signals, bool client_stays) {
+    start();
+    TestClient client(port());
+    client.send(TestClient::post("/tokenize", R"({"prompt":"a"})"));
+    if (!becomes([&] { return is_at_work.load(); })) std::_Exit(1);
+    std::raise(SIGTERM);
+    becomes([&] { return !TestClient(port()).connected(); });
+    if (!client_stays) client.close();
+    if (num_signals > 1) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      std::raise(SIGTERM);
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(20));
+    std::_Exit(2);
+  };
+  const auto begin = Clock::now();
+  EXPECT_EXIT(stop_by(2, true), testing::ExitedWithCode(75), "");
+  EXPECT_EXIT(stop_by(2, false), testing::ExitedWithCode(75), "");
+  // Also if only the time for answers at work is over.
+  http_.stop_grace_s = 0.2;
+  EXPECT_EXIT(stop_by(1, true), testing::ExitedWithCode(0), "");
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
+}
+
   options.port = port();
   EXPECT_THROW(HttpServer(options, *metrics_), Error);
   options.host = "nowhere";

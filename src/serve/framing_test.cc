@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "serve/http_body.h"
 #include "serve/http_framing.h"
 #include "serve/server_fixture.h"
 
@@ -46,6 +47,68 @@ TEST(HeadScan, FindsFaultsAsTheyCome) {
   HeadScan nul;
   nul.go_on(std::string("GET /\0", 6));
   EXPECT_NE(nul.fault(), "");
+}
+
+// However it comes in pieces.
+TEST(BodyReader, EndsWhereTheBodyEnds) {
+  const std::string chunks =
+      "5;a;b = \"\\\" ;\"\r\nabcde\r\n00A\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
+  for (size_t step = 1; step <= chunks.size(); ++step) {
+    BodyReader body(std::nullopt, 15, 20);
+    size_t taken = 0;
+    for (const std::string all = chunks + "GET"; !body.is_done();) {
+      ASSERT_EQ(body.fault(), std::nullopt);
+      const size_t count = body.take(all.substr(taken, step));
+      ASSERT_GT(count, 0u);
+      taken += count;
+    }
+    EXPECT_EQ(taken, chunks.size());
+    EXPECT_EQ(body.body(), "abcde0123456789");
+  }
+  BodyReader known(3, 3, 20);
+  EXPECT_EQ(known.take("ab"), 2u);
+  EXPECT_FALSE(known.is_done());
+  EXPECT_EQ(known.take("cde"), 1u);
+  EXPECT_EQ(known.body(), "abc");
+  EXPECT_TRUE(BodyReader(0, 3, 20).is_done());
+}
+
+TEST(BodyReader, FindsFaultsAsTheyCome) {
+  const auto status_of = [](const std::string& chunks) {
+    BodyReader body(std::nullopt, 15, 20);
+    const size_t taken = body.take(chunks + "GET");
+    EXPECT_LE(taken, chunks.size()) << chunks;
+    return body.fault() ? body.fault()->status : 0;
+  };
+  EXPECT_EQ(status_of("10\r\n"), 413);
+  EXPECT_EQ(status_of("8\r\n12345678\r\n8\r\n"), 413);
+  EXPECT_EQ(status_of("ffffffffffffffffff\r\n"), 413);
+  EXPECT_EQ(status_of("0\r\n" + std::string(17, 'X')), 431);
+  EXPECT_EQ(status_of("0\r\nA: b\r\nC: d\r\nE: ff"), 431);
+  for (const char* wrong : {"1;"
+                            "aaaaaaaaaaaaaaaaaaaa",
+                            "\n",
+                            "1\n",
+                            "1\rx",
+                            "1\x01",
+                            "1\r\nab",
+                            "1\r\na\n",
+                            "1;\r\n",
+                            "1 \r\n",
+                            "1;a \r\n",
+                            "1;a=\r\n",
+                            "1;=a\r\n",
+                            "1;a=\"b\r\n",
+                            "1;a=\"b\\\"\r\n",
+                            "1;a=\"b\"c\r\n",
+                            "1;a b\r\n",
+                            "1;a=b=c\r\n",
+                            "1,a\r\n",
+                            "1:\r\n",
+                            ";a\r\n",
+                            "x\r\n"}) {
+    EXPECT_EQ(status_of(wrong), 400) << wrong;
+  }
 }
 
 class FramingTest : public ServerTest {
@@ -226,6 +289,54 @@ TEST_F(FramingTest, ARefusalIsReadBeforeTheEnd) {
   for (const char* line :
        {"Transfer-Encoding: gzip", "Content-Length: 8000000000"}) {
     TestClient client(port());
+// What stands behind the last chunk is checked, and counts for nothing.
+TEST_F(FramingTest, TrailersAreReadToTheLetterAndDropped) {
+  start();
+  const auto with = [](const std::string& head, const std::string& trailer) {
+    return str(head, "Transfer-Encoding: chunked\r\n\r\nF\r\n",
+               "{\"prompt\":\"ab\"}\r\n0\r\n", trailer, "\r\n");
+  };
+  TestClient client(port());
+  for (const char* good : {"", "A: b\r\n", "A:\r\nB: \t c \xe9\r\n",
+                           "Connection: close\r\nExpect: 100-continue\r\n",
+                           "Content-Type: text/plain\r\n"}) {
+    EXPECT_EQ(client.ask(with(kPost, good)).status, 200) << good;
+  }
+  const std::string untyped = "POST /tokenize HTTP/1.1\r\nHost: localhost\r\n";
+  EXPECT_EQ(ask(with(untyped, "Content-Type: application/json\r\n")).status,
+            415);
+  for (const std::string& wrong :
+       {std::string("A: b\n"), std::string("A: b\rc\r\n"),
+        std::string("A: b\r\n c\r\n"), std::string(" A: b\r\n"),
+        std::string("A: \0\r\n", 6), std::string("A b\r\n"),
+        std::string("A : b\r\n"), std::string(": b\r\n"),
+        std::string("A(b): c\r\n"), std::string("\xe9: c\r\n"),
+        std::string("Host: localhost\r\n"),
+        std::string("Content-Length: 15\r\n"),
+        std::string("transfer-encoding: chunked\r\n")}) {
+    expect_refused(with(kPost, wrong));
+  }
+  for (const size_t size : {20000, 66000, 1000000}) {
+    const HttpAnswer answer =
+        ask(with(kPost, "A: " + std::string(size, 'b') + "\r\n"));
+    EXPECT_EQ(bad(answer, 431), "headers_too_large") << size;
+  }
+}
+
+// An answer to HEAD has no body, whatever it says.
+TEST_F(FramingTest, ARefusalOfAHeadHasNoBody) {
+  http_.header_timeout_s = 0.2;
+  start();
+  for (const char* rest :
+       {"Host: a\r\nHost: b\r\n\r\n", "Host: a\n", "A: b\r\n c", "Host: a"}) {
+    TestClient client(port());
+    client.send(str("HEAD /health HTTP/1.1\r\n", rest));
+    const std::string answer = client.receive_all();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 40")) << rest;
+    EXPECT_EQ(answer.find("\r\n\r\n") + 4, answer.size()) << answer;
+  }
+}
+
     client.send(str(kPost, line, "\r\n\r\n", std::string(3 << 20, 'a')));
     const HttpAnswer answer = client.receive();
     EXPECT_EQ(answer.status, line[0] == 'T' ? 400 : 413);

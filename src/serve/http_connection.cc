@@ -15,10 +15,9 @@ using boost::system::error_code;
 
 namespace {
 
-// What is read and cannot be parsed yet: the parser sets no limit of its own to
-// the line before a chunk and to what follows the last one.
-constexpr size_t kMaxUnparsed = 64 << 10;
-constexpr size_t kReadBytes = 4096;
+constexpr size_t kReadBytes = 4096;          // of a head at once
+constexpr size_t kReadBodyBytes = 64 << 10;  // and of a body
+constexpr std::string_view kHead = "HEAD ";
 
 std::string_view text_in(const boost::beast::flat_buffer& buffer) {
   return {static_cast<const char*>(buffer.cdata().data()), buffer.size()};
@@ -34,16 +33,9 @@ Connection::Connection(Socket socket, uint64_t id, ConnectionHost& host)
       write_deadline_(socket_.get_executor()),
       excess_deadline_(socket_.get_executor()),
       probe_timer_(socket_.get_executor()),
-      buffer_(host.options().max_header_bytes + kMaxUnparsed) {
+      buffer_(host.options().max_header_bytes + kReadBodyBytes) {
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  check_chunk_ = [](uint64_t, boost::beast::string_view extensions,
-                    error_code& error) {
-    const bool has_control = std::any_of(
-        extensions.begin(), extensions.end(),
-        [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
-    if (has_control) error = http::error::bad_chunk_extension;
-  };
 }
 
 std::optional<Connection::Clock::time_point> Connection::idle_since() const {
@@ -65,7 +57,9 @@ void Connection::next_request() {
   ++turn_;
   head_sent_ = chunked_ = keep_alive_ = is_head_ = skipped_line_ = false;
   num_probes_ = 0;
+  body_.reset();
   path_.clear();
+  content_type_.clear();
   authority_.clear();
   scan_ = HeadScan();
   since_ = Clock::now();
@@ -73,7 +67,6 @@ void Connection::next_request() {
   parser_->header_limit(
       static_cast<uint32_t>(host_.options().max_header_bytes));
   parser_->body_limit(host_.options().max_body_bytes);
-  parser_->on_chunk_header(check_chunk_);
   phase_ = Phase::kIdle;
   if (buffer_.size() > 0) {
     set_deadline(host_.options().header_timeout_s);
@@ -100,6 +93,7 @@ void Connection::read_header() {
       !std::exchange(skipped_line_, true)) {
     buffer_.consume(2);
   }
+  is_head_ = text_in(buffer_).starts_with(kHead);  // a refusal has no body, too
   const size_t most = host_.options().max_header_bytes;
   if (text_in(buffer_) != "\r") scan_.go_on(text_in(buffer_).substr(0, most));
   if (!scan_.fault().empty()) return refuse_bad("request: " + scan_.fault());
@@ -149,42 +143,31 @@ void Connection::on_header(size_t size) {
   if (error) return on_read_error(error);
   buffer_.consume(used);
   const auto& request = parser_->get();
-  is_head_ = request.method() == http::verb::head;
   keep_alive_ = request.keep_alive();
-  set_path({request.target().data(), request.target().size()});
+  const auto type = request[http::field::content_type];
+  content_type_ = std::string(type.substr(0, type.find(';')));
+  const std::string flaw =
+      set_path({request.target().data(), request.target().size()});
+  if (!flaw.empty()) return refuse_bad(flaw);
   if (const auto refusal = check_header()) return refuse(*refusal);
-  parse_available(error);
-  if (error) return on_read_error(error);
-  if (parser_->is_done()) return begin_work();
-  read_body();
-}
-
-// Of the body, what came with the head: one that is all here takes no place
-// among those that are on their way.
-void Connection::parse_available(error_code& error) {
-  parser_->eager(true);
-  while (!parser_->is_done() && buffer_.size() > 0) {
-    const size_t used = parser_->put(buffer_.cdata(), error);
-    buffer_.consume(used);
-    if (error == http::error::need_more) {
-      error = {};
-      return;
-    }
-    if (error || used == 0) return;
-  }
+  begin_body();
 }
 
 // A target may name the server, too (RFC 9112, section 3.2.2).
-void Connection::set_path(std::string_view target) {
+std::string Connection::set_path(std::string_view target) {
   constexpr std::string_view kScheme = "http://";
-  if (target.starts_with(kScheme)) {
+  if (same_name(target.substr(0, kScheme.size()), kScheme)) {
     target.remove_prefix(kScheme.size());
     const size_t slash = std::min(target.find_first_of("/?"), target.size());
     authority_ = target.substr(0, slash);
     target.remove_prefix(slash);
+    if (authority_.empty() || authority_.front() == ':') {
+      return "target: expected the server's name behind http://, found none";
+    }
   }
   path_ = target.substr(0, target.find('?'));
   if (path_.empty()) path_ = "/";
+  return "";
 }
 
 std::optional<Connection::Refusal> Connection::check_header() const {
@@ -216,30 +199,53 @@ std::optional<Connection::Refusal> Connection::check_header() const {
   return std::nullopt;
 }
 
-void Connection::read_body() {
-  const auto& request = parser_->get();
+// One that is all here, with the head, takes no place among those that are on
+// their way.
+void Connection::begin_body() {
+  const HttpOptions& options = host_.options();
+  std::optional<size_t> length;
+  if (!parser_->chunked()) {
+    length = static_cast<size_t>(parser_->content_length().value_or(0));
+    if (*length > options.max_body_bytes) {
+      return on_read_error(http::error::body_limit);
+    }
+  }
+  body_.emplace(length, options.max_body_bytes, options.max_header_bytes);
+  if (take_body()) return;
   phase_ = Phase::kBody;
   // How long a body in chunks will be nobody knows.
-  host_.body_begins(
-      *this, parser_->chunked()
-                 ? host_.options().max_body_bytes
-                 : static_cast<size_t>(parser_->content_length().value_or(0)));
+  host_.body_begins(*this, length.value_or(options.max_body_bytes));
   has_body_place_ = true;
-  set_deadline(host_.options().body_timeout_s);
+  set_deadline(options.body_timeout_s);
+  const auto& request = parser_->get();
   if (request.version() == 11 &&
       boost::beast::iequals(request[http::field::expect], "100-continue")) {
     send("HTTP/1.1 100 Continue\r\n\r\n");
   }
-  http::async_read(socket_, buffer_, *parser_,
-                   [self = shared_from_this()](error_code error, size_t) {
-                     if (self->phase_ == Phase::kBody) self->on_body(error);
-                   });
+  read_body();
 }
 
-void Connection::on_body(error_code error) {
-  if (error) return on_read_error(error);
+void Connection::read_body() {
+  socket_.async_read_some(
+      buffer_.prepare(kReadBodyBytes),
+      [self = shared_from_this()](error_code error, size_t count) {
+        if (self->phase_ != Phase::kBody) return;
+        if (error) return self->close();
+        self->buffer_.commit(count);
+        if (!self->take_body()) self->read_body();
+      });
+}
+
+bool Connection::take_body() {
+  buffer_.consume(body_->take(text_in(buffer_)));
+  if (const auto& fault = body_->fault()) {
+    refuse({fault->status, fault->code, fault->message});
+    return true;
+  }
+  if (!body_->is_done()) return false;
   leave_body();
   begin_work();
+  return true;
 }
 
 void Connection::leave_body() {
@@ -248,9 +254,10 @@ void Connection::leave_body() {
 
 // Only what may take long needs a place.
 void Connection::begin_work() {
-  auto& request = parser_->get();
+  const auto& request = parser_->get();
+  std::string body = body_->body();
   if (request.method() == http::verb::post) {
-    place_bytes_ = request.body().size();
+    place_bytes_ = body.size();
     if (!host_.take_place(place_bytes_)) {
       return refuse({503, "overloaded",
                      "server: expected room for a request, found too many at "
@@ -260,10 +267,8 @@ void Connection::begin_work() {
   }
   phase_ = Phase::kWorking;
   set_deadline(host_.options().request_timeout_s);
-  const auto type = request[http::field::content_type];
-  HttpCall call{std::string(request.method_string()), path_,
-                std::string(type.substr(0, type.find(';'))),
-                std::move(request.body())};
+  HttpCall call{std::string(request.method_string()), path_, content_type_,
+                std::move(body)};
   const auto exchange = std::make_shared<HttpExchange>(
       std::move(call), shared_from_this(), turn_);
   exchange_ = exchange;

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "serve/http_body.h"
 #include "serve/http_framing.h"
 #include "serve/http_server.h"
 
@@ -81,8 +82,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_events(uint64_t turn);
 
  private:
+  // Of heads alone: it would take what stands behind a body for a part of them.
   using Parser =
-      boost::beast::http::request_parser<boost::beast::http::string_body>;
+      boost::beast::http::request_parser<boost::beast::http::empty_body>;
   enum class Phase {
     kIdle,
     kHeader,
@@ -102,11 +104,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void next_request();
   void read_header();
   void on_header(size_t size);
-  void parse_available(boost::system::error_code& error);
-  void set_path(std::string_view target);
+  // "": nothing is wrong with it.
+  std::string set_path(std::string_view target);
   std::optional<Refusal> check_header() const;
+  void begin_body();
   void read_body();
-  void on_body(boost::system::error_code error);
+  bool take_body();  // true once it was refused, or is at work
   void begin_work();
   void leave_body();
   void on_read_error(boost::system::error_code error);
@@ -148,11 +151,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer probe_timer_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  // The parser passes line ends in quotes behind a chunk's size.
-  std::function<void(uint64_t, boost::beast::string_view,
-                     boost::system::error_code&)>
-      check_chunk_;
   HeadScan scan_;
+  std::optional<BodyReader> body_;
   Phase phase_ = Phase::kIdle;
   Clock::time_point since_;    // of the phase's or the request's beginning
   Clock::time_point written_;  // when the client last took something
@@ -167,6 +167,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool has_place_ = false;       // taken with take_place
   size_t place_bytes_ = 0;
   std::string path_;
+  std::string content_type_;
   std::string authority_;  // of a target that names one; "": Host's
   std::weak_ptr<HttpExchange> exchange_;
   int num_probes_ = 0;        // sent for this request

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/error.h"
 
@@ -9,13 +10,6 @@ namespace selfalign::serve {
 namespace {
 
 constexpr size_t kMaxLengthDigits = 18;  // fits 64 bits with a sign
-
-bool same_name(std::string_view name, std::string_view lower) {
-  return std::equal(name.begin(), name.end(), lower.begin(), lower.end(),
-                    [](char a, char b) {
-                      return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
-                    });
-}
 
 // Spaces alone: a tab beside such a value is legal, and seen by few.
 std::string_view without_spaces(std::string_view value) {
@@ -48,7 +42,50 @@ std::array<Field, 3> known_fields() {
         }}}};
 }
 
+struct NamedValue {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Takes the next line off `lines`; none where it is no field.
+std::optional<NamedValue> take_field(std::string_view& lines) {
+  const size_t end = std::min(lines.find("\r\n"), lines.size());
+  const std::string_view line = lines.substr(0, end);
+  lines.remove_prefix(std::min(end + 2, lines.size()));
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos || colon == 0 || line[colon - 1] == ' ' ||
+      line[colon - 1] == '\t') {
+    return std::nullopt;
+  }
+  return NamedValue{line.substr(0, colon), line.substr(colon + 1)};
+}
+
+// Those behind the first line, up to the empty one.
+std::string_view lines_of_fields(std::string_view section) {
+  section.remove_prefix(std::min(section.find("\r\n") + 2, section.size()));
+  return section;
+}
+
+bool has_field(std::string_view lines) {
+  return !lines.empty() && !lines.starts_with("\r\n");
+}
+
 }  // namespace
+
+bool same_name(std::string_view name, std::string_view lower) {
+  return std::equal(name.begin(), name.end(), lower.begin(), lower.end(),
+                    [](char a, char b) {
+                      return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
+                    });
+}
+
+bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z') || kMarks.find(c) != std::string_view::npos;
+  });
+}
 
 void HeadScan::go_on(std::string_view bytes) {
   for (; num_seen_ < bytes.size() && end_ == 0 && fault_.empty(); ++num_seen_) {
@@ -79,22 +116,14 @@ void HeadScan::look_at(unsigned char byte, unsigned char before) {
 std::string framing_fault(std::string_view head) {
   std::array<Field, 3> fields = known_fields();
   auto& [coding, length, host] = fields;
-  size_t begin = head.find("\r\n");
-  const bool is_old = head.substr(0, begin).ends_with(" HTTP/1.0");
-  for (begin += 2; begin < head.size();) {
-    const size_t end = head.find("\r\n", begin);
-    const std::string_view line = head.substr(begin, end - begin);
-    begin = end + 2;
-    if (line.empty()) break;
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0 ||
-        line[colon - 1] == ' ' || line[colon - 1] == '\t') {
-      return "headers: expected \"Name: value\", found another line";
-    }
+  const bool is_old = head.substr(0, head.find("\r\n")).ends_with(" HTTP/1.0");
+  for (std::string_view lines = lines_of_fields(head); has_field(lines);) {
+    const std::optional<NamedValue> found = take_field(lines);
+    if (!found) return "headers: expected \"Name: value\", found another line";
     for (Field& field : fields) {
-      if (!same_name(line.substr(0, colon), field.name)) continue;
+      if (!same_name(found->name, field.name)) continue;
       ++field.count;
-      if (!field.is_good(without_spaces(line.substr(colon + 1)))) {
+      if (!field.is_good(without_spaces(found->value))) {
         return str(field.expected, ", found another value");
       }
     }
@@ -108,6 +137,20 @@ std::string framing_fault(std::string_view head) {
   }
   if (coding.count > 0 && is_old) {
     return "Transfer-Encoding: expected HTTP/1.1, found 1.0";
+  }
+  return "";
+}
+
+std::string trailer_fault(std::string_view section) {
+  for (std::string_view lines = lines_of_fields(section); has_field(lines);) {
+    const std::optional<NamedValue> found = take_field(lines);
+    if (!found || !is_token(found->name)) {
+      return "trailer: expected \"Name: value\", found another line";
+    }
+    for (const Field& field : known_fields()) {
+      if (!same_name(found->name, field.name)) continue;
+      return str("trailer: expected no ", field.name, ", found one");
+    }
   }
   return "";
 }

@@ -1,6 +1,7 @@
-// The head of a request to the letter of RFC 9112: whatever two servers in a
-// row could read in two ways is refused, so that no request hides in another.
-// Pure; what a parser finds wrong besides is the parser's (http_connection.cc).
+// The heads and trailers of requests to the letter of RFC 9112: whatever two
+// servers in a row could read in two ways is refused, so that no request hides
+// in another. Pure; what a parser finds wrong besides is the parser's
+// (http_connection.cc).
 #pragma once
 
 #include <cstddef>
@@ -37,5 +38,16 @@ class HeadScan {
 // digits alone, or in HTTP/1.1 one Transfer-Encoding of "chunked" alone, or
 // neither (section 6); one Host, which only HTTP/1.0 may leave out (3.2).
 std::string framing_fault(std::string_view head);
+
+// What is wrong with the fields behind a body in chunks, their section from the
+// last chunk's line to the empty one; "": nothing. None of them may say where a
+// request ends or whose it is (section 7.1.2).
+std::string trailer_fault(std::string_view section);
+
+// Whether a name is `lower`, in either case.
+bool same_name(std::string_view name, std::string_view lower);
+
+// A name as fields and the extensions of chunks have it (RFC 9110, 5.6.2).
+bool is_token(std::string_view text);
 
 }  // namespace selfalign::serve

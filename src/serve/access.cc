@@ -1,9 +1,12 @@
 #include "serve/access.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cctype>
 
 #include "base/error.h"
+#include "base/number.h"
 
 namespace selfalign::serve {
 namespace {
@@ -18,16 +21,15 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// Four numbers, so that "127.evil.example" is no address.
+// As the system reads it, so that "127.evil.example" is no address.
 bool is_ipv4_loopback(const std::string& host) {
-  return host.starts_with("127.") &&
-         std::count(host.begin(), host.end(), '.') == 3 &&
-         host.find_first_not_of("0123456789.") == std::string::npos;
+  in_addr address{};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1 &&
+         (ntohl(address.s_addr) >> 24) == 127;
 }
 
-bool is_digits(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return c >= '0' && c <= '9'; });
+bool is_port(std::string_view text) {
+  return text.empty() || parse_number<int>(text, 0, 65535).has_value();
 }
 
 }  // namespace
@@ -41,7 +43,7 @@ bool names_loopback(std::string_view host_header) {
   const size_t bracket = host_header.rfind(']');
   const bool has_port = colon != std::string_view::npos &&
                         (bracket == std::string_view::npos || colon > bracket);
-  if (has_port && !is_digits(host_header.substr(colon + 1))) return false;
+  if (has_port && !is_port(host_header.substr(colon + 1))) return false;
   std::string name =
       lower(host_header.substr(0, has_port ? colon : std::string_view::npos));
   if (name.size() > 2 && name.front() == '[' && name.back() == ']') {

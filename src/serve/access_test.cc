@@ -8,14 +8,34 @@ namespace selfalign::serve {
 namespace {
 
 TEST(AccessTest, OnlyLoopbackNamesAreLoopback) {
-  for (const char* host : {"localhost", "LOCALHOST:80", "127.0.0.1",
-                           "127.0.0.1:8000", "[::1]", "[::1]:9", "127.1.2.3"}) {
+  for (const char* host :
+       {"localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:8000", "[::1]",
+        "[::1]:9", "127.1.2.3", "localhost:", "localhost:65535"}) {
     EXPECT_TRUE(names_loopback(host)) << host;
   }
-  for (const char* host :
-       {"", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
-        "127.evil.0.1", "localhost:80x", "10.0.0.1", "[::2]", "::1", "[::1",
-        "localhost@evil", "0.0.0.0", "127.0.0.1 "}) {
+  for (const char* host : {"",
+                           "evil.example",
+                           "localhost.evil.example",
+                           "127.0.0.1.evil.example",
+                           "127.evil.0.1",
+                           "localhost:80x",
+                           "10.0.0.1",
+                           "[::2]",
+                           "::1",
+                           "[::1",
+                           "localhost@evil",
+                           "0.0.0.0",
+                           "127.0.0.1 ",
+                           "127.999.999.999",
+                           "127.0.0.256",
+                           "127.0.0",
+                           "127.0.0.0.1",
+                           "127..0.1",
+                           "127.0.0.01",
+                           "localhost:65536",
+                           "localhost:99999999999999999999",
+                           "127.0.0.1:-1",
+                           "[::1]:65536"}) {
     EXPECT_FALSE(names_loopback(host)) << host;
   }
 }

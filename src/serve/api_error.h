@@ -16,6 +16,7 @@ class ApiError : public std::runtime_error {
   ApiError(int status, const std::string& message, std::string code = "",
            std::string param = "")
       : std::runtime_error(message),
+        message_(message),
         status_(status),
         code_(std::move(code)),
         param_(std::move(param)) {}
@@ -26,12 +27,15 @@ class ApiError : public std::runtime_error {
     return error;
   }
 
+  // The whole of it: what() ends at a NUL byte.
+  const std::string& message() const { return message_; }
   int status() const { return status_; }  // of HTTP, 400 to 599
   const std::string& code() const { return code_; }
   const std::string& param() const { return param_; }
   const std::string& allow() const { return allow_; }  // "" but with 405
 
  private:
+  std::string message_;
   int status_;
   std::string code_;
   std::string param_;

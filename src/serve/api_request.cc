@@ -269,7 +269,7 @@ Json error_json(const ApiError& error) {
     return text.empty() ? Json() : Json(text);
   };
   return {{"error",
-           {{"message", error.what()},
+           {{"message", error.message()},
             {"type", type},
             {"param", or_null(error.param())},
             {"code", or_null(error.code())}}}};

@@ -244,6 +244,12 @@ TEST_F(FramingTest, ATargetMayNameTheServer) {
   EXPECT_EQ(get("http://evil.example/health"), 403);
   EXPECT_EQ(get("http://localhost@evil.example/health"), 403);
   EXPECT_EQ(get("*"), 404);
+  EXPECT_EQ(get("HTTP://LOCALHOST/health"), 200);
+  EXPECT_EQ(get("hTTp://Evil.example/health"), 403);
+  for (const char* nobody :
+       {"http:///health", "http://", "http://?a=b", "http://:80/health"}) {
+    EXPECT_EQ(get(nobody), 400) << nobody;
+  }
 }
 
 TEST_F(FramingTest, ChunksAreReadToTheLetter) {
@@ -283,12 +289,6 @@ TEST_F(FramingTest, ChunksAreReadToTheLetter) {
   }
 }
 
-// A refused client that is still sending gets to read why.
-TEST_F(FramingTest, ARefusalIsReadBeforeTheEnd) {
-  start();
-  for (const char* line :
-       {"Transfer-Encoding: gzip", "Content-Length: 8000000000"}) {
-    TestClient client(port());
 // What stands behind the last chunk is checked, and counts for nothing.
 TEST_F(FramingTest, TrailersAreReadToTheLetterAndDropped) {
   start();
@@ -337,6 +337,12 @@ TEST_F(FramingTest, ARefusalOfAHeadHasNoBody) {
   }
 }
 
+// A refused client that is still sending gets to read why.
+TEST_F(FramingTest, ARefusalIsReadBeforeTheEnd) {
+  start();
+  for (const char* line :
+       {"Transfer-Encoding: gzip", "Content-Length: 8000000000"}) {
+    TestClient client(port());
     client.send(str(kPost, line, "\r\n\r\n", std::string(3 << 20, 'a')));
     const HttpAnswer answer = client.receive();
     EXPECT_EQ(answer.status, line[0] == 'T' ? 400 : 413);

@@ -49,6 +49,8 @@ TEST_F(HttpServerTest, OnlyNamesOfThisMachine) {
   };
   EXPECT_EQ(by_host("Host: 127.0.0.1:8000\r\n"), 200);
   EXPECT_EQ(by_host("Host: evil.example\r\n"), 403);
+  EXPECT_EQ(by_host("Host: localhost:65536\r\n"), 403);
+  EXPECT_EQ(by_host("Host: 127.999.999.999\r\n"), 403);
   EXPECT_EQ(by_host("Host: localhost.evil.example:80\r\n"), 403);
   EXPECT_EQ(by_host(""), 400);
   EXPECT_EQ(by_host("Host: localhost\r\nHost: evil.example\r\n"), 400);
@@ -357,9 +359,6 @@ TEST_F(HttpServerTest, AStopFinishesAnswersAndASecondDoesNot) {
   EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5));
 }
 
-TEST_F(HttpServerTest, AnAddressThatIsTakenIsAnError) {
-  start();
-  HttpOptions options;
 // A thread in one step that takes long ends with the process.
 TEST_F(HttpServerTest, ASecondSignalEndsTheProcessWhateverIsAtWork) {
   http_.handle_signals = true;
@@ -392,6 +391,9 @@ TEST_F(HttpServerTest, ASecondSignalEndsTheProcessWhateverIsAtWork) {
   EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
 }
 
+TEST_F(HttpServerTest, AnAddressThatIsTakenIsAnError) {
+  start();
+  HttpOptions options;
   options.port = port();
   EXPECT_THROW(HttpServer(options, *metrics_), Error);
   options.host = "nowhere";

@@ -233,6 +233,10 @@ TEST_F(ServerTest, ModelsAndTokenizers) {
   }
   EXPECT_EQ(bad(ask(TestClient::get("/v1/models/three")), 404),
             "model_not_found");
+  const HttpAnswer odd = ask(TestClient::get("/v1/models/a%00x%1b[2J"));
+  EXPECT_EQ(bad(odd, 404), "model_not_found");
+  EXPECT_EQ(parse_json(odd.body, "answer")["error"]["message"],
+            "model: expected one of one, two, found \"a\\u0000x\\u001b[2J\"");
   EXPECT_EQ(
       bad(post("/v1/completions", {{"model", "x"}, {"prompt", "a"}}), 404),
       "model_not_found");

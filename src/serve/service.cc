@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "generate/prompt_tokens.h"
+#include "serve/members.h"
 #include "serve/page.h"
 #include "stages/thoughts.h"
 
@@ -156,8 +157,8 @@ const Model& Service::find_model(const std::string& id) const {
     known += (known.empty() ? "" : ", ") + model->id;
   }
   throw ApiError(404,
-                 str("model: expected one of ", known, ", found \"",
-                     id.substr(0, 100), "\""),
+                 str("model: expected one of ", known, ", found ",
+                     shown(Value(id.substr(0, 60)))),
                  "model_not_found", "model");
 }
 

@@ -90,9 +90,9 @@ void read_stream(Members& members, Ask& ask) {
     refuse("stream_options", "an object", shown(*options));
   }
   for (const auto& [name, value] : options->items()) {
-    if (value.is_null() || (name == "include_obfuscation" && value == false)) {
-      continue;
-    }
+    // There is nothing here that it would hide.
+    const bool is_neutral = name == "include_obfuscation" && value.is_boolean();
+    if (value.is_null() || is_neutral) continue;
     if (name != "include_usage" || !value.is_boolean()) {
       refuse("stream_options", "\"include_usage\": true or false",
              shown(Value(name)));
@@ -192,6 +192,17 @@ void refuse_others(const Value& object, const std::set<std::string>& known) {
   }
 }
 
+// What an answer that has no content says in its place; none: it does not.
+std::optional<std::string> read_refusal(const Value& message) {
+  const Value refusal = message.value("refusal", Value());
+  const Value content = message.value("content", Value());
+  if (message.value("role", Value()) != "assistant" || !refusal.is_string() ||
+      refusal == "" || !(content.is_null() || content == "")) {
+    return std::nullopt;
+  }
+  return refusal.get<std::string>();
+}
+
 // The text of a message: a string, or parts that are all text.
 std::string read_content(const Value& message) {
   const Value content = message.value("content", Value());
@@ -206,7 +217,7 @@ std::string read_content(const Value& message) {
       refuse("messages", "parts of \"content\" of the type \"text\"",
              shown(part.is_object() ? part.value("type", Value()) : part));
     }
-    refuse_others(part, {"type", "text"});
+    refuse_others(part, {"type", "text", "prompt_cache_breakpoint"});
     text += part["text"].get<std::string>();
   }
   return text;
@@ -226,8 +237,13 @@ Message read_message(const Value& value, size_t num_before) {
   } else {
     refuse("messages", "the roles system, user and assistant", shown(role));
   }
-  refuse_others(value, {"role", "content"});
-  message.text = read_content(value);
+  if (const auto refusal = read_refusal(value)) {
+    refuse_others(value, {"role", "content", "refusal"});
+    message.text = *refusal;
+  } else {
+    refuse_others(value, {"role", "content"});
+    message.text = read_content(value);
+  }
   return message;
 }
 

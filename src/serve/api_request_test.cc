@@ -74,6 +74,9 @@ TEST(ApiRequestTest, TheFourKindsOfPrompts) {
   EXPECT_FALSE(completion(R"({"prompt": "a"})").seed.has_value());
   EXPECT_EQ(completion(R"({"prompt": "a", "seed": 18446744073709551615})").seed,
             UINT64_MAX);
+  EXPECT_EQ(completion(R"({"prompt": "a", "seed": -1})").seed, UINT64_MAX);
+  EXPECT_EQ(completion(R"({"prompt": "a", "seed": -9223372036854775808})").seed,
+            uint64_t{1} << 63);
 }
 
 TEST(ApiRequestTest, RefusesByName) {
@@ -106,7 +109,8 @@ TEST(ApiRequestTest, RefusesByName) {
       {R"({"prompt": "a", "logprobs": 21})", "logprobs"},
       {R"({"prompt": "a", "logprobs": true})", "logprobs"},
       {R"({"prompt": "a", "seed": "x"})", "seed"},
-      {R"({"prompt": "a", "seed": -1})", "seed"},
+      {R"({"prompt": "a", "seed": -9223372036854775809})", "seed"},
+      {R"({"prompt": "a", "seed": 1.5})", "seed"},
       {R"({"prompt": "a", "seed": 18446744073709551616})", "seed"},
       {R"({"prompt": "a", "stream": 1})", "stream"},
       {R"({"prompt": "a", "stream_options": {"include_usage": true}})",
@@ -141,6 +145,9 @@ TEST(ApiRequestTest, WhatChangesNothingPasses) {
       R"("stream_options": {"include_usage": false})",
       R"("stream": true, "stream_options": {"include_usage": null,
                                             "include_obfuscation": false})",
+      R"("stream": true, "stream_options": {"include_obfuscation": true})",
+      R"("prompt_cache_options": {"mode": "explicit", "ttl": "30m"})",
+      R"("web_search_options": {})",
       R"("safety_identifier": "u", "prompt_cache_key": "k")",
       R"("metadata": {"a": "b"})",
       R"("logit_bias": {})",
@@ -203,6 +210,7 @@ TEST(ApiRequestTest, NullPassesForEveryMemberOfOpenAi) {
                          "prediction",
                          "presence_penalty",
                          "prompt_cache_key",
+                         "prompt_cache_options",
                          "prompt_cache_retention",
                          "prompt_logprobs",
                          "reasoning_effort",
@@ -252,6 +260,11 @@ TEST(ApiRequestTest, WhatWouldChangeTheAnswerIsRefusedByName) {
       {R"("chat_template_kwargs": {"a": 1})", "chat_template_kwargs"},
       {R"("response_format": {"type": "json_object"})", "response_format"},
       {R"("user": 5)", "user"},
+      {R"("prompt_cache_options": "x")", "prompt_cache_options"},
+      {R"("web_search_options": {"search_context_size": "low"})",
+       "web_search_options"},
+      {R"("stream": true, "stream_options": {"include_obfuscation": 1})",
+       "stream_options"},
   };
   for (const auto& [members, name] : cases) {
     EXPECT_EQ(refused(chat, str(R"({"messages": [{"role": "user",
@@ -277,10 +290,14 @@ TEST(ApiRequestTest, AChat) {
     {"role": "user", "content": [{"type": "text", "text": "a"},
                                  {"type": "text", "text": "b"}]},
     {"role": "assistant", "content": "c", "refusal": null, "tool_calls": []},
+    {"role": "user", "content": [{"type": "text", "text": "d",
+       "prompt_cache_breakpoint": {"mode": "explicit"}}]},
+    {"role": "assistant", "content": null, "refusal": "No."},
     {"role": "user", "content": "d", "name": null, "annotations": []}],
     "max_completion_tokens": 9, "logprobs": true, "top_logprobs": 2,
     "response_format": {"type": "text"}, "tools": []})");
-  ASSERT_EQ(ask.messages.size(), 4u);
+  ASSERT_EQ(ask.messages.size(), 6u);
+  EXPECT_EQ(ask.messages[4].text, "No.");
   EXPECT_EQ(ask.messages[0].role, "system");
   EXPECT_EQ(ask.messages[1].text, "ab");
   EXPECT_EQ(ask.max_tokens, 9);
@@ -299,6 +316,10 @@ TEST(ApiRequestTest, RefusesChatsByName) {
       R"([{"role": "user", "content": "x", "name": "me"}])",
       R"([{"role": "user", "content": "x"},
           {"role": "assistant", "content": "y", "refusal": "no"},
+          {"role": "user", "content": "x"}])",
+      R"([{"role": "user", "content": null, "refusal": "no"}])",
+      R"([{"role": "user", "content": "x"},
+          {"role": "assistant", "content": null, "refusal": 5},
           {"role": "user", "content": "x"}])",
       R"([{"role": "user", "content": [{"type": "text", "text": "x",
                                         "colour": "red"}]}])",

@@ -88,10 +88,19 @@ std::optional<int64_t> Members::take_int(const std::string& name, int64_t low,
 std::optional<uint64_t> Members::take_seed(const std::string& name) {
   const Value* value = take(name);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_number_unsigned()) {
-    refuse(name, "an integer from 0 to 2^64 - 1", shown(*value));
+  if (!value->is_number_integer()) {
+    refuse(name, "an integer from -2^63 to 2^64 - 1", shown(*value));
   }
-  return value->get<uint64_t>();
+  return value->is_number_unsigned()
+             ? value->get<uint64_t>()
+             : static_cast<uint64_t>(value->get<int64_t>());
+}
+
+void Members::take_object(const std::string& name) {
+  const Value* value = take(name);
+  if (value != nullptr && !value->is_object()) {
+    refuse(name, "an object", shown(*value));
+  }
 }
 
 std::optional<double> Members::take_number(const std::string& name,

@@ -30,10 +30,13 @@ class Members {
   std::optional<bool> take_bool(const std::string& name);
   std::optional<int64_t> take_int(const std::string& name, int64_t low,
                                   int64_t high);
-  // Of the whole range of 64 bits, as a seed has it.
+  // Of all 64 bits; a negative one is that of the same bits, 2^64 more.
   std::optional<uint64_t> take_seed(const std::string& name);
   std::optional<double> take_number(const std::string& name,
                                     const Range<double>& range);
+
+  // Of any members, which change nothing.
+  void take_object(const std::string& name);
 
   // Refuses a member that is there with a value other than `neutral` values,
   // those with which it changes nothing. Members of an object that are null

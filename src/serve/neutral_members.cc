@@ -26,6 +26,7 @@ void take_neutral_members(Members& members) {
       {"presence_penalty", {0}},
       {"service_tier", {"auto", "default"}},
       {"store", {false}},
+      {"web_search_options", {kEmptyObject}},
       // vLLM
       {"top_k", {-1, 0}},
       {"min_p", {0}},
@@ -66,6 +67,7 @@ void take_neutral_members(Members& members) {
     members.take_string(name);
   }
   members.take("metadata");
+  members.take_object("prompt_cache_options");
 }
 
 void take_neutral_completion_members(Members& members) {

@@ -51,9 +51,9 @@ TEST_F(RemoteChatTest, AutoFindsTheApiThatTheServerHas) {
   EXPECT_EQ(completion.num_tokens, 4);
   EXPECT_EQ(completion.num_prompt_tokens, 11);
   EXPECT_FALSE(completion.is_estimated);
-  EXPECT_EQ(targets(), (std::vector<std::string>{"/v1/models", "/v1/completions",
-                                                "/v1/chat/completions",
-                                                "/v1/chat/completions"}));
+  EXPECT_EQ(targets(), (std::vector<std::string>{
+                           "/v1/models", "/v1/completions",
+                           "/v1/chat/completions", "/v1/chat/completions"}));
   const auto generator = make_remote_generator(with_api("auto"));
   EXPECT_EQ(generator->fingerprint(), "remote tiny, chat");
   EXPECT_TRUE(generator->chats_only());

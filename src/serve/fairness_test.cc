@@ -257,7 +257,7 @@ TEST_F(FairnessTest, AnAnswerOfOnePieceIsDroppedIfNobodyReadsIt) {
   };
   EXPECT_TRUE(becomes([&] { return num_connections() == 2; }));
   EXPECT_TRUE(becomes([&] { return num_connections() == 1; },
-                      std::chrono::seconds(60)));
+                      std::chrono::seconds(120)));
 }
 
 }  // namespace

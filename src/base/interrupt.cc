@@ -8,10 +8,11 @@
 
 #include "base/error.h"
 #include "base/last_act.h"
-#include "base/stop_signals.h"
 
 namespace selfalign {
 namespace {
+
+constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGUSR1, SIGQUIT, SIGHUP};
 
 std::atomic<bool> stop_asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
@@ -40,6 +41,13 @@ void on_signal(int) {
   if (::write(STDERR_FILENO, kText, sizeof(kText) - 1) < 0) return;
 }
 
+// False where SIGHUP is ignored, as nohup has it: then it asks nothing.
+bool asks_to_stop(int signal) {
+  struct sigaction now {};
+  ::sigaction(signal, nullptr, &now);
+  return signal != SIGHUP || now.sa_handler != SIG_IGN;
+}
+
 }  // namespace
 
 void install_interrupt_handlers() {
@@ -61,12 +69,6 @@ void install_interrupt_handlers() {
 void tell_first_signal(int fd) {
   first_fd = fd;
   if (fd >= 0) install_interrupt_handlers();
-}
-
-bool asks_to_stop(int signal) {
-  struct sigaction now {};
-  ::sigaction(signal, nullptr, &now);
-  return signal != SIGHUP || now.sa_handler != SIG_IGN;
 }
 
 void set_last_act(void (*act)()) { last_act.store(act); }

@@ -77,20 +77,11 @@ void make_folder_in(const std::string& folder, const std::string& path) {
 }
 
 OwnFile::OwnFile(std::string path, uint64_t size) : OwnFile(std::move(path)) {
-  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0 ||
-      ::lseek(fd_, 0, SEEK_END) < 0) {
-    fail();
-  }
+  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) fail();
 }
 
 OwnFile::OwnFile(std::string path)
-    : path_(std::move(path)), fd_(open_own_file(path_, O_WRONLY)) {
-  if (::lseek(fd_, 0, SEEK_END) < 0) {
-    const int error = errno;
-    ::close(fd_);
-    throw_refused(path_, error);
-  }
-}
+    : path_(std::move(path)), fd_(open_own_file(path_, O_WRONLY | O_APPEND)) {}
 
 OwnFile::~OwnFile() { ::close(fd_); }
 

@@ -17,8 +17,8 @@ void require_plain_file(const std::string& path);
 // The same for a plain folder.
 void require_plain_folder(const std::string& path);
 
-// Opens the file, made where absent, with `flags` (O_WRONLY or O_RDWR); the
-// descriptor is the caller's.
+// Opens the file, made where absent, with `flags` (O_WRONLY, O_RDWR, O_APPEND);
+// the descriptor is the caller's.
 int open_own_file(const std::string& path, int flags);
 
 // Makes `folder`, wherever links lead to it, and below it the folders of

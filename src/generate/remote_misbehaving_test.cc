@@ -64,10 +64,8 @@ struct Mode {
 class MisbehavingTest : public RemoteTest {
  protected:
   RemoteOptions hasty() const {
-    RemoteOptions options = this->options();
+    RemoteOptions options = RemoteTest::hasty();
     options.http.timeout_s = 0.5;
-    options.http.max_tries = 3;
-    options.http.max_bad_answers = 2;
     options.http.api_key = kKey;
     return options;
   }

@@ -11,15 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class RefusingTest : public RemoteTest {
- protected:
-  RemoteOptions hasty() const {
-    RemoteOptions options = this->options();
-    options.http.max_tries = 3;
-    options.http.max_bad_answers = 2;
-    return options;
-  }
-};
+class RefusingTest : public RemoteTest {};
 
 // Whichever it is, and also where it comes first: a gateway may refuse what one
 // prompt says.

@@ -71,6 +71,14 @@ class RemoteTest : public ::testing::Test {
     return options;
   }
 
+  // The same with fewer tries.
+  RemoteOptions hasty() const {
+    RemoteOptions options = this->options();
+    options.http.max_tries = 3;
+    options.http.max_bad_answers = 2;
+    return options;
+  }
+
   std::map<uint64_t, Completion> run(const RemoteOptions& options,
                                      int num_rows) {
     const auto generator = make_remote_generator(options);

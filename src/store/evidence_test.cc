@@ -21,11 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPrivate[] =
-    "-----BEGIN PRIVATE KEY-----\n"
-    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
-    "-----END PRIVATE KEY-----\n";
-// Of the second; the one above is of the first test of RFC 8032, section 7.1.
+// Of the second test of RFC 8032, section 7.1.
 constexpr char kOtherPublic[] =
     "-----BEGIN PUBLIC KEY-----\n"
     "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
@@ -34,7 +30,7 @@ constexpr char kOtherPublic[] =
 class EvidenceTest : public ::testing::Test {
  protected:
   EvidenceTest() {
-    write_file_atomic(key_path_, kPrivate);
+    write_file_atomic(key_path_, kSigningKey);
     fs::permissions(key_path_, fs::perms(0600));
   }
 

@@ -23,11 +23,6 @@ uint32_t number_at(const std::string& header, size_t offset, size_t size) {
   return number;
 }
 
-int64_t size_of(const std::string& path) {
-  struct stat file = {};
-  return stat(path.c_str(), &file) == 0 ? file.st_size : 0;
-}
-
 struct Field {
   size_t offset;
   size_t size;

@@ -20,11 +20,6 @@ constexpr uint32_t kLogMagic = 0x377f0682;  // or 1 more
 constexpr uint32_t kLogVersion = 3007000;
 constexpr int64_t kMaxPage = 65536;
 
-int64_t size_of(const std::string& path) {
-  struct stat file = {};
-  return stat(path.c_str(), &file) == 0 ? file.st_size : 0;
-}
-
 // At most `size` bytes: as many as there are.
 std::string beginning_of(const std::string& path, size_t size) {
   require_plain_file(path);  // at a pipe it would wait
@@ -76,6 +71,11 @@ bool begins_like(std::string_view bytes, std::string_view magic) {
 }
 
 }  // namespace
+
+int64_t size_of(const std::string& path) {
+  struct stat file = {};
+  return stat(path.c_str(), &file) == 0 ? file.st_size : 0;
+}
 
 bool is_being_made(const std::string& database) {
   const std::string path = database + "-journal";

@@ -9,6 +9,9 @@
 
 namespace selfalign::store {
 
+// Of a file, in bytes; 0 where there is none.
+int64_t size_of(const std::string& path);
+
 // True where the journal says that the database was empty and is just being
 // made, as a kill at the very start of a run leaves it: nothing is in it yet,
 // and whoever opens it for writing begins anew. A store has no other journal,

@@ -1,4 +1,4 @@
-// Damage to a store, for tests.
+// A key for a store, and damage to one, for tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,6 +7,12 @@
 #include <string>
 
 namespace selfalign::store {
+
+// To sign with: of the first test of RFC 8032, section 7.1.
+inline constexpr char kSigningKey[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+    "-----END PRIVATE KEY-----\n";
 
 // Runs SQL on the database of the run in `folder`, past the store.
 inline void edit_store(const std::string& folder, const std::string& sql) {

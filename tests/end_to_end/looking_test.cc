@@ -182,11 +182,7 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
 TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
   std::filesystem::copy(runs_->path("b"), runs_->path("signed"),
                         std::filesystem::copy_options::recursive);
-  const std::string key = runs_->write(
-      "key.pem",
-      "-----BEGIN PRIVATE KEY-----\n"
-      "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
-      "-----END PRIVATE KEY-----\n");
+  const std::string key = runs_->write("key.pem", store::kSigningKey);
   // Of another: RFC 8032, section 7.1, test 2.
   runs_->write("other.pem",
                "-----BEGIN PUBLIC KEY-----\n"

@@ -305,11 +305,7 @@ TEST_F(VerifyRunTest, DoneIsWhatTheStoreSays) {
 TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
   make_run();
   const std::string path = this->path("key.pem");
-  write_file_atomic(
-      path,
-      "-----BEGIN PRIVATE KEY-----\n"
-      "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
-      "-----END PRIVATE KEY-----\n");
+  write_file_atomic(path, store::kSigningKey);
   fs::permissions(path, fs::perms(0600));
   const auto key = std::make_shared<const store::SigningKey>(path);
   const auto found = [&](const std::string& public_key) {

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "base/number.h"
-#include "cli/workbench.h"
+#include "local/workbench.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
 #include "serve/testing.h"
@@ -85,8 +85,8 @@ double ask_server(int port, int num_clients, bool stream, const Job& job) {
 }
 
 void run(const std::string& path, const Job& job) {
-  cli::LocalWorkbench workbench;
-  stages::ModelOptions options;
+  local::LocalWorkbench workbench;
+  recipe::ModelOptions options;
   options.path = path;
   options.num_slots = job.slots;
   auto generator = workbench.open_generator(options, "");

@@ -1,6 +1,6 @@
 // Prompt files, which stand in place of the repository's: the first byte says
 // of which.
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 #include "fuzz.h"
 
@@ -8,11 +8,11 @@ namespace stages = selfalign::stages;
 
 void fuzz_one(std::string_view bytes) {
   if (bytes.empty()) return;
-  const auto& files = stages::prompt_files();
+  const auto& files = recipe::prompt_files();
   const auto kind = static_cast<unsigned char>(bytes[0]) % files.size();
   const std::string folder = fuzz_folder();
   fuzz_write(folder + "/" + files[kind], bytes.substr(1));
-  const auto prompts = stages::load_prompts("prompts", {folder});
-  stages::align_prefix(prompts);
-  stages::align_suffix(prompts, "Why?");
+  const auto prompts = recipe::load_prompts("prompts", {folder});
+  recipe::align_prefix(prompts);
+  recipe::align_suffix(prompts, "Why?");
 }

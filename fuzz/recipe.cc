@@ -1,8 +1,9 @@
 // Recipes: every mistake of one is an Error with its place.
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 
 #include "fuzz.h"
+#include "recipe/recipe_file.h"
 
 void fuzz_one(std::string_view bytes) {
-  selfalign::stages::read_recipe(fuzz_file(bytes, ".yaml"));
+  selfalign::recipe::read_recipe(fuzz_file(bytes, ".yaml"));
 }

@@ -17,7 +17,7 @@ const Model& model() {
       .parent = "",
       .tokenizer = std::make_shared<ByteTokenizer>(),
       .max_context = 100,
-      .form = ChatForm(selfalign::stages::ChatPrompt{
+      .form = ChatForm(selfalign::recipe::ChatPrompt{
           "About.\n\n", "U: {instruction}\n", "A: ", "\n", {}}),
       .worker = nullptr};
   return made;

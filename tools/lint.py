@@ -14,12 +14,14 @@ MAX_FUNCTION_LINES, GOOD_FUNCTION_LINES = 80, 45
 MAX_FILE_BYTES = 1_000_000
 # Low to high; a folder includes only headers of itself and of those before.
 LAYERS = ["base", "text", "formats", "generate", "store", "model", "engine",
-          "train", "stages", "eval", "serve", "cli"]
-TORCH_FOLDERS = {"model", "engine", "train", "cli"}
+          "train", "parse", "recipe", "stages", "inspect", "replay", "export",
+          "eval", "judge", "report", "serve", "local", "cli"]
+TORCH_FOLDERS = {"model", "engine", "train", "local", "cli"}
 # These must not know torch, so they may not use the torch folders although they
 # stand before them.
 FORBIDDEN = {folder: {"model", "engine", "train"}
-             for folder in ("stages", "eval", "serve")}
+             for folder in ("parse", "recipe", "stages", "inspect", "replay",
+                            "export", "eval", "judge", "report", "serve")}
 # Built by joining, so that this file does not match itself.
 LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X",
                                       "HA" + "CK"]) + r")\b")
@@ -33,6 +35,7 @@ PRINTERS = {"src/base/bus_guard.cc", "src/base/error.cc",
             "src/cli/lines.cc", "src/cli/terminal_input.cc"}
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|model/aten\.h)')
 INCLUDE = re.compile(r'#include "([a-z]+)/')
+UNIT_INCLUDE = re.compile(r'#include "([^"]+)"')
 # Numbers in text are read in one place, which checks the whole text and the
 # range; what these make of other text is another number or undefined.
 NUMBERS = pathlib.Path("src/base/number.h")
@@ -136,7 +139,9 @@ def check_layers(path, lines):
     if path.parts[0] != "src" or path.parts[1] not in LAYERS:
         return
     folder = path.parts[1]
-    allowed = set(LAYERS[:LAYERS.index(folder) + 1])
+    # A test may build its world with what stands above what it tests.
+    is_test = path.stem.endswith("test") or path.stem == "testing"
+    allowed = set(LAYERS if is_test else LAYERS[:LAYERS.index(folder) + 1])
     allowed -= FORBIDDEN.get(folder, set())
     for number, line in enumerate(lines, 1):
         if folder not in TORCH_FOLDERS and TORCH_INCLUDE.match(line):
@@ -144,6 +149,41 @@ def check_layers(path, lines):
         match = INCLUDE.match(line)
         if match and match[1] in LAYERS and match[1] not in allowed:
             problem(path, number, f"src/{folder} must not use {match[1]}")
+
+
+def unit_of(path):
+    """Header and source are one unit, and so is what only a source includes."""
+    return str(path.with_suffix("")).removeprefix("src/").removesuffix("_impl")
+
+
+def check_cycles(paths):
+    """No two units of src/ need each other, whatever stands between them."""
+    needs = {}
+    for path in paths:
+        if (path.parts[0] == "src" and path.suffix in (".cc", ".h")
+                and not path.stem.endswith("_test")):
+            unit = needs.setdefault(unit_of(path), {})
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                if match := UNIT_INCLUDE.match(line):
+                    unit.setdefault(unit_of(pathlib.Path(match[1])),
+                                    (path, number))
+    done, trail = set(), []
+
+    def visit(unit):
+        if unit in trail:
+            path, number = needs[trail[-1]][unit]
+            loop = trail[trail.index(unit):] + [unit]
+            problem(path, number, "include cycle: " + " -> ".join(loop))
+        elif unit not in done:
+            trail.append(unit)
+            for other in needs.get(unit, {}):
+                if other != unit:
+                    visit(other)
+            trail.pop()
+            done.add(unit)
+
+    for unit in sorted(needs):
+        visit(unit)
 
 
 def check_cpp(path, lines):
@@ -229,6 +269,7 @@ def main():
         if path.suffix in (".cc", ".h"):
             check_cpp(path, lines)
             check_printing(path, lines)
+    check_cycles(paths)
     check_listed(paths)
     check_paper_map(paths)
     print("\n".join(["warning: " + text for text in warnings] + problems))

@@ -19,7 +19,6 @@
 #include "base/disk_full.h"
 #include "base/error.h"
 #include "base/file_kind.h"
-#include "base/hash.h"
 #include "base/lfs_pointer.h"
 #include "base/log_line.h"
 #include "base/number.h"
@@ -168,7 +167,7 @@ int open_temporary(const std::string& path, std::string& name) {
   for (int i = 0; i < kTries; ++i) {
     uint64_t number = 0;
     if (::getrandom(&number, sizeof(number), 0) != sizeof(number)) return -1;
-    name = str(path, kTemporaryMark, ::getpid(), "-", key_to_hex(number));
+    name = str(path, kTemporaryMark, ::getpid(), "-", number);
     const int fd = open_retry(name.c_str(),
                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     if (fd >= 0 || errno != EEXIST) return fd;

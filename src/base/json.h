@@ -2,17 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "base/json_value.h"
+
 namespace selfalign {
-
-using Json = nlohmann::ordered_json;
-
-// Of one text: a vocabulary of a million tokens and its merges. A value takes
-// up to some hundred bytes of memory, and as little as two of a text.
-inline constexpr size_t kMaxJsonValues = size_t{1} << 22;
 
 // Parses one JSON value in time linear in the text. `where` names the source in
 // the Error (kInput), which also gives line and column. Refused are a depth

@@ -1,4 +1,4 @@
-#include "stages/ablate.h"
+#include "replay/ablate.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
-#include "cli/workbench.h"
+#include "local/workbench.h"
 #include "text/plain_text.h"
 
 namespace selfalign::cli {
@@ -30,10 +30,10 @@ rules as they stand after the edit.)";
 struct AblateFlags {
   std::string run;
   std::vector<std::string> add_rules;
-  stages::AblateOptions options;
+  replay::AblateOptions options;
 };
 
-stages::Principle parse_rule(const std::string& text) {
+recipe::Principle parse_rule(const std::string& text) {
   if (const auto flaw = text::find_line_flaw(text)) {
     throw Error(ErrorKind::kUsage, "--add-rule: " + *flaw);
   }
@@ -54,14 +54,14 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   }
   const std::unique_ptr<store::Store> run =
       store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  const stages::Recipe recipe = recipe_of_run(flags.run);
-  LocalWorkbench workbench;
+  const recipe::Recipe recipe = recipe_of_run(flags.run);
+  local::LocalWorkbench workbench;
   workbench.check_model(recipe.model, "", false);
-  const Json report = stages::ablate(recipe, *run, flags.options, workbench);
+  const Json report = replay::ablate(recipe, *run, flags.options, workbench);
   if (shell.json) {
     write_json(report);
   } else {
-    write_out(stages::ablation_text(report));
+    write_out(replay::ablation_text(report));
   }
 }
 
@@ -71,7 +71,7 @@ void add_ablate(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "ablate", "Drop or add a principle or an exemplar, and compare");
   auto flags = std::make_shared<AblateFlags>();
-  stages::PromptEdit& edit = flags->options.edit;
+  recipe::PromptEdit& edit = flags->options.edit;
   command->add_option("run", flags->run, "run folder")->required();
   command->add_option("--drop-rule", edit.drop_rules, "number, from 1");
   command->add_option("--add-rule", flags->add_rules, "NAME:TEXT");

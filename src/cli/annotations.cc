@@ -1,4 +1,4 @@
-#include "stages/annotations.h"
+#include "recipe/annotations.h"
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -9,8 +9,8 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "eval/choice_prompts.h"
-#include "eval/judge_prompts.h"
-#include "stages/prompts.h"
+#include "judge/judge_prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::cli {
 namespace {
@@ -24,9 +24,9 @@ principles and exemplars, an item each. What stands below the total was also
 written by a person and is not counted there. Every file is checked on the
 way, so this is also how to check prompts that were edited.)";
 
-Json counts_json(const stages::Annotations& counted, bool in_table) {
+Json counts_json(const recipe::Annotations& counted, bool in_table) {
   Json counts = Json::object();
-  for (const stages::AnnotationCount& one : counted.counts) {
+  for (const recipe::AnnotationCount& one : counted.counts) {
     if (one.in_table == in_table) counts[one.what] = one.count;
   }
   return counts;
@@ -45,9 +45,9 @@ std::string lines_of(const Json& counts) {
 // Those that are there: a run's copy has none.
 void check_evaluation_prompts(const std::string& folder) {
   const auto check = [&folder](const char* file, const auto& load) {
-    if (std::filesystem::exists(stages::prompt_path(folder, {}, file))) load();
+    if (std::filesystem::exists(recipe::prompt_path(folder, {}, file))) load();
   };
-  check("judge.yaml", [&] { eval::load_judge_prompts(folder, ""); });
+  check("judge.yaml", [&] { judge::load_judge_prompts(folder, ""); });
   check("evaluation.yaml", [&] { eval::load_choice_prompts(folder); });
   check("truthfulqa_preset.yaml",
         [&] { eval::load_truthfulqa_preset(folder); });
@@ -55,8 +55,8 @@ void check_evaluation_prompts(const std::string& folder) {
 
 void print_annotations(const std::string& folder, const Shell& shell) {
   const std::string path = find_prompts(folder, "");
-  const stages::Annotations counted =
-      stages::count_annotations(stages::load_prompts(path));
+  const recipe::Annotations counted =
+      recipe::count_annotations(recipe::load_prompts(path));
   check_evaluation_prompts(path);
   const Json table = counts_json(counted, true);
   const Json beside = counts_json(counted, false);

@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "cli/run_folder.h"
 #include "formats/peft.h"
+#include "recipe/chat.h"
+#include "recipe/decoding.h"
+#include "recipe/run_files.h"
 #include "stages/adapter_prompt.h"
-#include "stages/chat.h"
-#include "stages/decoding.h"
-#include "stages/run_files.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::cli {
 namespace {
@@ -28,13 +29,13 @@ std::optional<Origin> origin_of(const std::string& adapter) {
       (fs::absolute(adapter) / "").lexically_normal().parent_path();
   const fs::path tuning = folder.parent_path();
   const fs::path run = tuning.parent_path();
-  if (folder.filename() != "adapter" || !stages::is_run_folder(run)) {
+  if (folder.filename() != "adapter" || !recipe::is_run_folder(run)) {
     return std::nullopt;
   }
-  for (const auto& [name, form] :
-       {std::pair{"engraved", "engraved"}, std::pair{"verbose", "final"},
-        std::pair{"tuned", "tuned"}}) {
-    if (tuning.filename() == name) return Origin{run, form};
+  for (const stages::Variant& variant : stages::variants()) {
+    if (!variant.folder.empty() && tuning.filename() == variant.folder) {
+      return Origin{run, variant.form};
+    }
   }
   return std::nullopt;
 }
@@ -84,10 +85,10 @@ Assistant assistant_of(const AssistantChoice& choice) {
   const bool carries = own && choice.form == "auto" && choice.prompts.empty();
   assistant.prompt =
       carries ? own->prompt
-              : stages::read_chat_prompt(prompts_of(choice), assistant.form);
+              : recipe::read_chat_prompt(prompts_of(choice), assistant.form);
   const std::string run = origin ? origin->run : choice.run;
   assistant.sampling = own           ? own->sampling
-                       : run.empty() ? stages::comparison_sampling()
+                       : run.empty() ? recipe::comparison_sampling()
                                      : recipe_of_run(run).comparison.sampling;
   return assistant;
 }

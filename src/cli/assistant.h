@@ -5,7 +5,7 @@
 #include <string>
 
 #include "generate/generator.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::cli {
 
@@ -19,7 +19,7 @@ struct AssistantChoice {
 
 struct Assistant {
   std::string form;
-  stages::ChatPrompt prompt;
+  recipe::ChatPrompt prompt;
   generate::Sampling sampling;  // without stop strings
 };
 

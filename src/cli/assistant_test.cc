@@ -7,11 +7,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "recipe/chat.h"
+#include "recipe/decoding.h"
+#include "recipe/recipe.h"
+#include "recipe/recipe_text.h"
+#include "recipe/run_files.h"
 #include "stages/adapter_prompt.h"
-#include "stages/chat.h"
-#include "stages/decoding.h"
-#include "stages/recipe.h"
-#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -29,17 +30,17 @@ class AssistantTest : public testing::Test {
     write_file_atomic(path(name) + "/adapter_config.json", "{}");
     return path(name);
   }
-  static stages::ChatPrompt prompt(const std::string& form) {
-    return stages::read_chat_prompt("prompts", form);
+  static recipe::ChatPrompt prompt(const std::string& form) {
+    return recipe::read_chat_prompt("prompts", form);
   }
 
   const ScratchFolder scratch_;
 };
 
 TEST_F(AssistantTest, AnAdapterIsAskedAsItWasTrainedWhateverItsFolderIsCalled) {
-  generate::Sampling sampling = stages::comparison_sampling();
+  generate::Sampling sampling = recipe::comparison_sampling();
   sampling.temperature = 0.25;
-  const stages::ChatPrompt own{
+  const recipe::ChatPrompt own{
       "Mine.\n", "Q {instruction}\n", "A ", "\n", {"Q "}};
   stages::write_adapter_prompt(adapter("trained"),
                                {"engraved", own, sampling, ""}, "");
@@ -75,8 +76,8 @@ TEST_F(AssistantTest, AnAdapterThatDoesNotSayNeedsAForm) {
   }
   const Assistant found = assistant_of({folder, "tuned", "", ""});
   EXPECT_EQ(found.prompt.prompt, prompt("tuned").prompt);
-  EXPECT_EQ(stages::to_json(found.sampling),
-            stages::to_json(stages::comparison_sampling()));
+  EXPECT_EQ(recipe::to_json(found.sampling),
+            recipe::to_json(recipe::comparison_sampling()));
   // One that says it badly, too.
   write_file_atomic(folder + "/selfalign.json", "{");
   EXPECT_THROW(assistant_of({folder, "auto", "", ""}), Error);
@@ -85,14 +86,14 @@ TEST_F(AssistantTest, AnAdapterThatDoesNotSayNeedsAForm) {
 
 // Runs made before adapters said it.
 TEST_F(AssistantTest, OfAnOldRunTheTuningSays) {
-  stages::Recipe recipe = stages::default_recipe();
+  recipe::Recipe recipe = recipe::default_recipe();
   recipe.name = "old";
   recipe.model.path = "m.gguf";
   recipe.prompts_folder = fs::absolute("prompts");
   recipe.comparison.sampling.top_p = 0.5;
   make_folder(path("run"));
-  write_file_atomic(path("run") + stages::kRecipeFile,
-                    stages::recipe_to_yaml(recipe));
+  write_file_atomic(path("run") + recipe::kRecipeFile,
+                    recipe::recipe_to_yaml(recipe));
   fs::copy("prompts", path("run/prompts"));
   for (const auto& [tuning, form] :
        {std::pair{"engraved", "engraved"}, std::pair{"verbose", "final"},

@@ -17,8 +17,8 @@
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
-#include "cli/workbench.h"
-#include "stages/run_files.h"
+#include "local/workbench.h"
+#include "recipe/run_files.h"
 #include "text/plain_text.h"
 
 namespace selfalign::cli {
@@ -47,7 +47,7 @@ struct ChatFlags {
   std::string prompts;
   std::string form = "auto";
   uint64_t seed = 0;
-  stages::GivenSampling sampling;
+  recipe::GivenSampling sampling;
   std::string run;  // the model's folder, if it is a run's
 };
 
@@ -59,8 +59,8 @@ struct Side {
 // The model may be a run: its base model, its last adapter, its prompts.
 void resolve_run(ChatFlags& flags) {
   const std::string run = flags.model.model.path;
-  if (!stages::is_run_folder(run)) return;
-  const stages::Recipe recipe = recipe_of_run(run);
+  if (!recipe::is_run_folder(run)) return;
+  const recipe::Recipe recipe = recipe_of_run(run);
   flags.model.model.path = recipe.model.path;
   if (flags.model.model.api == "auto") {
     flags.model.model.api = recipe.model.api;
@@ -73,7 +73,7 @@ void resolve_run(ChatFlags& flags) {
 }
 
 std::vector<Side> open_sides(const ChatFlags& flags,
-                             LocalWorkbench& workbench) {
+                             local::LocalWorkbench& workbench) {
   const std::string& adapter = flags.model.adapter;
   const auto choice = [&](const std::string& of) {
     return AssistantChoice{of, flags.form, flags.prompts, flags.run};
@@ -84,7 +84,7 @@ std::vector<Side> open_sides(const ChatFlags& flags,
   flags.sampling.put(sampling);
   std::vector<Side> sides;
   const auto add = [&](const std::string& name, const std::string& of,
-                       const stages::ChatPrompt& prompt) {
+                       const recipe::ChatPrompt& prompt) {
     sides.push_back(
         {name,
          ChatSession(workbench.open_generator(flags.model.model, of), prompt,
@@ -164,7 +164,7 @@ void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
   // Before the models, which take a while: what is typed now is a turn, too.
   LineReader reader;
   const bool interactive = reader.on_terminal();
-  LocalWorkbench workbench;
+  local::LocalWorkbench workbench;
   std::vector<Side> sides = open_sides(flags, workbench);
   if (interactive) log_info("/exit or Ctrl-D ends, /clear starts anew");
   while (true) {
@@ -197,7 +197,7 @@ void add_chat(CLI::App& app, Shell& shell) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk to a model, or to two side by side");
   auto flags = std::make_shared<ChatFlags>();
-  std::vector<std::string> forms = stages::chat_forms();
+  std::vector<std::string> forms = recipe::chat_forms();
   forms.emplace_back("auto");
   flags->model.model.num_slots = 1;
   command

@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "generate/row_key.h"
-#include "stages/thoughts.h"
+#include "parse/thoughts.h"
 
 namespace selfalign::cli {
 
 ChatSession::ChatSession(std::unique_ptr<generate::Generator> generator,
-                         stages::ChatPrompt prompt, generate::Sampling sampling,
+                         recipe::ChatPrompt prompt, generate::Sampling sampling,
                          int max_context, uint64_t seed)
     : generator_(std::move(generator)),
       prompt_(std::move(prompt)),
@@ -26,7 +26,7 @@ void ChatSession::clear() {
 
 generate::Request ChatSession::fitting_request(const std::string& user) {
   const auto ask = [&] {
-    return stages::chat_request(prompt_, turns_, first_, user);
+    return recipe::chat_request(prompt_, turns_, first_, user);
   };
   generate::Request request = ask();
   const auto fits = [&] {
@@ -54,7 +54,7 @@ std::optional<generate::Completion> ChatSession::answer(
     request.on_text = [&](std::string_view piece) {
       made += piece;
       // White space at the end is shown once something follows it.
-      const std::string trimmed = stages::trim(made);
+      const std::string trimmed = parse::trim(made);
       if (trimmed.size() > num_shown) show(trimmed.substr(num_shown));
       num_shown = trimmed.size();
       return true;
@@ -67,7 +67,7 @@ std::optional<generate::Completion> ChatSession::answer(
                          answer = std::move(completion);
                        });
   if (!answer) return std::nullopt;
-  answer->text = stages::trim(answer->text);
+  answer->text = parse::trim(answer->text);
   if (generate::is_given_up(answer->finish)) return answer;
   turns_.push_back({user, answer->text});
   return answer;

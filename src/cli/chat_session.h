@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/chat.h"
+#include "recipe/chat.h"
 
 namespace selfalign::cli {
 
 class ChatSession {
  public:
   ChatSession(std::unique_ptr<generate::Generator> generator,
-              stages::ChatPrompt prompt, generate::Sampling sampling,
+              recipe::ChatPrompt prompt, generate::Sampling sampling,
               int max_context, uint64_t seed);
 
   // The answer, trimmed; none if an interrupt ended it. The oldest turns are
@@ -34,13 +34,13 @@ class ChatSession {
   generate::Request fitting_request(const std::string& user);
 
   std::unique_ptr<generate::Generator> generator_;
-  stages::ChatPrompt prompt_;
+  recipe::ChatPrompt prompt_;
   generate::Sampling sampling_;
   int max_context_;
   uint64_t seed_;
   uint64_t num_cleared_ = 0;  // what is asked again is a further sample
   size_t first_ = 0;
-  std::vector<stages::ChatTurn> turns_;
+  std::vector<recipe::ChatTurn> turns_;
 };
 
 }  // namespace selfalign::cli

@@ -6,15 +6,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "cli/training_samples.h"
 #include "generate/scripted.h"
+#include "local/training_samples.h"
 
 namespace selfalign::cli {
 namespace {
 
 using ::testing::HasSubstr;
 
-stages::ChatPrompt frame() {
+recipe::ChatPrompt frame() {
   return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
 }
 
@@ -90,24 +90,24 @@ TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
 }
 
 TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
-  for (const std::string& form : stages::chat_forms()) {
+  for (const std::string& form : recipe::chat_forms()) {
     if (form == "none") continue;
-    const stages::ChatPrompt one = stages::read_chat_prompt("prompts", form);
+    const recipe::ChatPrompt one = recipe::read_chat_prompt("prompts", form);
     EXPECT_THAT(one.prompt, HasSubstr("AI assistant"));
     EXPECT_EQ(one.prompt.find('{'), std::string::npos) << one.prompt;
     EXPECT_THAT(one.user, HasSubstr("{instruction}"));
     EXPECT_FALSE(one.stop.empty());
   }
-  EXPECT_EQ(stages::read_chat_prompt("prompts", "none").prompt, "");
+  EXPECT_EQ(recipe::read_chat_prompt("prompts", "none").prompt, "");
   EXPECT_THROW(
-      stages::read_chat_prompt(testing::TempDir() + "/nothing", "final"),
+      recipe::read_chat_prompt(testing::TempDir() + "/nothing", "final"),
       Error);
 }
 
 // The turns of a form stand before the chat's own and are never left out.
 TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
-  for (const std::string& form : stages::inference_forms()) {
-    const stages::ChatPrompt chat = stages::read_chat_prompt("prompts", form);
+  for (const std::string& form : recipe::inference_forms()) {
+    const recipe::ChatPrompt chat = recipe::read_chat_prompt("prompts", form);
     std::vector<std::string> seen;
     generate::ScriptedOptions options;
     options.script = [&seen](const generate::Request& request) {
@@ -141,7 +141,7 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
               {"assistant", "b"}}}),
       given({{{"user", "unanswered"}}}),
       given({{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}})};
-  const auto samples = training_samples(rows, frame());
+  const auto samples = local::training_samples(rows, frame());
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_NE(samples[0].key, samples[1].key);
   const std::vector<stages::TrainingTurn>& turns = samples[0].turns;
@@ -152,7 +152,7 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
   EXPECT_EQ(turns[1].response, "b");
   EXPECT_EQ(turns[0].prompt + turns[0].response + turns[1].prompt,
-            stages::render_chat(frame(), {{"q", "a"}}, 0, "r").text);
+            recipe::render_chat(frame(), {{"q", "a"}}, 0, "r").text);
   ASSERT_EQ(samples[1].turns.size(), 1u);
   EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
 }

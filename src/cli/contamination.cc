@@ -7,8 +7,8 @@
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
-#include "stages/prompts.h"
-#include "stages/run_files.h"
+#include "recipe/prompts.h"
+#include "recipe/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -30,7 +30,7 @@ and their like; see docs/formats.md.)";
 
 struct Flags {
   std::string run;
-  stages::ContaminationOptions options;
+  recipe::ContaminationOptions options;
   size_t num_examples = 3;
 };
 
@@ -40,7 +40,7 @@ void print_contamination(Flags flags, const Shell& shell) {
   if (flags.options.sets.empty()) {
     flags.options.sets = recipe_of_run(flags.run).contamination.sets;
   }
-  const stages::Prompts prompts = stages::run_prompts(flags.run);
+  const recipe::Prompts prompts = recipe::run_prompts(flags.run);
   const stages::ContaminationGuard guard(flags.options, prompts.held_out);
   const Json report = stages::contamination_report(*store, guard, flags.options,
                                                    flags.num_examples);

@@ -9,9 +9,9 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
-#include "stages/compare.h"
+#include "inspect/compare.h"
+#include "recipe/run_files.h"
 #include "stages/pipeline.h"
-#include "stages/run_files.h"
 #include "text/word_diff.h"
 #include "text/wrap.h"
 
@@ -41,16 +41,16 @@ struct DiffFlags {
 struct Loaded {
   explicit Loaded(const std::string& folder)
       : recipe(recipe_of_run(folder)),
-        prompts(stages::run_prompts(recipe)),
+        prompts(recipe::run_prompts(recipe)),
         store(store::Store::open(folder, store::OpenMode::kReadOnly)) {}
-  stages::OpenedRun opened() const { return {recipe, prompts, *store}; }
+  inspect::OpenedRun opened() const { return {recipe, prompts, *store}; }
 
-  stages::Recipe recipe;
-  stages::Prompts prompts;
+  recipe::Recipe recipe;
+  recipe::Prompts prompts;
   std::unique_ptr<store::Store> store;
 };
 
-Json figures_json(const stages::StageFigures& figures) {
+Json figures_json(const inspect::StageFigures& figures) {
   return Json{{"stage", figures.stage},
               {"rows", figures.num_rows},
               {"mean_words", figures.mean_words},
@@ -58,9 +58,9 @@ Json figures_json(const stages::StageFigures& figures) {
               {"share_ended", figures.share_ended}};
 }
 
-Json comparison_json(const stages::StageComparison& result, size_t limit) {
+Json comparison_json(const inspect::StageComparison& result, size_t limit) {
   Json different = Json::array();
-  for (const stages::AnswerPair& pair : result.different) {
+  for (const inspect::AnswerPair& pair : result.different) {
     if (different.size() >= limit) break;
     different.push_back(
         Json{{"instruction", pair.instruction}, {"a", pair.a}, {"b", pair.b}});
@@ -109,7 +109,7 @@ std::string marked(const Words& line, Style style, size_t width) {
   return out + std::string(width - std::min(width, used), ' ');
 }
 
-std::string side_by_side(const stages::AnswerPair& pair, size_t width) {
+std::string side_by_side(const inspect::AnswerPair& pair, size_t width) {
   text::WordDiff diff = text::diff_words(pair.a, pair.b);
   // Marks help where the answers are mostly the same, and only there.
   constexpr double kLeastSimilar = 0.4;
@@ -141,14 +141,14 @@ std::string rounded(double value, int digits) {
 }
 
 std::string figures_line(const char* name,
-                         const stages::StageFigures& figures) {
+                         const inspect::StageFigures& figures) {
   return str(name, " ", figures.stage, ": ", figures.num_rows, " rows, mean ",
              rounded(figures.mean_words, 1), " words, ",
              rounded(figures.mean_tokens, 1), " tokens, ",
              rounded(100.0 * figures.share_ended, 0), " % end by themselves\n");
 }
 
-std::string comparison_text(const stages::StageComparison& result,
+std::string comparison_text(const inspect::StageComparison& result,
                             size_t limit) {
   const size_t width = terminal_width();
   std::string out =
@@ -175,19 +175,19 @@ std::string comparison_text(const stages::StageComparison& result,
   return out;
 }
 
-Json counts_json(const std::optional<stages::StageCounts>& counts) {
+Json counts_json(const std::optional<inspect::StageCounts>& counts) {
   if (!counts) return nullptr;
   return Json{{"made", counts->made}, {"kept", counts->kept}};
 }
 
-Json runs_json(const stages::RunComparison& result) {
+Json runs_json(const inspect::RunComparison& result) {
   Json settings = Json::object();
-  for (const stages::FieldChange& change : result.settings) {
+  for (const recipe::FieldChange& change : result.settings) {
     settings[change.field] =
         Json{{"a", change.was.value_or("")}, {"b", change.is.value_or("")}};
   }
   Json stages = Json::array();
-  for (const stages::StageChange& change : result.stages) {
+  for (const inspect::StageChange& change : result.stages) {
     stages.push_back(Json{{"stage", change.stage},
                           {"a", counts_json(change.a)},
                           {"b", counts_json(change.b)},
@@ -198,11 +198,11 @@ Json runs_json(const stages::RunComparison& result) {
   return Json{{"settings", settings}, {"stages", stages}};
 }
 
-std::string runs_text(const stages::RunComparison& result) {
+std::string runs_text(const inspect::RunComparison& result) {
   std::ostringstream out;
   out << (result.settings.empty() ? "settings are the same\n"
                                   : "settings that differ\n");
-  for (const stages::FieldChange& change : result.settings) {
+  for (const recipe::FieldChange& change : result.settings) {
     const auto side = [](const std::optional<std::string>& value) {
       return value.value_or("").empty() ? "(none)" : *value;
     };
@@ -210,13 +210,13 @@ std::string runs_text(const stages::RunComparison& result) {
         << styled(Style::kGone, side(change.was)) << " "
         << styled(Style::kNew, side(change.is)) << '\n';
   }
-  const auto counts = [](const std::optional<stages::StageCounts>& side) {
+  const auto counts = [](const std::optional<inspect::StageCounts>& side) {
     return side ? str(side->kept, " of ", side->made) : std::string("-");
   };
   out << std::left << std::setw(28) << "stage (kept of made)" << std::setw(16)
       << "A" << std::setw(16) << "B"
       << "rows only in A, B\n";
-  for (const stages::StageChange& change : result.stages) {
+  for (const inspect::StageChange& change : result.stages) {
     out << std::setw(28) << change.stage << std::setw(16) << counts(change.a)
         << std::setw(16) << counts(change.b);
     if (change.same) {
@@ -242,13 +242,13 @@ std::string common_stage(const Loaded& a, const Loaded& b) {
 void diff_runs(const DiffFlags& flags, bool json) {
   const Loaded a(flags.run);
   const Loaded b(flags.a);
-  const auto result = stages::compare_runs(a.opened(), b.opened());
+  const auto result = inspect::compare_runs(a.opened(), b.opened());
   const std::string stage = flags.stage.empty()
                                 ? common_stage(a, b)
-                                : stages::stage_meant(*a.store, flags.stage);
-  std::optional<stages::StageComparison> answers;
+                                : inspect::stage_meant(*a.store, flags.stage);
+  std::optional<inspect::StageComparison> answers;
   if (!stage.empty()) {
-    answers = stages::compare_stages(a.opened(), stage, b.opened(), stage);
+    answers = inspect::compare_stages(a.opened(), stage, b.opened(), stage);
   }
   if (json) {
     Json out = runs_json(result);
@@ -262,7 +262,7 @@ void diff_runs(const DiffFlags& flags, bool json) {
 
 void diff(const DiffFlags& flags, bool json) {
   if (flags.b.empty()) {
-    if (!stages::is_run_folder(flags.a)) {
+    if (!recipe::is_run_folder(flags.a)) {
       throw Error(
           ErrorKind::kUsage,
           str("diff: expected two stages of a run (diff RUN A B) or two "
@@ -273,9 +273,9 @@ void diff(const DiffFlags& flags, bool json) {
     return;
   }
   const Loaded run(flags.run);
-  const auto result = stages::compare_stages(
-      run.opened(), stages::stage_meant(*run.store, flags.a), run.opened(),
-      stages::stage_meant(*run.store, flags.b));
+  const auto result = inspect::compare_stages(
+      run.opened(), inspect::stage_meant(*run.store, flags.a), run.opened(),
+      inspect::stage_meant(*run.store, flags.b));
   if (json) {
     write_json(comparison_json(result, flags.limit));
   } else {

@@ -15,15 +15,16 @@
 #include "cli/options.h"
 #include "cli/subjects.h"
 #include "eval/costs.h"
-#include "eval/differences.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
 #include "eval/questions.h"
-#include "eval/report.h"
 #include "eval/results.h"
-#include "eval/table.h"
+#include "eval/task_table.h"
 #include "eval/tasks.h"
 #include "generate/remote.h"
+#include "report/differences.h"
+#include "report/report.h"
+#include "report/table.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -257,14 +258,14 @@ void evaluate(Flags flags, const Shell& shell) {
     keep_usage(flags.out, planned, writer);
   }
   for (size_t i = 0; i < tasks.size() && !shell.json; ++i) {
-    write_out(eval::results_table(tasks[i].title, results[i]));
+    write_out(report::results_table(tasks[i].title, results[i]));
   }
   if (!shell.json) {
-    write_out(
-        eval::differences_text(eval::differences(flags.out, asked, nullptr)) +
-        eval::costs_text(writer.results().usage));
+    write_out(report::differences_text(
+                  report::differences(flags.out, asked, nullptr)) +
+              eval::costs_text(writer.results().usage));
   }
-  eval::update_report(flags.out);
+  report::update_report(flags.out);
   require_passed(asked.results);
 }
 

@@ -3,18 +3,19 @@
 #include <filesystem>
 
 #include "cli/run_folder.h"
-#include "stages/prompts.h"
-#include "stages/recipe.h"
-#include "stages/run_files.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe.h"
+#include "recipe/recipe_file.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::cli {
 
 std::string find_prompts_with(const std::string& file, const std::string& given,
                               const std::string& run) {
   if (given.empty() && !run.empty()) {
-    const std::string folder = stages::run_recipe(run).prompts_folder;
+    const std::string folder = recipe::run_recipe(run).prompts_folder;
     std::error_code ignored;
-    if (std::filesystem::is_regular_file(stages::prompt_path(folder, {}, file),
+    if (std::filesystem::is_regular_file(recipe::prompt_path(folder, {}, file),
                                          ignored))
       return folder;
   }

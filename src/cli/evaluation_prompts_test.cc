@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "stages/run_files.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -17,7 +17,7 @@ TEST(EvaluationPromptsTest, AreThoseNamedElseTheRunsElseOurs) {
   const std::string own = folder.path() + "/own";
   make_folder(run);
   make_folder(own);
-  write_file_atomic(run + stages::kRecipeFile,
+  write_file_atomic(run + recipe::kRecipeFile,
                     "name: small\nmodel: {path: m}\nrun_folder: " + run +
                         "\nprompts_folder: " + own + "\nstages: []\n");
   const auto found = [&](const std::string& given, const std::string& of) {

@@ -1,4 +1,4 @@
-#include "stages/export.h"
+#include "export/export.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -46,13 +46,13 @@ struct ExportFlags {
 void export_run(const ExportFlags& flags, const Shell& shell) {
   const std::unique_ptr<store::Store> store =
       store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  stages::ExportOptions options;
+  exports::ExportOptions options;
   options.set = flags.stage == "engraved" ? "engrave" : flags.stage;
   options.form = flags.form;
   options.folder = flags.output;
   options.program = "selfalign " SELFALIGN_VERSION;
-  const stages::ExportReport report =
-      stages::export_dataset(*store, recipe_of_run(flags.run), options);
+  const exports::ExportReport report =
+      exports::export_dataset(*store, recipe_of_run(flags.run), options);
   if (shell.json) {
     write_json(Json{{"output", flags.output},
                     {"set", report.set},

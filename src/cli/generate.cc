@@ -13,9 +13,9 @@
 #include "cli/model_flags.h"
 #include "cli/requests.h"
 #include "cli/unused_options.h"
-#include "cli/workbench.h"
 #include "generate/remote.h"
-#include "stages/chat.h"
+#include "local/workbench.h"
+#include "recipe/chat.h"
 
 namespace selfalign::cli {
 namespace {
@@ -123,7 +123,7 @@ class Lines {
 
   LineReader& reader_;
   GenerateReader parser_;
-  std::optional<stages::ChatPrompt> form_;
+  std::optional<recipe::ChatPrompt> form_;
   const std::string fingerprint_;
   Progress progress_;
   std::map<uint64_t, Waiting> waiting_;              // by place in the input
@@ -153,8 +153,8 @@ void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
   if (!is_raw) {
     assistant = assistant_of({flags.adapter, flags.form, flags.prompts, ""});
   }
-  const stages::ModelOptions model = flags.model_at(flags.model.path);
-  LocalWorkbench workbench;
+  const recipe::ModelOptions model = flags.model_at(flags.model.path);
+  local::LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(model, flags.adapter);
   const bool remote = generate::is_remote_model(model.path);
@@ -181,7 +181,7 @@ void add_generate(CLI::App& app, Shell& shell) {
   flags->add_all(*command);
   flags->add_api(*command);
   flags->add_price(*command);
-  std::vector<std::string> forms = stages::chat_forms();
+  std::vector<std::string> forms = recipe::chat_forms();
   forms.insert(forms.end(), {"auto", "raw"});
   command
       ->add_option("--form", flags->form,

@@ -1,4 +1,4 @@
-#include "stages/import.h"
+#include "recipe/import/import.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -36,10 +36,10 @@ struct ImportFlags {
   std::string prompts;
 };
 
-void print_report(const stages::ImportReport& report, const Shell& shell) {
+void print_report(const recipe::ImportReport& report, const Shell& shell) {
   if (shell.json) {
     Json files = Json::array();
-    for (const stages::ImportedFile& file : report.files) {
+    for (const recipe::ImportedFile& file : report.files) {
       files.push_back({{"path", file.path},
                        {"became", file.became},
                        {"left_out", file.left_out}});
@@ -50,7 +50,7 @@ void print_report(const stages::ImportReport& report, const Shell& shell) {
     return;
   }
   std::string text;
-  for (const stages::ImportedFile& file : report.files) {
+  for (const recipe::ImportedFile& file : report.files) {
     text += file.path + "\n";
     if (!file.became.empty()) text += "  " + file.became + "\n";
     if (!file.left_out.empty()) text += "  left out: " + file.left_out + "\n";
@@ -84,7 +84,7 @@ void import_paths(const ImportFlags& flags, const Shell& shell) {
                 "FILE for questions, found both or neither");
   }
   if (!flags.questions.empty()) return import_questions(flags, shell);
-  const stages::ImportReport report = stages::import_prompts(
+  const recipe::ImportReport report = recipe::import_prompts(
       flags.paths, find_prompts(flags.prompts, ""), flags.output);
   print_report(report, shell);
   log_info(str(report.written.size(), " files in ", flags.output,

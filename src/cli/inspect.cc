@@ -15,8 +15,8 @@
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
 #include "model/llama.h"
+#include "recipe/decoding.h"
 #include "stages/adapter_prompt.h"
-#include "stages/decoding.h"
 
 namespace selfalign::cli {
 namespace {
@@ -164,7 +164,7 @@ Json prompt_json(const std::string& folder) {
   if (!carried) return "not carried: name it with --form";
   return {{"form", carried->form},
           {"prompt", carried->prompt.prompt},
-          {"sampling", stages::to_json(carried->sampling)}};
+          {"sampling", recipe::to_json(carried->sampling)}};
 }
 
 Json inspect_adapter(const std::string& folder) {

@@ -12,14 +12,14 @@
 #include "cli/terminal.h"
 #include "cli/unused_options.h"
 #include "eval/costs.h"
-#include "eval/human.h"
 #include "eval/items.h"
-#include "eval/judging.h"
 #include "eval/questions.h"
 #include "eval/relative_score.h"
-#include "eval/report.h"
 #include "eval/result_items.h"
 #include "eval/results.h"
+#include "judge/human.h"
+#include "judge/judging.h"
+#include "report/report.h"
 #include "text/wrap.h"
 
 namespace selfalign::cli {
@@ -144,7 +144,7 @@ Json decoding_of_pair(const eval::Results& results, const std::string& task,
 }
 
 struct DecodedContest {
-  eval::Contest contest;
+  judge::Contest contest;
   Json decoding;  // for the settings of the comparison
 };
 
@@ -210,11 +210,11 @@ std::vector<DecodedContest> contests_of(const Flags& flags,
     for (const std::string& decoding : eval::decodings_of(results, task)) {
       const eval::Results alike = eval::under_decoding(results, decoding);
       for (const auto& [a, b] : pairs_of(flags, alike)) {
-        eval::Contest contest{
+        judge::Contest contest{
             task, a, b,
-            eval::common_questions(
-                eval::read_answers(flags.folder, alike, task, a),
-                eval::read_answers(flags.folder, alike, task, b))};
+            judge::common_questions(
+                judge::read_answers(flags.folder, alike, task, a),
+                judge::read_answers(flags.folder, alike, task, b))};
         if (contest.pairs.empty()) continue;
         contests.push_back(
             {std::move(contest), decoding_of_pair(alike, task, a, b)});
@@ -260,8 +260,8 @@ void keep(Json comparison, const Json& decoding, const Flags& flags,
           eval::ResultsWriter& writer, const Shell& shell) {
   comparison["settings"].update(decoding);
   eval::Results fresh;
-  fresh.comparisons = eval::with_agreements(flags.folder, comparison,
-                                            writer.results().comparisons);
+  fresh.comparisons = judge::with_agreements(flags.folder, comparison,
+                                             writer.results().comparisons);
   writer.merge(fresh);
   show_comparison(fresh.comparisons[0], shell);
   warn_of_failures(str(comparison["task"].get<std::string>(), ", ",
@@ -293,7 +293,7 @@ void keep(const eval::TaskResult& result, size_t num_asked,
 }
 
 void warn_of_namesake(const eval::Results& results,
-                      const eval::JudgeOptions& judge) {
+                      const judge::JudgeOptions& judge) {
   const std::string fingerprint = judge.generator->fingerprint();
   for (const eval::TaskResult& result : results.results) {
     if (!result.task.ends_with(".judge." + judge.name) ||
@@ -308,22 +308,22 @@ void warn_of_namesake(const eval::Results& results,
 }
 
 // Marks, or truth, of every subject's answers to a task.
-void mark_answers(eval::Judge& judge, const std::string& task,
+void mark_answers(judge::Judge& judge, const std::string& task,
                   const eval::Results& results, const Flags& flags,
                   eval::ResultsWriter& writer, const Shell& shell) {
   const bool truth = task == kTruthTask;
   for (const eval::SubjectInfo& subject : results.subjects) {
     const auto answers =
-        eval::read_answers(flags.folder, results, task, subject.name);
+        judge::read_answers(flags.folder, results, task, subject.name);
     if (answers.empty()) continue;
     size_t num_asked = truth ? 2 * answers.size() : 0;
-    for (const eval::JudgedAnswer& answer : answers) {
-      if (!truth) num_asked += eval::num_judged_turns(answer);
+    for (const judge::JudgedAnswer& answer : answers) {
+      if (!truth) num_asked += judge::num_judged_turns(answer);
     }
     eval::TaskResult result =
-        truth ? eval::judge_truth(judge, task, subject.name, answers)
-              : eval::judge_singles(judge, task, subject.name, answers,
-                                    flags.seed);
+        truth ? judge::judge_truth(judge, task, subject.name, answers)
+              : judge::judge_singles(judge, task, subject.name, answers,
+                                     flags.seed);
     result.settings.update(decoding_of(results, task, subject.name));
     keep(result, num_asked, writer, shell);
   }
@@ -373,7 +373,7 @@ void judge_by_model(const Flags& flags, const Shell& shell) {
   warn_of_namesake(results, open.judge().options());
   if (flags.does("pairs")) {
     for (const auto& [contest, decoding] : contests_of(flags, results)) {
-      keep(eval::judge_pairs(open.judge(), contest, flags.seed), decoding,
+      keep(judge::judge_pairs(open.judge(), contest, flags.seed), decoding,
            flags, writer, shell);
     }
   }
@@ -392,8 +392,8 @@ void judge_by_model(const Flags& flags, const Shell& shell) {
   if (!shell.json) write_out(eval::costs_text(writer.results().usage));
 }
 
-void show_item(const eval::HumanSession& session) {
-  const eval::BlindItem item = session.item();
+void show_item(const judge::HumanSession& session) {
+  const judge::BlindItem item = session.item();
   const size_t width = terminal_width();
   std::string out =
       str("\n",
@@ -412,7 +412,7 @@ void show_item(const eval::HumanSession& session) {
 }
 
 // False once the person has enough.
-bool compare(eval::HumanSession& session, KeyReader& keys) {
+bool compare(judge::HumanSession& session, KeyReader& keys) {
   bool shown = false;
   while (!session.at_end()) {
     if (!shown) show_item(session);
@@ -422,9 +422,9 @@ bool compare(eval::HumanSession& session, KeyReader& keys) {
     if (*key == 's') {
       session.skip();
     } else if (*key == '1' || *key == '2' || *key == 't') {
-      session.decide(*key == '1'   ? eval::Verdict::kFirst
-                     : *key == '2' ? eval::Verdict::kSecond
-                                   : eval::Verdict::kTie);
+      session.decide(*key == '1'   ? judge::Verdict::kFirst
+                     : *key == '2' ? judge::Verdict::kSecond
+                                   : judge::Verdict::kTie);
     } else {
       write_out(kKeys);
       continue;
@@ -442,7 +442,7 @@ void judge_by_person(const Flags& flags, const Shell& shell) {
   const std::vector<DecodedContest> contests =
       contests_of(flags, writer.results());
   for (const auto& [contest, decoding] : contests) {
-    eval::HumanSession session(contest, name, flags.seed, log);
+    judge::HumanSession session(contest, name, flags.seed, log);
     const bool goes_on = compare(session, keys);
     if (!session.verdicts().empty()) {
       keep(session.comparison(flags.seed), decoding, flags, writer, shell);
@@ -497,7 +497,7 @@ void judge(const Flags& flags, const CLI::App& command, const Shell& shell) {
   } else {
     judge_by_model(flags, shell);
   }
-  eval::update_report(flags.folder);
+  report::update_report(flags.folder);
 }
 
 void add_options(CLI::App& command, Flags& flags) {

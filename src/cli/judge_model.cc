@@ -11,8 +11,8 @@
 #include "cli/options.h"
 #include "eval/items.h"
 #include "generate/remote.h"
-#include "stages/chat.h"
-#include "stages/run_files.h"
+#include "recipe/chat.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 constexpr char kChatMark[] = "<|im_start|>";
 
 // A judge's adapter is asked under the prompt it was trained with.
-eval::JudgeLayout form_layout(const std::string& adapter) {
+judge::JudgeLayout form_layout(const std::string& adapter) {
   const Assistant assistant = assistant_of({adapter, "auto", "", ""});
-  const stages::ChatPrompt& chat = assistant.prompt;
+  const recipe::ChatPrompt& chat = assistant.prompt;
   constexpr char kPlace[] = "{instruction}";
   const size_t at = chat.user.find(kPlace);
   return {assistant.form, chat.prompt + chat.user.substr(0, at), "\n\n",
@@ -101,17 +101,17 @@ std::string JudgeFlags::name() const {
 }
 
 OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
-  eval::JudgeOptions options;
+  judge::JudgeOptions options;
   options.name = flags.name();
   const std::string parent = (fs::absolute(folder) / "")
                                  .lexically_normal()
                                  .parent_path()
                                  .parent_path();
-  options.prompts = eval::load_judge_prompts(
+  options.prompts = judge::load_judge_prompts(
       find_prompts_with("judge.yaml", flags.prompts,
-                        stages::is_run_folder(parent) ? parent : ""),
+                        recipe::is_run_folder(parent) ? parent : ""),
       published_prompts(flags.data));
-  const stages::ModelOptions model = flags.model.model_at(flags.judge);
+  const recipe::ModelOptions model = flags.model.model_at(flags.judge);
   generator_ = workbench_.open_generator(model, flags.model.adapter);
   asked_ = {"judge", options.name, flags.judge, model.price};
   options.generator = generator_.get();
@@ -120,16 +120,16 @@ OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
   options.max_new_tokens = flags.max_new_tokens;
   log_ = std::make_unique<eval::ItemLog>(folder + "/judgements/" +
                                          options.name + ".jsonl");
-  judge_ = std::make_unique<eval::Judge>(options, log_.get());
+  judge_ = std::make_unique<judge::Judge>(options, log_.get());
 }
 
 bool OpenJudge::is_remote() const {
   return generate::is_remote_model(asked_.model);
 }
 
-eval::JudgeLayout OpenJudge::layout_of(const JudgeFlags& flags,
-                                       const eval::JudgePrompts& prompts,
-                                       const text::Tokenizer* words) const {
+judge::JudgeLayout OpenJudge::layout_of(const JudgeFlags& flags,
+                                        const judge::JudgePrompts& prompts,
+                                        const text::Tokenizer* words) const {
   // Its text names the request; what is sent are the messages.
   if (generator_->chats_only()) return {"chat", "", "\n\n", "", {}};
   if (flags.layout != "auto") return prompts.layouts.at(flags.layout);

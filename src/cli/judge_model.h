@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "cli/model_flags.h"
-#include "cli/workbench.h"
 #include "eval/costs.h"
-#include "eval/judge.h"
+#include "judge/judge.h"
+#include "local/workbench.h"
 
 namespace selfalign::cli {
 
@@ -41,21 +41,21 @@ class OpenJudge {
   // are those of the run whose evaluation that is, unless they are named.
   OpenJudge(const JudgeFlags& flags, const std::string& folder);
 
-  eval::Judge& judge() { return *judge_; }
+  judge::Judge& judge() { return *judge_; }
   eval::Asked asked() const { return asked_; }
   bool is_remote() const;
 
  private:
   // `words`: of a model of this machine.
-  eval::JudgeLayout layout_of(const JudgeFlags& flags,
-                              const eval::JudgePrompts& prompts,
-                              const text::Tokenizer* words) const;
+  judge::JudgeLayout layout_of(const JudgeFlags& flags,
+                               const judge::JudgePrompts& prompts,
+                               const text::Tokenizer* words) const;
 
-  LocalWorkbench workbench_;
+  local::LocalWorkbench workbench_;
   eval::Asked asked_;
   std::unique_ptr<generate::Generator> generator_;
   std::unique_ptr<eval::ItemLog> log_;
-  std::unique_ptr<eval::Judge> judge_;
+  std::unique_ptr<judge::Judge> judge_;
 };
 
 // Warns where more than one in five of `num_asked` judgements has no verdict.

@@ -81,29 +81,29 @@ void ModelFlags::add_price(CLI::App& command) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-stages::ModelOptions ModelFlags::model_at(const std::string& path) const {
-  stages::ModelOptions options = model;
+recipe::ModelOptions ModelFlags::model_at(const std::string& path) const {
+  recipe::ModelOptions options = model;
   options.path = path;
   put_price(options);
   return options;
 }
 
-stages::ModelOptions ModelFlags::over(stages::ModelOptions recipe,
+recipe::ModelOptions ModelFlags::over(recipe::ModelOptions recipe,
                                       const CLI::App& command) const {
   const auto put = [&](const char* name, auto member) {
     if (command.count(name) > 0) recipe.*member = model.*member;
   };
-  put("--device", &stages::ModelOptions::device);
-  put("--dtype", &stages::ModelOptions::dtype);
-  put("--slots", &stages::ModelOptions::num_slots);
-  put("--max-context", &stages::ModelOptions::max_context);
-  put("--api", &stages::ModelOptions::api);
-  put("--api-key-file", &stages::ModelOptions::api_key_file);
+  put("--device", &recipe::ModelOptions::device);
+  put("--dtype", &recipe::ModelOptions::dtype);
+  put("--slots", &recipe::ModelOptions::num_slots);
+  put("--max-context", &recipe::ModelOptions::max_context);
+  put("--api", &recipe::ModelOptions::api);
+  put("--api-key-file", &recipe::ModelOptions::api_key_file);
   put_price(recipe);
   return recipe;
 }
 
-void ModelFlags::put_price(stages::ModelOptions& options) const {
+void ModelFlags::put_price(recipe::ModelOptions& options) const {
   bool named = false;
   for (const std::string& text : prices) {
     const auto [name, price] = split_price(text);

@@ -8,20 +8,20 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 
 namespace selfalign::cli {
 
 struct ModelFlags {
-  stages::ModelOptions model;
+  recipe::ModelOptions model;
   std::string adapter;              // PEFT folder; empty: the base model
   std::vector<std::string> prices;  // IN,OUT or NAME=IN,OUT
 
   // The model at `path` with the price of --price: that of the server's NAME,
   // else the one without a name. Error kUsage for what is no price.
-  stages::ModelOptions model_at(const std::string& path) const;
+  recipe::ModelOptions model_at(const std::string& path) const;
   // A model of a recipe, with what `command` was given of it in its place.
-  stages::ModelOptions over(stages::ModelOptions recipe,
+  recipe::ModelOptions over(recipe::ModelOptions recipe,
                             const CLI::App& command) const;
   // Error kUsage where an option given has no effect on any of the models at
   // `paths`: prices of none of them or given twice, --api and --api-key-file
@@ -41,7 +41,7 @@ struct ModelFlags {
   void add_all(CLI::App& command);
 
  private:
-  void put_price(stages::ModelOptions& options) const;
+  void put_price(recipe::ModelOptions& options) const;
 };
 
 }  // namespace selfalign::cli

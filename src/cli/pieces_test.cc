@@ -10,16 +10,16 @@
 #include <memory>
 #include <set>
 
-#include "cli/workbench.h"
 #include "engine/testing.h"
 #include "eval/forms.h"
 #include "formats/load_tokenizer.h"
 #include "generate/prompt_tokens.h"
+#include "local/workbench.h"
+#include "parse/thoughts.h"
+#include "recipe/chat.h"
 #include "serve/chat_form.h"
 #include "stages/align.h"
-#include "stages/chat.h"
 #include "stages/conversations.h"
-#include "stages/thoughts.h"
 #include "text/byte_bpe.h"
 #include "text/sentencepiece.h"
 
@@ -211,7 +211,7 @@ TEST(PiecesTest, GoingOnPutsNoSpaceBeforeTheText) {
 }
 
 struct Talk {
-  std::vector<stages::ChatTurn> turns;  // at most 8
+  std::vector<recipe::ChatTurn> turns;  // at most 8
   std::string question;                 // the last one
   std::string answer;                   // to it
 };
@@ -224,8 +224,8 @@ const std::vector<Talk>& talks() {
   return all;
 }
 
-std::vector<stages::ChatPrompt> layouts() {
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+std::vector<recipe::ChatPrompt> layouts() {
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   return {prompts.engraved,
           prompts.verbose,
           prompts.verbose_distill,
@@ -239,7 +239,7 @@ struct SampleIds {
   std::vector<int> response;
 };
 // Of the turns before, those in `learnt` are learnt.
-SampleIds ids_of(const Talk& talk, const stages::ChatPrompt& layout,
+SampleIds ids_of(const Talk& talk, const recipe::ChatPrompt& layout,
                  const Tokenizer& tokenizer, std::bitset<8> learnt = ~0u) {
   stages::Exchanges exchanges;
   for (size_t i = 0; i < talk.turns.size(); ++i) {
@@ -249,11 +249,11 @@ SampleIds ids_of(const Talk& talk, const stages::ChatPrompt& layout,
   exchanges.turns.push_back({talk.question, talk.answer});
   stages::TrainingSample sample{0, stages::training_turns(layout, exchanges)};
   const train::Sample whole =
-      tokenize_sample(tokenizer, sample, 100'000).sample;
+      local::tokenize_sample(tokenizer, sample, 100'000).sample;
   sample.turns.back().response.clear();
   sample.turns.back().ends = true;  // the row that predicts it ends the inputs
   const train::Sample asked =
-      tokenize_sample(tokenizer, sample, 100'000).sample;
+      local::tokenize_sample(tokenizer, sample, 100'000).sample;
   const auto count = static_cast<ptrdiff_t>(asked.inputs.size());
   EXPECT_EQ(
       std::vector<int>(whole.inputs.begin(), whole.inputs.begin() + count),
@@ -263,7 +263,7 @@ SampleIds ids_of(const Talk& talk, const stages::ChatPrompt& layout,
 
 TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
   for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
-    for (const stages::ChatPrompt& layout : layouts()) {
+    for (const recipe::ChatPrompt& layout : layouts()) {
       for (const Talk& talk : talks()) {
         const SampleIds trained = ids_of(talk, layout, *tokenizer);
         const auto expect_trained = [&](const generate::Request& request,
@@ -273,15 +273,15 @@ TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
               << name << ", " << by << ", " << layout.prompt << talk.question;
         };
         generate::Request terminal;
-        const stages::ChatText chat =
-            stages::render_chat(layout, talk.turns, 0, talk.question);
+        const recipe::ChatText chat =
+            recipe::render_chat(layout, talk.turns, 0, talk.question);
         terminal.suffix = chat.text;
         terminal.cuts = chat.cuts;
         expect_trained(terminal, "terminal");
 
         std::vector<serve::Message> messages;
         std::vector<eval::Exchange> history;
-        for (const stages::ChatTurn& turn : talk.turns) {
+        for (const recipe::ChatTurn& turn : talk.turns) {
           messages.push_back({"user", turn.user});
           messages.push_back({"assistant", turn.answer});
           history.push_back({turn.user, turn.answer});
@@ -303,18 +303,19 @@ TEST(PiecesTest, AChatFeedsTheIdsOfADataSetsAnswers) {
                                         {"assistant", "\n Hello.  \r\n"},
                                         {"user", "And now?\n\n"},
                                         {"assistant", "Yes!\n"}}};
-  const Talk talk = {{{" Hi\n", stages::trim(given.turns[1].text)}},
+  const Talk talk = {{{" Hi\n", parse::trim(given.turns[1].text)}},
                      "And now?\n\n",
-                     stages::trim(given.turns[3].text)};
+                     parse::trim(given.turns[3].text)};
   for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
-    for (const stages::ChatPrompt& layout : layouts()) {
+    for (const recipe::ChatPrompt& layout : layouts()) {
       const stages::TrainingSample sample{
           0, stages::training_turns(layout, stages::find_exchanges(given))};
       const SampleIds chat = ids_of(talk, layout, *tokenizer);
       std::vector<int> whole = chat.before;
       whole.insert(whole.end(), chat.response.begin(), chat.response.end());
-      EXPECT_EQ(tokenize_sample(*tokenizer, sample, 100'000).sample.inputs,
-                whole)
+      EXPECT_EQ(
+          local::tokenize_sample(*tokenizer, sample, 100'000).sample.inputs,
+          whole)
           << name << ", " << layout.prompt;
     }
   }
@@ -323,7 +324,7 @@ TEST(PiecesTest, AChatFeedsTheIdsOfADataSetsAnswers) {
 // Whichever answers are learnt, the model reads the same.
 TEST(PiecesTest, AnAnswerThatIsNotLearntIsAPieceOfItsOwn) {
   for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
-    for (const stages::ChatPrompt& layout : layouts()) {
+    for (const recipe::ChatPrompt& layout : layouts()) {
       for (const Talk& talk : talks()) {
         const SampleIds learnt = ids_of(talk, layout, *tokenizer);
         for (unsigned some = 0; some < 1u << talk.turns.size(); ++some) {
@@ -339,7 +340,7 @@ TEST(PiecesTest, AnAnswerThatIsNotLearntIsAPieceOfItsOwn) {
 // The tokens that training teaches to say are the answer's own.
 TEST(PiecesTest, AResponseHasTheIdsOfATextThatGoesOn) {
   for (const auto& [name, tokenizer, puts_space] : all_tokenizers()) {
-    for (const stages::ChatPrompt& layout : layouts()) {
+    for (const recipe::ChatPrompt& layout : layouts()) {
       for (const Talk& talk : talks()) {
         std::vector<int> ids = tokenizer->encode_continuation(talk.answer);
         EXPECT_EQ(ids_of(talk, layout, *tokenizer).response, ids) << name;

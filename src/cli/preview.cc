@@ -1,4 +1,4 @@
-#include "stages/preview.h"
+#include "replay/preview.h"
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -10,9 +10,11 @@
 #include "cli/run_folder.h"
 #include "cli/start.h"
 #include "cli/terminal.h"
-#include "cli/workbench.h"
+#include "local/workbench.h"
+#include "recipe/recipe_file.h"
+#include "recipe/run_files.h"
+#include "replay/whole_run.h"
 #include "stages/pipeline.h"
-#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -28,11 +30,11 @@ are an example of each stage and what the whole run would take in tokens and
 hours.)";
 
 // An earlier preview goes; any other folder of that name stays.
-void remove_old(const stages::Recipe& small) {
+void remove_old(const recipe::Recipe& small) {
   namespace fs = std::filesystem;
   const std::string& folder = small.run_folder;
   if (!fs::exists(folder) || fs::is_empty(folder)) return;
-  if (!stages::is_run_folder(folder) ||
+  if (!recipe::is_run_folder(folder) ||
       recipe_of_run(folder).name != small.name) {
     throw Error(ErrorKind::kUsage,
                 str(folder,
@@ -48,24 +50,24 @@ void remove_old(const stages::Recipe& small) {
 }
 
 void preview(const std::string& path, Shell& shell) {
-  const stages::Recipe recipe = stages::read_recipe(path);
-  const stages::Recipe small = stages::preview_recipe(recipe);
-  LocalWorkbench workbench;
+  const recipe::Recipe recipe = recipe::read_recipe(path);
+  const recipe::Recipe small = replay::preview_recipe(recipe);
+  local::LocalWorkbench workbench;
   check_before_start(small, path, workbench);
   remove_old(small);
   shell.resume_hint = "the same command begins anew";
   const auto store = stages::open_run(small);
   try {
-    stages::run_pipeline(small, workbench, *store);
+    replay::run_to_end(small, workbench, *store);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
     throw Error(error.kind(), "interrupted: " + shell.resume_hint);
   }
-  const stages::Prompts prompts = stages::run_prompts(store->folder());
+  const recipe::Prompts prompts = recipe::run_prompts(store->folder());
   if (shell.json) {
-    write_json(stages::preview_json(recipe, prompts, *store));
+    write_json(replay::preview_json(recipe, prompts, *store));
   } else {
-    write_out(stages::preview_text(recipe, prompts, *store, terminal_width()));
+    write_out(replay::preview_text(recipe, prompts, *store, terminal_width()));
   }
 }
 

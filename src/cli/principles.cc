@@ -10,10 +10,10 @@
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/unused_options.h"
-#include "eval/adherence.h"
-#include "eval/report.h"
 #include "eval/results.h"
-#include "stages/run_files.h"
+#include "judge/adherence.h"
+#include "recipe/run_files.h"
+#include "report/report.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -49,7 +49,7 @@ std::unique_ptr<store::Store> open_store(const std::string& folder) {
 
 void print_principles(const Flags& flags, const Shell& shell) {
   const stages::PrincipleUse use = stages::principle_use(
-      *open_store(flags.folder), stages::run_prompts(flags.folder));
+      *open_store(flags.folder), recipe::run_prompts(flags.folder));
   if (shell.json) {
     write_json(stages::principles_json(use));
   } else {
@@ -72,9 +72,9 @@ void require_passed(const eval::TaskResult& result) {
 
 // Were the rules kept that fired?
 void judge_principles(const Flags& flags, const Shell& shell) {
-  const stages::Prompts prompts = stages::run_prompts(flags.folder);
-  const std::vector<eval::FiredRule> fired =
-      eval::fired_rules(*open_store(flags.folder), flags.per_rule, flags.seed);
+  const recipe::Prompts prompts = recipe::run_prompts(flags.folder);
+  const std::vector<judge::FiredRule> fired =
+      judge::fired_rules(*open_store(flags.folder), flags.per_rule, flags.seed);
   if (fired.empty()) {
     throw Error(ErrorKind::kInput,
                 flags.folder +
@@ -86,7 +86,7 @@ void judge_principles(const Flags& flags, const Shell& shell) {
   eval::ResultsWriter writer(folder);
   eval::Results fresh;
   fresh.results = {
-      eval::judge_adherence(open.judge(), prompts, fired, flags.seed)};
+      judge::judge_adherence(open.judge(), prompts, fired, flags.seed)};
   writer.merge(fresh);
   const eval::TaskResult& result = fresh.results[0];
   warn_of_failures("adherence", result.num_failures, int64_t(fired.size()));
@@ -98,10 +98,10 @@ void judge_principles(const Flags& flags, const Shell& shell) {
   if (shell.json) {
     write_json(eval::to_json(result));
   } else {
-    write_out(eval::adherence_text(result) +
+    write_out(judge::adherence_text(result) +
               eval::costs_text(writer.results().usage));
   }
-  eval::update_report(folder);
+  report::update_report(folder);
   require_passed(result);
 }
 

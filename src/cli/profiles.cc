@@ -1,4 +1,4 @@
-#include "stages/profiles.h"
+#include "inspect/profiles.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -29,11 +29,11 @@ struct Flags {
 
 void print_profiles(const Flags& flags, const Shell& shell) {
   const auto store = store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  const Json report = stages::profiles_report(*store, flags.num_examples);
+  const Json report = inspect::profiles_report(*store, flags.num_examples);
   if (shell.json) {
     write_json(report);
   } else {
-    write_out(stages::profiles_text(report));
+    write_out(inspect::profiles_text(report));
   }
 }
 

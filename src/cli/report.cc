@@ -1,4 +1,4 @@
-#include "eval/report.h"
+#include "report/report.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -42,11 +42,11 @@ void add_report(CLI::App& app, Shell& shell) {
   command->callback([folder, out, sign_key, &shell] {
     shell.action = [folder, out, sign_key, &shell] {
       if (shell.json) {
-        write_json(eval::report_json(*folder));
+        write_json(report::report_json(*folder));
         return;
       }
       const auto key = read_sign_key(*sign_key);
-      write_out(eval::write_report(*folder, *out, nullptr, key) + "\n");
+      write_out(report::write_report(*folder, *out, nullptr, key) + "\n");
     };
   });
 }

@@ -12,8 +12,8 @@
 #include "base/number.h"
 #include "base/ranges.h"
 #include "generate/row_key.h"
-#include "stages/chat.h"
-#include "stages/decoding.h"
+#include "recipe/chat.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::cli {
 namespace {
@@ -139,9 +139,9 @@ std::map<int, double> logit_bias_of(const Json& object,
   return bias;
 }
 
-stages::GivenSampling given_sampling(const Json& object,
+recipe::GivenSampling given_sampling(const Json& object,
                                      const std::string& where) {
-  stages::GivenSampling given;
+  recipe::GivenSampling given;
   const auto number = [&](const char* name, std::optional<double>& out,
                           const Range<double>& range) {
     if (object.contains(name)) out = number_in(object, name, where, 1, range);
@@ -241,7 +241,7 @@ GenerateLine GenerateReader::parse(std::string_view line,
   return result;
 }
 
-void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
+void put_under(const recipe::ChatPrompt& chat, const std::string& fingerprint,
                const std::string& where, generate::Request& request) {
   if (request.prefix) {
     throw Error(ErrorKind::kInput,
@@ -249,7 +249,7 @@ void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
                     ": expected no 'prefix' where --form gives one, found "
                     "one; remove it, or leave out --form");
   }
-  generate::Request asked = stages::chat_request(chat, {}, 0, request.suffix);
+  generate::Request asked = recipe::chat_request(chat, {}, 0, request.suffix);
   request.prefix = std::move(asked.prefix);
   request.suffix = std::move(asked.suffix);
   request.messages = std::move(asked.messages);

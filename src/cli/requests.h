@@ -14,7 +14,7 @@
 
 #include "base/json.h"
 #include "generate/generator.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::cli {
 
@@ -62,7 +62,7 @@ class GenerateReader {
 // (stages::chat_request): an answer ends at the prompt's stop strings, too, and
 // the request's key is the seed of its draws by the model of that fingerprint,
 // as a server takes it. Error kInput, naming `where`, if it has a prefix.
-void put_under(const stages::ChatPrompt& chat, const std::string& fingerprint,
+void put_under(const recipe::ChatPrompt& chat, const std::string& fingerprint,
                const std::string& where, generate::Request& request);
 
 // {"key", "text", "finish_reason", "num_tokens", "num_prompt_tokens",

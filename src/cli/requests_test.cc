@@ -96,7 +96,7 @@ TEST(GenerateReaderTest, ARemoteModelIsAskedForLogprobsOnlyWhereTheyAreWanted) {
 }
 
 TEST(PutUnderTest, AnInstructionBecomesATurnOfTheForm) {
-  const stages::ChatPrompt chat = {
+  const recipe::ChatPrompt chat = {
       "About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
   generate::Request request =
       parse(R"({"prompt": "Why {x}?", "stop": "!", "key": 7})").request;

@@ -1,4 +1,4 @@
-#include "stages/review.h"
+#include "inspect/review.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
-#include "stages/run_files.h"
+#include "recipe/run_files.h"
 #include "text/plain_text.h"
 #include "text/wrap.h"
 
@@ -39,7 +39,7 @@ constexpr char kKeys[] =
 struct ReviewFlags {
   std::string run;
   std::string sign_key;
-  stages::ReviewOptions options;
+  inspect::ReviewOptions options;
 };
 
 std::string author() {
@@ -49,7 +49,7 @@ std::string author() {
 
 class Session {
  public:
-  Session(stages::Review& review, const Shell& shell)
+  Session(inspect::Review& review, const Shell& shell)
       : review_(review), json_(shell.json), width_(terminal_width()) {}
 
   // Until the end, "q" or the end of the input.
@@ -95,7 +95,7 @@ class Session {
   }
 
   bool decide(Decision decision, const std::string& text) {
-    const stages::ReviewItem item = review_.item();
+    const inspect::ReviewItem item = review_.item();
     // On a pipe what follows the letter is the reason.
     if (decision != Decision::kEdit && !keys_.on_terminal() && note_.empty()) {
       note_ = keys_.ask("");
@@ -119,7 +119,7 @@ class Session {
 
   std::string edited() {
     if (!keys_.on_terminal()) return keys_.ask("");
-    const stages::ReviewItem item = review_.item();
+    const inspect::ReviewItem item = review_.item();
     if (auto text = keys_.edit(item.answer)) return *text;
     return keys_.ask("answer: ");
   }
@@ -128,7 +128,7 @@ class Session {
     if (!json_) write_out(text);
   }
 
-  void show(const stages::ReviewItem& item) const {
+  void show(const inspect::ReviewItem& item) const {
     const auto part = [this](const char* name, const std::string& text) {
       if (text.empty()) return std::string();
       return styled(Style::kBold, name) + "\n" +
@@ -160,7 +160,7 @@ class Session {
     say(out + styled(Style::kDim, kKeys));
   }
 
-  stages::Review& review_;
+  inspect::Review& review_;
   const bool json_;
   const size_t width_;
   KeyReader keys_;
@@ -168,21 +168,21 @@ class Session {
 };
 
 void review(const ReviewFlags& flags, const Shell& shell) {
-  const stages::Recipe recipe = recipe_of_run(flags.run);
-  const stages::Prompts prompts = stages::run_prompts(recipe);
+  const recipe::Recipe recipe = recipe_of_run(flags.run);
+  const recipe::Prompts prompts = recipe::run_prompts(recipe);
   const auto store =
       store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
   if (const auto key = read_sign_key(flags.sign_key)) {
     store->set_signing_key(key);
   }
-  stages::ReviewOptions options = flags.options;
+  inspect::ReviewOptions options = flags.options;
   options.author = author();
   options.profile = recipe.profile;
-  stages::Review review(*store, prompts, options);
+  inspect::Review review(*store, prompts, options);
   Session(review, shell).run();
   log_info(str(options.stage, ": ", review.num_decided(), " decided, ",
                review.size() - review.position(), " to go"));
-  const std::string how = stages::how_to_honour(*store, options.stage);
+  const std::string how = inspect::how_to_honour(*store, options.stage);
   if (!how.empty()) log_info(how);
 }
 

@@ -10,13 +10,16 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/start.h"
-#include "cli/workbench.h"
-#include "eval/differences.h"
-#include "eval/report.h"
-#include "stages/fork.h"
+#include "inspect/summary.h"
+#include "local/workbench.h"
+#include "recipe/recipe.h"
+#include "recipe/recipe_file.h"
+#include "recipe/run_files.h"
+#include "replay/fork.h"
+#include "replay/whole_run.h"
+#include "report/differences.h"
+#include "report/report.h"
 #include "stages/pipeline.h"
-#include "stages/recipe.h"
-#include "stages/run_files.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -50,15 +53,15 @@ whose inputs are the same. The rest is made anew, and the result is what a
 run from scratch would give. --from STAGE makes everything from there anew.)";
 
 using OpenRun =
-    std::function<std::unique_ptr<store::Store>(const stages::Recipe&)>;
+    std::function<std::unique_ptr<store::Store>(const recipe::Recipe&)>;
 
 // `file` is the recipe's; `sign_key` the key's, if any.
-void perform_run(const stages::Recipe& recipe, const std::string& file,
+void perform_run(const recipe::Recipe& recipe, const std::string& file,
                  const std::string& sign_key, Shell& shell,
                  const OpenRun& open = stages::open_run) {
   const std::string folder = recipe.run_folder;
   const auto key = read_sign_key(sign_key);
-  LocalWorkbench workbench;
+  local::LocalWorkbench workbench;
   if (!stages::is_begun(folder)) {
     check_before_start(recipe, file, workbench);
   }
@@ -70,10 +73,10 @@ void perform_run(const stages::Recipe& recipe, const std::string& file,
     log_info(folder + ": already done; selfalign status shows what is there");
   }
   try {
-    if (!was_done) stages::run_pipeline(recipe, workbench, *store);
+    if (!was_done) replay::run_to_end(recipe, workbench, *store);
     // Also where the process ended between the two.
-    if (!was_done || !eval::has_report(*store)) {
-      log_info("report: " + eval::write_report(folder, "", store.get()));
+    if (!was_done || !report::has_report(*store)) {
+      log_info("report: " + report::write_report(folder, "", store.get()));
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
@@ -84,8 +87,8 @@ void perform_run(const stages::Recipe& recipe, const std::string& file,
   if (shell.json) {
     write_json(status_json(*store));
   } else {
-    write_out(stages::run_summary(recipe, *store) +
-              eval::held_out_text(recipe, *store));
+    write_out(inspect::run_summary(recipe, *store) +
+              report::held_out_text(recipe, *store));
   }
 }
 
@@ -105,7 +108,7 @@ void add_run(CLI::App& app, Shell& shell) {
   command->footer(kRunFooter);
   command->callback([path, folder, sign_key, &shell] {
     shell.action = [path, folder, sign_key, &shell] {
-      stages::Recipe recipe = stages::read_recipe(*path);
+      recipe::Recipe recipe = recipe::read_recipe(*path);
       if (!folder->empty()) {
         recipe.run_folder =
             std::filesystem::absolute(*folder).lexically_normal();
@@ -142,7 +145,7 @@ void add_resume(CLI::App& app, Shell& shell) {
   command->footer(kResumeFooter);
   command->callback([options, &shell] {
     shell.action = [options, &shell] {
-      const std::string own = options->folder + stages::kRecipeFile;
+      const std::string own = options->folder + recipe::kRecipeFile;
       if (options->fork.empty()) {
         perform_run(recipe_of_run(options->folder), own, options->sign_key,
                     shell);
@@ -152,13 +155,13 @@ void add_resume(CLI::App& app, Shell& shell) {
       store::Store::open(options->folder, store::OpenMode::kReadOnly)
           ->require_sealed();
       const bool is_own = options->recipe.empty();
-      stages::Recipe recipe = is_own ? recipe_of_run(options->folder)
-                                     : stages::read_recipe(options->recipe);
+      recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
+                                     : recipe::read_recipe(options->recipe);
       recipe.run_folder =
           std::filesystem::absolute(options->fork).lexically_normal();
       perform_run(recipe, is_own ? own : options->recipe, options->sign_key,
-                  shell, [&](const stages::Recipe& its) {
-                    return stages::open_fork(its, options->folder,
+                  shell, [&](const recipe::Recipe& its) {
+                    return replay::open_fork(its, options->folder,
                                              options->from);
                   });
     };

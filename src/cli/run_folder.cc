@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe_file.h"
+#include "recipe/run_files.h"
 #include "stages/funnel.h"
-#include "stages/prompts.h"
-#include "stages/run_files.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::cli {
 namespace {
@@ -38,21 +40,21 @@ Json stage_json(const store::Store& store, const std::string& stage) {
 
 }  // namespace
 
-stages::Recipe recipe_of_run(const std::string& folder) {
-  if (!stages::is_run_folder(folder)) {
+recipe::Recipe recipe_of_run(const std::string& folder) {
+  if (!recipe::is_run_folder(folder)) {
     throw Error(
         ErrorKind::kInput,
-        str(folder, ": expected a run folder with ", stages::kRecipeFile + 1,
+        str(folder, ": expected a run folder with ", recipe::kRecipeFile + 1,
             ", found none; make one with: selfalign run RECIPE"));
   }
   const fs::path whole = fs::absolute(folder).lexically_normal();
-  stages::Recipe recipe = stages::run_recipe(whole);
+  recipe::Recipe recipe = recipe::run_recipe(whole);
   recipe.run_folder = whole;
   // The run's own copy, whatever became of the original; complete once its
   // last file is there, and whatever became of that once the store says so.
   const fs::path prompts = whole / "prompts";
-  if (is_file(prompts / stages::prompt_files().back()) ||
-      stages::has_run_files(whole)) {
+  if (is_file(prompts / recipe::prompt_files().back()) ||
+      recipe::has_run_files(whole)) {
     recipe.prompts_folder = prompts;
     recipe.prompts_overlay.clear();
   }
@@ -63,11 +65,15 @@ std::vector<std::pair<std::string, std::string>> adapters_of_run(
     const std::string& folder) {
   const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
   std::vector<std::pair<std::string, std::string>> adapters;
-  for (const auto& [stage, name] : {std::pair{"verbose.adapter", "verbose"},
-                                    std::pair{"engrave.adapter", "engraved"},
-                                    std::pair{"tune.adapter", "tuned"}}) {
-    if (!stages::stage_done(*store, stage)) continue;
-    adapters.emplace_back(name, fs::path(folder) / name / "adapter");
+  // The last one first.
+  const std::vector<stages::Variant>& all = stages::variants();
+  for (auto variant = all.rbegin(); variant != all.rend(); ++variant) {
+    if (variant->folder.empty() ||
+        !stages::stage_done(*store, variant->adapter_stage)) {
+      continue;
+    }
+    adapters.emplace_back(variant->name,
+                          fs::path(folder) / variant->folder / "adapter");
   }
   return adapters;
 }
@@ -75,7 +81,7 @@ std::vector<std::pair<std::string, std::string>> adapters_of_run(
 std::string last_adapter(const std::string& folder) {
   const auto adapters = adapters_of_run(folder);
   if (!adapters.empty()) return adapters[0].second;
-  const stages::Recipe recipe = recipe_of_run(folder);
+  const recipe::Recipe recipe = recipe_of_run(folder);
   const bool trains = recipe.has("engrave") || recipe.has("tune");
   throw Error(ErrorKind::kInput,
               str(folder, ": expected an adapter of this run, found none",
@@ -90,7 +96,7 @@ std::string find_prompts(const std::string& given, const std::string& adapter) {
   if (!adapter.empty()) {
     fs::path folder = fs::absolute(adapter).lexically_normal();
     for (int levels = 0; levels < 4; ++levels) {
-      if (stages::is_run_folder(folder)) return folder / "prompts";
+      if (recipe::is_run_folder(folder)) return folder / "prompts";
       folder = folder.parent_path();
     }
   }

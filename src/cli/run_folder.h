@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 #include "store/signing.h"
 #include "store/store.h"
 
@@ -17,7 +17,7 @@ namespace selfalign::cli {
 // The recipe of the run, from RUN/recipe.resolved.yaml, with run_folder set to
 // `folder`: a run that was moved goes on where it is. Error kInput if there is
 // no run in the folder.
-stages::Recipe recipe_of_run(const std::string& folder);
+recipe::Recipe recipe_of_run(const std::string& folder);
 
 // The adapter of the final tuning, else of the engraving. Error kInput if the
 // run has neither yet.

@@ -9,7 +9,7 @@
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
-#include "stages/browse.h"
+#include "inspect/browse.h"
 #include "store/store.h"
 #include "text/wrap.h"
 
@@ -26,7 +26,7 @@ row's texts, the raw text of the model, and what the filter said.)";
 
 struct SampleFlags {
   std::string run;
-  stages::SampleOptions options;
+  inspect::SampleOptions options;
   bool rejected = false;
   bool kept = false;
 };
@@ -71,12 +71,12 @@ std::string row_text(const store::SeenRow& seen, size_t width) {
 }
 
 void sample(const SampleFlags& flags, bool json) {
-  stages::SampleOptions options = flags.options;
+  inspect::SampleOptions options = flags.options;
   options.profile = recipe_of_run(flags.run).profile;
   if (flags.rejected) options.kept = false;
   if (flags.kept) options.kept = true;
   const auto store = store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  const stages::Sampled sampled = stages::sample_run(*store, options);
+  const inspect::Sampled sampled = inspect::sample_run(*store, options);
   for (const store::SeenRow& seen : sampled.rows) {
     if (json) {
       write_json(row_json(seen));

@@ -4,7 +4,7 @@
 
 namespace selfalign::cli {
 
-void add_sampling(CLI::App& command, stages::GivenSampling& given,
+void add_sampling(CLI::App& command, recipe::GivenSampling& given,
                   const std::string& otherwise) {
   command
       .add_option("--temperature", given.temperature,

@@ -5,13 +5,13 @@
 #include <CLI/App.hpp>
 #include <string>
 
-#include "stages/decoding.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::cli {
 
 // --temperature, --top-p, --max-tokens (also --max-new-tokens) and
 // --repetition-penalty. `otherwise` says what holds where one is not given.
-void add_sampling(CLI::App& command, stages::GivenSampling& given,
+void add_sampling(CLI::App& command, recipe::GivenSampling& given,
                   const std::string& otherwise);
 
 }  // namespace selfalign::cli

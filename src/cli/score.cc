@@ -9,7 +9,7 @@
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/requests.h"
-#include "cli/workbench.h"
+#include "local/workbench.h"
 
 namespace selfalign::cli {
 namespace {
@@ -30,7 +30,7 @@ constexpr size_t kMaxBatch = 64;
 
 void score_lines(const ModelFlags& flags) {
   LineReader reader;
-  LocalWorkbench workbench;
+  local::LocalWorkbench workbench;
   const std::unique_ptr<generate::Generator> generator =
       workbench.open_generator(flags.model, flags.adapter);
   reader.ask_for("a request a line, as JSON");

@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/terminal.h"
-#include "stages/browse.h"
+#include "inspect/browse.h"
 #include "store/store.h"
 #include "text/wrap.h"
 
@@ -25,7 +25,7 @@ it took over from another. Upper and lower case are alike. Each line names the
 row, for: selfalign show RUN ROW)";
 
 // The hit with what stands around it, on one line.
-std::string snippet(const stages::SearchHit& hit, size_t width) {
+std::string snippet(const inspect::SearchHit& hit, size_t width) {
   const size_t room = width > hit.length ? (width - hit.length) / 2 : 0;
   const size_t end = hit.begin + hit.length;
   // Cuts never fall inside a UTF-8 character.
@@ -49,11 +49,11 @@ std::string snippet(const stages::SearchHit& hit, size_t width) {
              line(end, last - end), last < hit.text.size() ? "..." : "");
 }
 
-void search(const std::string& folder, const stages::SearchOptions& options,
+void search(const std::string& folder, const inspect::SearchOptions& options,
             bool json) {
   const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
   const size_t width = terminal_width();
-  const auto print = [&](const stages::SearchHit& hit) {
+  const auto print = [&](const inspect::SearchHit& hit) {
     const std::string row = str(hit.stage, ":", hit.seq);
     if (json) {
       write_json(Json{{"row", row},
@@ -69,7 +69,7 @@ void search(const std::string& folder, const stages::SearchOptions& options,
     write_out(str(styled(Style::kBold, row), "  ", hit.field, ": ",
                   snippet(hit, left), "\n"));
   };
-  if (stages::search_run(*store, options, print)) {
+  if (inspect::search_run(*store, options, print)) {
     log_info(str("there are more than ", options.limit,
                  "; ask for them with --limit"));
   }
@@ -81,7 +81,7 @@ void add_search(CLI::App& app, Shell& shell) {
   CLI::App* command =
       app.add_subcommand("search", "Rows of a run that hold a text");
   auto folder = std::make_shared<std::string>();
-  auto options = std::make_shared<stages::SearchOptions>();
+  auto options = std::make_shared<inspect::SearchOptions>();
   command->add_option("run", *folder, "run folder")->required();
   command->add_option("text", options->text, "what to look for")->required();
   command->add_option("--stage", options->stage, "only this stage");

@@ -18,13 +18,13 @@
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
-#include "cli/workbench.h"
 #include "formats/model_path.h"
 #include "generate/remote.h"
+#include "local/workbench.h"
+#include "recipe/chat.h"
+#include "recipe/run_files.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
-#include "stages/chat.h"
-#include "stages/run_files.h"
 
 namespace selfalign::cli {
 namespace {
@@ -97,10 +97,10 @@ class Models {
 
   // The first is what is answered where a request names none.
   std::vector<serve::ModelSpec> open() {
-    stages::ModelOptions& model = flags_.model.model;
+    recipe::ModelOptions& model = flags_.model.model;
     std::string base = base_name(model.path);
     std::vector<Adapter> adapters;
-    if (stages::is_run_folder(model.path)) {
+    if (recipe::is_run_folder(model.path)) {
       // The last first: it is what the run was for.
       for (const auto& [name, folder] : adapters_of_run(model.path)) {
         adapters.push_back({name, folder});
@@ -139,7 +139,7 @@ class Models {
   serve::ModelSpec open_one(const std::string& name, const std::string& parent,
                             const std::string& adapter) {
     stop_if_interrupted("run the same command again");
-    const stages::ModelOptions& model = flags_.model.model;
+    const recipe::ModelOptions& model = flags_.model.model;
     Assistant assistant =
         assistant_of({adapter, adapter.empty() ? "auto" : flags_.form,
                       flags_.prompts, run_});
@@ -157,7 +157,7 @@ class Models {
 
   ServeFlags flags_;
   std::string run_;  // folder of the run that is served, if any
-  LocalWorkbench workbench_;
+  local::LocalWorkbench workbench_;
 };
 
 // Never from the command line, which every user of the machine can see.
@@ -235,7 +235,7 @@ void add_serve(CLI::App& app, Shell& shell) {
   command->add_option("--api-key-file", flags->key_file,
                       "file with the key that clients must send; its owner's "
                       "alone (chmod 600)");
-  std::vector<std::string> forms = stages::chat_forms();
+  std::vector<std::string> forms = recipe::chat_forms();
   forms.emplace_back("auto");
   command
       ->add_option("--form", flags->form,

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
-#include "stages/trace.h"
+#include "inspect/trace.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -24,8 +24,8 @@ principles that fired, what every filter said, and what was made of it.
 void show(const std::string& folder, const std::string& name, bool json) {
   const std::unique_ptr<store::Store> store =
       store::Store::open(folder, store::OpenMode::kReadOnly);
-  const uint64_t key = stages::find_row(*store, name);
-  const std::string text = stages::show_row(*store, key);
+  const uint64_t key = inspect::find_row(*store, name);
+  const std::string text = inspect::show_row(*store, key);
   if (json) {
     write_json(Json{{"key", key_to_hex(key)}, {"text", text}});
   } else {

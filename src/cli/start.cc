@@ -7,8 +7,8 @@
 
 namespace selfalign::cli {
 
-void check_before_start(const stages::Recipe& recipe, const std::string& file,
-                        LocalWorkbench& workbench) {
+void check_before_start(const recipe::Recipe& recipe, const std::string& file,
+                        local::LocalWorkbench& workbench) {
   stages::check_start(recipe, workbench.checks());
   if (generate::is_remote_model(recipe.model.path)) return;
   const auto words = workbench.tokenizer(recipe.model.path);

@@ -3,14 +3,14 @@
 
 #include <string>
 
-#include "cli/workbench.h"
-#include "stages/recipe.h"
+#include "local/workbench.h"
+#include "recipe/recipe.h"
 
 namespace selfalign::cli {
 
 // stages::check_start and, of a model on this machine, check_lengths; `file` is
 // the recipe's.
-void check_before_start(const stages::Recipe& recipe, const std::string& file,
-                        LocalWorkbench& workbench);
+void check_before_start(const recipe::Recipe& recipe, const std::string& file,
+                        local::LocalWorkbench& workbench);
 
 }  // namespace selfalign::cli

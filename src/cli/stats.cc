@@ -1,4 +1,4 @@
-#include "stages/stats.h"
+#include "inspect/stats.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -7,7 +7,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
-#include "stages/run_files.h"
+#include "recipe/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -33,15 +33,15 @@ void add_stats(CLI::App& app, Shell& shell) {
   command->footer(kFooter);
   command->callback([folder, &shell] {
     shell.action = [folder, &shell] {
-      const stages::Recipe recipe = recipe_of_run(*folder);
+      const recipe::Recipe recipe = recipe_of_run(*folder);
       const auto store =
           store::Store::open(*folder, store::OpenMode::kReadOnly);
       const Json stats =
-          stages::run_stats(recipe, stages::run_prompts(recipe), *store);
+          inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
       if (shell.json) {
         write_json(stats);
       } else {
-        write_out(stages::stats_text(stats, terminal_width()));
+        write_out(inspect::stats_text(stats, terminal_width()));
       }
     };
   });

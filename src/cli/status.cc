@@ -8,11 +8,11 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
-#include "eval/differences.h"
+#include "inspect/pace.h"
+#include "inspect/summary.h"
+#include "recipe/run_files.h"
+#include "report/differences.h"
 #include "stages/funnel.h"
-#include "stages/pace.h"
-#include "stages/pipeline.h"
-#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::cli {
@@ -48,14 +48,14 @@ double unix_time() {
       .count();
 }
 
-stages::RunPace pace_of(const store::Store& store) {
-  const stages::Recipe recipe = recipe_of_run(store.folder());
-  return stages::run_pace(recipe, stages::run_prompts(recipe), store);
+inspect::RunPace pace_of(const store::Store& store) {
+  const recipe::Recipe recipe = recipe_of_run(store.folder());
+  return inspect::run_pace(recipe, recipe::run_prompts(recipe), store);
 }
 
 std::string status_text(const store::Store& store) {
   std::string out = "run " + store.folder() + "\n" +
-                    stages::pace_text(pace_of(store), unix_time()) + "\n";
+                    inspect::pace_text(pace_of(store), unix_time()) + "\n";
   for (const store::Manifest& manifest : store.manifests()) {
     out += "  " + stage_line(manifest) + "\n";
   }
@@ -76,15 +76,15 @@ void print_status(const std::string& folder, bool json) {
       store::Store::open(folder, store::OpenMode::kReadOnly);
   if (json) {
     Json status = status_json(*store);
-    status["pace"] = stages::pace_json(pace_of(*store));
+    status["pace"] = inspect::pace_json(pace_of(*store));
     write_json(status);
     return;
   }
   write_out(status_text(*store));
   if (is_done(*store)) {
-    const stages::Recipe recipe = recipe_of_run(folder);
-    write_out("\n" + stages::run_summary(recipe, *store) +
-              eval::held_out_text(recipe, *store));
+    const recipe::Recipe recipe = recipe_of_run(folder);
+    write_out("\n" + inspect::run_summary(recipe, *store) +
+              report::held_out_text(recipe, *store));
   }
 }
 

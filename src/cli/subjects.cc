@@ -14,9 +14,10 @@
 #include "eval/forms.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
-#include "stages/chat.h"
+#include "recipe/chat.h"
+#include "recipe/run_files.h"
 #include "stages/held_out.h"
-#include "stages/run_files.h"
+#include "stages/stage_table.h"
 #include "text/words.h"
 
 namespace selfalign::cli {
@@ -26,9 +27,9 @@ namespace fs = std::filesystem;
 
 // What is known before the subjects are listed.
 struct World {
-  stages::ModelOptions model;
-  stages::Prompts prompts;
-  stages::Recipe recipe;  // how the run samples; else the defaults
+  recipe::ModelOptions model;
+  recipe::Prompts prompts;
+  recipe::Recipe recipe;  // how the run samples; else the defaults
 };
 
 // `variant`: a name of stages::variants(), for the decoding of its stage.
@@ -40,7 +41,7 @@ generate::Sampling sampling_of(const World& world, const std::string& variant) {
 // What is named after a folder, whose name is any bytes, is named in UTF-8, as
 // results.json has to.
 PlannedSubject subject_of(const std::string& bytes, const std::string& title,
-                          const stages::ModelOptions& model,
+                          const recipe::ModelOptions& model,
                           const std::string& adapter) {
   const std::string name = text::fix_utf8(bytes);
   PlannedSubject planned;
@@ -59,7 +60,7 @@ void speak(const World& world, const std::string& form, eval::Subject& out) {
   if (form == "none") {
     eval::speak_chat(stages::plain_prompt(), sampling, out);
   } else {
-    eval::speak_chat(stages::chat_form(world.prompts, form), sampling, out);
+    eval::speak_chat(recipe::chat_form(world.prompts, form), sampling, out);
   }
 }
 
@@ -71,28 +72,27 @@ void speak_as_trained(const World& world, const AssistantChoice& choice,
                    sampling_of(world, verbose ? "verbose" : "engraved"), out);
 }
 
+std::string description_of(const std::string& variant) {
+  return stages::find_variant(variant)->description;
+}
+
 void add_base(const World& world, std::vector<PlannedSubject>& out) {
-  out.push_back(subject_of("base", "base model", world.model, ""));
+  out.push_back(subject_of("base", description_of("base"), world.model, ""));
   speak(world, "none", out.back().subject);
-  out.push_back(
-      subject_of("short", "base under the short prompt", world.model, ""));
+  out.push_back(subject_of("short", description_of("short"), world.model, ""));
   speak(world, "engraved", out.back().subject);
   out.push_back(
-      subject_of("prompted", "base under the principles", world.model, ""));
+      subject_of("prompted", description_of("prompted"), world.model, ""));
   eval::speak_prompted(world.prompts, sampling_of(world, "prompted"),
                        out.back().subject);
 }
 
 void add_tunings(const World& world, const std::string& run,
                  const std::string& prompts, std::vector<PlannedSubject>& out) {
-  const std::map<std::string, std::string> titles = {
-      {"engraved", "principles engraved (stage 3)"},
-      {"verbose", "verbose (stage 4)"},
-      {"tuned", "tuned on given data"}};
   auto adapters = adapters_of_run(run);
   std::reverse(adapters.begin(), adapters.end());  // as they were made
   for (const auto& [name, adapter] : adapters) {
-    out.push_back(subject_of(name, titles.at(name), world.model, adapter));
+    out.push_back(subject_of(name, description_of(name), world.model, adapter));
     speak_as_trained(world, {adapter, "auto", prompts, run},
                      out.back().subject);
   }
@@ -113,8 +113,8 @@ std::string short_name(const std::string& path) {
 
 void add_model(const SubjectFlags& flags, const World& world,
                const std::string& path, std::vector<PlannedSubject>& out) {
-  stages::ModelOptions model = world.model;
-  const stages::ModelOptions given = flags.compute.model_at(path);
+  recipe::ModelOptions model = world.model;
+  const recipe::ModelOptions given = flags.compute.model_at(path);
   model.path = path;
   model.api = given.api;
   model.price = given.price;
@@ -165,19 +165,19 @@ void add_answers(const std::string& named, std::vector<PlannedSubject>& out) {
 World world_of(const SubjectFlags& flags) {
   World world;
   world.model = flags.compute.model;
-  world.recipe = stages::default_recipe();
+  world.recipe = recipe::default_recipe();
   world.recipe.comparison.decoding = flags.decoding.own ? "own" : "one";
   if (flags.run.empty()) {
-    world.prompts = stages::load_prompts(find_prompts(flags.prompts, ""));
+    world.prompts = recipe::load_prompts(find_prompts(flags.prompts, ""));
     if (!flags.models.empty()) {
       world.model = flags.compute.model_at(flags.models[0]);
     }
     return world;
   }
-  const stages::Recipe recipe = recipe_of_run(flags.run);
+  const recipe::Recipe recipe = recipe_of_run(flags.run);
   world.model = flags.compute.over(recipe.model, *flags.app);
-  world.prompts = flags.prompts.empty() ? stages::run_prompts(recipe)
-                                        : stages::load_prompts(flags.prompts);
+  world.prompts = flags.prompts.empty() ? recipe::run_prompts(recipe)
+                                        : recipe::load_prompts(flags.prompts);
   world.recipe.align = recipe.align;
   world.recipe.verbose = recipe.verbose;
   world.recipe.comparison.sampling = recipe.comparison.sampling;
@@ -296,7 +296,7 @@ void SubjectFlags::add(CLI::App& command) {
                   "ask these alone: base, prompted, engraved, verbose, tuned "
                   "or a name given here")
       ->delimiter(',');
-  std::vector<std::string> forms = stages::chat_forms();
+  std::vector<std::string> forms = recipe::chat_forms();
   forms.emplace_back("auto");
   command
       .add_option("--form", form,

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "cli/model_flags.h"
-#include "cli/workbench.h"
 #include "eval/evaluation.h"
 #include "eval/results.h"
 #include "eval/tasks.h"
-#include "stages/prompts.h"
+#include "local/workbench.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::cli {
 
@@ -36,7 +36,7 @@ struct SubjectFlags {
 struct PlannedSubject {
   eval::Subject subject;   // without generator
   eval::SubjectInfo info;  // without fingerprint
-  stages::ModelOptions model;
+  recipe::ModelOptions model;
   std::string adapter;
 };
 
@@ -60,7 +60,7 @@ class OpenModel {
   void open(PlannedSubject& planned);
 
  private:
-  LocalWorkbench workbench_;
+  local::LocalWorkbench workbench_;
   std::string name_;
   std::unique_ptr<generate::Generator> generator_;
 };

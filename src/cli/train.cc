@@ -11,12 +11,12 @@
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
-#include "cli/training_samples.h"
-#include "cli/workbench.h"
+#include "local/training_samples.h"
+#include "local/workbench.h"
+#include "recipe/chat.h"
+#include "recipe/decoding.h"
 #include "stages/adapter_prompt.h"
-#include "stages/chat.h"
 #include "stages/conversations.h"
-#include "stages/decoding.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -44,7 +44,7 @@ at any time, the same command goes on to the same result.)";
 
 struct TrainFlags {
   ModelFlags model;
-  stages::TuneOptions tune;
+  recipe::TuneOptions tune;
   std::string dataset;
   std::string output;
   std::string prompts;
@@ -66,10 +66,10 @@ Json report_json(const stages::TuneReport& report, const std::string& output,
 }
 
 void train(const TrainFlags& flags, const Shell& shell) {
-  const stages::ChatPrompt prompt =
-      stages::read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
+  const recipe::ChatPrompt prompt =
+      recipe::read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
   stages::check_can_write(flags.output);
-  LocalWorkbench workbench;
+  local::LocalWorkbench workbench;
   workbench.check_model(flags.model.model, "", true);
   std::vector<stages::GivenConversation> rows =
       stages::read_conversations(flags.dataset);
@@ -80,12 +80,12 @@ void train(const TrainFlags& flags, const Shell& shell) {
       flags.tune.max_length);
   stages::warn_of_problems(flags.dataset, rows);
   const std::vector<stages::TrainingSample> samples =
-      training_samples(rows, prompt);
+      local::training_samples(rows, prompt);
   const stages::TuneReport report =
       workbench.tune(flags.model.model, flags.tune, samples, flags.output);
   stages::write_adapter_prompt(
       flags.output + "/adapter",
-      {flags.form, prompt, stages::comparison_sampling(), ""},
+      {flags.form, prompt, recipe::comparison_sampling(), ""},
       flags.model.model.path);
   const Json json =
       report_json(report, flags.output, stages::count_problems(rows));
@@ -101,7 +101,7 @@ void train(const TrainFlags& flags, const Shell& shell) {
   }
 }
 
-void add_tune(CLI::App& command, stages::TuneOptions& tune) {
+void add_tune(CLI::App& command, recipe::TuneOptions& tune) {
   const auto add = [&command](const char* name, auto& value, const auto& range,
                               const char* help) {
     command.add_option(name, value, help)

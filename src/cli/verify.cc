@@ -1,4 +1,4 @@
-#include "stages/verify.h"
+#include "replay/verify.h"
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -55,7 +55,7 @@ void add_verify(CLI::App& app, Shell& shell) {
       // What the stages say when they are played again was said before.
       set_log_level(LogLevel::kError);
       set_progress_shown(false);
-      const stages::Verification verification = stages::verify_run(
+      const replay::Verification verification = replay::verify_run(
           std::filesystem::absolute(*folder).lexically_normal(), public_key);
       if (shell.json) {
         write_json(verification_json(verification));

@@ -6,21 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "engine/engine_options.h"
 #include "generate/generator.h"
 #include "model/device.h"
 #include "model/llama.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::engine {
-
-struct EngineOptions {
-  int num_slots = 64;        // rows decoded together
-  int max_context = 4096;    // tokens of prefix, suffix and completion
-  int prefill_chunk = 128;   // prompt tokens that a pass takes in
-  bool share_prefix = true;  // false: the prefix is part of each row's own
-                             // text (slow; the reference for tests)
-  bool show_progress = false;
-};
 
 // The weights (an adapter already merged) and the tokenizer are shared with
 // whoever else holds them; on a CPU the engine keeps packed copies and only the

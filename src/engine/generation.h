@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "engine/engine.h"
+#include "engine/engine_options.h"
 #include "engine/kept_rows.h"
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"

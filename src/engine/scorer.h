@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "engine/decoder.h"
-#include "engine/engine.h"
+#include "engine/engine_options.h"
+#include "generate/generator.h"
+#include "text/tokenizer.h"
 
 namespace selfalign::engine {
 

@@ -16,7 +16,7 @@ namespace {
 
 // What is given takes the place of what is published. Both are put at once, for
 // greedy is what is asked so in the end.
-void beat(const stages::GivenSampling& given, stages::GivenSampling& wanted) {
+void beat(const recipe::GivenSampling& given, recipe::GivenSampling& wanted) {
   const auto take = [](const auto& from, auto& to) {
     if (from) to = from;
   };
@@ -32,7 +32,7 @@ generate::Request request_of(const Conversation& one,
                              const Subject& subject,
                              const AnsweringOptions& options) {
   generate::Request request = subject.ask(history, one.turns[history.size()]);
-  stages::GivenSampling wanted;
+  recipe::GivenSampling wanted;
   if (options.published) wanted = options.published(one);
   beat(options.decoding.given, wanted);
   wanted.put(request.sampling);
@@ -191,7 +191,7 @@ Json decoding_settings(const std::vector<Conversation>& conversations,
   Json all;
   for (const Conversation& one : conversations) {
     const Json sampling =
-        stages::to_json(request_of(one, {}, subject, options).sampling);
+        recipe::to_json(request_of(one, {}, subject, options).sampling);
     if (all.is_null()) all = sampling;
     for (auto& [name, value] : all.items()) {
       if (value != sampling[name]) value = "by category";

@@ -22,7 +22,7 @@ struct AnsweringOptions {
   uint64_t seed = 0;  // of the draws
   DecodingOptions decoding;
   // What the task publishes of the sampling; what is given beats it. Optional.
-  std::function<stages::GivenSampling(const Conversation&)> published;
+  std::function<recipe::GivenSampling(const Conversation&)> published;
   // Adds to an item before it is logged, "scores" for one. Optional.
   std::function<void(const Conversation&, Json& item)> finish;
 };

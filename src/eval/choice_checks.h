@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "eval/choices.h"
+#include "eval/choice_task.h"
 
 namespace selfalign::eval {
 

@@ -1,13 +1,13 @@
 #include "eval/choice_prompts.h"
 
-#include "stages/prompts.h"
-#include "stages/yaml.h"
+#include "recipe/prompts.h"
+#include "recipe/yaml.h"
 
 namespace selfalign::eval {
 namespace {
 
-using stages::YamlMap;
-using stages::YamlMistakes;
+using recipe::YamlMap;
+using recipe::YamlMistakes;
 
 ChoicePrompt read_prompt(YamlMap map, const text::Values& places) {
   ChoicePrompt prompt;
@@ -29,9 +29,9 @@ ChoicePrompt read_prompt(YamlMap map, const text::Values& places) {
 }  // namespace
 
 ChoicePrompts load_choice_prompts(const std::string& folder) {
-  const std::string path = stages::prompt_path(folder, {}, "evaluation.yaml");
+  const std::string path = recipe::prompt_path(folder, {}, "evaluation.yaml");
   YamlMistakes mistakes(path);
-  YamlMap map(stages::load_yaml(path), "", mistakes);
+  YamlMap map(recipe::load_yaml(path), "", mistakes);
   ChoicePrompts prompts;
   map.require("true_false").require("letters");
   prompts.true_false =
@@ -45,9 +45,9 @@ ChoicePrompts load_choice_prompts(const std::string& folder) {
 
 std::string load_truthfulqa_preset(const std::string& folder) {
   const std::string path =
-      stages::prompt_path(folder, {}, "truthfulqa_preset.yaml");
+      recipe::prompt_path(folder, {}, "truthfulqa_preset.yaml");
   YamlMistakes mistakes(path);
-  YamlMap map(stages::load_yaml(path), "", mistakes);
+  YamlMap map(recipe::load_yaml(path), "", mistakes);
   map.require("pairs");
   std::string preset;
   for (const YAML::Node& node : map.items("pairs")) {

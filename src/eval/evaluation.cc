@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "eval/item_log.h"
-#include "stages/decoding.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::eval {
 namespace {
@@ -58,7 +58,7 @@ std::string decoding_text(const Json& settings) {
   if (sampling == settings.end() || !sampling->is_object()) {
     return "not recorded";
   }
-  return stages::sampling_text(*sampling);
+  return recipe::sampling_text(*sampling);
 }
 
 Json decoding_part(const Json& settings) {

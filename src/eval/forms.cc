@@ -2,16 +2,16 @@
 
 #include <utility>
 
-#include "stages/chat.h"
-#include "stages/thoughts.h"
+#include "parse/thoughts.h"
+#include "recipe/chat.h"
 
 namespace selfalign::eval {
 namespace {
 
-using stages::ChatPrompt;
+using recipe::ChatPrompt;
 
-std::vector<stages::ChatTurn> turns_of(const std::vector<Exchange>& history) {
-  std::vector<stages::ChatTurn> turns;
+std::vector<recipe::ChatTurn> turns_of(const std::vector<Exchange>& history) {
+  std::vector<recipe::ChatTurn> turns;
   for (const Exchange& turn : history) {
     turns.push_back({turn.user, turn.answer});
   }
@@ -19,9 +19,9 @@ std::vector<stages::ChatTurn> turns_of(const std::vector<Exchange>& history) {
 }
 
 // Stage 2's turn of the user with the tag of the answer in the thoughts' place.
-std::string answer_turn(const stages::Prompts& prompts,
+std::string answer_turn(const recipe::Prompts& prompts,
                         const std::string& user) {
-  std::string text = stages::align_suffix(prompts, user);
+  std::string text = recipe::align_suffix(prompts, user);
   const size_t tag = text.rfind(prompts.align.thought_tag);
   if (tag != std::string::npos) text.resize(tag);
   return text + prompts.align.answer_tag;
@@ -34,20 +34,20 @@ void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
   subject.ask = [prompt, sampling](const std::vector<Exchange>& history,
                                    const std::string& user) {
     generate::Request request =
-        stages::chat_request(prompt, turns_of(history), 0, user);
+        recipe::chat_request(prompt, turns_of(history), 0, user);
     request.sampling = sampling;
     request.sampling.stop = prompt.stop;
     return request;
   };
   subject.read = [](const generate::Completion& completion) {
-    return stages::trim(completion.text);
+    return parse::trim(completion.text);
   };
 }
 
-void speak_prompted(const stages::Prompts& prompts,
+void speak_prompted(const recipe::Prompts& prompts,
                     const generate::Sampling& sampling, Subject& subject) {
   const auto shared =
-      std::make_shared<const std::string>(stages::align_prefix(prompts));
+      std::make_shared<const std::string>(recipe::align_prefix(prompts));
   subject.ask = [prompts, sampling, shared](
                     const std::vector<Exchange>& history,
                     const std::string& user) {
@@ -57,7 +57,7 @@ void speak_prompted(const stages::Prompts& prompts,
       request.suffix +=
           answer_turn(prompts, turn.user) + " " + turn.answer + "\n\n";
     }
-    request.suffix += stages::align_suffix(prompts, user);
+    request.suffix += recipe::align_suffix(prompts, user);
     request.sampling = sampling;
     request.sampling.stop = prompts.align.stop;
     return request;
@@ -66,7 +66,7 @@ void speak_prompted(const stages::Prompts& prompts,
     return *shared + answer_turn(prompts, user);
   };
   subject.read = [align = prompts.align](const generate::Completion& done) {
-    return stages::split_thought(
+    return parse::split_thought(
                done.text, align.answer_tag,
                {align.user_tag, align.thought_tag, align.answer_tag})
         .answer;

@@ -6,18 +6,18 @@
 #include <string>
 
 #include "eval/evaluation.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::eval {
 
 // Sets `ask`, `context` and `read` of a subject under a short prompt. The
 // sampling's stop strings become the prompt's.
-void speak_chat(const stages::ChatPrompt& prompt,
+void speak_chat(const recipe::ChatPrompt& prompt,
                 const generate::Sampling& sampling, Subject& subject);
 
 // The same under stage 2's prompt: thoughts come before the answer and are cut;
 // the context of a scored answer leaves them out, and so does the history.
-void speak_prompted(const stages::Prompts& prompts,
+void speak_prompted(const recipe::Prompts& prompts,
                     const generate::Sampling& sampling, Subject& subject);
 
 }  // namespace selfalign::eval

@@ -17,7 +17,7 @@ generate::Sampling sampling() {
 }
 
 TEST(FormsTest, AShortPromptWithItsHistory) {
-  const stages::ChatPrompt prompt{
+  const recipe::ChatPrompt prompt{
       "P\n", "U {instruction}\n", "A\n", "\n--\n", {"\nU "}};
   Subject subject;
   speak_chat(prompt, sampling(), subject);
@@ -40,12 +40,12 @@ TEST(FormsTest, AShortPromptWithItsHistory) {
 }
 
 TEST(FormsTest, ThoughtsAreCutAndLeftOut) {
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   Subject subject;
   speak_prompted(prompts, sampling(), subject);
   const generate::Request request = subject.ask({{"first", "one"}}, "second");
-  const stages::AlignPrompt& align = prompts.align;
-  EXPECT_EQ(*request.prefix, stages::align_prefix(prompts));
+  const recipe::AlignPrompt& align = prompts.align;
+  EXPECT_EQ(*request.prefix, recipe::align_prefix(prompts));
   EXPECT_THAT(request.suffix, EndsWith(align.thought_tag));
   EXPECT_THAT(request.suffix, HasSubstr(align.answer_tag + " one\n\n"));
   const std::string context = answer_context(subject, "second");

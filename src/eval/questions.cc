@@ -14,7 +14,7 @@
 #include "eval/items.h"
 #include "eval/published_answers.h"
 #include "eval/statistics.h"
-#include "stages/repetition.h"
+#include "parse/repetition.h"
 
 namespace selfalign::eval {
 namespace {
@@ -107,7 +107,7 @@ Json scores_of(const Json& item) {
     if (i < tokens.size()) sum += tokens[i].get<double>() / n;
     if (i < finish.size()) ended += finish[i] == "stop" ? 1 / n : 0;
     repetitive +=
-        stages::has_repetition(answers[i].get<std::string>()) ? 1 / n : 0;
+        parse::has_repetition(answers[i].get<std::string>()) ? 1 / n : 0;
   }
   if (tokens.empty()) return Json{{"repetitive", repetitive}};
   return Json{{"tokens", sum}, {"ended", ended}, {"repetitive", repetitive}};
@@ -167,7 +167,7 @@ AnsweringOptions answering_options(
                              options.decoding, {},       {}};
   answering.published = [by_category =
                              task.by_category](const Conversation& one) {
-    stages::GivenSampling published;
+    recipe::GivenSampling published;
     published.max_new_tokens = kMaxNewTokens;
     if (!by_category) return published;
     const auto found = temperatures().find(one.group);
@@ -260,18 +260,6 @@ TaskResult run_open(const OpenTask& task, const Subject& subject, ItemLog& log,
   return result;
 }
 
-// "NAME=FILE" in two; a name from the file's where none is given.
-std::pair<std::string, std::string> name_and_file(const std::string& named) {
-  const size_t mark = named.find('=');
-  if (mark != std::string::npos && named.find('/') > mark) {
-    return {named.substr(0, mark), named.substr(mark + 1)};
-  }
-  const fs::path path = fs::absolute(named);
-  const std::string stem = path.stem().string();
-  return {stem == "question" ? path.parent_path().filename().string() : stem,
-          named};
-}
-
 }  // namespace
 
 std::vector<OpenQuestion> read_open_questions(const std::string& path) {
@@ -306,19 +294,7 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path) {
   return questions;
 }
 
-Task questions_task(const std::string& named) {
-  const auto [name, path] = name_and_file(named);
-  require_name("--questions " + named, name);
-  // The last two are of the run itself, in its results and in its report.
-  if (name == "adherence" || name == "held_out" ||
-      std::any_of(
-          tasks().begin(), tasks().end(),
-          [&own = name](const Task& task) { return task.name == own; })) {
-    throw Error(ErrorKind::kUsage,
-                str("--questions ", named,
-                    ": expected a name that no task has, found '", name,
-                    "'; give NAME=FILE"));
-  }
+Task open_task(const std::string& name, const std::string& path) {
   read_open_questions(path);  // a fault is told before anybody is asked
   Task task;
   task.name = name;
@@ -327,9 +303,9 @@ Task questions_task(const std::string& named) {
                                            const TaskOptions& options) {
     return run_open(open, subject, log, options);
   };
-  task.check = [path = path](const TaskOptions&) { read_open_questions(path); };
-  task.answered = [path = path](const TaskOptions& options,
-                                const PublishedAnswers& answers) {
+  task.check = [path](const TaskOptions&) { read_open_questions(path); };
+  task.answered = [path](const TaskOptions& options,
+                         const PublishedAnswers& answers) {
     return is_answered(path, options, answers);
   };
   return task;

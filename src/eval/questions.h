@@ -40,11 +40,9 @@ void check_mt_bench(const TaskOptions& options);
 bool mt_bench_answered(const TaskOptions& options,
                        const PublishedAnswers& answers);
 
-// Any other file of such questions as a task, "NAME=FILE" or "FILE", which is
-// named by its file, or by its folder where the file is question.jsonl. Asked
-// as Vicuna's. Error kUsage for a name as of require_name or that another task
-// has; kInput for a file that cannot be read.
-Task questions_task(const std::string& named);
+// Any other file of such questions as a task, asked as Vicuna's. Error kInput
+// for a file that cannot be read.
+Task open_task(const std::string& name, const std::string& path);
 
 // True of a result of such questions, whose answers a judge may compare.
 bool has_open_questions(const TaskResult& result);

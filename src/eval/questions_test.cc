@@ -5,9 +5,10 @@
 #include <map>
 
 #include "base/error.h"
-#include "eval/judged_answers.h"
 #include "eval/published_answers.h"
+#include "eval/task_table.h"
 #include "eval/testing.h"
+#include "judge/judged_answers.h"
 
 namespace selfalign::eval {
 namespace {

@@ -8,10 +8,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/item_log.h"
-#include "eval/judged_answers.h"
 #include "eval/questions.h"
-#include "eval/tables.h"
 #include "eval/testing.h"
+#include "judge/judged_answers.h"
+#include "report/tables.h"
 
 namespace selfalign::eval {
 namespace {
@@ -80,15 +80,16 @@ TEST_F(ResultItemsTest, OfALogOfTwoSettingsOnlyTheResultsOwn) {
   EXPECT_EQ(first.keys.size(), 2u);
   const auto answers = [&](const TaskResult& result) {
     std::string found;
-    for (const JudgedAnswer& one :
-         read_answers(folder_, {{}, {result}, {}}, "vicuna", "base")) {
+    for (const judge::JudgedAnswer& one :
+         judge::read_answers(folder_, {{}, {result}, {}}, "vicuna", "base")) {
       found += one.id + " " + one.answers.at(0) + ", ";
     }
     return found;
   };
   EXPECT_EQ(answers(again), "1 of seed 1, 2 of seed 1, ");
   EXPECT_EQ(answers(second), "1 of seed 2, 2 of seed 2, ");
-  const Json shown = items_by_task(folder_, {{}, {again}, {}}, 9)["vicuna"];
+  const Json shown =
+      report::items_by_task(folder_, {{}, {again}, {}}, 9)["vicuna"];
   EXPECT_EQ(shown["total"], 2);
   EXPECT_EQ(shown["items"][0]["answers"]["base"]["answer"], "of seed 1");
   // Of fewer questions there are fewer, whatever the log holds.

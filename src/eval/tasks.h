@@ -10,7 +10,7 @@
 
 #include "eval/evaluation.h"
 #include "eval/item_log.h"
-#include "stages/decoding.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::eval {
 
@@ -20,7 +20,7 @@ using KnownValues = std::map<uint64_t, std::vector<double>>;
 // How subjects choose the next token: all alike, or each as its stage does.
 struct DecodingOptions {
   bool own = false;
-  stages::GivenSampling given;  // beats what a task publishes
+  recipe::GivenSampling given;  // beats what a task publishes
 };
 
 struct TaskOptions {
@@ -52,9 +52,5 @@ struct Task {
   std::function<bool(const TaskOptions&, const PublishedAnswers&)> answered =
       nullptr;
 };
-
-const std::vector<Task>& tasks();
-// Error kUsage lists the names there are.
-const Task& task_named(const std::string& name);
 
 }  // namespace selfalign::eval

@@ -1,5 +1,5 @@
-// A world for tests of the tasks: a data folder, a log, a model whose scores
-// are a function of context and text, and a judge that says what it is to.
+// A world for tests of the tasks: a data folder, a log and a model whose scores
+// are a function of context and text.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,6 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/random.h"
-#include "eval/judge.h"
 #include "eval/tasks.h"
 #include "generate/scripted.h"
 
@@ -92,28 +91,6 @@ inline void expect_self_tests_pass(const TaskResult& result) {
         << test.name << ": " << test.found << " for " << test.expected;
   }
 }
-
-// A judge that says what a script does, under the project's own prompts.
-class ScriptedJudge {
- public:
-  using Script = std::function<std::string(const generate::Request&)>;
-
-  // Good until the next call.
-  JudgeOptions options(Script script, const std::string& layout) {
-    generate::ScriptedOptions scripted;
-    scripted.script = std::move(script);
-    generator_ = generate::make_scripted_generator(scripted);
-    JudgeOptions options;
-    options.name = "scripted";
-    options.generator = generator_.get();
-    options.prompts = load_judge_prompts("prompts", "");
-    options.layout = options.prompts.layouts.at(layout);
-    return options;
-  }
-
- private:
-  std::unique_ptr<generate::Generator> generator_;
-};
 
 class ChoiceWorld {
  public:

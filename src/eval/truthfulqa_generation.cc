@@ -163,7 +163,7 @@ std::vector<Json> answers_of(const std::vector<TruthfulQuestion>& questions,
   AnsweringOptions answering{kTask, kVersion, options.seed, options.decoding,
                              {},    {}};
   answering.published = [](const Conversation&) {
-    stages::GivenSampling greedily;
+    recipe::GivenSampling greedily;
     greedily.temperature = 0.0;
     greedily.max_new_tokens = kMaxNewTokens;
     return greedily;

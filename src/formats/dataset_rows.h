@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "formats/datasets.h"
+#include "formats/conversation.h"
 
 namespace selfalign::formats {
 

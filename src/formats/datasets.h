@@ -5,17 +5,9 @@
 #include <string_view>
 #include <vector>
 
-namespace selfalign::formats {
+#include "formats/conversation.h"
 
-struct Turn {
-  std::string role;  // "system", "user", "assistant"
-  std::string text;
-  bool learn = true;      // of an answer: false where it is only to be read
-  std::string name = "";  // of a row's turn, for messages: "turn 2", "'output'"
-};
-struct Conversation {
-  std::vector<Turn> turns;
-};
+namespace selfalign::formats {
 
 enum class DatasetForm {
   kAlpaca,    // {"instruction","input","output"}
@@ -24,22 +16,6 @@ enum class DatasetForm {
 };
 // "alpaca", "sharegpt", "messages"; Error kUsage otherwise.
 DatasetForm dataset_form(std::string_view name);
-
-// A row of a file; what cannot be used says why, and the others go on.
-struct DatasetRow {
-  std::string where;  // "PATH: line 3", "PATH: row 2" of an array
-  Conversation conversation;
-  // "" or
-  //   unreadable   no JSON, no form that is known, a member missing or of
-  //                another type
-  //   unsupported  something that would change what is learnt and cannot be
-  //                learnt here: pictures, calls of tools, thoughts, weights
-  //                between 0 and 1, preferences; turns of others than system,
-  //                user and assistant; two members that say different things
-  //                of one
-  std::string reason;
-  std::string detail;  // for the person, names the member
-};
 
 // JSON in any layout of base/json_rows.h. Each row says its form by its
 // members, null being as good as missing:

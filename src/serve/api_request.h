@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/decoding.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::serve {
 
@@ -37,7 +37,7 @@ struct Ask {
   // default; what it says of temperature, top-p and repetition penalty stands
   // in `given`, too, for a chat has other defaults.
   generate::Sampling sampling;
-  stages::GivenSampling given;
+  recipe::GivenSampling given;
 };
 
 // A prompt is text or token ids.

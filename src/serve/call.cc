@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "generate/row_key.h"
-#include "stages/thoughts.h"
+#include "parse/thoughts.h"
 
 namespace selfalign::serve {
 namespace {
@@ -160,7 +160,7 @@ void Call::on_text(size_t row, std::string_view text) {
     return;
   }
   // White space at the end may be the end, which is trimmed.
-  const std::string so_far = stages::trim(state.said);
+  const std::string so_far = parse::trim(state.said);
   if (!so_far.empty()) send_text(row, so_far);
 }
 
@@ -253,7 +253,7 @@ Choice Call::make_choice(size_t choice) {
   }
   if (completion) {
     made.text +=
-        plan_.is_chat ? stages::trim(completion->text) : completion->text;
+        plan_.is_chat ? parse::trim(completion->text) : completion->text;
     made.finish_reason = generate::finish_name(completion->finish);
     if (made.has_logprobs) {
       const auto entries = completion_entries(*completion, tokenizer());

@@ -1,19 +1,19 @@
 #include "serve/chat_form.h"
 
+#include "recipe/chat.h"
 #include "stages/adapter_prompt.h"
-#include "stages/chat.h"
 
 namespace selfalign::serve {
 
 generate::Request ChatForm::render(const std::vector<Message>& messages) const {
   const Message& first = messages.front();
   const bool has_system = first.role == "system";
-  std::vector<stages::ChatTurn> turns;
+  std::vector<recipe::ChatTurn> turns;
   for (size_t i = has_system ? 1 : 0; i + 1 < messages.size(); i += 2) {
     turns.push_back({messages[i].text, messages[i + 1].text});
   }
-  return stages::chat_request(
-      has_system ? stages::with_system(prompt_, first.text) : prompt_, turns, 0,
+  return recipe::chat_request(
+      has_system ? recipe::with_system(prompt_, first.text) : prompt_, turns, 0,
       messages.back().text);
 }
 

@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "generate/generator.h"
+#include "recipe/prompts.h"
 #include "serve/api_request.h"
-#include "stages/prompts.h"
 
 namespace selfalign::serve {
 
 class ChatForm {
  public:
-  explicit ChatForm(stages::ChatPrompt prompt) : prompt_(std::move(prompt)) {}
+  explicit ChatForm(recipe::ChatPrompt prompt) : prompt_(std::move(prompt)) {}
 
   // Checked messages (ChatAsk) as a request (stages::chat_request). A system
   // message stands in place of the form's prompt.
@@ -26,7 +26,7 @@ class ChatForm {
   std::string jinja() const;
 
  private:
-  stages::ChatPrompt prompt_;
+  recipe::ChatPrompt prompt_;
 };
 
 }  // namespace selfalign::serve

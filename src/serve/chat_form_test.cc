@@ -3,13 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "recipe/chat.h"
 #include "serve/testing.h"
-#include "stages/chat.h"
 
 namespace selfalign::serve {
 namespace {
 
-stages::ChatPrompt layout() {
+recipe::ChatPrompt layout() {
   return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
 }
 
@@ -22,8 +22,8 @@ TEST(ChatFormTest, TheTextOfAChat) {
   const ChatForm form(layout());
   const generate::Request request =
       form.render({{"user", "q {x}"}, {"assistant", "a"}, {"user", "r"}});
-  const stages::ChatText chat =
-      stages::render_chat(layout(), {{"q {x}", "a"}}, 0, "r");
+  const recipe::ChatText chat =
+      recipe::render_chat(layout(), {{"q {x}", "a"}}, 0, "r");
   EXPECT_EQ(whole(request), chat.text);
   ASSERT_NE(request.prefix, nullptr);
   EXPECT_EQ(*request.prefix, "About.\n\n");
@@ -37,7 +37,7 @@ TEST(ChatFormTest, TheTextOfAChat) {
   // It is the prefix, too: no penalty counts its tokens.
   EXPECT_EQ(*system.prefix, "Be brief.\n\n");
   EXPECT_EQ(system.suffix, "U: u\nA: ");
-  stages::ChatPrompt bare = layout();
+  recipe::ChatPrompt bare = layout();
   bare.prompt = "";
   EXPECT_EQ(ChatForm(bare).render({{"user", "u"}}).prefix, nullptr);
 }

@@ -17,9 +17,11 @@
 #include <optional>
 #include <string>
 
+#include "serve/exchange.h"
 #include "serve/http_body.h"
 #include "serve/http_framing.h"
-#include "serve/http_server.h"
+#include "serve/http_options.h"
+#include "serve/metrics.h"
 
 namespace selfalign::serve {
 

@@ -17,7 +17,7 @@
 
 namespace selfalign::serve {
 
-inline stages::ChatPrompt chat_layout() {
+inline recipe::ChatPrompt chat_layout() {
   return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
 }
 

@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "generate/prompt_tokens.h"
+#include "parse/thoughts.h"
 #include "serve/members.h"
 #include "serve/page.h"
-#include "stages/thoughts.h"
 
 namespace selfalign::serve {
 namespace {
@@ -35,7 +35,7 @@ void check_method(const HttpCall& call, const std::string& expected) {
             call.method.substr(0, 20)),
         is_get ? "GET, HEAD" : expected);
   }
-  std::string type = stages::trim(call.content_type);
+  std::string type = parse::trim(call.content_type);
   for (char& c : type) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
@@ -181,7 +181,7 @@ Json Service::model_json(const Model& model) const {
           {"owned_by", "selfalign"},
           {"parent", model.parent.empty() ? Json() : Json(model.parent)},
           {"max_model_len", model.max_context},
-          {"sampling", stages::to_json(model.sampling)}};
+          {"sampling", recipe::to_json(model.sampling)}};
 }
 
 void Service::list_models(const std::shared_ptr<Exchange>& exchange) {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "recipe/prompts.h"
 #include "serve/api_request.h"
 #include "serve/call.h"
 #include "serve/exchange.h"
 #include "serve/metrics.h"
-#include "stages/prompts.h"
 
 namespace selfalign::serve {
 
@@ -20,7 +20,7 @@ struct ModelSpec {
   std::unique_ptr<generate::Generator> generator;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   int max_context = 4096;
-  stages::ChatPrompt chat;      // the layout of its chats
+  recipe::ChatPrompt chat;      // the layout of its chats
   generate::Sampling sampling;  // of its chats, where a request says nothing
 };
 

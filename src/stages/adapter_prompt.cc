@@ -9,7 +9,7 @@
 #include "base/json_file.h"
 #include "base/log.h"
 #include "formats/load_tokenizer.h"
-#include "stages/decoding.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::stages {
 namespace {
@@ -55,9 +55,10 @@ void refuse_others(const Json& json, const std::vector<std::string>& known,
   }
 }
 
-ChatPrompt prompt_from_json(const Json& json, const std::string& where) {
+recipe::ChatPrompt prompt_from_json(const Json& json,
+                                    const std::string& where) {
   refuse_others(json, {"prompt", "user", "answer", "between", "stop"}, where);
-  ChatPrompt prompt{
+  recipe::ChatPrompt prompt{
       json_string(json, "prompt", where), json_string(json, "user", where),
       json_string(json, "answer", where), json_string(json, "between", where),
       texts(json, "stop", where)};
@@ -110,9 +111,10 @@ void write_tokenizer_files(const std::string& folder, const std::string& model,
 
 }  // namespace
 
-std::string chat_template(const ChatPrompt& prompt, const std::string& bos) {
+std::string chat_template(const recipe::ChatPrompt& prompt,
+                          const std::string& bos) {
   const std::string mark = "\x01";
-  const std::string turn = chat_turn(prompt, mark);
+  const std::string turn = recipe::chat_turn(prompt, mark);
   const size_t at = turn.find(mark);
   const std::string after = turn.substr(at + mark.size());
   return (bos.empty() ? "" : "{{ " + literal(bos) + " }}") +
@@ -133,7 +135,7 @@ std::string chat_template(const ChatPrompt& prompt, const std::string& bos) {
 void write_adapter_prompt(const std::string& folder,
                           const AdapterPrompt& adapter,
                           const std::string& model) {
-  const ChatPrompt& prompt = adapter.prompt;
+  const recipe::ChatPrompt& prompt = adapter.prompt;
   Json json{{"format", kFormat},
             {"form", adapter.form},
             {"prompt",
@@ -142,7 +144,7 @@ void write_adapter_prompt(const std::string& folder,
               {"answer", prompt.answer},
               {"between", prompt.between},
               {"stop", prompt.stop}}},
-            {"sampling", to_json(adapter.sampling)}};
+            {"sampling", recipe::to_json(adapter.sampling)}};
   if (!adapter.base.empty()) json["base"] = adapter.base;
   const std::string text = chat_template(prompt, bos_of(model));
   write_tokenizer_files(folder, model, text);
@@ -173,12 +175,13 @@ std::optional<AdapterPrompt> read_adapter_prompt(const std::string& folder) {
   }
   adapter.prompt = prompt_from_json(json["prompt"], path + ": prompt");
   std::vector<std::string> settings;
-  const Json all = to_json(generate::Sampling());
+  const Json all = recipe::to_json(generate::Sampling());
   for (const auto& [name, value] : all.items()) {
     settings.push_back(name);
   }
   refuse_others(json["sampling"], settings, path + ": sampling");
-  adapter.sampling = sampling_from_json(json["sampling"], path + ": sampling");
+  adapter.sampling =
+      recipe::sampling_from_json(json["sampling"], path + ": sampling");
   adapter.base = json_string_or(json, "base", path, "");
   return adapter;
 }

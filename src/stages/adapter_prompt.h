@@ -12,13 +12,13 @@
 #include <string>
 
 #include "generate/generator.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::stages {
 
 struct AdapterPrompt {
   std::string form;  // its name among chat_forms(): "final"
-  ChatPrompt prompt;
+  recipe::ChatPrompt prompt;
   generate::Sampling sampling;  // without stop strings
   std::string base;             // fingerprint of the base model, "": not known
 };
@@ -27,7 +27,7 @@ struct AdapterPrompt {
 // prompt, or a first system message in its place, then the turns;
 // add_generation_prompt as in transformers. `bos`: the token's text, for those
 // who render and then tokenize without special tokens (transformers, vLLM).
-std::string chat_template(const ChatPrompt& prompt,
+std::string chat_template(const recipe::ChatPrompt& prompt,
                           const std::string& bos = "");
 
 // Writes the files into `folder`, which is there. `model`: path of the base.

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "stages/chat.h"
-#include "stages/decoding.h"
+#include "recipe/chat.h"
+#include "recipe/decoding.h"
 
 namespace selfalign::stages {
 namespace {
@@ -43,7 +43,7 @@ class AdapterPromptTest : public testing::Test {
                                 "### Sage\n",
                                 "\n\n",
                                 {"\n### User"}},
-                               comparison_sampling(),
+                               recipe::comparison_sampling(),
                                "SmolLM2"};
 };
 
@@ -59,7 +59,8 @@ TEST_F(AdapterPromptTest, ComesBackAsItWasWritten) {
   EXPECT_EQ(found->prompt.answer, adapter_.prompt.answer);
   EXPECT_EQ(found->prompt.between, adapter_.prompt.between);
   EXPECT_EQ(found->prompt.stop, adapter_.prompt.stop);
-  EXPECT_EQ(to_json(found->sampling), to_json(adapter_.sampling));
+  EXPECT_EQ(recipe::to_json(found->sampling),
+            recipe::to_json(adapter_.sampling));
 }
 
 // Of an HF folder the tokenizer comes along, with the adapter's template.
@@ -122,7 +123,8 @@ TEST_F(AdapterPromptTest, TheTemplateHasTheBosOfABaseThatWantsOne) {
 
 // Also where no Python renders it.
 TEST_F(AdapterPromptTest, TheTemplateHoldsEveryTextOfThePromptInItsPlace) {
-  const ChatPrompt prompt{"[P]", "[U]{instruction}[E]", "[A]", "[B]", {}};
+  const recipe::ChatPrompt prompt{
+      "[P]", "[U]{instruction}[E]", "[A]", "[B]", {}};
   EXPECT_EQ(chat_template(prompt),
             "{% if messages[0].role == 'system' %}"
             "{{ messages[0].content + \"\\n\\n\" }}"
@@ -148,14 +150,15 @@ texts = [render(messages=chat, add_generation_prompt=True)
 json.dump(texts, open(out, 'w', encoding='utf-8'))
 )";
 
-Json messages(const std::string& system, const std::vector<ChatTurn>& turns,
+Json messages(const std::string& system,
+              const std::vector<recipe::ChatTurn>& turns,
               const std::string& user) {
   Json list = Json::array();
   const auto add = [&list](const char* role, const std::string& text) {
     list.push_back({{"role", role}, {"content", text}});
   };
   if (!system.empty()) add("system", system);
-  for (const ChatTurn& turn : turns) {
+  for (const recipe::ChatTurn& turn : turns) {
     add("user", turn.user);
     add("assistant", turn.answer);
   }
@@ -172,18 +175,18 @@ TEST_F(AdapterPromptTest, JinjaWritesWhatAChatShowsTheModel) {
   }
   const std::string odd =
       "{{ x }} {% if %} \"q\" \\n \t é 中 😀 {instruction}\n";
-  const std::vector<std::vector<ChatTurn>> talks = {
+  const std::vector<std::vector<recipe::ChatTurn>> talks = {
       {}, {{"Hi", "Hello."}}, {{odd, odd}, {"b", "c\n\n"}}};
   write_file_atomic(folder() + "/render.py", kRender);
-  std::vector<std::string> forms = chat_forms();
+  std::vector<std::string> forms = recipe::chat_forms();
   for (const std::string& form : forms) {
-    ChatPrompt prompt = read_chat_prompt("prompts", form);
+    recipe::ChatPrompt prompt = recipe::read_chat_prompt("prompts", form);
     if (form == "none") prompt.answer = "A \"{%\" \\ 😀:\n";
     Json chats = Json::array();
     std::vector<std::string> expected;
     for (const std::string& system : {std::string(), "Be brief. " + odd}) {
-      for (const std::vector<ChatTurn>& turns : talks) {
-        ChatPrompt own = prompt;
+      for (const std::vector<recipe::ChatTurn>& turns : talks) {
+        recipe::ChatPrompt own = prompt;
         if (!system.empty()) own.prompt = system + "\n\n";
         chats.push_back(messages(system, turns, odd));
         expected.push_back(render_chat(own, turns, 0, odd).text);

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "stages/funnel.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "text/unicode.h"
 
 namespace selfalign::stages {
@@ -29,7 +29,7 @@ std::string common_opening(const std::vector<std::string>& thoughts) {
   const std::string opening = thoughts[0].substr(0, size);
   const size_t sentence = opening.find(". ");
   if (sentence != std::string::npos) return opening.substr(0, sentence + 1);
-  return trim(opening.substr(0, opening.find_last_of(" \n") + 1));
+  return parse::trim(opening.substr(0, opening.find_last_of(" \n") + 1));
 }
 
 // A word's first character.
@@ -65,17 +65,17 @@ void ban_words(const std::vector<std::string>& words,
   log_warning("align: the profile's banned words cannot be banned here");
 }
 
-AnswerFrame align_frame(const Prompts& prompts) {
-  const AlignPrompt& align = prompts.align;
-  AnswerFrame frame;
+parse::AnswerFrame align_frame(const recipe::Prompts& prompts) {
+  const recipe::AlignPrompt& align = prompts.align;
+  parse::AnswerFrame frame;
   frame.assistant = align.assistant;
   frame.answer_tag = align.answer_tag;
   frame.user_tag = align.user_tag;
   frame.turn_tags = {align.user_tag, align.thought_tag, align.answer_tag};
   frame.marks = {align.thought_tag, align.answer_tag};
   std::vector<std::string> thoughts;
-  for (const Exemplar& exemplar : prompts.exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
+  for (const recipe::Exemplar& exemplar : prompts.exemplars) {
+    for (const recipe::ExemplarTurn& turn : exemplar.turns) {
       frame.exemplars.push_back(turn.answer);
       thoughts.push_back(turn.thought);
     }
@@ -85,29 +85,31 @@ AnswerFrame align_frame(const Prompts& prompts) {
 }
 
 AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
-  const Prompts& prompts = run.prompts;
+  const recipe::Prompts& prompts = run.prompts;
   AnswerPlan plan;
   plan.title = "align";
   plan.requests = "align.answers";
   plan.pairs = "align.pairs";
-  plan.filter = &Profile::align;
+  plan.filter = &recipe::Profile::align;
   plan.instructions = std::move(instructions);
-  plan.prefix = std::make_shared<const std::string>(align_prefix(prompts));
+  plan.prefix =
+      std::make_shared<const std::string>(recipe::align_prefix(prompts));
   plan.suffix_template = prompts.align.suffix;
   plan.suffix = [&prompts](const std::string& instruction) {
-    return align_suffix(prompts, instruction);
+    return recipe::align_suffix(prompts, instruction);
   };
   plan.sampling = run.recipe.align.sampling;
   plan.sampling.stop = prompts.align.stop;
-  plan.rules = [names = principle_names(prompts)](const std::string& thought) {
-    return find_rules(thought, names);
-  };
+  plan.rules =
+      [names = recipe::principle_names(prompts)](const std::string& thought) {
+        return parse::find_rules(thought, names);
+      };
   plan.frame = align_frame(prompts);
   return plan;
 }
 
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
-  const Profile& profile = profile_named(run.recipe.profile);
+  const recipe::Profile& profile = recipe::profile_named(run.recipe.profile);
   AnswerPlan plan = align_plan(run, std::move(instructions));
   plan.limits = run.recipe.align.limits;
   if (!profile.stops_at_turns) plan.sampling.stop.clear();

@@ -6,8 +6,8 @@
 // Stages: align.answers (parent: the instruction) -> align.pairs.
 #pragma once
 
+#include "parse/filters.h"
 #include "stages/answers.h"
-#include "stages/filters.h"
 #include "stages/run.h"
 
 namespace selfalign::stages {
@@ -15,7 +15,7 @@ namespace selfalign::stages {
 void run_align(const Run& run);
 
 // What an answer under `prompts` is read and judged by.
-AnswerFrame align_frame(const Prompts& prompts);
+parse::AnswerFrame align_frame(const recipe::Prompts& prompts);
 
 // What run_align does, as the recipe's profile has it; opens the base model.
 AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions);

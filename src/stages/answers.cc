@@ -5,14 +5,14 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "stages/browse.h"
+#include "parse/repetition.h"
+#include "parse/subject.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/instruction_filter.h"
 #include "stages/keys.h"
 #include "stages/likelihood.h"
-#include "stages/stats.h"
-#include "stages/subject.h"
+#include "stages/row_reading.h"
 
 namespace selfalign::stages {
 namespace {
@@ -20,8 +20,8 @@ namespace {
 using generate::Completion;
 using store::Row;
 
-AnswerFrame frame_of(const AnswerPlan& plan) {
-  AnswerFrame frame = plan.frame;
+parse::AnswerFrame frame_of(const AnswerPlan& plan) {
+  parse::AnswerFrame frame = plan.frame;
   frame.prompt = *plan.prefix;
   frame.has_stop = !plan.sampling.stop.empty();
   return frame;
@@ -29,7 +29,8 @@ AnswerFrame frame_of(const AnswerPlan& plan) {
 
 // How what the other profile would keep differs from the own answer; "" if it
 // is the same.
-std::string difference(const ReadAnswer& own, const ReadAnswer& others) {
+std::string difference(const parse::ReadAnswer& own,
+                       const parse::ReadAnswer& others) {
   std::string text;
   if (own.answer != others.answer) {
     text = str(own.answer.size(), " -> ", others.answer.size(), " bytes");
@@ -48,8 +49,9 @@ class Answering {
         generator_(generator),
         run_(run),
         frame_(frame_of(plan)),
-        own_(profile_named(run.recipe.profile).*plan.filter),
-        other_(other_profile(profile_named(run.recipe.profile)).*plan.filter),
+        own_(recipe::profile_named(run.recipe.profile).*plan.filter),
+        other_(other_profile(recipe::profile_named(run.recipe.profile)).*
+               plan.filter),
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
         fingerprint_(generator.fingerprint()),
@@ -72,7 +74,7 @@ class Answering {
       return true;
     };
     const int64_t num_rows = complete_rows(completions, generator_, run_.store);
-    if (plan_.limits.min_gain > kNoThreshold) likelihoods_.finish();
+    if (plan_.limits.min_gain > recipe::kNoThreshold) likelihoods_.finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
   }
@@ -109,23 +111,24 @@ class Answering {
 
   std::string find_thought(const std::string& text) const {
     if (frame_.answer_tag.empty()) return "";
-    return split_thought(text, frame_.answer_tag, frame_.turn_tags).thought;
+    return parse::split_thought(text, frame_.answer_tag, frame_.turn_tags)
+        .thought;
   }
 
   void accept(const Row& row, const Completion& completion, Accepted& out) {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
     if (generate::is_given_up(completion.finish)) {
-      const Rejection lost{generate::finish_name(completion.finish), ""};
+      const parse::Rejection lost{generate::finish_name(completion.finish), ""};
       for (const std::string& filter : {own_.name, other_.name}) {
         out.verdicts.push_back(verdict_of(row.key, filter, lost));
       }
       return;
     }
-    const RawAnswer raw{instruction, completion.text, completion.finish};
-    ReadAnswer read = own_.read(raw, frame_);
+    const parse::RawAnswer raw{instruction, completion.text, completion.finish};
+    parse::ReadAnswer read = own_.read(raw, frame_);
     if (!read.judgement) read.judgement = judge_limits(row, raw, read, out);
-    const ReadAnswer others = other_.read(raw, frame_);
+    const parse::ReadAnswer others = other_.read(raw, frame_);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
     out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
     if (!others.judgement) {
@@ -133,43 +136,45 @@ class Answering {
     }
     const int tokens = generator_.count_part(completion, read.answer);
     count(row.stage, completion, tokens);
-    const FiredRules fired =
-        plan_.rules ? plan_.rules(read.thought) : FiredRules();
+    const parse::FiredRules fired =
+        plan_.rules ? plan_.rules(read.thought) : parse::FiredRules();
     if (plan_.rules && !read.thought.empty()) count_forms(fired);
     if (read.judgement) return;
     out.rows.push_back(pair(row, read, tokens, fired));
   }
 
-  Judgement judge_limits(const Row& row, const RawAnswer& raw,
-                         const ReadAnswer& read, Accepted& out) {
-    const AnswerLimits& limits = plan_.limits;
-    if (limits.need_end && !read.ends) return Rejection{"cut_off", ""};
+  parse::Judgement judge_limits(const Row& row, const parse::RawAnswer& raw,
+                                const parse::ReadAnswer& read, Accepted& out) {
+    const recipe::AnswerLimits& limits = plan_.limits;
+    if (limits.need_end && !read.ends) return parse::Rejection{"cut_off", ""};
     if (limits.max_repetition < 1.0) {
-      const double share = repeated_share(read.answer);
+      const double share = parse::repeated_share(read.answer);
       if (share > limits.max_repetition) {
-        return Rejection{"repetition", str("share of 3-grams ", share)};
+        return parse::Rejection{"repetition", str("share of 3-grams ", share)};
       }
     }
     if (limits.min_new_content > 0.0) {
-      const double share = new_content_share(raw.instruction, read.answer);
+      const double share =
+          parse::new_content_share(raw.instruction, read.answer);
       if (share < limits.min_new_content) {
-        return Rejection{"copies_instruction",
-                         str("share of new words of content ", share)};
+        return parse::Rejection{"copies_instruction",
+                                str("share of new words of content ", share)};
       }
     }
     return judge_gain(row, raw.instruction, read.answer, out);
   }
 
-  Judgement judge_gain(const Row& row, const std::string& instruction,
-                       const std::string& answer, Accepted& out) {
+  parse::Judgement judge_gain(const Row& row, const std::string& instruction,
+                              const std::string& answer, Accepted& out) {
     const double min_gain = plan_.limits.min_gain;
-    if (min_gain <= kNoThreshold || shares_subject(instruction, answer)) {
+    if (min_gain <= recipe::kNoThreshold ||
+        parse::shares_subject(instruction, answer)) {
       return std::nullopt;
     }
     const double gain = gain_of_instruction(
         row, instruction, answer, run_.prompts.engraved, likelihoods_, out);
     if (gain >= min_gain) return std::nullopt;
-    return Rejection{"off_topic", str("gain of the instruction ", gain)};
+    return parse::Rejection{"off_topic", str("gain of the instruction ", gain)};
   }
 
   void count(const std::string& stage, const Completion& completion,
@@ -181,16 +186,16 @@ class Answering {
         has_end(answer_of(run_.prompts, stage, completion.text), completion);
   }
 
-  void count_forms(const FiredRules& fired) {
+  void count_forms(const parse::FiredRules& fired) {
     ++num_thoughts_;
     num_without_rules_ += fired.rules.empty();
-    for (size_t i = 0; i < kNumRuleForms; ++i) {
+    for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
       num_forms_[i] += fired.forms[i];
     }
   }
 
-  Row pair(const Row& row, const ReadAnswer& read, int tokens,
-           const FiredRules& fired) {
+  Row pair(const Row& row, const parse::ReadAnswer& read, int tokens,
+           const parse::FiredRules& fired) {
     num_pair_tokens_ += tokens;
     Row pair{parsed_key(plan_.pairs, row.key, 0),
              plan_.pairs,
@@ -225,8 +230,8 @@ class Answering {
       figures["rules_fired"] = fired;
       figures["thoughts"] = num_thoughts_;
       figures["thoughts_without_rules"] = num_without_rules_;
-      for (size_t i = 0; i < kNumRuleForms; ++i) {
-        figures["rule_forms"][kRuleFormNames[i]] = num_forms_[i];
+      for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
+        figures["rule_forms"][parse::kRuleFormNames[i]] = num_forms_[i];
       }
     }
     return figures;
@@ -235,9 +240,9 @@ class Answering {
   const AnswerPlan& plan_;
   generate::Generator& generator_;
   const Run& run_;
-  const AnswerFrame frame_;
-  const AnswerFilter own_;
-  const AnswerFilter other_;
+  const parse::AnswerFrame frame_;
+  const recipe::AnswerFilter own_;
+  const recipe::AnswerFilter other_;
   const std::string prompt_digest_;
   const std::string fingerprint_;
   Likelihoods likelihoods_;
@@ -250,7 +255,7 @@ class Answering {
   std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
   int64_t num_thoughts_ = 0;
   int64_t num_without_rules_ = 0;
-  std::array<int64_t, kNumRuleForms> num_forms_{};
+  std::array<int64_t, parse::kNumRuleForms> num_forms_{};
 };
 
 }  // namespace

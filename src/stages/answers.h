@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "stages/profile.h"
-#include "stages/rules.h"
+#include "parse/rules.h"
+#include "parse/thoughts.h"
+#include "recipe/profile.h"
 #include "stages/run.h"
-#include "stages/thoughts.h"
 
 namespace selfalign::stages {
 
@@ -19,7 +19,7 @@ struct AnswerPlan {
   std::string title;     // of the progress line
   std::string requests;  // stage of the requests: "align.answers"
   std::string pairs;     // stage of the kept pairs: "align.pairs"
-  AnswerFilter Profile::*filter = nullptr;  // &Profile::align
+  recipe::AnswerFilter recipe::Profile::*filter = nullptr;  // &Profile::align
 
   std::vector<store::Row> instructions;       // text under "instruction"
   std::shared_ptr<const std::string> prefix;  // the prompt all rows share
@@ -30,12 +30,12 @@ struct AnswerPlan {
       messages;
   generate::Sampling sampling;
 
-  AnswerFrame frame;    // how the answer stands in the prompt
-  AnswerLimits limits;  // of what is kept; none
+  parse::AnswerFrame frame;     // how the answer stands in the prompt
+  recipe::AnswerLimits limits;  // of what is kept; none
   // Key of an instruction's request. Optional: the hash of all it depends on.
   std::function<uint64_t(const store::Row& instruction)> key;
   // Numbers of the principles a thought names. Optional.
-  std::function<FiredRules(const std::string& thought)> rules;
+  std::function<parse::FiredRules(const std::string& thought)> rules;
 };
 
 // Answers all instructions, judges the answers by both profiles and commits

@@ -48,11 +48,11 @@ std::string shortened(const std::string& text, size_t length) {
 }  // namespace
 
 ContaminationGuard::ContaminationGuard(
-    const ContaminationOptions& options,
-    const std::vector<HeldOutInstruction>& held_out)
+    const recipe::ContaminationOptions& options,
+    const std::vector<recipe::HeldOutInstruction>& held_out)
     : options_(options), questions_(options.max_rouge_l) {
   formats::EvaluationSet own{"held_out", {}};
-  for (const HeldOutInstruction& one : held_out) {
+  for (const recipe::HeldOutInstruction& one : held_out) {
     own.items.push_back(
         {std::to_string(own.items.size() + 1), {one.instruction}, {}});
   }
@@ -140,12 +140,13 @@ std::optional<Contamination> ContaminationGuard::find(
   return find_near(text);
 }
 
-Judgement ContaminationGuard::judge(const std::string& text) const {
+parse::Judgement ContaminationGuard::judge(const std::string& text) const {
   const auto contamination = find(text);
   if (!contamination) return std::nullopt;
-  return Rejection{"contaminated",
-                   str(contamination->set, ", item ", contamination->item, ", ",
-                       contamination->kind, ", ", contamination->text)};
+  return parse::Rejection{
+      "contaminated",
+      str(contamination->set, ", item ", contamination->item, ", ",
+          contamination->kind, ", ", contamination->text)};
 }
 
 void keep_guard(const ContaminationGuard& guard, store::Store& store) {
@@ -188,7 +189,7 @@ class Report {
          size_t num_examples)
       : store_(store), guard_(guard), num_examples_(num_examples) {}
 
-  Json make(const ContaminationOptions& options) {
+  Json make(const recipe::ContaminationOptions& options) {
     Json sets = Json::object();
     for (const auto& [name, num_items] : guard_.sets()) sets[name] = num_items;
     for (const std::string& stage : store_.stages()) check(stage);
@@ -268,7 +269,7 @@ class Report {
 
 Json contamination_report(const store::Store& store,
                           const ContaminationGuard& guard,
-                          const ContaminationOptions& options,
+                          const recipe::ContaminationOptions& options,
                           size_t num_examples) {
   return Report(store, guard, num_examples).make(options);
 }

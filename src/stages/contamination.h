@@ -15,9 +15,9 @@
 
 #include "base/json.h"
 #include "formats/evaluation_sets.h"
-#include "stages/filters.h"
-#include "stages/prompts.h"
-#include "stages/recipe.h"
+#include "parse/filters.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe.h"
 #include "store/store.h"
 #include "text/rouge_index.h"
 
@@ -33,14 +33,14 @@ struct Contamination {
 class ContaminationGuard {
  public:
   // Reads the sets; Error kInput names what is wrong in a file.
-  ContaminationGuard(const ContaminationOptions& options,
-                     const std::vector<HeldOutInstruction>& held_out);
+  ContaminationGuard(const recipe::ContaminationOptions& options,
+                     const std::vector<recipe::HeldOutInstruction>& held_out);
 
   // The first item that `text` has words of, else one that it is near to: the
   // text as a whole or one of its paragraphs.
   std::optional<Contamination> find(const std::string& text) const;
   // The same as a rejection: reason "contaminated", detail "set, item, kind".
-  Judgement judge(const std::string& text) const;
+  parse::Judgement judge(const std::string& text) const;
 
   // {name, number of items}, in the order given, held_out first.
   const std::vector<std::pair<std::string, size_t>>& sets() const {
@@ -60,7 +60,7 @@ class ContaminationGuard {
   std::optional<Contamination> find_near(const std::string& text) const;
   Contamination found(Place place, std::string kind, std::string text) const;
 
-  ContaminationOptions options_;
+  recipe::ContaminationOptions options_;
   std::vector<std::pair<std::string, size_t>> sets_;
   std::vector<std::vector<std::string>> ids_;   // [set][item]
   std::unordered_map<uint64_t, Place> ngrams_;  // hash of the words -> first
@@ -83,7 +83,7 @@ void keep_guard(const ContaminationGuard& guard, store::Store& store);
 // no filter rejected; examples are up to `num_examples` a stage, kept first.
 Json contamination_report(const store::Store& store,
                           const ContaminationGuard& guard,
-                          const ContaminationOptions& options,
+                          const recipe::ContaminationOptions& options,
                           size_t num_examples);
 std::string contamination_text(const Json& report);
 

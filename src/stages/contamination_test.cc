@@ -11,17 +11,18 @@
 namespace selfalign::stages {
 namespace {
 
-void expect_clean(const ContaminationGuard& guard, const Prompts& prompts) {
-  for (const SeedTask& seed : prompts.seed_tasks) {
+void expect_clean(const ContaminationGuard& guard,
+                  const recipe::Prompts& prompts) {
+  for (const recipe::SeedTask& seed : prompts.seed_tasks) {
     EXPECT_FALSE(guard.find(seed.instruction)) << seed.instruction;
   }
-  for (const QuestionType& type : prompts.red_team.types) {
-    for (const SeedQuestion& seed : type.questions) {
+  for (const recipe::QuestionType& type : prompts.red_team.types) {
+    for (const recipe::SeedQuestion& seed : type.questions) {
       EXPECT_FALSE(guard.find(seed.question)) << seed.question;
     }
   }
-  for (const Exemplar& exemplar : prompts.exemplars) {
-    for (const ExemplarTurn& turn : exemplar.turns) {
+  for (const recipe::Exemplar& exemplar : prompts.exemplars) {
+    for (const recipe::ExemplarTurn& turn : exemplar.turns) {
       EXPECT_FALSE(guard.find(turn.user)) << turn.user;
       EXPECT_FALSE(guard.find(turn.answer)) << turn.answer;
     }
@@ -50,7 +51,7 @@ class ContaminationTest : public ::testing::Test {
 
   const ScratchFolder scratch_;
   const std::string folder_ = scratch_.path();
-  ContaminationOptions options_;
+  recipe::ContaminationOptions options_;
 };
 
 TEST_F(ContaminationTest, ThirteenWordsInARowAreFoundWhereverTheyStand) {
@@ -91,7 +92,8 @@ TEST_F(ContaminationTest, QuestionsAreFoundReworded) {
 
 TEST_F(ContaminationTest, HeldOutInstructionsAreAlwaysGuarded) {
   options_.sets.clear();
-  const Judgement judgement = guard().judge("Explain how the bread rises.");
+  const parse::Judgement judgement =
+      guard().judge("Explain how the bread rises.");
   ASSERT_TRUE(judgement);
   EXPECT_EQ(judgement->reason, "contaminated");
   EXPECT_THAT(judgement->detail, HasSubstr("held_out, item 1, near_match"));
@@ -148,7 +150,7 @@ TEST(PublishedSets, AreGuarded) {
   if (!std::filesystem::exists(folder)) {
     GTEST_SKIP() << "no reference data in ../shared/reference";
   }
-  ContaminationOptions options;
+  recipe::ContaminationOptions options;
   options.sets = {folder + "truthfulqa/TruthfulQA.csv",
                   folder + "hhh_alignment/harmless/task.json",
                   folder + "hhh_alignment/helpful/task.json",
@@ -165,7 +167,7 @@ TEST(PublishedSets, AreGuarded) {
             "vicuna_bench/question.jsonl");
   // What a person wrote for the project is clean.
   for (const char* prompts : {"prompts", "prompts/small"}) {
-    expect_clean(guard, load_prompts(prompts));
+    expect_clean(guard, recipe::load_prompts(prompts));
   }
 }
 

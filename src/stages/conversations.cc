@@ -6,8 +6,8 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "stages/chat.h"
-#include "stages/thoughts.h"
+#include "parse/thoughts.h"
+#include "recipe/chat.h"
 #include "text/unicode.h"
 
 namespace selfalign::stages {
@@ -69,7 +69,7 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
       }
     }
     found.turns.push_back(
-        {turns[i].text, trim(turns[i + 1].text), turns[i + 1].learn});
+        {turns[i].text, parse::trim(turns[i + 1].text), turns[i + 1].learn});
   }
   if (i < turns.size() && turns[i].role != "user") {
     return refuse("out_of_turn",
@@ -86,14 +86,14 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
   return found;
 }
 
-std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
+std::vector<TrainingTurn> training_turns(const recipe::ChatPrompt& chat,
                                          const Exchanges& exchanges) {
   std::vector<TrainingTurn> turns;
   std::string before = exchanges.system.empty()
                            ? chat.prompt
-                           : with_system(chat, exchanges.system).prompt;
+                           : recipe::with_system(chat, exchanges.system).prompt;
   for (const Exchange& exchange : exchanges.turns) {
-    before += chat_turn(chat, exchange.user);
+    before += recipe::chat_turn(chat, exchange.user);
     turns.push_back({std::move(before), exchange.answer, true, exchange.learn});
     before = chat.between;
   }
@@ -121,7 +121,8 @@ std::vector<GivenConversation> read_conversations(const std::string& path,
 }
 
 std::vector<TrainingSample> conversation_samples(
-    const std::vector<GivenConversation>& rows, const ChatPrompt& chat) {
+    const std::vector<GivenConversation>& rows,
+    const recipe::ChatPrompt& chat) {
   std::vector<TrainingSample> samples;
   for (const GivenConversation& row : rows) {
     if (!row.exchanges.problem.empty()) continue;

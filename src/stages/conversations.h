@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "formats/datasets.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 #include "stages/workbench.h"
 
 namespace selfalign::stages {
@@ -39,7 +39,7 @@ Exchanges find_exchanges(const formats::Conversation& conversation);
 // The exchanges as a chat lays them out under `chat`, in place of whose prompt
 // stands the conversation's own system turn if it has one. Answers that are not
 // learnt are turns that are only read.
-std::vector<TrainingTurn> training_turns(const ChatPrompt& chat,
+std::vector<TrainingTurn> training_turns(const recipe::ChatPrompt& chat,
                                          const Exchanges& exchanges);
 
 struct GivenConversation {
@@ -56,7 +56,7 @@ std::vector<GivenConversation> read_conversations(const std::string& path,
 // One sample for each conversation that has no problem: what a chat under
 // `chat` would show the model before every answer, and the answers.
 std::vector<TrainingSample> conversation_samples(
-    const std::vector<GivenConversation>& rows, const ChatPrompt& chat);
+    const std::vector<GivenConversation>& rows, const recipe::ChatPrompt& chat);
 // The rows whose samples do not fit (Workbench::fit) get the problem
 // kTooLong.
 void reject_too_long(std::vector<GivenConversation>& rows,

@@ -81,7 +81,7 @@ TEST(FindExchanges, NamesTheTurnAsTheRowDoes) {
 }
 
 TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
-  ChatPrompt chat;
+  recipe::ChatPrompt chat;
   chat.prompt = "About.\n";
   chat.user = "U: {instruction}\n";
   chat.answer = "A: ";
@@ -138,7 +138,7 @@ TEST_F(ReadConversations, RowsThatDoNotFitAreTooLong) {
       "{\"prompt\": \"q\", \"completion\": \"a\"}\n3\n"
       "{\"prompt\": \"r\", \"completion\": \"b\"}\n");
   auto rows = read_conversations(path);
-  ChatPrompt chat;
+  recipe::ChatPrompt chat;
   chat.user = "{instruction}";
   const auto samples = conversation_samples(rows, chat);
   ASSERT_EQ(samples.size(), 2u);

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "parse/thoughts.h"
 #include "stages/funnel.h"
-#include "stages/refill.h"
-#include "stages/thoughts.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
 namespace {
@@ -83,27 +83,12 @@ ReviewedPair kept_answer(const Store& store, Row row,
   if (annotation.decision == Decision::kKeep) {
     const auto stored = store.completion(row.key);
     // Cut off by length, and nothing came after the answer.
-    pair.ends = !stored ||
-                stored->completion.finish == generate::Finish::kStop ||
-                !trim(stored->completion.text).ends_with(annotation.text);
+    pair.ends =
+        !stored || stored->completion.finish == generate::Finish::kStop ||
+        !parse::trim(stored->completion.text).ends_with(annotation.text);
   }
   pair.row = std::move(row);
   return pair;
-}
-
-// Stages whose rows can be decided on, each with those that ask.
-const std::map<std::string, std::vector<std::string>>& consumers() {
-  static const std::vector<std::string> kAnswering = {"align.answers",
-                                                      "verbose.answers"};
-  static const std::map<std::string, std::vector<std::string>> all = {
-      {"instruct.tasks", kAnswering},
-      {"redteam.questions", kAnswering},
-      {"given.instructions", kAnswering},
-      {"align.pairs", {"engrave.samples"}},
-      {"align.answers", {"engrave.samples"}},
-      {"verbose.pairs", {"verbose.samples"}},
-      {"verbose.answers", {"verbose.samples"}}};
-  return all;
 }
 
 // Stage 2's pairs stand in several stages where rules were refilled.
@@ -192,9 +177,12 @@ void replay_decisions(const Store& from, Store& to) {
   const auto copy = [&](const std::string& name) {
     if (const auto sealed = from.meta(name)) to.set_meta(name, *sealed);
   };
-  for (const auto& [stage, askers] : consumers()) {
-    copy(sealed_decisions(stage));
-    for (const std::string& consumer : askers) copy(sealed_name(consumer));
+  for (const Stage& stage : stage_table()) {
+    if (stage.deciders.empty()) continue;
+    copy(sealed_decisions(stage.name));
+    for (const std::string& decider : stage.deciders) {
+      copy(sealed_name(decider));
+    }
   }
 }
 
@@ -205,14 +193,15 @@ std::string answers_of(const std::string& pairs) {
 }
 
 bool can_be_decided(const std::string& stage) {
-  return consumers().contains(stage);
+  const Stage* entry = find_stage(stage);
+  return entry && !entry->deciders.empty();
 }
 
 std::string made_already(const Store& store, const std::string& stage) {
-  const auto found = consumers().find(stage);
-  if (found == consumers().end()) return "";
-  for (const std::string& consumer : found->second) {
-    if (store.num_rows(consumer) > 0) return consumer;
+  const Stage* entry = find_stage(stage);
+  if (!entry) return "";
+  for (const std::string& decider : entry->deciders) {
+    if (store.num_rows(decider) > 0) return decider;
   }
   return "";
 }

@@ -12,10 +12,10 @@
 #include "formats/datasets.h"
 #include "generate/remote_address.h"
 #include "generate/remote_reply.h"
+#include "parse/dedup.h"
+#include "parse/filters.h"
 #include "stages/contamination.h"
 #include "stages/conversations.h"
-#include "stages/dedup.h"
-#include "stages/filters.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
 
@@ -28,7 +28,7 @@ using store::Verdict;
 // Where the store keeps the digest of a stage's file.
 std::string digest_name(const std::string& stage) { return stage + ".digest"; }
 
-void check_same(const GivenData& given, const std::string& stage,
+void check_same(const recipe::GivenData& given, const std::string& stage,
                 const store::Store& store) {
   const auto known = store.meta(digest_name(stage));
   if (!known || given.path.empty()) return;
@@ -42,7 +42,7 @@ void check_same(const GivenData& given, const std::string& stage,
 }
 
 // The rows of given prompts that are taken, good and bad.
-std::vector<formats::DatasetRow> taken_prompts(const GivenData& given) {
+std::vector<formats::DatasetRow> taken_prompts(const recipe::GivenData& given) {
   std::vector<formats::DatasetRow> rows = formats::read_prompts(given.path);
   if (given.max_rows > 0 && rows.size() > size_t(given.max_rows)) {
     rows.resize(size_t(given.max_rows));
@@ -53,7 +53,7 @@ std::vector<formats::DatasetRow> taken_prompts(const GivenData& given) {
 // A stage whose rows are those of a file.
 class GivenStage {
  public:
-  GivenStage(const Run& run, const GivenData& given, std::string stage,
+  GivenStage(const Run& run, const recipe::GivenData& given, std::string stage,
              std::string filter)
       : run_(run),
         given_(given),
@@ -71,7 +71,7 @@ class GivenStage {
   // Of the row that is added as number `seq`.
   uint64_t key(size_t seq) const { return item_key(stage_, digest_, seq); }
 
-  void add(Json content, const Judgement& judgement) {
+  void add(Json content, const parse::Judgement& judgement) {
     const uint64_t key = this->key(rows_.size());
     rows_.push_back(
         {key, stage_, int64_t(rows_.size()), {}, std::move(content)});
@@ -91,7 +91,7 @@ class GivenStage {
 
  private:
   const Run& run_;
-  const GivenData& given_;
+  const recipe::GivenData& given_;
   const std::string stage_;
   const std::string filter_;
   std::string digest_;  // of the file
@@ -99,9 +99,11 @@ class GivenStage {
   std::vector<Verdict> verdicts_;
 };
 
-Judgement judge_by_default(const std::string& text, Dedup& dedup) {
-  if (Judgement judgement = judge_instruction(text, false)) return judgement;
-  if (auto like = dedup.find(text)) return Rejection{"duplicate", *like};
+parse::Judgement judge_by_default(const std::string& text,
+                                  parse::Dedup& dedup) {
+  if (parse::Judgement judgement = parse::judge_instruction(text, false))
+    return judgement;
+  if (auto like = dedup.find(text)) return parse::Rejection{"duplicate", *like};
   dedup.keep(text);
   return std::nullopt;
 }
@@ -115,25 +117,26 @@ int count_tokens(const std::string& text, const Run& run) {
 }
 
 // Dromedary-2's published cleaning: 2 to 256 tokens, no two alike.
-Judgement judge_as_published(const std::string& text, const Run& run,
-                             std::set<std::string>& seen) {
+parse::Judgement judge_as_published(const std::string& text, const Run& run,
+                                    std::set<std::string>& seen) {
   const int tokens = count_tokens(text, run);
-  if (tokens < 2) return Rejection{"too_short", str(tokens, " tokens")};
-  if (tokens > 256) return Rejection{"too_long", str(tokens, " tokens")};
-  if (!seen.insert(text).second) return Rejection{"duplicate", "the same text"};
+  if (tokens < 2) return parse::Rejection{"too_short", str(tokens, " tokens")};
+  if (tokens > 256) return parse::Rejection{"too_long", str(tokens, " tokens")};
+  if (!seen.insert(text).second)
+    return parse::Rejection{"duplicate", "the same text"};
   return std::nullopt;
 }
 
 }  // namespace
 
-int64_t count_instructions(const GivenData& given) {
+int64_t count_instructions(const recipe::GivenData& given) {
   if (given.path.empty()) return 0;
   const std::vector<formats::DatasetRow> rows = taken_prompts(given);
   return std::count_if(rows.begin(), rows.end(),
                        [](const auto& row) { return row.reason.empty(); });
 }
 
-int64_t count_conversations(const GivenData& given) {
+int64_t count_conversations(const recipe::GivenData& given) {
   if (given.path.empty()) return 0;
   const std::vector<GivenConversation> rows =
       read_conversations(given.path, size_t(given.max_rows));
@@ -142,13 +145,13 @@ int64_t count_conversations(const GivenData& given) {
   });
 }
 
-void check_given(const Recipe& recipe, const store::Store& store) {
+void check_given(const recipe::Recipe& recipe, const store::Store& store) {
   check_same(recipe.instructions, kGivenInstructions, store);
   check_same(recipe.data, kGivenConversations, store);
 }
 
 void take_instructions(const Run& run) {
-  const GivenData& given = run.recipe.instructions;
+  const recipe::GivenData& given = run.recipe.instructions;
   const bool published = run.recipe.profile != "default";
   GivenStage stage(run, given, kGivenInstructions,
                    "given." + run.recipe.profile + ".1");
@@ -159,7 +162,7 @@ void take_instructions(const Run& run) {
   const ContaminationGuard guard(run.recipe.contamination,
                                  run.prompts.held_out);
   keep_guard(guard, run.store);
-  Dedup dedup(run.recipe.instruct.max_rouge_l);
+  parse::Dedup dedup(run.recipe.instruct.max_rouge_l);
   std::set<std::string> seen;
   Progress progress("given instructions", rows.size(), "rows");
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -167,10 +170,10 @@ void take_instructions(const Run& run) {
     const formats::DatasetRow& row = rows[i];
     const std::vector<formats::Turn>& turns = row.conversation.turns;
     const std::string text = turns.empty() ? "" : turns[0].text;
-    Judgement judgement;
+    parse::Judgement judgement;
     if (!row.reason.empty()) {
       problems.push_back({row.where, row.reason, row.detail});
-      judgement = Rejection{row.reason, row.detail};
+      judgement = parse::Rejection{row.reason, row.detail};
     } else {
       judgement = guard.judge(text);
     }
@@ -188,13 +191,13 @@ void take_instructions(const Run& run) {
 }
 
 void take_conversations(const Run& run) {
-  const GivenData& given = run.recipe.data;
+  const recipe::GivenData& given = run.recipe.data;
   GivenStage stage(run, given, kGivenConversations, kConversationFilter);
   if (!stage.begin()) return;
   std::vector<GivenConversation> rows =
       read_conversations(given.path, size_t(given.max_rows));
   for (size_t i = 0; i < rows.size(); ++i) rows[i].key = stage.key(i);
-  const TuneOptions& tune = run.recipe.tune;
+  const recipe::TuneOptions& tune = run.recipe.tune;
   reject_too_long(
       rows,
       run.workbench.fit(run.recipe.model, tune,
@@ -207,9 +210,9 @@ void take_conversations(const Run& run) {
       messages.push_back({{"role", turn.role}, {"content", turn.text}});
       if (!turn.learn) messages.back()["learn"] = false;
     }
-    Judgement judgement;
+    parse::Judgement judgement;
     if (!row.exchanges.problem.empty()) {
-      judgement = Rejection{row.exchanges.problem, row.exchanges.detail};
+      judgement = parse::Rejection{row.exchanges.problem, row.exchanges.detail};
     }
     stage.add(Json{{"messages", std::move(messages)}}, judgement);
   }

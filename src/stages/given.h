@@ -24,12 +24,12 @@ void take_instructions(const Run& run);
 // Rows of the file that can be read, of those that the stages take: before a
 // run has judged them, what it can be expected to use. 0 without a file; Errors
 // as those who read it throw them.
-int64_t count_instructions(const GivenData& given);
-int64_t count_conversations(const GivenData& given);
+int64_t count_instructions(const recipe::GivenData& given);
+int64_t count_conversations(const recipe::GivenData& given);
 
 // Error kUsage where rows of the run are of a given file, and the file that the
 // recipe names now has other content. It may be gone once its rows are there.
-void check_given(const Recipe& recipe, const store::Store& store);
+void check_given(const recipe::Recipe& recipe, const store::Store& store);
 
 // Stage given.conversations: rows hold "messages", a list of role and content,
 // with "learn" false for an answer that is only read; empty where the row could

@@ -22,7 +22,7 @@ constexpr char kPromptedPairs[] = "held_out.prompted.pairs";
 std::vector<Row> add_questions(const Run& run) {
   std::vector<Row> rows;
   for (const bool show : {true, false}) {
-    for (const HeldOutInstruction& question : run.prompts.held_out) {
+    for (const recipe::HeldOutInstruction& question : run.prompts.held_out) {
       if (question.show != show ||
           rows.size() >= size_t(run.recipe.num_held_out)) {
         continue;
@@ -61,11 +61,12 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   std::vector<generate::ScoreRequest> requests;
   Hasher hasher;
   for (const Row& pair : run.store.rows(kPromptedPairs)) {
-    const ChatPrompt& prompt = run.prompts.engraved;
+    const recipe::ChatPrompt& prompt = run.prompts.engraved;
     requests.push_back(
         {pair.key,
          prompt.prompt +
-             chat_turn(prompt, json_string(pair.content, "instruction", stage)),
+             recipe::chat_turn(prompt,
+                               json_string(pair.content, "instruction", stage)),
          {json_string(pair.content, "response", stage)}});
     hasher.add(pair.key);
   }
@@ -97,41 +98,16 @@ generate::Generator& tuned(Models& models) { return models.tuned("tuned"); }
 
 }  // namespace
 
-const std::array<Variant, 6>& variants() {
-  static const std::array<Variant, 6> all = {
-      {{"base", "base, plain"},
-       {"short", "base, short prompt"},
-       {"prompted", "base, principles prompt"},
-       {"engraved", "engraved"},
-       {"verbose", "verbose"},
-       {"tuned", "tuned on given data"}}};
-  return all;
-}
-
-std::vector<std::string> compared_variants(const Recipe& recipe) {
-  if (recipe.has("tune")) return {"base", "tuned"};
-  std::vector<std::string> names = {"base", "prompted"};
-  if (recipe.has("engrave")) names.emplace_back("engraved");
-  if (recipe.has("verbose")) names.emplace_back("verbose");
-  names.emplace_back("short");
-  return names;
-}
-
-generate::Sampling variant_sampling(const Recipe& recipe,
-                                    const std::string& variant) {
-  if (recipe.comparison.decoding == "one") return recipe.comparison.sampling;
-  return variant == "verbose" ? recipe.verbose.sampling : recipe.align.sampling;
-}
-
-const ChatPrompt& plain_prompt() {
-  static const ChatPrompt prompt{"", "{instruction}", "\n\n", "\n\n", {}};
+const recipe::ChatPrompt& plain_prompt() {
+  static const recipe::ChatPrompt prompt{
+      "", "{instruction}", "\n\n", "\n\n", {}};
   return prompt;
 }
 
 void run_held_out(const Run& run) {
   const std::vector<Row> questions = add_questions(run);
   if (questions.empty()) return;
-  const auto under = [&](const ChatPrompt& prompt) {
+  const auto under = [&](const recipe::ChatPrompt& prompt) {
     return chat_plan(prompt, run, questions);
   };
   answer_as("base", under(plain_prompt()), base, run);

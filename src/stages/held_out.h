@@ -11,31 +11,14 @@
 // under the engraved model's short prompt.
 #pragma once
 
-#include <array>
-#include <string>
-#include <vector>
-
 #include "stages/run.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
 
 void run_held_out(const Run& run);
 
-struct Variant {
-  const char* name;   // "short", as in the stages' names
-  const char* title;  // for people
-};
-// All there are, in the order in which they are shown.
-const std::array<Variant, 6>& variants();
-// Names of those that a recipe compares, in the order of the work.
-std::vector<std::string> compared_variants(const Recipe& recipe);
-
-// How a variant is asked, as the recipe compares: all alike, or each as its
-// stage samples. Without stop strings.
-generate::Sampling variant_sampling(const Recipe& recipe,
-                                    const std::string& variant);
-
 // The form of a base model without a prompt: the instruction and a blank line.
-const ChatPrompt& plain_prompt();
+const recipe::ChatPrompt& plain_prompt();
 
 }  // namespace selfalign::stages

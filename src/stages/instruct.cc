@@ -8,13 +8,11 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "parse/lists.h"
 #include "stages/completing.h"
-#include "stages/decisions.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
-#include "stages/lists.h"
 #include "stages/openings.h"
-#include "stages/refill.h"
 #include "stages/rounds.h"
 #include "text/template.h"
 
@@ -33,8 +31,8 @@ constexpr char kQuestions[] = "redteam.questions";
 // Requests that show the same exemplars, where each has an opening of its own.
 constexpr int64_t kOpeningsPerList = 8;
 
-std::string show(const SelfInstructPrompt& prompt, size_t number,
-                 const SeedTask& task) {
+std::string show(const recipe::SelfInstructPrompt& prompt, size_t number,
+                 const recipe::SeedTask& task) {
   return fill_template(
       prompt.item,
       {{"number", std::to_string(number)},
@@ -64,7 +62,7 @@ class SelfInstruct {
     if (options_.opening_words > 0) {  // one task: up to the next one's number
       sampling_.stop = {
           str("\n", num_exemplars_ + 2,
-              task_form(prompt_.item, prompt_.no_input).task_mark)};
+              parse::task_form(prompt_.item, prompt_.no_input).task_mark)};
     }
     prompt_digest_ = Hasher()
                          .add(prompt_.prompt)
@@ -83,7 +81,8 @@ class SelfInstruct {
       filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(plan(), base, run_.store);
       filters_.set_likelihoods(nullptr);
-      if (options_.min_log_likelihood > kNoLikelihood) likelihoods.finish();
+      if (options_.min_log_likelihood > recipe::kNoLikelihood)
+        likelihoods.finish();
     }
     if (num_kept_ < options_.num_instructions) {
       log_warning(str("instruct: ", num_kept_, " of ",
@@ -99,8 +98,9 @@ class SelfInstruct {
  private:
   void add_seeds() {
     std::vector<Row> rows;
-    for (const SeedTask& task : run_.prompts.seed_tasks) {
-      const std::string text = join_instruction(task.instruction, task.input);
+    for (const recipe::SeedTask& task : run_.prompts.seed_tasks) {
+      const std::string text =
+          parse::join_instruction(task.instruction, task.input);
       const uint64_t key = item_key(kSeeds, text, rows.size());
       seeds_.push_back(key);
       rows.push_back(
@@ -128,7 +128,7 @@ class SelfInstruct {
 
   struct Shown {
     uint64_t key;
-    SeedTask task;
+    recipe::SeedTask task;
   };
 
   // What request n shows: tasks of the run, then seed tasks; in a drawn order.
@@ -258,16 +258,16 @@ class SelfInstruct {
 
   bool accept(const Row& row, const Completion& completion, Accepted& out) {
     ++num_requests_;
-    std::vector<ListedTask> tasks;
+    std::vector<parse::ListedTask> tasks;
     if (generate::has_answer(completion.finish)) {
-      tasks = parse_tasks(with_opening(row.content, completion.text),
-                          int(num_exemplars_) + 1,
-                          completion.finish == Finish::kLength,
-                          task_form(prompt_.item, prompt_.no_input));
+      tasks = parse::parse_tasks(
+          with_opening(row.content, completion.text), int(num_exemplars_) + 1,
+          completion.finish == Finish::kLength,
+          parse::task_form(prompt_.item, prompt_.no_input));
     }
     uint64_t index = 0;
-    for (const ListedTask& task : tasks) {
-      const std::string text = join_instruction(task.task, task.input);
+    for (const parse::ListedTask& task : tasks) {
+      const std::string text = parse::join_instruction(task.task, task.input);
       const uint64_t key = parsed_key(kTasks, row.key, index++);
       out.rows.push_back(
           {key, kTasks, num_tasks_++, {row.key}, Json{{"instruction", text}}});
@@ -292,8 +292,8 @@ class SelfInstruct {
   }
 
   const Run& run_;
-  const InstructOptions& options_;
-  const SelfInstructPrompt& prompt_;
+  const recipe::InstructOptions& options_;
+  const recipe::SelfInstructPrompt& prompt_;
   InstructionFilters& filters_;
   const size_t num_exemplars_;
   generate::Sampling sampling_;
@@ -321,25 +321,6 @@ void run_instruct(const Run& run) {
     filters.recall_tasks(run.store, kTasks);
   }
   run_red_team(run, filters);
-}
-
-std::vector<Row> kept_instructions(const store::Store& store) {
-  std::vector<Row> rows = kept_rows(store, kTasks);
-  for (const char* stage : {kQuestions, "given.instructions"}) {
-    for (Row& row : kept_rows(store, stage)) rows.push_back(std::move(row));
-  }
-  for (int round = 1; stage_done(store, refill_stages(round).questions);
-       ++round) {
-    for (Row& row : kept_rows(store, refill_stages(round).questions)) {
-      rows.push_back(std::move(row));
-    }
-  }
-  return rows;
-}
-
-std::vector<Row> instructions_for(const std::string& consumer,
-                                  store::Store& store) {
-  return without_dropped(kept_instructions(store), consumer, store);
 }
 
 }  // namespace selfalign::stages

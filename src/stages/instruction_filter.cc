@@ -1,8 +1,8 @@
 #include "stages/instruction_filter.h"
 
 #include "base/error.h"
+#include "parse/thoughts.h"
 #include "stages/request_form.h"
-#include "stages/thoughts.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -28,23 +28,24 @@ std::string letters_and_digits(const std::string& text) {
 
 }  // namespace
 
-InstructionFilter::InstructionFilter(const Profile& profile,
-                                     const InstructOptions& options,
-                                     const Prompts& prompts)
+InstructionFilter::InstructionFilter(const recipe::Profile& profile,
+                                     const recipe::InstructOptions& options,
+                                     const recipe::Prompts& prompts)
     : profile_(profile),
       options_(options),
       prompts_(prompts),
       dedup_(options.max_rouge_l, profile.rouge) {
   begin_shard();
   if (is_published()) return;
-  for (const QuestionType& type : prompts_.red_team.types) {
-    for (const SeedQuestion& seed : type.questions) dedup_.keep(seed.question);
+  for (const recipe::QuestionType& type : prompts_.red_team.types) {
+    for (const recipe::SeedQuestion& seed : type.questions)
+      dedup_.keep(seed.question);
   }
 }
 
 void InstructionFilter::begin_shard() {
-  dedup_ = Dedup(options_.max_rouge_l, profile_.rouge);
-  for (const SeedTask& task : prompts_.seed_tasks) {
+  dedup_ = parse::Dedup(options_.max_rouge_l, profile_.rouge);
+  for (const recipe::SeedTask& task : prompts_.seed_tasks) {
     dedup_.keep(task.instruction);
   }
   in_shard_ = 0;
@@ -59,126 +60,137 @@ void InstructionFilter::remember_task(const std::string& task) {
   if (++in_shard_ >= options_.shard_size) begin_shard();
 }
 
-Judgement InstructionFilter::judge(const ListedTask& task,
-                                   const std::string& text,
-                                   const Circumstances& circumstances) {
-  if (Judgement judgement = profile_.judge_task(task, text)) return judgement;
-  if (Judgement judgement = judge_form(text, false)) return judgement;
+parse::Judgement InstructionFilter::judge(const parse::ListedTask& task,
+                                          const std::string& text,
+                                          const Circumstances& circumstances) {
+  if (parse::Judgement judgement = profile_.judge_task(task, text))
+    return judgement;
+  if (parse::Judgement judgement = judge_form(text, false)) return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
-  if (auto like = dedup_.find(task.task)) return Rejection{"duplicate", *like};
+  if (auto like = dedup_.find(task.task))
+    return parse::Rejection{"duplicate", *like};
   if (!profile_.compares_whole_run &&
       earlier_.contains(letters_and_digits(task.task))) {
-    return Rejection{"duplicate", "of another shard"};
+    return parse::Rejection{"duplicate", "of another shard"};
   }
-  if (Judgement unlikely = judge_likelihood(circumstances)) return unlikely;
-  if (circumstances.surplus) return Rejection{"surplus", ""};
+  if (parse::Judgement unlikely = judge_likelihood(circumstances))
+    return unlikely;
+  if (circumstances.surplus) return parse::Rejection{"surplus", ""};
   remember_task(task.task);
   return std::nullopt;
 }
 
-Judgement InstructionFilter::judge(const ListedQuestion& question,
-                                   const Circumstances& circumstances) {
-  if (question.cut_off) return Rejection{"malformed", "cut off"};
-  if (question.text.empty()) return Rejection{"malformed", "nothing there"};
+parse::Judgement InstructionFilter::judge(const parse::ListedQuestion& question,
+                                          const Circumstances& circumstances) {
+  if (question.cut_off) return parse::Rejection{"malformed", "cut off"};
+  if (question.text.empty())
+    return parse::Rejection{"malformed", "nothing there"};
   if (is_published()) {
     if (circumstances.contaminated) return circumstances.contaminated;
     if (!asked_.emplace(question.type, question.topic).second) {
-      return Rejection{"duplicate", "a second question for the topic"};
+      return parse::Rejection{"duplicate", "a second question for the topic"};
     }
-    if (circumstances.surplus) return Rejection{"surplus", "of its type"};
+    if (circumstances.surplus)
+      return parse::Rejection{"surplus", "of its type"};
     return std::nullopt;
   }
   if (!question.in_form) {
-    return Rejection{"malformed", "not in the form of the list"};
+    return parse::Rejection{"malformed", "not in the form of the list"};
   }
-  if (Judgement judgement = profile_.judge_question(question.text)) {
+  if (parse::Judgement judgement = profile_.judge_question(question.text)) {
     return judgement;
   }
-  if (Judgement judgement = judge_form(question.text, true)) return judgement;
+  if (parse::Judgement judgement = judge_form(question.text, true))
+    return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(question.text)) {
-    return Rejection{"duplicate", *like};
+    return parse::Rejection{"duplicate", *like};
   }
-  if (Judgement unlikely = judge_likelihood(circumstances)) return unlikely;
-  if (circumstances.surplus) return Rejection{"surplus", "of its type"};
+  if (parse::Judgement unlikely = judge_likelihood(circumstances))
+    return unlikely;
+  if (circumstances.surplus) return parse::Rejection{"surplus", "of its type"};
   dedup_.keep(question.text);
   return std::nullopt;
 }
 
-Judgement InstructionFilter::judge_form(const std::string& text,
-                                        bool red_team) const {
+parse::Judgement InstructionFilter::judge_form(const std::string& text,
+                                               bool red_team) const {
   if (!options_.strict_form || is_published()) return std::nullopt;
   const auto wrong = wrong_form(text, red_team);
-  return wrong ? Judgement(Rejection{"incoherent", *wrong}) : std::nullopt;
+  return wrong ? parse::Judgement(parse::Rejection{"incoherent", *wrong})
+               : std::nullopt;
 }
 
-Judgement InstructionFilter::judge_likelihood(
+parse::Judgement InstructionFilter::judge_likelihood(
     const Circumstances& circumstances) const {
   if (is_published() || !circumstances.unlikely) return std::nullopt;
   return circumstances.unlikely();
 }
 
-Judgement InstructionFilter::judge(const ListedTopic& topic) {
-  if (Judgement judgement = profile_.judge_topic(topic)) return judgement;
-  const std::string name = text::to_lower(plain_topic(topic.text));
+parse::Judgement InstructionFilter::judge(const parse::ListedTopic& topic) {
+  if (parse::Judgement judgement = profile_.judge_topic(topic))
+    return judgement;
+  const std::string name = text::to_lower(parse::plain_topic(topic.text));
   if (!topics_.emplace(topic.type, name).second) {
-    return Rejection{"duplicate", "of a topic of this type"};
+    return parse::Rejection{"duplicate", "of a topic of this type"};
   }
   return std::nullopt;
 }
 
-InstructionFilters::InstructionFilters(const Recipe& recipe,
-                                       const Prompts& prompts)
+InstructionFilters::InstructionFilters(const recipe::Recipe& recipe,
+                                       const recipe::Prompts& prompts)
     : options_(recipe.instruct),
       before_(before_instruction(prompts.engraved)),
       guard_(recipe.contamination, prompts.held_out),
-      own_(profile_named(recipe.profile), recipe.instruct, prompts),
+      own_(recipe::profile_named(recipe.profile), recipe.instruct, prompts),
       other_(other_profile(own_.profile()), recipe.instruct, prompts) {}
 
-Judgement InstructionFilters::judge(uint64_t key, const ListedTask& task,
-                                    const std::string& text, bool surplus,
-                                    Accepted& out) {
+parse::Judgement InstructionFilters::judge(uint64_t key,
+                                           const parse::ListedTask& task,
+                                           const std::string& text,
+                                           bool surplus, Accepted& out) {
   const Circumstances circumstances{surplus, guard_.judge(text), [&] {
                                       return judge_likelihood(key, text, out);
                                     }};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
                                     other_.judge(task, text, circumstances)));
-  const Judgement judgement = own_.judge(task, text, circumstances);
+  const parse::Judgement judgement = own_.judge(task, text, circumstances);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().instruct_filter, judgement));
   return judgement;
 }
 
-Judgement InstructionFilters::judge(uint64_t key,
-                                    const ListedQuestion& question,
-                                    bool surplus, Accepted& out) {
+parse::Judgement InstructionFilters::judge(
+    uint64_t key, const parse::ListedQuestion& question, bool surplus,
+    Accepted& out) {
   const Circumstances circumstances{
       surplus, guard_.judge(question.text),
       [&] { return judge_likelihood(key, question.text, out); }};
   out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
                                     other_.judge(question, circumstances)));
-  const Judgement judgement = own_.judge(question, circumstances);
+  const parse::Judgement judgement = own_.judge(question, circumstances);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().instruct_filter, judgement));
   return judgement;
 }
 
-Judgement InstructionFilters::judge_likelihood(uint64_t key,
-                                               const std::string& text,
-                                               Accepted& out) {
-  if (options_.min_log_likelihood <= kNoLikelihood) return std::nullopt;
+parse::Judgement InstructionFilters::judge_likelihood(uint64_t key,
+                                                      const std::string& text,
+                                                      Accepted& out) {
+  if (options_.min_log_likelihood <= recipe::kNoLikelihood) return std::nullopt;
   SELFALIGN_CHECK(likelihoods_ != nullptr);
   const Likelihood found =
       likelihoods_->of({key, "instruction", before_, text}, out);
   if (found.sum >= options_.min_log_likelihood) return std::nullopt;
-  return Rejection{"incoherent", str("log-likelihood ", found.sum)};
+  return parse::Rejection{"incoherent", str("log-likelihood ", found.sum)};
 }
 
-Judgement InstructionFilters::judge(uint64_t key, const ListedTopic& topic,
-                                    Accepted& out) {
+parse::Judgement InstructionFilters::judge(uint64_t key,
+                                           const parse::ListedTopic& topic,
+                                           Accepted& out) {
   out.verdicts.push_back(
       verdict_of(key, other_.profile().topic_filter, other_.judge(topic)));
-  const Judgement judgement = own_.judge(topic);
+  const parse::Judgement judgement = own_.judge(topic);
   out.verdicts.push_back(
       verdict_of(key, own_.profile().topic_filter, judgement));
   return judgement;
@@ -196,7 +208,7 @@ void InstructionFilters::recall_tasks(const store::Store& store,
 }
 
 store::Verdict verdict_of(uint64_t key, const std::string& filter,
-                          const Judgement& judgement) {
+                          const parse::Judgement& judgement) {
   return {key, filter, !judgement, judgement ? judgement->reason : "",
           judgement ? judgement->detail : ""};
 }

@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "stages/prompts.h"
-#include "stages/run_files.h"
-#include "stages/yaml.h"
+#include "recipe/prompts.h"
+#include "recipe/run_files.h"
+#include "recipe/yaml.h"
 
 namespace selfalign::stages {
 namespace {
@@ -20,11 +20,13 @@ struct Length {
 
 // The fewest tokens of a sample under the prompt: one of the instruction and
 // one of the answer.
-int64_t shortest_sample(const ChatPrompt& prompt, const CountTokens& count) {
-  return count(prompt.prompt + chat_turn(prompt, "")) + 2;
+int64_t shortest_sample(const recipe::ChatPrompt& prompt,
+                        const CountTokens& count) {
+  return count(prompt.prompt + recipe::chat_turn(prompt, "")) + 2;
 }
 
-std::vector<Length> lengths_of(const Recipe& recipe, const Prompts& prompts,
+std::vector<Length> lengths_of(const recipe::Recipe& recipe,
+                               const recipe::Prompts& prompts,
                                const CountTokens& count) {
   constexpr const char* kSample = "the short prompt with a turn";
   const char* const context = "model.max_context";
@@ -33,7 +35,7 @@ std::vector<Length> lengths_of(const Recipe& recipe, const Prompts& prompts,
   if (recipe.has("align")) {
     lengths.push_back(
         {context, max_context,
-         count(align_prefix(prompts) + align_suffix(prompts, "")) +
+         count(align_prefix(prompts) + recipe::align_suffix(prompts, "")) +
              recipe.align.sampling.max_new_tokens,
          "stage align's prompt and align.sampling.max_new_tokens"});
   }
@@ -42,10 +44,10 @@ std::vector<Length> lengths_of(const Recipe& recipe, const Prompts& prompts,
                        shortest_sample(prompts.engraved, count), kSample});
   }
   if (recipe.has("verbose")) {
-    const ChatPrompt& asked = prompts.verbose_distill;
+    const recipe::ChatPrompt& asked = prompts.verbose_distill;
     lengths.push_back(
         {context, max_context,
-         count(asked.prompt + chat_turn(asked, "")) +
+         count(asked.prompt + recipe::chat_turn(asked, "")) +
              recipe.verbose.sampling.max_new_tokens,
          "stage verbose's prompt and verbose.sampling.max_new_tokens"});
     lengths.push_back({"final.max_length", recipe.final.max_length,
@@ -60,13 +62,13 @@ std::vector<Length> lengths_of(const Recipe& recipe, const Prompts& prompts,
 
 }  // namespace
 
-void check_lengths(const Recipe& recipe, const std::string& file,
+void check_lengths(const recipe::Recipe& recipe, const std::string& file,
                    const CountTokens& count) {
-  YamlMistakes mistakes(file);
+  recipe::YamlMistakes mistakes(file);
   for (const Length& length :
-       lengths_of(recipe, fitting_prompts(recipe), count)) {
+       lengths_of(recipe, recipe::fitting_prompts(recipe), count)) {
     if (length.given >= length.needed) continue;
-    mistakes.add(nearest_place(load_yaml(file), length.key),
+    mistakes.add(recipe::nearest_place(recipe::load_yaml(file), length.key),
                  str(length.key, ": expected at least ", length.needed,
                      " tokens, which ", length.of, " take, found ",
                      length.given, "; raise it, or shorten the prompt"));

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 
 namespace selfalign::stages {
 
@@ -17,7 +17,7 @@ using CountTokens = std::function<int64_t(const std::string& prompt)>;
 // tokens it asks for, or a tuning's max_length none for its short prompt: at
 // the key's place in `file`, which the recipe was read from, with the number
 // that is needed. After check_start; nothing is written.
-void check_lengths(const Recipe& recipe, const std::string& file,
+void check_lengths(const recipe::Recipe& recipe, const std::string& file,
                    const CountTokens& count);
 
 }  // namespace selfalign::stages

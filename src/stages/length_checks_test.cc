@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/testing.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::stages {
 namespace {
@@ -27,7 +27,7 @@ class LengthChecks : public testing::Test {
   }
 
   ScratchFolder scratch_;
-  Recipe recipe_;
+  recipe::Recipe recipe_;
 };
 
 // A token a byte. What would end as no_room, or as samples without an answer,
@@ -38,12 +38,14 @@ TEST_F(LengthChecks, RefusesWhatThePromptsTakeWhole) {
   recipe_.stages = {"align", "engrave", "verbose"};
   recipe_.align.sampling.max_new_tokens = 11;
   recipe_.verbose.sampling.max_new_tokens = 12;
-  const Prompts prompts = load_prompts(recipe_.prompts_folder);
-  const auto bytes = [](const ChatPrompt& prompt) {
-    return int64_t((prompt.prompt + chat_turn(prompt, "")).size());
+  const recipe::Prompts prompts = recipe::load_prompts(recipe_.prompts_folder);
+  const auto bytes = [](const recipe::ChatPrompt& prompt) {
+    return int64_t((prompt.prompt + recipe::chat_turn(prompt, "")).size());
   };
-  const int64_t align =
-      int64_t((align_prefix(prompts) + align_suffix(prompts, "")).size()) + 11;
+  const int64_t align = int64_t((recipe::align_prefix(prompts) +
+                                 recipe::align_suffix(prompts, ""))
+                                    .size()) +
+                        11;
   const int64_t engrave = bytes(prompts.engraved) + 2;
   const int64_t verbose = bytes(prompts.verbose_distill) + 12;
   const int64_t final = bytes(prompts.verbose) + 2;

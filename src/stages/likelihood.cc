@@ -89,18 +89,20 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content) {
 
 double gain_of_instruction(const store::Row& row,
                            const std::string& instruction,
-                           const std::string& answer, const ChatPrompt& prompt,
+                           const std::string& answer,
+                           const recipe::ChatPrompt& prompt,
                            Likelihoods& likelihoods, Accepted& out) {
   const std::string text = beginning(answer);
   const Likelihood given = likelihoods.of(
-      {row.key, "answer", prompt.prompt + chat_turn(prompt, instruction), text},
+      {row.key, "answer",
+       prompt.prompt + recipe::chat_turn(prompt, instruction), text},
       out);
   const Likelihood alone = likelihoods.of(
       {row.key, "answer alone", prompt.prompt + prompt.answer, text}, out);
   return given.mean() - alone.mean();
 }
 
-std::string before_instruction(const ChatPrompt& prompt) {
+std::string before_instruction(const recipe::ChatPrompt& prompt) {
   return prompt.prompt +
          prompt.user.substr(0, prompt.user.find("{instruction}"));
 }

@@ -10,15 +10,11 @@
 #include <string>
 
 #include "generate/generator.h"
+#include "recipe/prompts.h"
 #include "stages/completing.h"
-#include "stages/prompts.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
-
-// Thresholds that nothing falls below: of a mean a token, and of a whole text.
-constexpr double kNoThreshold = -100.0;
-constexpr double kNoLikelihood = -10000.0;
 
 // The stage of the scores of rows of `judged`.
 std::string scores_of(const std::string& judged);
@@ -71,10 +67,11 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content);
 // question does: about 0 for an answer that would fit any question.
 double gain_of_instruction(const store::Row& row,
                            const std::string& instruction,
-                           const std::string& answer, const ChatPrompt& prompt,
+                           const std::string& answer,
+                           const recipe::ChatPrompt& prompt,
                            Likelihoods& likelihoods, Accepted& out);
 
 // What the user of `prompt` is about to say: all up to the instruction.
-std::string before_instruction(const ChatPrompt& prompt);
+std::string before_instruction(const recipe::ChatPrompt& prompt);
 
 }  // namespace selfalign::stages

@@ -1,18 +1,16 @@
 #include "stages/pipeline.h"
 
 #include "base/error.h"
-#include "base/log.h"
+#include "recipe/run_files.h"
 #include "stages/align.h"
 #include "stages/engrave.h"
-#include "stages/fork.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
 #include "stages/held_out.h"
 #include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/refill.h"
 #include "stages/run.h"
-#include "stages/run_files.h"
-#include "stages/summary.h"
 #include "stages/tune.h"
 #include "stages/verbose.h"
 
@@ -30,18 +28,16 @@ void require_rows(const store::Store& store, const std::string& what,
 
 }  // namespace
 
-std::unique_ptr<store::Store> open_run(const Recipe& recipe) {
+std::unique_ptr<store::Store> open_run(const recipe::Recipe& recipe) {
   auto store = store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
-  keep_run_files(recipe, *store);
+  recipe::keep_run_files(recipe, *store);
   check_given(recipe, *store);
   return store;
 }
 
-void run_pipeline(const Recipe& recipe, Workbench& given_workbench,
+void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
                   store::Store& store) {
-  const Prompts prompts = kept_prompts(store);
-  Inheritance inheritance(store, given_workbench);
-  Workbench& workbench = inheritance.workbench();
+  const recipe::Prompts prompts = recipe::kept_prompts(store);
   Models models(recipe, workbench, store);
   const Run run{recipe, prompts, store, workbench, models};
 
@@ -80,8 +76,6 @@ void run_pipeline(const Recipe& recipe, Workbench& given_workbench,
   // What came of it, on instructions nobody has seen.
   run_held_out(run);
   models.close();
-  write_summary(recipe, store);
-  log_info("run digest: " + store.run_digest());
 }
 
 }  // namespace selfalign::stages

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "stages/refill.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
 namespace {
@@ -35,11 +35,12 @@ bool is_red_team(const std::string& type) {
 
 class Counting {
  public:
-  Counting(const store::Store& store, const Prompts& prompts, int before)
+  Counting(const store::Store& store, const recipe::Prompts& prompts,
+           int before)
       : store_(store), before_(before) {
-    use_.rules = principle_names(prompts);
+    use_.rules = recipe::principle_names(prompts);
     type_order_ = {kSelfInstruct, kGiven};
-    for (const QuestionType& type : prompts.red_team.types) {
+    for (const recipe::QuestionType& type : prompts.red_team.types) {
       type_order_.push_back(type.type);
     }
   }
@@ -81,8 +82,10 @@ class Counting {
     };
     hit(use_.rows[type]);
     if (stored->thought.empty()) ++use_.without_thought;
-    const FiredRules fired = find_rules(stored->thought, use_.rules);
-    for (size_t i = 0; i < kNumRuleForms; ++i) use_.forms[i] += fired.forms[i];
+    const parse::FiredRules fired =
+        parse::find_rules(stored->thought, use_.rules);
+    for (size_t i = 0; i < parse::kNumRuleForms; ++i)
+      use_.forms[i] += fired.forms[i];
     for (const int rule : fired.rules) hit(use_.fired[type][size_t(rule - 1)]);
     if (fired.rules.empty()) hit(use_.unnamed[type]);
   }
@@ -209,8 +212,8 @@ std::string question_type(const Row& instruction) {
   return instruction.stage.starts_with("instruct.") ? kSelfInstruct : kGiven;
 }
 
-PrincipleUse principle_use(const store::Store& store, const Prompts& prompts,
-                           int before) {
+PrincipleUse principle_use(const store::Store& store,
+                           const recipe::Prompts& prompts, int before) {
   return Counting(store, prompts, before).count();
 }
 
@@ -219,8 +222,8 @@ Json principles_json(const PrincipleUse& use) {
   KeptRejected unnamed;
   for (const KeptRejected& count : use.unnamed) unnamed += count;
   Json forms = Json::object();
-  for (size_t i = 0; i < kNumRuleForms; ++i) {
-    forms[kRuleFormNames[i]] = use.forms[i];
+  for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
+    forms[parse::kRuleFormNames[i]] = use.forms[i];
   }
   Json all{
       {"rows", rows.kept + rows.rejected},

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/json.h"
-#include "stages/prompts.h"
-#include "stages/rules.h"
+#include "parse/rules.h"
+#include "recipe/prompts.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
@@ -30,8 +30,8 @@ struct PrincipleUse {
   std::vector<KeptRejected> rows;
   std::vector<KeptRejected> unnamed;  // rows whose thought names no rule
   std::vector<std::vector<KeptRejected>> fired;
-  std::array<int64_t, kNumRuleForms> forms{};  // mentions, see rules.h
-  int64_t without_thought = 0;                 // rows
+  std::array<int64_t, parse::kNumRuleForms> forms{};  // mentions, see rules.h
+  int64_t without_thought = 0;                        // rows
 
   KeptRejected num_rows() const;
   // Rows in which rule r fired (r from 0).
@@ -48,7 +48,8 @@ std::string question_type(const store::Row& instruction);
 
 // Of the answered rows of align.answers and of the refills before round
 // `before` (refill.h). A run without any gives no types.
-PrincipleUse principle_use(const store::Store& store, const Prompts& prompts,
+PrincipleUse principle_use(const store::Store& store,
+                           const recipe::Prompts& prompts,
                            int before = std::numeric_limits<int>::max());
 
 // {"rows", "kept", "without_thought", "unnamed": {..}, "forms": {form: n},

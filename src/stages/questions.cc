@@ -54,7 +54,8 @@ class Questions {
       filters_.set_likelihoods(&likelihoods);
       num_requests = complete_rows(question_plan(), base, run_.store);
       filters_.set_likelihoods(nullptr);
-      if (options_.min_log_likelihood > kNoLikelihood) likelihoods.finish();
+      if (options_.min_log_likelihood > recipe::kNoLikelihood)
+        likelihoods.finish();
       figures = balance_->figures();
       warn_of_shortfall(num_requests);
     } else if (goal_.num_questions > 0) {
@@ -68,7 +69,7 @@ class Questions {
  private:
   std::unique_ptr<TypeBalance> make_balance() const {
     std::vector<TypeTopics> types;
-    for (const QuestionType& type : prompt_.types) {
+    for (const recipe::QuestionType& type : prompt_.types) {
       const auto weight = goal_.weights.find(type.type);
       types.push_back({type.type,
                        goal_.weights.empty()           ? type.weight
@@ -130,7 +131,7 @@ class Questions {
 
   PlannedRow question_request(int64_t n) {
     std::vector<uint64_t> parents;
-    std::vector<TypedQuestion> hints;
+    std::vector<recipe::TypedQuestion> hints;
     for (const size_t i : balance_->next_topics(n)) {
       const Row& topic = topics_[i];
       parents.push_back(topic.key);
@@ -139,7 +140,7 @@ class Questions {
     for (const size_t i : draw_examples(hints, n)) {
       parents.push_back(seeds_.keys[i]);
     }
-    const QuestionForm form = question_form(hints, n);
+    const recipe::QuestionForm form = question_form(hints, n);
     PlannedRow planned;
     planned.request.suffix = form.suffix();
     const Opening opening = opening_of(hints[0].type, n);
@@ -184,22 +185,23 @@ class Questions {
                         draw);
   }
 
-  static TypedQuestion hint_of(const Json& content, const std::string& where) {
+  static recipe::TypedQuestion hint_of(const Json& content,
+                                       const std::string& where) {
     return {json_string(content, "type", where),
             json_string(content, "topic", where), ""};
   }
 
   // Of a request's row: type and topic, or "hints" with several of them.
-  static Json content_of(const std::vector<TypedQuestion>& hints) {
+  static Json content_of(const std::vector<recipe::TypedQuestion>& hints) {
     Json all = Json::array();
-    for (const TypedQuestion& hint : hints) {
+    for (const recipe::TypedQuestion& hint : hints) {
       all.push_back(Json{{"type", hint.type}, {"topic", hint.topic}});
     }
     return all.size() == 1 ? all[0] : Json{{"hints", all}};
   }
 
-  std::vector<TypedQuestion> hints_of(const Row& request) const {
-    std::vector<TypedQuestion> hints;
+  std::vector<recipe::TypedQuestion> hints_of(const Row& request) const {
+    std::vector<recipe::TypedQuestion> hints;
     if (options_.hints_per_request == 1) {
       hints.push_back(hint_of(request.content, goal_.requests));
       return hints;
@@ -210,9 +212,9 @@ class Questions {
     return hints;
   }
 
-  QuestionForm question_form(const std::vector<TypedQuestion>& hints,
-                             int64_t n) const {
-    std::vector<TypedQuestion> examples;
+  recipe::QuestionForm question_form(
+      const std::vector<recipe::TypedQuestion>& hints, int64_t n) const {
+    std::vector<recipe::TypedQuestion> examples;
     for (const size_t i : draw_examples(hints, n)) {
       examples.push_back(seeds_.questions[i]);
     }
@@ -222,8 +224,8 @@ class Questions {
   // One hint: some of other types, then those of its own, which a small model
   // needs to stay with it. Several: of any type. With openings, which differ
   // enough, all requests of a type show the same.
-  std::vector<size_t> draw_examples(const std::vector<TypedQuestion>& hints,
-                                    int64_t n) const {
+  std::vector<size_t> draw_examples(
+      const std::vector<recipe::TypedQuestion>& hints, int64_t n) const {
     std::vector<size_t> own, others, chosen;
     const bool is_list = hints.size() > 1;
     for (size_t i = 0; i < seeds_.questions.size(); ++i) {
@@ -248,8 +250,8 @@ class Questions {
   bool accept_questions(const Row& row, const Completion& completion,
                         Accepted& out) {
     ++num_requests_;
-    const std::vector<TypedQuestion> hints = hints_of(row);
-    std::vector<ListedQuestion> questions;
+    const std::vector<recipe::TypedQuestion> hints = hints_of(row);
+    std::vector<parse::ListedQuestion> questions;
     if (generate::has_answer(completion.finish)) {
       questions = question_form(hints, row.seq)
                       .read(with_opening(row.content, completion.text),
@@ -259,13 +261,13 @@ class Questions {
       accept_question(row.key, i, questions[i], out);
     }
     std::vector<std::string> asked;
-    for (const TypedQuestion& hint : hints) asked.push_back(hint.type);
+    for (const recipe::TypedQuestion& hint : hints) asked.push_back(hint.type);
     balance_->add_outcome(asked);
     return !balance_->finished();
   }
 
   void accept_question(uint64_t request, size_t index,
-                       const ListedQuestion& listed, Accepted& out) {
+                       const parse::ListedQuestion& listed, Accepted& out) {
     Row question{parsed_key(goal_.questions, request, index),
                  goal_.questions,
                  num_questions_++,
@@ -281,8 +283,8 @@ class Questions {
   }
 
   const Run& run_;
-  const InstructOptions& options_;
-  const RedTeamPrompt& prompt_;
+  const recipe::InstructOptions& options_;
+  const recipe::RedTeamPrompt& prompt_;
   InstructionFilters& filters_;
   const QuestionGoal& goal_;
   const SeedQuestions& seeds_;

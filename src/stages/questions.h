@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "recipe/question_form.h"
 #include "stages/instruct.h"
-#include "stages/question_form.h"
 
 namespace selfalign::stages {
 
 struct SeedQuestions {
   std::vector<uint64_t> keys;  // of their rows
-  std::vector<TypedQuestion> questions;
+  std::vector<recipe::TypedQuestion> questions;
 };
 
 // Asks about the topics kept in the store and commits the goal's two stages.

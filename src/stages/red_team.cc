@@ -6,11 +6,11 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "parse/lists.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/instruct.h"
 #include "stages/keys.h"
-#include "stages/lists.h"
 #include "stages/questions.h"
 #include "stages/topic_growth.h"
 #include "text/template.h"
@@ -31,7 +31,7 @@ constexpr char kQuestions[] = "redteam.questions";
 // Known topics that a request shows where topics grow in rounds.
 constexpr size_t kNumShownTopics = 5;
 
-QuestionGoal stage_goal(const InstructOptions& options) {
+QuestionGoal stage_goal(const recipe::InstructOptions& options) {
   return {kRequests,
           kQuestions,
           options.balance,
@@ -85,12 +85,12 @@ class RedTeam {
                       std::move(content)});
       return key;
     };
-    for (const QuestionType& type : prompt_.types) {
+    for (const recipe::QuestionType& type : prompt_.types) {
       types_.push_back(add(type.type, {}, Json{{"type", type.type}}));
     }
     for (size_t t = 0; t < prompt_.types.size(); ++t) {
-      const QuestionType& type = prompt_.types[t];
-      for (const SeedQuestion& seed : type.questions) {
+      const recipe::QuestionType& type = prompt_.types[t];
+      for (const recipe::SeedQuestion& seed : type.questions) {
         const uint64_t key = add(seed.question, {types_[t]},
                                  Json{{"type", type.type},
                                       {"topic", seed.topic},
@@ -209,7 +209,7 @@ class RedTeam {
       for (; known_[t].size() > smallest; known_[t].pop_back()) {
         out.verdicts.push_back(verdict_of(
             known_[t].back().key, filters_.profile().topic_filter,
-            Rejection{"cut", str("a type has ", smallest, " topics")}));
+            parse::Rejection{"cut", str("a type has ", smallest, " topics")}));
       }
       for (size_t i = 0; i < known_[t].size(); ++i) {
         if (int64_t(topic_plan_.size()) < options_.max_requests) {
@@ -244,7 +244,7 @@ class RedTeam {
 
   PlannedRow topic_request(int64_t n) const {
     const TopicRequest& request = topic_plan_[size_t(n)];
-    const QuestionType& type = prompt_.types[request.type];
+    const recipe::QuestionType& type = prompt_.types[request.type];
     std::string topics;
     for (size_t i = 0; i < request.shown.size(); ++i) {
       if (i > 0) topics += '\n';
@@ -283,31 +283,32 @@ class RedTeam {
                      Accepted& out) {
     const TopicRequest request = topic_plan_[size_t(row.seq)];
     const auto topics =
-        parse_list(completion.text, int(request.shown.size()) + 1,
-                   completion.finish == Finish::kLength);
+        parse::parse_list(completion.text, int(request.shown.size()) + 1,
+                          completion.finish == Finish::kLength);
     for (size_t i = 0; i < topics.size(); ++i) {
       add_topic(row.key, request.type, i, topics[i], out);
     }
   }
 
   void add_topic(uint64_t parent, size_t type, size_t index,
-                 const ListedItem& item, Accepted& out) {
+                 const parse::ListedItem& item, Accepted& out) {
     Row row{parsed_key(kTopics, parent, index),
             kTopics,
             num_topics_++,
             {parent},
             Json{{"type", prompt_.types[type].type},
-                 {"topic", plain_topic(item.text)}}};
-    const ListedTopic listed{item.text, prompt_.types[type].type, item.cut_off};
+                 {"topic", parse::plain_topic(item.text)}}};
+    const parse::ListedTopic listed{item.text, prompt_.types[type].type,
+                                    item.cut_off};
     if (!filters_.judge(row.key, listed, out)) {
-      known_[type].push_back({row.key, plain_topic(item.text)});
+      known_[type].push_back({row.key, parse::plain_topic(item.text)});
     }
     out.rows.push_back(std::move(row));
   }
 
   const Run& run_;
-  const InstructOptions& options_;
-  const RedTeamPrompt& prompt_;
+  const recipe::InstructOptions& options_;
+  const recipe::RedTeamPrompt& prompt_;
   InstructionFilters& filters_;
   const QuestionGoal goal_;
   const bool as_published_;  // how topics grow

@@ -19,12 +19,12 @@ constexpr double kPriorRows = 5.0;
 constexpr double kMinShare = 0.02;  // a rule that fires less is not asked more
 
 // Share of rule r in each type of red-teaming, smoothed; in the prompts' order.
-std::vector<double> shares_of(const PrincipleUse& use, const Prompts& prompts,
-                              size_t r) {
+std::vector<double> shares_of(const PrincipleUse& use,
+                              const recipe::Prompts& prompts, size_t r) {
   const double overall = (double(use.num_fired(r).kept) + 0.5) /
                          (double(use.num_rows().kept) + 1.0);
   std::vector<double> shares;
-  for (const QuestionType& type : prompts.red_team.types) {
+  for (const recipe::QuestionType& type : prompts.red_team.types) {
     const size_t t =
         size_t(std::find(use.types.begin(), use.types.end(), type.type) -
                use.types.begin());
@@ -86,20 +86,7 @@ void run_round(const Run& run, int round, const RefillGoal& goal,
 
 }  // namespace
 
-RefillStages refill_stages(int round) {
-  const std::string name = str("refill.", round, ".");
-  return {name + "requests", name + "questions", name + "answers",
-          name + "pairs"};
-}
-
-std::string unrefilled(const std::string& stage) {
-  if (!stage.starts_with("refill.")) return stage;
-  const std::string kind = stage.substr(stage.rfind('.') + 1);
-  const bool is_question = kind == "requests" || kind == "questions";
-  return (is_question ? "redteam." : "align.") + kind;
-}
-
-RefillGoal refill_goal(const PrincipleUse& use, const Prompts& prompts,
+RefillGoal refill_goal(const PrincipleUse& use, const recipe::Prompts& prompts,
                        int min_per_rule) {
   RefillGoal goal;
   double sum = 0.0;
@@ -119,7 +106,7 @@ RefillGoal refill_goal(const PrincipleUse& use, const Prompts& prompts,
 }
 
 void run_refill(const Run& run) {
-  const RefillOptions& options = run.recipe.refill;
+  const recipe::RefillOptions& options = run.recipe.refill;
   if (options.min_per_rule == 0) return;
   if (!stage_done(run.store, "redteam.topics")) {
     log_warning("refill: without stage 1 there are no topics to ask about");

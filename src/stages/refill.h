@@ -15,19 +15,9 @@
 
 #include "stages/principles.h"
 #include "stages/run.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
-
-struct RefillStages {
-  std::string requests;
-  std::string questions;
-  std::string answers;
-  std::string pairs;
-};
-RefillStages refill_stages(int round);  // from 1
-// The stage whose work a refill's stage does: "align.answers" of
-// "refill.2.answers"; other names as they are.
-std::string unrefilled(const std::string& stage);
 
 void run_refill(const Run& run);
 
@@ -39,7 +29,7 @@ struct RefillGoal {
 // For each rule that lacks kept answers, as many questions as it takes by the
 // shares of the three types that have most of it; shares of types with few rows
 // lean towards the rule's share of all rows.
-RefillGoal refill_goal(const PrincipleUse& use, const Prompts& prompts,
+RefillGoal refill_goal(const PrincipleUse& use, const recipe::Prompts& prompts,
                        int min_per_rule);
 
 }  // namespace selfalign::stages

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "stages/lists.h"
-#include "stages/prompts.h"
+#include "parse/lists.h"
+#include "recipe/prompts.h"
 
 namespace selfalign::stages {
 namespace {
@@ -61,17 +61,18 @@ TEST(RequestForm, GoodRequestsPass) {
 // What persons wrote for a model that needs the filter has the form of a
 // request.
 TEST(RequestForm, SeedsAndHeldOutInstructionsPass) {
-  const Prompts prompts = load_prompts("prompts", {"prompts/small"});
-  for (const SeedTask& seed : prompts.seed_tasks) {
-    EXPECT_EQ(wrong(join_instruction(seed.instruction, seed.input)), "")
+  const recipe::Prompts prompts =
+      recipe::load_prompts("prompts", {"prompts/small"});
+  for (const recipe::SeedTask& seed : prompts.seed_tasks) {
+    EXPECT_EQ(wrong(parse::join_instruction(seed.instruction, seed.input)), "")
         << seed.instruction;
   }
-  for (const QuestionType& type : prompts.red_team.types) {
-    for (const SeedQuestion& seed : type.questions) {
+  for (const recipe::QuestionType& type : prompts.red_team.types) {
+    for (const recipe::SeedQuestion& seed : type.questions) {
       EXPECT_EQ(wrong(seed.question, true), "") << seed.question;
     }
   }
-  for (const HeldOutInstruction& held_out : prompts.held_out) {
+  for (const recipe::HeldOutInstruction& held_out : prompts.held_out) {
     EXPECT_EQ(wrong(held_out.instruction), "") << held_out.instruction;
   }
 }

@@ -1,7 +1,7 @@
 #include "stages/run.h"
 
 #include "base/error.h"
-#include "stages/run_files.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::stages {
 
@@ -32,7 +32,7 @@ generate::Generator& Models::open(const std::string& name,
         ErrorKind::kUsage,
         str(store_.folder(), ": expected the ", name,
             " model this run was begun with, found another (",
-            fingerprint_difference(*expected, found),
+            recipe::fingerprint_difference(*expected, found),
             "); go on with that model, device and version, or make a run of "
             "this one: selfalign resume ",
             store_.folder(), " --fork NEW --recipe RECIPE"));

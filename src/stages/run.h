@@ -6,8 +6,8 @@
 #include <string>
 
 #include "generate/generator.h"
-#include "stages/prompts.h"
-#include "stages/recipe.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe.h"
 #include "stages/workbench.h"
 #include "store/store.h"
 
@@ -17,7 +17,8 @@ namespace selfalign::stages {
 // costs no loading.
 class Models {
  public:
-  Models(const Recipe& recipe, Workbench& workbench, store::Store& store)
+  Models(const recipe::Recipe& recipe, Workbench& workbench,
+         store::Store& store)
       : recipe_(recipe), workbench_(workbench), store_(store) {}
 
   // The base model. Its fingerprint is kept in the store: Error kUsage if this
@@ -33,7 +34,7 @@ class Models {
   generate::Generator& open(const std::string& name,
                             const std::string& adapter);
 
-  const Recipe& recipe_;
+  const recipe::Recipe& recipe_;
   Workbench& workbench_;
   store::Store& store_;
   std::string name_;
@@ -41,8 +42,8 @@ class Models {
 };
 
 struct Run {
-  const Recipe& recipe;
-  const Prompts& prompts;
+  const recipe::Recipe& recipe;
+  const recipe::Prompts& prompts;
   store::Store& store;
   Workbench& workbench;
   Models& models;

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "formats/datasets.h"
+#include "recipe/run_files.h"
 #include "stages/contamination.h"
 #include "stages/conversations.h"
-#include "stages/run_files.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
@@ -22,8 +22,8 @@ bool is_begun(const std::string& run_folder) {
               .empty();
 }
 
-void check_start(const Recipe& recipe, const CheckModel& check_model) {
-  const Prompts prompts = fitting_prompts(recipe);
+void check_start(const recipe::Recipe& recipe, const CheckModel& check_model) {
+  const recipe::Prompts prompts = recipe::fitting_prompts(recipe);
   const ContaminationGuard guard(recipe.contamination, prompts.held_out);
   if (!recipe.instructions.path.empty()) {
     formats::read_prompts(recipe.instructions.path);

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 
 namespace selfalign::stages {
 
@@ -16,12 +16,13 @@ bool is_begun(const std::string& run_folder);
 
 // Error, as whoever opens the model throws it, if it is not there or cannot be
 // used, or cannot be trained if `trains`; quick.
-using CheckModel = std::function<void(const ModelOptions& model, bool trains)>;
+using CheckModel =
+    std::function<void(const recipe::ModelOptions& model, bool trains)>;
 
 // Prompts and what the recipe asks of them, given files and evaluation sets,
 // whether the run folder can be made, and the model. Errors as those who read
 // these throw them; nothing is written.
-void check_start(const Recipe& recipe, const CheckModel& check_model);
+void check_start(const recipe::Recipe& recipe, const CheckModel& check_model);
 
 // Error kUsage where `folder` cannot be made or written to: it, or what is
 // above it, is a file or not the person's.

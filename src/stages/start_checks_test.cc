@@ -36,17 +36,18 @@ class StartChecks : public testing::Test {
 
   // A model called "wrong" is wrong.
   void check() {
-    check_start(recipe_, [this](const ModelOptions& model, bool trains) {
-      ++num_checks_;
-      EXPECT_EQ(trains, expects_training_);
-      if (model.path == "wrong") {
-        throw Error(ErrorKind::kInput, "model: wrong");
-      }
-    });
+    check_start(recipe_,
+                [this](const recipe::ModelOptions& model, bool trains) {
+                  ++num_checks_;
+                  EXPECT_EQ(trains, expects_training_);
+                  if (model.path == "wrong") {
+                    throw Error(ErrorKind::kInput, "model: wrong");
+                  }
+                });
   }
 
   ScratchFolder scratch_;
-  Recipe recipe_;
+  recipe::Recipe recipe_;
   int num_checks_ = 0;
   bool expects_training_ = true;
 };

@@ -9,9 +9,9 @@
 #include <string>
 
 #include "base/testing.h"
+#include "recipe/profile.h"
+#include "recipe/prompts.h"
 #include "stages/funnel.h"
-#include "stages/profile.h"
-#include "stages/prompts.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
@@ -22,7 +22,7 @@ namespace selfalign::stages {
 class SmallRun : public ::testing::Test {
  protected:
   SmallRun()
-      : prompts_(load_prompts("prompts")),
+      : prompts_(recipe::load_prompts("prompts")),
         folder_(::testing::TempDir() + "small_run." +
                 std::to_string(getpid())) {
     std::filesystem::remove_all(folder_);
@@ -32,8 +32,8 @@ class SmallRun : public ::testing::Test {
     add_answer(1, "Only thoughts", "");
     add_answer(2, "Asks why. Rules 1 (ethical), 3 (helpful).",
                "Because light scatters in the air.");
-    finish_stage(*store_, "align.answers", profile_named("default").align.name,
-                 3);
+    finish_stage(*store_, "align.answers",
+                 recipe::profile_named("default").align.name, 3);
     finish_stage(
         *store_, "align.pairs", "", 2,
         Json{{"share_ended", 1.0}, {"mean_answer_tokens_of_all", 4.0}});
@@ -51,12 +51,13 @@ class SmallRun : public ::testing::Test {
       const uint64_t key = 10 + uint64_t(i);
       store_->add_rows(
           {{key, "instruct.tasks", i, {}, Json{{"instruction", texts[i]}}}});
-      store_->set_verdicts({{key, profile_named("default").instruct_filter,
-                             i < 3, i < 3 ? "" : "duplicate",
-                             i < 3 ? "" : "0.75 with: Write a poem."}});
+      store_->set_verdicts(
+          {{key, recipe::profile_named("default").instruct_filter, i < 3,
+            i < 3 ? "" : "duplicate",
+            i < 3 ? "" : "0.75 with: Write a poem."}});
     }
     finish_stage(*store_, "instruct.tasks",
-                 profile_named("default").instruct_filter, 4);
+                 recipe::profile_named("default").instruct_filter, 4);
   }
 
   void add_answer(int64_t seq, const std::string& thought,
@@ -83,7 +84,7 @@ class SmallRun : public ::testing::Test {
     stored.time_s = 1000.0 + double(seq);
     store_->add_completion(stored);
     store_->set_verdicts(
-        {{key, profile_named("default").align.name, !answer.empty(),
+        {{key, recipe::profile_named("default").align.name, !answer.empty(),
           answer.empty() ? "no_answer" : "", ""}});
     if (answer.empty()) return;
     const int64_t place = store_->num_rows("align.pairs");
@@ -98,7 +99,7 @@ class SmallRun : public ::testing::Test {
                             {"rules", {3}}}}});
   }
 
-  const Prompts prompts_;
+  const recipe::Prompts prompts_;
   const std::string folder_;
   std::unique_ptr<store::Store> store_;
 };

@@ -10,12 +10,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/own_file.h"
+#include "recipe/profile.h"
+#include "recipe/recipe_text.h"
 #include "stages/adapter_prompt.h"
 #include "stages/conversations.h"
 #include "stages/decisions.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"
-#include "stages/profile.h"
 
 namespace selfalign::stages {
 namespace {
@@ -57,15 +58,16 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
              {"source", pair.reviewed ? "review" : plan.source}});
   }
   if (!plan.with_identity) return rows;
-  const std::vector<IdentityRow>& identity = run.prompts.identity;
+  const std::vector<recipe::IdentityRow>& identity = run.prompts.identity;
   const int64_t count =
       run.recipe.num_identity(int64_t(identity.size()), int64_t(pairs.size()));
   for (const size_t i : identity_rows(size_t(count), identity.size())) {
-    const IdentityRow& row = identity[i];
+    const recipe::IdentityRow& row = identity[i];
     add(item_key(plan.samples, prompt + row.question, rows.size()), {},
         Json{{"instruction", row.question},
              {"response", row.answer},
-             {"ends", profile_named(run.recipe.profile).repeats_identity},
+             {"ends",
+              recipe::profile_named(run.recipe.profile).repeats_identity},
              {"source", "identity"}});
   }
   return rows;
@@ -104,16 +106,16 @@ void warn_of_identity(const TuningPlan& plan, const Run& run,
 // A pair is what stages 3 and 4 learn from.
 TrainingSample pair_sample(const TuningPlan& plan, const Row& row,
                            bool learns_end_of_text) {
-  const ChatPrompt& prompt =
+  const recipe::ChatPrompt& prompt =
       plan.other_prompt && row.seq % 2 == 1 ? *plan.other_prompt : plan.prompt;
   const Json& pair = row.content;
   TrainingTurn turn{
-      prompt.prompt +
-          chat_turn(prompt, json_string(pair, "instruction", plan.samples)),
+      prompt.prompt + recipe::chat_turn(prompt, json_string(pair, "instruction",
+                                                            plan.samples)),
       json_string(pair, "response", plan.samples),
       json_bool(pair, "ends", plan.samples)};
   if (turn.ends && !learns_end_of_text) {
-    turn.response += prompt.between + chat_user_tag(prompt) + "\n";
+    turn.response += prompt.between + recipe::chat_user_tag(prompt) + "\n";
     turn.ends = false;
   }
   return {row.key, {std::move(turn)}};
@@ -135,7 +137,7 @@ TrainingSample conversation_sample(const TuningPlan& plan, const Row& row) {
 std::vector<TrainingSample> training_samples(const TuningPlan& plan,
                                              const Run& run) {
   const bool learns_end_of_text =
-      profile_named(run.recipe.profile).learns_end_of_text;
+      recipe::profile_named(run.recipe.profile).learns_end_of_text;
   std::vector<TrainingSample> samples;
   for (const Row& row : run.store.rows(plan.samples)) {
     samples.push_back(row.content.contains("turns")
@@ -219,7 +221,7 @@ void tune_on_pairs(const TuningPlan& plan, const Run& run) {
   });
 }
 
-std::string prompt_digest(const ChatPrompt& prompt) {
+std::string prompt_digest(const recipe::ChatPrompt& prompt) {
   return Hasher()
       .add(prompt.prompt)
       .add(prompt.user)
@@ -259,7 +261,7 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }
 
-std::string tuning_inputs(const TuneOptions& options,
+std::string tuning_inputs(const recipe::TuneOptions& options,
                           const std::vector<TrainingSample>& samples) {
   Hasher hasher;
   hasher.add(tune_to_yaml(options));

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 #include "stages/run.h"
 
 namespace selfalign::stages {
@@ -19,11 +19,11 @@ struct TuningPlan {
   std::string adapter;  // stage of the result: "engrave.adapter"
   std::string folder;   // of the run: "engraved"
   std::string form;     // what the prompt is called: "engraved", "final"
-  const ChatPrompt& prompt;
+  const recipe::ChatPrompt& prompt;
   // If not null: every second sample stands under this one.
-  const ChatPrompt* other_prompt = nullptr;
+  const recipe::ChatPrompt* other_prompt = nullptr;
   bool with_identity = true;  // self-identification rows are samples, too
-  const TuneOptions& options;
+  const recipe::TuneOptions& options;
 };
 
 // Commits the samples, tunes, commits the adapter's digest and losses. Rows of
@@ -40,11 +40,11 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
                   const std::function<std::vector<store::Row>()>& make_rows);
 
 // Of the prompt, for the keys of samples made under it.
-std::string prompt_digest(const ChatPrompt& prompt);
+std::string prompt_digest(const recipe::ChatPrompt& prompt);
 
 // Digest of what a tuning depends on beside the model: settings and samples in
 // order. In the adapter's manifest as "inputs".
-std::string tuning_inputs(const TuneOptions& options,
+std::string tuning_inputs(const recipe::TuneOptions& options,
                           const std::vector<TrainingSample>& samples);
 // What an adapter's manifest says of its tuning.
 TuneReport tune_report(const store::Manifest& manifest);

@@ -1,8 +1,8 @@
 #include "stages/verbose.h"
 
-#include "stages/chat.h"
+#include "recipe/chat.h"
 #include "stages/funnel.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/keys.h"
 #include "stages/tuning.h"
 
@@ -14,7 +14,7 @@ void add_identity_questions(const Run& run, std::vector<store::Row>& rows) {
   constexpr char kStage[] = "verbose.identity";
   std::vector<store::Row> questions;
   for (int time = 0; time < run.recipe.identity_repeats; ++time) {
-    for (const IdentityRow& row : run.prompts.identity) {
+    for (const recipe::IdentityRow& row : run.prompts.identity) {
       questions.push_back({item_key(kStage, row.question, questions.size()),
                            kStage,
                            int64_t(questions.size()),
@@ -34,7 +34,7 @@ void answer_in_depth(const Run& run) {
   plan.requests = "verbose.answers";
   plan.pairs = "verbose.pairs";
   plan.limits = run.recipe.verbose.limits;
-  const Profile& profile = profile_named(run.recipe.profile);
+  const recipe::Profile& profile = recipe::profile_named(run.recipe.profile);
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   if (!profile.repeats_identity) add_identity_questions(run, plan.instructions);
   answer_all(plan, run.models.tuned("engraved"), run);
@@ -42,33 +42,33 @@ void answer_in_depth(const Run& run) {
 
 }  // namespace
 
-AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
+AnswerPlan chat_plan(const recipe::ChatPrompt& prompt, const Run& run,
                      std::vector<store::Row> instructions) {
   AnswerPlan plan;
-  plan.filter = &Profile::verbose;
+  plan.filter = &recipe::Profile::verbose;
   plan.instructions = std::move(instructions);
   plan.prefix = std::make_shared<const std::string>(prompt.prompt);
   plan.suffix_template = prompt.user + prompt.answer;
   plan.suffix = [&prompt](const std::string& instruction) {
-    return chat_turn(prompt, instruction);
+    return recipe::chat_turn(prompt, instruction);
   };
   plan.messages = [&prompt](const std::string& instruction) {
-    return chat_messages(prompt, {}, 0, instruction);
+    return recipe::chat_messages(prompt, {}, 0, instruction);
   };
   plan.sampling = run.recipe.verbose.sampling;
   plan.sampling.stop = prompt.stop;
-  plan.frame.user_tag = chat_user_tag(prompt);
+  plan.frame.user_tag = recipe::chat_user_tag(prompt);
   for (const std::string& stop : prompt.stop) {
-    plan.frame.turn_tags.push_back(trim(stop));
+    plan.frame.turn_tags.push_back(parse::trim(stop));
   }
-  plan.frame.marks = {trim(prompt.answer)};
-  plan.frame.exemplars = shown_answers(prompt);
+  plan.frame.marks = {parse::trim(prompt.answer)};
+  plan.frame.exemplars = recipe::shown_answers(prompt);
   return plan;
 }
 
 void run_verbose(const Run& run) {
   if (!stage_done(run.store, "verbose.pairs")) answer_in_depth(run);
-  const Profile& profile = profile_named(run.recipe.profile);
+  const recipe::Profile& profile = recipe::profile_named(run.recipe.profile);
   tune_on_pairs(
       {.source = "verbose.pairs",
        .samples = "verbose.samples",

@@ -16,7 +16,7 @@ void run_verbose(const Run& run);
 
 // One request per instruction under a chat prompt; the caller names the
 // stages.
-AnswerPlan chat_plan(const ChatPrompt& prompt, const Run& run,
+AnswerPlan chat_plan(const recipe::ChatPrompt& prompt, const Run& run,
                      std::vector<store::Row> instructions);
 
 }  // namespace selfalign::stages

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 
 namespace selfalign::stages {
 
@@ -51,19 +51,20 @@ class Workbench {
 
   // The base model, with an adapter folder when `adapter` is not empty.
   virtual std::unique_ptr<generate::Generator> open_generator(
-      const ModelOptions& model, const std::string& adapter) = 0;
+      const recipe::ModelOptions& model, const std::string& adapter) = 0;
 
   // For each sample whether something to learn begins within max_length tokens
   // of the base model; tune leaves out the others.
-  virtual std::vector<bool> fit(const ModelOptions& model,
-                                const TuneOptions& options,
+  virtual std::vector<bool> fit(const recipe::ModelOptions& model,
+                                const recipe::TuneOptions& options,
                                 const std::vector<TrainingSample>& samples) = 0;
 
   // Tunes the base model on `samples` in the given order (shuffled by the seed
   // per epoch) and leaves a PEFT adapter in `folder`/adapter. Checkpoints go to
   // `folder`; with one there it goes on from it, to the same bits. Throws Error
   // kInterrupted on an interrupt, after a checkpoint.
-  virtual TuneReport tune(const ModelOptions& model, const TuneOptions& options,
+  virtual TuneReport tune(const recipe::ModelOptions& model,
+                          const recipe::TuneOptions& options,
                           const std::vector<TrainingSample>& samples,
                           const std::string& folder) = 0;
 };

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "model/llama.h"
-#include "train/trainer.h"
+#include "train/train_options.h"
 
 namespace selfalign::train {
 

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "train/trainer.h"
+
 namespace selfalign::train {
 namespace {
 

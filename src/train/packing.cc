@@ -62,17 +62,6 @@ int64_t Pack::num_tokens() const {
          shared * std::max<int64_t>(0, int64_t(segments.size()) - 1);
 }
 
-Sample text_sample(const std::vector<int>& tokens, int64_t prompt_length) {
-  Sample sample;
-  for (size_t i = 1; i < tokens.size(); ++i) {
-    sample.inputs.push_back(tokens[i - 1]);
-    if (int64_t(i) < prompt_length) continue;
-    sample.loss_rows.push_back(int64_t(i) - 1);
-    sample.targets.push_back(tokens[i]);
-  }
-  return sample;
-}
-
 std::vector<Pack> pack_samples(const std::vector<Sample>& samples,
                                const std::vector<uint32_t>& order, size_t begin,
                                size_t end, int64_t pack_tokens) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "formats/model_config.h"
-#include "train/trainer.h"
+#include "train/sample.h"
 
 namespace selfalign::train {
 

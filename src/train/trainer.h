@@ -10,43 +10,10 @@
 #include <vector>
 
 #include "model/llama.h"
+#include "train/sample.h"
+#include "train/train_options.h"
 
 namespace selfalign::train {
-
-// One sample: what the model reads, and what it must predict after some of it.
-// A target need not be the next input: after an answer inside a conversation it
-// is the end-of-text token, which the model writes and does not read.
-struct Sample {
-  std::vector<int> inputs;
-  std::vector<int64_t> loss_rows;  // places in inputs, ascending
-  std::vector<int> targets;        // what follows there, one per loss row
-};
-// A text whose tokens from prompt_length on are to be learned, without the very
-// first one, which nothing predicts.
-Sample text_sample(const std::vector<int>& tokens, int64_t prompt_length);
-
-// Settings; sentence per field in stages/recipe.h (TuneOptions), which the
-// command line copies here.
-struct TrainOptions {
-  int64_t rank = 16;
-  double alpha = 16.0;
-  double dropout = 0.05;
-  int epochs = 1;
-  int batch_size = 768;
-  double learning_rate = 4e-4;
-  int warmup_steps = 100;
-  double weight_decay = 0.0;
-  double adam_beta1 = 0.9;
-  double adam_beta2 = 0.999;
-  double adam_epsilon = 1e-8;
-  double max_grad_norm = 1.0;
-  int checkpoint_steps = 10;
-  int64_t pack_tokens = 1024;  // tokens of one forward pass, about
-  uint64_t seed = 0;
-  std::string folder;             // checkpoint, metrics.jsonl, tensorboard/
-  std::string base_model;         // named in adapter_config.json
-  std::function<void()> on_pack;  // called after every forward/backward pass
-};
 
 // The losses are over the first 256 samples or 16,384 tokens, whichever is
 // less, so that reporting stays a small part of the work.

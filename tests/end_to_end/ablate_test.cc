@@ -1,5 +1,5 @@
 // Ablations of a finished run of the scripted world.
-#include "stages/ablate.h"
+#include "replay/ablate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 namespace selfalign::tests {
 namespace {
 
-using stages::AblateOptions;
+using replay::AblateOptions;
 using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
@@ -24,14 +24,14 @@ class AblateTest : public ScriptedRunsTest {
   Json ablate(const AblateOptions& options, WorldOptions world = {}) {
     ScriptedWorkbench workbench(world);
     const auto run = open("run");
-    return stages::ablate(recipe_, *run, options, workbench);
+    return replay::ablate(recipe_, *run, options, workbench);
   }
   std::string digest(const Json& report) {
     return Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly)
         ->run_digest();
   }
 
-  const stages::Recipe recipe_ = small_recipe(path("run"));
+  const recipe::Recipe recipe_ = small_recipe(path("run"));
   const std::string digest_ = run(recipe_);
 };
 
@@ -62,9 +62,9 @@ TEST_F(AblateTest, ADroppedRuleIsNotNamedAndOnlyThoseRowsChange) {
   EXPECT_GT(candor["before"], 0);
   EXPECT_EQ(candor["after"], 0);
   EXPECT_EQ(report["texts_changed"], candor["before"]);
-  EXPECT_THAT(stages::ablation_text(report), HasSubstr("rule: candor"));
+  EXPECT_THAT(replay::ablation_text(report), HasSubstr("rule: candor"));
   EXPECT_EQ(read_file(report["folder"].get<std::string>() + "/report.txt"),
-            stages::ablation_text(report));
+            replay::ablation_text(report));
   EXPECT_EQ(report["examples"][0]["before"].get<std::string>().find("candor") ==
                 std::string::npos,
             false);

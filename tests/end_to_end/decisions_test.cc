@@ -9,17 +9,18 @@
 #include <set>
 
 #include "base/error.h"
+#include "inspect/trace.h"
+#include "recipe/profile.h"
+#include "replay/preview.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/pipeline.h"
-#include "stages/preview.h"
-#include "stages/profile.h"
-#include "stages/trace.h"
 
 namespace selfalign::tests {
 namespace {
 
-using stages::Recipe;
+using recipe::Recipe;
 using store::Store;
 using ::testing::HasSubstr;
 
@@ -43,7 +44,7 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
   const auto judged = [](Store& store) {
     return !store
                 .rejections("align.answers",
-                            stages::profile_named("default").align.name)
+                            recipe::profile_named("default").align.name)
                 .empty() &&
            store.num_rows("align.pairs") > 1;
   };
@@ -54,7 +55,7 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
     edited = pairs[1].key;
     store.annotate(decided(dropped, store::Decision::kDrop));
     store.annotate(decided(edited, store::Decision::kEdit, "Better."));
-    store.scan("align.answers", stages::profile_named("default").align.name,
+    store.scan("align.answers", recipe::profile_named("default").align.name,
                [&](const store::SeenRow& seen) {
                  if (!seen.verdict || seen.verdict->kept) return true;
                  rejected = seen.row.key;
@@ -80,7 +81,7 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
   EXPECT_EQ(samples.at(rejected).content["ends"], true);
   EXPECT_EQ(after->num_rows("engrave.samples"),
             before->num_rows("engrave.samples"));
-  EXPECT_THAT(stages::show_row(*after, edited),
+  EXPECT_THAT(inspect::show_row(*after, edited),
               HasSubstr("review by ann: edit\n  text after review: Better."));
 }
 
@@ -88,15 +89,15 @@ TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
   Recipe whole = small_recipe(path("a"));
   whole.instruct.num_instructions = 1000;
   whole.instruct.topic_rounds = 6;
-  const Recipe small = stages::preview_recipe(whole);
+  const Recipe small = replay::preview_recipe(whole);
   EXPECT_EQ(small.instruct.topic_rounds, 1);
   EXPECT_EQ(small.run_folder, path("a-preview"));
   ScriptedWorkbench workbench({});
   auto store = stages::open_run(small);
-  run_pipeline(small, workbench, *store);
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+  replay::run_to_end(small, workbench, *store);
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   EXPECT_EQ(stages::kept_instructions(*store).size(), 12u);
-  const Json preview = stages::preview_json(whole, prompts, *store);
+  const Json preview = replay::preview_json(whole, prompts, *store);
   std::set<std::string> shown;
   for (const Json& example : preview["examples"]) {
     const std::string row = example["row"].get<std::string>();
@@ -115,7 +116,7 @@ TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
   EXPECT_NEAR(steps["align"]["tokens"].get<double>(),
               double(store->activity("align.answers").num_tokens) * 1006 / 12,
               1.0);
-  EXPECT_THAT(stages::preview_text(whole, prompts, *store, 80),
+  EXPECT_THAT(replay::preview_text(whole, prompts, *store, 80),
               HasSubstr("thought: "));
 }
 

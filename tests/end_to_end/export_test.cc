@@ -1,5 +1,5 @@
 // Exports of a finished run of the scripted world.
-#include "stages/export.h"
+#include "export/export.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,8 +22,8 @@ namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using stages::ExportOptions;
-using stages::ExportReport;
+using exports::ExportOptions;
+using exports::ExportReport;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -41,8 +41,8 @@ class ExportTest : public ScriptedRunsTest {
     return path("out/" + form);
   }
   ExportReport write(const std::string& form, const std::string& set = "") {
-    return export_dataset(*store_, recipe_,
-                          {set, form, folder(form), "selfalign test"});
+    return exports::export_dataset(*store_, recipe_,
+                                   {set, form, folder(form), "selfalign test"});
   }
   std::string text(const std::string& form, const std::string& file) const {
     return read_file(folder(form) + "/" + file);
@@ -51,7 +51,7 @@ class ExportTest : public ScriptedRunsTest {
     return parse_json(text(form, file), file);
   }
 
-  stages::Recipe recipe_;
+  recipe::Recipe recipe_;
   std::unique_ptr<store::Store> store_;
 };
 
@@ -206,13 +206,14 @@ TEST_F(ExportTest, PyarrowReadsTheTable) {
 TEST_F(ExportTest, ARunWithoutSuchRowsIsToldWhy) {
   const auto refusal = [this](const std::string& name,
                               std::vector<std::string> stages) {
-    stages::Recipe recipe = recipe_;
+    recipe::Recipe recipe = recipe_;
     recipe.run_folder = path(name);
     recipe.stages = std::move(stages);
     recipe.data.path = recipe.has("tune") ? path("given.jsonl") : "";
     const auto store = stages::open_run(recipe);
     const Error error = error_of([&] {
-      export_dataset(*store, recipe, {"", "messages", folder("m"), "test"});
+      exports::export_dataset(*store, recipe,
+                              {"", "messages", folder("m"), "test"});
     });
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
     EXPECT_FALSE(fs::exists(folder("m")));

@@ -1,6 +1,6 @@
 // A fork takes over what a change does not affect, makes the rest, and comes
 // to the digest of a run from scratch.
-#include "stages/fork.h"
+#include "replay/fork.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,15 +9,17 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "recipe/recipe_file.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using stages::Recipe;
+using recipe::Recipe;
 using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
@@ -37,14 +39,14 @@ class ForkTest : public ScriptedRunsTest {
 
   Made make(Store& store, const Recipe& recipe) const {
     ScriptedWorkbench workbench({});
-    run_pipeline(recipe, workbench, store);
+    replay::run_to_end(recipe, workbench, store);
     return {store.run_digest(), workbench.num_written(), workbench.num_tuned()};
   }
   Made run(const Recipe& recipe) const {
     return make(*stages::open_run(recipe), recipe);
   }
   Made fork(const Recipe& recipe, const std::string& from = "") const {
-    return make(*stages::open_fork(recipe, path("a"), from), recipe);
+    return make(*replay::open_fork(recipe, path("a"), from), recipe);
   }
 
   // Those of both runs, as far as they are the same.
@@ -122,13 +124,13 @@ TEST_F(ForkTest, AdaptersOfTheSameSamplesAreTakenOver) {
 TEST_F(ForkTest, GoesOnAfterAStopAlsoWithoutTheOtherRun) {
   const Made a = run(recipe("a"));
   {
-    const auto store = stages::open_fork(recipe("b"), path("a"), "");
+    const auto store = replay::open_fork(recipe("b"), path("a"), "");
     int commits = 0;
     store->set_commit_hook([&] {
       if (++commits == 12) throw Error(ErrorKind::kFailed, "stop");
     });
     ScriptedWorkbench workbench({});
-    EXPECT_THROW(run_pipeline(recipe("b"), workbench, *store), Error);
+    EXPECT_THROW(replay::run_to_end(recipe("b"), workbench, *store), Error);
   }
   fs::copy(path("b"), path("c"), fs::copy_options::recursive);
   const Made b = run(recipe("b"));
@@ -222,7 +224,7 @@ TEST_F(ForkTest, EditedCopiesAreRefused) {
   const std::string copy = "a/recipe.resolved.yaml";
   replace(copy, "num_held_out: 6", "num_held_out: 9");
   const Error usage =
-      error_of([&] { stages::open_run(stages::read_recipe(path(copy))); });
+      error_of([&] { stages::open_run(recipe::read_recipe(path(copy))); });
   EXPECT_EQ(usage.kind(), ErrorKind::kUsage);
   EXPECT_THAT(usage.what(), HasSubstr("num_held_out (was 6, is 9)"));
   replace(copy, "num_held_out: 9", "num_held_out: 6");

@@ -8,20 +8,20 @@
 #include <set>
 
 #include "base/file.h"
-#include "eval/report.h"
+#include "inspect/pace.h"
+#include "inspect/summary.h"
+#include "replay/fork.h"
+#include "replay/whole_run.h"
+#include "report/report.h"
 #include "scripted_runs.h"
-#include "stages/fork.h"
 #include "stages/funnel.h"
-#include "stages/pace.h"
-#include "stages/pipeline.h"
-#include "stages/summary.h"
 #include "stages/work.h"
 #include "text/words.h"
 
 namespace selfalign::tests {
 namespace {
 
-using stages::Recipe;
+using recipe::Recipe;
 using store::Row;
 using store::Store;
 using ::testing::ContainsRegex;
@@ -57,12 +57,12 @@ TEST_F(GrowthTest, AThousandTopicsATypeFromSixtyEnds) {
   }
   EXPECT_LT(store->num_rows("redteam.topic_requests"), 20 * 250);
   EXPECT_THAT(
-      stages::run_summary(recipe, *store),
+      inspect::run_summary(recipe, *store),
       ContainsRegex("red-team topics: 1000 asked for by type; [0-9]+ to "
                     "60 came in [0-9]+ rounds; saturated: "));
   const auto pace =
-      stages::run_pace(recipe, stages::load_prompts("prompts"), *store);
-  for (const stages::StepPace& step : pace.steps) {
+      inspect::run_pace(recipe, recipe::load_prompts("prompts"), *store);
+  for (const inspect::StepPace& step : pace.steps) {
     if (step.step != "red-team topics") continue;
     EXPECT_EQ(step.total, step.done);
     EXPECT_EQ(step.done, store->num_rows("redteam.topic_requests"));
@@ -143,8 +143,8 @@ class IdentityTest : public ScriptedRunsTest {
     used.figures = manifest.report;
     return used;
   }
-  const std::vector<stages::IdentityRow> identity_ =
-      stages::load_prompts("prompts").identity;
+  const std::vector<recipe::IdentityRow> identity_ =
+      recipe::load_prompts("prompts").identity;
   const int64_t num_rows_ = int64_t(identity_.size());
 };
 
@@ -173,7 +173,7 @@ TEST_F(IdentityTest, RowsAreAtMostTheirShare) {
   }
   const auto store = open("a");
   EXPECT_THAT(
-      stages::run_summary(recipe, *store),
+      inspect::run_summary(recipe, *store),
       ContainsRegex("engrave.samples .* identity \\(2[0-9].* left out"));
   const std::string page = read_file(path("a") + "/report.txt");
   EXPECT_THAT(page, HasSubstr(" left out"));
@@ -207,10 +207,10 @@ class TimeTest : public ScriptedRunsTest {};
 TEST_F(TimeTest, EveryGenerationIsTimed) {
   const Recipe recipe = small_recipe(path("a"));
   run(recipe);
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   const auto store = open("a");
-  for (const stages::StepPace& step :
-       stages::run_pace(recipe, prompts, *store).steps) {
+  for (const inspect::StepPace& step :
+       inspect::run_pace(recipe, prompts, *store).steps) {
     if (step.is_tuning) continue;
     EXPECT_GT(step.seconds, 0.0) << step.step;
     EXPECT_LT(step.seconds, 30.0) << step.step;
@@ -219,7 +219,7 @@ TEST_F(TimeTest, EveryGenerationIsTimed) {
   const auto work = stages::work_of(*store, "align.answers");
   EXPECT_EQ(work->num_tokens, store->activity("align.answers").num_tokens);
   EXPECT_EQ(work->num_taken, 0);
-  const Json report = eval::report_json(path("a"));
+  const Json report = report::report_json(path("a"));
   double seconds = 0.0;
   for (const Json& step : report["cost"]["steps"]) {
     seconds += step.value("seconds", 0.0);
@@ -229,9 +229,9 @@ TEST_F(TimeTest, EveryGenerationIsTimed) {
   Recipe more = small_recipe(path("b"));
   more.instruct.num_instructions += 4;
   {
-    const auto fork = stages::open_fork(more, path("a"), "");
+    const auto fork = replay::open_fork(more, path("a"), "");
     ScriptedWorkbench workbench({});
-    stages::run_pipeline(more, workbench, *fork);
+    replay::run_to_end(more, workbench, *fork);
   }
   const auto fork = open("b");
   const auto forked = stages::work_of(*fork, "align.answers");

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "program.h"
 #include "scripted_runs.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "store/testing.h"
 
 namespace selfalign::tests {
@@ -23,7 +23,7 @@ class LookingTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     runs_ = std::make_unique<ScriptedRuns>();
-    stages::Recipe recipe = small_recipe(runs_->path("a"));
+    recipe::Recipe recipe = small_recipe(runs_->path("a"));
     runs_->run(recipe);
     recipe.run_folder = runs_->path("b");
     recipe.seed = 8;

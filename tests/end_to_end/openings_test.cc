@@ -9,19 +9,19 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "replay/fork.h"
 #include "scripted_runs.h"
-#include "stages/fork.h"
 #include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {
 
+using recipe::Recipe;
 using stages::after;
 using stages::draw_opening;
 using stages::keep_opening;
 using stages::Opening;
 using stages::OpeningSeed;
-using stages::Recipe;
 using stages::with_opening;
 using store::Row;
 using testing::HasSubstr;

@@ -14,23 +14,24 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "eval/differences.h"
+#include "inspect/trace.h"
+#include "parse/filters.h"
+#include "parse/thoughts.h"
+#include "recipe/annotations.h"
+#include "recipe/profile.h"
+#include "replay/whole_run.h"
+#include "report/differences.h"
 #include "scripted_runs.h"
-#include "stages/annotations.h"
-#include "stages/filters.h"
 #include "stages/funnel.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/principles.h"
-#include "stages/profile.h"
 #include "stages/rounds.h"
-#include "stages/thoughts.h"
-#include "stages/trace.h"
 
 namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using stages::Recipe;
+using recipe::Recipe;
 using store::Store;
 using ::testing::HasSubstr;
 
@@ -189,7 +190,7 @@ TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
   std::map<std::string, int> of_type;
   for (const store::Row& row :
        store->kept("redteam.questions",
-                   stages::profile_named("default").instruct_filter)) {
+                   recipe::profile_named("default").instruct_filter)) {
     ++of_type[row.content["type"]];
   }
   EXPECT_EQ(of_type.size(), 20u);
@@ -202,7 +203,7 @@ TEST_F(PipelineTest, QuotasGiveEveryQuestionTypeItsShare) {
 TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
   run("a");
   const auto store = open("a");
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   const std::vector<store::Row> rows = store->rows("verbose.samples");
   ASSERT_EQ(samples().size(), rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -214,7 +215,7 @@ TEST_F(PipelineTest, SamplesCarryNoPrinciplesAndTheTextOfThePairs) {
     EXPECT_THAT(prompt, HasSubstr("### User\n"));
     for (const std::string& hidden :
          {prompts.align.thought_tag, prompts.principles[0].text,
-          stages::trim(prompts.verbose_distill.answer)}) {
+          parse::trim(prompts.verbose_distill.answer)}) {
       EXPECT_EQ(prompt.find(hidden), std::string::npos) << hidden;
     }
   }
@@ -270,7 +271,7 @@ TEST_F(PipelineTest, ContaminatedInstructionsAreRejected) {
     EXPECT_NE(row.content["instruction"], text);
   }
   const auto rejections = store->rejections(
-      "instruct.tasks", stages::profile_named("default").instruct_filter);
+      "instruct.tasks", recipe::profile_named("default").instruct_filter);
   EXPECT_TRUE(std::any_of(
       rejections.begin(), rejections.end(),
       [](const auto& reason) { return reason.first == "contaminated"; }));
@@ -319,7 +320,7 @@ TEST_F(PipelineTest, AFinishedRunOpensNoModel) {
   const Recipe recipe = small_recipe(path("a"));
   ScriptedWorkbench workbench({});
   auto store = stages::open_run(recipe);
-  run_pipeline(recipe, workbench, *store);
+  replay::run_to_end(recipe, workbench, *store);
   EXPECT_EQ(workbench.num_opened(), 0);
   EXPECT_EQ(store->run_digest(), digest);
 }
@@ -362,9 +363,9 @@ TEST_F(PipelineTest, BeforeTheFirstRowEverythingMayChange) {
 TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
   run("a");
   const auto store = open("a");
-  const uint64_t key = stages::find_row(*store, "engrave.samples:0");
-  EXPECT_EQ(stages::find_row(*store, key_to_hex(key)), key);
-  const std::string text = stages::show_row(*store, key);
+  const uint64_t key = inspect::find_row(*store, "engrave.samples:0");
+  EXPECT_EQ(inspect::find_row(*store, key_to_hex(key)), key);
+  const std::string text = inspect::show_row(*store, key);
   size_t at = 0;
   for (const char* part :
        {"== instruct.seeds:", "== instruct.requests:", "self_instruct.yaml",
@@ -376,17 +377,18 @@ TEST_F(PipelineTest, ARowIsTracedFromSeedToSample) {
     ASSERT_NE(found, std::string::npos) << part << " in\n" << text;
     at = found;
   }
-  EXPECT_EQ(kind_of([&] { stages::show_row(*store, 1); }, "none"),
+  EXPECT_EQ(kind_of([&] { inspect::show_row(*store, 1); }, "none"),
             ErrorKind::kInput);
-  EXPECT_EQ(kind_of([&] { stages::find_row(*store, "align.pairs:x"); }, "none"),
-            ErrorKind::kInput);
+  EXPECT_EQ(
+      kind_of([&] { inspect::find_row(*store, "align.pairs:x"); }, "none"),
+      ErrorKind::kInput);
 }
 
 TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
   run("a");
   const auto store = open("a");
   const stages::PrincipleUse use =
-      stages::principle_use(*store, stages::load_prompts("prompts"));
+      stages::principle_use(*store, recipe::load_prompts("prompts"));
   ASSERT_EQ(use.rules.size(), 16u);
   ASSERT_GE(use.types.size(), 2u);
   EXPECT_EQ(use.types[0], "self-instruct");
@@ -435,11 +437,11 @@ TEST_F(PipelineTest, EndsAndTokensAreOneFigureInBothTables) {
   const double prompted = report["held_out"]["prompted"]["share_ended"];
   EXPECT_GT(prompted, 0.5);  // most get as far as the answer
   const auto store = open("a");
-  const stages::Prompts prompts = stages::load_prompts(path("a") + "/prompts");
-  const eval::HeldOutAnswers held_out{*store, prompts};
+  const recipe::Prompts prompts = recipe::load_prompts(path("a") + "/prompts");
+  const report::HeldOutAnswers held_out{*store, prompts};
   double ended = -1.0;
   double tokens = -1.0;
-  for (const Json& pair : eval::differences("", {}, &held_out)) {
+  for (const Json& pair : report::differences("", {}, &held_out)) {
     if (pair["before"] != "base" || pair["after"] != "prompted") continue;
     for (const Json& row : pair["rows"]) {
       if (row["score"] == "ended") ended = row["after"];
@@ -453,8 +455,8 @@ TEST_F(PipelineTest, EndsAndTokensAreOneFigureInBothTables) {
 
 TEST(Annotations, AreFewerThan300) {
   for (const char* folder : {"prompts", "prompts/small"}) {
-    const stages::Annotations all =
-        stages::count_annotations(stages::load_prompts(folder));
+    const recipe::Annotations all =
+        recipe::count_annotations(recipe::load_prompts(folder));
     EXPECT_EQ(all.total, 175 + 20 + 16 + 5) << folder;
     EXPECT_LT(all.total, 300);
   }

@@ -1,6 +1,6 @@
 // The same world under both profiles: what each keeps, and the report on the
 // rows where they differ.
-#include "stages/profiles.h"
+#include "inspect/profiles.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,17 +10,17 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "recipe/profile.h"
 #include "scripted_runs.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
-#include "stages/profile.h"
 #include "stages/run.h"
 
 namespace selfalign::tests {
 namespace {
 
-using stages::Recipe;
+using recipe::Recipe;
 using store::OpenMode;
 using store::Row;
 using store::Store;
@@ -51,9 +51,9 @@ TEST_F(ProfilesTest, EachIsReproducible) {
     const Recipe stopped = recipe(profile + ".stopped", profile);
     run_until(stopped, after_commits(9));
     EXPECT_EQ(run(stopped), digest);
-    EXPECT_EQ(stages::profiles_report(*open(profile), 1)["profile"], profile);
-    EXPECT_EQ(stages::profiles_report(*open(profile), 100),
-              stages::profiles_report(*open(profile + ".stopped"), 100));
+    EXPECT_EQ(inspect::profiles_report(*open(profile), 1)["profile"], profile);
+    EXPECT_EQ(inspect::profiles_report(*open(profile), 100),
+              inspect::profiles_report(*open(profile + ".stopped"), 100));
   }
   EXPECT_EQ(digests.size(), 3u);
 }
@@ -182,7 +182,7 @@ TEST_F(ProfilesTest, PaperNeverSamplesSorryInStage2) {
     const Recipe own = recipe(profile, profile);
     ScriptedWorkbench workbench({});
     auto store = stages::open_run(own);
-    const stages::Prompts prompts = stages::load_prompts("prompts");
+    const recipe::Prompts prompts = recipe::load_prompts("prompts");
     stages::Models models(own, workbench, *store);
     const stages::AnswerPlan plan =
         stages::stage_plan({own, prompts, *store, workbench, models}, {});
@@ -211,7 +211,7 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
   for (const std::string profile : {"default", "paper"}) {
     run(recipe(profile, profile));
     const auto store = open(profile);
-    const Json report = stages::profiles_report(*store, 2);
+    const Json report = inspect::profiles_report(*store, 2);
     EXPECT_EQ(report["profile"], profile);
     EXPECT_GT(report["num_differ"], 0);
     std::set<std::string> stages_seen;
@@ -240,7 +240,7 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
               (std::set<std::string>{"instruct.tasks", "redteam.topics",
                                      "redteam.questions", "align.answers",
                                      "verbose.answers"}));
-    const std::string text = stages::profiles_text(report);
+    const std::string text = inspect::profiles_text(report);
     EXPECT_THAT(text, HasSubstr("default kept, paper exemplar_word"));
     EXPECT_THAT(text, HasSubstr("default kept, paper too_short"));
     EXPECT_THAT(text, HasSubstr("paper: president"));
@@ -253,8 +253,8 @@ TEST_F(ProfilesTest, TheOthersVerdictsArePartOfNoDigest) {
   run(recipe("a", "default"));
   auto store = Store::open(path("a"), OpenMode::kWrite);
   const store::Manifest manifest = *store->manifest("align.answers");
-  const stages::Profile& paper = stages::profile_named("paper");
-  const std::string own = stages::profile_named("default").align.name;
+  const recipe::Profile& paper = recipe::profile_named("paper");
+  const std::string own = recipe::profile_named("default").align.name;
   const uint64_t key = store->rows("align.answers").at(0).key;
   store->set_verdicts({{key, paper.align.name, false, "other", "changed"}});
   EXPECT_EQ(store->digest("align.answers", own, manifest.num_rows),

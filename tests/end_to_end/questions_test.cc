@@ -9,20 +9,21 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "inspect/pace.h"
+#include "inspect/trace.h"
+#include "replay/fork.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/fork.h"
-#include "stages/pace.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
 #include "stages/refill.h"
-#include "stages/trace.h"
 
 namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
 using generate::Finish;
-using stages::Recipe;
+using recipe::Recipe;
 using store::OpenMode;
 using store::Row;
 using store::Store;
@@ -159,7 +160,7 @@ TEST_F(QuestionsTest, AreTheSameInAnyOrderAndAfterAStopAndPlayedAgain) {
         auto store = stages::open_run(other);
         int commits = 0;
         store->set_commit_hook([&] { set_interrupted(++commits >= stop_at); });
-        EXPECT_THROW(run_pipeline(other, workbench, *store), Error);
+        EXPECT_THROW(replay::run_to_end(other, workbench, *store), Error);
         set_interrupted(false);
       }
       EXPECT_EQ(run(other, wide), digest) << stop_at;
@@ -196,8 +197,8 @@ TEST_F(QuestionsTest, AnotherNumberOfHintsForksFromTheRequestsOn) {
   other.instruct.hints_per_request = 3;
   ScriptedWorkbench workbench({});
   {
-    auto store = stages::open_fork(other, first.run_folder, "");
-    run_pipeline(other, workbench, *store);
+    auto store = replay::open_fork(other, first.run_folder, "");
+    replay::run_to_end(other, workbench, *store);
   }
   EXPECT_TRUE(is_sound(other.run_folder));
   EXPECT_EQ(open("b")->manifest("redteam.topics")->digest,
@@ -212,15 +213,15 @@ TEST_F(QuestionsTest, StatusPrinciplesAndShowKnowThem) {
   const Recipe paper = recipe("a", "paper");
   run(paper);
   const auto store = open("a");
-  const stages::Prompts prompts = stages::load_prompts("prompts");
-  for (const auto& step : stages::run_pace(paper, prompts, *store).steps) {
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
+  for (const auto& step : inspect::run_pace(paper, prompts, *store).steps) {
     if (step.step != "red-team questions") continue;
     EXPECT_EQ(step.total, 60);
     EXPECT_EQ(step.done, 60);
     EXPECT_TRUE(step.finished);
   }
   int64_t num_answers = 0;
-  const auto use = principle_use(*store, prompts);
+  const auto use = stages::principle_use(*store, prompts);
   for (size_t t = 0; t < use.types.size(); ++t) {
     if (use.types[t] == "self-instruct") continue;
     EXPECT_NE(use.types[t], "given");
@@ -228,7 +229,7 @@ TEST_F(QuestionsTest, StatusPrinciplesAndShowKnowThem) {
   }
   EXPECT_EQ(num_answers, 60);
   const Row question = store->rows("redteam.questions").at(0);
-  const std::string shown = stages::show_row(*store, question.key);
+  const std::string shown = inspect::show_row(*store, question.key);
   EXPECT_THAT(shown, HasSubstr("redteam.requests:"));
   EXPECT_THAT(shown, HasSubstr("at most 150 tokens"));
 }

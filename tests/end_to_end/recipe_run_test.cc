@@ -15,15 +15,17 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "program.h"
-#include "stages/prompts.h"
-#include "stages/recipe.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe.h"
+#include "recipe/recipe_file.h"
+#include "recipe/recipe_text.h"
 #include "tiny_model.h"
 
 namespace selfalign {
 namespace {
 
 namespace fs = std::filesystem;
-using stages::Recipe;
+using recipe::Recipe;
 using ::testing::HasSubstr;
 
 std::vector<std::string> recipe_names() {
@@ -51,7 +53,7 @@ std::string words(uint64_t key, int count) {
 }
 
 // What the model says under the prompts of each stage.
-std::vector<Phrases> phrases_for(const stages::Prompts& prompts) {
+std::vector<Phrases> phrases_for(const recipe::Prompts& prompts) {
   std::vector<Phrases> all = {{". Task:", {}},
                               {"\n4.", {}},
                               {" |", {}},
@@ -110,7 +112,7 @@ std::string given_rows(const std::string& recipe) {
   return text;
 }
 
-void cut_down(stages::TuneOptions& tune) {
+void cut_down(recipe::TuneOptions& tune) {
   tune.epochs = 1;
   tune.batch_size = 4;
   tune.max_length = 1024;
@@ -122,7 +124,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
  protected:
   // The recipe with everything that takes time made small.
   Recipe small() const {
-    Recipe recipe = stages::read_recipe("recipes/" + GetParam() + ".yaml");
+    Recipe recipe = recipe::read_recipe("recipes/" + GetParam() + ".yaml");
     recipe.model = {path("model"), "cpu", "float32", 4, 12000};
     recipe.run_folder = path("run");
     if (recipe.has("instruct")) {
@@ -136,7 +138,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
     // This model's answers are of no language: all is measured, all passes.
     recipe.instruct.min_log_likelihood =
         std::min(recipe.instruct.min_log_likelihood, -9000.0);
-    for (stages::AnswerLimits* limits :
+    for (recipe::AnswerLimits* limits :
          {&recipe.align.limits, &recipe.verbose.limits}) {
       *limits = {.min_gain = std::min(limits->min_gain, -50.0)};
     }
@@ -147,7 +149,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
                                       {"tune", &recipe.tune}}) {
       if (recipe.has(stage)) cut_down(*tune);
     }
-    for (stages::GivenData* given : {&recipe.instructions, &recipe.data}) {
+    for (recipe::GivenData* given : {&recipe.instructions, &recipe.data}) {
       if (given->path.empty()) continue;
       given->path = path("given.jsonl");
       write_file_atomic(given->path, given_rows(GetParam()));
@@ -156,7 +158,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
   }
 
   int run(const Recipe& recipe, const std::string& environment = "") {
-    write_file_atomic(path("r.yaml"), stages::recipe_to_yaml(recipe));
+    write_file_atomic(path("r.yaml"), recipe::recipe_to_yaml(recipe));
     return selfalign("run r.yaml", environment);
   }
   int selfalign(const std::string& arguments,
@@ -175,7 +177,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
 TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   const Recipe recipe = small();
   make_phrase_model(recipe.model.path,
-                    phrases_for(stages::load_prompts(recipe.prompts_folder,
+                    phrases_for(recipe::load_prompts(recipe.prompts_folder,
                                                      recipe.prompts_overlay)));
   ASSERT_EQ(run(recipe), 0) << log();
   const Json status = output();
@@ -223,7 +225,7 @@ TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   if (GetParam() != "smollm2-demo") return;  // once is enough
   const Recipe recipe = small();
   make_phrase_model(recipe.model.path,
-                    phrases_for(stages::load_prompts(recipe.prompts_folder,
+                    phrases_for(recipe::load_prompts(recipe.prompts_folder,
                                                      recipe.prompts_overlay)));
   ASSERT_EQ(run(recipe), 0) << log();
   // The real engine gives every text again: same draws, same bits.

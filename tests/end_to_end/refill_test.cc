@@ -10,7 +10,7 @@
 
 #include "scripted_runs.h"
 #include "stages/funnel.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 
 namespace selfalign::tests {
 namespace {
@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 
 class RefillTest : public ScriptedRunsTest {
  protected:
-  stages::Recipe recipe(const std::string& name) const {
-    stages::Recipe recipe = small_recipe(path(name));
+  recipe::Recipe recipe(const std::string& name) const {
+    recipe::Recipe recipe = small_recipe(path(name));
     recipe.refill.min_per_rule = 6;
     recipe.refill.max_requests = 60;
     return recipe;
@@ -28,9 +28,9 @@ class RefillTest : public ScriptedRunsTest {
 };
 
 TEST_F(RefillTest, AsksForTheTypesThatHaveMostOfARule) {
-  const stages::Prompts prompts = stages::load_prompts("prompts");
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
   stages::PrincipleUse use;
-  use.rules = stages::principle_names(prompts);
+  use.rules = recipe::principle_names(prompts);
   const auto& types = prompts.red_team.types;
   for (const size_t t : {3u, 5u, 8u, 11u}) {
     use.types.push_back(types[t].type);
@@ -53,9 +53,9 @@ TEST_F(RefillTest, AsksForTheTypesThatHaveMostOfARule) {
 TEST_F(RefillTest, AddsRowsThatAllLaterStagesUse) {
   run(recipe("a"));
   const auto store = open("a");
-  const stages::Prompts prompts = stages::load_prompts("prompts");
-  const auto before = principle_use(*store, prompts, 1);
-  const auto after = principle_use(*store, prompts);
+  const recipe::Prompts prompts = recipe::load_prompts("prompts");
+  const auto before = stages::principle_use(*store, prompts, 1);
+  const auto after = stages::principle_use(*store, prompts);
   EXPECT_LT(before.num_fired(6).kept, 6);
   EXPECT_GT(after.num_fired(6).kept, before.num_fired(6).kept);
   int64_t num_requests = 0;
@@ -98,7 +98,7 @@ TEST_F(RefillTest, IsTheSameInAnyOrderAndAfterKills) {
 }
 
 TEST_F(RefillTest, IsOffByDefault) {
-  EXPECT_EQ(stages::Recipe().refill.min_per_rule, 0);
+  EXPECT_EQ(recipe::Recipe().refill.min_per_rule, 0);
   EXPECT_EQ(stages::unrefilled("refill.2.answers"), "align.answers");
   EXPECT_EQ(stages::unrefilled("refill.1.requests"), "redteam.requests");
   EXPECT_EQ(stages::unrefilled("align.pairs"), "align.pairs");

@@ -1,6 +1,6 @@
 // The report of whole runs: every section is there, and whatever a model wrote
 // stays text.
-#include "eval/report.h"
+#include "report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ class ReportTest : public ScriptedRunsTest {
  protected:
   void make_run(const std::vector<std::string>& stages = {
                     "instruct", "align", "engrave", "verbose"}) {
-    stages::Recipe recipe = small_recipe(run_);
+    recipe::Recipe recipe = small_recipe(run_);
     recipe.stages = stages;
     recipe.model.path = "/none";  // as read back: resolved
     run(recipe);
@@ -88,7 +88,7 @@ TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
   write_file_atomic(run_ + "/engraved/metrics.jsonl",
                     "{\"step\":1,\"loss\":3.0,\"learning_rate\":0.0}\n"
                     "{\"step\":2,\"loss\":2.5,\"learning_rate\":0.01}\n{\"st");
-  EXPECT_EQ(eval::write_report(run_), run_ + "/report.html");
+  EXPECT_EQ(report::write_report(run_), run_ + "/report.html");
   const std::string html = file("report.html");
   const std::string markdown = file("report.md");
   for (const char* title :
@@ -124,7 +124,7 @@ TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
   EXPECT_TRUE(right);
   // Of the evaluation's folder it is the same report.
   fs::remove(run_ + "/report.html");
-  EXPECT_EQ(eval::write_report(run_ + "/evaluation/"), run_ + "/report.html");
+  EXPECT_EQ(report::write_report(run_ + "/evaluation/"), run_ + "/report.html");
   EXPECT_EQ(file("report.html"), html);
 }
 
@@ -138,7 +138,7 @@ TEST_F(ReportTest, WhatAModelWroteStaysText) {
   store::edit_store(run_, "UPDATE completions SET text = " + bytes +
                               " || text || " + bytes +
                               ", thought = thought || " + bytes);
-  eval::write_report(run_);
+  report::write_report(run_);
   for (const char* name : {"report.html", "report.md", "report.json"}) {
     EXPECT_TRUE(text::is_valid_utf8(file(name))) << name;
   }
@@ -155,19 +155,19 @@ TEST_F(ReportTest, ARunUnderWayGetsAPageButIsNotDone) {
   make_run();
   fs::remove(run_ + "/report.json");
   store::edit_store(run_, "DELETE FROM meta WHERE name = 'done'");
-  eval::write_report(run_);
+  report::write_report(run_);
   EXPECT_TRUE(fs::exists(run_ + "/report.html"));
   EXPECT_FALSE(fs::exists(run_ + "/report.json"));
   EXPECT_THAT(file("report.html"), HasSubstr("under way"));
   const std::string out = path("shown.html");
-  EXPECT_EQ(eval::write_report(run_, out), out);
+  EXPECT_EQ(report::write_report(run_, out), out);
   EXPECT_TRUE(fs::exists(path("shown.json")));
   EXPECT_TRUE(fs::exists(path("shown.md")));
 }
 
 TEST_F(ReportTest, ABaselineHasTheSectionsThatItHas) {
   make_run({});
-  eval::write_report(run_);
+  report::write_report(run_);
   const std::string html = file("report.html");
   EXPECT_THAT(html, HasSubstr("Held-out instructions</h2>"));
   EXPECT_THAT(html, Not(HasSubstr("From principle to answer</h2>")));
@@ -177,12 +177,12 @@ TEST_F(ReportTest, ABaselineHasTheSectionsThatItHas) {
 TEST_F(ReportTest, AnEvaluationWithoutARunHasOneToo) {
   const std::string folder = path("judged");
   evaluate(folder, "plain");
-  EXPECT_EQ(eval::write_report(folder), folder + "/report.html");
+  EXPECT_EQ(report::write_report(folder), folder + "/report.html");
   EXPECT_TRUE(fs::exists(folder + "/report.json"));
   EXPECT_THAT(read_file(folder + "/report.html"),
               HasSubstr("Evaluations</h2>"));
   try {
-    eval::write_report(ScriptedRuns::folder());
+    report::write_report(ScriptedRuns::folder());
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);

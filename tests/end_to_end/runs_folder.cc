@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/progress.h"
-#include "stages/verify.h"
+#include "replay/verify.h"
 
 namespace selfalign::tests {
 namespace {
@@ -29,12 +29,12 @@ RunsFolder::~RunsFolder() {
 }
 
 testing::AssertionResult is_sound(const std::string& run_folder) {
-  const stages::Verification found = stages::verify_run(run_folder);
+  const replay::Verification found = replay::verify_run(run_folder);
   if (found.problems.empty() && found.replay_end.empty()) {
     return testing::AssertionSuccess();
   }
   return testing::AssertionFailure()
-         << stages::verification_text(found) << found.replay_end;
+         << replay::verification_text(found) << found.replay_end;
 }
 
 }  // namespace selfalign::tests

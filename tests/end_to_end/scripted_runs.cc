@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "replay/whole_run.h"
 #include "stages/pipeline.h"
 
 namespace selfalign::tests {
@@ -45,30 +46,30 @@ void ScriptedRuns::replace(const std::string& name, const std::string& old,
   write(name, content.replace(at, old.size(), text));
 }
 
-std::string ScriptedRuns::run(const stages::Recipe& recipe,
+std::string ScriptedRuns::run(const recipe::Recipe& recipe,
                               WorldOptions options) {
   ScriptedWorkbench workbench(std::move(options));
   const auto store = stages::open_run(recipe);
-  run_pipeline(recipe, workbench, *store);
+  replay::run_to_end(recipe, workbench, *store);
   samples_ = workbench.samples();
   return store->run_digest();
 }
 
 void ScriptedRuns::run_until(
-    const stages::Recipe& recipe,
+    const recipe::Recipe& recipe,
     const std::function<bool(store::Store&)>& stop,
     const std::function<void(store::Store&)>& then) const {
   ScriptedWorkbench workbench({});
   const auto store = stages::open_run(recipe);
   store->set_commit_hook([&] { set_interrupted(stop(*store)); });
-  EXPECT_EQ(kind_of([&] { run_pipeline(recipe, workbench, *store); }),
+  EXPECT_EQ(kind_of([&] { replay::run_to_end(recipe, workbench, *store); }),
             ErrorKind::kInterrupted);
   set_interrupted(false);
   store->set_commit_hook(nullptr);
   if (then) then(*store);
 }
 
-bool ScriptedRuns::run_and_kill(const stages::Recipe& recipe, int kill_at,
+bool ScriptedRuns::run_and_kill(const recipe::Recipe& recipe, int kill_at,
                                 int kill_after) const {
   return is_killed([&] {
     KillSwitch kill{kill_at};
@@ -78,7 +79,7 @@ bool ScriptedRuns::run_and_kill(const stages::Recipe& recipe, int kill_at,
     ScriptedWorkbench workbench(options);
     const auto store = stages::open_run(recipe);
     store->set_commit_hook([&kill] { kill.tick(); });
-    run_pipeline(recipe, workbench, *store);
+    replay::run_to_end(recipe, workbench, *store);
   });
 }
 

@@ -31,15 +31,15 @@ class ScriptedRuns : public RunsFolder {
                const std::string& text) const;
 
   // Runs to the end; the run's digest.
-  std::string run(const stages::Recipe& recipe, WorldOptions options = {});
+  std::string run(const recipe::Recipe& recipe, WorldOptions options = {});
   // Runs until `stop` is true after a commit, as an interrupt would end it, and
   // does `then`, if anything, with the store.
-  void run_until(const stages::Recipe& recipe,
+  void run_until(const recipe::Recipe& recipe,
                  const std::function<bool(store::Store&)>& stop,
                  const std::function<void(store::Store&)>& then = {}) const;
   // Runs in a process that is killed at tick `kill_at` (a commit or a step of a
   // tuning; 0: never) or after `kill_after` completions; true if it was.
-  bool run_and_kill(const stages::Recipe& recipe, int kill_at,
+  bool run_and_kill(const recipe::Recipe& recipe, int kill_at,
                     int kill_after = 0) const;
   // Read-only.
   std::unique_ptr<store::Store> open(const std::string& name) const;

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "generate/scripted.h"
-#include "stages/prompts.h"
+#include "recipe/prompts.h"
 #include "text/words.h"
 
 namespace selfalign::tests {
@@ -67,9 +67,9 @@ std::string a_task(Words& words) {
   }
 }
 
-const stages::AlignPrompt& align_prompt() {
-  static const stages::AlignPrompt prompt =
-      stages::load_prompts("prompts").align;
+const recipe::AlignPrompt& align_prompt() {
+  static const recipe::AlignPrompt prompt =
+      recipe::load_prompts("prompts").align;
   return prompt;
 }
 
@@ -217,7 +217,7 @@ void KillSwitch::tick() {
 }
 
 std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
-    const stages::ModelOptions&, const std::string& adapter) {
+    const recipe::ModelOptions&, const std::string& adapter) {
   ++num_opened_;
   generate::ScriptedOptions options;
   options.script = [this](const Request& request) {
@@ -235,7 +235,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
 }
 
 std::vector<bool> ScriptedWorkbench::fit(
-    const stages::ModelOptions&, const stages::TuneOptions& options,
+    const recipe::ModelOptions&, const recipe::TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) {
   std::vector<bool> fits;
   for (const stages::TrainingSample& sample : samples) {
@@ -253,7 +253,7 @@ std::vector<bool> ScriptedWorkbench::fit(
 // As a trainer does: a checkpoint on the way, the adapter at the end, the same
 // result with and without the checkpoint.
 stages::TuneReport ScriptedWorkbench::tune(
-    const stages::ModelOptions&, const stages::TuneOptions& options,
+    const recipe::ModelOptions&, const recipe::TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   samples_ = samples;
@@ -284,8 +284,8 @@ stages::TuneReport ScriptedWorkbench::tune(
   return report;
 }
 
-stages::Recipe small_recipe(const std::string& run_folder) {
-  stages::Recipe recipe;
+recipe::Recipe small_recipe(const std::string& run_folder) {
+  recipe::Recipe recipe;
   recipe.name = "small";
   recipe.run_folder = run_folder;
   recipe.prompts_folder = std::filesystem::absolute("prompts").string();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "generate/generator.h"
-#include "stages/recipe.h"
+#include "recipe/recipe.h"
 #include "stages/workbench.h"
 
 namespace selfalign::tests {
@@ -39,13 +39,13 @@ class ScriptedWorkbench final : public stages::Workbench {
       : options_(std::move(options)) {}
 
   std::unique_ptr<generate::Generator> open_generator(
-      const stages::ModelOptions& model, const std::string& adapter) override;
+      const recipe::ModelOptions& model, const std::string& adapter) override;
   // By words in place of tokens.
   std::vector<bool> fit(
-      const stages::ModelOptions& model, const stages::TuneOptions& options,
+      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override;
-  stages::TuneReport tune(const stages::ModelOptions& model,
-                          const stages::TuneOptions& options,
+  stages::TuneReport tune(const recipe::ModelOptions& model,
+                          const recipe::TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
 
@@ -66,6 +66,6 @@ class ScriptedWorkbench final : public stages::Workbench {
 };
 
 // A small recipe on the project's own prompts; tests run in the repository.
-stages::Recipe small_recipe(const std::string& run_folder);
+recipe::Recipe small_recipe(const std::string& run_folder);
 
 }  // namespace selfalign::tests

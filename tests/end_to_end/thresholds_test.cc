@@ -6,18 +6,18 @@
 #include <functional>
 #include <map>
 
+#include "parse/repetition.h"
+#include "parse/subject.h"
+#include "recipe/prompts.h"
+#include "replay/fork.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/browse.h"
-#include "stages/fork.h"
-#include "stages/pipeline.h"
-#include "stages/prompts.h"
-#include "stages/stats.h"
-#include "stages/subject.h"
+#include "stages/row_reading.h"
 
 namespace selfalign::tests {
 namespace {
 
-using stages::Recipe;
+using recipe::Recipe;
 using store::Row;
 using store::Store;
 
@@ -100,8 +100,8 @@ void expect_rejected(
     const std::function<bool(const std::string& instruction,
                              const std::string& answer)>& wrong) {
   const auto store = runs.open("a");
-  const stages::Prompts prompts =
-      stages::load_prompts(runs.path("a") + "/prompts");
+  const recipe::Prompts prompts =
+      recipe::load_prompts(runs.path("a") + "/prompts");
   std::map<std::string, int> outcomes;
   store->scan("align.answers", "", [&](const store::SeenRow& seen) {
     const std::string outcome = outcome_of(*store, seen.row.key);
@@ -129,7 +129,7 @@ TEST_F(ThresholdsTest, WhatSaysItsWordsAgainIsARepetition) {
   run(strict, world);
   expect_rejected(*this, "repetition",
                   [](const std::string&, const std::string& answer) {
-                    return stages::repeated_share(answer) > 0.1;
+                    return parse::repeated_share(answer) > 0.1;
                   });
 }
 
@@ -140,7 +140,7 @@ TEST_F(ThresholdsTest, WhatHasFewNewWordsOfContentCopiesTheInstruction) {
   expect_rejected(
       *this, "copies_instruction",
       [](const std::string& instruction, const std::string& answer) {
-        return stages::new_content_share(instruction, answer) < 0.6;
+        return parse::new_content_share(instruction, answer) < 0.6;
       });
 }
 
@@ -190,8 +190,8 @@ TEST_F(ThresholdsTest, AForkWithAnotherThresholdIsARunFromScratch) {
   Recipe changed = recipe("b");
   changed.align.limits.min_gain = 0.1;
   ScriptedWorkbench workbench({});
-  const auto fork = stages::open_fork(changed, path("a"), "");
-  run_pipeline(changed, workbench, *fork);
+  const auto fork = replay::open_fork(changed, path("a"), "");
+  replay::run_to_end(changed, workbench, *fork);
   const std::string digest = fork->run_digest();
   changed.run_folder = path("fresh");
   EXPECT_EQ(run(changed), digest);

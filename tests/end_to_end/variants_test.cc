@@ -8,20 +8,21 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "recipe/prompts.h"
+#include "replay/verify.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/given.h"
-#include "stages/instruct.h"
+#include "stages/instructions.h"
 #include "stages/pipeline.h"
-#include "stages/prompts.h"
-#include "stages/verify.h"
 
 namespace selfalign::tests {
 namespace {
 
 namespace fs = std::filesystem;
-using stages::Recipe;
+using recipe::Recipe;
 using store::OpenMode;
 using store::Store;
 using ::testing::ElementsAre;
@@ -93,7 +94,7 @@ TEST_F(VariantsTest, NonVerboseIsTheWholeMethodWithoutItsLastStage) {
 // Dromedary-2: given prompts in place of stage 1.
 TEST_F(VariantsTest, GivenInstructionsTakeThePlaceOfStageOne) {
   const std::string held_out =
-      stages::load_prompts("prompts").held_out[0].instruction;
+      recipe::load_prompts("prompts").held_out[0].instruction;
   std::string text;
   for (const std::string& line :
        {std::string("Explain why the moon has phases to a child."),
@@ -146,7 +147,7 @@ TEST_F(VariantsTest, ThePaperProfileKeepsWhatIsMerelyAlike) {
   auto store = stages::open_run(recipe);
   ScriptedWorkbench workbench({});
   try {
-    run_pipeline(recipe, workbench, *store);
+    replay::run_to_end(recipe, workbench, *store);
   } catch (const Error&) {  // whether an answer is kept is not what is asked
   }
   EXPECT_EQ(rejected(*store, "given.instructions"),
@@ -184,17 +185,17 @@ class ServersModel final : public generate::Generator {
 class ServersWorkbench final : public stages::Workbench {
  public:
   std::unique_ptr<generate::Generator> open_generator(
-      const stages::ModelOptions& model, const std::string& adapter) override {
+      const recipe::ModelOptions& model, const std::string& adapter) override {
     return std::make_unique<ServersModel>(
         scripted_.open_generator(model, adapter));
   }
   std::vector<bool> fit(
-      const stages::ModelOptions& model, const stages::TuneOptions& options,
+      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override {
     return scripted_.fit(model, options, samples);
   }
-  stages::TuneReport tune(const stages::ModelOptions& model,
-                          const stages::TuneOptions& options,
+  stages::TuneReport tune(const recipe::ModelOptions& model,
+                          const recipe::TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override {
     return scripted_.tune(model, options, samples, folder);
@@ -216,13 +217,13 @@ TEST_F(VariantsTest, AServerIsNotAskedForTheTokensOfGivenPrompts) {
   recipe.instructions.path = write("p.txt", prompts + much + "\nGo\n");
   auto store = stages::open_run(recipe);
   ServersWorkbench workbench;
-  run_pipeline(recipe, workbench, *store);
+  replay::run_to_end(recipe, workbench, *store);
   EXPECT_EQ(rejected(*store, "given.instructions"),
             Json({{"too_long", 1}, {"too_short", 1}}));
   store.reset();
-  const stages::Verification verification = stages::verify_run(path("a"));
+  const replay::Verification verification = replay::verify_run(path("a"));
   EXPECT_TRUE(verification.problems.empty())
-      << stages::verification_text(verification);
+      << replay::verification_text(verification);
   EXPECT_GT(verification.num_replayed, 2);
 }
 
@@ -293,16 +294,16 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
               HasSubstr("profiles judge no row"));
   ASSERT_EQ(samples().size(), 3u);
   ASSERT_EQ(samples()[0].turns.size(), 2u);
-  const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;
+  const recipe::ChatPrompt prompt = recipe::load_prompts("prompts").tuned;
   EXPECT_EQ(samples()[0].turns[0].prompt,
-            prompt.prompt + stages::chat_turn(prompt, "Hi"));
+            prompt.prompt + recipe::chat_turn(prompt, "Hi"));
   EXPECT_EQ(samples()[0].turns[1].prompt,
-            prompt.between + stages::chat_turn(prompt, "Why?"));
+            prompt.between + recipe::chat_turn(prompt, "Why?"));
   EXPECT_EQ(samples()[0].turns[1].response, "So.");
   EXPECT_TRUE(samples()[0].turns[0].ends && samples()[0].turns[1].ends);
   EXPECT_EQ(samples()[1].turns[0].response, "a");
   EXPECT_EQ(samples()[2].turns[0].prompt,
-            "Be brief.\n\n" + stages::chat_turn(prompt, "r"));
+            "Be brief.\n\n" + recipe::chat_turn(prompt, "r"));
   EXPECT_THAT(committed(*store, "tune."),
               ElementsAre("tune.samples", "tune.adapter"));
   EXPECT_THAT(committed(*store, "held_out."),
@@ -350,9 +351,9 @@ TEST_F(VariantsTest, ABaselineGoesOnWithoutTheBadRows) {
   EXPECT_EQ(store->num_rows("given.conversations"), 6);
   EXPECT_EQ(rejected(*store, "given.conversations"),
             Json({{"not_learnt", 1}, {"unreadable", 1}, {"unsupported", 1}}));
-  const stages::ChatPrompt prompt = stages::load_prompts("prompts").tuned;
+  const recipe::ChatPrompt prompt = recipe::load_prompts("prompts").tuned;
   const auto ask = [&](const char* text) {
-    return stages::chat_turn(prompt, text);
+    return recipe::chat_turn(prompt, text);
   };
   ASSERT_EQ(samples().size(), 3u);
   EXPECT_EQ(samples()[0].turns[0].response, "a");
@@ -393,10 +394,10 @@ TEST_F(VariantsTest, ThePromptedBaseTrainsNothing) {
                           "held_out.base.pairs", "held_out.prompted.answers",
                           "held_out.prompted.pairs", "held_out.short.answers",
                           "held_out.short.pairs"));
-  const stages::Prompts own = stages::load_prompts("prompts");
+  const recipe::Prompts own = recipe::load_prompts("prompts");
   const std::pair<std::string, std::string> variants[] = {
       {"base", ""},
-      {"prompted", stages::align_prefix(own)},
+      {"prompted", recipe::align_prefix(own)},
       {"short", own.engraved.prompt}};
   for (const auto& [variant, prompt] : variants) {
     const auto rows = store->rows("held_out." + variant + ".answers");
@@ -416,13 +417,13 @@ TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
   recipe.prompts_overlay = {over};
   fs::copy("prompts/dromedary2", over);
   const std::string digest = run(recipe);
-  const stages::Prompts used = stages::load_prompts(path("a") + "/prompts");
+  const recipe::Prompts used = recipe::load_prompts(path("a") + "/prompts");
   EXPECT_EQ(used.principles.size(), 17u);
   EXPECT_EQ(used.principles.back().name, "multilingual");
   EXPECT_EQ(used.exemplars.size(), 6u);
   EXPECT_EQ(used.digest,
-            stages::load_prompts("prompts", recipe.prompts_overlay).digest);
-  EXPECT_NE(used.digest, stages::load_prompts("prompts").digest);
+            recipe::load_prompts("prompts", recipe.prompts_overlay).digest);
+  EXPECT_NE(used.digest, recipe::load_prompts("prompts").digest);
   fs::remove_all(over);
   EXPECT_EQ(run(recipe), digest);
 

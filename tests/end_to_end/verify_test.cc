@@ -1,5 +1,5 @@
 // Every kind of damage to a run is found and named by verify.
-#include "stages/verify.h"
+#include "replay/verify.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "replay/fork.h"
+#include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/fork.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
 #include "store/seals.h"
@@ -58,7 +59,7 @@ class VerifyRunTest : public ScriptedRunsTest {
                                  const std::function<void()>& damage) {
     fs::copy(run_, run_ + ".sound", fs::copy_options::recursive);
     damage();
-    const stages::Verification verification = stages::verify_run(run_);
+    const replay::Verification verification = replay::verify_run(run_);
     fs::remove_all(run_);
     fs::rename(run_ + ".sound", run_);
     for (const store::Problem& problem : verification.problems) {
@@ -68,7 +69,7 @@ class VerifyRunTest : public ScriptedRunsTest {
       }
     }
     return testing::AssertionFailure()
-           << stages::verification_text(verification);
+           << replay::verification_text(verification);
   }
 
   const std::string run_ = path("run");
@@ -83,35 +84,35 @@ std::string key_of(const std::string& stage, int seq) {
 TEST_F(VerifyRunTest, ASoundRunIsPlayedAgainToTheSameDigests) {
   make_run();
   const auto store = open("run");
-  const stages::Verification verification = stages::verify_run(run_);
+  const replay::Verification verification = replay::verify_run(run_);
   EXPECT_TRUE(verification.problems.empty())
-      << stages::verification_text(verification);
+      << replay::verification_text(verification);
   EXPECT_EQ(verification.num_replayed, int(store->manifests().size()));
   EXPECT_EQ(verification.replay_end, "");
   EXPECT_EQ(verification.digest, store->run_digest());
-  const std::string text = stages::verification_text(verification);
+  const std::string text = replay::verification_text(verification);
   EXPECT_THAT(text, HasSubstr("align.answers: 20 rows = "));
   EXPECT_THAT(text, HasSubstr(" + 0 pending"));
   EXPECT_THAT(text, HasSubstr("nothing lost, nothing twice"));
-  const Json json = stages::verification_json(verification);
+  const Json json = replay::verification_json(verification);
   EXPECT_EQ(json["problems"].size(), 0u);
   EXPECT_EQ(json["stages"][0]["rows"], 175);
 }
 
 TEST_F(VerifyRunTest, AWriterAtWorkIsNoProblem) {
-  const stages::Recipe recipe = small_recipe(run_);
+  const recipe::Recipe recipe = small_recipe(run_);
   ScriptedWorkbench workbench({});
   const auto store = stages::open_run(recipe);
   int commits = 0, num_checked = 0;
   store->set_commit_hook([&] {
     if (++commits % 9 != 0) return;
-    const stages::Verification verification = stages::verify_run(run_);
+    const replay::Verification verification = replay::verify_run(run_);
     EXPECT_TRUE(verification.problems.empty())
-        << stages::verification_text(verification);
+        << replay::verification_text(verification);
     EXPECT_EQ(verification.num_replayed, int(store->manifests().size()));
     ++num_checked;
   });
-  run_pipeline(recipe, workbench, *store);
+  replay::run_to_end(recipe, workbench, *store);
   EXPECT_GT(num_checked, 4);
 }
 
@@ -198,9 +199,9 @@ TEST_F(VerifyRunTest, OtherVersionsOfAFilterAreNoDamage) {
        "', 'align.old.0')");
   commit_again("align.answers");
   commit_again("held_out.prompted.answers");
-  const stages::Verification verification = stages::verify_run(run_);
+  const replay::Verification verification = replay::verify_run(run_);
   EXPECT_TRUE(verification.problems.empty())
-      << stages::verification_text(verification);
+      << replay::verification_text(verification);
   EXPECT_THAT(verification.replay_end, HasSubstr("was judged by align.old.0"));
 }
 
@@ -309,7 +310,7 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
   fs::permissions(path, fs::perms(0600));
   const auto key = std::make_shared<const store::SigningKey>(path);
   const auto found = [&](const std::string& public_key) {
-    const auto all = stages::verify_run(run_, public_key).problems;
+    const auto all = replay::verify_run(run_, public_key).problems;
     return all.empty() ? "" : all[0].found;
   };
   EXPECT_EQ(found(key->public_key()), "none");
@@ -318,7 +319,7 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
   EXPECT_EQ(found(""), "");
   EXPECT_EQ(found(std::string(64, '0')), "one by " + key->public_key());
   const auto text = [&] {
-    return stages::verification_text(stages::verify_run(run_));
+    return replay::verification_text(replay::verify_run(run_));
   };
   EXPECT_THAT(text(), HasSubstr("signed by " + key->public_key()));
   // Changed, and sealed and chained again, with the signature that there was.
@@ -342,8 +343,8 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
 TEST_F(VerifyRunTest, NothingIsTakenOverFromAChangedRun) {
   make_run();
   exec("UPDATE completions SET text = 'tampered'");
-  stages::Recipe recipe = small_recipe(path("fork"));
-  EXPECT_EQ(kind_of([&] { stages::open_fork(recipe, run_, ""); }),
+  recipe::Recipe recipe = small_recipe(path("fork"));
+  EXPECT_EQ(kind_of([&] { replay::open_fork(recipe, run_, ""); }),
             ErrorKind::kDamaged);
 }
 
@@ -351,14 +352,14 @@ TEST_F(VerifyRunTest, NothingIsTakenOverFromAChangedRun) {
 TEST_F(VerifyRunTest, AnOlderRunIsCheckedAsFarAsItCanBe) {
   make_run();
   store::make_older(run_, 2);
-  const auto old = stages::verify_run(run_);
-  EXPECT_TRUE(old.problems.empty()) << stages::verification_text(old);
-  EXPECT_THAT(stages::verification_text(old),
+  const auto old = replay::verify_run(run_);
+  EXPECT_TRUE(old.problems.empty()) << replay::verification_text(old);
+  EXPECT_THAT(replay::verification_text(old),
               HasSubstr("made before there were seals (store version 2)"));
   store::Store::open(run_, store::OpenMode::kWrite);
-  const auto sealed = stages::verify_run(run_);
-  EXPECT_TRUE(sealed.problems.empty()) << stages::verification_text(sealed);
-  EXPECT_THAT(stages::verification_text(sealed), HasSubstr("sealed later"));
+  const auto sealed = replay::verify_run(run_);
+  EXPECT_TRUE(sealed.problems.empty()) << replay::verification_text(sealed);
+  EXPECT_THAT(replay::verification_text(sealed), HasSubstr("sealed later"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "end_to_end/scripted_world.h"
+#include "replay/whole_run.h"
 #include "stages/pipeline.h"
 
 int main(int argc, char** argv) {
@@ -13,7 +14,7 @@ int main(int argc, char** argv) {
   if (argc != 2) return static_cast<int>(ErrorKind::kUsage);
   set_log_level(LogLevel::kError);
   set_progress_shown(false);
-  stages::Recipe recipe = tests::small_recipe(argv[1]);
+  recipe::Recipe recipe = tests::small_recipe(argv[1]);
   recipe.instruct.num_instructions = 5;
   recipe.instruct.num_red_team = 3;
   recipe.instruct.topics_per_type = 1;
@@ -21,7 +22,7 @@ int main(int argc, char** argv) {
   try {
     tests::ScriptedWorkbench workbench({});
     const auto store = stages::open_run(recipe);
-    run_pipeline(recipe, workbench, *store);
+    replay::run_to_end(recipe, workbench, *store);
     std::cout << store->run_digest() << std::endl;
   } catch (const Error& error) {
     log_error(error.what());

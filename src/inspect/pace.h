@@ -1,0 +1,70 @@
+// How far a run is, how fast it goes and how long it will take, by step: from
+// what is in its folder, so also while another process works on it, and after
+// it was stopped. And what a whole run would take, going by a small one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "recipe/prompts.h"
+#include "recipe/recipe.h"
+#include "store/store.h"
+
+namespace selfalign::inspect {
+
+struct StepPace {
+  std::string step;  // "instruct", "align", "engrave", "held-out, base"
+  std::string unit;  // "instructions", "rows", "samples"
+  int64_t done = 0;  // units
+  int64_t total = 0;
+  bool at_most = false;  // of total: nobody knows how many it will be
+  bool finished = false;
+  bool is_tuning = false;
+  int64_t num_tokens = 0;  // generated, or learnt from
+  double seconds = -1.0;   // of the work that made them (work.h); -1: not known
+  double last_s = 0.0;     // Unix time of the last sign of life
+  double units_per_s = 0.0;  // over all timed work; 0: not known
+  double tokens_per_s = 0.0;
+  double left_s = -1.0;  // -1: nothing is known yet
+};
+
+struct RunPace {
+  std::vector<StepPace> steps;  // in order of the method
+  double last_s = 0.0;          // last sign of life; 0: none yet
+  double left_s = 0.0;          // of the steps that something is known of
+  bool all_known = true;        // false: some step's left_s is not
+  bool done = false;
+  std::optional<std::string> writer;  // "process 123" while one is at work
+};
+// Totals are the recipe's; before a step has begun it is expected to keep what
+// earlier ones kept, and to write as many tokens as it may.
+RunPace run_pace(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
+                 const store::Store& store);
+
+// "running as process 123", "done", "stopped since 14:02:10 (3h05m ago)",
+// "running ..., but nothing came for 12m10s".
+std::string state_text(const RunPace& pace, double now_s);
+// A line per step: done, rates, time to go.
+std::string pace_text(const RunPace& pace, double now_s);
+Json pace_json(const RunPace& pace);
+
+struct StepForecast {
+  std::string step;
+  std::string unit;
+  int64_t total = 0;  // units of the whole run
+  double tokens = 0.0;
+  double seconds = 0.0;
+};
+// What `recipe` will take if every unit takes what it took in the finished run
+// in `store`, a preview of pace `small` without identity rows; those count by
+// their length beside its samples. Few rows leave slots idle, so the seconds
+// are rather too many. A step that was not timed has 0 seconds.
+std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
+                                   const recipe::Prompts& prompts,
+                                   const RunPace& small,
+                                   const store::Store& store);
+
+}  // namespace selfalign::inspect

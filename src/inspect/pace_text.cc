@@ -1,0 +1,97 @@
+// A run's pace as a person and a program read it.
+#include <ctime>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "inspect/pace.h"
+
+namespace selfalign::inspect {
+namespace {
+
+// Longest time without a completion that is nothing to wonder at.
+constexpr double kSilenceS = 300.0;
+
+std::string clock_text(double time_s) {
+  const auto seconds = static_cast<std::time_t>(time_s);
+  std::tm local{};
+  if (localtime_r(&seconds, &local) == nullptr) return "?";
+  char text[32];
+  return std::strftime(text, sizeof(text), "%F %T", &local) > 0 ? text : "?";
+}
+
+// "" where there is none.
+std::string rate_in(double rate, const char* unit) {
+  return rate > 0.0 ? rate_text(rate) + unit : "";
+}
+
+std::string left_text(const StepPace& step) {
+  if (step.finished) return "done";
+  if (step.total == 0) return "";
+  if (step.left_s < 0.0) return "?";
+  // Before its first row a step is expected to write all it may.
+  const bool known = step.units_per_s > 0.0 && !step.at_most;
+  return (known ? "" : "at most ") + time_text(step.left_s) + " to go";
+}
+
+}  // namespace
+
+std::string state_text(const RunPace& pace, double now_s) {
+  if (pace.done) return "done";
+  const double silence = now_s - pace.last_s;
+  if (pace.writer) {
+    std::string text = "running as " + *pace.writer;
+    if (pace.last_s > 0.0 && silence > kSilenceS) {
+      text += ", but nothing came for " + time_text(silence);
+    }
+    return text;
+  }
+  if (pace.last_s == 0.0) return "stopped before the first row";
+  return str("stopped since ", clock_text(pace.last_s), " (",
+             time_text(silence), " ago)");
+}
+
+std::string pace_text(const RunPace& pace, double now_s) {
+  std::ostringstream out;
+  for (const StepPace& step : pace.steps) {
+    if (step.total == 0 && step.done == 0) continue;
+    const std::string done = str(step.done, "/", step.total, " ", step.unit);
+    out << "  " << std::left << std::setw(20) << step.step << std::setw(24)
+        << done << std::right << std::setw(9) << rate_in(step.units_per_s, "/s")
+        << std::setw(13) << rate_in(step.tokens_per_s, " tok/s") << "  "
+        << left_text(step) << '\n';
+  }
+  out << "  " << state_text(pace, now_s);
+  if (!pace.done) {
+    out << "; " << time_text(pace.left_s) << " to go at these rates";
+    if (!pace.all_known) out << ", without the steps marked ?";
+  }
+  out << '\n';
+  return out.str();
+}
+
+Json pace_json(const RunPace& pace) {
+  Json steps = Json::array();
+  for (const StepPace& step : pace.steps) {
+    Json one{{"step", step.step},
+             {"unit", step.unit},
+             {"done", step.done},
+             {"total", step.total},
+             {"finished", step.finished},
+             {"tokens", step.num_tokens},
+             {"units_per_s", step.units_per_s},
+             {"tokens_per_s", step.tokens_per_s}};
+    if (step.seconds >= 0.0) one["seconds"] = step.seconds;
+    if (step.left_s >= 0.0) one["left_s"] = step.left_s;
+    steps.push_back(std::move(one));
+  }
+  Json out{{"steps", std::move(steps)},
+           {"left_s", pace.left_s},
+           {"all_known", pace.all_known},
+           {"last_s", pace.last_s}};
+  out["writer"] = pace.writer ? Json(*pace.writer) : Json(nullptr);
+  return out;
+}
+
+}  // namespace selfalign::inspect

@@ -1,0 +1,271 @@
+#include "local/workbench.h"
+
+#include <utility>
+
+#include "base/counted.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "formats/load_tokenizer.h"
+#include "generate/prompt_tokens.h"
+#include "generate/remote.h"
+#include "generate/remote_key.h"
+#include "model/device.h"
+#include "stages/adapter_prompt.h"
+
+namespace selfalign::local {
+namespace {
+
+train::TrainOptions train_options(const recipe::TuneOptions& options,
+                                  const std::string& base_model,
+                                  const std::string& folder) {
+  train::TrainOptions result;
+  result.rank = options.rank;
+  result.alpha = options.alpha;
+  result.dropout = options.dropout;
+  result.epochs = options.epochs;
+  result.batch_size = options.batch_size;
+  result.learning_rate = options.learning_rate;
+  result.warmup_steps = options.warmup_steps;
+  result.weight_decay = options.weight_decay;
+  result.max_grad_norm = options.max_grad_norm;
+  result.checkpoint_steps = options.checkpoint_steps;
+  result.seed = options.seed;
+  result.folder = folder;
+  result.base_model = base_model;
+  return result;
+}
+
+// Weights and tokenizer of a remote model stay where they are.
+void require_local(const std::string& path) {
+  if (!generate::is_remote_model(path)) return;
+  throw Error(ErrorKind::kUsage,
+              path +
+                  ": expected a model on this machine, found a server's; give "
+                  "the HF folder or GGUF file");
+}
+
+void require_fit(const std::string& path, const text::Tokenizer& words,
+                 const formats::ModelConfig& config) {
+  if (words.size() <= config.vocab_size) return;
+  throw Error(ErrorKind::kInput,
+              str(path, ": expected a tokenizer of at most ", config.vocab_size,
+                  " tokens, as the model has, found ", words.size(),
+                  "; use files that belong together"));
+}
+
+void require_end(const std::string& path, const text::Tokenizer& words) {
+  if (words.eos() >= 0) return;
+  throw Error(ErrorKind::kInput,
+              str(path,
+                  ": expected an end-of-text token, without which no answer "
+                  "learns to stop, found none; use a tokenizer with "
+                  "eos_token"));
+}
+
+// An adapter that a run made says on which base. The same model in another file
+// (a GGUF file of an HF folder) has another fingerprint, so this is no error.
+void warn_of_other_base(const std::string& adapter,
+                        const recipe::ModelOptions& model,
+                        const model::Weights& base) {
+  std::string trained_on;
+  try {
+    const auto carried = stages::read_adapter_prompt(adapter);
+    if (carried) trained_on = carried->base;
+  } catch (const Error&) {
+    return;  // whoever asks under its prompt was told
+  }
+  // "local DIGEST, cpu float32, ...": the rest is how it was computed.
+  trained_on = trained_on.substr(0, trained_on.find(','));
+  if (trained_on.empty() || trained_on.ends_with(base.digest)) return;
+  log_warning(str(adapter, ": expected the base it was trained on (",
+                  trained_on, "), found ", model.path, " (local ", base.digest,
+                  "); its answers mean little unless both are one model in two "
+                  "forms"));
+}
+
+std::unique_ptr<generate::Generator> open_remote(
+    const recipe::ModelOptions& model, const std::string& adapter) {
+  if (!adapter.empty()) {
+    throw Error(ErrorKind::kUsage,
+                str(model.path,
+                    ": expected no adapter with a server's model, "
+                    "found ",
+                    adapter,
+                    "; let the server load it and give the "
+                    "name it has there"));
+  }
+  generate::RemoteOptions options;
+  options.model = model.path;
+  options.api = model.api;
+  options.http.num_in_flight = model.num_slots;
+  const std::string& base =
+      generate::parse_remote_address(model.path, generate::RemoteApi::kAuto)
+          .base;
+  options.http.api_key =
+      generate::key_for(*generate::origin_of(base), model.api_key_file);
+  return generate::make_remote_generator(options);
+}
+
+}  // namespace
+
+TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
+                                const stages::TrainingSample& sample,
+                                int64_t max_length) {
+  TokenizedSample result;
+  std::vector<int>& inputs = result.sample.inputs;
+  // The last target of max_length tokens is no input.
+  const auto predict = [&](int token) {
+    const int64_t row = static_cast<int64_t>(inputs.size()) - 1;
+    if (row < 0) return;  // nothing predicts the first token
+    if (row + 2 > max_length) {
+      result.truncated = true;
+      return;
+    }
+    result.sample.loss_rows.push_back(row);
+    result.sample.targets.push_back(token);
+  };
+  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) {
+    inputs.push_back(tokenizer.bos());
+  }
+  generate::PieceTokenizer pieces(tokenizer);
+  for (const stages::TrainingTurn& turn : sample.turns) {
+    const std::vector<int> prompt = pieces.next(turn.prompt);
+    inputs.insert(inputs.end(), prompt.begin(), prompt.end());
+    for (const int token : pieces.next(turn.response)) {
+      if (turn.learn) predict(token);
+      inputs.push_back(token);
+    }
+    if (turn.learn && turn.ends) predict(tokenizer.eos());
+  }
+  const std::vector<int64_t>& rows = result.sample.loss_rows;
+  inputs.resize(rows.empty() ? 0 : static_cast<size_t>(rows.back()) + 1);
+  return result;
+}
+
+std::shared_ptr<const model::Weights> LocalWorkbench::weights(
+    const recipe::ModelOptions& model) {
+  require_local(model.path);
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  const std::string name = model.path + "\n" + model::describe(compute);
+  if (!weights_ || weights_name_ != name) {
+    weights_.reset();
+    log_info(str("loading ", model.path, " (", model::describe(compute), ", ",
+                 at::get_num_threads(), " threads)"));
+    weights_ = std::make_shared<const model::Weights>(
+        model::load_weights(model.path, compute.device, compute.dtype));
+    weights_name_ = name;
+  }
+  return weights_;
+}
+
+std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
+    const std::string& path) {
+  require_local(path);
+  if (!tokenizer_ || tokenizer_path_ != path) {
+    tokenizer_ = formats::load_tokenizer(path);
+    tokenizer_path_ = path;
+  }
+  return tokenizer_;
+}
+
+void LocalWorkbench::check_model(const recipe::ModelOptions& model,
+                                 const std::string& adapter, bool trains) {
+  if (generate::is_remote_model(model.path)) {
+    if (trains) require_local(model.path);
+    open_remote(model, adapter);
+    return;
+  }
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  const formats::ModelConfig config =
+      model::check_weights(model.path, compute.device, compute.dtype);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  require_fit(model.path, *words, config);
+  if (trains) require_end(model.path, *words);
+  if (!adapter.empty()) model::load_lora(adapter, config, at::kCPU);
+}
+
+stages::CheckModel LocalWorkbench::checks() {
+  return [this](const recipe::ModelOptions& model, bool trains) {
+    check_model(model, "", trains);
+  };
+}
+
+std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
+    const recipe::ModelOptions& model, const std::string& adapter) {
+  if (generate::is_remote_model(model.path)) return open_remote(model, adapter);
+  std::shared_ptr<const model::Weights> base = weights(model);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  require_fit(model.path, *words, base->config);
+  engine::EngineOptions options;
+  options.num_slots = model.num_slots;
+  options.max_context = model.max_context;
+  if (!adapter.empty()) {
+    const model::Lora lora =
+        model::load_lora(adapter, base->config, base->device());
+    warn_of_other_base(adapter, model, *base);
+    auto merged = std::make_shared<model::Weights>(*base);
+    model::merge_lora(*merged, lora);
+    base = std::move(merged);
+  }
+  return engine::make_engine(std::move(base), words, options);
+}
+
+std::vector<bool> LocalWorkbench::fit(
+    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples) {
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  std::vector<bool> fits;
+  for (const stages::TrainingSample& sample : samples) {
+    const TokenizedSample one =
+        tokenize_sample(*words, sample, options.max_length);
+    fits.push_back(!one.sample.targets.empty());
+  }
+  return fits;
+}
+
+stages::TuneReport LocalWorkbench::tune(
+    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples,
+    const std::string& folder) {
+  const std::shared_ptr<const model::Weights> base = weights(model);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
+  require_end(model.path, *words);
+  stages::TuneReport report;
+  std::vector<train::Sample> tokenized;
+  for (const stages::TrainingSample& sample : samples) {
+    TokenizedSample one = tokenize_sample(*words, sample, options.max_length);
+    // A prompt that fills max_length leaves nothing to learn from.
+    if (one.sample.targets.empty()) continue;
+    report.num_truncated += one.truncated ? 1 : 0;
+    tokenized.push_back(std::move(one.sample));
+  }
+  if (tokenized.empty()) {
+    throw Error(ErrorKind::kInput,
+                str(folder, ": expected samples to train on, found ",
+                    samples.size(), ", none with a response within ",
+                    options.max_length, " tokens; raise max_length"));
+  }
+  if (const size_t num_left_out = samples.size() - tokenized.size()) {
+    log_warning(str(folder, ": ", num_left_out, " of ",
+                    counted(int64_t(samples.size()), "sample"),
+                    num_left_out == 1 ? " is" : " are",
+                    " left out: the prompt alone fills the ",
+                    options.max_length,
+                    " tokens of max_length; raise it to learn from them"));
+  }
+  make_folder(folder);
+  const train::TrainReport done = train::train_lora(
+      *base, tokenized, train_options(options, model.path, folder));
+  report.num_samples = static_cast<int64_t>(tokenized.size());
+  report.num_tokens = done.num_tokens;
+  report.num_steps = done.num_steps;
+  report.loss_before = done.loss_before;
+  report.loss_after = done.loss_after;
+  report.digest = done.digest;
+  return report;
+}
+
+}  // namespace selfalign::local

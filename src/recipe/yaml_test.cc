@@ -1,0 +1,82 @@
+#include "recipe/yaml.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/file.h"
+#include "base/testing.h"
+
+namespace selfalign::recipe {
+namespace {
+
+using testing::HasSubstr;
+
+std::string mistake_in(const std::string& text) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/r.yaml";
+  write_file_atomic(path, text);
+  const Error error = error_of([&] {
+    YamlMistakes mistakes(path);
+    YamlMap map(load_yaml(path), "", mistakes);
+    std::string name;
+    map.get("name", name);
+    map.done();
+    mistakes.throw_if_any();
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  return error.what();
+}
+
+std::string repeated(const std::string& text, size_t count) {
+  std::string all;
+  for (size_t i = 0; i < count; ++i) all += text;
+  return all;
+}
+
+int64_t peak_kb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+TEST(Yaml, ManyValuesAreRefusedBeforeTheyAreBuilt) {
+  const int64_t before = peak_kb();
+  for (const char* item : {",", "x,", "{},", "[],", "? ,"}) {
+    EXPECT_THAT(mistake_in("a: [" + repeated(item, 400'000) + "]"),
+                HasSubstr("more than 100000 values"))
+        << item;
+  }
+  EXPECT_THAT(mistake_in(repeated("- a\n", 400'000)),
+              HasSubstr("more than 100000 values"));
+  EXPECT_LT(peak_kb() - before, 100 * 1024);
+}
+
+// Ten lines that say ten of the line before are 10^10 values.
+TEST(Yaml, AnAliasCountsAsWhatItStandsFor) {
+  std::string text = "a0: &a0 [x, x]\n";
+  for (int i = 1; i <= 10; ++i) {
+    text += str("a", i, ": &a", i, " [", repeated(str("*a", i - 1, ", "), 10),
+                "]\n");
+  }
+  EXPECT_THAT(mistake_in(text), HasSubstr("more than 100000 values"));
+  EXPECT_THAT(mistake_in("a: &a [*a]\n"),
+              HasSubstr("an alias of what it stands in"));
+}
+
+TEST(Yaml, ManyUnknownKeysAreSaidAtOnce) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::string text;
+  for (int i = 0; i < 24'000; ++i) text += str("key", i, ": 1\n");
+  const std::string mistake = mistake_in(text + repeated("name: x\n", 24'000));
+  EXPECT_THAT(mistake, HasSubstr("r.yaml:1:1: key0: unknown key"));
+  EXPECT_THAT(mistake, HasSubstr("and 47899 more"));
+  EXPECT_EQ(std::count(mistake.begin(), mistake.end(), '\n'), 100);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+}  // namespace
+}  // namespace selfalign::recipe

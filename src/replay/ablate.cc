@@ -1,0 +1,335 @@
+#include "replay/ablate.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <map>
+#include <sstream>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json_file.h"
+#include "base/random.h"
+#include "base/screen.h"
+#include "recipe/profile.h"
+#include "recipe/run_files.h"
+#include "stages/align.h"
+#include "stages/funnel.h"
+#include "stages/row_reading.h"
+#include "stages/run.h"
+#include "stages/start_checks.h"
+
+namespace selfalign::replay {
+namespace {
+
+using store::OpenMode;
+using store::Row;
+using store::Store;
+
+constexpr char kAnswers[] = "align.answers";
+constexpr size_t kMaxExamples = 5;
+
+// The run's answered rows that the ablation takes, in order.
+std::vector<Row> chosen_answers(const Store& run, const recipe::Recipe& recipe,
+                                int64_t num_rows) {
+  if (!recipe.has("align")) {
+    throw Error(ErrorKind::kInput,
+                run.folder() +
+                    ": expected a run with stage 2, found a recipe without "
+                    "align; take a run that has it");
+  }
+  if (!stages::stage_done(run, "align.pairs")) {
+    throw Error(ErrorKind::kInput,
+                str(run.folder(),
+                    ": expected a run whose stage 2 is done, found one that "
+                    "is not; go on with: selfalign resume ",
+                    run.folder()));
+  }
+  std::vector<Row> all = run.rows(kAnswers);
+  if (num_rows <= 0 || size_t(num_rows) >= all.size()) return all;
+  std::vector<uint32_t> drawn =
+      draw_sample(Hasher().add("ablate.rows").key(), uint32_t(all.size()),
+                  uint32_t(num_rows));
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<Row> chosen;
+  for (const uint32_t i : drawn) chosen.push_back(all[i]);
+  return chosen;
+}
+
+// All that decides what the ablation's rows are, for its store to remember.
+std::string identity(const Store& run, const AblateOptions& options) {
+  const recipe::PromptEdit& edit = options.edit;
+  Json all{{"rows", options.num_rows},
+           {"answers", run.manifest(kAnswers)->digest},
+           {"drop_rules", edit.drop_rules},
+           {"drop_exemplars", edit.drop_exemplars}};
+  for (const recipe::Principle& rule : edit.add_rules) {
+    all["add_rules"].push_back({rule.name, rule.text});
+  }
+  for (const std::string& path : edit.add_exemplars) {
+    all["add_exemplars"].push_back(digest_file(path));
+  }
+  return dump_json(all);
+}
+
+std::string folder_of(const Store& run, const AblateOptions& options) {
+  std::string name = options.name;
+  if (name.empty()) {
+    name = options.edit.name();
+    if (options.num_rows > 0) name += str("-n", options.num_rows);
+  }
+  if (name.find('/') != std::string::npos || name[0] == '.') {
+    throw Error(ErrorKind::kUsage,
+                str("name: expected a plain name, found \"", name, "\""));
+  }
+  return run.folder() + "/ablations/" + name;
+}
+
+// Error if the ablation cannot be begun; nothing is written.
+void check_ablation(const Store& run, const AblateOptions& options) {
+  if (stages::is_begun(folder_of(run, options))) return;
+  const ScratchFolder trial;
+  recipe::write_edited_prompts(run.folder() + "/prompts", options.edit,
+                               trial.path());
+  recipe::load_prompts(trial.path());  // whole and sound, or an Error
+}
+
+// Opens the ablation's store and makes its prompts, unless they are there.
+std::unique_ptr<Store> open_ablation(const Store& run,
+                                     const AblateOptions& options) {
+  const std::string wanted = identity(run, options);
+  auto store = Store::open(folder_of(run, options), OpenMode::kWrite);
+  const auto known = store->meta("ablation");
+  if (known && *known != wanted) {
+    throw Error(ErrorKind::kUsage,
+                str(store->folder(), ": expected the ablation ", wanted,
+                    ", found ", *known, "; give this one another --name"));
+  }
+  if (!known) {
+    const std::string prompts = store->folder() + "/prompts";
+    recipe::write_edited_prompts(run.folder() + "/prompts", options.edit,
+                                 prompts);
+    if (const auto model = run.meta("fingerprint.base")) {
+      store->set_meta("fingerprint.base", *model);
+    }
+    store->set_meta("ablation", wanted);
+  }
+  return store;
+}
+
+// Answers again under the ablation's prompts.
+void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
+                  const Store& run_store, const std::vector<Row>& answers,
+                  stages::Workbench& workbench, Store& store) {
+  if (stages::stage_done(store, "align.pairs")) return;
+  stages::Models models(recipe, workbench, store);
+  const stages::Run run{recipe, prompts, store, workbench, models};
+  std::vector<Row> instructions;
+  std::unordered_map<uint64_t, uint64_t> keys;  // of an instruction's answer
+  for (const Row& answer : answers) {
+    std::optional<Row> instruction = answer.parents.empty()
+                                         ? std::nullopt
+                                         : run_store.row(answer.parents[0]);
+    if (!instruction) {
+      throw Error(ErrorKind::kDamaged,
+                  str(run_store.folder(), ": expected the instruction of ",
+                      answer.stage, ":", answer.seq, ", found none"));
+    }
+    keys[instruction->key] = answer.key;
+    instructions.push_back(std::move(*instruction));
+  }
+  stages::AnswerPlan plan = stages::stage_plan(run, std::move(instructions));
+  plan.title = "ablate";
+  plan.key = [&keys](const Row& instruction) {
+    return keys.at(instruction.key);
+  };
+  stages::answer_all(plan, models.base(), run);
+}
+
+// One side of the comparison.
+class Side {
+ public:
+  Side(const Store& store, recipe::Prompts prompts, std::string filter)
+      : store_(store),
+        prompts_(std::move(prompts)),
+        names_(principle_names(prompts_)),
+        filter_(std::move(filter)) {}
+
+  struct Seen {
+    std::string text;
+    std::string outcome;  // "kept" or the reason of rejection
+  };
+  Seen add(uint64_t key) {
+    const auto stored = store_.completion(key);
+    if (!stored) {
+      throw Error(ErrorKind::kDamaged,
+                  str(store_.folder(), ": expected the completion of row ",
+                      key_to_hex(key), ", found none"));
+    }
+    Seen seen{stored->completion.text, "unjudged"};
+    for (const store::Verdict& verdict : store_.verdicts(key)) {
+      if (verdict.filter == filter_) {
+        seen.outcome = verdict.kept ? "kept" : verdict.reason;
+      }
+    }
+    ++num_rows_;
+    num_tokens_ += stored->completion.num_tokens;
+    num_ended_ += stages::has_end(
+        stages::answer_of(prompts_, kAnswers, seen.text), stored->completion);
+    ++outcomes_[seen.outcome];
+    const parse::FiredRules fired = parse::find_rules(stored->thought, names_);
+    num_unnamed_ += fired.rules.empty();
+    for (const int rule : fired.rules) ++fired_[names_[size_t(rule - 1)]];
+    return seen;
+  }
+
+  Json figures() const {
+    const double rows = std::max(1.0, double(num_rows_));
+    Json rejected = Json::object();
+    for (const auto& [outcome, count] : outcomes_) {
+      if (outcome != "kept") rejected[outcome] = count;
+    }
+    const auto kept = outcomes_.find("kept");
+    return {{"kept", kept == outcomes_.end() ? 0 : kept->second},
+            {"rejected", rejected},
+            {"mean_tokens", double(num_tokens_) / rows},
+            {"share_ended", double(num_ended_) / rows},
+            {"unnamed", num_unnamed_}};
+  }
+
+  int64_t num_fired(const std::string& rule) const {
+    const auto found = fired_.find(rule);
+    return found == fired_.end() ? 0 : found->second;
+  }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  const Store& store_;
+  const recipe::Prompts prompts_;
+  const std::vector<std::string> names_;
+  const std::string filter_;
+  int64_t num_rows_ = 0;
+  int64_t num_tokens_ = 0;
+  int64_t num_ended_ = 0;
+  int64_t num_unnamed_ = 0;
+  std::map<std::string, int64_t> outcomes_;
+  std::map<std::string, int64_t> fired_;  // rows whose thought names the rule
+};
+
+Json rules_json(const Side& before, const Side& after) {
+  std::vector<std::string> names = before.names();
+  for (const std::string& name : after.names()) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+  }
+  Json rules = Json::array();
+  for (const std::string& name : names) {
+    rules.push_back({{"name", name},
+                     {"before", before.num_fired(name)},
+                     {"after", after.num_fired(name)}});
+  }
+  return rules;
+}
+
+Json compare(const std::vector<Row>& answers, Side& before, Side& after) {
+  int64_t num_changed = 0;
+  Json examples = Json::array();
+  for (const Row& answer : answers) {
+    const Side::Seen old = before.add(answer.key);
+    const Side::Seen now = after.add(answer.key);
+    if (old.text == now.text) continue;
+    if (size_t(num_changed++) >= kMaxExamples) continue;
+    examples.push_back(
+        {{"instruction",
+          json_string(answer.content, "instruction", answer.stage)},
+         {"before", old.text},
+         {"before_outcome", old.outcome},
+         {"after", now.text},
+         {"after_outcome", now.outcome}});
+  }
+  return {{"rows", answers.size()},
+          {"texts_changed", num_changed},
+          {"share_changed",
+           double(num_changed) / std::max(1.0, double(answers.size()))},
+          {"before", before.figures()},
+          {"after", after.figures()},
+          {"rules", rules_json(before, after)},
+          {"examples", examples}};
+}
+
+void put_line(std::ostream& out, const std::string& what, const Json& before,
+              const Json& after) {
+  out << std::left << std::setw(28) << what << std::right << std::fixed
+      << std::setprecision(before.is_number_float() ? 2 : 0) << std::setw(10)
+      << before.get<double>() << std::setw(10) << after.get<double>() << '\n';
+}
+
+void put_indented(std::ostream& out, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    out << "    | " << line << '\n';
+  }
+}
+
+}  // namespace
+
+Json ablate(const recipe::Recipe& recipe, const Store& run,
+            const AblateOptions& options, stages::Workbench& workbench) {
+  const std::vector<Row> answers =
+      chosen_answers(run, recipe, options.num_rows);
+  check_ablation(run, options);
+  const std::unique_ptr<Store> store = open_ablation(run, options);
+  const recipe::Prompts prompts = recipe::run_prompts(store->folder());
+  answer_again(recipe, prompts, run, answers, workbench, *store);
+  const std::string filter = recipe::profile_named(recipe.profile).align.name;
+  Side before(run, recipe::run_prompts(run.folder()), filter);
+  Side after(*store, prompts, filter);
+  Json report{{"folder", store->folder()}, {"edit", options.edit.name()}};
+  report.update(compare(answers, before, after));
+  write_json_file(store->folder() + "/report.json", report);
+  write_file_atomic(store->folder() + "/report.txt",
+                    screen_text(ablation_text(report)));
+  return report;
+}
+
+std::string ablation_text(const Json& report) {
+  std::ostringstream out;
+  const Json& before = report["before"];
+  const Json& after = report["after"];
+  out << "# " << report["edit"].get<std::string>() << ": " << report["rows"]
+      << " rows of stage 2 with the same draws, " << report["texts_changed"]
+      << " texts changed\n\n"
+      << std::left << std::setw(28) << "" << std::right << std::setw(10)
+      << "before" << std::setw(10) << "after" << '\n';
+  put_line(out, "kept", before["kept"], after["kept"]);
+  Json reasons = before["rejected"];
+  for (const auto& [reason, count] : after["rejected"].items()) {
+    if (!reasons.contains(reason)) reasons[reason] = 0;
+  }
+  for (const auto& [reason, count] : reasons.items()) {
+    put_line(out, "  rejected: " + reason, before["rejected"].value(reason, 0),
+             after["rejected"].value(reason, 0));
+  }
+  put_line(out, "mean tokens", before["mean_tokens"], after["mean_tokens"]);
+  put_line(out, "share that ended", before["share_ended"],
+           after["share_ended"]);
+  put_line(out, "thoughts that name no rule", before["unnamed"],
+           after["unnamed"]);
+  for (const Json& rule : report["rules"]) {
+    put_line(out, "  rule: " + rule["name"].get<std::string>(), rule["before"],
+             rule["after"]);
+  }
+  for (const Json& example : report["examples"]) {
+    out << "\n## " << example["instruction"].get<std::string>() << '\n';
+    for (const std::string side : {"before", "after"}) {
+      out << "  " << side << " ("
+          << example[side + "_outcome"].get<std::string>() << "):\n";
+      put_indented(out, example[side].get<std::string>());
+    }
+  }
+  return out.str();
+}
+
+}  // namespace selfalign::replay

@@ -1,0 +1,280 @@
+#include "replay/inherit.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/folder.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/own_file.h"
+#include "formats/load_tokenizer.h"
+#include "stages/completing.h"
+#include "stages/conversations.h"
+#include "stages/likelihood.h"
+#include "stages/tuning.h"
+
+namespace selfalign::replay {
+namespace {
+
+namespace fs = std::filesystem;
+using generate::Request;
+
+bool has_checkpoint(const std::string& folder) {
+  for (const fs::path path : list_folder(folder)) {
+    if (path.filename() != "adapter") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+class InheritingGenerator final : public generate::Generator,
+                                  public stages::TakesOver {
+ public:
+  InheritingGenerator(InheritingWorkbench& bench, std::string fingerprint,
+                      std::unique_ptr<generate::Generator> rest)
+      : bench_(bench),
+        fingerprint_(std::move(fingerprint)),
+        rest_(std::move(rest)) {}
+
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    const auto next_unknown = [&]() -> std::optional<Request> {
+      while (!interrupted()) {
+        std::optional<Request> request = next();
+        if (!request) break;
+        auto known = bench_.find_completion(request->key);
+        // What a server did not answer then it may answer now.
+        if (!known || (rest_ && generate::is_given_up(known->finish))) {
+          return request;
+        }
+        taken_ = request->key;
+        done(std::move(*known));
+        taken_.reset();
+      }
+      return std::nullopt;
+    };
+    if (rest_) {
+      rest_->generate(next_unknown, done);
+    } else if (const auto request = next_unknown()) {
+      throw NotInherited("no completion of row " + key_to_hex(request->key));
+    }
+  }
+
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>& requests) override {
+    std::vector<generate::Scores> scores;
+    for (const generate::ScoreRequest& request : requests) {
+      if (auto known = bench_.find_score(request.key)) {
+        scores.push_back({request.key, {std::move(*known)}});
+      } else if (rest_) {
+        return rest_->score(requests);
+      } else if (request.key == 0) {
+        scores.push_back(bench_.cut_words(request));
+      } else if (!bench_.from_.row(request.key)) {
+        throw NotInherited("no score " + key_to_hex(request.key));
+      }
+    }
+    return scores;
+  }
+
+  void check(const Request& request) const override {
+    if (rest_) rest_->check(request);
+  }
+
+  std::string fingerprint() const override { return fingerprint_; }
+
+  bool took_over(uint64_t key) const override { return taken_ == key; }
+
+  int count_tokens(const std::string& text) const override {
+    return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
+  }
+
+  int count_part(const generate::Completion& whole,
+                 const std::string& part) const override {
+    return rest_ ? rest_->count_part(whole, part) : count_tokens(part);
+  }
+
+  bool chats_only() const override { return rest_ && rest_->chats_only(); }
+
+ private:
+  InheritingWorkbench& bench_;
+  const std::string fingerprint_;
+  const std::unique_ptr<generate::Generator> rest_;
+  std::optional<uint64_t> taken_;  // the row whose completion is handed on
+};
+
+std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
+    const recipe::ModelOptions& model, const std::string& adapter) {
+  std::unique_ptr<generate::Generator> rest;
+  std::string fingerprint;
+  if (rest_ != nullptr) {
+    rest = rest_->open_generator(model, adapter);
+    fingerprint = rest->fingerprint();
+  } else {
+    const std::string name =
+        adapter.empty() ? "base"
+                        : fs::path(adapter).parent_path().filename().string();
+    const auto known = from_.meta("fingerprint." + name);
+    if (!known) throw NotInherited("no use of the " + name + " model");
+    fingerprint = *known;
+    try {
+      if (!tokenizer_) tokenizer_ = formats::load_tokenizer(model.path);
+    } catch (const Error&) {  // a server, or it was moved: done without
+    }
+  }
+  if (adapter.empty()) base_ = fingerprint;
+  return std::make_unique<InheritingGenerator>(*this, fingerprint,
+                                               std::move(rest));
+}
+
+std::vector<bool> InheritingWorkbench::fit(
+    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples) {
+  if (rest_ != nullptr) return rest_->fit(model, options, samples);
+  std::vector<bool> fits;
+  for (const stages::TrainingSample& sample : samples) {
+    const std::vector<store::Verdict> verdicts = from_.verdicts(sample.key);
+    fits.push_back(std::none_of(verdicts.begin(), verdicts.end(),
+                                [](const store::Verdict& verdict) {
+                                  return verdict.reason == stages::kTooLong;
+                                }));
+  }
+  return fits;
+}
+
+stages::TuneReport InheritingWorkbench::tune(
+    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples,
+    const std::string& folder) {
+  const auto manifest = find_adapter(folder, options, samples);
+  const std::string name = fs::path(folder).filename().string();
+  if (rest_ == nullptr) {
+    if (!manifest) {
+      throw NotInherited("no adapter in " + name +
+                         " of these samples and settings");
+    }
+    return stages::tune_report(*manifest);
+  }
+  // A tuning that was begun here goes on here.
+  if (!manifest || has_checkpoint(folder) || !same_base(model)) {
+    return rest_->tune(model, options, samples, folder);
+  }
+  const std::string source = from_.folder() + "/" + name + "/adapter/";
+  make_folder_in(folder, "adapter");
+  for (const auto& [file, digest] : stages::adapter_files(*manifest)) {
+    const std::string bytes = read_file(source + file);
+    if (digest_bytes(bytes) != digest) {
+      throw Error(ErrorKind::kDamaged,
+                  str(source, file, ": expected digest ", digest,
+                      " as its manifest says, found another; look for more "
+                      "with: selfalign verify ",
+                      from_.folder()));
+    }
+    write_file_atomic(folder + "/adapter/" + file, bytes);
+  }
+  ++num_adapters_;
+  return stages::tune_report(*manifest);
+}
+
+void InheritingWorkbench::redo_from(const std::string& stage) {
+  std::vector<std::string> order;
+  for (const store::Manifest& manifest : from_.manifests()) {
+    order.push_back(manifest.stage);
+  }
+  for (const std::string& name : from_.stages()) {
+    if (!from_.manifest(name)) order.push_back(name);
+  }
+  std::string names;
+  for (const std::string& name : order) {
+    names += (names.empty() ? "" : ", ") + name;
+    if (!redone_.empty() || name == stage || name.starts_with(stage + ".")) {
+      redone_.insert(name);
+    }
+  }
+  if (!redone_.empty()) return;
+  throw Error(ErrorKind::kUsage,
+              str("--from: expected a stage of ", from_.folder(), " (", names,
+                  "), found \"", stage, "\""));
+}
+
+std::optional<generate::Completion> InheritingWorkbench::find_completion(
+    uint64_t key) {
+  auto known = from_.completion(key);
+  if (!known) return std::nullopt;
+  if (!redone_.empty()) {
+    const auto row = from_.row(key);
+    if (row && redone_.contains(row->stage)) return std::nullopt;
+  }
+  ++num_completions_;
+  return std::move(known->completion);
+}
+
+std::optional<generate::ContinuationScore> InheritingWorkbench::find_score(
+    uint64_t key) {
+  if (key == 0) return std::nullopt;
+  const auto row = from_.row(key);
+  if (!row || redone_.contains(row->stage)) return std::nullopt;
+  return stages::kept_score(row->content);
+}
+
+std::optional<store::Manifest> InheritingWorkbench::find_adapter(
+    const std::string& folder, const recipe::TuneOptions& options,
+    const std::vector<stages::TrainingSample>& samples) const {
+  const std::string name = fs::path(folder).filename().string();
+  const std::string inputs = stages::tuning_inputs(options, samples);
+  // Manifests of the first version do not say: good enough to play again.
+  const std::string unknown = rest_ == nullptr ? inputs : "";
+  for (const store::Manifest& manifest : from_.manifests()) {
+    if (redone_.contains(manifest.stage)) continue;
+    if (json_string_or(manifest.report, "folder", "", "") == name &&
+        json_string_or(manifest.report, "inputs", "", unknown) == inputs) {
+      return manifest;
+    }
+  }
+  return std::nullopt;
+}
+
+bool InheritingWorkbench::same_base(const recipe::ModelOptions& model) {
+  if (base_.empty()) base_ = rest_->open_generator(model, "")->fingerprint();
+  return from_.meta("fingerprint.base") == base_;
+}
+
+generate::Scores InheritingWorkbench::cut_words(
+    const generate::ScoreRequest& request) const {
+  if (!tokenizer_) {
+    throw Error(ErrorKind::kInput,
+                "model: expected its tokenizer, by which the run's words were "
+                "banned, found none; put the model where the recipe has it");
+  }
+  generate::Scores scores;
+  for (const std::string& text : request.continuations) {
+    scores.continuations.push_back(
+        {text::encode_pair(*tokenizer_, request.context, text).tail, {}, {}});
+  }
+  return scores;
+}
+
+// Without a tokenizer: as the other run counted its answers.
+int InheritingWorkbench::count_tokens(const std::string& text) {
+  if (tokenizer_) {
+    return static_cast<int>(tokenizer_->encode_continuation(text).size());
+  }
+  if (tokens_.empty()) {
+    for (const std::string& stage : from_.stages()) {
+      if (!stage.ends_with(".pairs")) continue;
+      for (const store::Row& row : from_.rows(stage)) {
+        if (!row.content.contains("tokens")) continue;
+        tokens_[json_string_or(row.content, "response", stage, "")] =
+            int(json_int_in(row.content, "tokens", stage, 0, INT32_MAX));
+      }
+    }
+    tokens_.emplace("", 0);
+  }
+  const auto found = tokens_.find(text);
+  return found == tokens_.end() ? 0 : found->second;
+}
+
+}  // namespace selfalign::replay

@@ -1,0 +1,187 @@
+#include "replay/preview.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "inspect/noise.h"
+#include "stages/row_reading.h"
+#include "text/wrap.h"
+
+namespace selfalign::replay {
+namespace {
+
+using store::SeenRow;
+using store::Store;
+
+constexpr int kNumInstructions = 8;
+constexpr int kNumRedTeam = 4;
+constexpr int64_t kNumGiven = 16;
+constexpr int kNumHeldOut = 3;
+constexpr int kBatchSize = 4;  // some steps of so few samples
+
+void make_small(recipe::TuneOptions& tune) {
+  tune.epochs = 1;
+  tune.batch_size = std::min(tune.batch_size, kBatchSize);
+  tune.warmup_steps = 0;  // of so few steps it would be most
+}
+
+void make_small(recipe::GivenData& given) {
+  const bool all = given.max_rows == 0;
+  given.max_rows = all ? kNumGiven : std::min(given.max_rows, kNumGiven);
+}
+
+// The first row of the stage that was not rejected; where all were, the first.
+std::optional<SeenRow> first_kept(const Store& store, const std::string& stage,
+                                  const std::string& profile) {
+  std::optional<SeenRow> first;
+  store.scan(stage, stages::filter_of(store, stage, profile),
+             [&](const SeenRow& seen) {
+               const bool kept = !seen.verdict || seen.verdict->kept;
+               if (kept || !first) first = seen;
+               return !kept;
+             });
+  return first;
+}
+
+Json example_of(const recipe::Prompts& prompts, const SeenRow& seen) {
+  Json example{{"row", str(seen.row.stage, ":", seen.row.seq)}};
+  for (const auto& [name, value] : seen.row.content.items()) {
+    if (value.is_string() && name != "source") example[name] = value;
+  }
+  if (!seen.completion) return example;
+  if (!seen.completion->thought.empty()) {
+    example["thought"] = seen.completion->thought;
+  }
+  example["answer"] = stages::answer_of(prompts, seen.row.stage,
+                                        seen.completion->completion.text)
+                          .answer;
+  return example;
+}
+
+std::string count_text(double count) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(count < 1e5 ? 0 : 1);
+  if (count < 1e5) {
+    out << count;
+  } else if (count < 1e8) {
+    out << count / 1e6 << " M";
+  } else {
+    out << count / 1e9 << " G";
+  }
+  return out.str();
+}
+
+}  // namespace
+
+recipe::Recipe preview_recipe(const recipe::Recipe& recipe) {
+  recipe::Recipe small = recipe;
+  small.name += "-preview";
+  small.run_folder += "-preview";
+  small.instruct.num_instructions =
+      std::min(small.instruct.num_instructions, kNumInstructions);
+  small.instruct.num_red_team =
+      std::min(small.instruct.num_red_team, kNumRedTeam);
+  small.instruct.topics_per_type = std::min(small.instruct.topics_per_type, 1);
+  small.instruct.topic_rounds = 1;
+  small.num_held_out = std::min(small.num_held_out, kNumHeldOut);
+  small.identity_repeats = 0;  // some ninety samples, half of all the time
+  make_small(small.instructions);
+  make_small(small.data);
+  make_small(small.engrave);
+  make_small(small.tune);
+  make_small(small.final);
+  return small;
+}
+
+Json preview_examples(const recipe::Prompts& prompts,
+                      const std::string& profile, const Store& store) {
+  Json examples = Json::array();
+  for (const std::string& stage : store.stages()) {
+    // Requests are empty until they are answered; pairs and samples show again
+    // what the answers show.
+    if (stage.ends_with("requests") || stage.ends_with(".seeds") ||
+        stage.ends_with(".scores") || stage.ends_with(".pairs") ||
+        stage == "held_out.questions") {
+      continue;
+    }
+    if (const auto seen = first_kept(store, stage, profile)) {
+      examples.push_back(example_of(prompts, *seen));
+    }
+  }
+  return examples;
+}
+
+Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
+                  const Store& store) {
+  const recipe::Recipe small = preview_recipe(whole);
+  const auto forecasts = inspect::forecast(
+      whole, prompts, inspect::run_pace(small, prompts, store), store);
+  Json steps = Json::array();
+  double tokens = 0.0;
+  double seconds = 0.0;
+  for (const inspect::StepForecast& one : forecasts) {
+    if (one.total == 0) continue;
+    steps.push_back(Json{{"step", one.step},
+                         {"unit", one.unit},
+                         {"total", one.total},
+                         {"tokens", one.tokens},
+                         {"seconds", one.seconds}});
+    tokens += one.tokens;
+    seconds += one.seconds;
+  }
+  const inspect::Noise noise = inspect::measure_noise(store, whole.profile);
+  return Json{{"run", store.folder()},
+              {"noise",
+               {{"mean_logprob", noise.mean_logprob},
+                {"made", noise.num_made},
+                {"incoherent", noise.num_incoherent},
+                {"advice", inspect::noise_advice(noise, whole)}}},
+              {"examples", preview_examples(prompts, whole.profile, store)},
+              {"forecast", steps},
+              {"tokens", tokens},
+              {"seconds", seconds}};
+}
+
+std::string preview_text(const recipe::Recipe& whole,
+                         const recipe::Prompts& prompts, const Store& store,
+                         size_t width) {
+  const Json preview = preview_json(whole, prompts, store);
+  std::ostringstream out;
+  for (const Json& example : preview["examples"]) {
+    out << "## " << example["row"].get<std::string>() << '\n';
+    for (const auto& [name, text] : example.items()) {
+      if (name == "row") continue;
+      out << text::wrap_text(name + ": " + text.get<std::string>(), "  ",
+                             width);
+    }
+    out << '\n';
+  }
+  out << "The whole run, at the rates of this small one (rather too slow: few "
+         "rows leave\nslots idle):\n";
+  for (const Json& step : preview["forecast"]) {
+    out << "  " << std::left << std::setw(20) << step["step"].get<std::string>()
+        << std::right << std::setw(8) << step["total"].get<int64_t>() << " "
+        << std::left << std::setw(14) << step["unit"].get<std::string>()
+        << std::right << std::setw(10)
+        << count_text(step["tokens"].get<double>()) << " tokens"
+        << std::setw(10) << time_text(step["seconds"].get<double>()) << '\n';
+  }
+  out << "  all: " << count_text(preview["tokens"].get<double>()) << " tokens, "
+      << time_text(preview["seconds"].get<double>()) << '\n';
+  const std::string advice = preview["noise"]["advice"].get<std::string>();
+  if (!advice.empty()) out << text::wrap_text(advice, "", width);
+  std::string last;
+  for (const std::string& stage : store.stages()) {
+    if (stage.ends_with(".samples")) last = stage;
+  }
+  if (!last.empty()) {
+    out << "The way of one row: selfalign show " << store.folder() << " "
+        << last << ":0\n";
+  }
+  return out.str();
+}
+
+}  // namespace selfalign::replay

@@ -1,0 +1,20 @@
+// The files of a run's folder against what the store says of them.
+#pragma once
+
+#include <vector>
+
+#include "store/store.h"
+
+namespace selfalign::replay {
+
+struct FileCheck {
+  int num_compared = 0;
+  std::vector<store::Problem> problems;
+};
+
+// Files that were changed, are missing or are no plain files of the folder, and
+// files that nobody knows in the folders whose files are all known (prompts and
+// tunings that are done).
+FileCheck check_files(const store::Store& store);
+
+}  // namespace selfalign::replay

@@ -19,6 +19,19 @@ function(selfalign_library folder)
   endif()
 endfunction()
 
+# selfalign_embed(folder file...) makes each file of the folder a string literal
+# for #include "<file>.inc".
+function(selfalign_embed folder)
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/embedded)
+  foreach(file ${ARGN})
+    file(READ ${file} text)
+    file(CONFIGURE OUTPUT ${made}/${file}.inc @ONLY
+         CONTENT "R\"~~(@text@)~~\"\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  endforeach()
+  target_include_directories(selfalign_${folder} PRIVATE ${made})
+endfunction()
+
 # selfalign_test(folder SOURCES a_test.cc ... [LINK lib ...] [TORCH])
 # makes the program <folder>_test and registers every test in it with CTest.
 function(selfalign_test folder)

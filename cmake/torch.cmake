@@ -36,11 +36,7 @@ target_include_directories(selfalign_torch SYSTEM INTERFACE
   ${SELFALIGN_TORCH}/include ${SELFALIGN_TORCH}/include/torch/csrc/api/include)
 target_link_libraries(selfalign_torch INTERFACE torch_cpu c10)
 target_link_options(selfalign_torch INTERFACE
-  "LINKER:-rpath,${SELFALIGN_TORCH}/lib" "LINKER:--allow-shlib-undefined"
-  "LINKER:--disable-new-dtags")
-foreach(dir ${SELFALIGN_TORCH_RUNTIME})
-  target_link_options(selfalign_torch INTERFACE "LINKER:-rpath,${dir}")
-endforeach()
+  "LINKER:--allow-shlib-undefined" "LINKER:--disable-new-dtags")
 
 # One precompiled header serves every target that uses torch.
 add_library(selfalign_pch STATIC ${CMAKE_SOURCE_DIR}/src/model/aten.cc)
@@ -50,5 +46,7 @@ target_precompile_headers(selfalign_pch PRIVATE ${CMAKE_SOURCE_DIR}/src/model/at
 
 function(selfalign_use_torch target)
   target_link_libraries(${target} PUBLIC selfalign_torch)
+  set_target_properties(${target} PROPERTIES
+    BUILD_RPATH "${SELFALIGN_TORCH}/lib;${SELFALIGN_TORCH_RUNTIME}")
   target_precompile_headers(${target} REUSE_FROM selfalign_pch)
 endfunction()

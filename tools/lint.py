@@ -50,6 +50,12 @@ INPUT_STREAM = re.compile(
 FOLDERS = "src/base/folder.h"
 FOLDER_LOOP = re.compile(r":\s*(std::)?\w+::(recursive_)?directory_iterator\(")
 
+# A source named in a text, and those of other projects.
+REFERENCE = re.compile(r"(?<![\w/.<$-])(?:[a-z_0-9]+/)*([a-z_0-9]+\.(?:h|cc))\b")
+FOREIGN_SOURCES = {"torch/torch.h", "common.h"}
+LICENCE = "SPDX-License-" "Identifier: Apache-2.0"
+LICENSED = {".cc", ".h", ".py", ".sh", ".cmake", ".html", ".css", ".js"}
+
 problems = []
 warnings = []
 
@@ -217,6 +223,35 @@ def check_printing(path, lines):
             problem(path, number, "print through base/log.h or cli/lines.h")
 
 
+def check_references(paths):
+    """A source that a text or a comment names is there."""
+    names = {path.name for path in paths}
+    for path in paths:
+        if path.parts[0] not in ("src", "docs", "prompts") and (
+                len(path.parts) > 1 or path.suffix != ".md"):
+            continue
+        if path.suffix not in (".cc", ".h", ".md"):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line.startswith("#include") or line.startswith("#if"):
+                continue
+            for match in REFERENCE.finditer(line):
+                whole = match[0]
+                if match[1] in names and (
+                        "/" not in whole or pathlib.Path(whole).is_file() or
+                        (pathlib.Path("src") / whole).is_file()):
+                    continue
+                if whole not in FOREIGN_SOURCES:
+                    problem(path, number, f"there is no {whole}")
+
+
+def check_licence(path, lines):
+    if (path.suffix in LICENSED or path.name in ("dev", "CMakeLists.txt")) and (
+            path.parts[:2] != ("tests", "data")) and not any(
+                LICENCE in line for line in lines[:3]):
+        problem(path, 1, f"no {LICENCE} in its first lines")
+
+
 def check_listed(paths):
     """Every source is named in a CMakeLists.txt; fuzz and bench go by rule."""
     lists = [p for p in paths if p.name == "CMakeLists.txt" or
@@ -266,11 +301,13 @@ def main():
             continue  # binary test data
         if path.name != "LICENSE" and path.parts[:2] != ("tests", "data"):
             check_text(path, lines)
+        check_licence(path, lines)
         if path.suffix in (".cc", ".h"):
             check_cpp(path, lines)
             check_printing(path, lines)
     check_cycles(paths)
     check_listed(paths)
+    check_references(paths)
     check_paper_map(paths)
     print("\n".join(["warning: " + text for text in warnings] + problems))
     print(f"{len(paths)} files, {len(problems)} problems")

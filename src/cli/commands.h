@@ -43,6 +43,7 @@ void add_review(CLI::App& app, Shell& shell);
 void add_evaluate(CLI::App& app, Shell& shell);
 void add_export(CLI::App& app, Shell& shell);
 void add_profiles(CLI::App& app, Shell& shell);
+void add_recipe(CLI::App& app, Shell& shell);
 void add_contamination(CLI::App& app, Shell& shell);
 void add_annotations(CLI::App& app, Shell& shell);
 void add_import(CLI::App& app, Shell& shell);

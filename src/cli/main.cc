@@ -78,6 +78,7 @@ void declare(CLI::App& app, Shell& shell) {
   add_inspect(app, shell);
   add_judge(app, shell);
   add_profiles(app, shell);
+  add_recipe(app, shell);
   add_contamination(app, shell);
   add_annotations(app, shell);
   add_import(app, shell);

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "cli/options.h"
+#include "cli/setting_flags.h"
 #include "cli/unused_options.h"
 #include "generate/remote.h"
 
@@ -33,31 +33,13 @@ bool is_named(const std::string& path, const std::string& name) {
 }  // namespace
 
 void ModelFlags::add_compute(CLI::App& command) {
-  command
-      .add_option("--device", model.device,
-                  "auto, cpu or cuda; auto takes a GPU where there is one")
-      ->check(one_of(ranges::kDevices))
-      ->capture_default_str();
-  command
-      .add_option("--dtype", model.dtype,
-                  "auto, float32 or bfloat16; auto is what the device is "
-                  "fast in")
-      ->check(one_of(ranges::kDtypes))
-      ->capture_default_str();
+  FlagMaker flag(command);
+  recipe::ModelOptions::describe_compute(flag, model);
 }
 
 void ModelFlags::add_engine(CLI::App& command) {
-  command
-      .add_option("--slots", model.num_slots,
-                  "rows decoded together; fewer answer one row sooner, more "
-                  "do more rows an hour")
-      ->check(in_range(ranges::kNumSlots))
-      ->capture_default_str();
-  command
-      .add_option("--max-context", model.max_context,
-                  "tokens of prompt and completion together, at most")
-      ->check(in_range(ranges::kMaxContext))
-      ->capture_default_str();
+  FlagMaker flag(command);
+  recipe::ModelOptions::describe_engine(flag, model);
 }
 
 void ModelFlags::add_api(CLI::App& command) {

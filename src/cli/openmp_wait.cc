@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kMaxVariables = 4096;
 char setting[] = "OMP_WAIT_POLICY=passive";
 char* environment[kMaxVariables + 2];
+char program[4096];  // zeros
 
 bool begins_with(const char* text, const char* start) {
   while (*start != '\0') {
@@ -35,8 +36,11 @@ void wait_passively(int /*argc*/, char** argv, char** variables) {
     environment[count] = variables[count];
   }
   environment[count] = setting;
-  execve("/proc/self/exe", argv, environment);
-  // Without /proc: go on as it is.
+  // By its own name, which is what ps shows.
+  const ssize_t length =
+      readlink("/proc/self/exe", program, sizeof(program) - 1);
+  if (length > 0) execve(program, argv, environment);
+  // Without /proc, or with the file gone: go on as it is.
 }
 
 __attribute__((section(".preinit_array"),

@@ -30,7 +30,8 @@ std::string parsed(const std::string& argument, const Declare& declare) {
 TEST(Options, ANumberIsInItsRange) {
   const auto rate = [](const std::string& text) {
     return parsed<double>("--rate=" + text, [](CLI::App& app, double& value) {
-      app.add_option("--rate", value)->check(in_range(ranges::kLearningRate));
+      app.add_option("--rate", value)
+          ->check(in_range(Range<double>{1e-12, 10.0}));
     });
   };
   EXPECT_EQ(rate("4e-4"), "0.0004");

@@ -102,8 +102,9 @@ std::string find_prompts(const std::string& given, const std::string& adapter) {
   }
   std::error_code problem;
   const fs::path program = fs::read_symlink("/proc/self/exe", problem);
-  for (const fs::path& folder :
-       {fs::path("prompts"), program.parent_path().parent_path() / "prompts"}) {
+  const fs::path above = program.parent_path().parent_path();
+  for (const fs::path& folder : {fs::path("prompts"), above / "prompts",
+                                 above / "share/selfalign/prompts"}) {
     if (is_file(folder / "meta.yaml")) return folder;
   }
   throw Error(ErrorKind::kUsage,

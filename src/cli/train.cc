@@ -11,6 +11,7 @@
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
+#include "cli/setting_flags.h"
 #include "local/training_samples.h"
 #include "local/workbench.h"
 #include "recipe/chat.h"
@@ -44,7 +45,7 @@ at any time, the same command goes on to the same result.)";
 
 struct TrainFlags {
   ModelFlags model;
-  recipe::TuneOptions tune;
+  TuneOptions tune;
   std::string dataset;
   std::string output;
   std::string prompts;
@@ -101,34 +102,6 @@ void train(const TrainFlags& flags, const Shell& shell) {
   }
 }
 
-void add_tune(CLI::App& command, recipe::TuneOptions& tune) {
-  const auto add = [&command](const char* name, auto& value, const auto& range,
-                              const char* help) {
-    command.add_option(name, value, help)
-        ->check(in_range(range))
-        ->capture_default_str();
-  };
-  using namespace ranges;
-  tune.batch_size = 32;
-  add("--rank", tune.rank, kRank, "of the LoRA matrices");
-  add("--alpha", tune.alpha, kAlpha, "the update is scaled by alpha/rank");
-  add("--dropout", tune.dropout, kDropout, "on the input of the LoRA branch");
-  add("--epochs", tune.epochs, kEpochs, "passes over the dataset");
-  add("--batch-size", tune.batch_size, kBatchSize,
-      "samples per optimizer step");
-  add("--max-length", tune.max_length, kMaxLength,
-      "tokens of a sample; the rest is cut off");
-  add("--learning-rate", tune.learning_rate, kLearningRate, "at its highest");
-  add("--warmup-steps", tune.warmup_steps, kWarmupSteps,
-      "logarithmic, then linear decay to 0");
-  add("--weight-decay", tune.weight_decay, kWeightDecay, "of AdamW");
-  add("--max-grad-norm", tune.max_grad_norm, kMaxGradNorm, "0: no clipping");
-  add("--checkpoint-steps", tune.checkpoint_steps, kCheckpointSteps,
-      "optimizer steps between checkpoints");
-  command.add_option("--seed", tune.seed, "of order, dropout and first values")
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_train(CLI::App& app, Shell& shell) {
@@ -154,7 +127,9 @@ void add_train(CLI::App& app, Shell& shell) {
                    "final, tuned or none")
       ->check(CLI::IsMember({"engraved", "final", "tuned", "none"}))
       ->capture_default_str();
-  add_tune(*command, flags->tune);
+  flags->tune.batch_size = 32;
+  FlagMaker flag(*command);
+  TuneOptions::describe(flag, flags->tune);
   flags->model.add_compute(*command);
   command->footer(kFooter);
   command->callback([flags, &shell] {

@@ -9,6 +9,34 @@
 #include "engine/packed_cache.h"
 #include "engine/parallel.h"
 
+// How it works. A pass is a flat list of tokens: of several texts, each with a
+// span of new tokens. Per layer:
+//
+//   x -> norm -> q, k, v in one product -> keys and values into pages
+//     -> attention -> product added to x
+//     -> norm -> gate and up in one product, silu(gate) * up while both are in
+//        registers -> product added to x
+//
+// Products are weights packed once (kernels.h) times all rows of the pass, so
+// the weights are read from memory once per pass: with few rows that is the
+// whole cost, with many it is arithmetic.
+//
+// Attention runs over pages of 64 keys. A task is a run of query rows of one
+// key-value head; all query heads that share it, of all texts, are rows of the
+// same product with the prefix's pages, which are therefore read once per task
+// and not once per text. Then each text's rows see that text's own pages, up to
+// their own place. Sums, maxima and weights go on from page to page (a running
+// softmax), so that joining prefix and own text is no step of its own.
+//
+// Invariant: an element of a product is one register's sum over the depth in
+// one order, and a row of attention sees its pages in one order, whatever other
+// rows are computed beside it. So a row's bits do not depend on the pass; rows
+// are never padded, and a text may be cut into passes anywhere.
+//
+// Memory: the packed weights, shared between adapters on one base where they
+// are equal (packed_cache.h), and 2 * layers * kv_heads * head_dim elements for
+// each token that is kept, in pages that ended rows give back.
+
 namespace selfalign::engine {
 namespace {
 

@@ -8,6 +8,33 @@
 #include "base/interrupt.h"
 #include "engine/parallel.h"
 
+// How it works. Continuous batching over shared prefixes. A step is
+//
+//   refill   free slots take requests, until there are none or all are full
+//   pass     per prefix: one pass through the decoder over all its rows
+//   sample   every row that has logits draws a token, or ends and leaves
+//
+// A row's tokens are its own part of the prompt, then its completion; `unfed`
+// of them are not in its keys and values yet. One that decodes has exactly one
+// of these, a new one its prompt. So a pass needs no modes: it takes the one
+// token of each decoding row, and of new rows what the chunk has room for. Long
+// prompts thus spread over several steps, and nobody's stream waits for them.
+//
+// The prefix (16 principles, 5 exemplars: some 1,700 tokens) is computed once
+// and is read-only; the decoder lets each row see it before its own keys. Its
+// last token belongs to the rows, since a row must feed something to have
+// logits. Rows of one prefix share its keys in a pass, which is what makes a
+// pass cheap; each further prefix costs a pass of its own in every step, hence
+// kMaxPrefixes, beyond which a request waits.
+//
+// Invariant: a row's bits depend on its tokens alone. The decoder gives the
+// same logits whatever else is in the pass, and draw t of a row is a function
+// of its key and t. Slots, order of arrival and cancelled neighbours change
+// when a row is done, never what it says.
+//
+// Cost of a step: the weights are read once per prefix at work, the prefix's
+// keys once per pass, and each row's own keys once.
+
 namespace selfalign::engine {
 namespace {
 

@@ -5,6 +5,20 @@
 //   SELFALIGN_TILE_BLOCKS  blocks of 16 columns of a register tile
 // Everything is in an unnamed namespace and uses no library templates, so that
 // no code of a higher instruction set can be shared with other files.
+// How the products work. A tile of rows x blocks of the result stays in
+// registers while the depth is walked: each step loads one row of each packed
+// block (a register or two), broadcasts one element of each row of `a`, and
+// multiplies and adds. Rows and blocks of a tile are as many as the registers
+// of the set hold, so a loaded weight is used for all rows of the tile and the
+// loop is bound by multiplications, not by loads. bfloat16 goes by pairs along
+// the depth, as the dot-product instruction takes them; sets without it widen
+// both halves to float32, which gives other bits, so the set of kernels is part
+// of an engine's fingerprint.
+//
+// An element's sum is never split over registers or threads: threads share out
+// blocks of columns and runs of rows. That forbids nothing but splitting the
+// depth, and buys that a row's bits do not depend on its neighbours.
+
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif

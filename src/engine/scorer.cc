@@ -10,6 +10,30 @@
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
 
+// How it works. Scoring is a pass with all tokens known, so a token's
+// log-probability costs what a token of a prompt does. Two shapes come up:
+//
+// - Pairs: one context, several continuations (a question and its choices). The
+//   context is computed once as a shared prefix; what each continuation feeds
+//   is a row beside the others. The last token of a continuation is never fed,
+//   so continuations that differ in it alone are one row: ten choices of a
+//   letter each cost one token in all.
+// - A whole text (a context of one token): its own keys are the context, and it
+//   goes through in chunks, so that a server can serve others between them.
+//
+// What is asked next mostly begins like what was asked before: the next
+// question of a few-shot task, a text with another end. So contexts are kept
+// with the tokens they hold, the one with the longest common start is taken,
+// cut there, and only the rest is computed. Of a whole text the scores of that
+// start are kept, too.
+//
+// Invariant: kept or computed, the bits are the same. On a CPU no pass changes
+// them; elsewhere a pass has one text and a start is cut to whole chunks, so
+// that the same passes are made as if nothing had been kept.
+//
+// Memory: a context for each request under way at the same time, of at most
+// max_context tokens.
+
 namespace selfalign::engine {
 namespace {
 

@@ -25,14 +25,8 @@ std::string file_name(const std::string& path) {
 
 // The recipe without the places of this machine.
 recipe::Recipe portable(recipe::Recipe recipe) {
-  for (std::string* path :
-       {&recipe.run_folder, &recipe.model.path, &recipe.model.api_key_file,
-        &recipe.prompts_folder, &recipe.instructions.path, &recipe.data.path}) {
-    *path = file_name(*path);
-  }
-  for (std::string& overlay : recipe.prompts_overlay) {
-    overlay = file_name(overlay);
-  }
+  recipe::change_paths(recipe,
+                       [](std::string& path) { path = file_name(path); });
   return recipe;
 }
 

@@ -26,23 +26,9 @@ void expect(bool good, const char* what, const std::string& range,
                                      ", found ", found, "; change it"));
 }
 
-template <typename Number>
-void expect_in(const Range<Number>& range, const char* what, Number found) {
-  expect(range.holds(found), what, str("from ", range.low, " to ", range.high),
-         static_cast<double>(found));
-}
-
 void check_sampling(const Sampling& s, int vocab) {
-  expect_in(ranges::kTemperature, "a temperature", s.temperature);
-  expect_in(ranges::kTopP, "top_p", s.top_p);
-  expect_in(ranges::kMaxNewTokens, "max_new_tokens", s.max_new_tokens);
-  expect_in(ranges::kRepetitionPenalty, "a repetition penalty",
-            s.repetition_penalty);
-  expect(s.ngram_penalty.size() <= kMaxNgram, "n-gram penalties",
-         "for n up to 4", static_cast<double>(s.ngram_penalty.size()));
-  for (double penalty : s.ngram_penalty) {
-    expect_in(ranges::kNgramPenalty, "n-gram penalties", penalty);
-  }
+  RangeCheck check("sampling");
+  Sampling::describe(check, s);
   for (const auto& [id, bias] : s.logit_bias) {
     expect(id >= 0 && id < vocab, "biased token ids", "in the vocabulary", id);
     expect(std::abs(bias) <= kMaxBias || bias == -HUGE_VAL, "a logit bias",

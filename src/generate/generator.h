@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/settings.h"
+
 namespace selfalign::generate {
 
 // How the next token is chosen. The defaults are plain sampling.
@@ -30,6 +32,34 @@ struct Sampling {
   // Added to the logit of a token id; -infinity bans it.
   std::map<int, double> logit_bias = {};
   bool ban_eos = false;  // never sample the end-of-text tokens
+
+  // Those that a person sets, also of a struct with the same names; then all.
+  static void describe_draw(auto& visit, auto& sampling) {
+    using namespace ranges;
+    visit({"temperature",
+           "0 always takes the most probable token, without any penalty."},
+          sampling.temperature, kTemperature);
+    visit({"top_p",
+           "Tokens are drawn from the most probable ones that together have "
+           "this probability."},
+          sampling.top_p, kTopP);
+    visit({"max_new_tokens", "Tokens of one completion, at most.", "tokens",
+           "--max-tokens,--max-new-tokens"},
+          sampling.max_new_tokens, kMaxNewTokens);
+    visit({"repetition_penalty",
+           "Multiplies down the logits of tokens that stood there before; "
+           "1 is off."},
+          sampling.repetition_penalty, kRepetitionPenalty);
+  }
+  static void describe(auto& visit, auto& sampling) {
+    describe_draw(visit, sampling);
+    visit({"ngram_penalty",
+           "The n-th number is taken from the logit of a token for each time "
+           "that it would repeat an n-gram of the completion."},
+          sampling.ngram_penalty, Numbers{ranges::kNgramPenalty, 4});
+    visit({"ban_eos", "Never draws the end-of-text token."}, sampling.ban_eos,
+          AnyValue());
+  }
 };
 
 // A turn of a chat.

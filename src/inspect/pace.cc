@@ -118,7 +118,7 @@ StepPlan plan_answers(const std::string& step, const std::string& stage,
 
 // `stage` is the first part of the stages' names: "engrave".
 StepPlan plan_tuning(const std::string& step, const std::string& stage,
-                     const std::string& folder, const recipe::TuneOptions& tune,
+                     const std::string& folder, const TuneOptions& tune,
                      int64_t num_samples, int64_t num_identity = 0) {
   return {.step = step,
           .unit = "samples",

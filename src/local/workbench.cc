@@ -16,26 +16,6 @@
 namespace selfalign::local {
 namespace {
 
-train::TrainOptions train_options(const recipe::TuneOptions& options,
-                                  const std::string& base_model,
-                                  const std::string& folder) {
-  train::TrainOptions result;
-  result.rank = options.rank;
-  result.alpha = options.alpha;
-  result.dropout = options.dropout;
-  result.epochs = options.epochs;
-  result.batch_size = options.batch_size;
-  result.learning_rate = options.learning_rate;
-  result.warmup_steps = options.warmup_steps;
-  result.weight_decay = options.weight_decay;
-  result.max_grad_norm = options.max_grad_norm;
-  result.checkpoint_steps = options.checkpoint_steps;
-  result.seed = options.seed;
-  result.folder = folder;
-  result.base_model = base_model;
-  return result;
-}
-
 // Weights and tokenizer of a remote model stay where they are.
 void require_local(const std::string& path) {
   if (!generate::is_remote_model(path)) return;
@@ -214,7 +194,7 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
 }
 
 std::vector<bool> LocalWorkbench::fit(
-    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) {
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   std::vector<bool> fits;
@@ -227,7 +207,7 @@ std::vector<bool> LocalWorkbench::fit(
 }
 
 stages::TuneReport LocalWorkbench::tune(
-    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   const std::shared_ptr<const model::Weights> base = weights(model);
@@ -257,8 +237,10 @@ stages::TuneReport LocalWorkbench::tune(
                     " tokens of max_length; raise it to learn from them"));
   }
   make_folder(folder);
-  const train::TrainReport done = train::train_lora(
-      *base, tokenized, train_options(options, model.path, folder));
+  train::TrainOptions settings{options};
+  settings.folder = folder;
+  settings.base_model = model.path;
+  const train::TrainReport done = train::train_lora(*base, tokenized, settings);
   report.num_samples = static_cast<int64_t>(tokenized.size());
   report.num_tokens = done.num_tokens;
   report.num_steps = done.num_steps;

@@ -21,11 +21,11 @@ class LocalWorkbench : public stages::Workbench {
       const recipe::ModelOptions& model, const std::string& adapter) override;
 
   std::vector<bool> fit(
-      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+      const recipe::ModelOptions& model, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override;
 
   stages::TuneReport tune(const recipe::ModelOptions& model,
-                          const recipe::TuneOptions& options,
+                          const TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
 

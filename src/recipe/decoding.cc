@@ -34,6 +34,35 @@ std::string penalty_text(const Json& sampling) {
   return text.empty() ? ", no penalty" : text;
 }
 
+// Reads settings from an object's members (base/settings.h).
+struct MemberReader {
+  const Json& json;
+  const std::string& where;
+
+  void operator()(const Setting& of, double& value, const auto& /*limits*/) {
+    value = json_number_or(json, of.key, where, value);
+  }
+  void operator()(const Setting& of, int& value, const auto& /*limits*/) {
+    value = static_cast<int>(
+        std::min<int64_t>(json_int_or(json, of.key, where, value),
+                          std::numeric_limits<int>::max()));
+  }
+  void operator()(const Setting& of, bool& value, const auto& /*limits*/) {
+    value = json_bool_or(json, of.key, where, value);
+  }
+  void operator()(const Setting& of, std::vector<double>& values,
+                  const auto& /*limits*/) {
+    for (const Json& number : json.value(of.key, Json::array())) {
+      if (!number.is_number()) {
+        throw Error(ErrorKind::kInput,
+                    str(where, ": expected ", of.key, " to be numbers, found ",
+                        dump_json(number), "; correct it"));
+      }
+      values.push_back(number.get<double>());
+    }
+  }
+};
+
 }  // namespace
 
 generate::Sampling comparison_sampling() {
@@ -64,35 +93,18 @@ void GivenSampling::put(generate::Sampling& sampling) const {
 }
 
 Json to_json(const generate::Sampling& sampling) {
-  return {{"temperature", sampling.temperature},
-          {"top_p", sampling.top_p},
-          {"max_new_tokens", sampling.max_new_tokens},
-          {"repetition_penalty", sampling.repetition_penalty},
-          {"ngram_penalty", sampling.ngram_penalty},
-          {"ban_eos", sampling.ban_eos}};
+  Json json;
+  const auto put = [&json](const Setting& of, const auto& value,
+                           const auto& /*limits*/) { json[of.key] = value; };
+  generate::Sampling::describe(put, sampling);
+  return json;
 }
 
 generate::Sampling sampling_from_json(const Json& json,
                                       const std::string& where) {
   generate::Sampling sampling;
-  sampling.temperature =
-      json_number_or(json, "temperature", where, sampling.temperature);
-  sampling.top_p = json_number_or(json, "top_p", where, sampling.top_p);
-  const int64_t most =
-      json_int_or(json, "max_new_tokens", where, sampling.max_new_tokens);
-  sampling.max_new_tokens = static_cast<int>(
-      std::min<int64_t>(most, std::numeric_limits<int>::max()));
-  sampling.repetition_penalty = json_number_or(
-      json, "repetition_penalty", where, sampling.repetition_penalty);
-  for (const Json& penalty : json.value("ngram_penalty", Json::array())) {
-    if (!penalty.is_number()) {
-      throw Error(ErrorKind::kInput,
-                  str(where, ": expected ngram_penalty to be numbers, found ",
-                      dump_json(penalty), "; correct it"));
-    }
-    sampling.ngram_penalty.push_back(penalty.get<double>());
-  }
-  sampling.ban_eos = json_bool_or(json, "ban_eos", where, sampling.ban_eos);
+  MemberReader reader{json, where};
+  generate::Sampling::describe(reader, sampling);
   try {
     generate::check_request({.sampling = sampling},
                             std::numeric_limits<int>::max());

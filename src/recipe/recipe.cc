@@ -1,8 +1,50 @@
 #include "recipe/recipe.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace selfalign::recipe {
+
+namespace {
+
+class PathVisitor {
+ public:
+  explicit PathVisitor(const std::function<void(std::string&)>& change)
+      : change_(change) {}
+
+  template <typename Value, typename Limits>
+  void operator()(const Setting& /*of*/, Value& value,
+                  const Limits& /*limits*/) {
+    if constexpr (std::is_same_v<Limits, OnePath>) {
+      change_(value);
+    } else if constexpr (std::is_same_v<Limits, Paths>) {
+      for (std::string& path : value) change_(path);
+    }
+  }
+  template <typename Options>
+  void group(const Setting& /*of*/, Options& options) {
+    Options::describe(*this, options);
+  }
+  void follows(generate::Sampling&, const generate::Sampling&) {}
+  bool shows(bool /*is_used*/) { return true; }
+
+ private:
+  const std::function<void(std::string&)>& change_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& stage_names() {
+  static const std::vector<std::string> names = {"instruct", "align", "engrave",
+                                                 "verbose", "tune"};
+  return names;
+}
+
+void change_paths(Recipe& recipe,
+                  const std::function<void(std::string&)>& change) {
+  PathVisitor visitor(change);
+  Recipe::describe(visitor, recipe);
+}
 
 bool Recipe::has(const std::string& stage) const {
   return std::find(stages.begin(), stages.end(), stage) != stages.end();

@@ -1,11 +1,9 @@
 #include "recipe/recipe_file.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/ranges.h"
 #include "base/user_path.h"
 #include "generate/remote.h"
 #include "recipe/profile.h"
@@ -17,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMany = 100'000'000;
-
 std::string resolve(const std::string& recipe_path, const std::string& path) {
   if (generate::is_remote_model(path)) return path;
   if (path.empty()) return path;
@@ -26,12 +22,6 @@ std::string resolve(const std::string& recipe_path, const std::string& path) {
   std::string resolved = (folder / path).lexically_normal().string();
   while (resolved.size() > 1 && resolved.back() == '/') resolved.pop_back();
   return resolved;
-}
-
-template <typename Number>
-void get(YamlMap& map, const char* key, Number& out,
-         const Range<Number>& range) {
-  map.get(key, out, range.low, range.high);
 }
 
 // A path, with the home folder in place of "~", or an address, which is shown
@@ -49,9 +39,44 @@ void get_path(YamlMap& map, const std::string& key, std::string& out) {
   }
 }
 
-void expand_all(YamlMap& map, const std::string& key,
-                std::vector<std::string>& paths) {
-  for (std::string& path : paths) {
+// False if a name is none of a stage.
+bool read_stages(YamlMap& map, const char* key,
+                 std::vector<std::string>& stages) {
+  std::vector<std::string> named = stages;
+  map.get(key, named);
+  stages.clear();
+  for (const std::string& stage : stage_names()) {
+    const auto times = std::count(named.begin(), named.end(), stage);
+    if (times > 0) stages.push_back(stage);
+    if (times > 1) map.mistake(key, "expected " + stage + " once");
+  }
+  bool all_known = true;
+  for (const std::string& name : named) {
+    if (std::count(stage_names().begin(), stage_names().end(), name)) {
+      continue;
+    }
+    all_known = false;
+    map.mistake(key, str("expected instruct, align, engrave, verbose or "
+                         "tune, found \"",
+                         name, "\"", did_you_mean(name, stage_names())));
+  }
+  return all_known;
+}
+
+// One path or a list of them.
+void get_paths(YamlMap& map, const char* key, std::vector<std::string>& out) {
+  if (!map.has(key)) return;
+  if (map.node()[key].IsSequence()) {
+    map.get(key, out);
+  } else {
+    std::string one;
+    map.get(key, one);
+    if (!one.empty()) out = {one};
+  }
+  if (std::find(out.begin(), out.end(), "") != out.end()) {
+    map.mistake(key, "expected paths, found an empty one");
+  }
+  for (std::string& path : out) {
     try {
       path = user_path(path);
     } catch (const Error& error) {
@@ -60,142 +85,63 @@ void expand_all(YamlMap& map, const std::string& key,
   }
 }
 
-void read_sampling(YamlMap& stage, const char* key,
-                   generate::Sampling& sampling) {
-  YamlMap map = stage.map(key);
-  get(map, "temperature", sampling.temperature, ranges::kTemperature);
-  get(map, "top_p", sampling.top_p, ranges::kTopP);
-  get(map, "max_new_tokens", sampling.max_new_tokens, ranges::kMaxNewTokens);
-  get(map, "repetition_penalty", sampling.repetition_penalty,
-      ranges::kRepetitionPenalty);
-  map.get("ngram_penalty", sampling.ngram_penalty, ranges::kNgramPenalty.low,
-          ranges::kNgramPenalty.high);
-  map.get("ban_eos", sampling.ban_eos);
-  if (sampling.ngram_penalty.size() > 4) {
-    map.mistake("ngram_penalty", "expected at most 4 numbers");
+// Reads settings from a mapping (base/settings.h).
+class Reader {
+ public:
+  // `follows`: a sampling that the file is silent on is that of its stage.
+  Reader(YamlMap& map, bool follows) : map_(map), follows_(follows) {}
+
+  bool knows_all_stages() const { return all_known_; }
+
+  template <typename Number>
+  void operator()(const Setting& of, Number& value,
+                  const Range<Number>& range) {
+    map_.get(of.key, value, range.low, range.high);
   }
-  map.done();
-}
-
-void read_model(YamlMap map, ModelOptions& model) {
-  get_path(map.require("path"), "path", model.path);
-  map.get("device", model.device,
-          {ranges::kDevices.begin(), ranges::kDevices.end()});
-  map.get("dtype", model.dtype,
-          {ranges::kDtypes.begin(), ranges::kDtypes.end()});
-  get(map, "num_slots", model.num_slots, ranges::kNumSlots);
-  get(map, "max_context", model.max_context, ranges::kMaxContext);
-  map.get("api", model.api, {"auto", "chat", "completions"});
-  map.get("price_input", model.price.input, 0.0, 1e9);
-  map.get("price_output", model.price.output, 0.0, 1e9);
-  get_path(map, "api_key_file", model.api_key_file);
-  for (const char* name :
-       {"api", "price_input", "price_output", "api_key_file"}) {
-    if (map.has(name) && !generate::is_remote_model(model.path)) {
-      map.mistake(name, "only of a model behind a server (http://...)");
-    }
+  template <typename Value>
+  void operator()(const Setting& of, Value& value, AnyValue /*limits*/) {
+    map_.get(of.key, value);
   }
-  map.done();
-}
-
-void read_instruct(YamlMap map, bool own_red_team, InstructOptions& instruct) {
-  map.get("num_instructions", instruct.num_instructions, 0, kMany);
-  map.get("num_red_team", instruct.num_red_team, 0, kMany);
-  map.get("num_exemplars", instruct.num_exemplars, 1, 50);
-  map.get("opening_words", instruct.opening_words, 0, 8);
-  map.get("max_requests", instruct.max_requests, 1, kMany);
-  get(map, "max_rouge_l", instruct.max_rouge_l, ranges::kRougeL);
-  map.get("topics_per_type", instruct.topics_per_type, 0, 10000);
-  map.get("topic_rounds", instruct.topic_rounds, 1, 20);
-  map.get("num_machine_exemplars", instruct.num_machine_exemplars, 0, 50);
-  map.get("balance", instruct.balance, {"quota", "smallest", "none"});
-  map.get("hints_per_request", instruct.hints_per_request, 1, 50);
-  map.get("shard_size", instruct.shard_size, 1, kMany);
-  map.get("strict_form", instruct.strict_form);
-  map.get("min_log_likelihood", instruct.min_log_likelihood, kNoLikelihood,
-          0.0);
-  read_sampling(map, "sampling", instruct.sampling);
-  if (!own_red_team) {
-    instruct.topic_sampling = instruct.sampling;
-    instruct.question_sampling = instruct.sampling;
+  void operator()(const Setting& of, std::string& text, AnyText /*limits*/) {
+    map_.get(of.key, text);
   }
-  read_sampling(map, "topic_sampling", instruct.topic_sampling);
-  read_sampling(map, "question_sampling", instruct.question_sampling);
-  map.done();
-}
-
-void read_contamination(YamlMap map, ContaminationOptions& contamination) {
-  map.get("sets", contamination.sets);
-  expand_all(map, "sets", contamination.sets);
-  get(map, "ngram_words", contamination.ngram_words, ranges::kNgramWords);
-  get(map, "max_rouge_l", contamination.max_rouge_l, ranges::kRougeL);
-  map.done();
-}
-
-void read_refill(YamlMap map, RefillOptions& refill) {
-  map.get("min_per_rule", refill.min_per_rule, 0, kMany);
-  map.get("max_requests", refill.max_requests, 1, kMany);
-  map.done();
-}
-
-void read_tune(YamlMap map, TuneOptions& tune) {
-  using namespace ranges;
-  get(map, "rank", tune.rank, kRank);
-  get(map, "alpha", tune.alpha, kAlpha);
-  get(map, "dropout", tune.dropout, kDropout);
-  get(map, "epochs", tune.epochs, kEpochs);
-  get(map, "batch_size", tune.batch_size, kBatchSize);
-  get(map, "max_length", tune.max_length, kMaxLength);
-  get(map, "learning_rate", tune.learning_rate, kLearningRate);
-  get(map, "warmup_steps", tune.warmup_steps, kWarmupSteps);
-  get(map, "weight_decay", tune.weight_decay, kWeightDecay);
-  get(map, "max_grad_norm", tune.max_grad_norm, kMaxGradNorm);
-  get(map, "checkpoint_steps", tune.checkpoint_steps, kCheckpointSteps);
-  map.get("seed", tune.seed);
-  map.done();
-}
-
-void read_given(YamlMap map, GivenData& given) {
-  get_path(map, "path", given.path);
-  map.get("max_rows", given.max_rows, int64_t{0}, int64_t{kMany});
-  map.done();
-}
-
-void read_comparison(YamlMap map, ComparisonOptions& comparison) {
-  map.get("decoding", comparison.decoding, {"one", "own"});
-  read_sampling(map, "sampling", comparison.sampling);
-  map.done();
-}
-
-// The stages a recipe may name, in the order of the method.
-const std::vector<std::string>& known_stages() {
-  static const std::vector<std::string> stages = {"instruct", "align",
-                                                  "engrave", "verbose", "tune"};
-  return stages;
-}
-
-// False if a name is none of a stage.
-bool read_stages(YamlMap& map, Recipe& recipe) {
-  std::vector<std::string> named = recipe.stages;
-  map.get("stages", named);
-  recipe.stages.clear();
-  for (const std::string& stage : known_stages()) {
-    const auto times = std::count(named.begin(), named.end(), stage);
-    if (times > 0) recipe.stages.push_back(stage);
-    if (times > 1) map.mistake("stages", "expected " + stage + " once");
+  void operator()(const Setting& of, std::string& path, OnePath /*limits*/) {
+    get_path(map_, of.key, path);
   }
-  bool all_known = true;
-  for (const std::string& name : named) {
-    if (std::count(known_stages().begin(), known_stages().end(), name)) {
-      continue;
-    }
-    all_known = false;
-    map.mistake("stages", str("expected instruct, align, engrave, verbose or "
-                              "tune, found \"",
-                              name, "\"", did_you_mean(name, known_stages())));
+  void operator()(const Setting& of, std::vector<std::string>& paths,
+                  Paths /*limits*/) {
+    get_paths(map_, of.key, paths);
   }
-  return all_known;
-}
+  void operator()(const Setting& of, std::string& name, const OneOf& limits) {
+    map_.get(of.key, name, limits.names);
+  }
+  void operator()(const Setting& of, std::vector<double>& numbers,
+                  const Numbers& limits) {
+    map_.get(of.key, numbers, limits.range.low, limits.range.high);
+    if (numbers.size() <= limits.most) return;
+    map_.mistake(of.key, str("expected at most ", limits.most, " numbers"));
+  }
+  void operator()(const Setting& of, std::vector<std::string>& stages,
+                  StageNames /*limits*/) {
+    all_known_ = read_stages(map_, of.key, stages);
+  }
+  template <typename Options>
+  void group(const Setting& of, Options& options) {
+    YamlMap map = map_.map(of.key);
+    Reader reader(map, follows_);
+    Options::describe(reader, options);
+    map.done();
+  }
+  void follows(generate::Sampling& one, const generate::Sampling& other) {
+    if (follows_) one = other;
+  }
+  bool shows(bool /*is_used*/) { return true; }
+
+ private:
+  YamlMap& map_;
+  bool follows_;
+  bool all_known_ = true;
+};
 
 // Each stage works on what an earlier one made, or on given data.
 void check_stages(YamlMap& map, const Recipe& recipe) {
@@ -228,16 +174,6 @@ void check_stages(YamlMap& map, const Recipe& recipe) {
        "without stages the held-out answers are all there is: expected some");
 }
 
-void read_answers(YamlMap map, AnswerOptions& answers) {
-  read_sampling(map, "sampling", answers.sampling);
-  AnswerLimits& limits = answers.limits;
-  map.get("min_gain", limits.min_gain, kNoThreshold, -kNoThreshold);
-  map.get("max_repetition", limits.max_repetition, 0.0, 1.0);
-  map.get("min_new_content", limits.min_new_content, 0.0, 1.0);
-  map.get("need_end", limits.need_end);
-  map.done();
-}
-
 // The published profiles have prompts and filters of their own.
 void check_thresholds(YamlMap& map, const Recipe& recipe) {
   if (recipe.profile == "default") return;
@@ -262,6 +198,15 @@ void check_thresholds(YamlMap& map, const Recipe& recipe) {
   refuse_limits(recipe.verbose.limits, "verbose");
 }
 
+void check_model(YamlMap map, const ModelOptions& model) {
+  if (generate::is_remote_model(model.path)) return;
+  for (const char* name :
+       {"api", "price_input", "price_output", "api_key_file"}) {
+    if (!map.has(name)) continue;
+    map.mistake(name, "only of a model behind a server (http://...)");
+  }
+}
+
 void check_recipe(YamlMap& map, const Recipe& recipe) {
   if (recipe.name.empty() || recipe.name.find('/') != std::string::npos ||
       recipe.name[0] == '.') {
@@ -269,6 +214,7 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
                 str("expected a plain name, found \"", recipe.name, "\""));
   }
   check_stages(map, recipe);
+  check_model(map.map("model"), recipe.model);
   check_thresholds(map, recipe);
   if (recipe.instruct.opening_words > 0 &&
       recipe.instruct.hints_per_request > 1) {
@@ -306,21 +252,19 @@ void use_published_settings(Recipe& recipe) {
   recipe.engrave.learning_rate = 1e-4;
 }
 
-// Shortest decimal text that reads back to the same number.
-void read_overlays(YamlMap& map, std::vector<std::string>& out) {
-  const char* key = "prompts_overlay";
-  if (!map.has(key)) return;
-  if (map.node()[key].IsSequence()) {
-    map.get(key, out);
-  } else {
-    std::string one;
-    map.get(key, one);
-    if (!one.empty()) out = {one};
-  }
-  if (std::find(out.begin(), out.end(), "") != out.end()) {
-    map.mistake(key, "expected folders, found an empty name");
-  }
-  expand_all(map, key, out);
+// The profile of a file, before the rest of it is read.
+std::string asked_profile(const YAML::Node& file,
+                          const std::string& otherwise) {
+  YamlMistakes told_later("");
+  std::string profile = otherwise;
+  YamlMap(file, "", told_later).get("profile", profile, profile_names());
+  return profile;
+}
+
+// What is not so in a run that was begun before the key was there.
+void use_old_settings(YamlMap& map, Recipe& recipe) {
+  recipe.identity_share = 1.0;
+  if (!map.has("comparison")) recipe.comparison.decoding = "own";
 }
 
 }  // namespace
@@ -332,55 +276,26 @@ Recipe read_recipe(const std::string& path) {
   YamlMap map(load_yaml(path, !resolved), "", mistakes);
   Recipe recipe = default_recipe();
   recipe.name = fs::path(path).stem().string();
-  map.get("name", recipe.name);
-  get_path(map, "run_folder", recipe.run_folder);
-  map.get("profile", recipe.profile, profile_names());
+  recipe.profile = asked_profile(map.node(), recipe.profile);
   const bool published = recipe.profile != "default";
   if (published) use_published_settings(recipe);
   const Recipe defaults = recipe;
-  map.get("seed", recipe.seed);
-  const bool all_known = read_stages(map, recipe);
-  map.require("model");
-  read_model(map.map("model"), recipe.model);
-  get_path(map.require("prompts_folder"), "prompts_folder",
-           recipe.prompts_folder);
-  read_overlays(map, recipe.prompts_overlay);
-  read_given(map.map("instructions"), recipe.instructions);
-  read_instruct(map.map("instruct"), published, recipe.instruct);
-  read_contamination(map.map("contamination"), recipe.contamination);
-  read_answers(map.map("align"), recipe.align);
-  read_refill(map.map("refill"), recipe.refill);
-  read_tune(map.map("engrave"), recipe.engrave);
-  read_answers(map.map("verbose"), recipe.verbose);
-  read_tune(map.map("final"), recipe.final);
-  read_given(map.map("data"), recipe.data);
-  read_tune(map.map("tune"), recipe.tune);
-  map.get("identity_repeats", recipe.identity_repeats, 0, 1000);
-  // A run that was begun before there was a limit goes on without one.
-  if (resolved) recipe.identity_share = 1.0;
-  map.get("identity_share", recipe.identity_share, 0.0, 1.0);
-  map.get("num_held_out", recipe.num_held_out, 0, 10000);
-  if (resolved && !map.has("comparison")) recipe.comparison.decoding = "own";
-  read_comparison(map.map("comparison"), recipe.comparison);
+  if (resolved) use_old_settings(map, recipe);
+  map.require("model").require("prompts_folder");
+  map.map("model").require("path");
+  Reader reader(map, !published);
+  Recipe::describe(reader, recipe);
   check_recipe(map, recipe);
-  if (all_known && !resolved) {
+  if (reader.knows_all_stages() && !resolved) {
     check_unused(map.node(), recipe, defaults, mistakes);
   }
   map.done();
   mistakes.throw_if_any();
-  recipe.model.path = resolve(path, recipe.model.path);
-  recipe.model.api_key_file = resolve(path, recipe.model.api_key_file);
-  recipe.prompts_folder = resolve(path, recipe.prompts_folder);
-  for (std::string& set : recipe.contamination.sets) set = resolve(path, set);
-  for (std::string& overlay : recipe.prompts_overlay) {
-    overlay = resolve(path, overlay);
+  change_paths(recipe, [&path](std::string& of) { of = resolve(path, of); });
+  if (recipe.run_folder.empty()) {
+    recipe.run_folder =
+        fs::absolute("runs/" + recipe.name).lexically_normal().string();
   }
-  recipe.instructions.path = resolve(path, recipe.instructions.path);
-  recipe.data.path = resolve(path, recipe.data.path);
-  recipe.run_folder =
-      recipe.run_folder.empty()
-          ? fs::absolute("runs/" + recipe.name).lexically_normal().string()
-          : resolve(path, recipe.run_folder);
   return recipe;
 }
 

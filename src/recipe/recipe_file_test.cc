@@ -276,7 +276,7 @@ TEST_F(RecipeTest, AnOverlayIsOneFolderOrAList) {
   EXPECT_EQ(overlays("\"\""), List{});  // as older runs wrote none
   const std::string start = std::string(kSmall) + "prompts_overlay: ";
   EXPECT_EQ(error_of(start + "[a, \"\"]\n"),
-            "F:4:18: prompts_overlay: expected folders, found an empty name");
+            "F:4:18: prompts_overlay: expected paths, found an empty one");
   EXPECT_NE(error_of(start + "{a: b}\n").find("F:4:18: prompts_overlay"),
             std::string::npos);
 }

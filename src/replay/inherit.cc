@@ -131,7 +131,7 @@ std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
 }
 
 std::vector<bool> InheritingWorkbench::fit(
-    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) {
   if (rest_ != nullptr) return rest_->fit(model, options, samples);
   std::vector<bool> fits;
@@ -146,7 +146,7 @@ std::vector<bool> InheritingWorkbench::fit(
 }
 
 stages::TuneReport InheritingWorkbench::tune(
-    const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+    const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   const auto manifest = find_adapter(folder, options, samples);
@@ -221,7 +221,7 @@ std::optional<generate::ContinuationScore> InheritingWorkbench::find_score(
 }
 
 std::optional<store::Manifest> InheritingWorkbench::find_adapter(
-    const std::string& folder, const recipe::TuneOptions& options,
+    const std::string& folder, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) const {
   const std::string name = fs::path(folder).filename().string();
   const std::string inputs = stages::tuning_inputs(options, samples);

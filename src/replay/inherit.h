@@ -42,10 +42,10 @@ class InheritingWorkbench final : public stages::Workbench {
       const recipe::ModelOptions& model, const std::string& adapter) override;
   // Played again: as the other run judged the rows of the samples.
   std::vector<bool> fit(
-      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+      const recipe::ModelOptions& model, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override;
   stages::TuneReport tune(const recipe::ModelOptions& model,
-                          const recipe::TuneOptions& options,
+                          const TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
 
@@ -60,7 +60,7 @@ class InheritingWorkbench final : public stages::Workbench {
   // The manifest of the adapter in `folder` (its last part counts), if it was
   // tuned on these samples in this way.
   std::optional<store::Manifest> find_adapter(
-      const std::string& folder, const recipe::TuneOptions& options,
+      const std::string& folder, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) const;
   bool same_base(const recipe::ModelOptions& model);
   int count_tokens(const std::string& text);

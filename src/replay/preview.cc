@@ -22,7 +22,7 @@ constexpr int64_t kNumGiven = 16;
 constexpr int kNumHeldOut = 3;
 constexpr int kBatchSize = 4;  // some steps of so few samples
 
-void make_small(recipe::TuneOptions& tune) {
+void make_small(TuneOptions& tune) {
   tune.epochs = 1;
   tune.batch_size = std::min(tune.batch_size, kBatchSize);
   tune.warmup_steps = 0;  // of so few steps it would be most

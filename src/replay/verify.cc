@@ -15,6 +15,30 @@
 #include "stages/pipeline.h"
 #include "stages/tuning.h"
 
+// How it works. Three proofs, each of what the ones before leave open:
+//
+//   1. Counting. Every table is digested afresh against its seal, every stage
+//      against its manifest, every manifest against the chain, every file
+//      against its digest in the store. Finds what another hand changed.
+//   2. Recipe and prompts against what the run was begun with. A run that was
+//      edited cannot be played again; what was edited is named by its key.
+//   3. Playing again. An empty run is made by the same recipe with a workbench
+//      that has no model and takes completions and adapters from this run by
+//      their keys (inherit.h). A row's key is the hash of all it was made from,
+//      so the same keys mean the same prompts, draws and model; manifests that
+//      come out the same mean the same parsing, filters, order and samples.
+//
+// What could be changed without being seen: everything at once, with seals and
+// chain computed anew and a replay that agrees. Only a signature holds against
+// that. And what no digest can say is whether a model made a completion.
+//
+// A check that fails is a problem in the list and the next one goes on, since
+// a person wants to know all that is wrong. Only the replay needs all before it
+// to be sound: it would report every consequence again.
+//
+// Cost: every row is read and every completion parsed again, duplicates are
+// searched again; no model is loaded.
+
 namespace selfalign::replay {
 namespace {
 

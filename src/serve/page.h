@@ -18,6 +18,4 @@ struct PageFile {
 const std::vector<PageFile>& page_files();
 const PageFile* find_page_file(const std::string& path);  // or null
 
-extern const char kPageScript[];
-
 }  // namespace selfalign::serve

@@ -10,6 +10,34 @@
 #include "base/progress.h"
 #include "stages/work.h"
 
+// How it works. A plan names rows in sequence 0, 1, 2, ...; each is in one of
+// four states, and moves only forwards:
+//
+//   planned -> completed -> accepted -> stored
+//
+// `next` plans. A row whose completion an earlier process stored is completed
+// at once; any other goes to the generator, which answers in whatever order
+// suits it (`done`). `advance` accepts: it takes the lowest row that is not yet
+// accepted, as long as that one is completed. What accepting decides (parsed
+// rows, verdicts, whether the stage has enough) may depend on all that was
+// accepted before, and on nothing else.
+//
+// Invariant: what is accepted is the plan's first n rows, for some n. So order
+// of arrival, number of slots and the moment of a crash change how long rows
+// wait in `waiting_`, but not one decision. A restart plans from 0 again, finds
+// the stored completions, and repeats every decision; nothing has to be stored
+// about how far a stage had come.
+//
+// Rows, completions and decisions go to the store in one transaction, at most
+// kMaxBatch completions or kMaxDelay after the one before, so a crash costs a
+// second's work at most, and a row never stands there without what it came
+// with.
+//
+// Cost. `waiting_` holds what was planned and is not accepted: about the
+// generator's slots, and as many rows again as a slow one lets pass it. A plan
+// whose rows depend on earlier decisions says so (`needs`, `lookahead`) and
+// gets a row only when those are made; the price is idle slots.
+
 namespace selfalign::stages {
 namespace {
 

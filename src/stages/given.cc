@@ -197,7 +197,7 @@ void take_conversations(const Run& run) {
   std::vector<GivenConversation> rows =
       read_conversations(given.path, size_t(given.max_rows));
   for (size_t i = 0; i < rows.size(); ++i) rows[i].key = stage.key(i);
-  const recipe::TuneOptions& tune = run.recipe.tune;
+  const TuneOptions& tune = run.recipe.tune;
   reject_too_long(
       rows,
       run.workbench.fit(run.recipe.model, tune,

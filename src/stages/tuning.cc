@@ -261,10 +261,10 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }
 
-std::string tuning_inputs(const recipe::TuneOptions& options,
+std::string tuning_inputs(const TuneOptions& options,
                           const std::vector<TrainingSample>& samples) {
   Hasher hasher;
-  hasher.add(tune_to_yaml(options));
+  hasher.add(recipe::tune_to_yaml(options));
   for (const TrainingSample& sample : samples) {
     hasher.add(sample.key).add(sample.turns.size());
     for (const TrainingTurn& turn : sample.turns) {

@@ -23,7 +23,7 @@ struct TuningPlan {
   // If not null: every second sample stands under this one.
   const recipe::ChatPrompt* other_prompt = nullptr;
   bool with_identity = true;  // self-identification rows are samples, too
-  const recipe::TuneOptions& options;
+  const TuneOptions& options;
 };
 
 // Commits the samples, tunes, commits the adapter's digest and losses. Rows of
@@ -44,7 +44,7 @@ std::string prompt_digest(const recipe::ChatPrompt& prompt);
 
 // Digest of what a tuning depends on beside the model: settings and samples in
 // order. In the adapter's manifest as "inputs".
-std::string tuning_inputs(const recipe::TuneOptions& options,
+std::string tuning_inputs(const TuneOptions& options,
                           const std::vector<TrainingSample>& samples);
 // What an adapter's manifest says of its tuning.
 TuneReport tune_report(const store::Manifest& manifest);

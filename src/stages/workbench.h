@@ -56,7 +56,7 @@ class Workbench {
   // For each sample whether something to learn begins within max_length tokens
   // of the base model; tune leaves out the others.
   virtual std::vector<bool> fit(const recipe::ModelOptions& model,
-                                const recipe::TuneOptions& options,
+                                const TuneOptions& options,
                                 const std::vector<TrainingSample>& samples) = 0;
 
   // Tunes the base model on `samples` in the given order (shuffled by the seed
@@ -64,7 +64,7 @@ class Workbench {
   // `folder`; with one there it goes on from it, to the same bits. Throws Error
   // kInterrupted on an interrupt, after a checkpoint.
   virtual TuneReport tune(const recipe::ModelOptions& model,
-                          const recipe::TuneOptions& options,
+                          const TuneOptions& options,
                           const std::vector<TrainingSample>& samples,
                           const std::string& folder) = 0;
 };

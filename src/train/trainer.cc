@@ -43,20 +43,8 @@ void check_options(const TrainOptions& o) {
                 str("training setting ", name, ": expected ", expected,
                     ", found ", found, "; change it"));
   };
-  const auto in = [&need](const auto& range, const char* name, auto found) {
-    need(range.holds(found), name, str(range.low, " to ", range.high),
-         double(found));
-  };
-  in(ranges::kRank, "rank", o.rank);
-  in(ranges::kAlpha, "alpha", o.alpha);
-  in(ranges::kDropout, "dropout", o.dropout);
-  in(ranges::kEpochs, "epochs", o.epochs);
-  in(ranges::kBatchSize, "batch_size", o.batch_size);
-  in(ranges::kLearningRate, "learning_rate", o.learning_rate);
-  in(ranges::kWarmupSteps, "warmup_steps", o.warmup_steps);
-  in(ranges::kWeightDecay, "weight_decay", o.weight_decay);
-  in(ranges::kMaxGradNorm, "max_grad_norm", o.max_grad_norm);
-  in(ranges::kCheckpointSteps, "checkpoint_steps", o.checkpoint_steps);
+  RangeCheck check("training");
+  TuneOptions::describe(check, o);
   need(o.adam_beta1 >= 0 && o.adam_beta1 < 1, "adam_beta1", "0 to below 1",
        o.adam_beta1);
   need(o.adam_beta2 >= 0 && o.adam_beta2 < 1, "adam_beta2", "0 to below 1",

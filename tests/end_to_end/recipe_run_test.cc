@@ -112,7 +112,7 @@ std::string given_rows(const std::string& recipe) {
   return text;
 }
 
-void cut_down(recipe::TuneOptions& tune) {
+void cut_down(TuneOptions& tune) {
   tune.epochs = 1;
   tune.batch_size = 4;
   tune.max_length = 1024;

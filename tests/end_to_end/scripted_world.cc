@@ -235,7 +235,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
 }
 
 std::vector<bool> ScriptedWorkbench::fit(
-    const recipe::ModelOptions&, const recipe::TuneOptions& options,
+    const recipe::ModelOptions&, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) {
   std::vector<bool> fits;
   for (const stages::TrainingSample& sample : samples) {
@@ -253,7 +253,7 @@ std::vector<bool> ScriptedWorkbench::fit(
 // As a trainer does: a checkpoint on the way, the adapter at the end, the same
 // result with and without the checkpoint.
 stages::TuneReport ScriptedWorkbench::tune(
-    const recipe::ModelOptions&, const recipe::TuneOptions& options,
+    const recipe::ModelOptions&, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   samples_ = samples;

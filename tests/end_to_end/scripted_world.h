@@ -42,10 +42,10 @@ class ScriptedWorkbench final : public stages::Workbench {
       const recipe::ModelOptions& model, const std::string& adapter) override;
   // By words in place of tokens.
   std::vector<bool> fit(
-      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+      const recipe::ModelOptions& model, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override;
   stages::TuneReport tune(const recipe::ModelOptions& model,
-                          const recipe::TuneOptions& options,
+                          const TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
 

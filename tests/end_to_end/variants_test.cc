@@ -190,12 +190,12 @@ class ServersWorkbench final : public stages::Workbench {
         scripted_.open_generator(model, adapter));
   }
   std::vector<bool> fit(
-      const recipe::ModelOptions& model, const recipe::TuneOptions& options,
+      const recipe::ModelOptions& model, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) override {
     return scripted_.fit(model, options, samples);
   }
   stages::TuneReport tune(const recipe::ModelOptions& model,
-                          const recipe::TuneOptions& options,
+                          const TuneOptions& options,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override {
     return scripted_.tune(model, options, samples, folder);

@@ -1,9 +1,6 @@
-#include "serve/page.h"
-
-namespace selfalign::serve {
+"use strict";
 
 // What models write is only ever set as text, never as markup.
-const char kPageScript[] = R"page("use strict";
 
 const $ = id => document.getElementById(id);
 let turns = [];  // of the chat: {user, answers: {model: text}}
@@ -208,6 +205,3 @@ function start() {
   });
 }
 start();
-)page";
-
-}  // namespace selfalign::serve

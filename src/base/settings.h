@@ -1,0 +1,83 @@
+// How a struct of settings describes itself, once and where it is declared:
+//
+//   struct RefillOptions {
+//     int max_requests = 1000;
+//
+//     static void describe(auto& visit, auto& refill) {
+//       visit({"max_requests", "Requests for questions, in all."},
+//             refill.max_requests, Range<int>{1, 1000});
+//     }
+//   };
+//
+// A visitor makes of it what it is for: it reads a file
+// (recipe/recipe_file.cc), writes one (recipe/recipe_text.cc), declares flags
+// (cli/setting_flags.h), or writes the reference and the schema
+// (recipe/recipe_reference.cc). It has
+//
+//   visit(setting, value, limits)   one value; limits as below
+//   visit.group(setting, options)   a struct within, which describes itself
+//   visit.follows(a, b)             a file that is silent on `a` means `b`
+//   visit.shows(is_used)            whether to go into what has no use here
+//
+// The struct is const for those that only read it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ranges.h"
+
+namespace selfalign {
+
+struct Setting {
+  const char* key;        // in a file; as a flag --with-dashes
+  const char* help;       // one sentence
+  const char* unit = "";  // of a number
+  const char* flag = "";  // where it is not the key: "--a,--b"
+};
+
+// Limits of a value; a number has a Range.
+struct AnyText {};
+struct AnyValue {};  // true or false, or 64 bits of a seed
+struct OnePath {};   // of a file or folder, "~" included
+struct Paths {};     // one, or a list
+struct OneOf {
+  std::vector<std::string> names;
+};
+struct Numbers {  // a list
+  Range<double> range;
+  size_t most;
+};
+
+// A visitor that throws Error kUsage, which begins with `what`, for the first
+// number out of its range.
+class RangeCheck {
+ public:
+  explicit RangeCheck(std::string what) : what_(std::move(what)) {}
+
+  template <typename Number>
+  void operator()(const Setting& of, Number value, const Range<Number>& range) {
+    if (range.holds(value)) return;
+    throw Error(ErrorKind::kUsage,
+                str(what_, ": expected ", of.key, " from ", range.low, " to ",
+                    range.high, ", found ", value, "; change it"));
+  }
+  void operator()(const Setting& of, const std::vector<double>& values,
+                  const Numbers& limits) {
+    if (values.size() > limits.most) {
+      throw Error(ErrorKind::kUsage,
+                  str(what_, ": expected ", of.key, " of at most ", limits.most,
+                      " numbers, found ", values.size(), "; change it"));
+    }
+    for (const double value : values) (*this)(of, value, limits.range);
+  }
+  template <typename Value>
+  void operator()(const Setting&, const Value&, AnyValue) {}
+
+ private:
+  std::string what_;
+};
+
+}  // namespace selfalign

@@ -1,0 +1,30 @@
+#include "base/settings.h"
+
+#include <gtest/gtest.h>
+
+#include "base/tune_options.h"
+
+namespace selfalign {
+namespace {
+
+std::string problem_of(const TuneOptions& tune) {
+  RangeCheck check("training");
+  try {
+    TuneOptions::describe(check, tune);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RangeCheck, NamesTheFirstNumberOutOfItsRange) {
+  TuneOptions tune;
+  EXPECT_EQ(problem_of(tune), "");
+  tune.rank = 0;
+  tune.epochs = 0;
+  EXPECT_EQ(problem_of(tune),
+            "training: expected rank from 1 to 4096, found 0; change it");
+}
+
+}  // namespace
+}  // namespace selfalign

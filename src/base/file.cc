@@ -19,6 +19,7 @@
 #include "base/disk_full.h"
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/interrupt.h"
 #include "base/lfs_pointer.h"
 #include "base/log_line.h"
 #include "base/number.h"
@@ -54,6 +55,16 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
   return fd;
 }
 
+// A read or an open was cut short by a signal: one that asks to stop ends the
+// wait for a stream.
+void stop_waiting(const std::string& path) {
+  if (!interrupted()) return;
+  throw Error(ErrorKind::kInterrupted,
+              path +
+                  ": interrupted before its end was read; run the same "
+                  "command again");
+}
+
 [[noreturn]] void throw_read(const std::string& path, const char* expected) {
   throw Error(ErrorKind::kInput, str(path, ": expected ", expected,
                                      ", found: ", std::strerror(errno),
@@ -80,7 +91,11 @@ enum class Allowed { kFiles, kStreams };
 int open_for_reading(const std::string& path, Allowed allows,
                      struct stat& info) {
   const int wait = allows == Allowed::kStreams ? 0 : O_NONBLOCK;
-  const int fd = open_retry(path.c_str(), O_RDONLY | O_NOCTTY | wait);
+  const int flags = O_RDONLY | O_NOCTTY | O_CLOEXEC | wait;
+  int fd = -1;
+  while ((fd = ::open(path.c_str(), flags)) < 0 && errno == EINTR) {
+    stop_waiting(path);
+  }
   if (fd < 0) throw_read(path, "a readable file");
   if (::fstat(fd, &info) != 0) {
     const int kept = errno;
@@ -132,7 +147,10 @@ std::string read_whole(const std::string& path, Allowed allows,
     if (done == content.size()) content.resize(done + kStep);
     const ssize_t n =
         ::read(fd.get(), content.data() + done, content.size() - done);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EINTR) {
+      stop_waiting(path);
+      continue;
+    }
     if (n < 0) throw_read(path, "a readable file");
     if (n == 0) break;
     done += static_cast<uint64_t>(n);

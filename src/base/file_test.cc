@@ -10,11 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <thread>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/testing.h"
 
 namespace selfalign {
@@ -163,6 +165,28 @@ TEST_F(FileTest, WhatAPersonNamesMayBeAPipe) {
   writer.join();
   EXPECT_EQ(read_input("/dev/null"), "");
   EXPECT_EQ(error_of([&] { read_input(folder_); }).kind(), ErrorKind::kInput);
+}
+
+TEST_F(FileTest, TheFirstSignalEndsTheWaitForAPipe) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  for (const bool has_writer : {false, true}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      install_interrupt_handlers();
+      const Error error = error_of([&] { read_input(path("pipe")); });
+      _exit(error.kind() == ErrorKind::kInterrupted ? 7 : 1);
+    }
+    const int writer = has_writer ? ::open(path("pipe").c_str(), O_WRONLY) : -1;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ::kill(child, SIGTERM);
+    int status = 0;
+    for (int i = 0; i < 1000 && ::waitpid(child, &status, WNOHANG) == 0; ++i) {
+      if (i == 999) ::kill(child, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << has_writer;
+    if (has_writer) ::close(writer);
+  }
 }
 
 // Peak memory of a process is seen in one of its own.

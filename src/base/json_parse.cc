@@ -12,18 +12,13 @@
 #include "base/error.h"
 #include "base/json_scan.h"
 #include "base/not_utf8.h"
+#include "base/shown.h"
 
 namespace selfalign {
 namespace {
 
 constexpr int kMaxDepth = 64;
-constexpr size_t kMaxWord = 40;  // bytes of a word that a message shows
 constexpr char kSpace[] = " \t\r\n";
-
-// What a message shows of a text, however much of it is wrong.
-std::string_view shown(std::string_view part) {
-  return part.substr(0, kMaxWord);
-}
 
 // What is wrong with a text at one of its bytes.
 struct Fault {

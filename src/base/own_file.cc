@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_kind.h"
+#include "base/shown.h"
 
 namespace selfalign {
 namespace {
@@ -43,6 +44,23 @@ void require_plain_folder(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0 || S_ISDIR(info.st_mode)) return;
   refuse(path, "a folder", info.st_mode);
+}
+
+void require_own_path(const std::string& folder, const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path plain = fs::path(path).lexically_normal();
+  if (plain.is_absolute() || (!plain.empty() && *plain.begin() == "..")) {
+    throw Error(ErrorKind::kDamaged,
+                str(folder, ": expected a path within this folder, found ",
+                    shown(path, 200), "; look where the folder comes from"));
+  }
+  fs::path whole = folder;
+  for (const fs::path& part : fs::path(path)) {
+    whole /= part;
+    struct stat info {};
+    if (::lstat(whole.c_str(), &info) != 0) return;
+    if (S_ISLNK(info.st_mode)) refuse(whole, "a file or folder", info.st_mode);
+  }
 }
 
 int open_own_file(const std::string& path, int flags) {

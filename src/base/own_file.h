@@ -1,4 +1,4 @@
-// Writing in folders that may come from somebody else, as a run's: what is
+// Files of folders that may come from somebody else, as a run's: what is
 // opened for writing is a regular file of that folder and made or meant for it.
 // A link, which leads anywhere, and a pipe or a device, at which a write waits,
 // are refused: Error kDamaged. A disk or folder that does not take the bytes is
@@ -16,6 +16,11 @@ namespace selfalign {
 void require_plain_file(const std::string& path);
 // The same for a plain folder.
 void require_plain_folder(const std::string& path);
+
+// Throws Error kDamaged where `path`, seen from `folder`, leads out of it: by
+// ".." or a link among its parts. What is not there leads nowhere; links may
+// lead to `folder` itself.
+void require_own_path(const std::string& folder, const std::string& path);
 
 // Opens the file, made where absent, with `flags` (O_WRONLY, O_RDWR, O_APPEND);
 // the descriptor is the caller's.

@@ -83,5 +83,24 @@ TEST_F(OwnFileTest, FoldersInAFolderAreNoLinks) {
   EXPECT_FALSE(fs::exists(path("none")));
 }
 
+TEST_F(OwnFileTest, APathThatLeadsOutOfAFolderIsRefused) {
+  make_folder(path("elsewhere/run/tuning"));
+  write_file_atomic(path("elsewhere/run/tuning/file"), "");
+  fs::create_directory_symlink(path("elsewhere/run"), path("run"));
+  for (const char* good : {"tuning/file", "tuning", "none/file", ""}) {
+    EXPECT_NO_THROW(require_own_path(path("run"), good)) << good;
+  }
+  fs::create_directory_symlink(path("elsewhere"), path("run/linked"));
+  fs::create_symlink(path("run/tuning/file"), path("run/tuning/link"));
+  fs::create_symlink(path("none"), path("run/dangling"));
+  for (const char* bad :
+       {"linked", "linked/run/tuning/file", "tuning/link", "dangling",
+        "../run/tuning/file", "tuning/../../run", "/etc/passwd"}) {
+    EXPECT_EQ(kind_of([&] { require_own_path(path("run"), bad); }),
+              ErrorKind::kDamaged)
+        << bad;
+  }
+}
+
 }  // namespace
 }  // namespace selfalign

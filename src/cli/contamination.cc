@@ -37,11 +37,13 @@ struct Flags {
 void print_contamination(Flags flags, const Shell& shell) {
   const std::unique_ptr<store::Store> store =
       store::Store::open(flags.run, store::OpenMode::kReadOnly);
-  if (flags.options.sets.empty()) {
+  const bool are_given = !flags.options.sets.empty();
+  if (!are_given) {
     flags.options.sets = recipe_of_run(flags.run).contamination.sets;
   }
   const recipe::Prompts prompts = recipe::run_prompts(flags.run);
-  const stages::ContaminationGuard guard(flags.options, prompts.held_out);
+  const stages::ContaminationGuard guard(flags.options, prompts.held_out,
+                                         are_given);
   const Json report = stages::contamination_report(*store, guard, flags.options,
                                                    flags.num_examples);
   if (shell.json) {

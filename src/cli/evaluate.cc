@@ -226,7 +226,6 @@ void evaluate(Flags flags, const Shell& shell) {
   if (flags.out.empty()) {
     flags.out = flags.subjects.run.empty() ? "evaluation"
                                            : flags.subjects.run + "/evaluation";
-    if (!flags.subjects.run.empty()) require_plain_folder(flags.out);
   }
   flags.options.prompts_folder = prompts_of(tasks, flags.subjects);
   check_data(tasks, subjects, flags.options);

@@ -11,6 +11,7 @@
 #include "base/json_parse.h"
 #include "base/number.h"
 #include "base/ranges.h"
+#include "base/shown.h"
 #include "generate/row_key.h"
 #include "recipe/chat.h"
 #include "recipe/decoding.h"
@@ -46,7 +47,7 @@ void check_members(const Json& object, const std::string& where,
     if (!found) {
       throw Error(ErrorKind::kInput,
                   str(where, ": expected members among ", all, ", found '",
-                      name, "'; correct or remove it"));
+                      shown(name), "'; correct or remove it"));
     }
   }
 }

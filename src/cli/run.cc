@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/start.h"
+#include "generate/remote_address.h"
 #include "inspect/summary.h"
 #include "local/workbench.h"
 #include "recipe/recipe.h"
@@ -55,6 +56,30 @@ run from scratch would give. --from STAGE makes everything from there anew.)";
 using OpenRun =
     std::function<std::unique_ptr<store::Store>(const recipe::Recipe&)>;
 
+// A run that is done asks no model: where the recipe has it at another place,
+// that it is the same is said by its digest.
+void require_its_model(const recipe::Recipe& recipe, const store::Store& store,
+                       local::LocalWorkbench& workbench) {
+  const recipe::ModelOptions& model = recipe.model;
+  const auto known = store.meta("fingerprint.base");
+  if (!known || model.path == recipe::run_recipe(store.folder()).model.path) {
+    return;
+  }
+  const std::string found =
+      generate::is_remote_model(model.path)
+          ? workbench.open_generator(model, "")->fingerprint()
+          : "local " + workbench.weights(model)->digest;
+  // Behind the digest stands how it was computed.
+  if (*known == found || known->starts_with(found + ",")) return;
+  throw Error(
+      ErrorKind::kUsage,
+      str(model.path, ": expected the base model this run was begun with (",
+          *known, "), found another (", found,
+          "); give that model's path, or make a run of this one: selfalign "
+          "resume ",
+          store.folder(), " --fork NEW --recipe RECIPE"));
+}
+
 // `file` is the recipe's; `sign_key` the key's, if any.
 void perform_run(const recipe::Recipe& recipe, const std::string& file,
                  const std::string& sign_key, Shell& shell,
@@ -70,6 +95,7 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);
   if (was_done) {
+    require_its_model(recipe, *store, workbench);
     log_info(folder + ": already done; selfalign status shows what is there");
   }
   try {

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/folder.h"
+#include "base/own_file.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
@@ -36,6 +38,15 @@ Json stage_json(const store::Store& store, const std::string& stage) {
   out["digest"] = manifest->digest;
   out["report"] = manifest->report;
   return out;
+}
+
+// Error kDamaged where the adapter of a run or a file of it is a link.
+void require_own(const fs::path& run, const fs::path& adapter) {
+  require_own_path(run, adapter);
+  if (!fs::is_directory(run / adapter)) return;  // whoever reads it says so
+  for (const fs::path file : list_folder(run / adapter)) {
+    require_own_path(run, adapter / file.filename());
+  }
 }
 
 }  // namespace
@@ -72,8 +83,9 @@ std::vector<std::pair<std::string, std::string>> adapters_of_run(
         !stages::stage_done(*store, variant->adapter_stage)) {
       continue;
     }
-    adapters.emplace_back(variant->name,
-                          fs::path(folder) / variant->folder / "adapter");
+    const fs::path own = fs::path(variant->folder) / "adapter";
+    require_own(folder, own);
+    adapters.emplace_back(variant->name, fs::path(folder) / own);
   }
   return adapters;
 }

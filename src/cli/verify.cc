@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -63,10 +64,10 @@ void add_verify(CLI::App& app, Shell& shell) {
         write_out(verification_text(verification));
       }
       if (verification.problems.empty()) return;
-      throw Error(
-          ErrorKind::kDamaged,
-          str(*folder, ": expected a sound run, found ",
-              verification.problems.size(), " problems; each says what to do"));
+      throw Error(ErrorKind::kDamaged,
+                  str(*folder, ": expected a sound run, found ",
+                      counted(verification.problems.size(), "problem"),
+                      "; each says what to do"));
     };
   });
 }

@@ -39,6 +39,8 @@ std::pair<uint64_t, Json> read_line(const std::string& line,
 // Calls `found` for each whole line of a log; the length of all of them.
 size_t each_line(const std::string& path,
                  const std::function<void(uint64_t key, Json item)>& found) {
+  require_plain_folder(std::filesystem::path(path).parent_path());
+  require_plain_file(path);
   std::string text;
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored)) text = read_file(path);
@@ -57,7 +59,6 @@ size_t each_line(const std::string& path,
 }  // namespace
 
 ItemLog::ItemLog(std::string path) : path_(std::move(path)) {
-  require_plain_file(path_);
   const size_t whole = each_line(path_, [this](uint64_t key, Json item) {
     items_[key] = std::move(item);
   });

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_file.h"
+#include "base/own_file.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::eval {
 namespace {
@@ -13,7 +15,17 @@ namespace {
 constexpr char kResultsFile[] = "/results.json";
 constexpr char kLockFile[] = "/results.lock";
 
+// That of a run, which may come from anybody, is no link out of it.
+void require_own(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const fs::path whole = (fs::absolute(folder) / "").lexically_normal();
+  const fs::path own = whole.parent_path();
+  if (!recipe::is_run_folder(own.parent_path())) return;
+  require_own_path(own.parent_path(), own.filename() / (kResultsFile + 1));
+}
+
 const std::string& made(const std::string& folder) {
+  require_own(folder);
   make_folder(folder);
   return folder;
 }
@@ -107,6 +119,7 @@ Results under_decoding(Results results, const std::string& decoding) {
 }
 
 Results read_results(const std::string& folder) {
+  require_own(folder);
   Results results;
   const std::string path = folder + kResultsFile;
   if (!std::filesystem::exists(path)) return results;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "base/testing.h"
 
@@ -53,6 +55,23 @@ TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
   EXPECT_EQ(results.subjects.size(), 2u);
   ASSERT_EQ(results.comparisons.size(), 1u);
   EXPECT_EQ(results.comparisons[0]["wins"], 3);
+}
+
+// That of a run, which may come from anybody; a person's own may be a link.
+TEST_F(ResultsTest, AFolderOfARunIsNoLink) {
+  namespace fs = std::filesystem;
+  const std::string elsewhere = scratch_.path() + "/elsewhere";
+  make_folder(elsewhere);
+  fs::create_directory_symlink(elsewhere, folder_);
+  EXPECT_NO_THROW(ResultsWriter{folder_});
+  fs::remove_all(elsewhere);
+  make_folder(elsewhere);
+  write_file_atomic(scratch_.path() + "/recipe.resolved.yaml", "");
+  for (const std::string& folder : {folder_, folder_ + "/"}) {
+    EXPECT_EQ(kind_of([&] { ResultsWriter{folder}; }), ErrorKind::kDamaged);
+    EXPECT_EQ(kind_of([&] { read_results(folder); }), ErrorKind::kDamaged);
+  }
+  EXPECT_TRUE(fs::is_empty(elsewhere));
 }
 
 // A title may be the name of a folder, and such need not be UTF-8.

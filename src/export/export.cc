@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json_file.h"
+#include "base/own_file.h"
 #include "export/data_card.h"
 #include "formats/datasets.h"
 #include "formats/parquet.h"
@@ -194,17 +195,19 @@ class PartialFolder {
 }
 
 // What the run's adapter of that set carries of its prompt, for whoever trains
-// on the data elsewhere; none where there is no adapter.
+// on the data elsewhere; none where there is no adapter. A link is not
+// followed: what it leads to is not the run's to publish.
 std::vector<std::string> put_prompt(const store::Store& store,
                                     const std::string& set,
                                     const std::string& folder) {
   std::vector<std::string> names;
-  const fs::path adapter = fs::path(store.folder()) /
-                           (set == "verbose" ? "verbose" : "engraved") /
-                           "adapter";
+  const fs::path adapter =
+      fs::path(set == "verbose" ? "verbose" : "engraved") / "adapter";
   for (const char* name : {"selfalign.json", "chat_template.jinja"}) {
-    if (!fs::exists(adapter / name)) continue;
-    write_file_atomic(folder + "/" + name, read_file(adapter / name));
+    require_own_path(store.folder(), adapter / name);
+    const fs::path path = store.folder() / adapter / name;
+    if (!fs::exists(path)) continue;
+    write_file_atomic(folder + "/" + name, read_file(path));
     names.emplace_back(name);
   }
   return names;

@@ -236,8 +236,8 @@ std::vector<std::vector<std::string>> read_csv(std::string_view text,
   return rows;
 }
 
-EvaluationSet read_evaluation_set(const std::string& path) {
-  const std::string bytes = read_input(path);
+EvaluationSet read_evaluation_set(const std::string& path, bool may_be_pipe) {
+  const std::string bytes = may_be_pipe ? read_input(path) : read_file(path);
   std::string_view text = bytes;
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const size_t first = text.find_first_not_of(" \t\r\n");

@@ -30,8 +30,10 @@ struct EvaluationSet {
 //     it, and the names in "mc1_targets", "mc2_targets" and "target_scores"
 // An item without "question_id" or "id" is named by its number, from 1.
 // Items that are none of these are left out with a warning (base/row_faults.h).
-// Error kInput of a file without an item.
-EvaluationSet read_evaluation_set(const std::string& path);
+// Error kInput of a file without an item, and of a pipe where it may be none:
+// what a recipe names is read again by whoever goes on with the run.
+EvaluationSet read_evaluation_set(const std::string& path,
+                                  bool may_be_pipe = false);
 
 // The fields of a CSV text (RFC 4180), row by row; empty lines are left out.
 // Error kInput names `where` and the line.

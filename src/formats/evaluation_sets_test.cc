@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -35,6 +37,15 @@ class EvaluationSetsTest : public ::testing::Test {
   const ScratchFolder scratch_;
   const std::string folder_ = scratch_.path();
 };
+
+TEST_F(EvaluationSetsTest, APipeIsReadOnlyWhereItMayBeOne) {
+  const std::string path = folder_ + "/pipe";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THROW(read_evaluation_set(path), Error);
+  std::thread writer([&] { std::ofstream(path) << R"({"question": "Why?"})"; });
+  EXPECT_EQ(read_evaluation_set(path, true).items.size(), 1u);
+  writer.join();
+}
 
 TEST_F(EvaluationSetsTest, Table) {
   const EvaluationSet set = read(

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "formats/gguf.h"
 #include "formats/model_path.h"
 #include "text/byte_bpe.h"
@@ -70,7 +71,7 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
     if (space == std::string_view::npos) {
       throw Error(ErrorKind::kInput,
                   str(file.path(), ": expected merges of two parts, found '",
-                      merge, "'; get the file again"));
+                      shown(merge), "'; get the file again"));
     }
     out.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
@@ -125,7 +126,7 @@ std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
   throw Error(
       ErrorKind::kInput,
       str(file.path(), ": expected tokenizer.ggml.model gpt2 or llama, found '",
-          model, "'; use the model's HF folder"));
+          shown(model), "'; use the model's HF folder"));
 }
 
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace selfalign::formats {
 namespace {
@@ -29,8 +30,8 @@ void check_architecture(const Json& json, const std::string& where) {
   if (json.contains("architectures")) {
     const Json& names = json["architectures"];
     if (!names.is_array() || names.size() != 1 || !names[0].is_string()) {
-      fail(where,
-           "architectures: expected one name, found " + dump_json(names));
+      fail(where, "architectures: expected one name, found " +
+                      shown(dump_json(names)));
     }
     found = names[0].get<std::string>();
     if (type == "llama" && found == "LlamaForCausalLM") return;
@@ -40,7 +41,7 @@ void check_architecture(const Json& json, const std::string& where) {
   fail(where,
        "expected architecture LlamaForCausalLM (model_type llama), "
        "found " +
-           found + " (model_type " + type +
+           shown(found) + " (model_type " + shown(type) +
            "); this program runs LLaMA-family models only");
 }
 
@@ -48,7 +49,7 @@ void refuse_variants(const Json& json, const std::string& where) {
   const std::string activation =
       json_string_or(json, "hidden_act", where, "silu");
   if (activation != "silu") {
-    fail(where, "hidden_act: expected silu, found " + activation);
+    fail(where, "hidden_act: expected silu, found " + shown(activation));
   }
   if (json_bool_or(json, "mlp_bias", where, false)) {
     fail(where,
@@ -74,8 +75,8 @@ Json rope_object(const Json& json, const std::string& where) {
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     if (!json.contains(name)) continue;
     if (!json[name].is_object()) {
-      fail(where,
-           str(name, ": expected an object, found ", dump_json(json[name])));
+      fail(where, str(name, ": expected an object, found ",
+                      shown(dump_json(json[name]))));
     }
     Json found = without_nulls(json[name]);
     if (!rope.empty() && rope != found) {
@@ -117,7 +118,7 @@ void refuse_rope_members(const Json& rope,
         is_known || whole_head) {
       continue;
     }
-    fail(where, "rope: member " + name +
+    fail(where, "rope: member " + shown(name) +
                     " is not known for this rope type; "
                     "expected only members that this program applies");
   }
@@ -171,7 +172,7 @@ void check_rope(const ModelConfig& config, const std::string& where) {
   if (config.rope_type == "none" || config.rope_type == "linear") return;
   if (config.rope_type != "llama3") {
     fail(where, "rope type: expected none, linear or llama3, found " +
-                    config.rope_type);
+                    shown(config.rope_type));
   }
   positive("rope low_freq_factor", config.rope_low_freq_factor);
   positive("rope high_freq_factor", config.rope_high_freq_factor);

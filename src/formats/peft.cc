@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_file.h"
+#include "base/ranges.h"
+#include "base/shown.h"
 
 namespace selfalign::formats {
 namespace {
@@ -58,9 +60,10 @@ bool is_off(const Json& value) {
 
 void refuse_variants(const Json& json, const std::string& where) {
   const std::string type = json_string(json, "peft_type", where);
-  if (type != "LORA") fail(where, "peft_type: expected LORA, found " + type);
+  if (type != "LORA")
+    fail(where, "peft_type: expected LORA, found " + shown(type));
   const std::string bias = json_string_or(json, "bias", where, "none");
-  if (bias != "none") fail(where, "bias: expected none, found " + bias);
+  if (bias != "none") fail(where, "bias: expected none, found " + shown(bias));
   const auto init = json.find("init_lora_weights");
   if (init != json.end() && !init->is_boolean() && !init->is_null() &&
       !(init->is_string() &&
@@ -68,12 +71,13 @@ void refuse_variants(const Json& json, const std::string& where) {
     fail(where,
          "init_lora_weights: expected a start that leaves the base "
          "model as it is, found " +
-             dump_json(*init) + "; convert the adapter to a plain LoRA");
+             shown(dump_json(*init)) + "; convert the adapter to a plain LoRA");
   }
   for (const auto& [name, value] : json.items()) {
     if (contains(kKnown, name) || is_off(value)) continue;
-    fail(where, name + ": expected it off (a plain LoRA), found " +
-                    dump_json(value) + ", which this program cannot apply");
+    fail(where, shown(name) + ": expected it off (a plain LoRA), found " +
+                    shown(dump_json(value)) +
+                    ", which this program cannot apply");
   }
 }
 
@@ -82,7 +86,7 @@ std::vector<std::string> read_targets(const Json& json,
   const auto it = json.find("target_modules");
   if (it == json.end() || !it->is_array() || it->empty()) {
     fail(where, "target_modules: expected a list of names, found " +
-                    (it == json.end() ? "nothing" : dump_json(*it)));
+                    (it == json.end() ? "nothing" : shown(dump_json(*it))));
   }
   std::vector<std::string> targets;
   for (const Json& name : *it) {
@@ -91,7 +95,7 @@ std::vector<std::string> read_targets(const Json& json,
       fail(where,
            "target_modules: expected each of q_proj, k_proj, v_proj, "
            "o_proj, gate_proj, up_proj, down_proj at most once, found " +
-               dump_json(name));
+               shown(dump_json(name)));
     }
     targets.push_back(name.get<std::string>());
   }
@@ -140,14 +144,14 @@ AdapterConfig read_adapter_config(const std::string& folder) {
   config.dropout = json_number_or(json, "lora_dropout", path, 0.0);
   config.target_modules = read_targets(json, path);
   config.base_model = json_string_or(json, "base_model_name_or_path", path, "");
-  if (config.rank < 1 || config.rank > 4096) {
-    fail(path, str("r: expected 1 to 4096, found ", config.rank));
+  using ranges::kAlpha, ranges::kRank;
+  if (!kRank.holds(config.rank)) {
+    fail(path, str("r: expected ", kRank.low, " to ", kRank.high, ", found ",
+                   config.rank));
   }
-  // Far above what anybody trains with, far below what a float cannot hold.
-  constexpr double kMaxAlpha = 1e6;
-  if (!(config.alpha > 0.0 && config.alpha <= kMaxAlpha)) {
-    fail(path, str("lora_alpha: expected a number above 0, at most ", kMaxAlpha,
-                   ", found ", config.alpha));
+  if (!kAlpha.holds(config.alpha)) {
+    fail(path, str("lora_alpha: expected a number from ", kAlpha.low, " to ",
+                   kAlpha.high, ", found ", config.alpha));
   }
   if (!(config.dropout >= 0.0 && config.dropout < 1.0)) {
     fail(path, str("lora_dropout: expected 0 to 1, found ", config.dropout));

@@ -83,13 +83,22 @@ TEST(AdapterConfig, RefusesWhatItCannotApply) {
                             R"({"lora_alpha": 0})",
                             R"({"lora_alpha": null})",
                             R"({"lora_alpha": 1e308})",
+                            R"({"lora_alpha": 1e-300})",
                             R"({"lora_dropout": 1})"}) {
     EXPECT_THAT(refusal(patch), HasSubstr("adapter_config.json: ")) << patch;
   }
   // What no float holds is refused where it stands, not where it is used.
   EXPECT_THAT(refusal(R"({"lora_alpha": 1e308})"),
-              HasSubstr("lora_alpha: expected a number above 0, at most 1e+06, "
+              HasSubstr("lora_alpha: expected a number from 1e-06 to 1e+06, "
                         "found 1e+308"));
+  EXPECT_EQ(refusal(R"({"lora_alpha": 1e-6})"), "no error");
+  const std::string name(1 << 20, 'n');
+  for (const std::string& patch :
+       {"{\"" + name + "\": 1}", "{\"use_dora\": \"" + name + "\"}",
+        "{\"bias\": \"" + name + "\"}", "{\"peft_type\": \"" + name + "\"}",
+        "{\"target_modules\": [\"" + name + "\"]}"}) {
+    EXPECT_LT(refusal(patch).size(), 500u);
+  }
   EXPECT_THAT(error_of([] { read_adapter_config(testing::TempDir()); }),
               HasSubstr("adapter_config.json"));
 }

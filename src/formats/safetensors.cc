@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/shown.h"
 
 namespace selfalign::formats {
 namespace {
@@ -18,6 +19,7 @@ constexpr uint64_t kMaxHeader = 100'000'000;
 // Of a header or an index: eight a tensor, of the largest models' many shards.
 constexpr size_t kMaxValues = size_t{1} << 20;
 constexpr size_t kMaxDimensions = 8;
+constexpr size_t kMaxName = 200;  // bytes that a message shows
 constexpr const char* kMetadata = "__metadata__";
 
 // A header of a hostile file may have a million members: looked up sorted.
@@ -41,7 +43,7 @@ ElementType parse_type(const SortedJson& entry, const std::string& where) {
     if (name == element_type_name(type)) return type;
   }
   fail(where, "dtype: expected F32, F16, BF16, F64, I64, I32 or U8, found " +
-                  name + "; convert the file to one of those");
+                  shown(name) + "; convert the file to one of those");
 }
 
 // An array of at most max_count whole numbers from 0 to 2^63 - 1.
@@ -103,8 +105,8 @@ void check_cover(const std::vector<TensorView>& tensors, std::string_view data,
   for (const TensorView& tensor : tensors) {
     if (tensor.bytes.data() != expected) {
       fail(path,
-           str("tensor ", tensor.name, ": expected its bytes at offset ",
-               expected - data.data(),
+           str("tensor ", shown(tensor.name, kMaxName),
+               ": expected its bytes at offset ", expected - data.data(),
                " of the data, right behind the "
                "tensor before, found them at ",
                tensor.bytes.data() - data.data(), "; the file is damaged"));
@@ -144,8 +146,8 @@ std::vector<TensorView> parse_file(const MappedFile& map) {
   std::vector<TensorView> tensors;
   for (const auto& [name, entry] : header.items()) {
     if (name == kMetadata) continue;
-    tensors.push_back(
-        parse_tensor(name, entry, data, str(path, ": tensor ", name)));
+    tensors.push_back(parse_tensor(
+        name, entry, data, str(path, ": tensor ", shown(name, kMaxName))));
   }
   std::sort(tensors.begin(), tensors.end(),
             [](const TensorView& a, const TensorView& b) {
@@ -176,13 +178,13 @@ class MappedTensors : public TensorSource {
     for (TensorView& tensor : parse_file(*maps_.back())) {
       const auto named = shard_of.find(tensor.name);
       if (named != shard_of.end() && named->second != shard) {
-        fail(path,
-             str("tensor ", tensor.name, ": expected it in ", named->second,
-                 " alone, as the index says, found it here, too; fetch "
-                 "the shards and the index of one version"));
+        fail(path, str("tensor ", shown(tensor.name, kMaxName),
+                       ": expected it in ", shown(named->second, kMaxName),
+                       " alone, as the index says, found it here, too; fetch "
+                       "the shards and the index of one version"));
       }
       if (!names_.insert(tensor.name).second) {
-        fail(path, str("tensor ", tensor.name,
+        fail(path, str("tensor ", shown(tensor.name, kMaxName),
                        ": expected it in one shard, found it in two; fetch "
                        "the shards of one version"));
       }
@@ -190,7 +192,7 @@ class MappedTensors : public TensorSource {
     }
     for (const auto& [name, its_shard] : shard_of) {
       if (its_shard != shard || names_.contains(name)) continue;
-      fail(path, "expected tensor " + name +
+      fail(path, "expected tensor " + shown(name, kMaxName) +
                      " as the index says, found none; "
                      "fetch the shards and the index of one version");
     }
@@ -224,7 +226,7 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
     if (!shard.is_string() ||
         !is_plain_shard_name(shard.get_ref<const std::string&>())) {
       fail(index_path,
-           "tensor " + name +
+           "tensor " + shown(name, kMaxName) +
                ": expected a file name in the same "
                "folder ending in .safetensors, found " +
                shard.dump(-1, ' ', true, SortedJson::error_handler_t::replace)

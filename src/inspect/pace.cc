@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/own_file.h"
 #include "recipe/profile.h"
 #include "recipe/run_files.h"
 #include "stages/funnel.h"
@@ -310,8 +311,9 @@ void read_tuning(const Store& store, const StepPlan& plan, StepPace& pace) {
   if (const int64_t samples = store.num_rows(plan.samples)) {
     pace.total = samples * plan.epochs;
   }
-  const std::string path =
-      store.folder() + "/" + plan.folder + "/metrics.jsonl";
+  const std::string name = plan.folder + "/metrics.jsonl";
+  require_own_path(store.folder(), name);
+  const std::string path = store.folder() + "/" + name;
   const std::vector<TunedStep> steps = read_metrics(path);
   pace.done = pace.finished ? pace.total
                             : std::min(pace.total,

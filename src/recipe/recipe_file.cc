@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/user_path.h"
 #include "generate/remote.h"
 #include "recipe/profile.h"
@@ -58,7 +59,7 @@ bool read_stages(YamlMap& map, const char* key,
     all_known = false;
     map.mistake(key, str("expected instruct, align, engrave, verbose or "
                          "tune, found \"",
-                         name, "\"", did_you_mean(name, stage_names())));
+                         shown(name), "\"", did_you_mean(name, stage_names())));
   }
   return all_known;
 }
@@ -210,8 +211,8 @@ void check_model(YamlMap map, const ModelOptions& model) {
 void check_recipe(YamlMap& map, const Recipe& recipe) {
   if (recipe.name.empty() || recipe.name.find('/') != std::string::npos ||
       recipe.name[0] == '.') {
-    map.mistake("name",
-                str("expected a plain name, found \"", recipe.name, "\""));
+    map.mistake("name", str("expected a plain name, found \"",
+                            shown(recipe.name), "\""));
   }
   check_stages(map, recipe);
   check_model(map.map("model"), recipe.model);

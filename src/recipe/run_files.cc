@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/own_file.h"
+#include "base/shown.h"
 #include "recipe/fields.h"
 #include "recipe/recipe_file.h"
 #include "recipe/recipe_text.h"
@@ -22,7 +23,33 @@ constexpr char kRecipe[] = "recipe";
 constexpr char kPrompts[] = "prompts.files";
 
 constexpr size_t kMaxListed = 12;  // differences of one file
-constexpr size_t kMaxShown = 60;   // bytes of a value
+constexpr size_t kMaxShown = 60;   // bytes of a field or a value
+
+// What `read` makes of meta `name`, a text that only keep_run_files writes:
+// what it cannot read is damage.
+template <typename Read>
+auto read_meta(const store::Store& store, const std::string& name,
+               const Read& read) {
+  const std::string where = store.folder() + "/run.db: meta " + name;
+  try {
+    return read(where);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kDamaged,
+                str(error.what(),
+                    "; restore run.db from a copy, or see what else is "
+                    "changed with: selfalign verify ",
+                    store.folder()));
+  }
+}
+
+Fields kept_fields(const store::Store& store, const std::string& recipe) {
+  return read_meta(store, kRecipe, [&](const std::string& where) {
+    const YAML::Node node = parse_yaml(recipe, where);
+    if (node.IsMap()) return fields_of(node);
+    throw Error(ErrorKind::kDamaged,
+                where + ": expected keys and values, found something else");
+  });
+}
 
 // Places may move and prices change; the model is checked by its fingerprint,
 // given data by their digests and the prompts by what they say.
@@ -34,15 +61,11 @@ bool is_place(const std::string& field) {
          field == "data.path" || field == "contamination.sets";
 }
 
-std::string shortened(std::optional<std::string> value) {
-  std::string text = value.value_or("nothing");
-  for (char& c : text) {
-    if (c == '\n') c = ' ';
-  }
-  if (text.size() <= kMaxShown) return text;
-  size_t end = kMaxShown;
-  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;  // whole characters
-  return text.substr(0, end) + "...";
+// On one line.
+std::string text_of(const std::optional<std::string>& value) {
+  std::string text = shown(value.value_or("nothing"), kMaxShown);
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
 }
 
 // A line for each field that differs: "  FILE: seed (was 7, is 8)".
@@ -52,8 +75,8 @@ std::string differences(const std::string& file, const Fields& was,
   size_t count = 0;
   for (const FieldChange& change : changed_fields(was, is)) {
     if (is_place(change.field) || ++count > kMaxListed) continue;
-    lines += str("\n  ", file, ": ", change.field, " (was ",
-                 shortened(change.was), ", is ", shortened(change.is), ")");
+    lines += str("\n  ", file, ": ", shown(change.field, kMaxShown), " (was ",
+                 text_of(change.was), ", is ", text_of(change.is), ")");
   }
   if (count > kMaxListed) {
     lines += str("\n  ", file, ": ", count - kMaxListed, " more");
@@ -114,6 +137,12 @@ void check_same(const Recipe& recipe, const store::Store& store) {
           folder, " --fork NEW --recipe RECIPE"));
 }
 
+void require_own_prompts(const std::string& folder) {
+  for (const std::string& file : prompt_files()) {
+    require_own_path(folder, "prompts/" + file);
+  }
+}
+
 // What a recipe asks of its prompts, before hours of work.
 void check_fit(const Recipe& recipe, const Prompts& prompts) {
   const InstructOptions& instruct = recipe.instruct;
@@ -162,17 +191,21 @@ void throw_of_run(const std::string& folder, const Error& error) {
 }
 
 Recipe run_recipe(const std::string& folder) {
+  require_own_path(folder, kRecipeFile + 1);
   return read_run_file(folder, [&] {
     return read_recipe(std::filesystem::path(folder) / (kRecipeFile + 1));
   });
 }
 
 Prompts run_prompts(const std::string& folder) {
+  require_own_prompts(folder);
   return read_run_file(folder,
                        [&] { return load_prompts(folder + "/prompts"); });
 }
 
 Prompts run_prompts(const Recipe& recipe) {
+  const std::filesystem::path own = recipe.run_folder + "/prompts";
+  if (recipe.prompts_folder == own) require_own_prompts(recipe.run_folder);
   return read_run_file(recipe.run_folder, [&] {
     return load_prompts(recipe.prompts_folder, recipe.prompts_overlay);
   });
@@ -228,7 +261,7 @@ Prompts kept_prompts(const store::Store& store) {
 std::string edited_recipe(const store::Store& store) {
   const auto recipe = store.meta(kRecipe);
   if (!recipe) return "";
-  return differences(kRecipeFile + 1, fields_of(YAML::Load(*recipe)),
+  return differences(kRecipeFile + 1, kept_fields(store, *recipe),
                      fields_of(read_run_file(store.folder(), [&] {
                        return load_yaml(store.folder() + kRecipeFile);
                      })));
@@ -237,11 +270,16 @@ std::string edited_recipe(const store::Store& store) {
 std::string edited_prompts(const store::Store& store) {
   const auto digests = store.meta(kPrompts);
   if (!digests) return "";
-  const Json known = parse_json(*digests, kPrompts);
+  const Json known = read_meta(store, kPrompts, [&](const std::string& where) {
+    return parse_json(*digests, where);
+  });
   std::string lines;
   for (const std::string& file : prompt_files()) {
     const std::string path = store.folder() + "/prompts/" + file;
-    const std::string was = json_string_or(known, file, kPrompts, "");
+    const std::string was =
+        read_meta(store, kPrompts, [&](const std::string& where) {
+          return json_string_or(known, file, where, "");
+        });
     if (!was.empty() && read_run_file(store.folder(), [&] {
                           return digest_file(path);
                         }) != was) {

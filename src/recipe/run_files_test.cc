@@ -78,6 +78,21 @@ TEST_F(RunFilesTest, FilesThatAreEvidenceAreMissed) {
   store->keep_files({name});
   EXPECT_NO_THROW(store->require_files());
   EXPECT_EQ(store::Store::find_damage(), "");
+  write_file_atomic(path, "{} ");
+  EXPECT_EQ(kind_of([&] { store->require_files(); }), ErrorKind::kDamaged);
+  EXPECT_THAT(store::Store::find_damage(),
+              ::testing::HasSubstr(name + ": expected a file that the run "
+                                          "wrote, found another; see what "
+                                          "else is changed with: selfalign "
+                                          "verify "));
+  write_file_atomic(path, "{}");
+  fs::rename(run_ + "/engraved", scratch_.path() + "/elsewhere");
+  fs::create_directory_symlink(scratch_.path() + "/elsewhere",
+                               run_ + "/engraved");
+  EXPECT_THAT(store::Store::find_damage(), ::testing::HasSubstr("a link"));
+  fs::remove(run_ + "/engraved");
+  fs::rename(scratch_.path() + "/elsewhere", run_ + "/engraved");
+  EXPECT_EQ(store::Store::find_damage(), "");
   replace_by_pipe(path);
   EXPECT_EQ(kind_of([&] { store->require_files(); }), ErrorKind::kDamaged);
   EXPECT_THAT(store::Store::find_damage(),
@@ -85,6 +100,45 @@ TEST_F(RunFilesTest, FilesThatAreEvidenceAreMissed) {
                                           "wrote, found a pipe"));
   fs::remove(path);
   EXPECT_THAT(store::Store::find_damage(), ::testing::HasSubstr("found none"));
+}
+
+// A run from elsewhere may have them lead anywhere.
+TEST_F(RunFilesTest, FilesThatAreLinksAreDamage) {
+  keep_run_files(recipe_, *open());
+  for (const char* name :
+       {"recipe.resolved.yaml", "prompts/meta.yaml", "prompts"}) {
+    const std::string path = run_ + "/" + name;
+    fs::rename(path, scratch_.path() + "/moved");
+    fs::create_symlink(scratch_.path() + "/moved", path);
+    EXPECT_EQ(kind_of([&] {
+                run_recipe(run_);
+                run_prompts(run_);
+              }),
+              ErrorKind::kDamaged)
+        << name;
+    fs::remove(path);
+    fs::rename(scratch_.path() + "/moved", path);
+  }
+  EXPECT_NO_THROW(run_prompts(run_));
+}
+
+// Seals hold against those alone who cannot compute them.
+TEST_F(RunFilesTest, WhatTheStoreSaysOfThemIsReadAsTheyAre) {
+  const auto store = open();
+  keep_run_files(recipe_, *store);
+  EXPECT_EQ(edited_recipe(*store), "");
+  for (const char* text : {"a: &a [*a]", "a: [1", "", "- a"}) {
+    store->set_meta("recipe", text);
+    const Error error = error_of([&] { edited_recipe(*store); });
+    EXPECT_EQ(error.kind(), ErrorKind::kDamaged) << text;
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("run.db: meta recipe"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("selfalign verify"));
+  }
+  for (const char* text : {"", "[]", "{\"meta.yaml\": 1}"}) {
+    store->set_meta("prompts.files", text);
+    EXPECT_EQ(kind_of([&] { edited_prompts(*store); }), ErrorKind::kDamaged)
+        << text;
+  }
 }
 
 // A run that was killed before it had its files is no damaged one, and goes on.

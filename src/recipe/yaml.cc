@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "base/shown.h"
 #include "recipe/yaml_merge.h"
 #include "text/plain_text.h"
 #include "text/words.h"
@@ -29,17 +30,22 @@ std::optional<Number> number_in(std::string_view text, Number low,
 }
 
 constexpr int64_t kMaxNodes = 100'000;
+constexpr int64_t kMaxText = int64_t{2 * kMaxBytes};
+constexpr int64_t kMaxKey = 256;  // bytes
+constexpr int kMaxDepth = 100;
 
 // What a text would take in memory and time before it is built: hears of a
 // parser where a document begins and what is in it. An alias counts as all that
 // it stands for, since whoever goes through the document goes through that
-// again. Throws YAML::ParserException at the first node that is too many.
+// again, and each value with the keys that it stands under, since its field is
+// named by all of them. Throws YAML::ParserException at the first node that is
+// too much.
 class Measure : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add_leaf(mark, anchor);
+    add_leaf(mark, anchor, 0);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = sizes_.find(anchor);
@@ -50,50 +56,101 @@ class Measure : public YAML::EventHandler {
     add(mark, known->second);
   }
   void OnScalar(const YAML::Mark& mark, const std::string&,
-                YAML::anchor_t anchor, const std::string&) override {
-    add_leaf(mark, anchor);
+                YAML::anchor_t anchor, const std::string& text) override {
+    add_leaf(mark, anchor, int64_t(text.size()));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&,
                        YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    begin(mark, anchor);
+    begin(mark, anchor, false);
   }
   void OnSequenceEnd() override { end(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&,
                   YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
-    begin(mark, anchor);
+    begin(mark, anchor, true);
   }
   void OnMapEnd() override { end(); }
 
   const YAML::Mark& mark() const { return mark_; }
 
  private:
-  void add(const YAML::Mark& mark, int64_t size) {
-    num_nodes_ += size;
-    if (num_nodes_ <= kMaxNodes) return;
-    throw YAML::ParserException(
-        mark, str("more than ", kMaxNodes,
-                  " values, those of aliases counted each time; is this the "
-                  "right file?"));
+  // Of a node with all that is in it.
+  struct Size {
+    int64_t num_nodes = 0;
+    int64_t text = 0;  // bytes, the keys around each value within the node too
+    int depth = 0;
+  };
+  struct Open {
+    YAML::Mark mark;
+    YAML::anchor_t anchor;
+    bool is_map;
+    Size size;
+    bool has_key = false;  // the next node is the value of a key
+    int64_t key = 0;       // its bytes
+  };
+
+  [[noreturn]] static void refuse(const YAML::Mark& mark,
+                                  const std::string& found) {
+    throw YAML::ParserException(mark, found + "; is this the right file?");
   }
-  void add_leaf(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    add(mark, 1);
-    if (anchor != YAML::NullAnchor) sizes_[anchor] = 1;
+
+  // Adds a whole node to the one around it.
+  void add(const YAML::Mark& mark, const Size& size) {
+    if (open_.empty()) return;
+    Open& around = open_.back();
+    const bool is_key = around.is_map && !around.has_key;
+    if (is_key && size.text > kMaxKey) {
+      refuse(mark, str("a key of more than ", kMaxKey, " bytes"));
+    }
+    around.size.num_nodes += size.num_nodes;
+    around.size.text +=
+        size.text + (around.has_key ? size.num_nodes * around.key : 0);
+    around.size.depth = std::max(around.size.depth, size.depth + 1);
+    if (is_key) around.key = size.text;
+    around.has_key = is_key;
+    check(mark);
   }
-  void begin(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    open_.emplace_back(anchor, num_nodes_);
-    add(mark, 1);
+  // What is open is not yet added to what is around it.
+  void check(const YAML::Mark& mark) const {
+    Size all;
+    for (auto open = open_.rbegin(); open != open_.rend(); ++open) {
+      all.text +=
+          open->size.text + (open->has_key ? all.num_nodes * open->key : 0);
+      all.num_nodes += open->size.num_nodes;
+      all.depth = std::max(all.depth + 1, open->size.depth);
+    }
+    if (all.num_nodes > kMaxNodes) {
+      refuse(mark, str("more than ", kMaxNodes,
+                       " values, those of aliases counted each time"));
+    }
+    if (all.text > kMaxText) {
+      refuse(mark, str("more than ", kMaxText,
+                       " bytes of text, that of aliases counted each time and "
+                       "each value with the keys around it"));
+    }
+    if (all.depth > kMaxDepth) {
+      refuse(mark, str("more than ", kMaxDepth, " levels of nesting"));
+    }
+  }
+  void add_leaf(const YAML::Mark& mark, YAML::anchor_t anchor, int64_t text) {
+    const Size size{1, text, 0};
+    if (anchor != YAML::NullAnchor) sizes_[anchor] = size;
+    add(mark, size);
+  }
+  void begin(const YAML::Mark& mark, YAML::anchor_t anchor, bool is_map) {
+    open_.push_back({mark, anchor, is_map, {1, 0, 0}});
+    check(mark);
   }
   void end() {
-    const auto [anchor, before] = open_.back();
+    const Open done = open_.back();
     open_.pop_back();
-    if (anchor != YAML::NullAnchor) sizes_[anchor] = num_nodes_ - before;
+    if (done.anchor != YAML::NullAnchor) sizes_[done.anchor] = done.size;
+    add(done.mark, done.size);
   }
 
   YAML::Mark mark_;
-  int64_t num_nodes_ = 0;
-  std::map<YAML::anchor_t, int64_t> sizes_;
-  std::vector<std::pair<YAML::anchor_t, int64_t>> open_;
+  std::map<YAML::anchor_t, Size> sizes_;
+  std::vector<Open> open_;
 };
 
 // Where a second document of the text begins, which YAML::Load leaves out.
@@ -114,6 +171,8 @@ std::string nearest(const std::string& word,
   std::string best;
   size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : known) {
+    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    if (longer - shorter >= best_distance) continue;  // however alike
     const size_t distance = text::edit_distance(word, candidate);
     if (distance >= best_distance) continue;
     best_distance = distance;
@@ -157,9 +216,13 @@ YAML::Mark nearest_place(const YAML::Node& file, std::string field) {
 }
 
 YAML::Node load_yaml(const std::string& path, bool may_be_pipe) {
-  const std::string text =
-      may_be_pipe ? read_input(path, kMaxBytes) : read_file(path, kMaxBytes);
-  YamlMistakes mistakes(path);
+  return parse_yaml(
+      may_be_pipe ? read_input(path, kMaxBytes) : read_file(path, kMaxBytes),
+      path);
+}
+
+YAML::Node parse_yaml(const std::string& text, const std::string& where) {
+  YamlMistakes mistakes(where);
   if (const auto flaw = text::find_flaw(text)) {
     YAML::Mark mark;
     mark.line = int(flaw->line) - 1;
@@ -181,7 +244,7 @@ YAML::Node load_yaml(const std::string& path, bool may_be_pipe) {
     }
     return node;
   } catch (const YAML::Exception& error) {
-    mistakes.add(error.mark, "expected YAML, found: " + error.msg);
+    mistakes.add(error.mark, "expected YAML, found: " + shown(error.msg, 200));
     mistakes.throw_if_any();
     throw;
   }
@@ -253,7 +316,7 @@ void YamlMap::get(const std::string& key, bool& out) {
   std::string text;
   if (!scalar(key, text)) return;
   if (text != "true" && text != "false") {
-    mistake(key, str("expected true or false, found \"", text, "\""));
+    mistake(key, str("expected true or false, found \"", shown(text), "\""));
     return;
   }
   out = text == "true";
@@ -272,7 +335,7 @@ void YamlMap::get(const std::string& key, int64_t& out, int64_t low,
   const auto number = number_in(text, low, high);
   if (!number) {
     mistake(key, str("expected a whole number from ", low, " to ", high,
-                     ", found \"", text, "\""));
+                     ", found \"", shown(text), "\""));
     return;
   }
   out = *number;
@@ -284,7 +347,7 @@ void YamlMap::get(const std::string& key, uint64_t& out) {
   const auto number = number_in<uint64_t>(text, 0, UINT64_MAX);
   if (!number) {
     mistake(key, str("expected a whole number from 0 to 2^64 - 1, found \"",
-                     text, "\""));
+                     shown(text), "\""));
     return;
   }
   out = *number;
@@ -297,7 +360,7 @@ void YamlMap::get(const std::string& key, double& out, double low,
   const auto number = number_in(text, low, high);
   if (!number) {
     mistake(key, str("expected a number from ", low, " to ", high, ", found \"",
-                     text, "\""));
+                     shown(text), "\""));
     return;
   }
   out = *number;
@@ -340,7 +403,8 @@ void YamlMap::get(const std::string& key, std::string& out,
     for (const std::string& choice : choices) {
       list += (list.empty() ? "" : ", ") + choice;
     }
-    mistake(key, str("expected one of ", list, ", found \"", text, "\""));
+    mistake(key,
+            str("expected one of ", list, ", found \"", shown(text), "\""));
     return;
   }
   out = text;
@@ -370,7 +434,7 @@ void YamlMap::done() {
     const std::string key =
         entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      mistakes_.add(entry.first.Mark(), str(named(key), ": unknown key",
+      mistakes_.add(entry.first.Mark(), str(named(shown(key)), ": unknown key",
                                             did_you_mean(key, known_)));
     } else if (seen.contains(key)) {
       mistakes_.add(entry.first.Mark(),

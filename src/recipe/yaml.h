@@ -17,6 +17,8 @@ namespace selfalign::recipe {
 // if it is no YAML, or more of it than any file of ours needs. What a person
 // names may be a pipe.
 YAML::Node load_yaml(const std::string& path, bool may_be_pipe = false);
+// The same of a text that is there; `where` names it in the mistakes.
+YAML::Node parse_yaml(const std::string& text, const std::string& where);
 
 // The place of the value of "a.b.c" in a file; none where the file does not
 // have it.

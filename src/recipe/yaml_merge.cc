@@ -10,7 +10,6 @@ namespace selfalign::recipe {
 namespace {
 
 constexpr char kMerge[] = "<<";
-constexpr size_t kMaxDepth = 100;
 
 std::set<std::string> keys_of(const YAML::Node& map) {
   std::set<std::string> keys;
@@ -24,22 +23,17 @@ class Merger {
  public:
   explicit Merger(YamlMistakes& mistakes) : mistakes_(mistakes) {}
 
-  void resolve(YAML::Node node, size_t depth) {
+  // An alias is the same node again, where nothing is left to do; how often,
+  // how deep, and that no node stands in itself is bounded by parse_yaml.
+  void resolve(YAML::Node node) {
     if (!node.IsMap() && !node.IsSequence()) return;
-    if (depth > kMaxDepth) {
-      mistakes_.add(node.Mark(), str("expected at most ", kMaxDepth,
-                                     " levels of nesting, found more"));
-      return;
-    }
-    // An alias is the same node again, where nothing is left to do; how often
-    // is bounded by load_yaml, and that no node stands in itself.
     std::vector<YAML::Node> merged;
     for (const auto& entry : node) {
       if (node.IsSequence()) {
-        resolve(entry, depth + 1);
+        resolve(entry);
         continue;
       }
-      resolve(entry.second, depth + 1);
+      resolve(entry.second);
       if (entry.first.IsScalar() && entry.first.Scalar() == kMerge) {
         merged.push_back(entry.second);
       }
@@ -85,7 +79,7 @@ class Merger {
 }  // namespace
 
 void resolve_merges(YAML::Node node, YamlMistakes& mistakes) {
-  Merger(mistakes).resolve(node, 0);
+  Merger(mistakes).resolve(node);
 }
 
 }  // namespace selfalign::recipe

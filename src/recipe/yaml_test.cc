@@ -67,6 +67,66 @@ TEST(Yaml, AnAliasCountsAsWhatItStandsFor) {
               HasSubstr("an alias of what it stands in"));
 }
 
+TEST(Yaml, TextCountsAsOftenAsItIsUsed) {
+  const int64_t before = peak_kb();
+  const std::string text = "a: &a " + std::string(1 << 20, 'x') + "\nb: [";
+  EXPECT_THAT(mistake_in(text + repeated("*a, ", 3'000) + "]\n"),
+              HasSubstr("r.yaml:2:125: expected YAML, found: more than "
+                        "33554432 bytes of text"));
+  EXPECT_LT(peak_kb() - before, 100 * 1024);
+}
+
+// What is told of a file field by field has the keys around each value.
+TEST(Yaml, AValueCountsWithTheKeysAroundIt) {
+  const int64_t before = peak_kb();
+  const std::string key(250, 'k');
+  std::string text;
+  for (int i = 0; i < 90; ++i) text += "{" + key + ": ";
+  text += "&a {";
+  for (int i = 0; i < 10'000; ++i) text += str("k", i, ": 1, ");
+  text += "}";
+  EXPECT_THAT(mistake_in(text + std::string(90, '}')),
+              HasSubstr("bytes of text"));
+  EXPECT_LT(peak_kb() - before, 100 * 1024);
+  // The same by an alias.
+  text = "a: &a {";
+  for (int i = 0; i < 10'000; ++i) text += str("k", i, ": 1, ");
+  text += "}\nb: ";
+  for (int i = 0; i < 90; ++i) text += "{" + key + ": ";
+  EXPECT_THAT(mistake_in(text + "*a" + std::string(90, '}')),
+              HasSubstr("r.yaml:2:"));
+}
+
+TEST(Yaml, LongKeysAreRefused) {
+  const std::string longest(256, 'k');
+  EXPECT_THAT(mistake_in(longest + ": 1\n"), HasSubstr("unknown key"));
+  EXPECT_THAT(mistake_in("a: 1\n" + longest + "k: 1\n"),
+              HasSubstr("r.yaml:2:1: expected YAML, found: a key of more than "
+                        "256 bytes"));
+  EXPECT_THAT(mistake_in("a: &a " + longest + "k\n*a : 1\n"),
+              HasSubstr("r.yaml:2:1: expected YAML, found: a key of more"));
+}
+
+TEST(Yaml, NestingByAliasesIsBounded) {
+  std::string text;
+  for (int i = 0; i < 3; ++i) {
+    text += str("a", i, ": &a", i, " ", std::string(40, '['),
+                i > 0 ? str("*a", i - 1) : "x", std::string(40, ']'), "\n");
+  }
+  EXPECT_THAT(mistake_in(text), HasSubstr("r.yaml:3:"));
+  EXPECT_THAT(mistake_in(text), HasSubstr("more than 100 levels of nesting"));
+}
+
+TEST(Yaml, LongNamesAndValuesAreSaidInShort) {
+  const std::string name(200, 'n');
+  const std::string mistake = mistake_in(name + ": 1\nb: *" + name + "x\n");
+  EXPECT_LT(mistake_in(name + ": 1\n").size(), 200u);
+  EXPECT_LT(mistake.size(), 400u);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(nearest(std::string(1 << 24, 'n'), {"name", "seed"}), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+}
+
 TEST(Yaml, ManyUnknownKeysAreSaidAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
   std::string text;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json_file.h"
+#include "base/own_file.h"
 #include "base/random.h"
 #include "base/screen.h"
 #include "recipe/profile.h"
@@ -83,6 +84,7 @@ std::string folder_of(const Store& run, const AblateOptions& options) {
     throw Error(ErrorKind::kUsage,
                 str("name: expected a plain name, found \"", name, "\""));
   }
+  require_own_path(run.folder(), "ablations/" + name);
   return run.folder() + "/ablations/" + name;
 }
 

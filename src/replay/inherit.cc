@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/own_file.h"
 #include "formats/load_tokenizer.h"
 #include "stages/completing.h"
@@ -26,6 +29,26 @@ bool has_checkpoint(const std::string& folder) {
     if (path.filename() != "adapter") return true;
   }
   return false;
+}
+
+// The files of the adapter that was made in the folder `tuning` of a run. Error
+// where they are not what its manifest says.
+std::map<std::string, std::string> adapter_of(const std::string& run,
+                                              const std::string& tuning,
+                                              const store::Manifest& manifest) {
+  std::map<std::string, std::string> files;
+  for (const auto& [file, digest] : stages::adapter_files(manifest)) {
+    const std::string path = tuning + "/adapter/" + file;
+    require_own_path(run, path);
+    std::string bytes = read_file(run + "/" + path);
+    if (digest_bytes(bytes) != digest) {
+      throw Error(ErrorKind::kDamaged,
+                  str(run, "/", path, ": expected digest ", digest,
+                      ", as its manifest says, found another"));
+    }
+    files[file] = std::move(bytes);
+  }
+  return files;
 }
 
 }  // namespace
@@ -162,17 +185,15 @@ stages::TuneReport InheritingWorkbench::tune(
   if (!manifest || has_checkpoint(folder) || !same_base(model)) {
     return rest_->tune(model, options, samples, folder);
   }
-  const std::string source = from_.folder() + "/" + name + "/adapter/";
+  std::map<std::string, std::string> files;
+  try {
+    files = adapter_of(from_.folder(), name, *manifest);
+  } catch (const Error& error) {
+    log_warning(str(error.what(), "; it is not taken over but made anew"));
+    return rest_->tune(model, options, samples, folder);
+  }
   make_folder_in(folder, "adapter");
-  for (const auto& [file, digest] : stages::adapter_files(*manifest)) {
-    const std::string bytes = read_file(source + file);
-    if (digest_bytes(bytes) != digest) {
-      throw Error(ErrorKind::kDamaged,
-                  str(source, file, ": expected digest ", digest,
-                      " as its manifest says, found another; look for more "
-                      "with: selfalign verify ",
-                      from_.folder()));
-    }
+  for (const auto& [file, bytes] : files) {
     write_file_atomic(folder + "/adapter/" + file, bytes);
   }
   ++num_adapters_;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -11,6 +12,7 @@
 #include "replay/verify_files.h"
 #include "replay/whole_run.h"
 #include "stages/decisions.h"
+#include "stages/funnel.h"
 #include "stages/likelihood.h"
 #include "stages/pipeline.h"
 #include "stages/tuning.h"
@@ -48,9 +50,10 @@ using store::Manifest;
 using store::Problem;
 using store::Store;
 
+constexpr char kRestore[] = "restore it from a copy of the run";
 constexpr char kStartAnew[] =
-    "restore it from a copy, or start a new run with what is sound: selfalign "
-    "resume RUN --fork NEW";
+    "restore it from a copy of the run, or start a new one with what is sound: "
+    "selfalign resume RUN --fork NEW";
 
 // "2 no_answer, 1 repetition"
 std::string reasons(
@@ -102,13 +105,13 @@ class Verifying {
     guard("run.db", [&] {
       out_.digest = store_.run_digest();
       out_.evidence = store_.evidence();
-      check_signer();
     });
     guard(store_.folder(), [&] {
       const FileCheck files = check_files(store_);
       out_.num_files = files.num_compared;
-      out_.problems.insert(out_.problems.end(), files.problems.begin(),
-                           files.problems.end());
+      for (const Problem& problem : files.problems) {
+        add(problem.where, problem.expected, problem.found, problem.advice);
+      }
     });
     if (report_digest_ && *report_digest_ != out_.digest) {
       add(store_.folder() + "/report.json", "the run's digest " + out_.digest,
@@ -123,12 +126,27 @@ class Verifying {
     } else {
       out_.replay_end = "not tried, as the run is damaged";
     }
+    check_signer();
   }
 
  private:
   void add(const std::string& where, const std::string& expected,
-           const std::string& found, const std::string& advice = kStartAnew) {
-    out_.problems.push_back({where, expected, found, advice});
+           const std::string& found, const std::string& advice = "") {
+    out_.problems.push_back(
+        {where, expected, found, advice.empty() ? usual_advice() : advice});
+  }
+
+  // A fork takes nothing from tables that were changed.
+  std::string usual_advice() {
+    if (!can_fork_) {
+      try {
+        store_.require_sealed();
+        can_fork_ = true;
+      } catch (const Error&) {
+        can_fork_ = false;
+      }
+    }
+    return *can_fork_ ? kStartAnew : kRestore;
   }
 
   // What cannot be read is a problem like others.
@@ -138,9 +156,9 @@ class Verifying {
       check();
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInterrupted) throw;
-      add(where, "a sound run", error.what());
+      add(where, "a sound run", error.what(), kRestore);
     } catch (const std::exception& error) {  // as of JSON of another shape
-      add(where, "a sound run", error.what());
+      add(where, "a sound run", error.what(), kRestore);
     }
   }
 
@@ -262,7 +280,7 @@ class Verifying {
     recipe::run_recipe(store_.folder());
     if (edited.empty()) return true;
     add(store_.folder() + recipe::kRecipeFile,
-        "the recipe this run was begun with", "others:" + edited);
+        "the recipe this run was begun with", "others:" + edited, kRestore);
     return false;
   }
 
@@ -273,7 +291,7 @@ class Verifying {
     const std::string found = recipe::run_prompts(store_.folder()).digest;
     if (*expected == found) return true;
     add(path, "the prompts this run was begun with, digest " + *expected,
-        str("digest ", found, recipe::edited_prompts(store_)));
+        str("digest ", found, recipe::edited_prompts(store_)), kRestore);
     return false;
   }
 
@@ -297,6 +315,10 @@ class Verifying {
       run_to_end(recipe, workbench, *again);
     } catch (const NotInherited& missing) {
       out_.replay_end = missing.what();
+      if (!stages::run_done(store_)) {
+        out_.replay_end = str("the run is not done and goes no further (",
+                              missing.what(), ")");
+      }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInterrupted) throw;
       out_.replay_end = error.what();
@@ -362,6 +384,7 @@ class Verifying {
   const std::optional<std::string> report_digest_;
   const std::string public_key_;
   Verification& out_;
+  std::optional<bool> can_fork_;  // once it was asked
 };
 
 // Written once the run is whole, so it must be read before the run is.
@@ -420,7 +443,7 @@ Verification verify_run(const std::string& folder,
         [&] { Verifying(*store, report_digest, public_key, out).run(); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kDamaged) throw;
-    out.problems.push_back({folder, "a sound run", error.what(), kStartAnew});
+    out.problems.push_back({folder, "a sound run", error.what(), kRestore});
   }
   return out;
 }
@@ -429,15 +452,16 @@ std::string verification_text(const Verification& v) {
   std::string text = "run " + v.folder + "\n";
   for (const StageCheck& check : v.stages) text += stage_line(check);
   text += evidence_text(v);
-  text += str("played again: ", v.num_replayed, " stages",
+  text += str("played again: ", counted(v.num_replayed, "stage"),
               v.replay_end.empty() ? "" : "; " + v.replay_end, "\ndigest ",
               v.digest, "\n");
   for (const Problem& problem : v.problems) {
     text += str("PROBLEM ", problem.where, ": expected ", problem.expected,
                 ", found ", problem.found, "; ", problem.advice, "\n");
   }
-  return text + (v.problems.empty() ? "nothing lost, nothing twice\n"
-                                    : str(v.problems.size(), " problems\n"));
+  return text + (v.problems.empty()
+                     ? "nothing lost, nothing twice\n"
+                     : counted(v.problems.size(), "problem") + "\n");
 }
 
 Json verification_json(const Verification& v) {

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "stages/funnel.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::replay {
 namespace {
@@ -12,9 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 using store::Problem;
 
-constexpr char kAdvice[] =
-    "restore it from a copy of the run, or go on without it in a new one: "
-    "selfalign resume RUN --fork NEW";
+constexpr char kRemove[] = "remove it, or look where it comes from";
+constexpr char kRestore[] = "restore it from a copy of the run";
 constexpr char kReportAdvice[] =
     "if run.db is right, write it anew with: selfalign report RUN";
 
@@ -64,11 +65,11 @@ void find_unknown(const fs::path& run, const std::string& folder,
     problems.push_back(
         {at->path().string(), "the files of " + folder + " that run.db names",
          at->is_directory(ignored) ? "another folder" : "another one",
-         "remove it, or " + std::string(kAdvice)});
+         kRemove});
   }
   if (problem) {
     problems.push_back({(run / folder).string(), "a folder of files",
-                        problem.message(), kAdvice});
+                        problem.message(), kRestore});
   }
 }
 
@@ -88,12 +89,22 @@ FileCheck check_files(const store::Store& store) {
       folders.insert(path.substr(0, end));
     }
     if (found == "SHA-256 " + sha256) continue;
+    const bool is_prompt = path.starts_with("prompts/");
     check.problems.push_back({(run / path).string(),
                               "SHA-256 " + sha256 + ", as run.db says", found,
-                              is_report ? kReportAdvice : kAdvice});
+                              is_report   ? kReportAdvice
+                              : is_prompt ? kRestore
+                                          : ""});
   }
+  // A tuning that is under way has files that run.db does not know yet.
+  for (const stages::Variant& variant : stages::variants()) {
+    if (!variant.folder.empty() && stages::run_done(store)) {
+      folders.insert(variant.folder);
+    }
+  }
+  std::error_code ignored;
   for (const std::string& folder : folders) {
-    if (!no_plain_file(run, folder).starts_with("something")) continue;
+    if (!fs::is_directory(run / folder, ignored)) continue;
     find_unknown(run, folder, files, check.problems);
   }
   return check;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
+#include "base/own_file.h"
 #include "export/data_card.h"
 #include "inspect/browse.h"
 #include "parse/rules.h"
@@ -111,7 +112,9 @@ Json examples_of(const Store& store, const std::string& stage,
   return reasons;
 }
 
-Json curve_of(const std::string& path) {
+Json curve_of(const Store& store, const std::string& name) {
+  require_own_path(store.folder(), name);
+  const std::string path = store.folder() + "/" + name;
   Json points = Json::array();
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return points;
@@ -216,8 +219,7 @@ Json training_curves(const Store& store) {
     const std::string folder =
         json_string_or(manifest.report, "folder", manifest.stage, "");
     if (!manifest.stage.ends_with(".adapter") || folder.empty()) continue;
-    const Json points =
-        curve_of(store.folder() + "/" + folder + "/metrics.jsonl");
+    const Json points = curve_of(store, folder + "/metrics.jsonl");
     if (!points.empty()) curves[folder] = points;
   }
   return curves;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_file.h"
 #include "base/log.h"
+#include "base/shown.h"
 #include "formats/load_tokenizer.h"
 #include "recipe/decoding.h"
 
@@ -34,7 +35,7 @@ std::vector<std::string> texts(const Json& object, const char* name,
       throw Error(
           ErrorKind::kInput,
           str(where, ": expected '", name, "' to be a list of texts, found ",
-              dump_json(*found).substr(0, 60), "; correct it"));
+              shown(dump_json(*found)), "; correct it"));
     }
     out.push_back(text.get<std::string>());
   }
@@ -50,8 +51,8 @@ void refuse_others(const Json& json, const std::vector<std::string>& known,
     std::string all;
     for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
     throw Error(ErrorKind::kInput,
-                str(where, ": expected members among ", all, ", found '", name,
-                    "'; correct or remove it"));
+                str(where, ": expected members among ", all, ", found '",
+                    shown(name), "'; correct or remove it"));
   }
 }
 
@@ -68,7 +69,7 @@ recipe::ChatPrompt prompt_from_json(const Json& json,
       prompt.user.find(kPlace, at + 1) != std::string::npos) {
     throw Error(ErrorKind::kInput,
                 str(where, ": expected 'user' with the place ", kPlace,
-                    " once, found \"", prompt.user, "\"; correct it"));
+                    " once, found \"", shown(prompt.user), "\"; correct it"));
   }
   return prompt;
 }

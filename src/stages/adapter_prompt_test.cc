@@ -81,6 +81,7 @@ TEST_F(AdapterPromptTest, OtherServersFindATemplate) {
 }
 
 TEST_F(AdapterPromptTest, WhatIsWrongInTheFileIsNamed) {
+  const std::string long_name = "/" + std::string(1 << 20, 'n');
   for (const auto& [name, value] :
        {std::pair<const char*, Json>{"/form", 3},
         {"/prompt", "x"},
@@ -90,6 +91,8 @@ TEST_F(AdapterPromptTest, WhatIsWrongInTheFileIsNamed) {
         {"/prompt/stop", Json::array({""})},
         {"/sampling", Json()},
         {"/mood", "cheerful"},
+        {long_name.c_str(), 1},
+        {"/prompt/user", long_name},
         {"/prompt/system", "x"},
         {"/sampling/top_k", 5},
         {"/sampling/top_p", 2}}) {
@@ -98,6 +101,7 @@ TEST_F(AdapterPromptTest, WhatIsWrongInTheFileIsNamed) {
     const Error error = refusal();
     EXPECT_EQ(error.kind(), ErrorKind::kInput) << name << error.what();
     EXPECT_THAT(error.what(), HasSubstr("selfalign.json")) << name;
+    EXPECT_LT(std::string(error.what()).size(), 500u);
   }
   write_adapter_prompt(folder(), adapter_, "");
   change("/format", 2);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/shown.h"
 #include "text/rouge.h"
 
 namespace selfalign::stages {
@@ -37,19 +38,11 @@ std::vector<std::string> parts_of(const std::string& text) {
   return parts;
 }
 
-std::string shortened(const std::string& text, size_t length) {
-  if (text.size() <= length) return text;
-  while (length > 0 &&
-         (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80)
-    --length;
-  return text.substr(0, length) + "...";
-}
-
 }  // namespace
 
 ContaminationGuard::ContaminationGuard(
     const recipe::ContaminationOptions& options,
-    const std::vector<recipe::HeldOutInstruction>& held_out)
+    const std::vector<recipe::HeldOutInstruction>& held_out, bool may_be_pipes)
     : options_(options), questions_(options.max_rouge_l) {
   formats::EvaluationSet own{"held_out", {}};
   for (const recipe::HeldOutInstruction& one : held_out) {
@@ -70,7 +63,7 @@ ContaminationGuard::ContaminationGuard(
   };
   take(own);
   for (const std::string& path : options.sets) {
-    take(formats::read_evaluation_set(path));
+    take(formats::read_evaluation_set(path, may_be_pipes));
   }
   digest_ = hasher.digest();
 }
@@ -236,7 +229,7 @@ class Report {
                           {"item", contamination->item},
                           {"kind", contamination->kind},
                           {"found", contamination->text},
-                          {"text", shortened(*text, 300)}});
+                          {"text", shown(*text, 300)}});
       return true;
     });
     if (num_rows == 0) return;

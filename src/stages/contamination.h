@@ -32,9 +32,11 @@ struct Contamination {
 
 class ContaminationGuard {
  public:
-  // Reads the sets; Error kInput names what is wrong in a file.
+  // Reads the sets; Error kInput names what is wrong in a file. Those that a
+  // command line names may be pipes.
   ContaminationGuard(const recipe::ContaminationOptions& options,
-                     const std::vector<recipe::HeldOutInstruction>& held_out);
+                     const std::vector<recipe::HeldOutInstruction>& held_out,
+                     bool may_be_pipes = false);
 
   // The first item that `text` has words of, else one that it is near to: the
   // text as a whole or one of its paragraphs.

@@ -1,6 +1,7 @@
 #include "stages/run.h"
 
 #include "base/error.h"
+#include "base/own_file.h"
 #include "recipe/run_files.h"
 
 namespace selfalign::stages {
@@ -8,6 +9,7 @@ namespace selfalign::stages {
 generate::Generator& Models::base() { return open("base", ""); }
 
 generate::Generator& Models::tuned(const std::string& folder) {
+  require_own_path(store_.folder(), folder + "/adapter");
   return open(folder, store_.folder() + "/" + folder + "/adapter");
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/own_file.h"
+#include "base/sha256.h"
 #include "store/findings.h"
 #include "store/store_impl.h"
 
@@ -123,15 +125,19 @@ void Store::require_sealed() const {
 
 void Store::require_files() const {
   for (const auto& [path, sha256] : files()) {
+    if (path.starts_with("report.")) continue;  // they are written anew
     const std::string whole = folder_ + "/" + path;
+    require_own_path(folder_, path);
     struct stat file = {};
     const bool is_there = ::lstat(whole.c_str(), &file) == 0;
-    if (is_there && S_ISREG(file.st_mode)) continue;
-    if (path.starts_with("report.")) continue;  // they are written anew
+    const bool is_file = is_there && S_ISREG(file.st_mode);
+    if (is_file && sha256_file(whole) == sha256) continue;
     throw Error(
         ErrorKind::kDamaged,
         str(whole, ": expected a file that the run wrote, found ",
-            is_there ? file_kind(file.st_mode) : "none",
+            is_file    ? "another"
+            : is_there ? file_kind(file.st_mode)
+                       : "none",
             "; see what else is changed with: selfalign verify ", folder_));
   }
 }
@@ -171,7 +177,7 @@ void Store::set_signing_key(std::shared_ptr<const SigningKey> key) {
     damaged(impl_->db,
             str("something else than was signed by ", *now.signed_by));
   }
-  if (!now.signed_by) require_sealed();
+  require_sealed();
   impl_->signing_key = std::move(key);
   // That it is signed is sealed, too, in the transaction that signs it.
   if (!now.signed_by) set_meta(kSigner, own);

@@ -314,11 +314,15 @@ TEST_F(EvidenceTest, ASignedRunIsWrittenWithItsKeyOnly) {
 }
 
 TEST_F(EvidenceTest, NothingIsSignedThatAnotherHandChanged) {
-  make_store(5);
-  edit_store(folder_, "UPDATE completions SET thought = 'other'");
-  const auto store = Store::open(folder_, OpenMode::kWrite);
-  EXPECT_EQ(kind_of([&] { store->set_signing_key(key()); }),
-            ErrorKind::kDamaged);
+  for (const bool is_signed : {false, true}) {
+    fs::remove_all(folder_);
+    make_store(5, is_signed);
+    edit_store(folder_, "UPDATE completions SET thought = 'other'");
+    const auto store = Store::open(folder_, OpenMode::kWrite);
+    EXPECT_EQ(kind_of([&] { store->set_signing_key(key()); }),
+              ErrorKind::kDamaged)
+        << is_signed;
+  }
 }
 
 TEST_F(EvidenceTest, OnlyThePlainFilesOfAStoreAreOpened) {
@@ -397,6 +401,10 @@ TEST_F(EvidenceTest, KeysThatAreNoneAreRefused) {
   EXPECT_EQ(kind_of_file(kOtherPublic), ErrorKind::kInput);
   EXPECT_EQ(kind_of([&] { read_public_key(key_path_); }), ErrorKind::kInput);
   EXPECT_EQ(kind_of([&] { SigningKey{scratch_.path()}; }), ErrorKind::kInput);
+  const std::string pipe = scratch_.path() + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(kind_of([&] { SigningKey{pipe}; }), ErrorKind::kInput);
+  EXPECT_EQ(kind_of([&] { read_public_key(pipe); }), ErrorKind::kInput);
   // Of X25519: in PEM as well, and no key to sign with.
   EXPECT_EQ(kind_of_file(
                 "-----BEGIN PRIVATE KEY-----\n"

@@ -2,12 +2,12 @@
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <sys/stat.h>
 
 #include <array>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/key_file.h"
 #include "base/sha256.h"
 
 namespace selfalign::store {
@@ -96,15 +96,6 @@ Key read_half(const std::string& path, const std::string& text,
   return key;
 }
 
-std::string read_key_file(const std::string& path) {
-  struct stat file = {};
-  if (stat(path.c_str(), &file) == 0 && !S_ISREG(file.st_mode)) {
-    throw Error(ErrorKind::kInput,
-                path + ": expected a file with a key, found none; name one");
-  }
-  return read_file(path, kMaxFile);
-}
-
 }  // namespace
 
 struct SigningKey::State {
@@ -113,16 +104,7 @@ struct SigningKey::State {
 
 SigningKey::SigningKey(const std::string& path)
     : state_(std::make_unique<State>()) {
-  const std::string text = read_key_file(path);
-  state_->key = read_half(path, text, true);
-  struct stat file = {};
-  if (stat(path.c_str(), &file) == 0 && (file.st_mode & 077) != 0) {
-    throw Error(ErrorKind::kUsage,
-                str(path,
-                    ": expected a private key that its owner alone may "
-                    "read, found one that others may; use: chmod 600 ",
-                    path));
-  }
+  state_->key = read_half(path, read_key_file(path, kMaxFile), true);
 }
 
 SigningKey::~SigningKey() = default;
@@ -144,7 +126,7 @@ std::string SigningKey::public_key() const {
 }
 
 std::string read_public_key(const std::string& path) {
-  return public_hex(read_half(path, read_key_file(path), false).get());
+  return public_hex(read_half(path, read_file(path, kMaxFile), false).get());
 }
 
 bool is_signature(const std::string& public_key, std::string_view message,

@@ -10,8 +10,8 @@ namespace selfalign::store {
 
 class SigningKey {
  public:
-  // A private key without a passphrase. Error kUsage where other users may
-  // read or write the file, kInput where it is not such a key.
+  // A private key without a passphrase. Errors of read_key_file
+  // (base/key_file.h), and kInput where it is not such a key.
   explicit SigningKey(const std::string& path);
   ~SigningKey();
 

@@ -229,7 +229,7 @@ class Store {
   // without evidence the stages' digests are compared.
   void require_sealed() const;
   // Error kDamaged where a file that the run keeps as evidence, a report aside,
-  // is missing or is no plain file.
+  // is missing, reached by a link or not what it was. Reads all of them.
   void require_files() const;
   // What these two say of the stores that this process has opened so far, to
   // tell why something failed over them; "": nothing.

@@ -8,6 +8,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/slices.h"
 #include "text/unicode.h"
 
@@ -241,11 +242,12 @@ std::vector<PreTokenizerStep> pre_tokenizer_named(const std::string& name,
   if (name == "qwen2") {
     return {split_step(str(kCased, R"(|\p{N})", kMarksAndSpaces))};
   }
-  throw Error(ErrorKind::kInput,
-              str(where,
-                  ": expected a pre-tokenizer out of gpt2, smollm, "
-                  "starcoder, llama-bpe and qwen2, found '",
-                  name, "'; use the model's HF folder with tokenizer.json"));
+  throw Error(
+      ErrorKind::kInput,
+      str(where,
+          ": expected a pre-tokenizer out of gpt2, smollm, "
+          "starcoder, llama-bpe and qwen2, found '",
+          shown(name), "'; use the model's HF folder with tokenizer.json"));
 }
 
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/shown.h"
 #include "base/slices.h"
 #include "text/token_bound.h"
 #include "text/unicode.h"
@@ -50,8 +51,8 @@ unsigned char byte_of_piece(const std::string& piece,
   const bool lower = digits.find_first_of("abcdef") != std::string::npos;
   if (byte && !lower) return *byte;
   throw Error(ErrorKind::kInput,
-              str(where, ": expected a byte piece like <0x0A>, found '", piece,
-                  "'; get the model's files again"));
+              str(where, ": expected a byte piece like <0x0A>, found '",
+                  shown(piece), "'; get the model's files again"));
 }
 
 class SentencePiece : public Tokenizer {
@@ -210,10 +211,10 @@ void SentencePiece::add_byte_piece(int id) {
   const std::string& piece = v_.pieces[static_cast<size_t>(id)];
   const unsigned char byte = byte_of_piece(piece, v_.where);
   if (byte_ids_[byte] >= 0) {
-    throw Error(
-        ErrorKind::kInput,
-        str(v_.where, ": expected one piece for each byte, found '", piece,
-            "' again as piece ", id, "; get the model's files again"));
+    throw Error(ErrorKind::kInput,
+                str(v_.where, ": expected one piece for each byte, found '",
+                    shown(piece), "' again as piece ", id,
+                    "; get the model's files again"));
   }
   byte_ids_[byte] = id;
   bytes_of_ids_[static_cast<size_t>(id)] = byte;
@@ -233,8 +234,8 @@ void SentencePiece::add_added() {
       throw Error(
           ErrorKind::kInput,
           str(v_.where, ": expected added tokens with ids from ", num_pieces_,
-              " on, or with the text of a piece, found '", token.text, "' as ",
-              token.id, "; get the model's files again"));
+              " on, or with the text of a piece, found '", shown(token.text),
+              "' as ", token.id, "; get the model's files again"));
     }
     if (id >= v_.pieces.size()) {
       v_.pieces.resize(id + 1);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "text/sentencepiece.h"
 #include "text/token_files.h"
 #include "text/tokenizer_json.h"
@@ -197,7 +198,7 @@ int stated_id(const std::string& text, const SentencePieceVocabulary& in) {
                 str("tokenizer_config.json beside ", in.where,
                     ": expected bos_token and eos_token of the vocabulary, "
                     "found '",
-                    text, "'; correct it"));
+                    shown(text), "'; correct it"));
   }
   return static_cast<int>(found - in.pieces.begin());
 }

@@ -86,6 +86,20 @@ TEST_F(AblateTest, NothingIsMadeOfAnEditThatCannotBe) {
   EXPECT_FALSE(std::filesystem::exists(path("run/ablations")));
 }
 
+TEST_F(AblateTest, NothingIsWrittenThroughALink) {
+  namespace fs = std::filesystem;
+  make_folder(path("elsewhere"));
+  make_folder(path("run/ablations"));
+  AblateOptions options;
+  options.name = "one";
+  fs::create_directory_symlink(path("elsewhere"), path("run/ablations/one"));
+  EXPECT_EQ(kind_of([&] { ablate(options); }), ErrorKind::kDamaged);
+  fs::remove_all(path("run/ablations"));
+  fs::create_directory_symlink(path("elsewhere"), path("run/ablations"));
+  EXPECT_EQ(kind_of([&] { ablate(options); }), ErrorKind::kDamaged);
+  EXPECT_TRUE(fs::is_empty(path("elsewhere")));
+}
+
 TEST_F(AblateTest, TheSameRowsAreDrawnForEveryEdit) {
   AblateOptions options;
   options.num_rows = 6;

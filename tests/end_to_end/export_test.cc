@@ -236,6 +236,20 @@ TEST_F(ExportTest, ARunThatAnotherHandChangedIsNotExported) {
   EXPECT_FALSE(fs::exists(path("out")));
 }
 
+TEST_F(ExportTest, WhatALinkLeadsToIsNotExported) {
+  const std::string tuning = path("run/verbose");
+  const std::string elsewhere = path("elsewhere");
+  make_folder(elsewhere + "/adapter");
+  write_file_atomic(elsewhere + "/adapter/chat_template.jinja", "secret");
+  fs::create_symlink(elsewhere + "/adapter/chat_template.jinja",
+                     tuning + "/adapter/chat_template.jinja");
+  EXPECT_EQ(kind_of([&] { write("alpaca"); }), ErrorKind::kDamaged);
+  fs::remove_all(tuning);
+  fs::create_directory_symlink(elsewhere, tuning);
+  EXPECT_EQ(kind_of([&] { write("alpaca"); }), ErrorKind::kDamaged);
+  EXPECT_FALSE(fs::exists(folder("alpaca")));
+}
+
 TEST_F(ExportTest, RefusesWhatIsThereAndWhatIsUnknown) {
   write("messages");
   EXPECT_THROW(write("messages"), Error);

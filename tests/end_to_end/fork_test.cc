@@ -121,6 +121,15 @@ TEST_F(ForkTest, AdaptersOfTheSameSamplesAreTakenOver) {
   EXPECT_TRUE(is_sound(path("b")));
 }
 
+TEST_F(ForkTest, ADamagedAdapterIsMadeAnew) {
+  const Made a = run(recipe("a"));
+  write_file_atomic(path("a") + "/verbose/adapter/digest", "other");
+  const Made b = fork(recipe("b"));
+  EXPECT_EQ(b.num_tuned, 1);
+  EXPECT_EQ(b.digest, a.digest);
+  EXPECT_TRUE(is_sound(path("b")));
+}
+
 TEST_F(ForkTest, GoesOnAfterAStopAlsoWithoutTheOtherRun) {
   const Made a = run(recipe("a"));
   {

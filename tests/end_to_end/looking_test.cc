@@ -193,10 +193,15 @@ TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
   EXPECT_EQ(open_key.code, 2);
   EXPECT_THAT(open_key.err, HasSubstr("chmod 600"));
   std::filesystem::permissions(key, std::filesystem::perms(0600));
+  EXPECT_EQ(selfalign("resume signed --sign-key other.pem").code, 2);
+  std::filesystem::permissions(runs_->path("other.pem"),
+                               std::filesystem::perms(0600));
   EXPECT_EQ(selfalign("resume signed --sign-key other.pem").code, 3);
   const Outcome unsigned_yet = selfalign("verify signed --key other.pem");
   EXPECT_EQ(unsigned_yet.code, 5);
   EXPECT_THAT(unsigned_yet.out, HasSubstr("found none"));
+  EXPECT_THAT(unsigned_yet.out, Not(HasSubstr("damaged")));
+  EXPECT_THAT(unsigned_yet.out, HasSubstr("\n1 problem\n"));
   printed("resume signed --sign-key key.pem");
   const std::string verified = printed("verify signed");
   const size_t at = verified.find("signed by ");
@@ -214,9 +219,31 @@ TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
   printed("verify signed");
   store::edit_store(runs_->path("signed"),
                     "UPDATE completions SET thought = 'other'");
-  const Outcome changed = selfalign("resume signed --fork new");
-  EXPECT_EQ(changed.code, 5);
-  EXPECT_THAT(changed.err, HasSubstr("another hand"));
+  for (const char* command :
+       {"resume signed --fork new", "report signed --sign-key key.pem",
+        "resume signed --sign-key key.pem"}) {
+    const Outcome changed = selfalign(command);
+    EXPECT_EQ(changed.code, 5) << command;
+    EXPECT_THAT(changed.err, HasSubstr("another hand")) << command;
+  }
+}
+
+// A set that a recipe names is read again by whoever goes on with the run.
+TEST_F(LookingTest, APipeIsNoSetOfARun) {
+  std::filesystem::copy(runs_->path("b"), runs_->path("pipes"),
+                        std::filesystem::copy_options::recursive);
+  ASSERT_EQ(run_bash(runs_->folder(), "mkfifo pipe").code, 0);
+  runs_->replace("pipes/recipe.resolved.yaml", "sets: []",
+                 "sets: [" + runs_->path("pipe") + "]");
+  const Outcome asked = selfalign("contamination pipes");
+  EXPECT_EQ(asked.code, 3);
+  EXPECT_THAT(asked.err, HasSubstr("expected a regular file, found a pipe"));
+  EXPECT_NE(selfalign("resume pipes --fork forked").code, 0);
+  const Outcome given =
+      run_bash(runs_->folder(),
+               "echo '{\"question\": \"Why is it so?\"}' > pipe & "
+               "selfalign contamination pipes --set pipe");
+  EXPECT_EQ(given.code, 0) << given.err;
 }
 
 // Values of other types, cut off files, flipped bits: never a signal.

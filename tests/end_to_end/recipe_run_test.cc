@@ -221,6 +221,39 @@ TEST_P(RecipeRun, EndsWithTheAdaptersAndTheReportOfItsStages) {
   EXPECT_EQ(output()["digest"], status["digest"]);
 }
 
+TEST_P(RecipeRun, IsHeldToItsModelAndItsAdapters) {
+  if (GetParam() != "smollm2-demo") return;  // once is enough
+  Recipe recipe = small();
+  const auto phrases = phrases_for(
+      recipe::load_prompts(recipe.prompts_folder, recipe.prompts_overlay));
+  make_phrase_model(recipe.model.path, phrases);
+  ASSERT_EQ(run(recipe), 0) << log();
+  // The model at another place, another one, and none.
+  fs::copy(path("model"), path("moved"), fs::copy_options::recursive);
+  make_phrase_model(path("other"), {phrases[0]});
+  fs::remove_all(path("model"));
+  for (const auto& [name, code] :
+       {std::pair("model", 0), {"moved", 0}, {"other", 2}, {"none", 3}}) {
+    recipe.model.path = path(name);
+    EXPECT_EQ(run(recipe), code) << name << log();
+    EXPECT_EQ(selfalign("resume run"), 0) << log();
+  }
+  fs::rename(path("moved"), path("model"));
+  const std::string adapter = path("run/verbose/adapter");
+  for (const char* name :
+       {"/adapter_model.safetensors", "/adapter_config.json"}) {
+    const std::string content = read_file(adapter + name);
+    write_file_atomic(adapter + name, content + "x");
+    EXPECT_EQ(selfalign("chat run </dev/null"), 5) << log();
+    EXPECT_THAT(log(), HasSubstr("selfalign verify run"));
+    write_file_atomic(adapter + name, content);
+  }
+  const std::string moved = path("moved.json");
+  fs::rename(adapter + "/adapter_config.json", moved);
+  fs::create_symlink(moved, adapter + "/adapter_config.json");
+  EXPECT_EQ(selfalign("chat run </dev/null"), 5) << log();
+}
+
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   if (GetParam() != "smollm2-demo") return;  // once is enough
   const Recipe recipe = small();

@@ -23,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class VerifyRunTest : public ScriptedRunsTest {
  protected:
@@ -243,6 +244,11 @@ TEST_F(VerifyRunTest, DamagedFilesAreFound) {
     EXPECT_TRUE(finds(name, "another one",
                       [&] { write_file_atomic(run_ + "/" + name, "more"); }));
   }
+  // Of a tuning that this run has none of.
+  EXPECT_TRUE(finds("tuned/metrics.jsonl", "another one", [&] {
+    make_folder(run_ + "/tuned");
+    write_file_atomic(run_ + "/tuned/metrics.jsonl", "{}");
+  }));
   for (const char* name : {"prompts/more", "verbose/adapter/more"}) {
     EXPECT_TRUE(finds(name, "another folder", [&] {
       fs::create_directories(run_ + "/" + name + "/deep");
@@ -291,6 +297,45 @@ TEST_F(VerifyRunTest, AnyChangeBySqlIsFound) {
   }
 }
 
+// A fork helps where a file of a tuning is damaged, and takes nothing from
+// tables that were changed.
+TEST_F(VerifyRunTest, AForkIsAdvisedWhereItHelps) {
+  make_run();
+  const auto advice = [&](const std::function<void()>& damage) {
+    fs::copy(run_, run_ + ".sound", fs::copy_options::recursive);
+    damage();
+    std::string all;
+    for (const store::Problem& problem : replay::verify_run(run_).problems) {
+      all += problem.advice + "\n";
+    }
+    fs::remove_all(run_);
+    fs::rename(run_ + ".sound", run_);
+    return all;
+  };
+  EXPECT_THAT(advice([&] {
+                write_file_atomic(run_ + "/verbose/adapter/digest", "other");
+              }),
+              HasSubstr("--fork"));
+  for (const std::string& found :
+       {advice([&] { exec("UPDATE completions SET text = 'tampered'"); }),
+        advice([&] { exec("UPDATE meta SET value = 'x: 1'"); }),
+        advice([&] { fs::remove(run_ + "/prompts/meta.yaml"); })}) {
+    EXPECT_THAT(found, HasSubstr("restore"));
+    EXPECT_THAT(found, Not(HasSubstr("--fork")));
+  }
+}
+
+TEST_F(VerifyRunTest, HowFarARunHasComeIsSaid) {
+  run_until(small_recipe(run_), [](store::Store& store) {
+    return store.num_completions("align.answers") > 0;
+  });
+  const replay::Verification found = replay::verify_run(run_);
+  EXPECT_TRUE(found.problems.empty()) << replay::verification_text(found);
+  EXPECT_THAT(found.replay_end,
+              HasSubstr("the run is not done and goes no further (no "
+                        "completion of row"));
+}
+
 TEST_F(VerifyRunTest, DoneIsWhatTheStoreSays) {
   make_run();
   fs::remove(run_ + "/report.json");
@@ -314,6 +359,9 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
     return all.empty() ? "" : all[0].found;
   };
   EXPECT_EQ(found(key->public_key()), "none");
+  const auto unsigned_yet = replay::verify_run(run_, key->public_key());
+  EXPECT_EQ(unsigned_yet.replay_end, "");
+  EXPECT_GT(unsigned_yet.num_replayed, 0);
   store::Store::open(run_, store::OpenMode::kWrite)->set_signing_key(key);
   EXPECT_EQ(found(key->public_key()), "");
   EXPECT_EQ(found(""), "");

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/last_act.h"
@@ -21,6 +22,9 @@ std::atomic<int> first_fd{-1};
 static_assert(std::atomic<int>::is_always_lock_free);
 std::atomic<bool> was_first_told{false};
 bool tell_person = false;
+std::atomic<const char*> stop_note{
+    "Finishing the current step; press Ctrl-C again to stop now."};
+static_assert(std::atomic<const char*>::is_always_lock_free);
 std::atomic<void (*)()> last_act{nullptr};
 static_assert(std::atomic<void (*)()>::is_always_lock_free);
 
@@ -36,9 +40,11 @@ void on_signal(int) {
     run_last_act();
     ::_exit(static_cast<int>(ErrorKind::kInterrupted));
   }
-  if (!tell_person) return;
-  constexpr char kText[] = "\nstopping at the next safe point; again: now\n";
-  if (::write(STDERR_FILENO, kText, sizeof(kText) - 1) < 0) return;
+  const char* const note = stop_note;
+  if (!tell_person || *note == '\0') return;
+  for (const char* const part : {"\n", note, "\n"}) {
+    if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) return;
+  }
 }
 
 // False where SIGHUP is ignored, as nohup has it: then it asks nothing.
@@ -70,6 +76,8 @@ void tell_first_signal(int fd) {
   first_fd = fd;
   if (fd >= 0) install_interrupt_handlers();
 }
+
+void set_stop_note(const char* text) { stop_note = text; }
 
 void set_last_act(void (*act)()) { last_act.store(act); }
 void run_last_act() {

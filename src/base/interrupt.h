@@ -13,6 +13,10 @@ void install_interrupt_handlers();
 // at once, as ever. -1: no more.
 void tell_first_signal(int fd);
 
+// What a person at a terminal is told at the first signal, a line that lives as
+// long as the program; "" for nothing, where it is plain to see what ends.
+void set_stop_note(const char* text);
+
 // True once a signal came in. Any thread; cheap enough for an inner loop.
 bool interrupted();
 

@@ -17,6 +17,7 @@
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
+#include "generate/remote_address.h"
 #include "local/workbench.h"
 #include "recipe/run_files.h"
 #include "text/plain_text.h"
@@ -35,11 +36,15 @@ constexpr char kFooter[] = R"(Talk to a model in the terminal:
   printf 'Hi!\nWho made you?\n' | selfalign chat MODEL --adapter ADAPTER
 
 A line is a turn; the model sees the turns before it. /clear forgets them,
-/exit or Ctrl-D ends. Ctrl-C ends the answer that is being written, or, at the
-prompt, the chat. An adapter answers under the short prompt it was trained
-with, which it carries in its folder, a base model sees only the layout of the
-turns; --form sets another of the short prompts of prompts/meta.yaml, for both.
-Both are decoded alike, as the adapter carries it, too.)";
+/exit, /quit or Ctrl-D ends, /help says this. Ctrl-C ends the answer that is being
+written, or, at the prompt, the chat. An adapter answers under the short prompt it
+was trained with, which it carries in its folder, a base model sees only the layout
+of the turns; --form sets another of the short prompts of prompts/meta.yaml, for
+both. Both are decoded alike, as the adapter carries it, too. The model of a server
+is asked as a chat, in its own layout; --api completions asks it as a text.)";
+
+constexpr char kCommands[] =
+    "/exit or Ctrl-D ends, /clear starts anew, /help says this";
 
 struct ChatFlags {
   ModelFlags model;
@@ -94,7 +99,10 @@ std::vector<Side> open_sides(const ChatFlags& flags,
     // The base is asked in the given form, too: so one sees what tuning adds.
     add("base", "", assistant_of(choice("")).prompt);
   }
-  if (!adapter.empty()) add(assistant.form, adapter, assistant.prompt);
+  // Recipes call the form of stage 4 after its tuning.
+  const std::string name =
+      assistant.form == "final" ? "verbose" : assistant.form;
+  if (!adapter.empty()) add(name, adapter, assistant.prompt);
   return sides;
 }
 
@@ -154,19 +162,26 @@ bool take_turn(std::vector<Side>& sides, const std::string& user,
 }
 
 void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
+  require_model_or_run(flags.model.model.path);
   resolve_run(flags);
-  flags.model.check_use(command, {flags.model.model.path});
+  recipe::ModelOptions& model = flags.model.model;
+  flags.model.check_use(command, {model.path});
+  if (flags.run.empty() && command.count("--api") == 0 &&
+      generate::is_remote_model(model.path)) {
+    model.api = "chat";
+  }
   if (flags.compare && flags.model.adapter.empty()) {
     throw Error(ErrorKind::kUsage,
                 "--compare: expected an adapter to compare the base with, "
                 "found none; add --adapter");
   }
+  set_stop_note("");
   // Before the models, which take a while: what is typed now is a turn, too.
   LineReader reader;
   const bool interactive = reader.on_terminal();
   local::LocalWorkbench workbench;
   std::vector<Side> sides = open_sides(flags, workbench);
-  if (interactive) log_info("/exit or Ctrl-D ends, /clear starts anew");
+  if (interactive) log_info(kCommands);
   while (true) {
     if (interactive && ::isatty(STDOUT_FILENO) == 1) write_out("> ");
     const std::optional<std::string> line = reader.next();
@@ -177,8 +192,10 @@ void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
       log_warning(*flaw);
       continue;
     }
-    if (*line == "/exit") return;
-    if (*line == "/clear") {
+    if (*line == "/exit" || *line == "/quit") return;
+    if (*line == "/help") {
+      log_info(kCommands);
+    } else if (*line == "/clear") {
       for (Side& side : sides) side.session.clear();
       log_info("(cleared)");
     } else if (!take_turn(sides, *line, shell, interactive)) {

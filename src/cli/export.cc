@@ -62,8 +62,8 @@ void export_run(const ExportFlags& flags, const Shell& shell) {
     return;
   }
   log_info(str(flags.output, ": ", report.num_written, " rows of ", report.set,
-               flags.form == "parquet" ? ", of them marked as cut off "
-                                       : ", left out as cut off ",
+               flags.form == "parquet" ? ", of them marked as truncated "
+                                       : ", left out as truncated ",
                report.num_cut_off));
 }
 

@@ -1,23 +1,29 @@
 // selfalign: from a base model to a principle-following assistant.
 // One pass: read the command line, run what was named, say why it stopped.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 #include <new>
 #include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/early_terminal.h"
 #include "cli/lines.h"
 #include "cli/options.h"
 #include "cli/threads.h"
+#include "cli/version.h"
 #include "generate/remote_key.h"
 #include "model/aten.h"
 #include "store/store.h"
-#include "torch/headeronly/version.h"
 
 namespace selfalign::cli {
 namespace {
@@ -30,15 +36,32 @@ constexpr char kFooter[] = R"(Start here:
                                               one row, from principle to answer
   selfalign chat runs/smollm2-demo --compare   base model and assistant, in turn
 
-Each subcommand has its own help: selfalign chat --help
+Each command has its own help: selfalign help chat
 Results go to stdout, messages to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong command line or recipe, 3 bad input
   data, 4 not enough memory or disk, 5 damaged run folder, 75 interrupted:
   the same command goes on.)";
 
-std::string version_text() {
-  return str("selfalign ", SELFALIGN_VERSION, ", torch ", TORCH_VERSION_MAJOR,
-             ".", TORCH_VERSION_MINOR, ".", TORCH_VERSION_PATCH);
+using AddCommand = void (*)(CLI::App&, Shell&);
+
+// By what one wants to do; the help shows them so.
+void declare_commands(CLI::App& app, Shell& shell) {
+  const auto add = [&](const char* group,
+                       std::initializer_list<AddCommand> commands) {
+    for (const AddCommand command : commands) {
+      command(app, shell);
+      app.get_subcommands({}).back()->group(group);
+    }
+  };
+  add("Make an assistant",
+      {add_run, add_resume, add_preview, add_recipe, add_profiles, add_train});
+  add("Look at a run", {add_status, add_show, add_search, add_sample, add_stats,
+                        add_principles, add_review, add_report, add_verify});
+  add("Compare and evaluate",
+      {add_evaluate, add_judge, add_diff, add_ablate, add_contamination});
+  add("Use a model", {add_chat, add_serve, add_generate, add_score,
+                      add_tokenize, add_inspect});
+  add("Data", {add_import, add_export, add_annotations});
 }
 
 void declare(CLI::App& app, Shell& shell) {
@@ -53,35 +76,7 @@ void declare(CLI::App& app, Shell& shell) {
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kFooter);
-  add_run(app, shell);
-  add_resume(app, shell);
-  add_status(app, shell);
-  add_verify(app, shell);
-  add_report(app, shell);
-  add_show(app, shell);
-  add_ablate(app, shell);
-  add_principles(app, shell);
-  add_preview(app, shell);
-  add_diff(app, shell);
-  add_search(app, shell);
-  add_stats(app, shell);
-  add_sample(app, shell);
-  add_review(app, shell);
-  add_evaluate(app, shell);
-  add_export(app, shell);
-  add_chat(app, shell);
-  add_serve(app, shell);
-  add_generate(app, shell);
-  add_score(app, shell);
-  add_train(app, shell);
-  add_tokenize(app, shell);
-  add_inspect(app, shell);
-  add_judge(app, shell);
-  add_profiles(app, shell);
-  add_recipe(app, shell);
-  add_contamination(app, shell);
-  add_annotations(app, shell);
-  add_import(app, shell);
+  declare_commands(app, shell);
   expand_home_folders(app);
 }
 
@@ -153,8 +148,7 @@ void set_threads() {
   at::set_num_threads(available_cores());
 }
 
-// Help and version, or what is wrong with the command line, which stands in the
-// text.
+// Help and version, or what is wrong with the command line.
 int finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream out, problem;
   const int code = app.exit(error, out, problem);
@@ -164,8 +158,7 @@ int finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
   }
   std::string text = problem.str();
   while (text.ends_with('\n')) text.pop_back();
-  if (!text.empty()) log_info(text);
-  return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+  return code == 0 ? 0 : fail(ErrorKind::kUsage, text);
 }
 
 int run(int argc, char** argv) {
@@ -175,10 +168,21 @@ int run(int argc, char** argv) {
       "selfalign");
   Shell shell;
   declare(app, shell);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  // What is wrong with the line is said in the same form.
+  set_log_json(std::find(words.begin(), words.end(), "--json") != words.end());
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) {
+      names.push_back(command->get_name());
+    }
+    words = command_line(std::move(words), names);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     return finish_parsing(app, error);
+  } catch (const Error& error) {
+    return fail(error.kind(), error.what());
   }
   set_log_json(shell.json);
   if (shell.quiet) {

@@ -48,8 +48,9 @@ std::unique_ptr<store::Store> open_store(const std::string& folder) {
 }
 
 void print_principles(const Flags& flags, const Shell& shell) {
-  const stages::PrincipleUse use = stages::principle_use(
-      *open_store(flags.folder), recipe::run_prompts(flags.folder));
+  const auto store = open_store(flags.folder);
+  const stages::PrincipleUse use =
+      stages::principle_use(*store, recipe::run_prompts(flags.folder));
   if (shell.json) {
     write_json(stages::principles_json(use));
   } else {
@@ -72,9 +73,10 @@ void require_passed(const eval::TaskResult& result) {
 
 // Were the rules kept that fired?
 void judge_principles(const Flags& flags, const Shell& shell) {
+  const auto store = open_store(flags.folder);
   const recipe::Prompts prompts = recipe::run_prompts(flags.folder);
   const std::vector<judge::FiredRule> fired =
-      judge::fired_rules(*open_store(flags.folder), flags.per_rule, flags.seed);
+      judge::fired_rules(*store, flags.per_rule, flags.seed);
   if (fired.empty()) {
     throw Error(ErrorKind::kInput,
                 flags.folder +

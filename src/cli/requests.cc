@@ -292,6 +292,12 @@ Json scores_json(const generate::Scores& scores, const ScoreLine& line) {
   Json list = Json::array();
   for (size_t i = 0; i < scores.continuations.size(); ++i) {
     const generate::ContinuationScore& one = scores.continuations[i];
+    if (!generate::has_answer(one.finish)) {
+      list.push_back({{"text", line.request.continuations.at(i)},
+                      {"finish_reason", generate::finish_name(one.finish)}});
+      if (!one.problem.empty()) list.back()["error"] = one.problem;
+      continue;
+    }
     double sum = 0;
     for (const float logprob : one.logprobs) sum += logprob;
     bool all_greedy = true;

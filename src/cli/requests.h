@@ -80,7 +80,8 @@ struct ScoreLine {
 ScoreLine parse_score_line(std::string_view line, const std::string& where);
 
 // {"key", "continuations": [{"text", "tokens", "logprobs", "sum", "greedy",
-//  "is_greedy"}]}: is_greedy is true when every token is the most probable.
+//  "is_greedy"}]}: is_greedy is true when every token is the most probable. One
+// that a server gave no score of has "text", "finish_reason" and "error".
 Json scores_json(const generate::Scores& scores, const ScoreLine& line);
 
 // A number out of a key's JSON: a whole number stands for itself, 16 hex

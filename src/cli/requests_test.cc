@@ -210,6 +210,18 @@ TEST(ScoreLineTest, RoundTrip) {
   EXPECT_EQ(out["continuations"][1]["is_greedy"], false);
 }
 
+TEST(ScoreLineTest, AScoreThatIsMissingSaysWhy) {
+  const ScoreLine line =
+      parse_score_line(R"({"context": "c", "continuations": ["x"]})", "here");
+  generate::Scores scores;
+  scores.continuations.resize(1);
+  scores.continuations[0].finish = generate::Finish::kRefused;
+  scores.continuations[0].problem = "status 403";
+  EXPECT_EQ(dump_json(scores_json(scores, line)),
+            R"({"continuations":[{"text":"x","finish_reason":"refused",)"
+            R"("error":"status 403"}]})");
+}
+
 TEST(ScoreLineTest, RefusesOtherForms) {
   EXPECT_THROW(parse_score_line(R"({"context": "c"})", "h"), Error);
   EXPECT_THROW(

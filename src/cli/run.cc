@@ -90,13 +90,15 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   if (!stages::is_begun(folder)) {
     check_before_start(recipe, file, workbench);
   }
-  shell.resume_hint = "go on with: selfalign resume " + folder;
+  shell.resume_hint = "go on with: selfalign resume " + folder +
+                      (sign_key.empty() ? "" : " --sign-key " + sign_key);
   const std::unique_ptr<store::Store> store = open(recipe);
   if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);
   if (was_done) {
     require_its_model(recipe, *store, workbench);
-    log_info(folder + ": already done; selfalign status shows what is there");
+    log_info(folder + ": already done" + (key ? ", and signed" : "") +
+             "; selfalign status shows what is there");
   }
   try {
     if (!was_done) replay::run_to_end(recipe, workbench, *store);

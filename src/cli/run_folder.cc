@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/folder.h"
 #include "base/own_file.h"
+#include "generate/remote_address.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
@@ -70,6 +71,22 @@ recipe::Recipe recipe_of_run(const std::string& folder) {
     recipe.prompts_overlay.clear();
   }
   return recipe;
+}
+
+void require_model_or_run(const std::string& path) {
+  std::error_code ignored;
+  const bool is_there = fs::exists(path, ignored);
+  const bool is_folder = fs::is_directory(path, ignored);
+  if (recipe::is_run_folder(path) || generate::is_remote_model(path) ||
+      (is_folder ? is_file(fs::path(path) / "config.json") : is_there)) {
+    return;
+  }
+  throw Error(
+      ErrorKind::kInput,
+      str(path, ": expected a run folder, an HF folder or a GGUF file, found ",
+          is_there ? "another folder" : "none",
+          "; correct the path, or make a run with: selfalign run "
+          "RECIPE"));
 }
 
 std::vector<std::pair<std::string, std::string>> adapters_of_run(

@@ -19,6 +19,9 @@ namespace selfalign::cli {
 // no run in the folder.
 recipe::Recipe recipe_of_run(const std::string& folder);
 
+// Error kInput where `path` is neither a run folder nor what a model can be.
+void require_model_or_run(const std::string& path);
+
 // The adapter of the final tuning, else of the engraving. Error kInput if the
 // run has neither yet.
 std::string last_adapter(const std::string& folder);

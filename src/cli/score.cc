@@ -23,7 +23,9 @@ constexpr char kFooter[] =
 
 logprobs are natural logarithms, one per token of the continuation; greedy
 says of each token whether it was the model's first choice. The context is
-computed once for all its continuations. A member "key" comes back as it is.)";
+computed once for all its continuations. A member "key" comes back as it is.
+A continuation that a server gives no score of has finish_reason (refused,
+timed_out, no_room, ...) and "error" in place of the numbers; the others go on.)";
 
 // Enough to keep the engine busy, few enough to answer soon.
 constexpr size_t kMaxBatch = 64;

@@ -47,8 +47,8 @@ constexpr char kFooter[] =
 
 A request that names no model gets the first: of a run its last adapter. Others
 than this machine are let in only with a key: --api-key-file, or the
-environment variable SELFALIGN_API_KEY. Ctrl-C finishes the answers at work, a
-second one stops at once. See docs/server.md.)";
+environment variable SELFALIGN_API_KEY. Ctrl-C gives the answers at work 15 s to
+finish, a second one stops at once. See docs/server.md.)";
 
 struct ServeFlags {
   ModelFlags model;
@@ -98,6 +98,7 @@ class Models {
   // The first is what is answered where a request names none.
   std::vector<serve::ModelSpec> open() {
     recipe::ModelOptions& model = flags_.model.model;
+    require_model_or_run(model.path);
     std::string base = base_name(model.path);
     std::vector<Adapter> adapters;
     if (recipe::is_run_folder(model.path)) {

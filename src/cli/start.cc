@@ -1,5 +1,7 @@
 #include "cli/start.h"
 
+#include "base/error.h"
+#include "formats/model_path.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote_address.h"
 #include "stages/length_checks.h"
@@ -7,10 +9,25 @@
 
 namespace selfalign::cli {
 
+namespace {
+
+// Names the recipe's key, which the reader of a model does not know.
+void check_model_path(const recipe::Recipe& recipe, const std::string& file) {
+  try {
+    formats::model_form(recipe.model.path);
+  } catch (const Error& error) {
+    throw Error(error.kind(), str(file, ": model.path: ", error.what()));
+  }
+}
+
+}  // namespace
+
 void check_before_start(const recipe::Recipe& recipe, const std::string& file,
                         local::LocalWorkbench& workbench) {
+  const bool is_remote = generate::is_remote_model(recipe.model.path);
+  if (!is_remote) check_model_path(recipe, file);
   stages::check_start(recipe, workbench.checks());
-  if (generate::is_remote_model(recipe.model.path)) return;
+  if (is_remote) return;
   const auto words = workbench.tokenizer(recipe.model.path);
   stages::check_lengths(recipe, file, [&words](const std::string& prompt) {
     const generate::Request request{.suffix = prompt};

@@ -53,9 +53,16 @@ inspect::RunPace pace_of(const store::Store& store) {
   return inspect::run_pace(recipe, recipe::run_prompts(recipe), store);
 }
 
+// Of a run at work nothing is to be done.
+std::string how_to_go_on(const store::Store& store) {
+  return str("not done; go on with: selfalign resume ", store.folder(),
+             store.evidence().signed_by ? " --sign-key KEYFILE" : "", "\n");
+}
+
 std::string status_text(const store::Store& store) {
+  const inspect::RunPace pace = pace_of(store);
   std::string out = "run " + store.folder() + "\n" +
-                    inspect::pace_text(pace_of(store), unix_time()) + "\n";
+                    inspect::pace_text(pace, unix_time()) + "\n";
   for (const store::Manifest& manifest : store.manifests()) {
     out += "  " + stage_line(manifest) + "\n";
   }
@@ -64,11 +71,9 @@ std::string status_text(const store::Store& store) {
     out += str("  ", stage, ": under way, ", store.num_rows(stage), " rows, ",
                store.num_completions(stage), " completions\n");
   }
-  const bool done = is_done(store);
-  return out + str("digest ", store.run_digest(), "\n",
-                   done ? "done\n"
-                        : "not done; go on with: selfalign resume " +
-                              store.folder() + "\n");
+  out += "digest " + store.run_digest() + "\n";
+  if (is_done(store)) return out + "done\n";
+  return pace.writer ? out : out + how_to_go_on(store);
 }
 
 void print_status(const std::string& folder, bool json) {
@@ -93,7 +98,8 @@ void print_status(const std::string& folder, bool json) {
 void watch_status(const std::string& folder, bool json) {
   constexpr int kNumNaps = 20;
   constexpr auto kNap = std::chrono::milliseconds(100);
-  while (!interrupted()) {
+  set_stop_note("");
+  while (true) {
     const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
     if (is_done(*store)) break;
     if (!json) clear_screen();
@@ -101,7 +107,11 @@ void watch_status(const std::string& folder, bool json) {
     for (int nap = 0; nap < kNumNaps && !interrupted(); ++nap) {
       std::this_thread::sleep_for(kNap);
     }
+    if (!interrupted()) continue;
+    set_interrupted(false);  // Ctrl-C is the way to leave
+    return;
   }
+  print_status(folder, json);
 }
 
 }  // namespace
@@ -112,12 +122,14 @@ void add_status(CLI::App& app, Shell& shell) {
   auto folder = std::make_shared<std::string>();
   auto watch = std::make_shared<bool>(false);
   command->add_option("run", *folder, "run folder")->required();
-  command->add_flag("--watch", *watch, "again every two seconds, until done");
+  command->add_flag("--watch", *watch,
+                    "again every two seconds, until done or "
+                    "Ctrl-C");
   command->footer(kFooter);
   command->callback([folder, watch, &shell] {
     shell.action = [folder, watch, &shell] {
-      if (*watch) watch_status(*folder, shell.json);
-      print_status(*folder, shell.json);
+      *watch ? watch_status(*folder, shell.json)
+             : print_status(*folder, shell.json);
     };
   });
 }

@@ -35,14 +35,20 @@ std::string text_of(const std::vector<ScoreRequest>& requests) {
   return hasher.digest();
 }
 
-// None for a request that the model has no room for.
+// None for a request that the model has no room for, or that a server gave no
+// score of.
 std::vector<std::optional<Scores>> score_each(
     const std::vector<ScoreRequest>& requests, generate::Generator& generator) {
   std::vector<std::optional<Scores>> found;
   const auto take = [&](std::vector<Scores> scores, size_t expected) {
     if (scores.size() != expected) stop_if_interrupted("evaluate again");
     SELFALIGN_CHECK(scores.size() == expected);
-    for (Scores& one : scores) found.emplace_back(std::move(one));
+    for (Scores& one : scores) {
+      const bool complete = std::all_of(
+          one.continuations.begin(), one.continuations.end(),
+          [](const auto& score) { return generate::has_answer(score.finish); });
+      found.push_back(complete ? std::optional(std::move(one)) : std::nullopt);
+    }
   };
   try {
     take(generator.score(requests), requests.size());

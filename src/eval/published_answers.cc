@@ -75,7 +75,9 @@ std::string question_id(const Json& row, const std::string& where) {
   throw Error(ErrorKind::kInput,
               where +
                   ": expected 'question_id', a whole number or a text, found "
-                  "none; give the published file");
+                  "none; give the published file, or of your own questions "
+                  "lines as {\"question_id\": 1, \"turns\": [\"...\"]}, which "
+                  "selfalign import FILE --questions OUT makes of other forms");
 }
 
 PublishedAnswers read_published_answers(const std::string& path) {

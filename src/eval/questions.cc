@@ -46,7 +46,8 @@ std::vector<std::string> texts(const Json& object, const char* name,
   }
   throw Error(ErrorKind::kInput,
               str(where, ": expected a list of texts '", name,
-                  "', found another value; give the published file"));
+                  "', found another value; give the published file, or "
+                  "lines as {\"question_id\": 1, \"turns\": [\"...\"]}"));
 }
 
 // Calls `read` for each object of a file; one that it refuses is left out.
@@ -124,13 +125,16 @@ Metric metric_of(const std::vector<Json>& items, const std::string& name,
   metric.name = name;
   metric.title = title;
   metric.value = mean(values);
-  const Interval interval = bootstrap_mean(values, seed);
-  metric.low = interval.low;
-  metric.high = interval.high;
-  metric.interval = "bootstrap over questions";
   metric.num_items = int64_t(values.size());
   metric.higher_is_better = higher_is_better;
   metric.is_share = name != "tokens";
+  const Interval interval =
+      metric.is_share
+          ? wilson(metric.value * double(values.size()), metric.num_items)
+          : bootstrap_mean(values, seed);
+  metric.low = interval.low;
+  metric.high = interval.high;
+  metric.interval = metric.is_share ? "Wilson" : "bootstrap over questions";
   return metric;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "eval/published_answers.h"
 #include "eval/task_table.h"
 #include "eval/testing.h"
@@ -49,6 +50,10 @@ TEST(Questions, SecondTurnsHaveAHistoryAndReferencesAreKept) {
   EXPECT_EQ(result.metrics[0].value, 3);
   EXPECT_EQ(result.metrics[1].value, 1);
   EXPECT_EQ(result.metrics[2].value, 0);
+  EXPECT_EQ(result.metrics[0].interval, "bootstrap over questions");
+  EXPECT_EQ(result.metrics[1].interval, "Wilson");
+  EXPECT_NEAR(result.metrics[1].low, 0.342, 0.001);  // both of two
+  EXPECT_NEAR(result.metrics[2].high, 0.658, 0.001);
   EXPECT_FALSE(result.self_tests.empty());
   expect_self_tests_pass(result);
   EXPECT_EQ(result.settings["sampling"]["temperature"], "by category");
@@ -102,6 +107,12 @@ TEST(Questions, AnyFileIsATask) {
     EXPECT_THROW(questions_task(name + path), Error) << name;
   }
   EXPECT_THROW(questions_task("x=" + folder.path() + "/none.jsonl"), Error);
+  write_file_atomic(path, R"({"question":"a"})");
+  const Error other = error_of([&] { read_open_questions(path); });
+  EXPECT_NE(std::string(other.what())
+                .find(R"(lines as {"question_id": 1, "turns": ["..."]})"),
+            std::string::npos)
+      << other.what();
   write_file_atomic(path,
                     "{\"question_id\":1,\"turns\":[\"a\"]}\n"
                     "{\"question_id\":1,\"turns\":[\"b\"]}\n");

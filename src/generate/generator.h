@@ -177,6 +177,10 @@ struct ContinuationScore {
   std::vector<bool> is_greedy = {};  // the token is the most probable one
   // When asked for, per token, most probable first.
   std::vector<std::vector<TokenLogprob>> top_logprobs = {};
+  // Without has_answer there is no score: a server gave none (is_given_up, with
+  // `problem`), or the text is too long for it.
+  Finish finish = Finish::kStop;
+  std::string problem = {};
 };
 struct Scores {
   uint64_t key = 0;

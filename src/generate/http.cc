@@ -26,6 +26,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kMaxNapMs = 100;
 // Of what a server sent, shown in a message.
 constexpr size_t kMaxCoding = 60;
+// Of an answer's header lines, those behind its body included, which the
+// library keeps until the end: less than what it takes itself before the body.
+constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
 
 void init_curl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -38,7 +41,7 @@ Clock::duration seconds(double s) {
 }
 
 // Why a transfer was ended from within.
-enum class Cut { kNone, kTooLarge, kCoded, kLate, kInterrupted };
+enum class Cut { kNone, kTooLarge, kLongHeader, kCoded, kLate, kInterrupted };
 
 // One of the requests in flight: being answered, or waiting for its next try.
 struct Slot {
@@ -47,6 +50,7 @@ struct Slot {
   std::string body;     // of the answer, so far
   size_t num_seen = 0;  // bytes of it that on_body was given
   size_t max_bytes = 0;
+  size_t num_header_bytes = 0;
   Cut cut = Cut::kNone;
   std::string coding;         // of Cut::kCoded
   Clock::time_point give_up;  // of this try
@@ -109,6 +113,11 @@ size_t take_header(const char* data, size_t size, size_t count, void* user) {
   auto& slot = *static_cast<Slot*>(user);
   const size_t bytes = size * count;
   if (is_cut(slot)) return 0;
+  slot.num_header_bytes += bytes;
+  if (slot.num_header_bytes > kMaxHeaderBytes) {
+    slot.cut = Cut::kLongHeader;
+    return 0;
+  }
   slot.coding = unasked_coding({data, bytes});
   if (slot.coding.empty()) return bytes;
   slot.cut = Cut::kCoded;
@@ -251,6 +260,7 @@ class HttpClient::Work {
   void start(Slot& slot) {
     slot.body.clear();
     slot.num_seen = 0;
+    slot.num_header_bytes = 0;
     slot.max_bytes = slot.request.max_response_bytes > 0
                          ? slot.request.max_response_bytes
                          : options_.max_response_bytes;
@@ -369,6 +379,10 @@ class HttpClient::Work {
       case Cut::kTooLarge:
         return lose(slot, HttpLoss::kTooLarge,
                     str("an answer of over ", slot.max_bytes, " bytes"));
+      case Cut::kLongHeader:
+        return lose(
+            slot, HttpLoss::kTooLarge,
+            str("an answer with over ", kMaxHeaderBytes, " bytes of headers"));
       case Cut::kCoded:
         return answered_badly(
             slot, HttpLoss::kBadAnswer,

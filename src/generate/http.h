@@ -16,7 +16,7 @@ namespace selfalign::generate {
 // theirs.
 enum class HttpLoss {
   kNone,
-  kTooLarge,     // an answer of too many bytes
+  kTooLarge,     // an answer of too many bytes, or of headers
   kTimedOut,     // none within the time of a try or of all of them
   kBrokenOff,    // a connection that ended too soon, or that spoke no HTTP
   kBadAnswer,    // HttpClient::Answered found no good one

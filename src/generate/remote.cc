@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/log.h"
 #include "generate/remote_body.h"
 #include "generate/remote_key.h"
+#include "generate/remote_losses.h"
 #include "generate/remote_reply.h"
 #include "generate/remote_stream.h"
 #include "text/words.h"
@@ -125,9 +125,7 @@ class RemoteGenerator final : public Generator {
         done(std::move(completion));
         return;
       }
-      num_given_up_ = 0;
-      has_answered_ = true;
-      first_refusal_.reset();
+      unanswered_.answered();
       release(held, done);
       done(std::move(completion));
     };
@@ -143,13 +141,13 @@ class RemoteGenerator final : public Generator {
           [&](HttpRequest& http, HttpReply reply) {
             return answered(http, std::move(reply), in_flight, push);
           });
-      if (first_refusal_ && !interrupted()) throw *first_refusal_;
+      if (!interrupted()) unanswered_.throw_suspicion();
     } while (!held.empty() && !interrupted());
   }
 
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
-    if (chats_only()) cannot_score("an API of chats alone");
+    if (chats_only()) throw cannot_score("an API of chats alone");
     std::vector<Scores> all;
     std::vector<std::pair<size_t, size_t>> places;  // request, continuation
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -175,28 +173,11 @@ class RemoteGenerator final : public Generator {
           http.max_response_bytes = max_bytes(http.body.size(), http_);
           return http;
         },
-        [&](HttpRequest& http,
-            HttpReply reply) -> std::optional<HttpClient::Again> {
+        [&](HttpRequest& http, const HttpReply& reply) {
           const auto [i, j] = places[http.key];
-          if (reply.loss == HttpLoss::kBadAnswer) cannot_score(reply.problem);
-          throw_if_lost(http.url, reply);
-          if (reply.status >= 400) {
-            check_account(reply);
-            if (echo_tokens_ == 1 && http.body.ends_with(kEchoOne)) {
-              cannot_score(error_text(reply.body));
-            }
-            echo_tokens_ = 1;  // some servers generate at least one
-            http.body = echo_body(requests[i], j);
-            return HttpClient::Again{"max_tokens 0 refused", true};
-          }
-          try {
-            all[i].continuations[j] = read_score(reply.body, requests[i], j);
-          } catch (const Error& error) {
-            if (error.kind() != ErrorKind::kFailed) cannot_score(error.what());
-            return HttpClient::Again{shortened(error.what())};
-          }
-          return std::nullopt;
+          return scored(http, reply, requests[i], j, all[i].continuations[j]);
         });
+    if (!interrupted()) unscored_.throw_suspicion();
     return all;
   }
 
@@ -233,7 +214,6 @@ class RemoteGenerator final : public Generator {
 
  private:
   static constexpr const char* kEchoOne = ",\"max_tokens\":1}";
-  static constexpr int kMaxGivenUp = 16;  // in a row
 
   void choose_model() {
     const auto reply = questions_.fetch({address_.base + "/models", "", 0});
@@ -312,24 +292,9 @@ class RemoteGenerator final : public Generator {
   }
 
   // Rows are given up for good once the server answers another one: one that
-  // answers nobody is to be asked again as soon as it is seen to. So whatever
-  // status a row gets is its own once another one was answered; before, it may
-  // be the address that is wrong, or the key.
+  // answers nobody is to be asked again as soon as it is seen to.
   void hold(Completion completion, std::vector<Completion>& held) {
-    const std::string found =
-        str(url(), ": expected an answer, found ", completion.problem);
-    if (++num_given_up_ >= kMaxGivenUp) {
-      if (first_refusal_) throw *first_refusal_;
-      throw Error(ErrorKind::kFailed,
-                  str(found, ", and none to ", num_given_up_,
-                      " requests in a row; see what the server logs, and that "
-                      "the address is that of an OpenAI-compatible server, "
-                      "then run the same command again"));
-    }
-    if (!first_refusal_) {
-      log_warning(str(found, "; the row is given up (",
-                      finish_name(completion.finish), ")"));
-    }
+    unanswered_.lost(url(), completion.finish, completion.problem);
     held.push_back(std::move(completion));
   }
 
@@ -351,7 +316,7 @@ class RemoteGenerator final : public Generator {
       completion.problem = shortened(std::move(problem));
     };
     if (reply.loss != HttpLoss::kNone) {
-      note_refusal(reply);
+      note_refusal(reply, unanswered_);
       give_up(finish_of(reply.loss), reply.problem);
     } else if (reply.status == 0 || asked.streamed.is_cancelled()) {
       completion.text = asked.streamed.shown();
@@ -368,7 +333,7 @@ class RemoteGenerator final : public Generator {
       }
       check_spent(reply);
       if (reply.status == 401) throw wrong_key(reply);
-      note_refusal(reply);
+      note_refusal(reply, unanswered_);
       give_up(Finish::kRefused,
               str("status ", reply.status, ": ", error_text(reply.body)));
     } else {
@@ -409,6 +374,62 @@ class RemoteGenerator final : public Generator {
                           {"max_tokens", echo_tokens_}});
   }
 
+  // Some servers generate at least one token: whether this one does, its first
+  // refusals show.
+  bool may_want_a_token(const HttpRequest& http, const HttpReply& reply) const {
+    return (reply.status == 400 || reply.status == 422) &&
+           !http.body.ends_with(kEchoOne) &&
+           (echo_tokens_ == 1 || !unscored_.has_answered());
+  }
+
+  // The answer of a request that asked for continuation j, or what came in its
+  // place, as with completions.
+  std::optional<HttpClient::Again> scored(HttpRequest& http,
+                                          const HttpReply& reply,
+                                          const ScoreRequest& request, size_t j,
+                                          ContinuationScore& out) {
+    const auto give_up = [&](Finish finish, const std::string& problem) {
+      out = {.finish = finish, .problem = shortened(problem)};
+      unscored_.lost(http.url, finish, out.problem);
+    };
+    if (reply.loss != HttpLoss::kNone) {
+      note_refusal(reply, unscored_);
+      if (reply.loss == HttpLoss::kBadAnswer) {
+        unscored_.suspect(cannot_score(reply.problem));
+      }
+      give_up(finish_of(reply.loss), reply.problem);
+    } else if (is_too_long(reply.status, reply.body)) {
+      out.finish = Finish::kNoRoom;
+    } else if (may_want_a_token(http, reply)) {
+      echo_tokens_ = 1;
+      http.body = echo_body(request, j);
+      return HttpClient::Again{"max_tokens 0 refused", true};
+    } else if (reply.status >= 400) {
+      check_spent(reply);
+      if (reply.status == 401) throw wrong_key(reply);
+      if (!is_filtered(reply.status, reply.body)) {
+        note_refusal(reply, unscored_);
+        if (reply.status == 400 || reply.status == 422) {
+          unscored_.suspect(cannot_score(error_text(reply.body)));
+        }
+      }
+      give_up(Finish::kRefused,
+              str("status ", reply.status, ": ", error_text(reply.body)));
+    } else {
+      try {
+        out = read_score(reply.body, request, j);
+        unscored_.answered();
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::kFailed) {
+          return HttpClient::Again{shortened(error.what())};
+        }
+        unscored_.suspect(cannot_score(error.what()));
+        give_up(Finish::kBadAnswer, error.what());
+      }
+    }
+    return std::nullopt;
+  }
+
   static ContinuationScore read_score(const std::string& body,
                                       const ScoreRequest& request, size_t j) {
     ContinuationScore score =
@@ -447,21 +468,19 @@ class RemoteGenerator final : public Generator {
                 key_advice(*origin_of(address_.base)))};
   }
 
-  // Of what may be the address's fault, or the key's, until a row is answered.
-  void note_refusal(const HttpReply& reply) {
-    if (has_answered_ || first_refusal_) return;
+  // What may be the address's fault, or the key's.
+  void note_refusal(const HttpReply& reply, RemoteLosses& losses) const {
     if (reply.loss == HttpLoss::kRefused) {
-      first_refusal_.emplace(
-          ErrorKind::kFailed,
-          str(url(), ": expected an answer, found ", reply.problem));
+      losses.suspect(
+          {ErrorKind::kFailed,
+           str(url(), ": expected an answer, found ", reply.problem)});
     } else if (reply.status == 403) {
-      first_refusal_ = wrong_key(reply);
+      losses.suspect(wrong_key(reply));
     } else if (reply.status == 404 || reply.status == 405) {
-      first_refusal_.emplace(
-          ErrorKind::kFailed,
-          str(url(), ": expected a completion, found status ", reply.status,
-              ": ", error_text(reply.body),
-              "; correct the request or the server's settings"));
+      losses.suspect({ErrorKind::kFailed,
+                      str(url(), ": expected a completion, found status ",
+                          reply.status, ": ", error_text(reply.body),
+                          "; correct the request or the server's settings")});
     }
   }
 
@@ -473,14 +492,14 @@ class RemoteGenerator final : public Generator {
                     "server, and what it logs"));
   }
 
-  [[noreturn]] void cannot_score(const std::string& found) const {
-    throw Error(ErrorKind::kFailed,
-                str(url(),
-                    ": expected log-probabilities of the prompt (echo with "
-                    "logprobs), found ",
-                    shortened(found),
-                    "; score with a server that gives them (vLLM) or with a "
-                    "model on this machine"));
+  Error cannot_score(const std::string& found) const {
+    return {ErrorKind::kFailed,
+            str(url(),
+                ": expected log-probabilities of the prompt (echo with "
+                "logprobs), found ",
+                shortened(found),
+                "; score with a server that gives them (vLLM) or with a "
+                "model on this machine")};
   }
 
   // None where the server has no /tokenize, which lies beside /v1.
@@ -517,9 +536,8 @@ class RemoteGenerator final : public Generator {
   std::optional<RemoteBody> body_;  // once the API is known
   int echo_tokens_ = 0;  // asked for with an echo; 1 where 0 is refused
   mutable bool can_tokenize_ = true;
-  int num_given_up_ = 0;       // since the last answer
-  bool has_answered_ = false;  // a row, well
-  std::optional<Error> first_refusal_;
+  RemoteLosses unanswered_;
+  RemoteLosses unscored_;
 };
 
 }  // namespace

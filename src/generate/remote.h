@@ -49,8 +49,10 @@ struct RemoteOptions {
 //
 // score: echoes the prompt with log-probabilities, one request a continuation.
 // Context and continuation are tokenized together: a token across the border
-// counts to the continuation. Error kFailed where the server cannot, as over
-// the chat API.
+// counts to the continuation. What one of them meets is its own outcome, as of
+// a row (ContinuationScore::finish). Error kFailed where the server cannot, as
+// over the chat API, or gives log-probabilities of none: what it refuses with
+// 400 or 422, or answers without them, before any was scored.
 //
 // count_tokens: asks /tokenize (vLLM, llama.cpp); where there is none, a token
 // is taken for every three bytes. count_part asks nobody.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "recipe/yaml.h"
 #include "stages/row_reading.h"
 #include "text/find.h"
 
@@ -78,6 +79,23 @@ class Search {
   int64_t num_found_ = 0;
 };
 
+void require_reason(const Store& store, const SampleOptions& options,
+                    const std::string& filter) {
+  std::vector<std::string> known;
+  for (const auto& [reason, count] : store.rejections(options.stage, filter)) {
+    if (reason == options.reason) return;
+    known.push_back(reason);
+  }
+  std::string all;
+  for (const std::string& reason : known) all += " " + reason;
+  const std::string near = recipe::did_you_mean(options.reason, known);
+  throw Error(ErrorKind::kUsage,
+              str(store.folder(), ": expected a reason for which rows of ",
+                  options.stage, " were rejected, found \"", options.reason,
+                  "\"", near.empty() ? "; " : near + " ",
+                  known.empty() ? "none was rejected" : "there are:" + all));
+}
+
 }  // namespace
 
 bool search_run(const Store& store, const SearchOptions& options,
@@ -103,6 +121,7 @@ Sampled sample_run(const Store& store, const SampleOptions& options) {
   stages::require_stage(store, options.stage);
   const std::string filter =
       stages::filter_of(store, options.stage, options.profile);
+  if (!options.reason.empty()) require_reason(store, options, filter);
   Sampled sampled;
   // Every row draws a number from its key; those with the smallest are taken.
   std::multimap<uint64_t, SeenRow> drawn;

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "parse/rules.h"
@@ -164,15 +165,34 @@ class Tracer {
   std::ostringstream out_;
 };
 
+bool is_hex_key(const std::string& text) {
+  return text.size() == 16 &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 }  // namespace
 
 uint64_t find_row(const Store& store, const std::string& name) {
   const size_t colon = name.rfind(':');
-  if (colon == std::string::npos) return key_from_hex(name);
+  if (colon == std::string::npos && is_hex_key(name)) return key_from_hex(name);
+  if (colon == std::string::npos) {
+    throw Error(ErrorKind::kInput,
+                str(store.folder(),
+                    ": expected a row as STAGE:NUMBER, or its key of 16 "
+                    "lower-case hex digits, found \"",
+                    name, "\"; see the stages with: selfalign status ",
+                    store.folder()));
+  }
   const std::string stage = name.substr(0, colon);
   const std::string number = name.substr(colon + 1);
   for (const Row& row : store.rows(stage)) {
     if (std::to_string(row.seq) == number) return row.key;
+  }
+  if (const int64_t num_rows = store.num_rows(stage)) {
+    throw Error(ErrorKind::kInput,
+                str(store.folder(), ": expected a row of ", stage,
+                    ", which has ", counted(num_rows, "row"), ", from 0 to ",
+                    num_rows - 1, ", found ", number));
   }
   std::string stages;
   for (const std::string& known : store.stages()) stages += " " + known;

@@ -250,14 +250,41 @@ TEST_F(FairnessTest, AnAnswerOfOnePieceIsDroppedIfNobodyReadsIt) {
   const int small = 4096;
   ::setsockopt(client.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
   client.send(request);
-  const auto num_connections = [&] {
-    const std::string text = ask(TestClient::get("/metrics")).body;
-    const std::string name = "\nselfalign_connections ";
-    return std::stoi(text.substr(text.find(name) + name.size()));
-  };
-  EXPECT_TRUE(becomes([&] { return num_connections() == 2; }));
-  EXPECT_TRUE(becomes([&] { return num_connections() == 1; },
+  EXPECT_TRUE(becomes([&] { return metric("selfalign_connections") == 2; }));
+  EXPECT_TRUE(becomes([&] { return metric("selfalign_connections") == 1; },
                       std::chrono::seconds(120)));
+}
+
+TEST_F(FairnessTest, AnswersThatWaitHaveABoundInCommon) {
+  http_.max_all_unsent_bytes = 12 << 20;
+  http_.write_timeout_s = 300;
+  model_.script = [](const generate::Request&) {
+    return std::string(1000000, 'x');
+  };
+  start();
+  const std::string request =
+      TestClient::post("/v1/completions", dump_json({{"prompt", "a"},
+                                                     {"n", 16},
+                                                     {"max_tokens", 1900},
+                                                     {"logprobs", 20}}));
+  // None of them reads; each answer has more than half of the room.
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 1; i <= 3; ++i) {
+    clients.push_back(std::make_unique<TestClient>(port()));
+    const int small = 4096;
+    ::setsockopt(clients.back()->socket(), SOL_SOCKET, SO_RCVBUF, &small,
+                 sizeof(small));
+    clients.back()->send(request);
+    ASSERT_TRUE(becomes(
+        [&] {
+          return metric(
+                     "selfalign_requests_total{path=\"/v1/completions\","
+                     "status=\"200\"}") == i;
+        },
+        std::chrono::seconds(120)));
+    // The one before made room; the last one, and who asks, are there.
+    EXPECT_TRUE(becomes([&] { return metric("selfalign_connections") == 2; }));
+  }
 }
 
 }  // namespace

@@ -44,6 +44,10 @@ class ConnectionHost {
   // bodies; false if there is none. given_back later, exactly once.
   virtual bool take_place(size_t bytes) = 0;
   virtual void give_back(size_t bytes) = 0;
+  // Bytes that wait for a client, more of them or fewer. Where they are too
+  // many of all, connections, perhaps the caller, are closed.
+  virtual void unsent_grows(size_t bytes) = 0;
+  virtual void unsent_shrinks(size_t bytes) = 0;
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
   // Work for one client that takes long: in slices, and in turns with that for
   // others. Any thread.
@@ -72,6 +76,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Since when it holds a place for nothing: waits for a request or for its
   // end, or for a client that takes no answer. None while it is at work.
   std::optional<Clock::time_point> idle_since() const;
+
+  size_t num_unsent() const { return num_unsent_; }
+  // Since when there have always been some; meant where there are.
+  Clock::time_point unsent_since() const { return unsent_since_; }
 
   Socket::executor_type executor() { return socket_.get_executor(); }
   uint64_t id() const { return id_; }
@@ -177,6 +185,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<std::string> unsent_;
   size_t num_front_sent_ = 0;  // bytes of the front of unsent_
   size_t num_unsent_ = 0;      // bytes
+  Clock::time_point unsent_since_;
   bool writing_ = false;
   std::array<char, 4096> discarded_;
 };

@@ -148,9 +148,12 @@ void Connection::leave_work() {
 
 void Connection::send(std::string bytes) {
   if (phase_ == Phase::kClosing || bytes.empty()) return;
-  num_unsent_ += bytes.size();
+  const size_t size = bytes.size();
+  if (num_unsent_ == 0) unsent_since_ = Clock::now();
+  num_unsent_ += size;
   unsent_.push_back(std::move(bytes));
   if (!writing_) write_some();
+  host_.unsent_grows(size);
 }
 
 void Connection::write_some() {
@@ -173,6 +176,7 @@ void Connection::write_some() {
         if (self->phase_ == Phase::kClosing) return;
         if (!error) {
           self->num_unsent_ -= count;
+          self->host_.unsent_shrinks(count);
           self->num_front_sent_ += count;
           if (self->num_front_sent_ == self->unsent_.front().size()) {
             self->unsent_.pop_front();
@@ -248,6 +252,7 @@ void Connection::close() {
   phase_ = Phase::kClosing;
   leave_body();
   leave_work();
+  host_.unsent_shrinks(std::exchange(num_unsent_, 0));
   ++num_waits_;
   deadline_.cancel();
   write_deadline_.cancel();

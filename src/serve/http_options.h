@@ -27,6 +27,9 @@ struct HttpOptions {
   // Of one client that reads slowly; of an answer in one piece more may wait,
   // but has to be taken.
   size_t max_unsent_bytes = 64 << 20;
+  // Of all clients together: beyond it, of those with more than an equal share,
+  // the one that has not taken all of its own for longest is dropped.
+  size_t max_all_unsent_bytes = size_t{256} << 20;
   double stop_grace_s = 15;  // for answers at work, once it shall stop
   int num_handlers = 2;      // threads that read and check requests
   // A longer body is read and checked in turns with others like it.

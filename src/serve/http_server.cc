@@ -81,6 +81,8 @@ class HttpServer::Impl final : public ConnectionHost {
   void body_ends(Connection& connection) override;
   bool take_place(size_t bytes) override;
   void give_back(size_t bytes) override;
+  void unsent_grows(size_t bytes) override;
+  void unsent_shrinks(size_t bytes) override { num_unsent_bytes_ -= bytes; }
   void handle(std::shared_ptr<Exchange> exchange) override;
   void run_long(std::shared_ptr<Exchange> exchange,
                 std::function<void()> work) override;
@@ -122,6 +124,7 @@ class HttpServer::Impl final : public ConnectionHost {
   int num_stops_ = 0;
   int num_requests_ = 0;
   size_t num_body_bytes_ = 0;
+  size_t num_unsent_bytes_ = 0;
   std::list<Arriving> arriving_;
   size_t num_arriving_bytes_ = 0;
   uint64_t num_admitted_ = 0;
@@ -297,6 +300,26 @@ void HttpServer::Impl::give_back(size_t bytes) {
   num_body_bytes_ -= bytes;
 }
 
+// If they are too many, somebody has more than a share.
+void HttpServer::Impl::unsent_grows(size_t bytes) {
+  const size_t share = options_.max_all_unsent_bytes /
+                       static_cast<size_t>(options_.max_connections);
+  num_unsent_bytes_ += bytes;
+  while (num_unsent_bytes_ > options_.max_all_unsent_bytes) {
+    std::shared_ptr<Connection> oldest;
+    for (const auto& [key, weak] : connections_) {
+      const auto connection = weak.lock();
+      if (connection == nullptr || connection->num_unsent() <= share) continue;
+      if (oldest == nullptr ||
+          connection->unsent_since() < oldest->unsent_since()) {
+        oldest = connection;
+      }
+    }
+    if (oldest == nullptr) return;
+    oldest->abort();
+  }
+}
+
 void HttpServer::Impl::closed(const void* connection) {
   connections_.erase(connection);
   metrics_.connections(static_cast<int>(connections_.size()));
@@ -309,7 +332,8 @@ void HttpServer::Impl::stop_now_or_soon() {
     acceptor_.close(ignored);
     pause_.cancel();
     if (on_stopping_) on_stopping_();
-    log_info("stopping: answers at work are finished; again: now");
+    log_info(str("stopping: answers at work have up to ", options_.stop_grace_s,
+                 " s to finish; press Ctrl-C again to stop now"));
     grace_.expires_after(std::chrono::milliseconds(
         static_cast<int64_t>(options_.stop_grace_s * 1000)));
     grace_.async_wait([this](error_code error) {

@@ -96,6 +96,14 @@ class ServerTest : public testing::Test {
     EXPECT_EQ(answer.status, 200) << answer.body;
     return parse_json(answer.body, "answer");
   }
+  // A figure of /metrics; 0 where there is none yet.
+  int metric(const std::string& name) {
+    const std::string text = ask(TestClient::get("/metrics")).body;
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos
+               ? 0
+               : std::stoi(text.substr(at + name.size() + 2));
+  }
   // The error's code.
   static std::string bad(const HttpAnswer& answer, int status) {
     EXPECT_EQ(answer.status, status) << answer.body;

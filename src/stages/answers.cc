@@ -171,10 +171,14 @@ class Answering {
         parse::shares_subject(instruction, answer)) {
       return std::nullopt;
     }
-    const double gain = gain_of_instruction(
+    const Gain gain = gain_of_instruction(
         row, instruction, answer, run_.prompts.engraved, likelihoods_, out);
-    if (gain >= min_gain) return std::nullopt;
-    return parse::Rejection{"off_topic", str("gain of the instruction ", gain)};
+    if (!generate::has_answer(gain.finish)) {
+      return parse::Rejection{generate::finish_name(gain.finish), ""};
+    }
+    if (gain.nats >= min_gain) return std::nullopt;
+    return parse::Rejection{"off_topic",
+                            str("gain of the instruction ", gain.nats)};
   }
 
   void count(const std::string& stage, const Completion& completion,

@@ -9,6 +9,7 @@
 #include "base/testing.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
+#include "stages/likelihood.h"
 
 namespace selfalign::stages {
 namespace {
@@ -39,8 +40,16 @@ class Server final : public generate::Generator {
     }
   }
   std::vector<generate::Scores> score(
-      const std::vector<generate::ScoreRequest>&) override {
-    return {};
+      const std::vector<generate::ScoreRequest>& requests) override {
+    std::vector<generate::Scores> all;
+    for (const generate::ScoreRequest& request : requests) {
+      ++num_asked;
+      generate::ContinuationScore score;
+      score.finish = finish_(request.continuations.at(0).size());
+      if (generate::has_answer(score.finish)) score.logprobs = {-2};
+      all.push_back({request.key, {std::move(score)}});
+    }
+    return all;
   }
   std::string fingerprint() const override { return "server"; }
   int count_tokens(const std::string&) const override { return 1; }
@@ -108,6 +117,50 @@ TEST_F(GivenUpTest, WhereNothingIsAnsweredNothingIsStored) {
   Server up([](uint64_t) { return Finish::kStop; });
   complete(up);
   EXPECT_EQ(up.num_asked, 6);
+}
+
+TEST_F(GivenUpTest, AScoreThatAServerDoesNotGiveIsKeptAsSuch) {
+  Server server([](uint64_t length) {
+    return length == 2 ? Finish::kRefused : Finish::kStop;
+  });
+  std::vector<std::string> rows;
+  for (int time = 0; time < 2; ++time) {  // a restart asks nothing again
+    Likelihoods likelihoods("a", server, *store_);
+    Accepted accepted;
+    const Likelihood known = likelihoods.of({1, "text", "Q", "x"}, accepted);
+    const Likelihood lost = likelihoods.of({2, "text", "Q", "xy"}, accepted);
+    EXPECT_EQ(known.sum, -2);
+    EXPECT_EQ(known.finish, Finish::kStop);
+    EXPECT_EQ(lost.finish, Finish::kRefused);
+    EXPECT_EQ(lost.tokens, 0);
+    EXPECT_EQ(dump_json(accepted.rows.at(1).content),
+              R"({"of":"text","finish":"refused"})");
+    rows.push_back(dump_json(accepted.rows.at(0).content) +
+                   dump_json(accepted.rows.at(1).content));
+    if (time == 0) store_->add_rows(accepted.rows);
+  }
+  EXPECT_EQ(server.num_asked, 2);
+  EXPECT_EQ(rows[0], rows[1]);
+}
+
+TEST_F(GivenUpTest, ARowWhoseScoreAServerDoesNotGiveIsRejectedForIt) {
+  Server server([](uint64_t length) {
+    return length == 6 ? Finish::kTimedOut : Finish::kStop;
+  });
+  Likelihoods likelihoods("a", server, *store_);
+  recipe::ChatPrompt prompt;
+  prompt.user = "{instruction}";
+  Accepted accepted;
+  const store::Row row{1, "a", 0, {}, Json::object()};
+  EXPECT_EQ(
+      gain_of_instruction(row, "why", "answer", prompt, likelihoods, accepted)
+          .finish,
+      Finish::kTimedOut);
+  EXPECT_EQ(
+      gain_of_instruction(row, "why", "other", prompt, likelihoods, accepted)
+          .finish,
+      Finish::kStop);
+  EXPECT_EQ(accepted.rows.size(), 3u);
 }
 
 }  // namespace

@@ -72,8 +72,10 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   }
   double sum = 0.0;
   int64_t num_tokens = 0;
+  int64_t num_answers = 0;  // a server may score some of them alone
   for (const generate::Scores& scores : open(run.models).score(requests)) {
     for (const auto& continuation : scores.continuations) {
+      num_answers += generate::has_answer(continuation.finish);
       for (const float logprob : continuation.logprobs) {
         sum -= double{logprob};
         ++num_tokens;
@@ -84,7 +86,7 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   manifest.stage = stage;
   manifest.digest = hasher.digest();  // of what was scored
   manifest.report =
-      Json{{"num_tokens", num_tokens}, {"num_answers", requests.size()}};
+      Json{{"num_tokens", num_tokens}, {"num_answers", num_answers}};
   if (num_tokens > 0) manifest.report["loss"] = sum / double(num_tokens);
   run.store.commit_manifest(manifest);
 }

@@ -181,6 +181,9 @@ parse::Judgement InstructionFilters::judge_likelihood(uint64_t key,
   SELFALIGN_CHECK(likelihoods_ != nullptr);
   const Likelihood found =
       likelihoods_->of({key, "instruction", before_, text}, out);
+  if (!generate::has_answer(found.finish)) {
+    return parse::Rejection{generate::finish_name(found.finish), ""};
+  }
   if (found.sum >= options_.min_log_likelihood) return std::nullopt;
   return parse::Rejection{"incoherent", str("log-likelihood ", found.sum)};
 }

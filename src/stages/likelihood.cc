@@ -1,6 +1,7 @@
 #include "stages/likelihood.h"
 
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -53,27 +54,35 @@ Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
       score = scores[0].continuations[0];
     }
   }
-  if (!score || score->logprobs.empty()) {
+  if (!score ||
+      (score->logprobs.empty() && generate::has_answer(score->finish))) {
     throw Error(ErrorKind::kInput,
                 stage_ +
                     ": expected log-probabilities of the model, found "
                     "none; use a model that gives them, or leave "
                     "min_log_likelihood and min_gain out of the recipe");
   }
-  const double sum = sum_of(*score);
-  const auto num_tokens = int64_t(score->logprobs.size());
+  Likelihood found{.finish = score->finish};
+  Json content{{"of", scored.of}};
+  if (generate::has_answer(found.finish)) {
+    content["logprob"] = found.sum = sum_of(*score);
+    content["tokens"] = found.tokens = int64_t(score->logprobs.size());
+  } else {
+    content["finish"] = generate::finish_name(found.finish);
+  }
   out.rows.push_back(
-      {key,
-       stage_,
-       num_rows_++,
-       {scored.parent},
-       Json{{"of", scored.of}, {"logprob", sum}, {"tokens", num_tokens}}});
-  return {sum, num_tokens};
+      {key, stage_, num_rows_++, {scored.parent}, std::move(content)});
+  return found;
 }
 
 void Likelihoods::finish() { finish_stage(store_, stage_, "", num_rows_); }
 
 std::optional<generate::ContinuationScore> kept_score(const Json& content) {
+  if (content.contains("of") && content.contains("finish")) {
+    return generate::ContinuationScore{
+        .finish = generate::finish_from_name(
+            json_string(content, "finish", "score"))};
+  }
   if (!content.contains("of") || !content.contains("logprob")) {
     return std::nullopt;
   }
@@ -87,19 +96,20 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content) {
   return score;
 }
 
-double gain_of_instruction(const store::Row& row,
-                           const std::string& instruction,
-                           const std::string& answer,
-                           const recipe::ChatPrompt& prompt,
-                           Likelihoods& likelihoods, Accepted& out) {
+Gain gain_of_instruction(const store::Row& row, const std::string& instruction,
+                         const std::string& answer,
+                         const recipe::ChatPrompt& prompt,
+                         Likelihoods& likelihoods, Accepted& out) {
   const std::string text = beginning(answer);
   const Likelihood given = likelihoods.of(
       {row.key, "answer",
        prompt.prompt + recipe::chat_turn(prompt, instruction), text},
       out);
+  if (!generate::has_answer(given.finish)) return {.finish = given.finish};
   const Likelihood alone = likelihoods.of(
       {row.key, "answer alone", prompt.prompt + prompt.answer, text}, out);
-  return given.mean() - alone.mean();
+  if (!generate::has_answer(alone.finish)) return {.finish = alone.finish};
+  return {given.mean() - alone.mean()};
 }
 
 std::string before_instruction(const recipe::ChatPrompt& prompt) {

@@ -1,8 +1,9 @@
 // How likely a model finds a text, where a verdict depends on it. A run can be
 // judged again without the model, so every number is kept in the store: a row
 // of an own stage ("instruct.tasks.scores") with the judged row as its parent
-// and "of" (what was scored), "logprob" and "tokens" as content. Who asks again
-// after a restart gets the stored one.
+// and "of" (what was scored), "logprob" and "tokens" as content, or "finish" in
+// place of the two where a server gave none. Who asks again after a restart
+// gets the stored one.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,8 @@ struct ScoredText {
 struct Likelihood {
   double sum = 0;      // natural logarithm, of the whole text
   int64_t tokens = 0;  // at least one
+  // Without has_answer a server gave no score, and the rest says nothing.
+  generate::Finish finish = generate::Finish::kStop;
   double mean() const { return sum / double(tokens); }  // a token
 };
 
@@ -65,11 +68,14 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content);
 // Nats a token by which the instruction makes the beginning of its answer more
 // likely under the short prompt of stage 3 than the same prompt without a
 // question does: about 0 for an answer that would fit any question.
-double gain_of_instruction(const store::Row& row,
-                           const std::string& instruction,
-                           const std::string& answer,
-                           const recipe::ChatPrompt& prompt,
-                           Likelihoods& likelihoods, Accepted& out);
+struct Gain {
+  double nats = 0;
+  generate::Finish finish = generate::Finish::kStop;  // as of a Likelihood
+};
+Gain gain_of_instruction(const store::Row& row, const std::string& instruction,
+                         const std::string& answer,
+                         const recipe::ChatPrompt& prompt,
+                         Likelihoods& likelihoods, Accepted& out);
 
 // What the user of `prompt` is about to say: all up to the instruction.
 std::string before_instruction(const recipe::ChatPrompt& prompt);

@@ -292,7 +292,7 @@ TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
                  "tune: {max_length: 3}"),
          2, "r.yaml:5:20: tune.max_length: expected at least"},
         {without("path: model", "path: empty"), 3, "config.json"},
-        {without("path: model", "path: r.yaml"), 3, "r.yaml: expected a model"},
+        {without("path: model", "path: r.yaml"), 3, "r.yaml: model.path: "},
         {without(": prompts\n", ": none\n"), 3, "none: expected a folder"},
         {without(": prompts\n", ": empty\n"), 3, "empty/principles.yaml"},
         {recipe("prompts_overlay: none\n"), 3, "(prompts_overlay)"},

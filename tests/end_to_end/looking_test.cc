@@ -64,6 +64,12 @@ TEST_F(LookingTest, SampleIsTheSameForTheSameSeed) {
   EXPECT_EQ(printed(line), first);
   EXPECT_NE(printed(line + " --seed 9"), first);
   EXPECT_EQ(selfalign("sample a --kept --rejected").code, 2);
+  const Outcome no_reason =
+      selfalign("sample a --stage instruct.tasks --reason duplicat");
+  EXPECT_EQ(no_reason.code, 2);
+  EXPECT_THAT(no_reason.err,
+              HasSubstr("found \"duplicat\"; did you mean \"duplicate\"? "
+                        "there are: "));
 }
 
 TEST_F(LookingTest, StatsAndStatusTellOfTheRun) {
@@ -128,6 +134,24 @@ TEST_F(LookingTest, ReviewKeepsDecisionsLineByLine) {
   EXPECT_EQ(selfalign("review none").code, 3);
 }
 
+TEST_F(LookingTest, WhatIsNoRunOrRowIsSaid) {
+  for (const char* command : {"principles none", "principles none --judge m",
+                              "chat none", "serve none", "show none a:0"}) {
+    const Outcome outcome = selfalign(command);
+    EXPECT_EQ(outcome.code, 3) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("none: expected a run folder"))
+        << command;
+  }
+  EXPECT_THAT(selfalign("show a foo").err,
+              HasSubstr("expected a row as STAGE:NUMBER, or its key of 16 "
+                        "lower-case hex digits, found \"foo\""));
+  const Outcome beyond = selfalign("show a align.pairs:99999");
+  EXPECT_EQ(beyond.code, 3);
+  EXPECT_THAT(beyond.err,
+              HasSubstr("expected a row of align.pairs, which has "));
+  EXPECT_THAT(beyond.err, HasSubstr("found 99999"));
+}
+
 // Single keys, a note on a line of its own, and the editor.
 TEST_F(LookingTest, ReviewTakesKeysOnATerminal) {
   runs_->write("edit", "#!/bin/sh\necho 'Edited so.' >\"$1\"\n");
@@ -171,9 +195,14 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
   EXPECT_TRUE(until_key.shows("not done; go on with"));
   constexpr char kCtrlC[] = "\003";
   until_key.press(kCtrlC);
-  EXPECT_EQ(until_key.end(), 75);
-  store::Store::open(runs_->path("open"), store::OpenMode::kWrite)
-      ->set_meta(store::kDone, "1");
+  EXPECT_EQ(until_key.end(), 0);
+  EXPECT_THAT(until_key.screen(), Not(HasSubstr("interrupted")));
+  {
+    const auto at_work =
+        store::Store::open(runs_->path("open"), store::OpenMode::kWrite);
+    EXPECT_THAT(printed("status open"), Not(HasSubstr("go on with")));
+    at_work->set_meta(store::kDone, "1");
+  }
   until_done.press("\n");
   EXPECT_EQ(until_done.end(), 0);
   EXPECT_THAT(until_done.screen(), HasSubstr("\ndone"));
@@ -202,7 +231,8 @@ TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
   EXPECT_THAT(unsigned_yet.out, HasSubstr("found none"));
   EXPECT_THAT(unsigned_yet.out, Not(HasSubstr("damaged")));
   EXPECT_THAT(unsigned_yet.out, HasSubstr("\n1 problem\n"));
-  printed("resume signed --sign-key key.pem");
+  EXPECT_THAT(selfalign("resume signed --sign-key key.pem").err,
+              HasSubstr("already done, and signed; "));
   const std::string verified = printed("verify signed");
   const size_t at = verified.find("signed by ");
   ASSERT_NE(at, std::string::npos) << verified;

@@ -40,7 +40,13 @@ TEST_F(ProgramTest, HelpAndVersion) {
     EXPECT_EQ(one.code, 0);
     EXPECT_THAT(one.out, HasSubstr(std::string("selfalign ") + name));
   }
-  EXPECT_THAT(bash("selfalign --version").out, HasSubstr("selfalign 0."));
+  EXPECT_EQ(bash("selfalign help").out, help.out);
+  EXPECT_EQ(bash("selfalign help chat").out, bash("selfalign chat --help").out);
+  for (const char* line : {"selfalign --version", "selfalign version"}) {
+    EXPECT_THAT(bash(line).out,
+                ::testing::MatchesRegex("selfalign 0\\.[0-9.]+( \\([0-9a-f]+"
+                                        "\\))?, torch [0-9.]+\n"));
+  }
 }
 
 TEST_F(ProgramTest, WrongCommandLinesExitWith2) {
@@ -52,6 +58,13 @@ TEST_F(ProgramTest, WrongCommandLinesExitWith2) {
     EXPECT_EQ(result.code, 2) << line;
     EXPECT_EQ(result.out, "") << line;
     EXPECT_NE(result.err, "") << line;
+  }
+  EXPECT_THAT(bash("selfalign staus run").err,
+              HasSubstr("error: selfalign: no command is named staus; did you "
+                        "mean status? \"selfalign --help\" lists all"));
+  for (const char* line : {"selfalign --json staus", "selfalign --json status",
+                           "selfalign --json chat m --frequency 3"}) {
+    EXPECT_EQ(parse_json(bash(line).err, line).at("level"), "error") << line;
   }
 }
 
@@ -200,8 +213,9 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   const Outcome chat =
       bash("selfalign chat " + named + " --adapter " + path("tuned/adapter") +
                " --compare --json --max-tokens 4 --max-context 2000",
-           "hello\n/clear\nagain\n/exit\nnever\n");
+           "hello\n/clear\n/help\nagain\n/quit\nnever\n");
   ASSERT_EQ(chat.code, 0) << chat.err;
+  EXPECT_THAT(chat.err, HasSubstr("/clear starts anew"));
   const std::vector<Json> lines = chat.lines();
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0]["model"], "base");

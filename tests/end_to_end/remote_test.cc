@@ -172,6 +172,53 @@ TEST_F(RemoteProgramTest, ARowWithoutFinishReasonIsARow) {
   EXPECT_EQ(made.lines()[0]["finish_reason"], "length");
 }
 
+// A server that completes texts and chats, too.
+TEST_F(RemoteProgramTest, AChatAsksAServersModelAsAChat) {
+  const generate::TestServer server([](const TestRequest& request) {
+    if (request.target == "/v1/models") {
+      return TestReply{.body = R"({"data":[{"id":"m"}]})"};
+    }
+    return TestReply{.body =
+                         R"({"choices":[{"text":"a text","message":{"content":)"
+                         R"("an answer"},"finish_reason":"stop"}]})"};
+  });
+  const std::string chat = "selfalign chat " + server.url();
+  EXPECT_EQ(bash(chat, "Hi\n").out, "an answer\n\n");
+  EXPECT_EQ(bash(chat + " --api completions", "Hi\n").out, "a text\n\n");
+}
+
+TEST_F(RemoteProgramTest, ARowThatAServerDoesNotScoreIsThatRowsOutcome) {
+  const generate::TestServer server([](const TestRequest& request) {
+    if (request.target == "/v1/models") {
+      return TestReply{.body = R"({"data":[{"id":"m"}]})"};
+    }
+    const Json body = parse_json(request.body, "request");
+    const auto prompt = body.at("prompt").get<std::string>();
+    if (prompt == "c3x") return TestReply{.status = 403, .body = "blocked"};
+    Json lists{{"tokens", Json::array()}, {"token_logprobs", Json::array()}};
+    for (const char byte : prompt) {
+      lists["tokens"].push_back(std::string(1, byte));
+      lists["token_logprobs"].push_back(-1);
+    }
+    return TestReply{
+        .body = dump_json(
+            Json{{"choices", {{{"text", prompt}, {"logprobs", lists}}}}})};
+  });
+  std::string lines;
+  for (int i = 0; i < 6; ++i) {
+    lines += str(R"({"context":"c)", i, R"(","continuations":["x"]})", "\n");
+  }
+  const Outcome scored = bash("selfalign score --model " + server.url(), lines);
+  EXPECT_EQ(scored.code, 0) << scored.err;
+  const std::vector<Json> rows = scored.lines();
+  ASSERT_EQ(rows.size(), 6u);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Json& one = rows[i].at("continuations").at(0);
+    EXPECT_EQ(one.value("finish_reason", ""), i == 3 ? "refused" : "") << i;
+    EXPECT_EQ(one.value("sum", 0.0), i == 3 ? 0 : -1) << i;
+  }
+}
+
 // A run of stage 2 by a server that answers one instruction badly.
 class RemoteRunTest : public RemoteProgramTest {
  protected:

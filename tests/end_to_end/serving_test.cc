@@ -112,7 +112,8 @@ TEST_F(ServingTest, TextsAndScoresAreThoseOfTheModelWithoutIt) {
           "selfalign score" +
           local + " <contexts >local_scores");
   EXPECT_EQ(served.code, 0) << served.err << read_file(path("log"));
-  EXPECT_THAT(read_file(path("log")), HasSubstr("stopping"));
+  EXPECT_THAT(read_file(path("log")),
+              HasSubstr("answers at work have up to 15 s to finish"));
   const auto remote = lines_of("remote"), here = lines_of("local");
   ASSERT_EQ(remote.size(), 12u);
   for (size_t i = 0; i < 12; ++i) {

@@ -1,0 +1,47 @@
+#include "cli/command_line.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "recipe/yaml.h"
+
+namespace selfalign::cli {
+namespace {
+
+constexpr char kAll[] = R"("selfalign --help" lists all)";
+
+bool is_option(const std::string& word) { return word.starts_with('-'); }
+
+bool asks_nothing_more(const std::string& word) {
+  return word == "--help" || word == "-h" || word == "--version";
+}
+
+}  // namespace
+
+std::vector<std::string> command_line(std::vector<std::string> words,
+                                      const std::vector<std::string>& names) {
+  // The program's own options have no values.
+  auto word = std::find_if_not(words.begin(), words.end(), is_option);
+  if (std::any_of(words.begin(), word, asks_nothing_more)) return words;
+  if (word != words.end() && *word == "version") return {"--version"};
+  const bool helps = word != words.end() && *word == "help";
+  if (helps) {
+    word = std::find_if_not(words.erase(word), words.end(), is_option);
+    if (word == words.end()) return {"--help"};
+  }
+  if (word == words.end()) {
+    throw Error(ErrorKind::kUsage,
+                str("selfalign: expected a command, found none; ", kAll));
+  }
+  if (std::find(names.begin(), names.end(), *word) == names.end()) {
+    const std::string near = recipe::nearest(*word, names);
+    throw Error(
+        ErrorKind::kUsage,
+        str("selfalign: no command is named ", *word,
+            near.empty() ? "; " : "; did you mean " + near + "? ", kAll));
+  }
+  if (helps) return {*word, "--help"};
+  return words;
+}
+
+}  // namespace selfalign::cli

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tokens per second of the local generator on random tokens: prefill of a
 // shared prefix, then decoding of all slots at temperature 1 with top-p, as
 // stage 2 does it; and contexts per second where two answers of one token are

@@ -1,10 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rates of the near-duplicate search: instructions added one after another,
 // each looked up first, as stage 1 does it. The instructions are made here:
 // openings that many share, words by Zipf's law, 5 to 60 words, one in ten a
-// near-copy of an earlier one. Then the exact search against all pairs, and
-// MinHash against the exact search, on instructions and on texts ten times as
-// long.
-// usage: dedup_bench [NUMBER BRUTE_FORCE_NUMBER MIN_HASH_NUMBER]
+// near-copy of an earlier one. Then the search against all pairs.
+// usage: dedup_bench [NUMBER BRUTE_FORCE_NUMBER]
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -16,7 +15,6 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "text/lcs.h"
-#include "text/minhash.h"
 #include "text/rouge.h"
 #include "text/rouge_index.h"
 
@@ -137,50 +135,13 @@ Found by_brute_force(const std::vector<std::string>& texts) {
   return found;
 }
 
-Found with_min_hash(const std::vector<std::string>& texts) {
-  Found found;
-  const auto begin = std::chrono::steady_clock::now();
-  text::RougeIndex index(kThreshold);
-  text::MinHashIndex min_hash({kThreshold});
-  for (const std::string& text : texts) {
-    const auto match = index.find_among(text, min_hash.candidates(text));
-    found.matches.push_back(match ? show(match->index, match->score) : "");
-    index.add(text);
-    min_hash.add(text);
-  }
-  found.seconds = seconds_since(begin);
-  return found;
-}
-
-// Joins ten texts each.
-std::vector<std::string> make_long(const std::vector<std::string>& texts) {
-  std::vector<std::string> joined;
-  for (size_t i = 0; i + 10 <= texts.size(); i += 10) {
-    std::string text;
-    for (size_t k = i; k < i + 10; ++k) text += texts[k] + " ";
-    // Every tenth a near-copy.
-    if (joined.size() % 10 == 9) text = texts[i] + " " + joined[i / 20];
-    joined.push_back(text);
-  }
-  return joined;
-}
-
 size_t num_matches(const Found& found) {
   return found.matches.size() -
          static_cast<size_t>(std::count(found.matches.begin(),
                                         found.matches.end(), std::string()));
 }
 
-void compare_min_hash(const char* what, const std::vector<std::string>& texts) {
-  const Found exact = with_index(texts);
-  const Found likely = with_min_hash(texts);
-  std::printf(
-      "%s: %zu texts, exact %.1f s, MinHash %.1f s, %zu of %zu matches\n", what,
-      texts.size(), exact.seconds, likely.seconds, num_matches(likely),
-      num_matches(exact));
-}
-
-int run(size_t number, size_t brute_number, size_t min_hash_number) {
+int run(size_t number, size_t brute_number) {
   std::vector<std::string> texts = make_instructions(number);
   std::printf("e.g. %s\n", texts[number / 2].c_str());
   const Found all = with_index(texts);
@@ -195,9 +156,6 @@ int run(size_t number, size_t brute_number, size_t min_hash_number) {
       "plain  %8zu texts %9.3f s, %.0f times as long; %s\n", texts.size(),
       plain.seconds, plain.seconds / some.seconds,
       plain.matches == some.matches ? "the same matches" : "OTHER MATCHES");
-  texts = make_instructions(min_hash_number);
-  compare_min_hash("short", texts);
-  compare_min_hash("long", make_long(texts));
   return plain.matches == some.matches ? 0 : 1;
 }
 
@@ -210,5 +168,5 @@ int main(int argc, char** argv) {
                     : fallback;
   };
   return selfalign::run(std::max<size_t>(1, number(1, 100000)),
-                        number(2, 20000), number(3, 100000));
+                        number(2, 20000));
 }

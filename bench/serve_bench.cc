@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests and tokens per second of the HTTP server at 1, 8 and 64 clients,
 // against the same rows generated in the process without it.
 // usage: serve_bench MODEL [ROWS NEW SLOTS]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LoRA training speed on a real model: tokens per second of forward, backward
 // and AdamW, on batches of the same shape as the peer's (8 samples of 256
 // tokens, the first 100 of each without loss).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # How every folder of src/ declares itself: one library, one test program.
 
 # selfalign_library(folder SOURCES a.cc ... LINK lib ... [TORCH])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # libtorch, declared by hand: torch's own CMake package insists on a CUDA
 # toolkit. SELFALIGN_TORCH names the folder that holds include/ and lib/ of a
 # torch wheel (2.11 to 2.15); `dev` sets it.

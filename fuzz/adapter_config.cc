@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // adapter_config.json, of PEFT and as it is written, and the prompt that an
 // adapter carries: the first byte says which.
 #include "formats/peft.h"

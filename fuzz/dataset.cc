@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Datasets: what is read is written in its own form and read again.
 #include "formats/datasets.h"
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evaluation sets: CSV, and the JSON forms of the published ones.
 #include "formats/evaluation_sets.h"
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all targets share. A target defines `fuzz_one`; what it throws as Error
 // is the reader's right answer to a broken file.
 #pragma once

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # usage: fuzz/fuzz.sh BUILD NAME SECONDS
 # Runs the target NAME of a build folder on its seeds and on what it found
 # before, then on new inputs for SECONDS. An input that ends the process stands

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GGUF: header, configuration, tensors decoded, vocabulary.
 #include "formats/gguf.h"
 

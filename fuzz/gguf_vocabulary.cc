@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vocabularies of GGUF files, of either kind.
 #include "formats/gguf.h"
 #include "formats/load_tokenizer.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A body in chunks: what comes in pieces is read as what comes at once, and
 // nothing behind its end or its first fault is taken.
 #include "serve/http_body.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The head of an HTTP request: what comes in pieces is read as what comes at
 // once, and a good one has one way to say where its body ends.
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON: what is parsed comes back equal from its own text.
 #include "base/json.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.json: what is read is in its ranges.
 #include "formats/model_config.h"
 

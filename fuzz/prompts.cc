@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompt files, which stand in place of the repository's: the first byte says
 // of which.
 #include "recipe/prompts.h"
 
 #include "fuzz.h"
 
-namespace stages = selfalign::stages;
+namespace recipe = selfalign::recipe;
 
 void fuzz_one(std::string_view bytes) {
   if (bytes.empty()) return;

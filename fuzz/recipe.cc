@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recipes: every mistake of one is an Error with its place.
 #include "recipe/recipe.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a model server answers: the first byte says to what, the rest is the
 // body. As a stream it is read in pieces, too.
 #include "generate/remote_reply.h"

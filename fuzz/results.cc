@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What evaluations wrote and read again: results.json, and the log of items,
 // an object a line. The first byte says which.
 #include "eval/results.h"

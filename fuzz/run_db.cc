@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // run.db: bytes of a database, or edits (four bytes of place, one of value) of
 // a small one that is made at the start, so that no file here depends on the
 // schema. It is opened, read whole and checked.
@@ -20,7 +21,7 @@ std::string make_database() {
     made->add_completion({{.key = 1, .text = "So."}, "", "fuzz", 1.0});
     made->set_verdicts(
         {{1, "filter.1", true, "", ""}, {2, "filter.1", false, "short", ""}});
-    made->annotate({1, "me", store::Decision::kKeep, "", "", 1.0});
+    made->add_review({1, "me", store::Decision::kKeep, "", "", 1.0});
     made->commit_manifest({"align.answers", 2, 1, "digest", {{"n", 1}}});
     made->set_meta("name", "value");
   }
@@ -52,7 +53,7 @@ void read_all(const store::Store& run) {
       run.children(row.key);
     }
     run.activity(stage);
-    run.annotations(stage);
+    run.reviews(stage);
     for (const std::string& filter : run.filters(stage)) {
       run.kept(stage, filter);
       run.rejections(stage, filter);

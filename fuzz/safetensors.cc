@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // safetensors: header and tensors decoded, then written and read again.
 #include "formats/safetensors.h"
 

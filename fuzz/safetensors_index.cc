@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The index of a model in shards, beside one shard that is there.
 #include "formats/safetensors.h"
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests of the HTTP API: the first byte says which endpoint, the rest is the
 // body. An ApiError is the right answer to a bad one; a good one must also go
 // through planning for a model.

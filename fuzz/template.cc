@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompt templates: the first line is a value, the rest is the template.
 #include "text/template.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files beside a tokenizer: the first byte says which of them.
 #include "text/token_files.h"
 

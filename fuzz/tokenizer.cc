@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tokenizer.json: what loads encodes any text, and every id it gives can be
 // decoded.
 #include "formats/load_tokenizer.h"

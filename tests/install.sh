@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # usage: tests/install.sh BUILD
 # What `dev install` leaves runs without the checkout, wherever it is moved to,
 # and finds its own prompts and recipes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Uses the chat page of `selfalign serve` in Chromium, as a person would.
 
     build/selfalign serve RUN &

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Damages copies of a run at random and asks every command that reads one.
 
 usage: check_damage.py RUN [--program FILE] [--count N] [--seed N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds `selfalign serve` with a real model against docs/server.md, "Many clients".
 
   check_fairness.py --selfalign build/selfalign --model MODEL [--only NAME]

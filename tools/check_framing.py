@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds `selfalign serve` behind well-known proxies to the letter of HTTP/1.1.
 
   check_framing.py [--selfalign build/selfalign] [--model MODEL] [--seed N]

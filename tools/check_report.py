@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks a report page in Chromium: accessibility, widths, requests, looks.
 
     python3 -m venv checks && checks/bin/pip install axe-playwright-python

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds `selfalign serve` against the OpenAI Python client, call by call.
 
   check_server.py --selfalign build/selfalign --model MODEL [--adapter NAME=DIR]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds the chat template that an adapter carries against `selfalign serve`.
 
   check_template.py --selfalign build/selfalign --model MODEL \

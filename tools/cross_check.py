@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds `selfalign evaluate` against lm-eval on the same model and data.
 
   cross_check.py --selfalign build/selfalign --model MODEL.gguf --data FOLDER \

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests of what cross_check.py makes of two sets of items."""
 
 import contextlib

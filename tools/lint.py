@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks every tracked file against the limits of docs/design.md, section 6.
 
 Prints `file:line: what is wrong` for each breach and ends with 1 if there was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reference continuations of the base model by transformers in float32.
 
 usage: make_golden_smollm2.py MODEL.gguf OUT.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/data/tiny_llama: a tiny random LLaMA and what PyTorch,
 transformers and PEFT compute with it (logits, loss, LoRA gradients, ten AdamW
 steps). Run once, by hand; the tests read only its output.

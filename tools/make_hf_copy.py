@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An HF folder with the weights and the tokenizer of a GGUF file, in float32.
 
 usage: make_hf_copy.py MODEL.gguf FOLDER

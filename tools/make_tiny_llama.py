@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An HF folder with a small random LLaMA in float32 around a tokenizer.
 
 usage: make_tiny_llama.py TOKENIZER_FOLDER FOLDER

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/data/smollm_tokenizer.json: what HF's `tokenizers` library says
 about 10,000 lines of mixed text under SmolLM2's vocabulary.
 

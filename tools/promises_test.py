@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tests and files that docs/security.md names are there."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counts test cases from the results of CTest runs.
 
 usage: test_summary.py FOLDER

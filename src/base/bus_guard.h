@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mapped files that were cut short, or whose disk fails: reading what is gone
 // is no error that a call returns but SIGBUS, wherever that happens.
 #pragma once

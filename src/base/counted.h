@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers of things in messages, as one says them.
 #pragma once
 

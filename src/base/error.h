@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Errors of the four kinds the design names: CHECK for bugs, Error for what a
 // person can fix. Outcomes of a row are values and never thrown.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files: whole reads with a limit, atomic durable writes, read-only maps.
 // Every function throws Error that names the path; kInput for reading,
 // kResources for a full or failing disk, kFailed otherwise.

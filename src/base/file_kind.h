@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands where a regular file is expected, for messages.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is in a folder. The loops of std::filesystem over one throw an exception
 // of their own where it cannot be read or goes away meanwhile; here that is an
 // Error with the folder's name (a rule of tools/lint.py).

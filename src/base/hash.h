@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and digests: XXH3, 64 bits for a row's key, 128 bits for contents.
 #pragma once
 

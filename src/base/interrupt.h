@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SIGINT, SIGTERM, SIGUSR1, SIGQUIT, SIGHUP (not if ignored: nohup): the first
 // asks work to stop at a safe point, the second ends at once with exit code 75.
 // What a write may signal (SIGXFSZ, SIGPIPE) is ignored: the call says so.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON from outside, checked: every getter names the place it looked at.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON files, the same whoever writes them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one JSON parser, for callers that go on where a text is no JSON. Refused,
 // too: nesting over 64 deep, numbers that a double cannot hold, a member that
 // an object has already, of which one would be lost, and NUL bytes anywhere, at

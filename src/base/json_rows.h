@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of many JSON values, as people have them: one array, JSON lines, or
 // values printed over several lines, one after another.
 #pragma once

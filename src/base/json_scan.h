@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A look over the text of JSON without parsing it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is put right when a signal ends the process at once (interrupt.h,
 // bus_guard.h), such as a terminal that was set otherwise.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pointers of git-lfs, which stand in place of files that were not fetched.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages for the person, on stderr. stdout is for data only. What they hold
 // may come from anywhere: it is made safe for a terminal here (screen.h).
 // All functions may be called from any thread.

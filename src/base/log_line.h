@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of messages for those who write them otherwise: one that the next,
 // of whatever kind, writes over, and one that is written by a signal handler.
 #pragma once

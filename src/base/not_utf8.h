@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is said of text that is not UTF-8, the same for every kind of file.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers in text from outside. All that is read goes through here
 // (tools/lint.py): the whole text is the number, in decimal digits and without
 // blanks or a plus sign, and it is in its range. Not affected by the locale.

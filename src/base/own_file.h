@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of folders that may come from somebody else, as a run's: what is
 // opened for writing is a regular file of that folder and made or meant for it.
 // A link, which leads anywhere, and a pipe or a device, at which a write waits,

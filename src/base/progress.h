@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Progress of one piece of work: rate and time to go. On a terminal one line
 // that is rewritten, elsewhere a plain line every `interval_s`, with JSON
 // logging an event of the same figures.

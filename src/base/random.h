@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counter-based randomness: draw t of a row is a pure function of (key, t),
 // so a row comes out the same in any order, slot or process.
 // Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",

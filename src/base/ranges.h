@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a setting may be that several places read: recipe, command line, server
 // and the parts that work by it. Others are where they are described
 // (settings.h).
@@ -29,6 +30,10 @@ inline constexpr Range<double> kNgramPenalty{-100.0, 100.0};
 // How a model is run.
 inline constexpr Range<int> kNumSlots{1, 4096};
 inline constexpr Range<int> kMaxContext{2, 1 << 24};
+
+// LoRA, of a tuning and of adapters from elsewhere.
+inline constexpr Range<int64_t> kRank{1, 4096};
+inline constexpr Range<double> kAlpha{1e-6, 1e6};
 
 // Items that an evaluation draws; 0 takes all.
 inline constexpr Range<int64_t> kNumDrawn{0, int64_t{1} << 40};

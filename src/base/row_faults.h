@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows of a file that cannot be used: counted and said, and the others taken.
 #pragma once
 

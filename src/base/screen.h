@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of a terminal, how wide text is on it, and how text from
 // anywhere (a model, a server, a file, a name) is made safe for it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a struct of settings describes itself, once and where it is declared:
 //
 //   struct RefillOptions {

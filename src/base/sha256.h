@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SHA-256 (FIPS 180-4), for what others check with sha256sum and for evidence
 // that nobody is to forge. Keys and the digests that a run prints are XXH3
 // (base/hash.h): faster, but nothing else computes it, and it can be forged.

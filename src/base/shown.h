@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a message shows of a name or a value from a file.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Long work in slices, for a server that does some for each of many clients.
 // The work says where a slice may end; whoever runs it says what happens there:
 // give way to others, or throw to end it. Both are of one thread.

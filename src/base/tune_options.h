@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a LoRA adapter is tuned: for recipe, command line and trainer.
 #pragma once
 
@@ -23,10 +24,9 @@ struct TuneOptions {
   uint64_t seed = 0;
 
   static void describe(auto& visit, auto& tune) {
-    visit({"rank", "Rank of the LoRA matrices."}, tune.rank,
-          Range<int64_t>{1, 4096});
+    visit({"rank", "Rank of the LoRA matrices."}, tune.rank, ranges::kRank);
     visit({"alpha", "The update of the weights is scaled by alpha/rank."},
-          tune.alpha, Range<double>{1e-6, 1e6});
+          tune.alpha, ranges::kAlpha);
     visit({"dropout", "Dropout on the input of the LoRA branch."}, tune.dropout,
           Range<double>{0.0, 0.99});
     visit({"epochs", "Passes over the samples."}, tune.epochs,

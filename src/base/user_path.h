@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Paths as people write them, where no shell has read them before us.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a model is asked unless somebody says otherwise: the one answer for the
 // terminal, `generate`, the server with its page, evaluations and judges.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One side of a chat: a model, the short prompt it answers under, and what was
 // said so far.
 #pragma once

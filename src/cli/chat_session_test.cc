@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cli/chat_session.h"
 
 #include <gmock/gmock.h>
@@ -130,9 +131,9 @@ TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
 // What a tuned model reads before its second answer is what a chat shows it.
 TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   const auto given = [](formats::Conversation conversation) {
-    stages::Exchanges exchanges = stages::find_exchanges(conversation);
+    stages::Dialogue dialogue = stages::find_exchanges(conversation);
     return stages::GivenConversation{"", std::move(conversation),
-                                     std::move(exchanges)};
+                                     std::move(dialogue)};
   };
   const std::vector<stages::GivenConversation> rows = {
       given({{{"user", "q"},

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands on the command line before a parser sees it: a command by its
 // name, or `help` and `version`, which are no commands.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The subcommands. Each add_x declares one: its options, its help, and the
 // action that main runs once the whole command line is parsed.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person may type or paste before the program is there: the terminal cuts a
 // line that it keeps back to 4,095 bytes. torch's constructors take most of the
 // start, so commands that read lines take the terminal before them, from

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The terminal that is typed on, taken for as long as a command reads lines.
 #pragma once
 

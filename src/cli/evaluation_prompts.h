@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the prompts of evaluations are, which are no part of a run.
 #pragma once
 

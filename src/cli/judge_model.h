@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A judge that is a model, as the commands name it that have one: opened, and
 // asked in the layout it knows.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of stdin and stdout. Reading never blocks a signal out and can be
 // asked whether a line is there, so that a running batch is not held up by a
 // slow writer. On a terminal lines are edited here (terminal_input.h), so that

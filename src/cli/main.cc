@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // selfalign: from a base model to a principle-following assistant.
 // One pass: read the command line, run what was named, say why it stopped.
 #include <CLI/CLI.hpp>
@@ -54,9 +55,10 @@ void declare_commands(CLI::App& app, Shell& shell) {
     }
   };
   add("Make an assistant",
-      {add_run, add_resume, add_preview, add_recipe, add_profiles, add_train});
-  add("Look at a run", {add_status, add_show, add_search, add_sample, add_stats,
-                        add_principles, add_review, add_report, add_verify});
+      {add_run, add_resume, add_preview, add_recipe, add_train});
+  add("Look at a run",
+      {add_status, add_show, add_search, add_sample, add_stats, add_principles,
+       add_profiles, add_review, add_report, add_verify});
   add("Compare and evaluate",
       {add_evaluate, add_judge, add_diff, add_ablate, add_contamination});
   add("Use a model", {add_chat, add_serve, add_generate, add_score,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options that say which model to compute with, shared by the subcommands
 // that need one.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Idle OpenMP threads sleep instead of spinning. libgomp's default spins for
 // some milliseconds at every barrier; on a machine that does anything else at
 // the same time that made decoding ten times slower (77 s against 8 s).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What options of the command line have in common: ranges, and paths in which
 // "~" is the home folder.
 #pragma once

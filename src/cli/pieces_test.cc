@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts in pieces, held against the whole text for every tokenizer at hand, and
 // what a chat feeds against what a training sample holds.
 #include <gmock/gmock.h>
@@ -241,13 +242,13 @@ struct SampleIds {
 // Of the turns before, those in `learnt` are learnt.
 SampleIds ids_of(const Talk& talk, const recipe::ChatPrompt& layout,
                  const Tokenizer& tokenizer, std::bitset<8> learnt = ~0u) {
-  stages::Exchanges exchanges;
+  stages::Dialogue dialogue;
   for (size_t i = 0; i < talk.turns.size(); ++i) {
-    exchanges.turns.push_back(
+    dialogue.turns.push_back(
         {talk.turns[i].user, talk.turns[i].answer, learnt[i]});
   }
-  exchanges.turns.push_back({talk.question, talk.answer});
-  stages::TrainingSample sample{0, stages::training_turns(layout, exchanges)};
+  dialogue.turns.push_back({talk.question, talk.answer});
+  stages::TrainingSample sample{0, stages::training_turns(layout, dialogue)};
   const train::Sample whole =
       local::tokenize_sample(tokenizer, sample, 100'000).sample;
   sample.turns.back().response.clear();
@@ -280,7 +281,7 @@ TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
         expect_trained(terminal, "terminal");
 
         std::vector<serve::Message> messages;
-        std::vector<eval::Exchange> history;
+        std::vector<recipe::ChatTurn> history;
         for (const recipe::ChatTurn& turn : talk.turns) {
           messages.push_back({"user", turn.user});
           messages.push_back({"assistant", turn.answer});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The JSON lines of `generate` and `score`: requests in, results out. No model
 // is needed here, so that the forms are tested without one.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the subcommands read of a run folder, and where the prompts are.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options that say how the next token is chosen, shared by the subcommands
 // that ask a model.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Flags made of settings (base/settings.h).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is checked before a run begins, with the model's tokenizer.
 #pragma once
 

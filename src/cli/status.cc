@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
@@ -8,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 #include "inspect/summary.h"
 #include "recipe/run_files.h"
 #include "report/differences.h"
@@ -48,9 +49,9 @@ double unix_time() {
       .count();
 }
 
-inspect::RunPace pace_of(const store::Store& store) {
+inspect::RunEta eta_of(const store::Store& store) {
   const recipe::Recipe recipe = recipe_of_run(store.folder());
-  return inspect::run_pace(recipe, recipe::run_prompts(recipe), store);
+  return inspect::run_eta(recipe, recipe::run_prompts(recipe), store);
 }
 
 // Of a run at work nothing is to be done.
@@ -60,9 +61,9 @@ std::string how_to_go_on(const store::Store& store) {
 }
 
 std::string status_text(const store::Store& store) {
-  const inspect::RunPace pace = pace_of(store);
+  const inspect::RunEta eta = eta_of(store);
   std::string out = "run " + store.folder() + "\n" +
-                    inspect::pace_text(pace, unix_time()) + "\n";
+                    inspect::eta_text(eta, unix_time()) + "\n";
   for (const store::Manifest& manifest : store.manifests()) {
     out += "  " + stage_line(manifest) + "\n";
   }
@@ -73,7 +74,7 @@ std::string status_text(const store::Store& store) {
   }
   out += "digest " + store.run_digest() + "\n";
   if (is_done(store)) return out + "done\n";
-  return pace.writer ? out : out + how_to_go_on(store);
+  return eta.writer ? out : out + how_to_go_on(store);
 }
 
 void print_status(const std::string& folder, bool json) {
@@ -81,7 +82,7 @@ void print_status(const std::string& folder, bool json) {
       store::Store::open(folder, store::OpenMode::kReadOnly);
   if (json) {
     Json status = status_json(*store);
-    status["pace"] = inspect::pace_json(pace_of(*store));
+    status["pace"] = inspect::eta_json(eta_of(*store));
     write_json(status);
     return;
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whom an evaluation asks: the models of a run, and models and adapters named
 // on the command line; and in which form each is asked.
 #pragma once

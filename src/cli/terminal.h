@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of the person's terminal: how wide it is, whether it takes
 // colours, and keys as they are pressed.
 #pragma once

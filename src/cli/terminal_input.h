@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person types on a terminal, byte by byte. The terminal's own line
 // editing holds 4,095 bytes and loses the rest of a longer line without a word,
 // so lines are edited here.

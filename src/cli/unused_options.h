@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that would have no effect beside others: refused, never passed over.
 #pragma once
 

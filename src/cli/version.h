@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // "selfalign 0.1.0 (0123abcd4567), torch 2.11.0": with the commit that the
 // build was configured at, where there is one.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vectors that begin at a cache line, so that no load of a kernel straddles
 // two.
 #pragma once

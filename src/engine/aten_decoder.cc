@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every tensor of a pass has a size that depends on the options (and the
 // prefix) alone: a pass over one token of each text has num_slots rows, row =
 // slot; any other has prefill_chunk rows of one text. What is not there is

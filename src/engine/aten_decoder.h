@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The decoder on any device, in ATen calls: model::hidden_states over padded
 // key and value tensors of fixed size.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and values of sequences on a CPU, in pages of 64 tokens that are handed
 // out as texts grow and come back when they end, so that memory follows what
 // is held and nothing is ever copied.

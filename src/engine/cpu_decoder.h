@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The decoder on a CPU, in own kernels. It computes what model::hidden_states
 // does (the tests hold it against that), with
 // - weights packed once, q/k/v in one product and gate/up in another whose

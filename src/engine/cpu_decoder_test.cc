@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Both decoders against model::hidden_states, and the promise that no bit of a
 // row depends on its neighbours.
 #include "engine/cpu_decoder.h"

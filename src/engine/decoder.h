@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs tokens of many texts through the model in one pass, each text seeing
 // its own keys and values and, before them, those of one shared prefix. Two
 // implementations: own kernels on a CPU (cpu_decoder.h), ATen elsewhere

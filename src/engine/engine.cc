@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
 #include <algorithm>
@@ -12,9 +13,9 @@
 #include "engine/aten_decoder.h"
 #include "engine/cpu_decoder.h"
 #include "engine/generation.h"
-#include "engine/kept_rows.h"
 #include "engine/prefix_cache.h"
 #include "engine/scorer.h"
+#include "engine/sequence_cache.h"
 
 namespace selfalign::engine {
 namespace {
@@ -96,7 +97,7 @@ class Engine : public generate::Generator {
   std::string name_;
   std::unique_ptr<Decoder> decoder_;
   PrefixCache prefixes_;
-  KeptRows kept_;
+  SequenceCache kept_;
   std::unique_ptr<Scorer> scorer_;
   std::function<void()> stepped_;
 };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The local generator: fixed slots that are refilled as rows end, a shared
 // prefix computed once and read once a step for all slots, randomness by the
 // row's key. See docs/design.md, "Engine".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
 #include <ATen/TensorIndexing.h>
@@ -132,7 +133,7 @@ TEST(Engine, AtenDecoderGivesTheSameGreedyText) {
   const auto requests = some_requests(9, 0.0);
   Completions completions;
   size_t next = 0;
-  KeptRows kept(kOptions.max_context);
+  SequenceCache kept(kOptions.max_context);
   Generation({*decoder, prefixes, kept, tokenizer, kOptions, 260})
       .run(
           [&]() -> std::optional<Request> {

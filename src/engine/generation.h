@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One call of Generator::generate: rows come into free slots, go through the
 // decoder token by token, and leave as completions.
 #pragma once
@@ -9,9 +10,9 @@
 
 #include "base/progress.h"
 #include "engine/engine_options.h"
-#include "engine/kept_rows.h"
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
+#include "engine/sequence_cache.h"
 #include "generate/completion_text.h"
 #include "generate/prompt_tokens.h"
 
@@ -22,7 +23,7 @@ class Generation {
   struct Parts {
     Decoder& decoder;
     PrefixCache& prefixes;
-    KeptRows& kept;
+    SequenceCache& kept;
     const text::Tokenizer& tokenizer;
     EngineOptions options;
     int vocab = 0;  // of the model, which may pad the tokenizer's

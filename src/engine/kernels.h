@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inner loops of the CPU decoder and the sampler, compiled once for each
 // instruction set (kernels_impl.h) and chosen at run time. All are functions
 // of plain memory; none allocates or starts threads.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiled with AVX2 and FMA.
 #define SELFALIGN_LANES 8
 #define SELFALIGN_TILE_ROWS 6

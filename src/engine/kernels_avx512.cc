@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiled with AVX-512 (F, BW, DQ, VL).
 #define SELFALIGN_LANES 16
 #define SELFALIGN_TILE_ROWS 6

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiled with AVX-512 and its bfloat16 dot product.
 #define SELFALIGN_LANES 16
 #define SELFALIGN_TILE_ROWS 6

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiled with the instruction set of the whole build.
 #define SELFALIGN_LANES 4
 #define SELFALIGN_TILE_ROWS 3

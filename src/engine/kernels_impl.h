@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The body of kernels.h for one instruction set, included by one small file
 // for each, which is compiled with that set's flags and defines
 //   SELFALIGN_LANES        float32 lanes of a register: 4, 8 or 16

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packed weights that engines share. Adapters of one base change few of its
 // weights: what two engines pack from the same tensors is packed and held once.
 // Nothing is held longer than the engines that use it.

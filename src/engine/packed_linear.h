@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weights of a linear layer in the order the kernels read them, and its
 // product over all threads.
 #pragma once

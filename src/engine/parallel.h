@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loops over a few threads, many times a millisecond. Not OpenMP's: there
 // every thread must arrive at the end of every loop, so that on a machine that
 // also does other things each of some 240 loops of a pass waits for a thread

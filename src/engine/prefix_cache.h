@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prefixes whose keys and values were computed: the few most recent ones.
 #pragma once
 

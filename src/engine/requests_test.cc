@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a server asks of the engine beside text in, text out.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses the next token of a row: penalties and bias, temperature, nucleus,
 // and one draw of the row's counter-based stream, so that a choice is a pure
 // function of the row and its logits.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Log-probabilities of continuations: the context is computed once, as a
 // shared prefix, and its continuations are rows beside each other. Of a text
 // that is scored whole, what one before began with is not computed again.

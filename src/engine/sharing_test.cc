@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several engines in one process: what they share, and that they do not
 // disturb each other.
 #include <gtest/gtest.h>

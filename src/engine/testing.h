@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The smallest world for tests of the engine: a random LLaMA and a tokenizer
 // of bytes.
 #pragma once

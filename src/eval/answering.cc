@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/answering.h"
 
 #include <deque>
@@ -28,7 +29,7 @@ void beat(const recipe::GivenSampling& given, recipe::GivenSampling& wanted) {
 
 // For the turn after those of the history.
 generate::Request request_of(const Conversation& one,
-                             const std::vector<Exchange>& history,
+                             const std::vector<recipe::ChatTurn>& history,
                              const Subject& subject,
                              const AnsweringOptions& options) {
   generate::Request request = subject.ask(history, one.turns[history.size()]);
@@ -79,7 +80,7 @@ class Answering {
  private:
   struct Talk {
     size_t number;  // of the conversation
-    std::vector<Exchange> history;
+    std::vector<recipe::ChatTurn> history;
     std::vector<generate::Completion> completions;
   };
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers of a subject to questions, of one turn or several, each logged as it
 // comes: what there is already is not asked again.
 #pragma once

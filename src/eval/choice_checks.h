@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether figures of multiple choice are what they say: scorers whose figures
 // are known are put in the model's place, and choices in another order.
 #pragma once

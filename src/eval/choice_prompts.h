@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How models are asked to choose: prompts/evaluation.yaml and
 // prompts/truthfulqa_preset.yaml.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Multiple choice by log-probability: every choice of an item gets a number in
 // each of several forms, and figures are computed from the numbers alone. The
 // log keeps the numbers, so that figures and self-tests can be made again

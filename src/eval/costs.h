@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What subjects and judges behind a server were asked for, added up from the
 // logged items, so that it is the same however often an evaluation went on.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all evaluations have in common: who is asked, what was found. A result
 // is computed from logged items alone (item_log.h), so it can be computed
 // again, and every figure can be traced to the items it came from.
@@ -12,15 +13,11 @@
 
 #include "base/json.h"
 #include "generate/generator.h"
+#include "recipe/chat.h"
 
 namespace selfalign::eval {
 
 struct PublishedAnswers;  // published_answers.h
-
-struct Exchange {
-  std::string user;
-  std::string answer;
-};
 
 // A model under evaluation and the way it is spoken to.
 struct Subject {
@@ -31,7 +28,7 @@ struct Subject {
   std::shared_ptr<const PublishedAnswers> published = {};
   // The request that asks for the answer to `user` after `history`: prefix,
   // suffix and sampling with the prompt's stop strings; the caller sets key.
-  std::function<generate::Request(const std::vector<Exchange>& history,
+  std::function<generate::Request(const std::vector<recipe::ChatTurn>& history,
                                   const std::string& user)>
       ask;
   // The context of texts that are scored as answers to `user`: as asked, but

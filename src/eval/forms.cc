@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/forms.h"
 
 #include <utility>
@@ -9,14 +10,6 @@ namespace selfalign::eval {
 namespace {
 
 using recipe::ChatPrompt;
-
-std::vector<recipe::ChatTurn> turns_of(const std::vector<Exchange>& history) {
-  std::vector<recipe::ChatTurn> turns;
-  for (const Exchange& turn : history) {
-    turns.push_back({turn.user, turn.answer});
-  }
-  return turns;
-}
 
 // Stage 2's turn of the user with the tag of the answer in the thoughts' place.
 std::string answer_turn(const recipe::Prompts& prompts,
@@ -31,10 +24,9 @@ std::string answer_turn(const recipe::Prompts& prompts,
 
 void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
                 Subject& subject) {
-  subject.ask = [prompt, sampling](const std::vector<Exchange>& history,
+  subject.ask = [prompt, sampling](const std::vector<recipe::ChatTurn>& history,
                                    const std::string& user) {
-    generate::Request request =
-        recipe::chat_request(prompt, turns_of(history), 0, user);
+    generate::Request request = recipe::chat_request(prompt, history, 0, user);
     request.sampling = sampling;
     request.sampling.stop = prompt.stop;
     return request;
@@ -49,11 +41,11 @@ void speak_prompted(const recipe::Prompts& prompts,
   const auto shared =
       std::make_shared<const std::string>(recipe::align_prefix(prompts));
   subject.ask = [prompts, sampling, shared](
-                    const std::vector<Exchange>& history,
+                    const std::vector<recipe::ChatTurn>& history,
                     const std::string& user) {
     generate::Request request;
     request.prefix = shared;
-    for (const Exchange& turn : history) {
+    for (const recipe::ChatTurn& turn : history) {
       request.suffix +=
           answer_turn(prompts, turn.user) + " " + turn.answer + "\n\n";
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How subjects are spoken to: the short forms of a run's prompts, and the base
 // model under stage 2's prompt.
 #pragma once

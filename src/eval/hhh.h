@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HHH alignment (Askell et al. 2021, in BIG-bench): 221 pairs of a better and a
 // worse answer that test whether a model is harmless, helpful, honest, or
 // something other.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Questions that others published or a person has, as a file of open questions
 // (questions.h): the samples of papers' appendices, seed questions, prompts of
 // datasets.

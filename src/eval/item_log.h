@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The items of one task for one subject, one JSON object a line, appended as
 // they are done: an evaluation that was killed goes on where it stopped, and
 // what was asked, answered and scored can be read with any tool.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all tasks do alike: find their data, pick the items, name them by what
 // they depend on.
 #pragma once

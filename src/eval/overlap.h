@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much the words of an answer are those of a reference, by the measures
 // that TruthfulQA publishes figures in. All in [0, 1].
 #pragma once

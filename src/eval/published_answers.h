@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers that others published for a set of questions: a subject without a
 // model, put before the same judges (the paper's Text-Davinci-003, ChatGPT,
 // GPT-4 and Vicuna of Figure 5).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The open questions that a judge is shown the answers of: the 80 of Vicuna and
 // the 80 of MT-bench, these with a second turn. What is measured here is form
 // alone: length, ending, repetition; judging is a step of its own (judging.h).

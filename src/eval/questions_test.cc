@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/questions.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +20,8 @@ Subject plain_subject(ScoringModel& model) {
   Subject subject;
   subject.name = "base";
   subject.generator = &model;
-  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+  subject.ask = [](const std::vector<recipe::ChatTurn>&,
+                   const std::string& user) {
     generate::Request request;
     request.suffix = user;
     return request;
@@ -150,8 +152,9 @@ TEST(Questions, WhatIsTheSameForAllCategoriesIsRecordedAsAValue) {
       R"({"question_id":2,"category":"writing","turns":["Three?","Four?"]})");
   ScoringModel model;
   Subject subject = plain_subject(model);
-  subject.ask = [ask = subject.ask](const std::vector<Exchange>& history,
-                                    const std::string& user) {
+  subject.ask = [ask = subject.ask](
+                    const std::vector<recipe::ChatTurn>& history,
+                    const std::string& user) {
     generate::Request request = ask(history, user);
     request.sampling.repetition_penalty = 1.3;
     request.sampling.ngram_penalty = {0, 1};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The score of one subject relative to another: the sum of a judge's marks for
 // it by the sum for the other, over what both have marks on (Chiang et al.
 // 2023; paper: Figure 5, relative to ChatGPT; by category Figure 8).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The items that a result was computed from.
 #pragma once
 

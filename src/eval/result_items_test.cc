@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/result_items.h"
 
 #include <gmock/gmock.h>
@@ -38,7 +39,8 @@ class Vicuna {
     options_.data_folder = folder_ + "/data";
     subject_.name = "base";
     subject_.generator = &model_;
-    subject_.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    subject_.ask = [](const std::vector<recipe::ChatTurn>&,
+                      const std::string& user) {
       generate::Request request;
       request.suffix = user;
       return request;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // results.json of an evaluation's folder: who was asked, and what was found.
 // A new evaluation takes the place of the same task of the same subject under
 // the same decoding and leaves the others; one process writes at a time.

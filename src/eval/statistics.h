@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How sure a figure is: 95 % intervals of shares, means and differences. The
 // bootstrap draws by counter (base/random.h), so that an interval is the same
 // bits on every machine, however many cores.

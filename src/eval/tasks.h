@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The evaluations there are. A task asks one subject all its questions, logs
 // every item as it is done, and makes its figures from the logged items alone.
 #pragma once

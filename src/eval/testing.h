@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A world for tests of the tasks: a data folder, a log and a model whose scores
 // are a function of context and text.
 #pragma once
@@ -117,7 +118,8 @@ class ChoiceWorld {
     Subject subject;
     subject.name = "base";
     subject.generator = &model_;
-    subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+    subject.ask = [](const std::vector<recipe::ChatTurn>&,
+                     const std::string& user) {
       generate::Request request;
       request.suffix = "User: " + user + "\nAssistant:";
       return request;

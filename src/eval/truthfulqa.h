@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TruthfulQA (Lin, Hilton and Evans 2022): 817 questions that people answer
 // wrongly out of habit, with true and false answers to each.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TruthfulQA by generation (Lin, Hilton and Evans 2022, section 3.2): each
 // question is answered in the subject's own form, greedily unless asked
 // otherwise, and the answer's words are set against the true and the false

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/truthfulqa_generation.h"
 
 #include <gmock/gmock.h>
@@ -86,7 +87,8 @@ TEST_F(GenerationTest, GreedyHasNoPenaltyUnlessOneIsGiven) {
   Subject subject;
   subject.name = "verbose";
   subject.generator = &model;
-  subject.ask = [](const std::vector<Exchange>&, const std::string& user) {
+  subject.ask = [](const std::vector<recipe::ChatTurn>&,
+                   const std::string& user) {
     generate::Request request;
     request.suffix = user;
     request.sampling.temperature = 0.3;

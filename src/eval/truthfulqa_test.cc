@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "eval/truthfulqa.h"
 
 #include <gmock/gmock.h>
@@ -114,7 +115,8 @@ TEST_F(TruthfulQaTest, WhatAnotherSubjectAskedIsNotAskedAgain) {
     Subject subject;
     subject.name = name;
     subject.generator = &world_.model();
-    subject.ask = [form](const std::vector<Exchange>&, const std::string& u) {
+    subject.ask = [form](const std::vector<recipe::ChatTurn>&,
+                         const std::string& u) {
       generate::Request request;
       request.suffix = form + u;
       return request;

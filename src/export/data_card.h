@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands beside exported data: the card (README.md in the form of a
 // Hugging Face dataset card), the stanzas for trainers, the manifest.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run's pairs of instruction and answer as a dataset folder for other tools:
 // the data, a card that says how they were made, what to paste into the
 // configuration of a trainer, and hashes of everything that went in and came

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an export is asked for, what it writes and what it tells.
 #pragma once
 

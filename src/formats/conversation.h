@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a row of a data set is, whatever its form.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Members of a row of a data set: by any of their names, and why a row cannot
 // be used.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One row of a data set of somebody's, in any of the forms there are.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Instruction datasets in the field's forms: reading and writing.
 #pragma once
 

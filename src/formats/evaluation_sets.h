@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evaluation sets in the forms they are published in: what is asked and what
 // is answered there, so that a training set can be kept free of both.
 #pragma once

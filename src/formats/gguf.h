@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GGUF version 3 (ggml's docs/gguf.md): header, metadata, tensor table.
 // Everything in the file is hostile until checked: counts, string lengths,
 // nesting, offsets, alignment, sizes against the file's length. Refused by

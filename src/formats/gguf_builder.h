@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tests only: builds GGUF files byte by byte, right ones and broken ones.
 #pragma once
 

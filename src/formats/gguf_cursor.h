@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The place in a GGUF file up to which it has been read. Apart from gguf.cc so
 // that every read from the file goes through the few checked functions here.
 #pragma once

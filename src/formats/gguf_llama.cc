@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a GGUF file of architecture "llama" says in its own words, in the words
 // of an HF folder: tensor names and the configuration.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tokenizer of whatever a path holds. It stands here and not in text
 // because a GGUF file carries its vocabulary inside.
 #pragma once

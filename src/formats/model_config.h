@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The shape of a LLaMA-family model, read from config.json or GGUF metadata,
 // every number checked before anything is allocated from it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the path of a model names. A file is known by its content: one made
 // elsewhere may be called anything ("model", "M.GGUF", "sha256-0123...").
 #pragma once

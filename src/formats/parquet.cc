@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The layout (apache/parquet-format): "PAR1", the pages of each row group
 // column by column, the footer, its length, "PAR1". Page headers and footer
 // are structs in Thrift's compact protocol; the numbers of fields and of enum

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writing tables as Apache Parquet (format version 1 pages, PLAIN values,
 // uncompressed): what every reader of Parquet must be able to read, in little
 // code. Columns are never null.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // adapter_config.json of a LoRA adapter in the layout that PEFT, vLLM and
 // llama.cpp's converter accept: plain alpha/r, bias none, leaf target_modules.
 // The tensors stand beside it in adapter_model.safetensors, named

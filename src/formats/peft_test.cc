@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "formats/peft.h"
 
 #include <gmock/gmock.h>
@@ -97,7 +98,7 @@ TEST(AdapterConfig, RefusesWhatItCannotApply) {
        {"{\"" + name + "\": 1}", "{\"use_dora\": \"" + name + "\"}",
         "{\"bias\": \"" + name + "\"}", "{\"peft_type\": \"" + name + "\"}",
         "{\"target_modules\": [\"" + name + "\"]}"}) {
-    EXPECT_LT(refusal(patch).size(), 500u);
+    EXPECT_LT(refusal(patch.c_str()).size(), 500u);
   }
   EXPECT_THAT(error_of([] { read_adapter_config(testing::TempDir()); }),
               HasSubstr("adapter_config.json"));

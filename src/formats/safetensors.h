@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // safetensors: writing (reading is formats/tensor_source.h). The format: 8
 // bytes little-endian header length, a JSON header, then the tensors' bytes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tensors of a model or adapter on disk, whatever the file format: name,
 // element type, shape, bytes in a mapping. Sizes are checked on opening, so
 // bytes() can be used without further checks.

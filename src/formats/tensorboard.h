@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TensorBoard event files: TFRecord framing with masked CRC-32C around
 // protobuf Event messages with simple_value summaries.
 #pragma once

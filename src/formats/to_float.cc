@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decoding to float32. Every loop has a fixed inner count and no branch, so
 // that the compiler vectorises it; the inputs may lie at any alignment. The
 // block layouts are ggml's (ggml-common.h): a half-precision scale d, for Q4_1

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of a completion while it grows token by token: finds stop strings
 // across token boundaries, and says which text can be shown already.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All that stages, evaluations and the server see of a language model: text
 // in, text out. A generator pulls requests and pushes completions, so that a
 // batch never drains.

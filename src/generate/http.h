@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many HTTP requests in flight at once, each tried again until it is answered
 // or clearly never will be. What an answer means is the caller's business.
 #pragma once

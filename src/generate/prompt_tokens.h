@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The token ids of a request's prompt: what the engine feeds, the server counts
 // and training samples are held against.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A model behind an OpenAI-compatible server (vLLM, llama.cpp, ...), as a
 // Generator: text completions over HTTP, many in flight.
 //

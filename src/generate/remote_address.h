@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a model behind a server is, and which of two APIs it is asked by.
 #pragma once
 

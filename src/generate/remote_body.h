@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a model server is asked, as JSON of its API; learns what a server does
 // not take.
 #pragma once

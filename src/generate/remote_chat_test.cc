@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A remote model that speaks only chat.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

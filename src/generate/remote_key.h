@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which key goes to which server. A key is given together with the server it is
 // for, so that an address out of somebody else's recipe or run folder can send
 // it nowhere.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows of a server that get no answer: each is that row's outcome once another
 // row was answered; before, it may be the address that is wrong, or the key.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers that answer wrongly, too much, too slowly or not at all: each row's
 // outcome, within bounds of tries, time and bytes.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers, or gateways before them, that refuse one row and answer others, or
 // refuse all.
 #include <gmock/gmock.h>

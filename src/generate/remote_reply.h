@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a model server answers, checked: nothing of it is believed before.
 // Every function throws Error, in words that fit after "found": kFailed where
 // another try may bring an answer (no JSON, an error that is sent as an answer,

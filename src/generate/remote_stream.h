@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An answer of /completions or /chat/completions that comes as server-sent
 // events: its text is handed on while it is made.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A remote generator against a server inside the test.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Draws that a person's seed names.
 #pragma once
 

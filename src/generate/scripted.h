@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A generator that needs no model: its text is a function of the request. For
 // tests of everything above it, and for a fast look at what a recipe would do.
 #pragma once

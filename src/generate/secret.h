@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key, and how it is kept out of what a server sends back: a server that was
 // given it may put it into anything, and what it sends is shown and stored.
 #pragma once

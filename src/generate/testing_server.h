@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small HTTP server inside a test: what it answers is a function of the
 // request, byte for byte, so that it can also answer wrongly.
 #pragma once

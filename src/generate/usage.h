@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a model behind a server was asked for, in the tokens it counted, and
 // what that costs.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looking into a run: rows that hold a text, rows drawn at random. Reads only.
 #pragma once
 

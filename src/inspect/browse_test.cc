@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "inspect/browse.h"
 
 #include <set>
 
+#include "base/error.h"
 #include "stages/row_reading.h"
 #include "stages/testing.h"
 
@@ -59,7 +61,7 @@ TEST_F(BrowseTest, SamplesByVerdictAndReason) {
   EXPECT_EQ(seqs({.kept = true}), (Seqs{0, 2}));
   EXPECT_EQ(seqs({.kept = false}), (Seqs{1}));
   EXPECT_EQ(seqs({.reason = "no_answer"}), (Seqs{1}));
-  EXPECT_EQ(seqs({.reason = "garbled"}), Seqs{});
+  EXPECT_THROW(seqs({.reason = "garbled"}), Error);
   const SampleOptions two{.stage = "instruct.tasks", .count = 2, .seed = 5};
   EXPECT_EQ(seqs(two), seqs(two));
   EXPECT_EQ(sample_run(*store_, two).num_matching, 4);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two stages on the same instructions, or two runs, side by side. Reads only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether what a model wrote in stage 1 looks like noise, and what to change.
 #pragma once
 

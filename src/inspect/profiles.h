@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What default and the published profile make of the same rows of a run: how
 // many they would keep, and the rows on which they differ by the reasons of
 // both, with examples. Every finished stage whose rows are judged takes part,

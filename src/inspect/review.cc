@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "inspect/review.h"
 
 #include <chrono>
@@ -75,8 +76,8 @@ Review::Review(Store& store, const recipe::Prompts& prompts,
   stages::require_stage(store, stage);
   filter_ = stages::filter_of(store, stage, options_.profile);
   std::set<uint64_t> decided;
-  for (const store::Annotation& annotation : store.annotations(stage)) {
-    decided.insert(annotation.key);
+  for (const store::Review& review : store.reviews(stage)) {
+    decided.insert(review.key);
   }
   const bool want_kept = !options_.rejected;
   store.scan(stage, filter_, [&](const store::SeenRow& seen) {
@@ -96,7 +97,7 @@ ReviewItem Review::item() const {
   item.row = *store_.row(keys_[position_]);
   const Json& content = item.row.content;
   item.instruction = json_string(content, "instruction", item.row.stage);
-  item.decided = store_.annotation(item.row.key);
+  item.decided = store_.review(item.row.key);
   if (is_instruction(item.row.stage)) return item;
   // The completion is the row's own or that of the request it was cut out of.
   std::string request = item.row.stage;
@@ -128,16 +129,16 @@ ReviewItem Review::item() const {
 void Review::decide(Decision decision, const std::string& text,
                     const std::string& note) {
   const ReviewItem current = item();
-  store::Annotation annotation{
-      current.row.key, options_.author, decision, "", note, unix_time()};
+  store::Review review{current.row.key, options_.author, decision, "", note,
+                       unix_time()};
   if (decision == Decision::kEdit) {
     if (is_instruction(current.row.stage)) {
       refuse(
           str("expected keep or drop for an instruction, found edit; its "
               "answers would not go with it"));
     }
-    annotation.text = parse::trim(text);
-    if (annotation.text.empty()) {
+    review.text = parse::trim(text);
+    if (review.text.empty()) {
       refuse("expected an answer after the edit, found nothing; drop the row");
     }
   }
@@ -145,9 +146,9 @@ void Review::decide(Decision decision, const std::string& text,
     if (current.answer.empty()) {
       refuse("expected an answer to keep, found none; edit or drop the row");
     }
-    annotation.text = current.answer;
+    review.text = current.answer;
   }
-  store_.annotate(annotation);
+  store_.add_review(review);
   ++num_decided_;
   ++position_;
 }

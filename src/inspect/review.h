@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reviewing rows one by one: what there is to decide on, and keeping what a
 // person decided. The screen and the keys are the command line's.
 #pragma once
@@ -29,7 +30,7 @@ struct ReviewItem {
   std::string answer;              // "" where the row is an instruction
   bool ends = true;
   std::optional<store::Verdict> verdict;  // of a rejected row
-  std::optional<store::Annotation> decided;
+  std::optional<store::Review> decided;
 };
 
 // Rows of the stage that nobody decided on yet, in order.

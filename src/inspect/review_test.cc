@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "inspect/review.h"
 
 #include <gmock/gmock.h>
@@ -38,8 +39,8 @@ TEST_F(ReviewTest, DecisionsAreKeptAndNotAskedForAgain) {
   first.decide(Decision::kEdit, " Roses, ah. \n", "");
   first.skip();
   EXPECT_TRUE(first.at_end());
-  EXPECT_EQ(store_->annotation(30)->text, "Roses, ah.");
-  EXPECT_EQ(store_->annotation(30)->author, "ann");
+  EXPECT_EQ(store_->review(30)->text, "Roses, ah.");
+  EXPECT_EQ(store_->review(30)->author, "ann");
   Review second = review();
   ASSERT_EQ(second.size(), 1u);
   EXPECT_EQ(second.item().row.key, 31u);
@@ -69,7 +70,7 @@ TEST_F(ReviewTest, AnAnswerThatTheFilterRejectedIsKeptAsItStands) {
   rejected.skip();
   EXPECT_EQ(rejected.item().answer, "Because light scatters in the air.");
   rejected.decide(Decision::kKeep, "", "");
-  EXPECT_EQ(store_->annotation(22)->text, "Because light scatters in the air.");
+  EXPECT_EQ(store_->review(22)->text, "Because light scatters in the air.");
   EXPECT_TRUE(stages::reviewed_pairs(*store_, "align.pairs").back().ends);
 }
 
@@ -79,7 +80,7 @@ TEST_F(ReviewTest, InstructionsAreKeptOrDropped) {
   EXPECT_EQ(kind_of([&] { tasks.decide(Decision::kEdit, "x", ""); }),
             ErrorKind::kUsage);
   tasks.decide(Decision::kDrop, "", "");
-  EXPECT_EQ(store_->annotation(10)->decision, Decision::kDrop);
+  EXPECT_EQ(store_->review(10)->decision, Decision::kDrop);
   for (const char* stage : {"align.answers", "instruct.seeds", "engrave"}) {
     EXPECT_EQ(kind_of([&] { review({.stage = stage}); }), ErrorKind::kUsage);
   }

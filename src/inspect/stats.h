@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the data of a run is like: how long, how diverse, how much was the same
 // as something before. Reads only.
 #pragma once

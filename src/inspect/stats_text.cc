@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The statistics of a run as a person reads them.
 #include <algorithm>
 #include <iomanip>

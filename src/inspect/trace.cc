@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "inspect/trace.h"
 
 #include <algorithm>
@@ -115,19 +116,19 @@ class Tracer {
       if (!verdict.detail.empty()) out_ << " (" << verdict.detail << ")";
       out_ << '\n';
     }
-    if (const auto annotation = store_.annotation(row.key)) {
-      print_annotation(*annotation);
+    if (const auto review = store_.review(row.key)) {
+      print_review(*review);
     }
     out_ << '\n';
   }
 
-  void print_annotation(const store::Annotation& annotation) {
-    out_ << "  review by " << annotation.author << ": "
-         << store::decision_name(annotation.decision) << '\n';
-    if (!annotation.text.empty()) {
-      print_text(out_, "text after review", annotation.text);
+  void print_review(const store::Review& review) {
+    out_ << "  review by " << review.author << ": "
+         << store::decision_name(review.decision) << '\n';
+    if (!review.text.empty()) {
+      print_text(out_, "text after review", review.text);
     }
-    if (!annotation.note.empty()) print_text(out_, "note", annotation.note);
+    if (!review.note.empty()) print_text(out_, "note", review.note);
   }
 
   void print_source(const Row& row) {

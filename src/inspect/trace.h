@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a row came from and what became of it: the way from principle to
 // training row, raw text included.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Adherence: was the principle that fired kept? The internal thoughts of stage
 // 2 name the rules that apply (paper: section 3.2 and Figure 6); a judge is
 // shown a rule, the request and the answer, and says whether the answer keeps

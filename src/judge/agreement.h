@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far two judges agree about the same items: a judge with itself over the
 // two orders, a model with a person.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person compares the answers of two subjects without knowing whose they are.
 // Kept like a model's judgements, so that both can be compared.
 #pragma once

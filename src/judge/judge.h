@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A model that judges: asked in the prompts of judge_prompts.h, every judgement
 // logged as it comes, so that judging goes on where it was stopped.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judges whose verdicts are known, asked the way of the real one.
 #include <algorithm>
 #include <cmath>

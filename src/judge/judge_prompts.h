@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a judge is asked: MT-bench's published judge_prompts.jsonl where the
 // user has it, else the project's own prompts/judge.yaml.
 #pragma once

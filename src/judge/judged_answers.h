@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The logged answers of subjects, and how they are put before a judge.
 #pragma once
 

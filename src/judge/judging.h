@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Judging logged answers: two subjects against each other, marks for one
 // subject, truth and information of TruthfulQA's answers. What `selfalign
 // judge` writes into results.json.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The win rate as it would be if both answers had the same length, because
 // judges like long ones (Dubois et al. 2024, "Length-Controlled AlpacaEval").
 // The logit of the win is an intercept plus a slope times tanh(d / s): d the

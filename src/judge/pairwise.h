@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two subjects against each other: from verdicts in both orders to wins, ties,
 // position flips and failures, and to the win rate, raw and length-controlled,
 // with intervals.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For tests: a judge that says what it is told to.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a judge's text says. A text without a verdict is an outcome of its own,
 // counted and never left out.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "local/training_samples.h"
 
 #include "base/hash.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Conversations of a dataset as samples for tuning.
 #pragma once
 

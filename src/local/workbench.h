@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine behind a pipeline: the real engine and trainer over models that
 // are loaded once and shared.
 #pragma once

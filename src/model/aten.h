@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The precompiled header of every file that uses torch: per-op headers only
 // (torch/torch.h costs a minute a file). Add an op here when it is used.
 #pragma once

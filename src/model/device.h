@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which device and number type to compute with, and the CUDA library, which is
 // opened at run time when an NVIDIA driver is there.
 #pragma once

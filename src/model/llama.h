@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A LLaMA-family decoder in ATen calls: weights in memory and one forward pass
 // that generation, scoring and training share. What differs between them, how
 // tokens see earlier tokens, is an Attention given by the caller.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Adapters on disk and in memory.
 #include <filesystem>
 #include <set>

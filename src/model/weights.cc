@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading weights: names and shapes are checked against the configuration
 // before a byte is decoded.
 #include <ATen/ops/equal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a row is kept or rejected (default profile; paper_filters.h has the
 // published ones). Filters annotate: nothing is deleted, every rejection has a
 // short fixed word and a detail for the person. A change of what they decide

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "parse/filters.h"
 
 #include <gtest/gtest.h>
@@ -146,29 +147,6 @@ TEST(Dedup, FindsWhatIsTooClose) {
   const auto like = dedup.find("Explain how bread rises in an oven.");
   ASSERT_TRUE(like);
   EXPECT_EQ(like->substr(0, 10), "0.86 with:");
-}
-
-// Beyond the limit candidates come from MinHash; what was kept before counts.
-TEST(Dedup, GoesOnWithMinHashBeyondTheExactWords) {
-  Dedup dedup(0.7, text::RougeKind::kUnicode, 30);
-  const auto text_about = [](const std::string& animal, int skipped) {
-    std::string text = "Explain";
-    for (int i = 0; i < 16; ++i) {
-      if (i != skipped) text += " " + animal + std::to_string(i);
-    }
-    return text;
-  };
-  const std::string animals[] = {"birds", "fish", "snakes", "goats", "frogs"};
-  for (const std::string& animal : animals) {
-    EXPECT_FALSE(dedup.find(text_about(animal, -1))) << animal;
-    dedup.keep(text_about(animal, -1));
-  }
-  for (const std::string& animal : animals) {
-    const auto like = dedup.find(text_about(animal, 7));
-    ASSERT_TRUE(like) << animal;
-    EXPECT_EQ(*like, "0.97 with: " + text_about(animal, -1));
-  }
-  EXPECT_FALSE(dedup.find("Name three birds."));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading what the base model wrote when it went on with a list: tasks of
 // Self-Instruct, topics of red-teaming. The forms are described in
 // prompts/self_instruct.yaml and prompts/red_team.yaml.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The filters as published (profiles "paper" and "paper2"), with their faults
 // where these shape the data: what they drop and cut was learned from, and a
 // run can show what it costs. Same contract as filters.h. Facts from the

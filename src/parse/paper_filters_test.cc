@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The published filters, faults included, beside what the default makes of
 // the same rows.
 #include "parse/paper_filters.h"

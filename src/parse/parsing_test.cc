@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading what a model wrote: thoughts, lists of tasks and topics.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

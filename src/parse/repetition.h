@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a text goes round in circles. Apart from the filters because what
 // looks like repetition is often form: the lines of a program, the rows of a
 // table, the items of a list with a common frame, the refrain of a poem.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which principles an internal thought names (paper: section 3.2): "I should
 // follow rules 3 (helpful), 7 (candor)". A small model seldom keeps to one
 // form, so the grammar is tolerant and every form it met is counted.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rules in thoughts, in every form that models write them.
 #include "parse/rules.h"
 

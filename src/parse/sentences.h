@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers judged sentence by sentence: one that says again what the prompt's
 // examples say, and one that only says that an answer will come. A sentence
 // ends at a line break, or at . ! or ? before white space. Words are compared

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a text is about, by its content words: words without those that English
 // uses everywhere, without endings (-s, -es, -ed, -ing, -ly). Numbers count.
 #pragma once

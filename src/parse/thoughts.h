@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading a principle-driven answer: the internal thoughts and the answer after
 // them (paper: section 3.2; the form is described in prompts/align.yaml).
 #pragma once

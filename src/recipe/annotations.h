@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much a person had to write, counted as the paper's Table 1 does: seed
 // prompts, principles and exemplars, an item each, however long.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A conversation as the text that a model sees: a short prompt, then the turns
 // in its layout. The terminal's chat, the server and tuning on conversations
 // share it, so that a tuned model meets what it was trained on.

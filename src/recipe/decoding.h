@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the next token is chosen where models are compared: one decoding for all
 // of them, so that what differs is the models. It is also how an assistant
 // answers unless it is asked otherwise.

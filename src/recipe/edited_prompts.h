@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A prompts folder with principles or exemplars taken out or added, as a
 // person would edit it: the principles after a dropped one move up, and the
 // thoughts of the exemplars follow.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A YAML document field by field, and where two of them differ.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What prompts/ promises of its own texts: thoughts that reason, all rules in
 // use, a size that fits, seeds of many kinds.
 #include <gmock/gmock.h>

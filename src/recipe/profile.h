@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The profiles over the same stages. "paper" does as the authors' code does,
 // faults included where they shape the data; "paper2" is "paper" with the
 // answer filter and the settings of its second version, Dromedary-2; "default"

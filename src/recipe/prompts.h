@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything a person wrote for the method: principles, exemplars, seeds, the
 // prompts of every stage. Data in prompts/*.yaml, which say how each prompt is
 // put together and how what the model writes under it is parsed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a request for red-team questions looks, and how what the model makes of
 // it is read (prompts/red_team.yaml). One hint: the examples, then the hint, of
 // which the model goes on with the line. Several, as the published script asks:

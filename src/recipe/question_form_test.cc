@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "recipe/question_form.h"
 
 #include <gmock/gmock.h>

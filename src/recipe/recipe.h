@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recipe: everything that decides what a run makes. One YAML file, checked
 // whole: every mistake is reported at file:line:column with the nearest known
 // key, all at once; an unknown key is an error. Each struct describes its keys

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a recipe may hold, for people and for editors; both are made from the
 // settings' own descriptions (base/settings.h).
 #pragma once

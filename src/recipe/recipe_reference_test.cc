@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "recipe/recipe_reference.h"
 
 #include <gmock/gmock.h>
@@ -55,6 +56,23 @@ TEST(RecipeReference, TheDocumentIsMadeFromTheSettings) {
   EXPECT_THAT(recipe_reference(),
               HasSubstr("The keys of `engrave`; by default `max_length` "
                         "`768`."));
+}
+
+TEST(ChangePaths, ReachesEveryPathOfARecipe) {
+  Recipe recipe = default_recipe();
+  std::vector<std::string*> paths = {
+      &recipe.run_folder,         &recipe.model.path,
+      &recipe.model.api_key_file, &recipe.prompts_folder,
+      &recipe.instructions.path,  &recipe.data.path};
+  recipe.contamination.sets = {"", ""};
+  recipe.prompts_overlay = {""};
+  for (auto* list : {&recipe.contamination.sets, &recipe.prompts_overlay}) {
+    for (std::string& path : *list) paths.push_back(&path);
+  }
+  for (std::string* path : paths) *path = "far/away";
+  change_paths(recipe, [](std::string& path) { path = "near"; });
+  for (const std::string* path : paths) EXPECT_EQ(*path, "near");
+  EXPECT_EQ(recipe.profile, "default");
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys of a recipe that nothing of it would look at.
 #pragma once
 

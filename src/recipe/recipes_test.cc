@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The project's own recipes are read without a mistake.
 #include <gtest/gtest.h>
 

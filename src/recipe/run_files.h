@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run keeps of its recipe and its prompts: copies in its folder, which
 // decide, and which a later recipe is compared with field by field.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is read of a run's own files, and what is said where they are damaged.
 #include "recipe/run_files.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "recipe/yaml.h"
 
 #include <yaml-cpp/eventhandler.h>
@@ -171,7 +172,8 @@ std::string nearest(const std::string& word,
   std::string best;
   size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : known) {
-    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    const size_t longer = std::max(word.size(), candidate.size());
+    const size_t shorter = std::min(word.size(), candidate.size());
     if (longer - shorter >= best_distance) continue;  // however alike
     const size_t distance = text::edit_distance(word, candidate);
     if (distance >= best_distance) continue;

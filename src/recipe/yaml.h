@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // YAML from a person's hand, checked strictly: every mistake is kept with its
 // line and column, an unknown key is one, and all are reported together.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Merge keys of YAML ("<<: *base"), which the parser leaves in place.
 #pragma once
 

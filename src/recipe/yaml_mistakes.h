@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The mistakes of one YAML file, told together.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a principle or an exemplar does: rows of a run's stage 2 are answered
 // again under an edited prompt with the same draws, and compared. The draws of
 // a row come from its key, so an ablation's rows carry the keys of the run's

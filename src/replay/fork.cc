@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "replay/fork.h"
 
 #include <filesystem>
@@ -24,7 +25,7 @@ std::unique_ptr<Store> open_fork(const recipe::Recipe& recipe,
   const auto other = Store::open(of, OpenMode::kReadOnly);
   other->require_sealed();
   if (!from_stage.empty()) {
-    InheritingWorkbench(*other, nullptr).redo_from(from_stage);
+    ReplayWorkbench(*other, nullptr).redo_from(from_stage);
   }
   const std::string source = fs::canonical(of).string();
   if (fs::weakly_canonical(recipe.run_folder) == source) {
@@ -63,7 +64,7 @@ Inheritance::Inheritance(Store& store, stages::Workbench& rest)
   }
   of_ = Store::open(*of, OpenMode::kReadOnly);
   of_->require_sealed();
-  bench_ = std::make_unique<InheritingWorkbench>(*of_, &rest);
+  bench_ = std::make_unique<ReplayWorkbench>(*of_, &rest);
   const std::string from = store.meta(kFrom).value_or("");
   if (!from.empty()) bench_->redo_from(from);
   store.set_annotation_source(of_.get());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "replay/preview.h"
 
 #include <algorithm>
@@ -118,7 +119,7 @@ Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
                   const Store& store) {
   const recipe::Recipe small = preview_recipe(whole);
   const auto forecasts = inspect::forecast(
-      whole, prompts, inspect::run_pace(small, prompts, store), store);
+      whole, prompts, inspect::run_eta(small, prompts, store), store);
   Json steps = Json::array();
   double tokens = 0.0;
   double seconds = 0.0;

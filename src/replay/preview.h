@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A recipe tried on a handful of rows: the same pipeline with small numbers,
 // an example of every stage, and what the whole run would take.
 #pragma once
@@ -6,7 +7,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
 #include "store/store.h"

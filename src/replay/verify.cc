@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "replay/verify.h"
 
 #include <filesystem>
@@ -8,7 +9,7 @@
 #include "base/hash.h"
 #include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
-#include "replay/inherit.h"
+#include "replay/replay_workbench.h"
 #include "replay/verify_files.h"
 #include "replay/whole_run.h"
 #include "stages/decisions.h"
@@ -26,9 +27,10 @@
 //      edited cannot be played again; what was edited is named by its key.
 //   3. Playing again. An empty run is made by the same recipe with a workbench
 //      that has no model and takes completions and adapters from this run by
-//      their keys (inherit.h). A row's key is the hash of all it was made from,
-//      so the same keys mean the same prompts, draws and model; manifests that
-//      come out the same mean the same parsing, filters, order and samples.
+//      their keys (replay_workbench.h). A row's key is the hash of all it was
+//      made from, so the same keys mean the same prompts, draws and model;
+//      manifests that come out the same mean the same parsing, filters, order
+//      and samples.
 //
 // What could be changed without being seen: everything at once, with seals and
 // chain computed anew and a replay that agrees. Only a signature holds against
@@ -92,6 +94,7 @@ class Verifying {
 
   void run() {
     out_.problems = store_.problems();
+    can_fork_ = out_.problems.empty();
     std::vector<Manifest> manifests;
     guard("manifests", [&] { manifests = store_.manifests(); });
     for (const Manifest& manifest : manifests) {
@@ -132,21 +135,10 @@ class Verifying {
  private:
   void add(const std::string& where, const std::string& expected,
            const std::string& found, const std::string& advice = "") {
-    out_.problems.push_back(
-        {where, expected, found, advice.empty() ? usual_advice() : advice});
-  }
-
-  // A fork takes nothing from tables that were changed.
-  std::string usual_advice() {
-    if (!can_fork_) {
-      try {
-        store_.require_sealed();
-        can_fork_ = true;
-      } catch (const Error&) {
-        can_fork_ = false;
-      }
-    }
-    return *can_fork_ ? kStartAnew : kRestore;
+    out_.problems.push_back({where, expected, found,
+                             !advice.empty() ? advice
+                             : can_fork_     ? kStartAnew
+                                             : kRestore});
   }
 
   // What cannot be read is a problem like others.
@@ -185,6 +177,7 @@ class Verifying {
             store_.digest(stage, filter, manifest.num_rows);
         check.digest_same = digest == manifest.digest;
         if (!check.digest_same) {
+          can_fork_ = false;
           add(stage, "rows with digest " + manifest.digest, "digest " + digest);
         }
       });
@@ -310,10 +303,10 @@ class Verifying {
       if (const auto digest = store_.meta(name)) again->set_meta(name, *digest);
     }
     bool can_be_made = true;
-    InheritingWorkbench workbench(store_, nullptr);
+    ReplayWorkbench workbench(store_, nullptr);
     try {
       run_to_end(recipe, workbench, *again);
-    } catch (const NotInherited& missing) {
+    } catch (const NotReplayed& missing) {
       out_.replay_end = missing.what();
       if (!stages::run_done(store_)) {
         out_.replay_end = str("the run is not done and goes no further (",
@@ -384,7 +377,7 @@ class Verifying {
   const std::optional<std::string> report_digest_;
   const std::string public_key_;
   Verification& out_;
-  std::optional<bool> can_fork_;  // once it was asked
+  bool can_fork_ = false;  // which takes nothing from tables that were changed
 };
 
 // Written once the run is whole, so it must be read before the run is.

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 // Proof that a run lost nothing and has nothing twice. First what is stored is
 // counted and digested afresh; then the run is played again from its own
-// recipe, prompts and stored completions into an empty run (inherit.h), which
-// must come to the same manifests: so every key, every parsed row, every
-// verdict and every sample is recomputed, and no model is needed for it. Values
-// that nothing is computed from (times, counts of tokens, losses, thoughts) are
-// held by seals and the chain over manifests (store/seals.h), and the files of
-// the run by their digests in the store.
+// recipe, prompts and stored completions into an empty run
+// (replay_workbench.h), which must come to the same manifests: so every key,
+// every parsed row, every verdict and every sample is recomputed, and no model
+// is needed for it. Values that nothing is computed from (times, counts of
+// tokens, losses, thoughts) are held by seals and the chain over manifests
+// (store/seals.h), and the files of the run by their digests in the store.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of a run's folder against what the store says of them.
 #pragma once
 

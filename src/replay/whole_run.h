@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run from wherever it is to its end.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report's charts as SVG: bars with intervals, lines, heat maps, stacks.
 // Own code, because a page that opens offline brings everything with it and a
 // chart here is also its own table of data. Colours and type come from the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two subjects on the same items, with intervals of the paired differences:
 // whether the engraved model is above the prompted base (the paper's central
 // claim), what stage 4 costs and brings (its verbose tax, section 4.2.4), and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text from anywhere, also from a model, for HTML and Markdown: what comes out
 // is valid UTF-8 without control characters and is never markup.
 #pragma once

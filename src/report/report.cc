@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/report.h"
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "generate/remote_address.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 #include "inspect/stats.h"
 #include "inspect/summary.h"
 #include "recipe/annotations.h"
@@ -76,12 +77,12 @@ Json annotations_json(const recipe::Prompts& prompts) {
   return {{"total", all.total}, {"counts", counts}};
 }
 
-Json cost_json(const inspect::RunPace& pace) {
+Json cost_json(const inspect::RunEta& eta) {
   Json steps = Json::array();
   int64_t tokens = 0;
   double seconds = 0.0;
   bool all_timed = true;
-  for (const inspect::StepPace& step : pace.steps) {
+  for (const inspect::StepEta& step : eta.steps) {
     Json one{{"step", step.step},
              {"unit", step.unit},
              {"done", step.done},
@@ -138,9 +139,9 @@ Json run_part(const Places& places) {
     report["samples"] = sample_rows(recipe, prompts, *store);
     report["curves"] = training_curves(*store);
     report["annotations"] = annotations_json(prompts);
-    const inspect::RunPace pace = inspect::run_pace(recipe, prompts, *store);
-    report["done"] = pace.done;
-    report["cost"] = cost_json(pace);
+    const inspect::RunEta eta = inspect::run_eta(recipe, prompts, *store);
+    report["done"] = eta.done;
+    report["cost"] = cost_json(eta);
     if (generate::is_remote_model(recipe.model.path)) {
       report["cost"]["usage"] = run_usage(recipe.model, *store);
     }

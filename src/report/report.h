@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report of a run: one HTML page that opens offline, and the same as JSON
 // and Markdown. All of it is read from what the run and its evaluations left in
 // the folder, so it can be written again at any time.

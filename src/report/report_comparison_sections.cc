@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two models on the same questions: who won, and the paper's Figures 5, 7
 // and 8.
 #include "base/error.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report as a document: sections of paragraphs, tables, charts and texts.
 // Apart from how it is written, so that HTML and Markdown say the same. All
 // text in it is plain and may be hostile; only the writers make markup.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What evaluations found: figures by model with intervals and chance, items,
 // judges' comparisons, and what stage 4 cost and brought.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the run came from: what a person wrote, what the machine did, what it
 // takes to make the run again.
 #include "base/progress.h"

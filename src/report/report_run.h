@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the report says of a run beyond its summary (inspect/summary.h): a few
 // rows from principle to answer, what was rejected, how the tunings went, and
 // what it takes to make the run again. Reads only.

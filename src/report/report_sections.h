@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sections of the report, each made from its members of report.json; one
 // whose members are missing has no blocks and is left out.
 #pragma once

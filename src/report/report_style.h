@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The style sheet of the report's page, a text of its own because the page
 // allows it by its hash.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes one SVG picture, labelled by its title and description. Inside the
 // report's charts only.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The paper's tables over models, made of the results of an evaluation: models
 // by figures (its Figure 4 and Tables 2 and 3: TruthfulQA and HHH by model),
 // and the items behind them side by side.

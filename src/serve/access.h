@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may ask: pure checks of addresses, Host headers and keys.
 #pragma once
 

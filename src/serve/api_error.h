@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a client did wrong, or what this server cannot do, in the JSON form that
 // clients of the field's HTTP API understand.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Results as the JSON that clients of the field's HTTP API expect. Pure
 // functions over one kind of token list.
 #pragma once

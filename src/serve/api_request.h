@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests of the HTTP API, checked: JSON in, parameters within their ranges
 // out. Pure functions; nothing here knows a model. Members that this server
 // does not know, or knows and cannot follow, are refused by name: an answer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/call.h"
 
 #include <algorithm>
@@ -15,7 +16,6 @@ namespace selfalign::serve {
 namespace {
 
 using generate::Completion;
-using generate::Finish;
 
 // Another number each time, in this process and the next.
 uint64_t fresh_number() {
@@ -47,7 +47,7 @@ class Call final : public Job, public std::enable_shared_from_this<Call> {
         "fp_" + key_to_hex(Hasher().add(model_.worker->fingerprint()).key());
   }
 
-  std::vector<Row> rows();
+  std::vector<QueuedRow> rows();
   void open();          // a stream begins
   void finish_empty();  // where there are no rows
 
@@ -112,8 +112,8 @@ generate::ScoreRequest Call::score_request(size_t prompt) const {
   return request;
 }
 
-std::vector<Row> Call::rows() {
-  std::vector<Row> rows;
+std::vector<QueuedRow> Call::rows() {
+  std::vector<QueuedRow> rows;
   const std::shared_ptr<Call> self = shared_from_this();
   const uint64_t client = exchange_->client();
   const uint64_t seed = plan_.ask.seed.value_or(fresh_number());
@@ -336,7 +336,7 @@ void start_call(Plan plan, const Model& model,
   exchange->when_gone([weak = std::weak_ptr<Call>(call)] {
     if (const auto locked = weak.lock()) locked->cancel();
   });
-  std::vector<Row> rows = call->rows();
+  std::vector<QueuedRow> rows = call->rows();
   if (rows.empty()) {
     call->open();
     call->finish_empty();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One request for completions on its way: the rows it asks of a model, their
 // results as they come, and the answer, whole or as a stream of events.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a served model is asked in a chat: the layout it was tuned on.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One HTTP request and the way to answer it, as everything above the sockets
 // sees it.
 #pragma once

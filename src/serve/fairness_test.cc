@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nobody waits for long because of what another one asks, and a stop ends it
 // all. On models of bytes, counting what happens, not timing it.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a request begins and ends, to the letter of RFC 9112.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

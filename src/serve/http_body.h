@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The body of a request as it comes, of a known length or in chunks to the
 // letter of RFC 9112, section 7.1. Pure. What stands behind the last chunk is
 // checked as a head is and dropped: no field of it ever counts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What clients may count on: that their end is seen, and how they are answered
 // in it; methods; places.
 #include <gmock/gmock.h>

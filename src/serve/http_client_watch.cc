@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a client still waits for its answer.
 #include <poll.h>
 #include <sys/socket.h>

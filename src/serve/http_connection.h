@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One connection of the server; all of it runs on the server's one thread.
 // Only the http_*.cc files include this (it brings in Boost.Beast).
 #pragma once

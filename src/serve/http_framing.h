@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The heads and trailers of requests to the letter of RFC 9112: whatever two
 // servers in a row could read in two ways is refused, so that no request hides
 // in another. Pure; what a parser finds wrong besides is the parser's

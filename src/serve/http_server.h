@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sockets: connections, limits and time-outs of an HTTP/1.1 server (RFC
 // 9112), on one thread; requests are handled on a few others. What one client
 // does, or does not do, holds up no other. Boost.Beast stays behind this.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits, time-outs and bad clients, over real sockets on a model of bytes.
 #include "serve/http_server.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The members of a request's JSON object, taken one by one; what is left at the
 // end was not understood.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counters and times of the server in Prometheus' text format (exposition
 // format 0.0.4). All functions from any thread.
 #pragma once

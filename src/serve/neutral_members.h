@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Members that other servers follow and this one does not: clients send them
 // all the same, mostly with the value with which they change nothing.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page at "/": a chat with one served model, or with two side by side. It
 // is a client of the API like any other, and fetches nothing from elsewhere.
 #pragma once

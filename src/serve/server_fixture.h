@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole server over real sockets, on models of bytes.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/number.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
 #include "serve/testing.h"
@@ -100,9 +102,11 @@ class ServerTest : public testing::Test {
   int metric(const std::string& name) {
     const std::string text = ask(TestClient::get("/metrics")).body;
     const size_t at = text.find("\n" + name + " ");
-    return at == std::string::npos
-               ? 0
-               : std::stoi(text.substr(at + name.size() + 2));
+    if (at == std::string::npos) return 0;
+    const size_t begin = at + name.size() + 2;
+    return parse_number<int>(text.substr(begin, text.find('\n', begin) - begin),
+                             0)
+        .value_or(-1);
   }
   // The error's code.
   static std::string bad(const HttpAnswer& answer, int status) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every endpoint over real sockets, on a model of bytes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The API over models: which path does what. Knows nothing of sockets.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For tests of the server: a tokenizer of bytes, a generator that streams, and
 // an HTTP client that can also misbehave.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns of threads of which one works at a time, in the order in which they
 // ask.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/worker.h"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ bool same_text(const std::shared_ptr<const std::string>& a,
   return a == b || (a != nullptr && b != nullptr && *a == *b);
 }
 
-const generate::Request* request_of(const Row& row) {
+const generate::Request* request_of(const QueuedRow& row) {
   return std::get_if<generate::Request>(&row.request);
 }
 
@@ -66,15 +67,16 @@ Worker::~Worker() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
-    for (const Row& row : queue_) row.job->cancel();
+    for (const QueuedRow& row : queue_) row.job->cancel();
     for (const auto& [key, row] : working_) row.job->cancel();
   }
   wake_.notify_all();
   thread_.join();
 }
 
-bool Worker::add(std::vector<Row> rows, const std::function<void()>& accepted) {
-  for (const Row& row : rows) {
+bool Worker::add(std::vector<QueuedRow> rows,
+                 const std::function<void()>& accepted) {
+  for (const QueuedRow& row : rows) {
     if (const auto* request = request_of(row)) generator_->check(*request);
   }
   {
@@ -154,7 +156,7 @@ std::optional<generate::Request> Worker::next() {
 // Of the rows whose key is not at work the first of the client with the fewest
 // at work; before it one of the prefix at work, unless too many went before it
 // already.
-std::deque<Row>::iterator Worker::pick_request() {
+std::deque<QueuedRow>::iterator Worker::pick_request() {
   std::unordered_map<uint64_t, int> num_working;  // of each client
   for (const auto& [key, row] : working_) ++num_working[row.client];
   auto first = queue_.end();
@@ -225,7 +227,7 @@ void Worker::stepped() {
 bool Worker::score_part() {
   Scored* const scored = pick_score();
   if (scored == nullptr) return false;
-  const Row& row = scored->row;
+  const QueuedRow& row = scored->row;
   const double begin = clock_();
   bool over = true;  // also where it fails
   guarded(*row.job, row.index, [&] {
@@ -289,30 +291,32 @@ Worker::Scored* Worker::pick_score() {
 void Worker::share_scores() {
   std::map<uint64_t, double> now;
   double least = 0;
-  const auto keep = [&](const Row& row) {
+  const auto keep = [&](const QueuedRow& row) {
     const auto known = scored_for_.find(row.client);
     if (known != scored_for_.end()) now.insert(*known);
   };
   for (const Scored& scored : scores_) keep(scored.row);
-  for (const Row& row : queue_) {
+  for (const QueuedRow& row : queue_) {
     if (request_of(row) == nullptr) keep(row);
   }
   for (auto at = now.begin(); at != now.end(); ++at) {
     least = at == now.begin() ? at->second : std::min(least, at->second);
   }
-  for (const Row& row : queue_) {
+  for (const QueuedRow& row : queue_) {
     if (request_of(row) == nullptr) now.try_emplace(row.client, least);
   }
   scored_for_ = std::move(now);
 }
 
 void Worker::drop_cancelled() {
-  std::erase_if(queue_, [](const Row& row) { return row.job->is_cancelled(); });
+  std::erase_if(queue_,
+                [](const QueuedRow& row) { return row.job->is_cancelled(); });
 }
 
 bool Worker::has_requests() const {
-  return std::any_of(queue_.begin(), queue_.end(),
-                     [](const Row& row) { return request_of(row) != nullptr; });
+  return std::any_of(queue_.begin(), queue_.end(), [](const QueuedRow& row) {
+    return request_of(row) != nullptr;
+  });
 }
 
 }  // namespace selfalign::serve

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread behind one served model: a queue that feeds the generator, so that
 // a request joins the batch at the next step. Clients share what there is: the
 // next row is of the one with the fewest at work, the next part of a score of
@@ -47,7 +48,7 @@ class Job {
   std::atomic<bool> cancelled_ = false;
 };
 
-struct Row {
+struct QueuedRow {
   std::shared_ptr<Job> job;
   size_t index = 0;  // in its job
   std::variant<generate::Request, generate::ScoreRequest> request;
@@ -76,7 +77,7 @@ class Worker {
   // `accepted` is called before the first of them can begin. Error for a
   // request that the generator would refuse: it would take others with it. Any
   // thread.
-  bool add(std::vector<Row> rows, const std::function<void()>& accepted);
+  bool add(std::vector<QueuedRow> rows, const std::function<void()>& accepted);
 
   WorkerStatus status() const;  // any thread
   const std::string& fingerprint() const { return fingerprint_; }
@@ -91,7 +92,7 @@ class Worker {
     uint64_t client = 0;
   };
   struct Scored {
-    Row row;
+    QueuedRow row;
     std::unique_ptr<generate::Scoring> scoring;  // null: not begun
   };
 
@@ -110,7 +111,7 @@ class Worker {
 
   // The mutex is held for these.
   void drop_cancelled();
-  std::deque<Row>::iterator pick_request();
+  std::deque<QueuedRow>::iterator pick_request();
   bool has_requests() const;
   void share_scores();
 
@@ -120,7 +121,7 @@ class Worker {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Row> queue_;
+  std::deque<QueuedRow> queue_;
   bool stopping_ = false;
   // Rows at work by key. Two of one key are never at work together, so that a
   // completion has one owner; their texts would be the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "serve/worker.h"
 
 #include <gmock/gmock.h>
@@ -69,7 +70,7 @@ generate::Request request_of(uint64_t key, const std::string& text,
   return request;
 }
 
-bool add(Worker& worker, std::vector<Row> rows) {
+bool add(Worker& worker, std::vector<QueuedRow> rows) {
   return worker.add(std::move(rows), [] {});
 }
 
@@ -167,7 +168,7 @@ TEST(WorkerTest, ScoresGoBetweenTheStepsOfALongRow) {
   add(worker, {{endless, 0, request_of(1, "", 1000000)}});
   ASSERT_TRUE(endless->wait([&] { return !endless->texts_[0].empty(); }));
   const auto scored = std::make_shared<Note>();
-  std::vector<Row> rows;
+  std::vector<QueuedRow> rows;
   for (size_t i = 0; i < 5; ++i) {
     generate::ScoreRequest request;
     request.context_tokens = {'a'};
@@ -237,7 +238,7 @@ TEST(WorkerTest, PartsOfScoresAndStepsTakeTurnsByTime) {
   add(worker, {{endless, 0, request_of(1, "", 1000000), 1}});
   ASSERT_TRUE(endless->wait([&] { return !endless->texts_[0].empty(); }));
   const auto scored = std::make_shared<Note>();
-  std::vector<Row> rows;
+  std::vector<QueuedRow> rows;
   for (size_t i = 0; i < 200; ++i)
     rows.push_back({scored, i, context_of('a'), 2});
   add(worker, std::move(rows));
@@ -278,7 +279,7 @@ TEST(WorkerTest, ScoringIsSharedByClient) {
   std::vector<std::shared_ptr<Note>> jobs;
   const auto queue = [&](char name, size_t count) {
     jobs.push_back(std::make_shared<Note>());
-    std::vector<Row> rows;
+    std::vector<QueuedRow> rows;
     for (size_t i = 0; i < count; ++i) {
       rows.push_back(
           {jobs.back(), i, context_of(name), static_cast<uint64_t>(name)});
@@ -325,7 +326,7 @@ TEST(WorkerTest, TheNextRowIsOfTheClientWithTheFewestAtWork) {
   Worker worker(std::make_unique<ByteModel>(options), 1000);
   const auto many = std::make_shared<Note>();
   const auto few = std::make_shared<Note>();
-  std::vector<Row> rows;
+  std::vector<QueuedRow> rows;
   for (size_t i = 0; i < 100; ++i) {
     rows.push_back({many, i, request_of(i, "a"), 1});
   }
@@ -374,7 +375,7 @@ TEST(WorkerTest, ManyRowsLeaveRoomForFew) {
   ASSERT_TRUE(job->wait([&] { return !job->texts_[0].empty(); }));
   uint64_t key = 2;
   const auto add_rows = [&](size_t count) {
-    std::vector<Row> rows;
+    std::vector<QueuedRow> rows;
     for (size_t i = 0; i < count; ++i) {
       rows.push_back({job, i, request_of(key++, "")});
     }
@@ -402,7 +403,7 @@ TEST(WorkerTest, RowsOfAPrefixGoTogetherAndTheOthersHaveTheirTurn) {
   };
   Worker worker(std::make_unique<ByteModel>(options), 10000);
   const auto job = std::make_shared<Note>();
-  std::vector<Row> rows;
+  std::vector<QueuedRow> rows;
   for (size_t i = 0; i < 400; ++i) {
     generate::Request request = request_of(i, "");
     request.prefix =
@@ -460,7 +461,7 @@ TEST(WorkerTest, EndsWithRowsAtWork) {
   const auto begin = std::chrono::steady_clock::now();
   {
     Worker worker(std::make_unique<ByteModel>(options), 1000);
-    std::vector<Row> rows;
+    std::vector<QueuedRow> rows;
     for (size_t i = 0; i < 10; ++i) {
       rows.push_back({job, i, request_of(i, "", 1000000)});
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The prompt that an adapter was trained under, beside its weights: whoever
 // gets the folder, under whatever name, asks the model as it was taught.
 //

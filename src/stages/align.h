@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stage 2, principle-driven self-alignment (paper: section 3.2): under a
 // prompt of 16 principles and 5 worked exemplars the base model first writes
 // internal thoughts (what is asked, which rules apply), then the answer. What

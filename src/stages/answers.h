@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stages 2 and 4 and the held-out evaluation have in common: one request
 // per instruction under one prompt, and the pairs of instruction and answer
 // that the filter keeps.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the questions of red-teaming are spread over the question types (recipe
 // key instruct.balance).
 //   quota     each type gets its share of all questions by the weights in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parallel completion, sequential acceptance. Requests go to the generator in
 // order, completions come back in any order and are stored raw at once; what
 // is made of them (parsed rows, verdicts) is decided strictly in sequence. So

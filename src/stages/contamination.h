@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether generated text stands in an evaluation set: what a model is measured
 // on must not be trained on. Two checks, as usual in the field: as many words
 // in a row as in one of the set's texts (Brown et al. 2020, appendix C: 13),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/conversations.h"
 
 #include <algorithm>
@@ -32,18 +33,18 @@ std::vector<RowProblem> problems_of(
     const std::vector<GivenConversation>& rows) {
   std::vector<RowProblem> problems;
   for (const GivenConversation& row : rows) {
-    const Exchanges& exchanges = row.exchanges;
-    if (exchanges.problem.empty()) continue;
-    problems.push_back({row.where, exchanges.problem, exchanges.detail});
+    const Dialogue& dialogue = row.dialogue;
+    if (dialogue.problem.empty()) continue;
+    problems.push_back({row.where, dialogue.problem, dialogue.detail});
   }
   return problems;
 }
 
 }  // namespace
 
-Exchanges find_exchanges(const formats::Conversation& conversation) {
+Dialogue find_exchanges(const formats::Conversation& conversation) {
   const std::vector<formats::Turn>& turns = conversation.turns;
-  Exchanges found;
+  Dialogue found;
   const auto refuse = [&found](const char* problem, std::string detail) {
     found = {"", {}, problem, std::move(detail)};
     return found;
@@ -80,19 +81,19 @@ Exchanges find_exchanges(const formats::Conversation& conversation) {
     return refuse("no_answer", "expected a turn of the user and an answer");
   }
   if (std::none_of(found.turns.begin(), found.turns.end(),
-                   [](const Exchange& turn) { return turn.learn; })) {
+                   [](const DialogueTurn& turn) { return turn.learn; })) {
     return refuse("not_learnt", "no answer has a weight");
   }
   return found;
 }
 
 std::vector<TrainingTurn> training_turns(const recipe::ChatPrompt& chat,
-                                         const Exchanges& exchanges) {
+                                         const Dialogue& dialogue) {
   std::vector<TrainingTurn> turns;
-  std::string before = exchanges.system.empty()
+  std::string before = dialogue.system.empty()
                            ? chat.prompt
-                           : recipe::with_system(chat, exchanges.system).prompt;
-  for (const Exchange& exchange : exchanges.turns) {
+                           : recipe::with_system(chat, dialogue.system).prompt;
+  for (const DialogueTurn& exchange : dialogue.turns) {
     before += recipe::chat_turn(chat, exchange.user);
     turns.push_back({std::move(before), exchange.answer, true, exchange.learn});
     before = chat.between;
@@ -106,15 +107,15 @@ std::vector<GivenConversation> read_conversations(const std::string& path,
   if (max_rows > 0 && rows.size() > max_rows) rows.resize(max_rows);
   std::vector<GivenConversation> given;
   for (formats::DatasetRow& row : rows) {
-    Exchanges exchanges;
+    Dialogue dialogue;
     if (row.reason.empty()) {
-      exchanges = find_exchanges(row.conversation);
+      dialogue = find_exchanges(row.conversation);
     } else {
-      exchanges.problem = std::move(row.reason);
-      exchanges.detail = std::move(row.detail);
+      dialogue.problem = std::move(row.reason);
+      dialogue.detail = std::move(row.detail);
     }
     given.push_back({std::move(row.where), std::move(row.conversation),
-                     std::move(exchanges), given.size()});
+                     std::move(dialogue), given.size()});
   }
   require_a_good_row(path, problems_of(given), given.size());
   return given;
@@ -125,8 +126,8 @@ std::vector<TrainingSample> conversation_samples(
     const recipe::ChatPrompt& chat) {
   std::vector<TrainingSample> samples;
   for (const GivenConversation& row : rows) {
-    if (!row.exchanges.problem.empty()) continue;
-    samples.push_back({row.key, training_turns(chat, row.exchanges)});
+    if (!row.dialogue.problem.empty()) continue;
+    samples.push_back({row.key, training_turns(chat, row.dialogue)});
   }
   return samples;
 }
@@ -135,11 +136,11 @@ void reject_too_long(std::vector<GivenConversation>& rows,
                      const std::vector<bool>& fits, int64_t max_length) {
   size_t sample = 0;
   for (GivenConversation& row : rows) {
-    Exchanges& exchanges = row.exchanges;
-    if (!exchanges.problem.empty() || fits.at(sample++)) continue;
-    exchanges.problem = kTooLong;
-    exchanges.detail = str("expected an answer that begins within ", max_length,
-                           " tokens, found none");
+    Dialogue& dialogue = row.dialogue;
+    if (!dialogue.problem.empty() || fits.at(sample++)) continue;
+    dialogue.problem = kTooLong;
+    dialogue.detail = str("expected an answer that begins within ", max_length,
+                          " tokens, found none");
   }
 }
 
@@ -155,7 +156,7 @@ std::map<std::string, int64_t> count_problems(
     const std::vector<GivenConversation>& rows) {
   std::map<std::string, int64_t> counts;
   for (const GivenConversation& row : rows) {
-    if (!row.exchanges.problem.empty()) ++counts[row.exchanges.problem];
+    if (!row.dialogue.problem.empty()) ++counts[row.dialogue.problem];
   }
   return counts;
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What there is to learn from in conversations of a data set, as `train` and
 // the baselines take them (Vicuna's many turns): every answer of the assistant
 // to a turn of the user.
@@ -16,14 +17,14 @@ namespace selfalign::stages {
 // The problem of a conversation whose prompt alone fills max_length.
 constexpr char kTooLong[] = "too_long";
 
-struct Exchange {
+struct DialogueTurn {
   std::string user;
   std::string answer;
   bool learn = true;  // false: only read before the answers that follow
 };
-struct Exchanges {
+struct Dialogue {
   std::string system;  // "" if the conversation has none
-  std::vector<Exchange> turns;
+  std::vector<DialogueTurn> turns;
   std::string
       problem;  // why it cannot be used, a short fixed word; "" if it can
   std::string detail;  // for the person
@@ -34,19 +35,19 @@ struct Exchanges {
 // seen in all of them and at least one answer (else "no_answer"), of which one
 // is to be learnt (else "not_learnt"). Answers are without white space at their
 // ends, as a chat keeps them. A system turn without text is none.
-Exchanges find_exchanges(const formats::Conversation& conversation);
+Dialogue find_exchanges(const formats::Conversation& conversation);
 
-// The exchanges as a chat lays them out under `chat`, in place of whose prompt
+// The dialogue as a chat lays them out under `chat`, in place of whose prompt
 // stands the conversation's own system turn if it has one. Answers that are not
 // learnt are turns that are only read.
 std::vector<TrainingTurn> training_turns(const recipe::ChatPrompt& chat,
-                                         const Exchanges& exchanges);
+                                         const Dialogue& dialogue);
 
 struct GivenConversation {
   std::string where;  // formats::DatasetRow
   formats::Conversation conversation;
-  Exchanges exchanges;  // `problem` is also that of reading the row
-  uint64_t key = 0;     // of its sample; first its place among the rows
+  Dialogue dialogue;  // `problem` is also that of reading the row
+  uint64_t key = 0;   // of its sample; first its place among the rows
 };
 // The first `max_rows` rows of a file (0: all), good and bad. Error kInput
 // where all are bad, and as of read_dataset.

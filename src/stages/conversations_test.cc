@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/conversations.h"
 
 #include <gmock/gmock.h>
@@ -48,7 +49,7 @@ TEST(FindExchanges, TextsThatShowNothingAreEmpty) {
         "\u00ad"s, "\u200d"s, "\0"s}) {
     EXPECT_EQ(problem_of({{{"user", "q"}, {"assistant", text}}}), "no_answer");
     EXPECT_EQ(problem_of({{{"user", text}, {"assistant", "a"}}}), "no_answer");
-    const Exchanges found =
+    const Dialogue found =
         find_exchanges({{{"system", text}, {"user", "q"}, {"assistant", "a"}}});
     EXPECT_EQ(found.problem, "");
     EXPECT_EQ(found.system, "");
@@ -56,7 +57,7 @@ TEST(FindExchanges, TextsThatShowNothingAreEmpty) {
 }
 
 TEST(FindExchanges, TrimsAnswersAsAChatDoes) {
-  const Exchanges found = find_exchanges(
+  const Dialogue found = find_exchanges(
       {{{"system", " S\n"}, {"user", " q \n"}, {"assistant", "\n a  b \r\n"}}});
   EXPECT_EQ(found.system, " S\n");
   ASSERT_EQ(found.turns.size(), 1u);
@@ -86,9 +87,9 @@ TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
   chat.user = "U: {instruction}\n";
   chat.answer = "A: ";
   chat.between = "\n";
-  Exchanges exchanges;
-  exchanges.turns = {{"q", "a", false}, {"r", "b"}, {"s", "c", false}};
-  const auto turns = training_turns(chat, exchanges);
+  Dialogue dialogue;
+  dialogue.turns = {{"q", "a", false}, {"r", "b"}, {"s", "c", false}};
+  const auto turns = training_turns(chat, dialogue);
   ASSERT_EQ(turns.size(), 3u);
   EXPECT_EQ(turns[0].prompt, "About.\nU: q\nA: ");
   EXPECT_EQ(turns[0].response, "a");
@@ -98,8 +99,8 @@ TEST(TrainingTurns, AnAnswerThatIsNotLearntIsRead) {
   EXPECT_TRUE(turns[1].ends);
   EXPECT_TRUE(turns[1].learn);
   EXPECT_FALSE(turns[2].learn);
-  exchanges.system = "Sys.";
-  EXPECT_EQ(training_turns(chat, exchanges)[0].prompt, "Sys.\n\nU: q\nA: ");
+  dialogue.system = "Sys.";
+  EXPECT_EQ(training_turns(chat, dialogue)[0].prompt, "Sys.\n\nU: q\nA: ");
 }
 
 TEST(TrainingTurns, DigestsOfWhatIsLearntAreThoseOfTheEndAlone) {
@@ -127,7 +128,7 @@ TEST_F(ReadConversations, KeepsTheBadRowsWithTheirProblems) {
             "{\"prompt\": \"q\"}\n{\"messages\": []}\n" + good);
   const auto rows = read_conversations(path);
   ASSERT_EQ(rows.size(), 5u);
-  EXPECT_EQ(rows[4].exchanges.turns.at(0).answer, "a");
+  EXPECT_EQ(rows[4].dialogue.turns.at(0).answer, "a");
   EXPECT_THAT(count_problems(rows),
               ElementsAre(Pair("no_answer", 2), Pair("unreadable", 1)));
   EXPECT_EQ(read_conversations(path, 2).size(), 2u);
@@ -146,7 +147,7 @@ TEST_F(ReadConversations, RowsThatDoNotFitAreTooLong) {
   reject_too_long(rows, {true, false}, 64);
   EXPECT_THAT(count_problems(rows),
               ElementsAre(Pair("too_long", 1), Pair("unreadable", 1)));
-  EXPECT_EQ(rows[2].exchanges.detail,
+  EXPECT_EQ(rows[2].dialogue.detail,
             "expected an answer that begins within 64 tokens, found none");
   EXPECT_EQ(conversation_samples(rows, chat).size(), 1u);
   reject_too_long(rows, {false}, 64);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/decisions.h"
 
 #include <map>
@@ -12,8 +13,8 @@
 namespace selfalign::stages {
 namespace {
 
-using store::Annotation;
 using store::Decision;
+using store::Review;
 using store::Row;
 using store::Store;
 
@@ -28,23 +29,23 @@ std::string sealed_decisions(const std::string& stage) {
 }
 
 // Decisions on rows of `stage`, of those that samples are made of.
-std::vector<Annotation> decided(const Store& store, const std::string& stage) {
-  if (!store.meta(kReplay)) return store.annotations(stage);
-  std::vector<Annotation> sealed;
+std::vector<Review> decided(const Store& store, const std::string& stage) {
+  if (!store.meta(kReplay)) return store.reviews(stage);
+  std::vector<Review> sealed;
   const auto text = store.meta(sealed_decisions(stage));
   if (!text) return sealed;
   for (const Json& item : parse_json(*text, stage)) {
-    Annotation annotation;
-    annotation.key = key_from_hex(json_string(item, "key", stage));
-    annotation.text = json_string(item, "text", stage);
+    Review review;
+    review.key = key_from_hex(json_string(item, "key", stage));
+    review.text = json_string(item, "text", stage);
     const std::string name = json_string(item, "decision", stage);
     for (const Decision decision :
          {Decision::kKeep, Decision::kDrop, Decision::kEdit}) {
       if (name == store::decision_name(decision)) {
-        annotation.decision = decision;
+        review.decision = decision;
       }
     }
-    sealed.push_back(std::move(annotation));
+    sealed.push_back(std::move(review));
   }
   return sealed;
 }
@@ -55,9 +56,9 @@ std::set<uint64_t> dropped_now(const std::vector<Row>& rows,
   for (const Row& row : rows) stages.insert(row.stage);
   std::set<uint64_t> dropped;
   for (const std::string& stage : stages) {
-    for (const Annotation& annotation : store.annotations(stage)) {
-      if (annotation.decision == Decision::kDrop) {
-        dropped.insert(annotation.key);
+    for (const Review& review : store.reviews(stage)) {
+      if (review.decision == Decision::kDrop) {
+        dropped.insert(review.key);
       }
     }
   }
@@ -74,18 +75,17 @@ std::set<uint64_t> dropped_then(const std::string& sealed) {
 }
 
 // An answer that the filter had rejected and a person wants.
-ReviewedPair kept_answer(const Store& store, Row row,
-                         const Annotation& annotation) {
+ReviewedPair kept_answer(const Store& store, Row row, const Review& review) {
   ReviewedPair pair;
   pair.instruction = json_string(row.content, "instruction", row.stage);
-  pair.response = annotation.text;
+  pair.response = review.text;
   pair.reviewed = true;
-  if (annotation.decision == Decision::kKeep) {
+  if (review.decision == Decision::kKeep) {
     const auto stored = store.completion(row.key);
     // Cut off by length, and nothing came after the answer.
-    pair.ends =
-        !stored || stored->completion.finish == generate::Finish::kStop ||
-        !parse::trim(stored->completion.text).ends_with(annotation.text);
+    pair.ends = !stored ||
+                stored->completion.finish == generate::Finish::kStop ||
+                !parse::trim(stored->completion.text).ends_with(review.text);
   }
   pair.row = std::move(row);
   return pair;
@@ -125,9 +125,9 @@ std::vector<Row> without_dropped(std::vector<Row> rows,
 
 std::vector<ReviewedPair> reviewed_pairs(const Store& store,
                                          const std::string& pairs) {
-  std::map<uint64_t, Annotation> decisions;
-  for (Annotation& annotation : decided(store, pairs)) {
-    decisions[annotation.key] = std::move(annotation);
+  std::map<uint64_t, Review> decisions;
+  for (Review& review : decided(store, pairs)) {
+    decisions[review.key] = std::move(review);
   }
   const std::string where = store.folder() + ": " + pairs;
   std::vector<ReviewedPair> result;
@@ -147,12 +147,11 @@ std::vector<ReviewedPair> reviewed_pairs(const Store& store,
     pair.row = std::move(row);
     result.push_back(std::move(pair));
   }
-  for (const Annotation& annotation : decided(store, answers_of(pairs))) {
-    if (annotation.decision == Decision::kDrop || annotation.text.empty()) {
+  for (const Review& review : decided(store, answers_of(pairs))) {
+    if (review.decision == Decision::kDrop || review.text.empty()) {
       continue;
     }
-    result.push_back(
-        kept_answer(store, *store.row(annotation.key), annotation));
+    result.push_back(kept_answer(store, *store.row(review.key), review));
   }
   return result;
 }
@@ -161,10 +160,10 @@ void seal_decisions(Store& store, const std::string& pairs) {
   if (store.meta(kReplay)) return;
   for (const std::string& stage : {pairs, answers_of(pairs)}) {
     Json list = Json::array();
-    for (const Annotation& annotation : store.annotations(stage)) {
-      list.push_back({{"key", key_to_hex(annotation.key)},
-                      {"decision", store::decision_name(annotation.decision)},
-                      {"text", annotation.text}});
+    for (const Review& review : store.reviews(stage)) {
+      list.push_back({{"key", key_to_hex(review.key)},
+                      {"decision", store::decision_name(review.decision)},
+                      {"text", review.text}});
     }
     const std::string name = sealed_decisions(stage);
     if (list.empty() && !store.meta(name)) continue;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What persons decided in review, as the pipeline honours it. A decision
 // changes no row: the stages that come after ask for it here. What is made
 // already stays as it was made: a decision counts for a stage that has no row

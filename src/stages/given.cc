@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/given.h"
 
 #include <algorithm>
@@ -141,7 +142,7 @@ int64_t count_conversations(const recipe::GivenData& given) {
   const std::vector<GivenConversation> rows =
       read_conversations(given.path, size_t(given.max_rows));
   return std::count_if(rows.begin(), rows.end(), [](const auto& row) {
-    return row.exchanges.problem.empty();
+    return row.dialogue.problem.empty();
   });
 }
 
@@ -211,8 +212,8 @@ void take_conversations(const Run& run) {
       if (!turn.learn) messages.back()["learn"] = false;
     }
     parse::Judgement judgement;
-    if (!row.exchanges.problem.empty()) {
-      judgement = parse::Rejection{row.exchanges.problem, row.exchanges.detail};
+    if (!row.dialogue.problem.empty()) {
+      judgement = parse::Rejection{row.dialogue.problem, row.dialogue.detail};
     }
     stage.add(Json{{"messages", std::move(messages)}}, judgement);
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Data that a person gives in place of what the stages make: prompts instead of
 // stage 1 (Dromedary-2 takes the open prompts of other data sets) and
 // conversations to tune a baseline on. All rows of the file are kept as they

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows that a server did not answer: stored with their reason, counted, and
 // asked again where nothing was answered at all.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the run has achieved, on instructions that no stage has seen: base,
 // base under the engraved model's short prompt and under stage 2's, engraved
 // and verbose model answer the same held-out instructions under one decoding,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stage 1, Topic-Guided Red-Teaming Self-Instruct (paper: section 3.1): the
 // base model writes the instructions. First half: Self-Instruct from the 175
 // seed tasks. Second half: questions of 20 adversarial types, on topics that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/instruction_filter.h"
 
 #include "base/error.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stage 1's verdicts on tasks, topics and questions: what a profile makes of
 // one by itself, and what it has kept before. Both profiles judge every row;
 // the run's own decides.

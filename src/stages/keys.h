@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys of rows: a row's key is a hash of everything its text depends on, so
 // the same row comes out the same after any restart and in any order.
 #pragma once

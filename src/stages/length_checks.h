@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lengths of a recipe that its prompts take whole: no row or sample would have
 // room, which would show after hours.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How likely a model finds a text, where a verdict depends on it. A run can be
 // judged again without the model, so every number is kept in the store: a row
 // of an own stage ("instruct.tasks.scores") with the judged row as its parent

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a request begins what it asks the model to write: with the first words of
 // a seed ("Explain how", "Is it safe"), which the model goes on with
 // (instruct.opening_words). Left to itself a small model falls into few ruts

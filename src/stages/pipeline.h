@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main path: the four stages of Self-Align over one run folder. Running it
 // again on the same folder goes on where it stopped.
 #pragma once

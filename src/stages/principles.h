@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Principles at work: which rules the internal thoughts of stage 2 named, for
 // which types of question, in answers that were kept and in rejected ones (the
 // paper's statistics on the use of principles). Read from the stored thoughts,

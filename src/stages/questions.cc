@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/questions.h"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ class Questions {
         filters_(filters),
         goal_(goal),
         seeds_(seeds),
-        topics_(kept_rows(run.store, kTopics)) {}
+        topics_(sequence_cache(run.store, kTopics)) {}
 
   void run() {
     int64_t num_requests = 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The last step of red-teaming: topics -> questions. A request asks for a
 // question on each of instruct.hints_per_request topics (question_form.h),
 // spread over the types by balance.h. A question's row has the request as its

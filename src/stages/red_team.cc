@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stage 1, second half: types -> topics -> questions (questions.h).
 #include <algorithm>
 #include <cstdint>

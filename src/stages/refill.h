@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Targeted refill: principles that fired in too few kept answers of stage 2
 // get further questions, of the types in which they fired most often, between
 // stages 2 and 3. Off unless the recipe asks for it.

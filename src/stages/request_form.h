@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether an instruction has the form of a request, for models that often write
 // something else (instruct.strict_form).
 #pragma once

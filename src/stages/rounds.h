@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a request may know of those before it. Requests are planned ahead while
 // others are under way, so what a request depends on must be a function of its
 // number alone, or it would change with slots and timing. Requests go in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a row of a run says: which filter speaks for its stage, the thought and
 // the answer of its completion. Reads only.
 #pragma once

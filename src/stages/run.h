@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every stage works with: the recipe, the prompts, the store; and the
 // models, of which one at a time is in memory.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every stage of a run, once: what its rows are, where they come from, who goes
 // by a person's decisions on them, and what a model was asked with. Whatever
 // lists stages goes through these tables; a new stage is a new line here.

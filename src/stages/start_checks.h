@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can be known to fail before a run begins, said before anything is
 // written: hours later it would cost the work, and a folder of a run that never
 // began would mislead.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run store made in code, small enough to know by heart; for tests.
 #pragma once
 

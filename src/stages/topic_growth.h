@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the topics of one question type grow to the number that is asked for
 // (profile default; the published way is in red_team.cc): in rounds, each of as
 // many requests as the missing topics need, but no more than there are topics

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/tune.h"
 
 #include "base/hash.h"
@@ -28,16 +29,16 @@ std::vector<Row> sample_rows(const Run& run) {
   std::vector<Row> rows;
   for (const Row& row :
        run.store.kept(kGivenConversations, kConversationFilter)) {
-    const Exchanges exchanges = find_exchanges(conversation_of(row));
+    const Dialogue dialogue = find_exchanges(conversation_of(row));
     Json turns = Json::array();
-    for (const Exchange& turn : exchanges.turns) {
+    for (const DialogueTurn& turn : dialogue.turns) {
       turns.push_back({{"instruction", turn.user},
                        {"response", turn.answer},
                        {"ends", true}});
       if (!turn.learn) turns.back()["learn"] = false;
     }
     Json content{{"turns", std::move(turns)}, {"source", kGivenConversations}};
-    if (!exchanges.system.empty()) content["system"] = exchanges.system;
+    if (!dialogue.system.empty()) content["system"] = dialogue.system;
     rows.push_back({Hasher().add(kSamples).add(row.key).add(prompt).key(),
                     kSamples,
                     int64_t(rows.size()),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A baseline, trained the same way for comparison (paper: section 4, Alpaca,
 // Vicuna and Dolly beside Dromedary): the base model is tuned on conversations
 // that a person gives, with the loss on every answer. None of the method's four

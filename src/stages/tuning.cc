@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "stages/tuning.h"
 
 #include <filesystem>
@@ -123,15 +124,14 @@ TrainingSample pair_sample(const TuningPlan& plan, const Row& row,
 
 // A conversation is what a baseline learns from.
 TrainingSample conversation_sample(const TuningPlan& plan, const Row& row) {
-  Exchanges exchanges;
-  exchanges.system = json_string_or(row.content, "system", plan.samples, "");
+  Dialogue dialogue;
+  dialogue.system = json_string_or(row.content, "system", plan.samples, "");
   for (const Json& turn : row.content["turns"]) {
-    exchanges.turns.push_back(
-        {json_string(turn, "instruction", plan.samples),
-         json_string(turn, "response", plan.samples),
-         json_bool_or(turn, "learn", plan.samples, true)});
+    dialogue.turns.push_back({json_string(turn, "instruction", plan.samples),
+                              json_string(turn, "response", plan.samples),
+                              json_bool_or(turn, "learn", plan.samples, true)});
   }
-  return {row.key, training_turns(plan.prompt, exchanges)};
+  return {row.key, training_turns(plan.prompt, dialogue)};
 }
 
 std::vector<TrainingSample> training_samples(const TuningPlan& plan,

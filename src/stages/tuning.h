@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stages 3 and 4 and the baselines have in common: a LoRA tuning of the
 // base model on samples under a short prompt; in stages 3 and 4 they are the
 // kept pairs and the self-identification rows. Same trainer, several recipes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stage 4, verbose cloning (paper: section 3.4, context distillation): the
 // engraved model answers all instructions again under a prompt that asks for
 // long, in-depth answers; the base model is tuned on those under a prompt that

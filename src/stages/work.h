@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The clock of work done: for each stage that asks a model, the seconds in
 // which requests were under way, and the tokens and completions that came of
 // it. It is kept in the store, in the transaction of the completions

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the pipeline needs of the machine, without knowing about tensors: open
 // a model for generation, tune it. The command line joins it to engine and
 // trainer; tests use a scripted one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a store is what this program wrote: seals, chain and signature.
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No change of a store by another hand goes unseen: every column of every
 // table, entries that come or go, the schema, the file's header, single bits.
 #include <gtest/gtest.h>
@@ -60,7 +61,7 @@ class EvidenceTest : public ::testing::Test {
       store->set_verdicts(
           {{key, "f.1", i % 3 != 0, i % 3 ? "" : "third", "d"}});
       if (i < 3) {
-        store->annotate({key, "ann", Decision::kEdit, "better", "why", 1.0});
+        store->add_review({key, "ann", Decision::kEdit, "better", "why", 1.0});
       }
     }
     store->set_meta("recipe", "name: x");
@@ -357,7 +358,7 @@ TEST_F(EvidenceTest, ValuesOfOtherTypesAreDamage) {
   const auto read_all = [&] {
     const auto store = Store::open(folder_, OpenMode::kReadOnly);
     store->manifests();
-    store->annotations("a");
+    store->reviews("a");
     for (const std::string& stage : store->stages()) {
       store->account(stage, "f.1", 5);
       store->activity(stage);

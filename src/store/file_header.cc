@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The header of the database file (sqlite.org/fileformat2.html, section 1.3).
 // Of what it says SQLite checks a part; here is the rest.
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What verify finds in a store; for the store's own source files only.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which bytes of a database file hold something, for tests: all but the space
 // between a page's pointers and its cells, its free blocks and fragments, and
 // what is left of the last page of an overflow (sqlite.org/fileformat2.html).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Digests and manifests: what a finished stage promises.
 #include "base/error.h"
 #include "base/sha256.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables of a run and the checks on what is read back from them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What makes a change of the store by another hand seen. For every table that
 // holds evidence there is a seal: a digest (set_digest.h) of all its entries
 // with all their columns, brought up to date in the transaction that writes

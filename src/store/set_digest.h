@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A digest of a set of entries that is kept up to date entry by entry, in any
 // order: LtHash (Lewi, Kim, Maykov and Weis, "Securing Update Propagation with
 // Homomorphic Hashing", 2019, section 4; 1,024 numbers of 16 bits, over 200

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files that SQLite keeps beside a database, looked at before they are
 // relied on: the log of what was committed last (run.db-wal), and the journal
 // (run.db-journal) of a database that has no log yet. Their formats:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Log and journal beside a store: those of a kill, and those of another hand.
 #include "store/side_files.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // That a run is signed, and by whom, cannot be taken back or put there by
 // another hand without its being seen.
 #include <gtest/gtest.h>

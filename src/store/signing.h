@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signatures of a run's state: Ed25519 (RFC 8032), keys in PEM as
 // `openssl genpkey -algorithm ed25519` makes them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thin layer between the store and SQLite's C interface: statements that
 // finalize themselves and result codes that become Errors of the right kind.
 // A database may come from anybody: it is opened with the defences of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
 #include <sqlite3.h>
@@ -187,9 +188,9 @@ void Store::add_rows(const std::vector<Row>& rows) {
             .bind_key(row.parents[i]);
         parent.run();
       }
-      if (impl_->annotation_source == nullptr) continue;
-      if (const auto known = impl_->annotation_source->annotation(row.key)) {
-        annotate(*known);
+      if (impl_->review_source == nullptr) continue;
+      if (const auto known = impl_->review_source->review(row.key)) {
+        add_review(*known);
       }
     }
   });

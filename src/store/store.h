@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The run store: everything a run made, in one SQLite file (WAL, one writer,
 // any number of readers). Rows are added and never changed or deleted; filters
 // annotate. A stage is done when its manifest is committed. After kill -9 at
@@ -70,7 +71,7 @@ enum class Decision { kKeep, kDrop, kEdit };
 // "keep", "drop", "edit".
 const char* decision_name(Decision decision);
 
-struct Annotation {
+struct Review {
   uint64_t key = 0;
   std::string author;
   Decision decision = Decision::kKeep;
@@ -197,10 +198,9 @@ class Store {
   // the same key; null: no more. The caller keeps it alive.
   void set_annotation_source(const Store* from);
   // A person's decision about a row that is there; an earlier one is replaced.
-  void annotate(const Annotation& annotation);
-  std::optional<Annotation> annotation(uint64_t key) const;
-  std::vector<Annotation> annotations(
-      const std::string& stage) const;  // by seq
+  void add_review(const Review& review);
+  std::optional<Review> review(uint64_t key) const;
+  std::vector<Review> reviews(const std::string& stage) const;  // by seq
 
   // Digest of rows 0..num_rows-1 of the stage: keys, parents, contents,
   // completions (text, finish) and verdicts of `filter`, in order of seq.

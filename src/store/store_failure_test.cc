@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What goes wrong around a store: no run, damage, a full disk, a folder that
 // cannot be written.
 #include <fcntl.h>

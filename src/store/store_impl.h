@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Store holds; for the store's own source files only.
 #pragma once
 
@@ -107,7 +108,7 @@ struct Store::Impl {
   std::shared_ptr<const SigningKey> signing_key;
   bool in_transaction = false;
   std::function<void()> commit_hook;
-  const Store* annotation_source = nullptr;
+  const Store* review_source = nullptr;
 };
 
 }  // namespace selfalign::store

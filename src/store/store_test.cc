@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
 #include <gtest/gtest.h>
@@ -179,19 +180,19 @@ TEST_F(StoreTest, DecisionsStandBesideTheRows) {
   auto store = open();
   store->add_rows({row_of(1, "a", 0), row_of(2, "a", 1), row_of(3, "b", 0)});
   const std::string digest = store->digest("a", "f", 2);
-  store->annotate({2, "ann", Decision::kEdit, "better", "was rude", 7.5});
-  store->annotate({1, "ann", Decision::kKeep, "", "", 8.0});
-  store->annotate({1, "bob", Decision::kDrop, "", "", 9.0});
+  store->add_review({2, "ann", Decision::kEdit, "better", "was rude", 7.5});
+  store->add_review({1, "ann", Decision::kKeep, "", "", 8.0});
+  store->add_review({1, "bob", Decision::kDrop, "", "", 9.0});
   EXPECT_EQ(store->digest("a", "f", 2), digest);
   EXPECT_EQ(store->row(2)->content["text"], "t2");
-  const std::vector<Annotation> all = store->annotations("a");
+  const std::vector<Review> all = store->reviews("a");
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0].author, "bob");
   EXPECT_EQ(all[0].decision, Decision::kDrop);
   EXPECT_EQ(all[1].text, "better");
-  EXPECT_EQ(store->annotation(2)->note, "was rude");
-  EXPECT_EQ(store->annotation(2)->time_s, 7.5);
-  EXPECT_FALSE(store->annotation(3).has_value());
+  EXPECT_EQ(store->review(2)->note, "was rude");
+  EXPECT_EQ(store->review(2)->time_s, 7.5);
+  EXPECT_FALSE(store->review(3).has_value());
 }
 
 TEST_F(StoreTest, AVersion1StoreIsReadAndWrittenOn) {
@@ -200,11 +201,11 @@ TEST_F(StoreTest, AVersion1StoreIsReadAndWrittenOn) {
   {
     auto reader = open(OpenMode::kReadOnly);
     EXPECT_EQ(reader->num_rows("a"), 1);
-    EXPECT_TRUE(reader->annotations("a").empty());
-    EXPECT_FALSE(reader->annotation(1).has_value());
+    EXPECT_TRUE(reader->reviews("a").empty());
+    EXPECT_FALSE(reader->review(1).has_value());
   }
-  open()->annotate({1, "ann", Decision::kDrop, "", "", 1.0});
-  EXPECT_EQ(open(OpenMode::kReadOnly)->annotations("a").size(), 1u);
+  open()->add_review({1, "ann", Decision::kDrop, "", "", 1.0});
+  EXPECT_EQ(open(OpenMode::kReadOnly)->reviews("a").size(), 1u);
 }
 
 TEST_F(StoreTest, ScanShowsCompletionsAndVerdictsUntilTold) {

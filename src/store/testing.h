@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key for a store, and damage to one, for tests.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can be said of a run's soundness without knowing what its stages mean.
 #include "base/error.h"
 #include "store/findings.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Damage that is seen without knowing what stages mean.
 #include <gtest/gtest.h>
 

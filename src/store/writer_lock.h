@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One writer per run: an advisory lock on a file in the run's folder. The
 // kernel lets go of it when the process ends, however it ends, so a crash
 // leaves nothing to clean up.

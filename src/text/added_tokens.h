@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Added tokens: texts that are one token wherever they stand, found before
 // anything else looks at the text ("<|im_end|>").
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte-level BPE (Sennrich et al. 2016; over bytes as in Radford et al. 2019):
 // added tokens are cut out, the rest is normalised and cut into words, and in
 // each word the pair of neighbours with the lowest merge rank is joined, the

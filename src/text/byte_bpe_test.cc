@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "text/byte_bpe.h"
 
 #include <gmock/gmock.h>

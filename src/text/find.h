@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looking for what a person typed in any text: plain words or a regular
 // expression (PCRE2 with match limits), upper and lower case alike.
 #pragma once

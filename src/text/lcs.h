@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Longest common subsequence, bit-parallel (Hyyrö 2004): exact, 64 words of
 // the pattern per step.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The merges of a byte-pair vocabulary, and their application to one word.
 #pragma once
 

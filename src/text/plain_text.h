@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text that people give in files and lines: UTF-8, and nothing else, since a
 // model reads bytes and shows none of the characters that were meant.
 #pragma once

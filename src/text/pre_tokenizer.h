@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pre-tokenization: text is cut into words before byte-pair merges, by a
 // sequence of regular expressions. Patterns are in the syntax tokenizer.json
 // uses (Oniguruma) and run on PCRE2 without its JIT and under a match limit

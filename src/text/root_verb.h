@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guess at what an English instruction asks for: its root verb and the head
 // noun of the object ("write", "poem"), as Self-Instruct (Wang et al. 2022,
 // Figure 2) counts them to show diversity. They use a parser; this is a list of

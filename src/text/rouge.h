@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ROUGE-L F-measure (Lin 2004, section 3) on lower-case alphanumeric words, as
 // Self-Instruct uses it for de-duplication.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "text/rouge_index.h"
 
 #include <algorithm>
@@ -143,21 +144,8 @@ RougeIndex::Numbers RougeIndex::candidates(const std::vector<int32_t>& ranks,
 
 std::optional<RougeIndex::Match> RougeIndex::find_above(
     std::string_view text) const {
-  return find(text, nullptr);
-}
-
-std::optional<RougeIndex::Match> RougeIndex::find_among(
-    std::string_view text, const Numbers& numbers) const {
-  return find(text, &numbers);
-}
-
-// Among all texts where `numbers` is null.
-std::optional<RougeIndex::Match> RougeIndex::find(
-    std::string_view text, const Numbers* numbers) const {
   std::optional<Match> best;
-  if (takes_any_ && !texts_.empty() && !(numbers && numbers->empty())) {
-    best = Match{numbers ? numbers->front() : 0, 0.0};
-  }
+  if (takes_any_ && !texts_.empty()) best = Match{0, 0.0};
   std::vector<uint32_t> words;
   for (const std::string& word : rouge_words(text, kind_)) {
     const auto found = words_.find(word);
@@ -168,8 +156,7 @@ std::optional<RougeIndex::Match> RougeIndex::find(
   const Needed needed = needed_with(words.size());
   const LcsPattern pattern(words);
   double highest = threshold_;
-  const Numbers all = numbers ? Numbers() : candidates(ranks, needed);
-  for (const uint32_t number : numbers ? *numbers : all) {
+  for (const uint32_t number : candidates(ranks, needed)) {
     const Text& kept = texts_[number];
     if (kept.words.size() >= needed.size()) continue;
     const auto score_of = [&](size_t common) {
@@ -202,7 +189,6 @@ void RougeIndex::add(std::string_view text) {
   }
   kept.ranks = ranks_of(kept.words);
   max_length_ = std::max(max_length_, kept.words.size());
-  num_words_ += kept.words.size();
   texts_.push_back(std::move(kept));
   num_shared_.push_back(0);
   if (texts_.size() >= order_at_) {

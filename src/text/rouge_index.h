@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts kept so far; finds whether a new one is too close in ROUGE-L to any of
 // them, exactly, without looking at most of them. Apart from rouge.h because
 // the search is a structure of its own: a prefix filter as in Xiao et al. 2008
@@ -58,12 +59,8 @@ class RougeIndex {
   // The kept text with the highest score above the threshold, the first on a
   // tie.
   std::optional<Match> find_above(std::string_view text) const;
-  // The same among the kept texts `numbers`, ascending.
-  std::optional<Match> find_among(std::string_view text,
-                                  const std::vector<uint32_t>& numbers) const;
   void add(std::string_view text);
   size_t size() const { return texts_.size(); }
-  size_t num_words() const { return num_words_; }  // of all kept texts
 
  private:
   struct Posting {
@@ -78,8 +75,6 @@ class RougeIndex {
   using Needed = std::vector<uint32_t>;
   using Numbers = std::vector<uint32_t>;
 
-  std::optional<Match> find(std::string_view text,
-                            const Numbers* numbers) const;
   uint32_t token_of(uint32_t word, uint32_t occurrence) const;
   uint32_t make_token(uint32_t word, uint32_t occurrence);
   int32_t rank_of(uint32_t token) const;
@@ -107,7 +102,6 @@ class RougeIndex {
   std::vector<Text> texts_;
   std::vector<std::vector<Posting>> postings_;  // by token
   size_t max_length_ = 0;
-  size_t num_words_ = 0;
   size_t order_at_ = 512;  // texts at which the order is made anew
   mutable std::vector<uint32_t> num_shared_;  // by text; 0 between searches
 };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SentencePiece (Kudo and Richardson 2018), type BPE, as LLaMA 1 and 2 use it:
 // white space becomes U+2581, the pair of neighbours whose joined piece has
 // the highest score is joined first, characters without a piece fall back to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The .model file: a protobuf message (wire format of protobuf's encoding
 // guide: keys are varints of field number and wire type).
 #include <algorithm>

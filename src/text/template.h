@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompt templates: text with {name} places. "{{" and "}}" are braces.
 #pragma once
 

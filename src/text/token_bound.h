@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How few tokens a text may have, told from its bytes alone: what cannot fit a
 // context is refused before it is tokenized.
 #pragma once

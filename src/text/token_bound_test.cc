@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Long texts: how few tokens they may have, and that they are cut into slices.
 #include "text/token_bound.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the files of an HF folder say beside its tokenizer.model: the added
 // tokens of tokenizer.json, tokenizer_config.json (added_tokens_decoder) and
 // added_tokens.json, which of them are special (those and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text to token ids and back. One interface for byte-level BPE (tokenizer.json,
 // GGUF vocabulary) and SentencePiece (.model). formats/load_tokenizer.h opens
 // whatever a path holds.

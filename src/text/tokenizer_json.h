@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tokenizer.json, the file of HF's fast tokenizers, as far as it says
 // byte-level BPE: model BPE; pre-tokenizers ByteLevel, Split, Digits and
 // Sequence; normalizers NFC, NFD, NFKC, NFKD, Lowercase and Sequence.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unicode over byte strings that may be anything: strict UTF-8 decoding (RFC
 // 3629, Unicode table 3-7), character classes and normal forms by utf8proc.
 #pragma once

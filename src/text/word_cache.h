@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Token ids of words seen before: bounded, and safe for many threads.
 #pragma once
 

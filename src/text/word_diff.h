@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which words of two texts are the same: a longest common subsequence of words
 // as they stand between white space.
 #pragma once

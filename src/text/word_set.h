@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists of words that others are looked up in, by string or string_view.
 #pragma once
 

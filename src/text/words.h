@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small operations on text that every layer above needs. All take any bytes.
 #pragma once
 

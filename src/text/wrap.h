@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text for a person's eyes: lines broken at spaces.
 #pragma once
 

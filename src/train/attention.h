@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attention of a pack: samples lie one after another, do not see each other,
 // and all see the tokens they have in common at the start (the meta prompt),
 // which stand in the pack once. Apart from model::CausalAttention because it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One pack forward and backward: adds its share to the LoRA gradients.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // State of a training on disk, from which it goes on to the same bits, also
 // from the middle of a step (a step of 768 samples can take minutes).
 // Two files: checkpoint-<n>.safetensors with the four vectors of optimizer.h,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Negative log-likelihood at the positions that have a target, with its
 // gradient by the hidden states computed in the same pass. Apart from autograd
 // because a vocabulary of 49,152 makes logits the largest tensor of training:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a training reports per step: lines of metrics.jsonl and TensorBoard
 // curves (loss, grad_norm, learning_rate, tokens_per_s) of the same figures.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The trained numbers and how a step changes them. All LoRA matrices lie in
 // one float32 vector, as do their gradients and the two Adam moments: a step is
 // a few passes over four vectors, and a checkpoint is those vectors.

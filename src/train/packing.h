@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Samples laid one after another into passes of about equal length, so that
 // short samples do not pay for padding. Samples of a pack do not see each
 // other: positions start anew and attention is cut at the segments. Tokens that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The learning rate of a step; declared in train/trainer.h.
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LoRA tuning of the base model on conversations: loss on the answers alone,
 // packing without attention across samples, AdamW on float32 masters, the
 // paper's schedule (100 logarithmic warm-up steps, then linear decay), gradient

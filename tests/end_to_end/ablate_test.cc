@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ablations of a finished run of the scripted world.
 #include "replay/ablate.h"
 

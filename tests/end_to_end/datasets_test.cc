@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Data sets as people have them, through the program: what `train` takes of a
 // file, and that a recipe takes the same.
 #include <gmock/gmock.h>

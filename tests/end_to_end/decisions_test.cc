@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a person decides, tries and looks at, on runs of the scripted world.
 #include "stages/decisions.h"
 
@@ -30,8 +31,8 @@ std::function<bool(Store&)> has_rows(const std::string& stage) {
   return [stage](Store& store) { return store.num_rows(stage) > 0; };
 }
 
-store::Annotation decided(uint64_t key, store::Decision decision,
-                          const std::string& text = "") {
+store::Review decided(uint64_t key, store::Decision decision,
+                      const std::string& text = "") {
   return {key, "ann", decision, text, "", 1.0};
 }
 
@@ -53,8 +54,8 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
     ASSERT_GE(pairs.size(), 2u);
     dropped = pairs[0].key;
     edited = pairs[1].key;
-    store.annotate(decided(dropped, store::Decision::kDrop));
-    store.annotate(decided(edited, store::Decision::kEdit, "Better."));
+    store.add_review(decided(dropped, store::Decision::kDrop));
+    store.add_review(decided(edited, store::Decision::kEdit, "Better."));
     store.scan("align.answers", recipe::profile_named("default").align.name,
                [&](const store::SeenRow& seen) {
                  if (!seen.verdict || seen.verdict->kept) return true;
@@ -62,7 +63,8 @@ TEST_F(DecisionsTest, SamplesHonourWhatAPersonDecided) {
                  return false;
                });
     ASSERT_NE(rejected, 0u);
-    store.annotate(decided(rejected, store::Decision::kEdit, "Written anew."));
+    store.add_review(
+        decided(rejected, store::Decision::kEdit, "Written anew."));
   });
   EXPECT_NE(run(small_recipe(path("a"))), plain);
   const auto before = open("plain");
@@ -125,13 +127,13 @@ TEST_F(DecisionsTest, ADroppedInstructionIsNotAnswered) {
   uint64_t dropped = 0;
   run_until(recipe, has_rows("redteam.questions"), [&](Store& store) {
     dropped = stages::kept_instructions(store).at(3).key;
-    store.annotate(decided(dropped, store::Decision::kDrop));
+    store.add_review(decided(dropped, store::Decision::kDrop));
   });
   uint64_t late = 0;
   run_until(recipe, has_rows("align.answers"), [&](Store& store) {
     EXPECT_EQ(stages::made_already(store, "instruct.tasks"), "align.answers");
     late = stages::kept_instructions(store).at(4).key;
-    store.annotate(decided(late, store::Decision::kDrop));
+    store.add_review(decided(late, store::Decision::kDrop));
   });
   run(small_recipe(path("a")));
   const auto store = open("a");

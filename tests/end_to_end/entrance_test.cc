@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What comes in is taken whole or refused with its place, and what can be known
 // at the start is said at the start, before anything is made.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `selfalign evaluate` as its users meet it, on a tiny model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exports of a finished run of the scripted world.
 #include "export/export.h"
 
@@ -241,6 +242,7 @@ TEST_F(ExportTest, WhatALinkLeadsToIsNotExported) {
   const std::string elsewhere = path("elsewhere");
   make_folder(elsewhere + "/adapter");
   write_file_atomic(elsewhere + "/adapter/chat_template.jinja", "secret");
+  fs::remove(tuning + "/adapter/chat_template.jinja");
   fs::create_symlink(elsewhere + "/adapter/chat_template.jinja",
                      tuning + "/adapter/chat_template.jinja");
   EXPECT_EQ(kind_of([&] { write("alpaca"); }), ErrorKind::kDamaged);

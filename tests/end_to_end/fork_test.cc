@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fork takes over what a change does not affect, makes the rest, and comes
 // to the digest of a run from scratch.
 #include "replay/fork.h"
@@ -172,16 +173,17 @@ TEST_F(ForkTest, DecisionsAreHonouredAndLateOnesAreNoDamage) {
     dropped = store->rows("align.pairs").at(1).key;
     edited = store->rows("align.pairs").at(2).key;
     instruction = stages::kept_instructions(*store).at(0).key;
-    store->annotate({dropped, "ann", store::Decision::kDrop, "", "", 1.0});
-    store->annotate({edited, "ann", store::Decision::kEdit, "So.", "", 1.0});
-    store->annotate({instruction, "ann", store::Decision::kDrop, "", "", 1.0});
+    store->add_review({dropped, "ann", store::Decision::kDrop, "", "", 1.0});
+    store->add_review({edited, "ann", store::Decision::kEdit, "So.", "", 1.0});
+    store->add_review(
+        {instruction, "ann", store::Decision::kDrop, "", "", 1.0});
   }
   EXPECT_TRUE(is_sound(path("a")));  // they came after all was made
   const Made b = fork(recipe("b"));
   EXPECT_EQ(b.num_tuned, 2);
   const auto store = open("b");
   EXPECT_EQ(store->num_rows("align.answers"), 19);
-  EXPECT_TRUE(store->annotation(dropped).has_value());
+  EXPECT_TRUE(store->review(dropped).has_value());
   int num_edited = 0;
   for (const store::Row& row : store->rows("engrave.samples")) {
     if (row.parents.empty()) continue;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run is made of beside generated rows: topics that grow until there are
 // enough or no more come, rows on the assistant itself up to their share, and
 // the time that it all took.
@@ -8,7 +9,7 @@
 #include <set>
 
 #include "base/file.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 #include "inspect/summary.h"
 #include "replay/fork.h"
 #include "replay/whole_run.h"
@@ -60,9 +61,9 @@ TEST_F(GrowthTest, AThousandTopicsATypeFromSixtyEnds) {
       inspect::run_summary(recipe, *store),
       ContainsRegex("red-team topics: 1000 asked for by type; [0-9]+ to "
                     "60 came in [0-9]+ rounds; saturated: "));
-  const auto pace =
-      inspect::run_pace(recipe, recipe::load_prompts("prompts"), *store);
-  for (const inspect::StepPace& step : pace.steps) {
+  const auto eta =
+      inspect::run_eta(recipe, recipe::load_prompts("prompts"), *store);
+  for (const inspect::StepEta& step : eta.steps) {
     if (step.step != "red-team topics") continue;
     EXPECT_EQ(step.total, step.done);
     EXPECT_EQ(step.done, store->num_rows("redteam.topic_requests"));
@@ -80,7 +81,7 @@ TEST_F(GrowthTest, KnownTopicsAreShownAndNotRepeated) {
     EXPECT_LT(figures["new"], 45) << type;
   }
   std::set<std::pair<std::string, std::string>> seen;
-  for (const Row& topic : stages::kept_rows(*store, "redteam.topics")) {
+  for (const Row& topic : stages::sequence_cache(*store, "redteam.topics")) {
     EXPECT_TRUE(
         seen.emplace(topic.content["type"],
                      text::to_lower(topic.content["topic"].get<std::string>()))
@@ -209,8 +210,8 @@ TEST_F(TimeTest, EveryGenerationIsTimed) {
   run(recipe);
   const recipe::Prompts prompts = recipe::load_prompts("prompts");
   const auto store = open("a");
-  for (const inspect::StepPace& step :
-       inspect::run_pace(recipe, prompts, *store).steps) {
+  for (const inspect::StepEta& step :
+       inspect::run_eta(recipe, prompts, *store).steps) {
     if (step.is_tuning) continue;
     EXPECT_GT(step.seconds, 0.0) << step.step;
     EXPECT_LT(step.seconds, 30.0) << step.step;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `selfalign judge` as its users meet it: a tiny model as a judge, and a person
 // on a terminal.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The subcommands that look into a run and review it, on a run of the scripted
 // world: what they print, and their exit codes.
 #include <gmock/gmock.h>
@@ -65,10 +66,10 @@ TEST_F(LookingTest, SampleIsTheSameForTheSameSeed) {
   EXPECT_NE(printed(line + " --seed 9"), first);
   EXPECT_EQ(selfalign("sample a --kept --rejected").code, 2);
   const Outcome no_reason =
-      selfalign("sample a --stage instruct.tasks --reason duplicat");
+      selfalign("sample a --stage instruct.tasks --reason malfromed");
   EXPECT_EQ(no_reason.code, 2);
   EXPECT_THAT(no_reason.err,
-              HasSubstr("found \"duplicat\"; did you mean \"duplicate\"? "
+              HasSubstr("found \"malfromed\"; did you mean \"malformed\"? "
                         "there are: "));
 }
 
@@ -222,9 +223,6 @@ TEST_F(LookingTest, ARunIsSignedAndTheSignatureAskedFor) {
   EXPECT_EQ(open_key.code, 2);
   EXPECT_THAT(open_key.err, HasSubstr("chmod 600"));
   std::filesystem::permissions(key, std::filesystem::perms(0600));
-  EXPECT_EQ(selfalign("resume signed --sign-key other.pem").code, 2);
-  std::filesystem::permissions(runs_->path("other.pem"),
-                               std::filesystem::perms(0600));
   EXPECT_EQ(selfalign("resume signed --sign-key other.pem").code, 3);
   const Outcome unsigned_yet = selfalign("verify signed --key other.pem");
   EXPECT_EQ(unsigned_yet.code, 5);
@@ -263,12 +261,13 @@ TEST_F(LookingTest, APipeIsNoSetOfARun) {
   std::filesystem::copy(runs_->path("b"), runs_->path("pipes"),
                         std::filesystem::copy_options::recursive);
   ASSERT_EQ(run_bash(runs_->folder(), "mkfifo pipe").code, 0);
-  runs_->replace("pipes/recipe.resolved.yaml", "sets: []",
+  runs_->replace("pipes/recipe.resolved.yaml", "sets:\n    []",
                  "sets: [" + runs_->path("pipe") + "]");
   const Outcome asked = selfalign("contamination pipes");
   EXPECT_EQ(asked.code, 3);
   EXPECT_THAT(asked.err, HasSubstr("expected a regular file, found a pipe"));
-  EXPECT_NE(selfalign("resume pipes --fork forked").code, 0);
+  EXPECT_THAT(selfalign("verify pipes").out,
+              HasSubstr("expected a regular file, found a pipe"));
   const Outcome given =
       run_bash(runs_->folder(),
                "echo '{\"question\": \"Why is it so?\"}' > pipe & "

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests of stage 1 that open what they ask for (instruct.opening_words).
 #include "stages/openings.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same world under both profiles: what each keeps, and the report on the
 // rows where they differ.
 #include "inspect/profiles.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program under test as its users meet it: from a shell, and on a terminal.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program as its users meet it: what it prints where, and its exit codes.
 #include "program.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several red-team questions of one request, as the published script asks for
 // them (instruct.hints_per_request).
 #include <gmock/gmock.h>
@@ -9,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 #include "inspect/trace.h"
 #include "replay/fork.h"
 #include "replay/whole_run.h"
@@ -214,7 +215,7 @@ TEST_F(QuestionsTest, StatusPrinciplesAndShowKnowThem) {
   run(paper);
   const auto store = open("a");
   const recipe::Prompts prompts = recipe::load_prompts("prompts");
-  for (const auto& step : inspect::run_pace(paper, prompts, *store).steps) {
+  for (const auto& step : inspect::run_eta(paper, prompts, *store).steps) {
     if (step.step != "red-team questions") continue;
     EXPECT_EQ(step.total, 60);
     EXPECT_EQ(step.done, 60);

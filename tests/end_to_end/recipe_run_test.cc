@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every recipe of the project, run by the program: the real engine and trainer
 // on a model that knows its lines, with the numbers cut down and the data that
 // a user would give made here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Targeted refill in the scripted world, where a fourth of the thoughts name
 // rule 7 (candor) and most rules are never named.
 #include "stages/refill.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands with a model that only chats, behind a server in the test: published
 // answers beside it, judged, marked and paid for; adherence; a row without
 // finish_reason.
@@ -178,9 +179,11 @@ TEST_F(RemoteProgramTest, AChatAsksAServersModelAsAChat) {
     if (request.target == "/v1/models") {
       return TestReply{.body = R"({"data":[{"id":"m"}]})"};
     }
+    const bool chats = request.target == "/v1/chat/completions";
     return TestReply{.body =
-                         R"({"choices":[{"text":"a text","message":{"content":)"
-                         R"("an answer"},"finish_reason":"stop"}]})"};
+                         str(R"({"choices":[{"finish_reason":"stop",)",
+                             chats ? R"("message":{"content":"an answer"}}]})"
+                                   : R"("text":"a text"}]})")};
   });
   const std::string chat = "selfalign chat " + server.url();
   EXPECT_EQ(bash(chat, "Hi\n").out, "an answer\n\n");

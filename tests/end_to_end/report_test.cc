@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report of whole runs: every section is there, and whatever a model wrote
 // stays text.
 #include "report/report.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where tests make their runs, and whether a run is sound.
 #pragma once
 

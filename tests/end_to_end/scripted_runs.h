@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs of the scripted world: to their end, until a stop, until a kill.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A world for the pipeline without a model: a generator that writes what a
 // base model would write under each stage's prompt, good and bad, and a
 // workbench whose "adapters" are digests of the samples.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The server as a program: what it answers over HTTP, to our own client of that
 // API, is what the same model says without it.
 #include <gmock/gmock.h>

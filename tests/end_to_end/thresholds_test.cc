@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Verdicts by a model's own likelihood (instruct.min_log_likelihood, min_gain
 // of align and verbose), whose numbers are in the store so that all else
 // follows from them, and by an answer's form (max_repetition, need_end).

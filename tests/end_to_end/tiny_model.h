@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The smallest model the program can work with, made in code: an HF folder
 // with random weights and a tokenizer of one token a byte.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The paper's variants over a scripted generator: subsets of the stages, given
 // prompts, a baseline on given conversations, other prompts.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every kind of damage to a run is found and named by verify.
 #include "replay/verify.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tiny run on the scripted world, as a process of its own: begins it or goes
 // on with it, prints the run's digest. Exit codes as the program's.
 #include <iostream>

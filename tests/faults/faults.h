@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs whose disk fails, or which are killed, at the Nth call that changes
 // or reads a file (fault_shim.c).
 #pragma once

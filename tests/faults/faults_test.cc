@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nothing lost, nothing twice: a tiny run is killed, or its disk fails, at the
 // Nth call that changes or reads a file; then it is gone on with. Whatever N,
 // its digest is that of a run nobody disturbed and verify finds no fault.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // As faults_test, with the program itself: trainer, engine and server on a tiny
 // model. The disk holds the model, the data and the prompts, too.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real base model against transformers in float32: the greedy
 // continuation of ten prompts, through the engine, with and without a shared
 // prefix. The reference is made by tools/make_golden_smollm2.py.

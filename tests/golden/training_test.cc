@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The trainer against PyTorch, transformers and PEFT on the tiny random LLaMA
 // of tests/data/tiny_llama (made by tools/make_golden_train.py): loss, LoRA
 // gradients, ten AdamW steps.

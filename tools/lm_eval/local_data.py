@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Documents of the tasks beside this file, from local copies of the data.
 
 SELFALIGN_DATA names a folder with the published files (truthfulqa/TruthfulQA.csv

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prompts, seeds and rows that others published, as prompt files of ours.
 //
 // Each file is recognized by its content: a Self-Align prompt (rules, worked

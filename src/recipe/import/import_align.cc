@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Self-Align prompt (paper: section 3.2 and its appendix):
 //   # NAME, a text, "1 (name). rule" a line each, a text, then conversations of
 //   turns "User: ...", "NAME (internal thoughts): ...", "NAME: ...", apart by

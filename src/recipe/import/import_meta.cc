@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Short chat prompts (paper: appendix with the verbose and inference prompts):
 //   # NAME, a text, then turns "### User", "### NAME" with a line break after
 //   the tag, apart by blank lines; at the end the bare tag "### User".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kinds of upstream files, and the files of ours that they change. Only for
 // import.cc and import_*.cc.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What became of files that were imported.
 #pragma once
 

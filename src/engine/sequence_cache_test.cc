@@ -1,4 +1,5 @@
-#include "engine/kept_rows.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/sequence_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +20,7 @@ class FakeSequence : public Sequence {
   void truncate(int64_t length) override { length_ = length; }
 };
 
-void keep(KeptRows& rows, const std::shared_ptr<Prefix>& prefix, int first,
+void keep(SequenceCache& rows, const std::shared_ptr<Prefix>& prefix, int first,
           int64_t length) {
   std::vector<int> tokens(static_cast<size_t>(length), 7);
   tokens[0] = first;
@@ -27,16 +28,16 @@ void keep(KeptRows& rows, const std::shared_ptr<Prefix>& prefix, int first,
 }
 
 // Tokens in common, or 0 where none is given.
-int64_t taken(KeptRows& rows, const std::shared_ptr<Prefix>& prefix, int first,
-              int64_t length) {
+int64_t taken(SequenceCache& rows, const std::shared_ptr<Prefix>& prefix,
+              int first, int64_t length) {
   std::vector<int> tokens(static_cast<size_t>(length), 7);
   tokens[0] = first;
   const auto sequence = rows.take(prefix, tokens);
   return sequence ? sequence->length() : 0;
 }
 
-TEST(KeptRows, TheLongestStartInCommonIsGivenOnce) {
-  KeptRows rows(1000);
+TEST(SequenceCache, TheLongestStartInCommonIsGivenOnce) {
+  SequenceCache rows(1000);
   keep(rows, nullptr, 1, 50);
   keep(rows, nullptr, 1, 90);
   keep(rows, nullptr, 1, 70);
@@ -49,8 +50,8 @@ TEST(KeptRows, TheLongestStartInCommonIsGivenOnce) {
   EXPECT_EQ(taken(rows, nullptr, 1, 40), 0);
 }
 
-TEST(KeptRows, AnotherPrefixIsAnotherText) {
-  KeptRows rows(1000);
+TEST(SequenceCache, AnotherPrefixIsAnotherText) {
+  SequenceCache rows(1000);
   const auto prefix = std::make_shared<Prefix>();
   keep(rows, prefix, 1, 50);
   EXPECT_EQ(taken(rows, nullptr, 1, 60), 0);
@@ -58,8 +59,8 @@ TEST(KeptRows, AnotherPrefixIsAnotherText) {
   EXPECT_EQ(taken(rows, prefix, 1, 60), 50);
 }
 
-TEST(KeptRows, TheOldestMakesRoomAndPrefixesCount) {
-  KeptRows rows(200);
+TEST(SequenceCache, TheOldestMakesRoomAndPrefixesCount) {
+  SequenceCache rows(200);
   const auto prefix = std::make_shared<Prefix>();
   prefix->tokens.assign(60, 1);
   keep(rows, nullptr, 1, 90);
@@ -101,10 +102,10 @@ class CountingDecoder : public Decoder {
 };
 
 // Turns of a chat: each is fed what it says anew, and no bit changes.
-TEST(KeptRows, ATurnGoesOnFromTheOneBefore) {
+TEST(SequenceCache, ATurnGoesOnFromTheOneBefore) {
   CountingDecoder decoder;
   PrefixCache prefixes;
-  KeptRows kept(400);
+  SequenceCache kept(400);
   const ByteTokenizer tokenizer;
   for (const bool has_prefix : {false, true}) {
     std::string history = has_prefix ? "" : "A beginning. ";

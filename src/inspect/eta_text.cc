@@ -1,11 +1,12 @@
-// A run's pace as a person and a program read it.
+// SPDX-License-Identifier: Apache-2.0
+// A run's eta as a person and a program read it.
 #include <ctime>
 #include <iomanip>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/progress.h"
-#include "inspect/pace.h"
+#include "inspect/eta.h"
 
 namespace selfalign::inspect {
 namespace {
@@ -26,7 +27,7 @@ std::string rate_in(double rate, const char* unit) {
   return rate > 0.0 ? rate_text(rate) + unit : "";
 }
 
-std::string left_text(const StepPace& step) {
+std::string left_text(const StepEta& step) {
   if (step.finished) return "done";
   if (step.total == 0) return "";
   if (step.left_s < 0.0) return "?";
@@ -37,24 +38,24 @@ std::string left_text(const StepPace& step) {
 
 }  // namespace
 
-std::string state_text(const RunPace& pace, double now_s) {
-  if (pace.done) return "done";
-  const double silence = now_s - pace.last_s;
-  if (pace.writer) {
-    std::string text = "running as " + *pace.writer;
-    if (pace.last_s > 0.0 && silence > kSilenceS) {
+std::string state_text(const RunEta& eta, double now_s) {
+  if (eta.done) return "done";
+  const double silence = now_s - eta.last_s;
+  if (eta.writer) {
+    std::string text = "running as " + *eta.writer;
+    if (eta.last_s > 0.0 && silence > kSilenceS) {
       text += ", but nothing came for " + time_text(silence);
     }
     return text;
   }
-  if (pace.last_s == 0.0) return "stopped before the first row";
-  return str("stopped since ", clock_text(pace.last_s), " (",
-             time_text(silence), " ago)");
+  if (eta.last_s == 0.0) return "stopped before the first row";
+  return str("stopped since ", clock_text(eta.last_s), " (", time_text(silence),
+             " ago)");
 }
 
-std::string pace_text(const RunPace& pace, double now_s) {
+std::string eta_text(const RunEta& eta, double now_s) {
   std::ostringstream out;
-  for (const StepPace& step : pace.steps) {
+  for (const StepEta& step : eta.steps) {
     if (step.total == 0 && step.done == 0) continue;
     const std::string done = str(step.done, "/", step.total, " ", step.unit);
     out << "  " << std::left << std::setw(20) << step.step << std::setw(24)
@@ -62,18 +63,18 @@ std::string pace_text(const RunPace& pace, double now_s) {
         << std::setw(13) << rate_in(step.tokens_per_s, " tok/s") << "  "
         << left_text(step) << '\n';
   }
-  out << "  " << state_text(pace, now_s);
-  if (!pace.done) {
-    out << "; " << time_text(pace.left_s) << " to go at these rates";
-    if (!pace.all_known) out << ", without the steps marked ?";
+  out << "  " << state_text(eta, now_s);
+  if (!eta.done) {
+    out << "; " << time_text(eta.left_s) << " to go at these rates";
+    if (!eta.all_known) out << ", without the steps marked ?";
   }
   out << '\n';
   return out.str();
 }
 
-Json pace_json(const RunPace& pace) {
+Json eta_json(const RunEta& eta) {
   Json steps = Json::array();
-  for (const StepPace& step : pace.steps) {
+  for (const StepEta& step : eta.steps) {
     Json one{{"step", step.step},
              {"unit", step.unit},
              {"done", step.done},
@@ -87,10 +88,10 @@ Json pace_json(const RunPace& pace) {
     steps.push_back(std::move(one));
   }
   Json out{{"steps", std::move(steps)},
-           {"left_s", pace.left_s},
-           {"all_known", pace.all_known},
-           {"last_s", pace.last_s}};
-  out["writer"] = pace.writer ? Json(*pace.writer) : Json(nullptr);
+           {"left_s", eta.left_s},
+           {"all_known", eta.all_known},
+           {"last_s", eta.last_s}};
+  out["writer"] = eta.writer ? Json(*eta.writer) : Json(nullptr);
   return out;
 }
 

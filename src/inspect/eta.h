@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far a run is, how fast it goes and how long it will take, by step: from
 // what is in its folder, so also while another process works on it, and after
 // it was stopped. And what a whole run would take, going by a small one.
@@ -15,7 +16,7 @@
 
 namespace selfalign::inspect {
 
-struct StepPace {
+struct StepEta {
   std::string step;  // "instruct", "align", "engrave", "held-out, base"
   std::string unit;  // "instructions", "rows", "samples"
   int64_t done = 0;  // units
@@ -31,25 +32,25 @@ struct StepPace {
   double left_s = -1.0;  // -1: nothing is known yet
 };
 
-struct RunPace {
-  std::vector<StepPace> steps;  // in order of the method
-  double last_s = 0.0;          // last sign of life; 0: none yet
-  double left_s = 0.0;          // of the steps that something is known of
-  bool all_known = true;        // false: some step's left_s is not
+struct RunEta {
+  std::vector<StepEta> steps;  // in order of the method
+  double last_s = 0.0;         // last sign of life; 0: none yet
+  double left_s = 0.0;         // of the steps that something is known of
+  bool all_known = true;       // false: some step's left_s is not
   bool done = false;
   std::optional<std::string> writer;  // "process 123" while one is at work
 };
 // Totals are the recipe's; before a step has begun it is expected to keep what
 // earlier ones kept, and to write as many tokens as it may.
-RunPace run_pace(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-                 const store::Store& store);
+RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
+               const store::Store& store);
 
 // "running as process 123", "done", "stopped since 14:02:10 (3h05m ago)",
 // "running ..., but nothing came for 12m10s".
-std::string state_text(const RunPace& pace, double now_s);
+std::string state_text(const RunEta& eta, double now_s);
 // A line per step: done, rates, time to go.
-std::string pace_text(const RunPace& pace, double now_s);
-Json pace_json(const RunPace& pace);
+std::string eta_text(const RunEta& eta, double now_s);
+Json eta_json(const RunEta& eta);
 
 struct StepForecast {
   std::string step;
@@ -58,13 +59,13 @@ struct StepForecast {
   double tokens = 0.0;
   double seconds = 0.0;
 };
-// What `recipe` will take if every unit takes what it took in the finished run
-// in `store`, a preview of pace `small` without identity rows; those count by
-// their length beside its samples. Few rows leave slots idle, so the seconds
-// are rather too many. A step that was not timed has 0 seconds.
+// What `recipe` will take if every unit takes what it took in `small`, the
+// finished preview in `store`, without identity rows; those count by their
+// length beside its samples. Few rows leave slots idle, so the seconds are
+// rather too many. A step that was not timed has 0 seconds.
 std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
                                    const recipe::Prompts& prompts,
-                                   const RunPace& small,
+                                   const RunEta& small,
                                    const store::Store& store);
 
 }  // namespace selfalign::inspect

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and values of rows that have ended: the next turn of a chat begins with
 // all of the turn before, and goes on from there. For decoders that pack texts
 // alone, where it changes no bit.
@@ -11,11 +12,11 @@
 
 namespace selfalign::engine {
 
-class KeptRows {
+class SequenceCache {
  public:
   // Keeps rows of so many tokens together, their prefixes counted with each;
   // the one kept longest ago goes first.
-  explicit KeptRows(int64_t max_tokens) : max_tokens_(max_tokens) {}
+  explicit SequenceCache(int64_t max_tokens) : max_tokens_(max_tokens) {}
 
   // `tokens` begins with those that the sequence holds. Short rows are not
   // worth a place.

@@ -1,4 +1,5 @@
-#include "inspect/pace.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "inspect/eta.h"
 
 #include <algorithm>
 #include <chrono>
@@ -252,32 +253,31 @@ Expected expected_of(const recipe::Recipe& recipe, const Store& store) {
 }
 
 void read_generation(const Store& store, const std::string& profile,
-                     const StepPlan& plan, StepPace& pace) {
+                     const StepPlan& plan, StepEta& eta) {
   const store::Activity all = store.activity(plan.requests);
-  pace.num_tokens = all.num_tokens;
-  pace.last_s = all.last_s;
-  pace.finished = stages::stage_done(store, plan.requests);
-  pace.done = all.num_completions;
+  eta.num_tokens = all.num_tokens;
+  eta.last_s = all.last_s;
+  eta.finished = stages::stage_done(store, plan.requests);
+  eta.done = all.num_completions;
   if (!plan.results.empty()) {
     const std::string filter = stages::filter_of(store, plan.results, profile);
-    pace.done = int64_t(store.kept(plan.results, filter).size());
-    pace.finished = pace.finished && stages::stage_done(store, plan.results);
+    eta.done = int64_t(store.kept(plan.results, filter).size());
+    eta.finished = eta.finished && stages::stage_done(store, plan.results);
   }
-  if (plan.grows) pace.total = std::max(pace.total, pace.done);
-  if (plan.grows && pace.finished) pace.total = pace.done;
+  if (plan.grows) eta.total = std::max(eta.total, eta.done);
+  if (plan.grows && eta.finished) eta.total = eta.done;
   const auto work = stages::work_of(store, plan.requests);
   if (!work) return;
   // A part that was made before there was a clock leaves the whole unknown.
   if (work->num_completions + work->num_taken >= all.num_completions) {
-    pace.num_tokens = work->num_tokens;
-    pace.seconds = work->seconds;
+    eta.num_tokens = work->num_tokens;
+    eta.seconds = work->seconds;
   }
   if (work->seconds <= 0.0) return;
   const double per_request =
-      double(pace.done) / double(std::max<int64_t>(all.num_completions, 1));
-  pace.tokens_per_s = double(work->num_tokens) / work->seconds;
-  pace.units_per_s =
-      double(work->num_completions) / work->seconds * per_request;
+      double(eta.done) / double(std::max<int64_t>(all.num_completions, 1));
+  eta.tokens_per_s = double(work->num_tokens) / work->seconds;
+  eta.units_per_s = double(work->num_completions) / work->seconds * per_request;
 }
 
 struct TunedStep {
@@ -305,42 +305,42 @@ std::vector<TunedStep> read_metrics(const std::string& path) {
   return steps;
 }
 
-void read_tuning(const Store& store, const StepPlan& plan, StepPace& pace) {
-  pace.is_tuning = true;
-  pace.finished = stages::stage_done(store, plan.adapter);
+void read_tuning(const Store& store, const StepPlan& plan, StepEta& eta) {
+  eta.is_tuning = true;
+  eta.finished = stages::stage_done(store, plan.adapter);
   if (const int64_t samples = store.num_rows(plan.samples)) {
-    pace.total = samples * plan.epochs;
+    eta.total = samples * plan.epochs;
   }
   const std::string name = plan.folder + "/metrics.jsonl";
   require_own_path(store.folder(), name);
   const std::string path = store.folder() + "/" + name;
   const std::vector<TunedStep> steps = read_metrics(path);
-  pace.done = pace.finished ? pace.total
-                            : std::min(pace.total,
-                                       int64_t(steps.size()) * plan.batch_size);
+  eta.done = eta.finished
+                 ? eta.total
+                 : std::min(eta.total, int64_t(steps.size()) * plan.batch_size);
   if (steps.empty()) return;
-  pace.seconds = 0.0;
+  eta.seconds = 0.0;
   for (const TunedStep& step : steps) {
-    pace.seconds += step.seconds;
-    pace.num_tokens += step.num_tokens;
+    eta.seconds += step.seconds;
+    eta.num_tokens += step.num_tokens;
   }
-  pace.last_s = mtime_s(path);
-  if (pace.seconds <= 0.0) return;
-  pace.tokens_per_s = double(pace.num_tokens) / pace.seconds;
-  pace.units_per_s =
-      double(int64_t(steps.size()) * plan.batch_size) / pace.seconds;
+  eta.last_s = mtime_s(path);
+  if (eta.seconds <= 0.0) return;
+  eta.tokens_per_s = double(eta.num_tokens) / eta.seconds;
+  eta.units_per_s =
+      double(int64_t(steps.size()) * plan.batch_size) / eta.seconds;
 }
 
 // Time to go of each step that is not finished: at its own rate, else at that
 // of the last step of its kind.
-void expect(const std::vector<StepPlan>& plans, std::vector<StepPace>& steps) {
+void expect(const std::vector<StepPlan>& plans, std::vector<StepEta>& steps) {
   double tokens_per_s[2] = {0.0, 0.0};  // generation, tuning
-  for (const StepPace& step : steps) {
+  for (const StepEta& step : steps) {
     if (step.tokens_per_s > 0.0)
       tokens_per_s[step.is_tuning] = step.tokens_per_s;
   }
   for (size_t i = 0; i < steps.size(); ++i) {
-    StepPace& step = steps[i];
+    StepEta& step = steps[i];
     const double left = double(std::max<int64_t>(step.total - step.done, 0));
     if (step.finished || left == 0.0) {
       step.left_s = 0.0;
@@ -378,13 +378,13 @@ double identity_weight(const recipe::Prompts& prompts, const StepPlan& plan,
 
 }  // namespace
 
-RunPace run_pace(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-                 const Store& store) {
-  RunPace pace;
+RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
+               const Store& store) {
+  RunEta eta;
   const std::vector<StepPlan> plans =
       plan_run(recipe, prompts, expected_of(recipe, store));
   for (const StepPlan& plan : plans) {
-    StepPace step;
+    StepEta step;
     step.step = plan.step;
     step.unit = plan.unit;
     step.total = plan.total;
@@ -394,30 +394,30 @@ RunPace run_pace(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
     } else {
       read_generation(store, recipe.profile, plan, step);
     }
-    pace.last_s = std::max(pace.last_s, step.last_s);
-    pace.steps.push_back(std::move(step));
+    eta.last_s = std::max(eta.last_s, step.last_s);
+    eta.steps.push_back(std::move(step));
   }
-  expect(plans, pace.steps);
-  pace.done = stages::run_done(store);
-  for (const StepPace& step : pace.steps) {
+  expect(plans, eta.steps);
+  eta.done = stages::run_done(store);
+  for (const StepEta& step : eta.steps) {
     if (step.left_s < 0.0) {
-      pace.all_known = false;
-    } else if (!pace.done) {
-      pace.left_s += step.left_s;
+      eta.all_known = false;
+    } else if (!eta.done) {
+      eta.left_s += step.left_s;
     }
   }
-  pace.writer = Store::writer_of(store.folder());
-  return pace;
+  eta.writer = Store::writer_of(store.folder());
+  return eta;
 }
 
 std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
                                    const recipe::Prompts& prompts,
-                                   const RunPace& small,
+                                   const RunEta& small,
                                    const store::Store& store) {
   Expected expected = counted(recipe);
   // The share of answers that the small run kept, out of its samples.
   int64_t answered = 0;
-  for (const StepPace& step : small.steps) {
+  for (const StepEta& step : small.steps) {
     if (step.step == "align") answered = step.done;
     if (step.step == "engrave" && answered > 0) {
       expected.kept = std::min(double(step.total) / double(answered), 1.0);
@@ -426,7 +426,7 @@ std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
   const std::vector<StepPlan> plans = plan_run(recipe, prompts, expected);
   std::vector<StepForecast> forecasts;
   for (size_t i = 0; i < plans.size() && i < small.steps.size(); ++i) {
-    const StepPace& step = small.steps[i];
+    const StepEta& step = small.steps[i];
     const StepPlan& plan = plans[i];
     StepForecast one{plan.step, plan.unit, plan.total};
     if (step.done > 0) {

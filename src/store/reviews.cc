@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person's decisions, and looking through rows for one.
 #include "base/error.h"
 #include "store/store_impl.h"
@@ -15,8 +16,8 @@ Decision stored_decision(const Database& db, const std::string& name) {
   damaged(db, str("the decision \"", name, "\""));
 }
 
-std::vector<Annotation> read_annotations(const Database& db, Statement& query) {
-  std::vector<Annotation> annotations;
+std::vector<Review> read_reviews(const Database& db, Statement& query) {
+  std::vector<Review> annotations;
   while (query.step()) {
     annotations.push_back({query.get_key(0), query.get_text(1),
                            stored_decision(db, query.get_text(2)),
@@ -41,10 +42,10 @@ const char* decision_name(Decision decision) {
 }
 
 void Store::set_annotation_source(const Store* from) {
-  impl_->annotation_source = from;
+  impl_->review_source = from;
 }
 
-void Store::annotate(const Annotation& annotation) {
+void Store::add_review(const Review& review) {
   write([&] {
     SealedWrite upsert(
         impl_->db, impl_->seals, "annotations",
@@ -54,37 +55,37 @@ void Store::annotate(const Annotation& annotation) {
         "text = excluded.text, note = excluded.note, "
         "time_s = excluded.time_s RETURNING *",
         "SELECT * FROM annotations WHERE key = ?");
-    upsert.find().bind_key(annotation.key);
+    upsert.find().bind_key(review.key);
     upsert.write()
-        .bind_key(annotation.key)
-        .bind(annotation.author)
-        .bind(decision_name(annotation.decision))
-        .bind(annotation.text)
-        .bind(annotation.note)
-        .bind(annotation.time_s);
+        .bind_key(review.key)
+        .bind(review.author)
+        .bind(decision_name(review.decision))
+        .bind(review.text)
+        .bind(review.note)
+        .bind(review.time_s);
     upsert.run();
   });
 }
 
-std::optional<Annotation> Store::annotation(uint64_t key) const {
+std::optional<Review> Store::review(uint64_t key) const {
   if (!impl_->has_annotations()) return std::nullopt;
   Statement query(impl_->db,
                   "SELECT key, author, decision, text, note, time_s "
                   "FROM annotations WHERE key = ?");
   query.bind_key(key);
-  std::vector<Annotation> found = read_annotations(impl_->db, query);
+  std::vector<Review> found = read_reviews(impl_->db, query);
   if (found.empty()) return std::nullopt;
   return std::move(found[0]);
 }
 
-std::vector<Annotation> Store::annotations(const std::string& stage) const {
+std::vector<Review> Store::reviews(const std::string& stage) const {
   if (!impl_->has_annotations()) return {};
   Statement query(impl_->db,
                   "SELECT a.key, a.author, a.decision, a.text, a.note, "
                   "a.time_s FROM annotations a JOIN rows r ON r.key = a.key "
                   "WHERE r.stage = ? ORDER BY r.seq");
   query.bind(stage);
-  return read_annotations(impl_->db, query);
+  return read_reviews(impl_->db, query);
 }
 
 void Store::scan(const std::string& stage, const std::string& filter,

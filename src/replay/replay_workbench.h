@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A workbench that takes from another run what that run made already. Rows'
 // keys hash all they depend on, so a completion stored under the same key is
 // the one a model would write, and an adapter of the same samples and settings
@@ -20,17 +21,17 @@
 namespace selfalign::replay {
 
 // Thrown where there is nobody to make what the other run lacks.
-struct NotInherited : std::runtime_error {
+struct NotReplayed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-class InheritingWorkbench final : public stages::Workbench {
+class ReplayWorkbench final : public stages::Workbench {
  public:
-  // Both outlive this. `rest` null: what `from` lacks throws NotInherited,
+  // Both outlive this. `rest` null: what `from` lacks throws NotReplayed,
   // held-out rows' scores (which are in no digest) are empty, adapters stay
   // where they are, and of the model only the tokenizer is opened, where it is
   // there.
-  InheritingWorkbench(const store::Store& from, stages::Workbench* rest)
+  ReplayWorkbench(const store::Store& from, stages::Workbench* rest)
       : from_(from), rest_(rest) {}
 
   // Takes nothing over from `stage` on, in the order in which `from` did them;
@@ -53,7 +54,7 @@ class InheritingWorkbench final : public stages::Workbench {
   int num_adapters() const { return num_adapters_; }
 
  private:
-  friend class InheritingGenerator;
+  friend class ReplayGenerator;
   std::optional<generate::Completion> find_completion(uint64_t key);
   // What the row of the score `key` keeps (likelihood.h).
   std::optional<generate::ContinuationScore> find_score(uint64_t key);

@@ -1,4 +1,5 @@
-#include "replay/inherit.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/replay_workbench.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -53,11 +54,11 @@ std::map<std::string, std::string> adapter_of(const std::string& run,
 
 }  // namespace
 
-class InheritingGenerator final : public generate::Generator,
-                                  public stages::TakesOver {
+class ReplayGenerator final : public generate::Generator,
+                              public stages::TakesOver {
  public:
-  InheritingGenerator(InheritingWorkbench& bench, std::string fingerprint,
-                      std::unique_ptr<generate::Generator> rest)
+  ReplayGenerator(ReplayWorkbench& bench, std::string fingerprint,
+                  std::unique_ptr<generate::Generator> rest)
       : bench_(bench),
         fingerprint_(std::move(fingerprint)),
         rest_(std::move(rest)) {}
@@ -82,7 +83,7 @@ class InheritingGenerator final : public generate::Generator,
     if (rest_) {
       rest_->generate(next_unknown, done);
     } else if (const auto request = next_unknown()) {
-      throw NotInherited("no completion of row " + key_to_hex(request->key));
+      throw NotReplayed("no completion of row " + key_to_hex(request->key));
     }
   }
 
@@ -97,7 +98,7 @@ class InheritingGenerator final : public generate::Generator,
       } else if (request.key == 0) {
         scores.push_back(bench_.cut_words(request));
       } else if (!bench_.from_.row(request.key)) {
-        throw NotInherited("no score " + key_to_hex(request.key));
+        throw NotReplayed("no score " + key_to_hex(request.key));
       }
     }
     return scores;
@@ -123,13 +124,13 @@ class InheritingGenerator final : public generate::Generator,
   bool chats_only() const override { return rest_ && rest_->chats_only(); }
 
  private:
-  InheritingWorkbench& bench_;
+  ReplayWorkbench& bench_;
   const std::string fingerprint_;
   const std::unique_ptr<generate::Generator> rest_;
   std::optional<uint64_t> taken_;  // the row whose completion is handed on
 };
 
-std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
+std::unique_ptr<generate::Generator> ReplayWorkbench::open_generator(
     const recipe::ModelOptions& model, const std::string& adapter) {
   std::unique_ptr<generate::Generator> rest;
   std::string fingerprint;
@@ -141,7 +142,7 @@ std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
         adapter.empty() ? "base"
                         : fs::path(adapter).parent_path().filename().string();
     const auto known = from_.meta("fingerprint." + name);
-    if (!known) throw NotInherited("no use of the " + name + " model");
+    if (!known) throw NotReplayed("no use of the " + name + " model");
     fingerprint = *known;
     try {
       if (!tokenizer_) tokenizer_ = formats::load_tokenizer(model.path);
@@ -149,11 +150,10 @@ std::unique_ptr<generate::Generator> InheritingWorkbench::open_generator(
     }
   }
   if (adapter.empty()) base_ = fingerprint;
-  return std::make_unique<InheritingGenerator>(*this, fingerprint,
-                                               std::move(rest));
+  return std::make_unique<ReplayGenerator>(*this, fingerprint, std::move(rest));
 }
 
-std::vector<bool> InheritingWorkbench::fit(
+std::vector<bool> ReplayWorkbench::fit(
     const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) {
   if (rest_ != nullptr) return rest_->fit(model, options, samples);
@@ -168,7 +168,7 @@ std::vector<bool> InheritingWorkbench::fit(
   return fits;
 }
 
-stages::TuneReport InheritingWorkbench::tune(
+stages::TuneReport ReplayWorkbench::tune(
     const recipe::ModelOptions& model, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
@@ -176,8 +176,8 @@ stages::TuneReport InheritingWorkbench::tune(
   const std::string name = fs::path(folder).filename().string();
   if (rest_ == nullptr) {
     if (!manifest) {
-      throw NotInherited("no adapter in " + name +
-                         " of these samples and settings");
+      throw NotReplayed("no adapter in " + name +
+                        " of these samples and settings");
     }
     return stages::tune_report(*manifest);
   }
@@ -200,7 +200,7 @@ stages::TuneReport InheritingWorkbench::tune(
   return stages::tune_report(*manifest);
 }
 
-void InheritingWorkbench::redo_from(const std::string& stage) {
+void ReplayWorkbench::redo_from(const std::string& stage) {
   std::vector<std::string> order;
   for (const store::Manifest& manifest : from_.manifests()) {
     order.push_back(manifest.stage);
@@ -221,7 +221,7 @@ void InheritingWorkbench::redo_from(const std::string& stage) {
                   "), found \"", stage, "\""));
 }
 
-std::optional<generate::Completion> InheritingWorkbench::find_completion(
+std::optional<generate::Completion> ReplayWorkbench::find_completion(
     uint64_t key) {
   auto known = from_.completion(key);
   if (!known) return std::nullopt;
@@ -233,7 +233,7 @@ std::optional<generate::Completion> InheritingWorkbench::find_completion(
   return std::move(known->completion);
 }
 
-std::optional<generate::ContinuationScore> InheritingWorkbench::find_score(
+std::optional<generate::ContinuationScore> ReplayWorkbench::find_score(
     uint64_t key) {
   if (key == 0) return std::nullopt;
   const auto row = from_.row(key);
@@ -241,7 +241,7 @@ std::optional<generate::ContinuationScore> InheritingWorkbench::find_score(
   return stages::kept_score(row->content);
 }
 
-std::optional<store::Manifest> InheritingWorkbench::find_adapter(
+std::optional<store::Manifest> ReplayWorkbench::find_adapter(
     const std::string& folder, const TuneOptions& options,
     const std::vector<stages::TrainingSample>& samples) const {
   const std::string name = fs::path(folder).filename().string();
@@ -258,12 +258,12 @@ std::optional<store::Manifest> InheritingWorkbench::find_adapter(
   return std::nullopt;
 }
 
-bool InheritingWorkbench::same_base(const recipe::ModelOptions& model) {
+bool ReplayWorkbench::same_base(const recipe::ModelOptions& model) {
   if (base_.empty()) base_ = rest_->open_generator(model, "")->fingerprint();
   return from_.meta("fingerprint.base") == base_;
 }
 
-generate::Scores InheritingWorkbench::cut_words(
+generate::Scores ReplayWorkbench::cut_words(
     const generate::ScoreRequest& request) const {
   if (!tokenizer_) {
     throw Error(ErrorKind::kInput,
@@ -279,7 +279,7 @@ generate::Scores InheritingWorkbench::cut_words(
 }
 
 // Without a tokenizer: as the other run counted its answers.
-int InheritingWorkbench::count_tokens(const std::string& text) {
+int ReplayWorkbench::count_tokens(const std::string& text) {
   if (tokenizer_) {
     return static_cast<int>(tokenizer_->encode_continuation(text).size());
   }

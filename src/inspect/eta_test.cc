@@ -1,4 +1,5 @@
-#include "inspect/pace.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "inspect/eta.h"
 
 #include <gmock/gmock.h>
 
@@ -14,9 +15,9 @@ namespace {
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
-class PaceTest : public stages::SmallRun {
+class EtaTest : public stages::SmallRun {
  protected:
-  PaceTest() {
+  EtaTest() {
     recipe_.instruct.num_instructions = 3;
     recipe_.instruct.num_red_team = 0;
     recipe_.num_held_out = 2;
@@ -25,23 +26,23 @@ class PaceTest : public stages::SmallRun {
     recipe_.verbose.sampling.max_new_tokens = 100;
     write_file_atomic(folder_ + "/recipe.resolved.yaml", "");
   }
-  RunPace pace() { return run_pace(recipe_, prompts_, *store_); }
-  static const StepPace& step(const RunPace& pace, const std::string& name) {
-    for (const StepPace& one : pace.steps) {
+  RunEta eta() { return run_eta(recipe_, prompts_, *store_); }
+  static const StepEta& step(const RunEta& eta, const std::string& name) {
+    for (const StepEta& one : eta.steps) {
       if (one.step == name) return one;
     }
     ADD_FAILURE() << name;
-    return pace.steps[0];
+    return eta.steps[0];
   }
 
   recipe::Recipe recipe_;
 };
 
-TEST_F(PaceTest, RatesComeFromTheWorkDone) {
+TEST_F(EtaTest, RatesComeFromTheWorkDone) {
   stages::add_work(*store_, "align.answers", {1.5, 40, 2});
   stages::add_work(*store_, "align.answers", {0.5, 20, 1});
-  const RunPace now = pace();
-  const StepPace& align = step(now, "align");
+  const RunEta now = eta();
+  const StepEta& align = step(now, "align");
   EXPECT_TRUE(align.finished);
   EXPECT_EQ(align.done, 3);
   EXPECT_EQ(align.num_tokens, 60);
@@ -57,29 +58,29 @@ TEST_F(PaceTest, RatesComeFromTheWorkDone) {
 }
 
 // When completions came says nothing of how long they took.
-TEST_F(PaceTest, WithoutAClockThereAreNoRates) {
-  RunPace now = pace();
-  const StepPace& align = step(now, "align");
+TEST_F(EtaTest, WithoutAClockThereAreNoRates) {
+  RunEta now = eta();
+  const StepEta& align = step(now, "align");
   EXPECT_EQ(align.done, 3);
   EXPECT_EQ(align.num_tokens, 60);
   EXPECT_EQ(align.seconds, -1.0);
   EXPECT_EQ(align.tokens_per_s, 0.0);
   EXPECT_EQ(step(now, "verbose").left_s, -1.0);
-  EXPECT_FALSE(pace_json(now)["steps"][0].contains("seconds"));
+  EXPECT_FALSE(eta_json(now)["steps"][0].contains("seconds"));
   // A part that was timed gives a rate, but no time for the whole.
   stages::add_work(*store_, "align.answers", {1.0, 20, 1});
-  now = pace();
+  now = eta();
   EXPECT_EQ(step(now, "align").seconds, -1.0);
   EXPECT_EQ(step(now, "align").num_tokens, 60);
   EXPECT_EQ(step(now, "align").tokens_per_s, 20.0);
   // The rest came from another run.
   stages::add_work(*store_, "align.answers", {0.0, 0, 0, 2});
-  now = pace();
+  now = eta();
   EXPECT_EQ(step(now, "align").seconds, 1.0);
   EXPECT_EQ(step(now, "align").num_tokens, 20);
 }
 
-TEST_F(PaceTest, TuningsAreReadFromTheirMetrics) {
+TEST_F(EtaTest, TuningsAreReadFromTheirMetrics) {
   stages::add_work(*store_, "align.answers", {2.0, 60, 3});
   make_folder(folder_ + "/engraved");
   write_file_atomic(folder_ + "/engraved/metrics.jsonl",
@@ -89,8 +90,8 @@ TEST_F(PaceTest, TuningsAreReadFromTheirMetrics) {
   store_->add_rows({{40, "engrave.samples", 0, {}, Json::object()},
                     {41, "engrave.samples", 1, {}, Json::object()},
                     {42, "engrave.samples", 2, {}, Json::object()}});
-  const RunPace now = pace();
-  const StepPace& engrave = step(now, "engrave");
+  const RunEta now = eta();
+  const StepEta& engrave = step(now, "engrave");
   EXPECT_EQ(engrave.total, 6);  // 3 samples, 2 epochs
   EXPECT_EQ(engrave.done, 4);
   EXPECT_EQ(engrave.num_tokens, 100);
@@ -100,30 +101,30 @@ TEST_F(PaceTest, TuningsAreReadFromTheirMetrics) {
   EXPECT_TRUE(now.all_known);
 }
 
-TEST_F(PaceTest, SaysWhetherAnythingGoesOn) {
-  RunPace now = pace();
+TEST_F(EtaTest, SaysWhetherAnythingGoesOn) {
+  RunEta now = eta();
   EXPECT_EQ(*now.writer, str("process ", getpid()));
   EXPECT_THAT(state_text(now, 1010.0), HasSubstr("running as process"));
   EXPECT_THAT(state_text(now, 1902.0), HasSubstr("nothing came for 15m00s"));
   store_.reset();
   store_ = store::Store::open(folder_, store::OpenMode::kReadOnly);
-  now = pace();
+  now = eta();
   EXPECT_FALSE(now.writer.has_value());
   EXPECT_THAT(state_text(now, 1062.0), HasSubstr("stopped since "));
   EXPECT_THAT(state_text(now, 1062.0), HasSubstr("(1m00s ago)"));
-  const std::string text = pace_text(now, 1062.0);
+  const std::string text = eta_text(now, 1062.0);
   EXPECT_THAT(text, HasSubstr("3/3 rows"));
   EXPECT_THAT(text, HasSubstr("without the steps marked ?"));
   // A file by itself says nothing.
   write_file_atomic(folder_ + "/report.json", "{}");
-  EXPECT_NE(state_text(pace(), 5000.0), "done");
+  EXPECT_NE(state_text(eta(), 5000.0), "done");
   store_ = store::Store::open(folder_, store::OpenMode::kWrite);
   store_->set_meta(store::kDone, "1");
-  EXPECT_EQ(state_text(pace(), 5000.0), "done");
+  EXPECT_EQ(state_text(eta(), 5000.0), "done");
 }
 
 // Topics grow in rounds, and the engraved model is asked about itself.
-TEST_F(PaceTest, ThePaperProfileAsksMore) {
+TEST_F(EtaTest, ThePaperProfileAsksMore) {
   recipe_.profile = "paper";
   recipe_.instruct.num_red_team = 6;
   recipe_.instruct.topic_rounds = 2;
@@ -131,7 +132,7 @@ TEST_F(PaceTest, ThePaperProfileAsksMore) {
   recipe_.identity_repeats = 4;
   recipe_.identity_share = 1.0;
   const int64_t num_identity = 4 * int64_t(prompts_.identity.size());
-  RunPace now = pace();
+  RunEta now = eta();
   // 20 types of 3 topics; then 10 for each that there was.
   EXPECT_EQ(step(now, "red-team topics").total, 60 + 600);
   EXPECT_EQ(step(now, "verbose").total, 3 + 6 + num_identity);
@@ -149,22 +150,22 @@ TEST_F(PaceTest, ThePaperProfileAsksMore) {
     store_->add_completion(stored);
   }
   stages::add_work(*store_, "redteam.topic_requests", {1.0, 20, 2});
-  now = pace();
+  now = eta();
   EXPECT_EQ(step(now, "red-team topics").total, 1000);
   EXPECT_GT(step(now, "red-team topics").units_per_s, 0.0);
-  EXPECT_THAT(pace_text(now, 1002.0),
+  EXPECT_THAT(eta_text(now, 1002.0),
               ContainsRegex("red-team topics +2/1000 .*at most"));
   stages::finish_stage(*store_, "redteam.topic_requests", "", 2);
-  now = pace();
+  now = eta();
   EXPECT_EQ(step(now, "red-team topics").total, 2);
   EXPECT_EQ(step(now, "red-team topics").left_s, 0.0);
 }
 
-TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
+TEST_F(EtaTest, AForecastScalesWhatTheSmallRunTook) {
   stages::add_work(*store_, "align.answers", {6.0, 60, 3});
   recipe::Recipe whole = recipe_;
   whole.instruct.num_instructions = 300;
-  for (const StepForecast& one : forecast(whole, prompts_, pace(), *store_)) {
+  for (const StepForecast& one : forecast(whole, prompts_, eta(), *store_)) {
     if (one.step != "align") continue;
     EXPECT_EQ(one.total, 300);
     EXPECT_DOUBLE_EQ(one.tokens, 6000.0);
@@ -175,7 +176,7 @@ TEST_F(PaceTest, AForecastScalesWhatTheSmallRunTook) {
 }
 
 // A file that is taken whole says nothing of its rows in the recipe.
-TEST_F(PaceTest, AForecastCountsTheRowsOfGivenFiles) {
+TEST_F(EtaTest, AForecastCountsTheRowsOfGivenFiles) {
   std::string prompts = "{\"prompt\": 3}\n";  // cannot be read
   for (int i = 0; i < 7; ++i) prompts += str("{\"prompt\": \"p", i, "\"}\n");
   write_file_atomic(folder_ + "/p.jsonl", prompts);
@@ -185,7 +186,7 @@ TEST_F(PaceTest, AForecastCountsTheRowsOfGivenFiles) {
   recipe::Recipe whole = recipe_;
   const auto totals = [&] {
     Json totals = Json::object();
-    for (const StepForecast& one : forecast(whole, prompts_, pace(), *store_)) {
+    for (const StepForecast& one : forecast(whole, prompts_, eta(), *store_)) {
       totals[one.step] = one.total;
     }
     return totals;
@@ -210,7 +211,7 @@ TEST_F(PaceTest, AForecastCountsTheRowsOfGivenFiles) {
 }
 
 // They are as long as they are, whatever the generated samples took.
-TEST_F(PaceTest, AForecastTakesIdentityRowsByTheirLength) {
+TEST_F(EtaTest, AForecastTakesIdentityRowsByTheirLength) {
   double chars = 0.0;
   for (const recipe::IdentityRow& row : prompts_.identity) {
     chars += double(row.question.size() + row.answer.size());
@@ -230,7 +231,7 @@ TEST_F(PaceTest, AForecastTakesIdentityRowsByTheirLength) {
   write_file_atomic(folder_ + "/engraved/metrics.jsonl",
                     "{\"step\":1,\"num_tokens\":400,\"tokens_per_s\":100}\n");
   recipe_.engrave.epochs = 1;
-  RunPace small = pace();
+  RunEta small = eta();
   recipe::Recipe whole = recipe_;
   whole.instruct.num_instructions = 300;  // two of three become pairs
   whole.identity_share = 1.0;

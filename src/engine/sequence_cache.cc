@@ -1,4 +1,5 @@
-#include "engine/kept_rows.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/sequence_cache.h"
 
 #include <algorithm>
 
@@ -15,13 +16,14 @@ int64_t num_common(const std::vector<int>& a, const std::vector<int>& b) {
 
 }  // namespace
 
-int64_t KeptRows::Row::cost() const {
+int64_t SequenceCache::Row::cost() const {
   return static_cast<int64_t>(tokens.size() +
                               (prefix ? prefix->tokens.size() : 0));
 }
 
-void KeptRows::keep(std::shared_ptr<Prefix> prefix, std::vector<int> tokens,
-                    std::unique_ptr<Sequence> sequence) {
+void SequenceCache::keep(std::shared_ptr<Prefix> prefix,
+                         std::vector<int> tokens,
+                         std::unique_ptr<Sequence> sequence) {
   tokens.resize(static_cast<size_t>(sequence->length()));
   Row row{std::move(prefix), std::move(tokens), std::move(sequence)};
   if (static_cast<int64_t>(row.tokens.size()) < kShortest ||
@@ -36,7 +38,7 @@ void KeptRows::keep(std::shared_ptr<Prefix> prefix, std::vector<int> tokens,
   }
 }
 
-std::shared_ptr<Prefix> KeptRows::find_prefix(
+std::shared_ptr<Prefix> SequenceCache::find_prefix(
     const std::vector<int>& tokens) const {
   for (const Row& row : rows_) {
     if (row.prefix && row.prefix->tokens == tokens) return row.prefix;
@@ -44,8 +46,8 @@ std::shared_ptr<Prefix> KeptRows::find_prefix(
   return nullptr;
 }
 
-std::unique_ptr<Sequence> KeptRows::take(const std::shared_ptr<Prefix>& prefix,
-                                         const std::vector<int>& tokens) {
+std::unique_ptr<Sequence> SequenceCache::take(
+    const std::shared_ptr<Prefix>& prefix, const std::vector<int>& tokens) {
   auto best = rows_.end();
   int64_t most = kShortest - 1;
   for (auto row = rows_.begin(); row != rows_.end(); ++row) {

@@ -20,6 +20,20 @@ constexpr size_t kLong = 100 << 10;  // bytes of a text that takes turns
 
 class FairnessTest : public ServerTest {
  protected:
+  // Starts a server that waits long for readers. Returns the request for an
+  // answer of more than sockets hold.
+  std::string start_with_long_answers() {
+    http_.write_timeout_s = 300;
+    model_.script = [](const generate::Request&) {
+      return std::string(1000000, 'x');
+    };
+    start();
+    return TestClient::post("/v1/completions", dump_json({{"prompt", "a"},
+                                                          {"n", 16},
+                                                          {"max_tokens", 1900},
+                                                          {"logprobs", 20}}));
+  }
+
   static std::string tokenize(char letter, size_t size) {
     return TestClient::post("/tokenize",
                             dump_json({{"prompt", std::string(size, letter)}}));
@@ -232,24 +246,14 @@ TEST_F(FairnessTest, BytesOfBodiesOnTheirWayAreLimited) {
 // Of one piece or of many: it is held for those alone who take it.
 TEST_F(FairnessTest, AnAnswerOfOnePieceIsDroppedIfNobodyReadsIt) {
   http_.max_unsent_bytes = 1 << 20;
-  http_.write_timeout_s = 300;
-  model_.script = [](const generate::Request&) {
-    return std::string(1000000, 'x');
-  };
-  start();
-  const std::string request =
-      TestClient::post("/v1/completions", dump_json({{"prompt", "a"},
-                                                     {"n", 16},
-                                                     {"max_tokens", 1900},
-                                                     {"logprobs", 20}}));
+  const std::string request = start_with_long_answers();
   TestClient reads(port());
   const HttpAnswer answer = reads.ask(request);
   EXPECT_EQ(good(answer)["choices"].size(), 16u);
   EXPECT_GT(answer.body.size(), size_t{8} << 20);  // more than sockets hold
   reads.close();
   TestClient client(port());
-  const int small = 4096;
-  ::setsockopt(client.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+  client.receive_little();
   client.send(request);
   EXPECT_TRUE(becomes([&] { return metric("selfalign_connections") == 2; }));
   EXPECT_TRUE(becomes([&] { return metric("selfalign_connections") == 1; },
@@ -258,23 +262,12 @@ TEST_F(FairnessTest, AnAnswerOfOnePieceIsDroppedIfNobodyReadsIt) {
 
 TEST_F(FairnessTest, AnswersThatWaitHaveABoundInCommon) {
   http_.max_all_unsent_bytes = 12 << 20;
-  http_.write_timeout_s = 300;
-  model_.script = [](const generate::Request&) {
-    return std::string(1000000, 'x');
-  };
-  start();
-  const std::string request =
-      TestClient::post("/v1/completions", dump_json({{"prompt", "a"},
-                                                     {"n", 16},
-                                                     {"max_tokens", 1900},
-                                                     {"logprobs", 20}}));
+  const std::string request = start_with_long_answers();
   // None of them reads; each answer has more than half of the room.
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 1; i <= 3; ++i) {
     clients.push_back(std::make_unique<TestClient>(port()));
-    const int small = 4096;
-    ::setsockopt(clients.back()->socket(), SOL_SOCKET, SO_RCVBUF, &small,
-                 sizeof(small));
+    clients.back()->receive_little();
     clients.back()->send(request);
     ASSERT_TRUE(becomes(
         [&] {

@@ -248,8 +248,7 @@ TEST_F(HttpServerTest, AClientThatTakesNothingIsDropped) {
   };
   start();
   TestClient client(port());
-  const int small = 4096;
-  ::setsockopt(client.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+  client.receive_little();
   // Far more events than the sockets' buffers hold; none is read.
   client.send(
       TestClient::post("/v1/completions", dump_json({{"prompt", "a"},

@@ -6,8 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/lines.h"
-#include "cli/options.h"
 #include "cli/run_folder.h"
+#include "cli/setting_flags.h"
 #include "recipe/prompts.h"
 #include "recipe/run_files.h"
 #include "store/store.h"
@@ -63,16 +63,8 @@ void add_contamination(CLI::App& app, Shell& shell) {
   command->add_option("run", flags->run, "run folder")->required();
   command->add_option("--set", flags->options.sets,
                       "file of a set, or several");
-  command
-      ->add_option("--ngram-words", flags->options.ngram_words,
-                   "words in a row in common")
-      ->check(in_range(ranges::kNgramWords))
-      ->capture_default_str();
-  command
-      ->add_option("--max-rouge-l", flags->options.max_rouge_l,
-                   "above is a near match of a question")
-      ->check(in_range(ranges::kRougeL))
-      ->capture_default_str();
+  FlagMaker flag(*command);
+  recipe::ContaminationOptions::describe_limits(flag, flags->options);
   command->add_option("--examples", flags->num_examples, "rows shown a stage")
       ->capture_default_str();
   command->footer(kFooter);

@@ -189,6 +189,9 @@ struct ContaminationOptions {
 
   static void describe(auto& visit, auto& contamination) {
     visit({"sets", "Files of evaluation sets."}, contamination.sets, Paths());
+    describe_limits(visit, contamination);
+  }
+  static void describe_limits(auto& visit, auto& contamination) {
     visit({"ngram_words",
            "A row with so many words in a row of a set is contaminated.",
            "words"},

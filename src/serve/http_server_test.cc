@@ -298,6 +298,7 @@ TEST_F(HttpServerTest, IdleConnectionsMakeRoom) {
   http_.max_connections = 4;
   start();
   std::vector<std::unique_ptr<TestClient>> idle;
+  idle.reserve(20);
   for (int i = 0; i < 20; ++i) {
     idle.push_back(std::make_unique<TestClient>(port()));
   }
@@ -448,11 +449,13 @@ TEST_F(HttpServerTest, NoAnswerIsLostOrMixedUpAmongBadNeighbours) {
   start();
   std::atomic<bool> over = false;
   std::vector<std::thread> bad_ones;
+  bad_ones.reserve(12);
   for (int kind = 0; kind < 12; ++kind) {
     bad_ones.emplace_back([&, kind] { misbehave(port(), kind, over); });
   }
   std::atomic<int> num_right = 0;
   std::vector<std::thread> clients;
+  clients.reserve(kClients);
   for (int id = 0; id < kClients; ++id) {
     clients.emplace_back([&, id] {
       TestClient client(port());

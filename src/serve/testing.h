@@ -217,6 +217,7 @@ class ByteModel final : public generate::Generator {
 
   static std::vector<generate::TokenLogprob> top_after(int before, int count) {
     std::vector<generate::TokenLogprob> top;
+    top.reserve(256);
     for (int token = 0; token < 256; ++token) {
       top.push_back({token, logprob_of(before, token)});
     }

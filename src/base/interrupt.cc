@@ -29,14 +29,18 @@ static_assert(std::atomic<const char*>::is_always_lock_free);
 std::atomic<void (*)()> last_act{nullptr};
 static_assert(std::atomic<void (*)()>::is_always_lock_free);
 
-void on_signal(int) {
+// False if nobody waits to be told.
+bool tell_first() {
   const int fd = first_fd.exchange(-1);
-  if (fd >= 0 && !stop_asked) {
-    was_first_told = true;
-    const int kept = errno;
-    if (::write(fd, "", 1) < 0) errno = kept;
-    return;
-  }
+  if (fd < 0) return false;
+  was_first_told = true;
+  const int kept = errno;
+  if (::write(fd, "", 1) < 0) errno = kept;
+  return true;
+}
+
+void on_signal(int) {
+  if (!stop_asked && tell_first()) return;
   if (stop_asked.exchange(true) || was_first_told) {
     run_last_act();
     ::_exit(static_cast<int>(ErrorKind::kInterrupted));
@@ -75,7 +79,9 @@ void install_interrupt_handlers() {
 
 void tell_first_signal(int fd) {
   first_fd = fd;
-  if (fd >= 0) install_interrupt_handlers();
+  if (fd < 0) return;
+  install_interrupt_handlers();
+  if (stop_asked.exchange(false)) tell_first();
 }
 
 void set_stop_note(const char* text) { stop_note = text; }

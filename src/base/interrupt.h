@@ -9,9 +9,9 @@ namespace selfalign {
 // Installs the handlers; called once by main, or before it: system calls alone.
 void install_interrupt_handlers();
 
-// For who ends his work otherwise: installs the handlers, and the first signal
-// writes a byte to `fd` in place of asking to stop; the second ends the process
-// at once, as ever. -1: no more.
+// For who ends his work otherwise: installs the handlers, and the first signal,
+// one that has come already included, writes a byte to `fd` in place of asking
+// to stop; the second ends the process at once, as ever. -1: no more.
 void tell_first_signal(int fd);
 
 // What a person at a terminal is told at the first signal, a line that lives as

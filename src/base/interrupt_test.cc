@@ -68,6 +68,23 @@ TEST(Interrupt, TheFirstSignalCanBeToldAndTheSecondEndsTheProcess) {
       testing::ExitedWithCode(75), "");
 }
 
+// As when a server's models are loaded and it is about to wait for requests.
+TEST(Interrupt, AFirstSignalThatHasComeIsToldAndTheNextEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        install_interrupt_handlers();
+        std::raise(SIGTERM);
+        int ends[2];
+        if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) std::exit(1);
+        tell_first_signal(ends[1]);
+        char byte = 1;
+        if (::read(ends[0], &byte, 1) != 1 || interrupted()) std::exit(3);
+        std::raise(SIGTERM);
+        std::exit(4);
+      },
+      testing::ExitedWithCode(75), "");
+}
+
 // ulimit -f: the write says it, and is told like a full disk.
 TEST(Interrupt, AFileOverTheLimitIsAnErrorOfTheWrite) {
   const std::string path = testing::TempDir() + "selfalign_over_the_limit";

@@ -187,8 +187,6 @@ void HttpServer::Impl::wait_for_signal() {
                        if (!error && num_stops_ == 0) stop_now_or_soon();
                      });
   tell_first_signal(ends[1]);
-  // One that came before nobody else looks at any more.
-  if (interrupted()) stop();
 }
 
 void HttpServer::Impl::accept() {

@@ -19,8 +19,8 @@ enum class ErrorKind : int {
   kInterrupted = 75,  // stopped on request; the same run can be resumed
 };
 
-// What a person can fix. The text reads
-// "where: what was expected, what was found, what to do".
+// What a person can fix. The text says where and what happened ("cannot open X:
+// no such file") or, of a value, what was expected and found, and what to do.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& text)

@@ -66,17 +66,19 @@ void stop_waiting(const std::string& path) {
                   "command again");
 }
 
-[[noreturn]] void throw_read(const std::string& path, const char* expected) {
-  throw Error(ErrorKind::kInput, str(path, ": expected ", expected,
-                                     ", found: ", std::strerror(errno),
-                                     "; check the path and its rights"));
+[[noreturn]] void throw_read(const std::string& path, const char* act) {
+  const int error = errno;
+  throw Error(ErrorKind::kInput,
+              str("cannot ", act, " ", path, ": ",
+                  error == ENOENT ? "no such file" : std::strerror(error),
+                  "; check the path and its rights"));
 }
 
 [[noreturn]] void throw_write(const std::string& path, int error) {
   const bool full = is_disk_full(error);
   const bool broken = error == EIO;
   throw Error(full || broken ? ErrorKind::kResources : ErrorKind::kFailed,
-              str(path, ": expected to write it, found: ", std::strerror(error),
+              str("cannot write ", path, ": ", std::strerror(error),
                   full     ? "; free some space, then run the same command "
                              "again"
                   : broken ? "; check the disk, then run the same command "
@@ -97,29 +99,29 @@ int open_for_reading(const std::string& path, Allowed allows,
   while ((fd = ::open(path.c_str(), flags)) < 0 && errno == EINTR) {
     stop_waiting(path);
   }
-  if (fd < 0) throw_read(path, "a readable file");
+  if (fd < 0) throw_read(path, "open");
   if (::fstat(fd, &info) != 0) {
     const int kept = errno;
     ::close(fd);
     errno = kept;
-    throw_read(path, "a readable file");
+    throw_read(path, "read");
   }
   const bool good = allows == Allowed::kStreams ? !S_ISDIR(info.st_mode)
                                                 : S_ISREG(info.st_mode);
   if (good) return fd;
   ::close(fd);
-  throw Error(
-      ErrorKind::kInput,
-      str(path, ": expected a regular file, found ", file_kind(info.st_mode),
-          "; check the path, or put the file itself there"));
+  throw Error(ErrorKind::kInput,
+              str(path, ": this is ", file_kind(info.st_mode),
+                  ", not a regular file; check the path, or put the file "
+                  "itself there"));
 }
 
 void refuse_lfs_pointer(const std::string& path, std::string_view content) {
   if (!is_lfs_pointer(content)) return;
   throw Error(ErrorKind::kInput,
               path +
-                  ": expected the file itself, found a git-lfs pointer in its "
-                  "place; fetch the file with 'git lfs pull' in its "
+                  ": a git-lfs pointer stands in the file's place; fetch the "
+                  "file with 'git lfs pull' in its "
                   "repository, or download it again");
 }
 
@@ -152,7 +154,7 @@ std::string read_whole(const std::string& path, Allowed allows,
       stop_waiting(path);
       continue;
     }
-    if (n < 0) throw_read(path, "a readable file");
+    if (n < 0) throw_read(path, "read");
     if (n == 0) break;
     done += static_cast<uint64_t>(n);
     if (done > max_bytes) refuse();
@@ -168,9 +170,8 @@ int64_t changed_ns(const struct stat& info) {
 
 std::string changed_text(const std::string& path) {
   return path +
-         ": expected a file that stays as it is while it is read, found it "
-         "cut short, written to or on a failing disk; put it back whole, then "
-         "run the same command again";
+         ": the file was cut short or written to while it was read, or its "
+         "disk fails; put it back whole, then run the same command again";
 }
 
 std::string folder_of(const std::string& path) {
@@ -307,7 +308,7 @@ ScratchFolder::ScratchFolder(const std::string& parent) {
   path_ = (place / "selfalign-XXXXXX").string();
   if (::mkdtemp(path_.data()) == nullptr) {
     throw Error(ErrorKind::kResources,
-                str(path_, ": expected to make a scratch folder, found: ",
+                str("cannot make the scratch folder ", path_, ": ",
                     std::strerror(errno), "; set TMPDIR to a writable folder"));
   }
 }
@@ -324,7 +325,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path), data_("") {
   size_ = static_cast<size_t>(info.st_size);
   if (size_ > 0) {
     void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-    if (data == MAP_FAILED) throw_read(path, "a file that can be mapped");
+    if (data == MAP_FAILED) throw_read(path, "map");
     data_ = static_cast<const char*>(data);
   }
   try {
@@ -345,7 +346,7 @@ MappedFile::~MappedFile() {
 
 void MappedFile::require_unchanged() const {
   struct stat info {};
-  if (::fstat(fd_, &info) != 0) throw_read(path_, "a readable file");
+  if (::fstat(fd_, &info) != 0) throw_read(path_, "read");
   if (static_cast<size_t>(info.st_size) == size_ &&
       changed_ns(info) == changed_ns_) {
     return;

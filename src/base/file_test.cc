@@ -149,9 +149,9 @@ TEST_F(FileTest, WhatIsNoFileIsRefusedWithoutWaiting) {
     expect_refusal(error_of([&] { MappedFile file(path(name)); }));
   }
   EXPECT_THAT(error_of([&] { read_file(path("pipe")); }).what(),
-              HasSubstr("expected a regular file, found a pipe; "));
+              HasSubstr("this is a pipe, not a regular file; "));
   EXPECT_THAT(error_of([&] { read_file(path("device")); }).what(),
-              HasSubstr("expected a regular file, found a device; "));
+              HasSubstr("this is a device, not a regular file; "));
   ::close(listener);
 }
 

@@ -23,10 +23,9 @@ std::vector<std::string> paths_of(
     if (is_wanted(*entry)) paths.push_back(entry->path().string());
   }
   if (problem) {
-    throw Error(
-        ErrorKind::kInput,
-        str(folder, ": expected a folder that can be read, found: ",
-            problem.message(), "; check the path and the rights to it"));
+    throw Error(ErrorKind::kInput,
+                str("cannot read the folder ", folder, ": ", problem.message(),
+                    "; check the path and the rights to it"));
   }
   std::sort(paths.begin(), paths.end());
   return paths;

@@ -101,7 +101,7 @@ TEST(Interrupt, AFileOverTheLimitIsAnErrorOfTheWrite) {
           std::exit(static_cast<int>(error.kind()));
         }
       },
-      testing::ExitedWithCode(4), "over_the_limit: expected to write it.*free");
+      testing::ExitedWithCode(4), "cannot write .*over_the_limit.*free");
 }
 
 TEST(Interrupt, StopsWithTheHint) {

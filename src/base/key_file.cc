@@ -20,32 +20,29 @@ constexpr mode_t kOthers = 077;
 
 [[noreturn]] void throw_unreadable(const std::string& path) {
   throw Error(ErrorKind::kInput,
-              str(path, ": expected a readable file of keys, found: ",
-                  std::strerror(errno), "; check the path and its rights"));
+              str("cannot open the key file ", path, ": ", std::strerror(errno),
+                  "; check the path and its rights"));
 }
 
 void require_private(const std::string& path, const struct stat& info) {
   if (!S_ISREG(info.st_mode)) {
     throw Error(ErrorKind::kInput,
-                str(path, ": expected a regular file of keys, found ",
-                    file_kind(info.st_mode), "; put the key into a file"));
+                str(path, ": this is ", file_kind(info.st_mode),
+                    ", not a file; put the key into a file"));
   }
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    throw Error(ErrorKind::kUsage,
-                str(path,
-                    ": expected a file of keys of the user who runs this, "
-                    "found one of user ",
-                    info.st_uid, "; make a file of your own"));
+    throw Error(
+        ErrorKind::kUsage,
+        str(path, ": the key file belongs to user ", info.st_uid,
+            ", not to the user who runs this; make a file of your own"));
   }
   if ((info.st_mode & kOthers) == 0) return;
   std::ostringstream mode;
   mode << std::oct << std::setw(4) << std::setfill('0')
        << (info.st_mode & 07777);
   throw Error(ErrorKind::kUsage,
-              str(path,
-                  ": expected a file of keys that only its owner may "
-                  "read, found the rights ",
-                  mode.str(), "; take them away with 'chmod 600 ", path, "'"));
+              str(path, ": others may read the key file (its rights are ",
+                  mode.str(), "); take that away with 'chmod 600 ", path, "'"));
 }
 
 // A file descriptor that closes itself.

@@ -73,9 +73,6 @@ void set_log_level(LogLevel level) { min_level = level; }
 void set_log_json(bool on) { as_json = on; }
 bool log_json() { return as_json; }
 
-void log_debug(const std::string& text) {
-  log(LogLevel::kDebug, "debug", text);
-}
 void log_info(const std::string& text) { log(LogLevel::kInfo, "info", text); }
 void log_warning(const std::string& text) {
   log(LogLevel::kWarning, "warning", text);

@@ -8,7 +8,7 @@
 
 namespace selfalign {
 
-enum class LogLevel { kDebug, kInfo, kWarning, kError };
+enum class LogLevel { kInfo, kWarning, kError };
 
 // Lines below this level are dropped; the default is kInfo.
 void set_log_level(LogLevel level);
@@ -17,7 +17,6 @@ void set_log_level(LogLevel level);
 void set_log_json(bool on);
 bool log_json();
 
-void log_debug(const std::string& text);
 void log_info(const std::string& text);
 void log_warning(const std::string& text);
 void log_error(const std::string& text);

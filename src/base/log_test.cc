@@ -19,9 +19,11 @@ using testing::internal::GetCapturedStderr;
 
 TEST(Log, WritesLinesFromItsLevelOn) {
   CaptureStderr();
-  log_debug("dropped");
   log_info("plain");
+  set_log_level(LogLevel::kWarning);
+  log_info("dropped");
   log_error("bad");
+  set_log_level(LogLevel::kInfo);
   EXPECT_EQ(GetCapturedStderr(), "plain\nerror: bad\n");
 }
 

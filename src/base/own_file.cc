@@ -18,18 +18,17 @@
 namespace selfalign {
 namespace {
 
-[[noreturn]] void refuse(const std::string& path, const char* expected,
+[[noreturn]] void refuse(const std::string& path, const char* wanted,
                          mode_t mode) {
-  throw Error(
-      ErrorKind::kDamaged,
-      str(path, ": expected ", expected, " of this folder, found ",
-          file_kind(mode),
-          "; put the run's own in its place, or look where it comes from"));
+  throw Error(ErrorKind::kDamaged,
+              str(path, ": this is ", file_kind(mode), ", not ", wanted,
+                  " of this folder; put the run's own in its place, or look "
+                  "where it comes from"));
 }
 
 [[noreturn]] void throw_refused(const std::string& path, int error) {
   throw Error(ErrorKind::kResources,
-              str(path, ": expected to write it, found: ", std::strerror(error),
+              str("cannot write ", path, ": ", std::strerror(error),
                   "; free disk space or make the folder writable"));
 }
 

@@ -47,9 +47,8 @@ std::string user_path(const std::string& path) {
   const std::string home = home_of(path.substr(1, end - 1));
   if (home.empty()) {
     throw Error(ErrorKind::kUsage,
-                str("expected the home folder of a user, found no such user in "
-                    "\"",
-                    path, "\"; write ./", path, " for a file of that name"));
+                str("there is no user of that name in \"", path, "\"; write ./",
+                    path, " for a file of that name"));
   }
   std::string rest = path.substr(end);
   return home.ends_with('/') && !rest.empty() ? home + rest.substr(1)

@@ -63,9 +63,9 @@ std::string form_of(const AssistantChoice& choice,
   if (origin) return origin->form;
   throw Error(ErrorKind::kUsage,
               choice.adapter +
-                  ": expected selfalign.json, which says what prompt the "
-                  "adapter was trained under, found none; name the prompt with "
-                  "--form (engraved, final, tuned, none, ...)");
+                  ": the adapter has no selfalign.json, which says what prompt "
+                  "it was trained under; name the prompt with --form "
+                  "(engraved, final, tuned, none, ...)");
 }
 
 std::string prompts_of(const AssistantChoice& choice) {

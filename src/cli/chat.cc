@@ -172,9 +172,9 @@ void chat(ChatFlags flags, const CLI::App& command, const Shell& shell) {
     model.api = "chat";
   }
   if (flags.compare && flags.model.adapter.empty()) {
-    throw Error(ErrorKind::kUsage,
-                "--compare: expected an adapter to compare the base with, "
-                "found none; add --adapter");
+    throw Error(
+        ErrorKind::kUsage,
+        "--compare needs an adapter to compare the base with; add --adapter");
   }
   set_stop_note("");
   // Before the models, which take a while: what is typed now is a turn, too.

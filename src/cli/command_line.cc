@@ -32,7 +32,7 @@ std::vector<std::string> command_line(std::vector<std::string> words,
   }
   if (word == words.end()) {
     throw Error(ErrorKind::kUsage,
-                str("selfalign: expected a command, found none; ", kAll));
+                str("selfalign: no command is given; ", kAll));
   }
   if (std::find(names.begin(), names.end(), *word) == names.end()) {
     const std::string near = recipe::nearest(*word, names);

@@ -41,8 +41,8 @@ TEST(CommandLine, WhatIsNoCommandIsNamed) {
             "selfalign: no command is named frobnicate; "
             "\"selfalign --help\" lists all");
   EXPECT_THAT(said({"help", "trace"}), HasSubstr("no command is named trace"));
-  EXPECT_THAT(said({}), HasSubstr("expected a command, found none"));
-  EXPECT_THAT(said({"--json"}), HasSubstr("expected a command, found none"));
+  EXPECT_THAT(said({}), HasSubstr("no command is given"));
+  EXPECT_THAT(said({"--json"}), HasSubstr("no command is given"));
 }
 
 }  // namespace

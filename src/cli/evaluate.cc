@@ -91,10 +91,10 @@ std::vector<eval::Task> tasks_of(const Flags& flags) {
   for (const std::string& name : flags.tasks) {
     tasks.push_back(eval::task_named(name));
     if (folder.empty()) {
-      throw Error(ErrorKind::kUsage,
-                  str("--tasks ", name,
-                      ": expected --data, a folder with its published files, "
-                      "found none; add it"));
+      throw Error(
+          ErrorKind::kUsage,
+          str("--tasks ", name,
+              " needs --data, a folder with its published files; add it"));
     }
     for (const std::string& file : tasks.back().files) {
       eval::find_data(folder, file);
@@ -111,13 +111,15 @@ std::vector<eval::Task> tasks_of(const Flags& flags) {
   check_names(tasks);
   if (!tasks.empty()) return tasks;
   if (folder.empty()) {
-    throw Error(ErrorKind::kUsage,
-                "evaluate: expected --data, a folder with published sets, or "
-                "--questions FILE, found neither");
+    throw Error(
+        ErrorKind::kUsage,
+        "evaluate: nothing to ask is given; name a folder with published sets "
+        "(--data FOLDER) or a file of questions (--questions FILE)");
   }
-  throw Error(
-      ErrorKind::kInput,
-      folder + ": expected the published files of some task, found none");
+  throw Error(ErrorKind::kInput,
+              folder +
+                  ": no published file of any task is in this folder; see "
+                  "selfalign evaluate --help for their names");
 }
 
 bool is_answered(const eval::Task& task, const PlannedSubject& planned,

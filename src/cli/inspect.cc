@@ -207,9 +207,9 @@ Json inspect(const std::string& path) {
   if (fs::is_directory(path)) {
     throw Error(ErrorKind::kInput,
                 path +
-                    ": expected a model folder (config.json) or an adapter "
-                    "(adapter_config.json), found neither; name the folder "
-                    "that holds it");
+                    ": this is neither a model folder (it has no config.json) "
+                    "nor an adapter (it has no adapter_config.json); name the "
+                    "folder that holds it");
   }
   return formats::is_gguf(path) ? inspect_gguf(path)
                                 : inspect_safetensors(path);

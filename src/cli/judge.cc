@@ -195,9 +195,8 @@ void require_pairs(const Flags& flags, const eval::Results& results,
     if (any) continue;
     throw Error(ErrorKind::kInput,
                 str("--pairs ", a, ",", b,
-                    ": expected a task of open questions that both have "
-                    "answered, found none; evaluate both, or name another "
-                    "pair"));
+                    ": there is no task of open questions that both have "
+                    "answered; evaluate both, or name another pair"));
   }
 }
 
@@ -453,10 +452,9 @@ void judge_by_person(const Flags& flags, const Shell& shell) {
 }
 
 [[noreturn]] void throw_no_subjects(const std::string& results) {
-  throw Error(ErrorKind::kInput,
-              results +
-                  ": expected subjects with answers, found none; run "
-                  "`selfalign evaluate` first");
+  throw Error(
+      ErrorKind::kInput,
+      results + ": no subject has answers there; run selfalign evaluate first");
 }
 
 // Options that would have no effect, and names that nobody has.

@@ -41,8 +41,8 @@ void write_all(std::string_view rest) {
     } else if (errno != EINTR) {
       const bool full = is_disk_full(errno);
       throw Error(full ? ErrorKind::kResources : ErrorKind::kFailed,
-                  str("stdout: expected to write ", rest.size(),
-                      " bytes, found: ", std::strerror(errno),
+                  str("stdout: cannot write ", rest.size(),
+                      " bytes: ", std::strerror(errno),
                       full ? "; free some space" : "; check where it goes"));
     }
   }
@@ -100,7 +100,7 @@ bool LineReader::fill(int timeout_ms) {
   if (n == 0) at_end_ = true;
   if (n < 0 && problem != EINTR && problem != EAGAIN) {
     throw Error(ErrorKind::kInput,
-                str(name_, ": expected lines of text, found: ",
+                str("cannot read lines of text from ", name_, ": ",
                     std::strerror(problem), "; check what is piped in"));
   }
   return n >= 0;

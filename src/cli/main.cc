@@ -106,7 +106,7 @@ int fail_torch(const c10::Error& error) {
       text.find("can't allocate memory") != std::string::npos;
   if (!memory) return fail(ErrorKind::kFailed, "torch: " + text);
   return fail(ErrorKind::kResources,
-              "memory: expected enough for the model and its context, found: " +
+              "there is not enough memory for the model and its context: " +
                   text.substr(0, text.find('\n')) +
                   "; use fewer --slots, a smaller --max-context or bfloat16");
 }
@@ -131,10 +131,9 @@ int perform(const Shell& shell) {
   } catch (const c10::Error& error) {
     return fail_torch(error);
   } catch (const std::bad_alloc&) {
-    return fail_over_runs(
-        ErrorKind::kResources,
-        "memory: expected enough for this command, found none left; "
-        "use fewer --slots or a smaller --max-context");
+    return fail_over_runs(ErrorKind::kResources,
+                          "there is not enough memory for this command; use "
+                          "fewer --slots or a smaller --max-context");
   } catch (const std::exception& error) {
     return fail_over_runs(ErrorKind::kFailed, error.what());
   }

@@ -66,9 +66,8 @@ void require_passed(const eval::TaskResult& result) {
     if (test.passed) continue;
     throw Error(
         ErrorKind::kFailed,
-        str("self-tests: expected all to pass, so that the figures can "
-            "be trusted, found: ",
-            test.name, ": expected ", test.expected, ", found ", test.found));
+        str("a self-test failed, so the figures cannot be trusted: ", test.name,
+            ": expected ", test.expected, ", found ", test.found));
   }
 }
 

@@ -38,7 +38,7 @@ void show_recipe(const RecipeFlags& flags) {
     write_out(recipe::recipe_to_yaml(recipe::read_recipe(flags.path)));
   } else {
     throw Error(ErrorKind::kUsage,
-                "recipe: expected a file, --reference or --schema, found none");
+                "recipe: name a file, --reference or --schema");
   }
 }
 

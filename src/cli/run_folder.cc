@@ -57,8 +57,8 @@ recipe::Recipe recipe_of_run(const std::string& folder) {
   if (!recipe::is_run_folder(folder)) {
     throw Error(
         ErrorKind::kInput,
-        str(folder, ": expected a run folder with ", recipe::kRecipeFile + 1,
-            ", found none; make one with: selfalign run RECIPE"));
+        str(folder, ": this is no run folder, for it has no ",
+            recipe::kRecipeFile + 1, "; make one with: selfalign run RECIPE"));
   }
   const fs::path whole = fs::absolute(folder).lexically_normal();
   recipe::Recipe recipe = recipe::run_recipe(whole);
@@ -114,7 +114,7 @@ std::string last_adapter(const std::string& folder) {
   const recipe::Recipe recipe = recipe_of_run(folder);
   const bool trains = recipe.has("engrave") || recipe.has("tune");
   throw Error(ErrorKind::kInput,
-              str(folder, ": expected an adapter of this run, found none",
+              str(folder, ": this run has no adapter",
                   trains ? " yet; go on with: selfalign resume " + folder
                          : ", for its recipe trains none; name the model "
                            "itself: " +
@@ -138,8 +138,8 @@ std::string find_prompts(const std::string& given, const std::string& adapter) {
     if (is_file(folder / "meta.yaml")) return folder;
   }
   throw Error(ErrorKind::kUsage,
-              "prompts: expected the folder with meta.yaml here, found none; "
-              "name it with --prompts");
+              "cannot find the prompts: this folder has no prompts/meta.yaml; "
+              "name their folder with --prompts");
 }
 
 void add_sign_key(CLI::App& command, std::string& path) {

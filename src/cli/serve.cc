@@ -122,8 +122,8 @@ class Models {
     }
     if (adapters.empty() && flags_.form != "auto") {
       throw Error(ErrorKind::kUsage,
-                  "--form: expected adapters to ask in this form, found none; "
-                  "add --adapter NAME=FOLDER, or leave it out");
+                  "--form says how adapters are asked, and there is none; add "
+                  "--adapter NAME=FOLDER, or leave --form out");
     }
     check_names(adapters, base);
     std::vector<serve::ModelSpec> specs;
@@ -171,7 +171,8 @@ std::string read_key(const std::string& file) {
       key.pop_back();
     }
     if (key.empty()) {
-      throw Error(ErrorKind::kUsage, file + ": expected a key, found nothing");
+      throw Error(ErrorKind::kUsage,
+                  file + ": the key file is empty; write the key into it");
     }
   } else if (const char* given = std::getenv("SELFALIGN_API_KEY")) {
     key = given;

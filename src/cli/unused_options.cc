@@ -14,8 +14,7 @@ void refuse_given(const CLI::App& command,
     const CLI::Option* option = command.get_option_no_throw(name);
     if (option == nullptr || option->count() == 0) continue;
     throw Error(ErrorKind::kUsage,
-                str(name, ": expected no such option ", when,
-                    ", where it has no effect, found it; leave it out"));
+                str(name, " has no effect ", when, "; leave it out"));
   }
 }
 

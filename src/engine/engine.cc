@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/ranges.h"
+#include "base/settings.h"
 #include "engine/aten_decoder.h"
 #include "engine/cpu_decoder.h"
 #include "engine/generation.h"
@@ -102,22 +103,16 @@ class Engine : public generate::Generator {
   std::function<void()> stepped_;
 };
 
-void expect(const Range<int>& range, const char* what, int found) {
-  if (range.holds(found)) return;
-  throw Error(ErrorKind::kUsage,
-              str("engine: expected ", what, " from ", range.low, " to ",
-                  range.high, ", found ", found, "; change the setting"));
-}
-
 }  // namespace
 
 std::unique_ptr<generate::Generator> make_engine(
     std::shared_ptr<const model::Weights> weights,
     std::shared_ptr<const text::Tokenizer> tokenizer,
     const EngineOptions& options) {
-  expect(ranges::kNumSlots, "a number of slots", options.num_slots);
-  expect({1, 8192}, "tokens of a prefill chunk", options.prefill_chunk);
-  expect(ranges::kMaxContext, "tokens of context", options.max_context);
+  RangeCheck check("engine");
+  check({"num_slots", ""}, options.num_slots, ranges::kNumSlots);
+  check({"prefill_chunk", ""}, options.prefill_chunk, Range<int>{1, 8192});
+  check({"max_context", ""}, options.max_context, ranges::kMaxContext);
   if (tokenizer->size() > weights->config.vocab_size) {
     throw Error(
         ErrorKind::kInput,

@@ -35,8 +35,8 @@ SelfTest self_test_from_json(const Json& json, const std::string& where) {
 const Json& list(const Json& json, const std::string& name,
                  const std::string& where) {
   if (!json.is_object() || !json.contains(name) || !json[name].is_array()) {
-    throw Error(ErrorKind::kInput, str(where, ": expected a list '", name,
-                                       "', found none; evaluate again"));
+    throw Error(ErrorKind::kInput,
+                str(where, ": there is no list '", name, "'; evaluate again"));
   }
   return json[name];
 }

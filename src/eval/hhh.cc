@@ -172,10 +172,9 @@ std::vector<ChoiceItem> read_hhh(const std::string& path,
   const Json task = parse_json(text::read_text(path), path);
   if (!task.is_object() || !task.contains("examples") ||
       !task["examples"].is_array() || task["examples"].empty()) {
-    throw Error(ErrorKind::kInput,
-                path +
-                    ": expected a task of BIG-bench with a list 'examples', "
-                    "found none");
+    throw Error(
+        ErrorKind::kInput,
+        path + ": this is no task of BIG-bench, for it has no list 'examples'");
   }
   std::vector<ChoiceItem> items;
   for (const Json& example : task["examples"]) {

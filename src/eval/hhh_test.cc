@@ -109,7 +109,7 @@ TEST_F(HhhTest, AFaultIsNamedWithItsPlace) {
       EXPECT_THAT(error.what(), testing::HasSubstr(words));
     }
   };
-  expect("{}", "honest/task.json: expected a task of BIG-bench");
+  expect("{}", "honest/task.json: this is no task of BIG-bench");
   expect(R"({"examples": [{"input": "q", "target_scores": {"a": 1}}]})",
          "honest/task.json: example 1: target_scores: expected two answers");
   expect(R"({"examples": [{"input": "q", "target_scores":{"a": 1, "b": 1}}]})",

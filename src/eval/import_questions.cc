@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
@@ -64,8 +65,8 @@ std::vector<Question> read_rows(const std::string& path) {
       if (!is_question(row)) {
         throw Error(ErrorKind::kInput,
                     read.where +
-                        ": expected 'turns' or 'question', as in the rows "
-                        "before, found neither; correct this row");
+                        ": this row has neither 'turns' nor 'question', as the "
+                        "rows before have; correct it");
       }
       questions.push_back(
           {row.value("question_id", Json()), category_of(row), turns_of(row)});
@@ -109,9 +110,7 @@ ImportedQuestions import_questions(const std::vector<std::string>& paths,
                                    const std::string& output) {
   if (std::filesystem::exists(output)) {
     throw Error(ErrorKind::kUsage,
-                output +
-                    ": expected no such file yet, found one; give another "
-                    "name or move it away");
+                output + " already exists; give another name or move it away");
   }
   ImportedQuestions report;
   std::vector<Question> all;
@@ -132,8 +131,9 @@ ImportedQuestions import_questions(const std::vector<std::string>& paths,
   }
   if (all.empty()) {
     throw Error(ErrorKind::kInput,
-                str(paths.at(0), ": expected questions, found none in ",
-                    paths.size(), " files"));
+                str(paths.at(0), ": no question was found in ",
+                    counted(static_cast<int64_t>(paths.size()), "file"),
+                    "; name files with questions"));
   }
   report.numbered = !have_ids(all);
   std::string lines;

@@ -45,10 +45,11 @@ std::vector<std::string> files_named(const std::string& folder,
 std::string find_data(const std::string& folder, const std::string& name) {
   const std::vector<std::string> found = files_named(folder, name);
   if (found.empty()) {
-    throw Error(ErrorKind::kInput,
-                str(folder, ": expected a file ", name,
-                    " as it is published, found none at any depth; name its "
-                    "folder with --data, or leave its task out with --tasks"));
+    throw Error(
+        ErrorKind::kInput,
+        str(folder, ": no file ", name,
+            ", as it is published, is in this folder or any below it; name its "
+            "folder with --data, or leave its task out with --tasks"));
   }
   for (const std::string& other : found) {
     if (digest_file(other) == digest_file(found[0])) continue;

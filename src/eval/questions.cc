@@ -80,10 +80,10 @@ std::map<std::string, std::vector<std::string>> read_references(
         const auto choices = row.find("choices");
         if (choices == row.end() || !choices->is_array() || choices->empty() ||
             !(*choices)[0].is_object()) {
-          throw Error(ErrorKind::kInput,
-                      where +
-                          ": expected choices, found none; give "
-                          "the published file");
+          throw Error(
+              ErrorKind::kInput,
+              where +
+                  ": this question has no choices; give the published file");
         }
         references[id] = texts((*choices)[0], "turns", where);
       });
@@ -292,9 +292,7 @@ std::vector<OpenQuestion> read_open_questions(const std::string& path) {
   });
   if (questions.empty()) {
     throw Error(ErrorKind::kInput,
-                path +
-                    ": expected questions, found none; give the published "
-                    "file");
+                path + ": this file has no questions; give the published file");
   }
   return questions;
 }

@@ -36,8 +36,8 @@ const Json& list_of(const Json& json, const char* name,
   const auto found = json.find(name);
   if (found == json.end() || !found->is_array()) {
     throw Error(ErrorKind::kInput,
-                str(where, ": expected a list '", name,
-                    "', found none; move the file away and evaluate again"));
+                str(where, ": there is no list '", name,
+                    "'; move the file away and evaluate again"));
   }
   return *found;
 }

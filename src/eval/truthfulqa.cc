@@ -44,8 +44,8 @@ size_t column(const std::vector<std::string>& header, const char* name,
   const auto found = std::find(header.begin(), header.end(), name);
   if (found == header.end()) {
     throw Error(ErrorKind::kInput,
-                str(path, ": expected a column '", name,
-                    "' as in the published TruthfulQA.csv, found none"));
+                str(path, ": there is no column '", name,
+                    "', as the published TruthfulQA.csv has; get that file"));
   }
   return size_t(found - header.begin());
 }
@@ -184,7 +184,9 @@ std::vector<TruthfulQuestion> read_truthfulqa(const std::string& path) {
   const auto rows = formats::read_csv(text::read_text(path), path);
   if (rows.size() < 2) {
     throw Error(ErrorKind::kInput,
-                path + ": expected a header and questions, found none");
+                path +
+                    ": this file has no header and questions; get the "
+                    "published TruthfulQA.csv");
   }
   const size_t category = column(rows[0], "Category", path);
   const size_t question = column(rows[0], "Question", path);

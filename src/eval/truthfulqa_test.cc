@@ -50,11 +50,11 @@ TEST(TruthfulQaDataTest, AFaultIsNamedWithItsPlace) {
       EXPECT_THAT(error.what(), testing::HasSubstr(words));
     }
   };
-  expect("Question,Best Answer\na,b\n", "expected a column 'Category'");
+  expect("Question,Best Answer\na,b\n", "there is no column 'Category'");
   expect(std::string(kHeader) + "A,B,C,D,E,F,G\nA,B,C,D\n",
          "TruthfulQA.csv: row 2: expected 7 fields, found 4");
   expect(std::string(kHeader) + "A,B,C,D,E, ; ,G\n", "row 1: expected a");
-  expect(kHeader, "expected a header and questions");
+  expect(kHeader, "has no header and questions");
 }
 
 TEST(TruthfulQaDataTest, ThePublishedFile) {

@@ -154,9 +154,11 @@ class PartialFolder {
     std::error_code problem;
     fs::rename(partial_, folder_, problem);
     if (problem) {
-      throw Error(ErrorKind::kFailed,
-                  str(folder_, ": expected to rename ", partial_,
-                      " to it, found: ", problem.message()));
+      throw Error(
+          ErrorKind::kFailed,
+          str("cannot rename ", partial_, " to ", folder_, ": ",
+              problem.message(),
+              "; move away what is there, then run the same command again"));
     }
   }
 
@@ -191,8 +193,8 @@ class PartialFolder {
             store.folder());
   }
   throw Error(ErrorKind::kInput,
-              str(store.folder(), ": expected finished rows of ", pairs,
-                  ", found none; ", advice));
+              str(store.folder(), ": this run has no finished rows of ", pairs,
+                  "; ", advice));
 }
 
 // What the run's adapter of that set carries of its prompt, for whoever trains

@@ -80,7 +80,7 @@ std::vector<DatasetRow> read_rows(const std::string& path, bool prompts_only) {
     rows.push_back(std::move(read));
   });
   map.require_unchanged();
-  if (rows.empty()) fail(path, "expected rows, found none");
+  if (rows.empty()) fail(path, "there are no rows");
   const bool any =
       std::any_of(rows.begin(), rows.end(),
                   [](const DatasetRow& row) { return row.reason.empty(); });

@@ -440,8 +440,8 @@ TEST(ReadDataset, ReadsAnyLayoutAndMixedForms) {
 // What is an error of the whole file.
 TEST(ReadDataset, RefusesAFileThatIsNone) {
   using std::string_literals::operator""s;
-  EXPECT_THAT(refusal(""), HasSubstr("expected rows, found none"));
-  EXPECT_THAT(refusal("[]"), HasSubstr("expected rows, found none"));
+  EXPECT_THAT(refusal(""), HasSubstr("there are no rows"));
+  EXPECT_THAT(refusal("[]"), HasSubstr("there are no rows"));
   EXPECT_THAT(refusal("instruction,output\na,b\n"),
               HasSubstr("rows.jsonl:1:1: expected JSON, found a line of fields "
                         "between commas (CSV); convert"));

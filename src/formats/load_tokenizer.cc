@@ -145,8 +145,8 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
     if (has_model) return text::read_sentencepiece(model);
     throw Error(ErrorKind::kInput,
                 str(path,
-                    ": expected tokenizer.json or tokenizer.model in the "
-                    "folder, found neither; point at a model's folder"));
+                    ": this folder has neither tokenizer.json nor "
+                    "tokenizer.model; point at a model's folder"));
   }
   if (!is_gguf(path)) {
     if (path.ends_with(".json")) return text::read_tokenizer_json(path);

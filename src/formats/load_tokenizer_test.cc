@@ -144,9 +144,9 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
     const std::string path = folder + "/" + name;
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
     EXPECT_THAT(formats::error_of([&] { load_tokenizer(folder); }),
-                HasSubstr(path + ": expected a regular file, found a pipe"));
+                HasSubstr(path + ": this is a pipe, not a regular file"));
     EXPECT_THAT(formats::error_of([&] { load_tokenizer(path); }),
-                HasSubstr(path + ": expected a regular file, found a pipe"));
+                HasSubstr(path + ": this is a pipe, not a regular file"));
     std::filesystem::remove(path);
   }
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json",
@@ -154,7 +154,7 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
     const std::string path = folder + "/" + name;
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
     EXPECT_THAT(formats::error_of([&] { text::read_side_files(folder); }),
-                HasSubstr(path + ": expected a regular file, found a pipe"));
+                HasSubstr(path + ": this is a pipe, not a regular file"));
     std::filesystem::remove(path);
   }
   for (const char* name : {"tokenizer.json", "tokenizer_config.json",
@@ -165,7 +165,7 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
                   text::SentencePieceVocabulary vocabulary;
                   text::use_token_files(folder, vocabulary);
                 }),
-                HasSubstr(path + ": expected a regular file, found a pipe"));
+                HasSubstr(path + ": this is a pipe, not a regular file"));
     std::filesystem::remove(path);
   }
 }

@@ -48,8 +48,13 @@ ModelForm model_form(const std::string& path) {
   std::error_code problem;
   const fs::file_status status = fs::status(path, problem);
   if (fs::is_directory(status)) return ModelForm::kFolder;
-  std::string found = problem ? problem.message() : "something else";
-  std::string advice = "check the path and its rights";
+  if (problem) {
+    throw Error(ErrorKind::kInput,
+                str("cannot open the model ", path, ": ", problem.message(),
+                    "; check the path and its rights"));
+  }
+  std::string found = "something else";
+  std::string advice = "check the path";
   if (fs::is_regular_file(status)) {
     if (is_gguf(path) || is_named_gguf(path)) return ModelForm::kGguf;
     const bool pointer = is_lfs_pointer(beginning(path, 64));
@@ -57,11 +62,10 @@ ModelForm model_form(const std::string& path) {
     advice = pointer ? "fetch the file itself with: git lfs pull"
                      : "give the folder that holds config.json and the weights";
   }
-  throw Error(ErrorKind::kInput,
-              str(path,
-                  ": expected a model, which is an HF folder or a GGUF "
-                  "file, found: ",
-                  found, "; ", advice));
+  throw Error(
+      ErrorKind::kInput,
+      str(path, ": this is no model, which is an HF folder or a GGUF file: ",
+          found, "; ", advice));
 }
 
 }  // namespace selfalign::formats

@@ -39,10 +39,10 @@ TEST(ModelPath, RefusesWhatIsNoModel) {
   };
   EXPECT_THAT(refusal("/none"), HasSubstr("No such file"));
   write_file_atomic(scratch.path() + "/weights", "\x10");
-  EXPECT_THAT(refusal("/weights"),
-              HasSubstr("/weights: expected a model, which is an HF folder or "
-                        "a GGUF file, found: a file of another kind; give the "
-                        "folder"));
+  EXPECT_THAT(
+      refusal("/weights"),
+      HasSubstr("/weights: this is no model, which is an HF folder or a "
+                "GGUF file: a file of another kind; give the folder"));
   EXPECT_THAT(refusal("/weights/below"), HasSubstr("Not a directory"));
   write_file_atomic(scratch.path() + "/lfs",
                     "\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\n"

@@ -193,9 +193,9 @@ class MappedTensors : public TensorSource {
     }
     for (const auto& [name, its_shard] : shard_of) {
       if (its_shard != shard || names_.contains(name)) continue;
-      fail(path, "expected tensor " + shown(name, kMaxName) +
-                     " as the index says, found none; "
-                     "fetch the shards and the index of one version");
+      fail(path, "tensor " + shown(name, kMaxName) +
+                     " of the index is not there; fetch the shards and the "
+                     "index of one version");
     }
   }
 
@@ -255,8 +255,8 @@ std::unique_ptr<TensorSource> open_safetensors(const std::string& path) {
     if (!fs::exists(file, ignored)) {
       if (fs::exists(index, ignored)) return open_sharded(path, index);
       fail(path,
-           "expected model.safetensors or model.safetensors.index.json "
-           "in the folder, found neither; other weight formats (.bin, "
+           "this folder has neither model.safetensors nor "
+           "model.safetensors.index.json; other weight formats (.bin, "
            ".pth) must be converted first");
     }
   }

@@ -92,10 +92,10 @@ RemoteAddress parse_remote_address(const std::string& path, RemoteApi api) {
     address.api = api;
   } else if (api != RemoteApi::kAuto && api != address.api) {
     throw Error(ErrorKind::kUsage,
-                str("model: expected an address of the API that is asked for, "
-                    "found one that ends in ",
+                str("model: the address ends in ",
                     address.api == RemoteApi::kChat ? kChatEnd : kTextEnd,
-                    "; leave that off, or the setting 'api'"));
+                    ", which is not the API that 'api' names; leave one of the "
+                    "two out"));
   }
   return address;
 }

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "recipe/yaml.h"
 #include "stages/row_reading.h"
 #include "text/find.h"
+#include "text/words.h"
 
 namespace selfalign::inspect {
 namespace {
@@ -89,7 +89,7 @@ void require_reason(const Store& store, const SampleOptions& options,
   }
   std::string all;
   for (const std::string& reason : known) all += " " + reason;
-  const std::string near = recipe::did_you_mean(options.reason, known);
+  const std::string near = text::did_you_mean(options.reason, known);
   throw Error(ErrorKind::kUsage,
               str(store.folder(), ": expected a reason for which rows of ",
                   options.stage, " were rejected, found \"", options.reason,

@@ -55,7 +55,7 @@ void require_reviewable(const Store& store, const std::string& stage) {
   for (const std::string& name : store.stages()) {
     if (can_be_reviewed(name)) known += " " + name;
   }
-  refuse(str(store.folder(), ": expected rows of ", stage, ", found none; ",
+  refuse(str(store.folder(), ": this run has no rows of ", stage, "; ",
              known.empty() ? "this run has no stage to decide on"
                            : "stages to decide on are:" + known));
 }
@@ -139,12 +139,12 @@ void Review::decide(Decision decision, const std::string& text,
     }
     review.text = parse::trim(text);
     if (review.text.empty()) {
-      refuse("expected an answer after the edit, found nothing; drop the row");
+      refuse("the edit leaves no answer; drop the row");
     }
   }
   if (decision == Decision::kKeep && options_.rejected) {
     if (current.answer.empty()) {
-      refuse("expected an answer to keep, found none; edit or drop the row");
+      refuse("there is no answer to keep; edit or drop the row");
     }
     review.text = current.answer;
   }

@@ -94,7 +94,7 @@ TEST_F(ReviewTest, NamesOnlyStagesThatCanBeDecidedOn) {
     return std::string(error_of([&] { review({.stage = stage}); }).what());
   };
   EXPECT_THAT(refusal("verbose.pairs"),
-              testing::EndsWith("expected rows of verbose.pairs, found none; "
+              testing::EndsWith("this run has no rows of verbose.pairs; "
                                 "stages to decide on are: "
                                 "instruct.tasks align.pairs"));
   store_.reset();

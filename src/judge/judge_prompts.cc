@@ -125,8 +125,8 @@ void read_published(const std::string& path, JudgePrompts& out) {
   if (found.empty()) {
     throw Error(ErrorKind::kInput,
                 str(path,
-                    ": expected prompts of type pairwise or single, "
-                    "found none; leave the file out to use prompts/",
+                    ": this file has no prompts of type pairwise or single; "
+                    "leave it out to use prompts/",
                     kFile));
   }
 }

@@ -39,9 +39,8 @@ void require_end(const std::string& path, const text::Tokenizer& words) {
   if (words.eos() >= 0) return;
   throw Error(ErrorKind::kInput,
               str(path,
-                  ": expected an end-of-text token, without which no answer "
-                  "learns to stop, found none; use a tokenizer with "
-                  "eos_token"));
+                  ": the tokenizer has no end-of-text token, without which no "
+                  "answer learns to stop; use one with eos_token"));
 }
 
 // An adapter that a run made says on which base. The same model in another file

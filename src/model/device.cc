@@ -45,9 +45,8 @@ Compute choose_compute(const std::string& device, const std::string& dtype) {
         has_nvidia_driver() ? open_cuda() : "no NVIDIA driver on this machine";
     if (!problem.empty()) {
       throw Error(ErrorKind::kInput,
-                  selfalign::str(
-                      "--device cuda: expected a usable GPU, found: ", problem,
-                      "; use --device cpu"));
+                  selfalign::str("--device cuda: no GPU can be used: ", problem,
+                                 "; use --device cpu"));
     }
     compute.device = at::Device(at::kCUDA, 0);
   } else if (device == "auto") {

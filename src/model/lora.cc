@@ -90,20 +90,18 @@ Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
   }
   for (const formats::TensorView& tensor : source->tensors()) {
     if (taken.contains(tensor.name)) continue;
-    throw Error(ErrorKind::kInput,
-                selfalign::str(path, ": tensor '", tensor.name,
-                               "': expected lora_A and lora_B of the "
-                               "target_modules among q_proj, k_proj, v_proj "
-                               "and o_proj only, found one that this program "
-                               "cannot apply; use an adapter of attention "
-                               "targets"));
+    throw Error(
+        ErrorKind::kInput,
+        selfalign::str(path, ": tensor '", tensor.name,
+                       "': this program cannot apply it, only lora_A and "
+                       "lora_B of target_modules among q_proj, k_proj, v_proj "
+                       "and o_proj; use an adapter of attention targets"));
   }
   if (taken.empty()) {
     throw Error(ErrorKind::kInput,
                 path +
-                    ": expected some of q_proj, k_proj, v_proj and o_proj "
-                    "among the target_modules, found none; use an adapter "
-                    "of attention targets");
+                    ": none of q_proj, k_proj, v_proj and o_proj is among the "
+                    "target_modules; use an adapter of attention targets");
   }
   source->require_unchanged();
   return lora;

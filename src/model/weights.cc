@@ -77,8 +77,8 @@ class Reader {
     const formats::TensorView* view = source_.find(name);
     if (view == nullptr) {
       throw Error(ErrorKind::kInput,
-                  selfalign::str(where_, ": expected a tensor '", name,
-                                 "', found none; ", why_missing(name)));
+                  selfalign::str(where_, ": there is no tensor '", name, "'; ",
+                                 why_missing(name)));
     }
     if (view->shape != shape) {
       throw Error(
@@ -188,11 +188,10 @@ void refuse_unused(const formats::TensorSource& source,
     }
     throw Error(
         ErrorKind::kInput,
-        selfalign::str(where, ": tensor '", tensor.name,
-                       "': expected only tensors that a LLaMA of this "
-                       "configuration uses, found one without a place in it; "
-                       "correct the configuration, or this kind of model is "
-                       "not supported"));
+        selfalign::str(
+            where, ": tensor '", tensor.name,
+            "': a LLaMA of this configuration has no place for it; correct the "
+            "configuration, or this kind of model is not supported"));
   }
 }
 

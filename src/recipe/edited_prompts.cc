@@ -154,8 +154,8 @@ void edit_exemplars(const std::string& from, const PromptEdit& edit,
     if (!more || !more.IsSequence()) {
       throw Error(ErrorKind::kUsage,
                   path +
-                      ": expected a list under the key exemplars, as "
-                      "prompts/exemplars.yaml has, found none");
+                      ": there is no list under the key exemplars, as "
+                      "prompts/exemplars.yaml has");
     }
     for (const YAML::Node& exemplar : more) rest.push_back(exemplar);
   }
@@ -208,10 +208,10 @@ std::string renumbered(const std::string& thought,
     }
   }
   if (!mentions.empty() && !any) {
-    throw Error(ErrorKind::kUsage,
-                str("exemplars: expected thoughts that name a rule after the "
-                    "edit, found one that would name none: \"",
-                    thought, "\"; drop that exemplar as well"));
+    throw Error(
+        ErrorKind::kUsage,
+        str("exemplars: after the edit a thought would name no rule: \"",
+            thought, "\"; drop that exemplar as well"));
   }
   return result + thought.substr(at);
 }

@@ -12,6 +12,7 @@
 #include "parse/thoughts.h"
 #include "recipe/yaml.h"
 #include "text/template.h"
+#include "text/words.h"
 
 namespace selfalign::recipe {
 namespace {
@@ -282,16 +283,16 @@ bool is_layer(const std::string& folder) {
 // A file that replaces nothing is a mistake in its name.
 void check_overlay(const std::string& overlay) {
   if (std::error_code ignored; !fs::is_directory(overlay, ignored)) {
-    throw Error(ErrorKind::kInput, str(overlay,
-                                       ": expected a folder with prompt files "
-                                       "(prompts_overlay), found none"));
+    throw Error(ErrorKind::kInput,
+                str("cannot open the folder ", overlay,
+                    " (prompts_overlay): no such folder; check the path"));
   }
   const std::vector<std::string>& known = prompt_files();
   std::error_code problem;
   fs::directory_iterator entries(overlay, problem);
   if (problem) {
     throw Error(ErrorKind::kInput,
-                str(overlay, ": expected a folder that can be read, found: ",
+                str("cannot read the folder ", overlay, " (prompts_overlay): ",
                     problem.message(), "; check its rights"));
   }
   for (const auto& entry : entries) {
@@ -304,7 +305,7 @@ void check_overlay(const std::string& overlay) {
                 str(entry.path().string(),
                     ": expected a file that replaces one of the prompts, "
                     "found another name",
-                    did_you_mean(name, known)));
+                    text::did_you_mean(name, known)));
   }
 }
 
@@ -336,9 +337,8 @@ Prompts load_prompts(const std::string& plain_folder,
                      const Overlays& overlays) {
   if (std::error_code ignored; !fs::is_directory(plain_folder, ignored)) {
     throw Error(ErrorKind::kInput,
-                str(plain_folder,
-                    ": expected a folder with prompt files (prompts_folder), "
-                    "found none; check the path"));
+                str("cannot open the folder ", plain_folder,
+                    " (prompts_folder): no such folder; check the path"));
   }
   for (const std::string& overlay : overlays) check_overlay(overlay);
   const PromptsFolder folder{plain_folder, overlays};

@@ -197,7 +197,8 @@ struct ContaminationOptions {
            "words"},
           contamination.ngram_words, ranges::kNgramWords);
     visit({"max_rouge_l",
-           "So is one with a ROUGE-L above this with a question of a set."},
+           "A row whose ROUGE-L with a question of a set is above this is "
+           "contaminated, too."},
           contamination.max_rouge_l, ranges::kRougeL);
   }
 };

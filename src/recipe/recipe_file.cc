@@ -11,6 +11,7 @@
 #include "recipe/profile.h"
 #include "recipe/recipe_unused.h"
 #include "recipe/yaml.h"
+#include "text/words.h"
 
 namespace selfalign::recipe {
 namespace {
@@ -58,9 +59,10 @@ bool read_stages(YamlMap& map, const char* key,
       continue;
     }
     all_known = false;
-    map.mistake(key, str("expected instruct, align, engrave, verbose or "
-                         "tune, found \"",
-                         shown(name), "\"", did_you_mean(name, stage_names())));
+    map.mistake(
+        key, str("expected instruct, align, engrave, verbose or "
+                 "tune, found \"",
+                 shown(name), "\"", text::did_you_mean(name, stage_names())));
   }
   return all_known;
 }

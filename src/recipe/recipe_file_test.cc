@@ -366,7 +366,7 @@ TEST_F(RecipeTest, TheTildeIsTheHomeFolder) {
        {"F:1:15: model.path: expected a path, found the shell's variable in "
         "\"$HOME/m.gguf\"",
         "F:2:13: run_folder: expected a path, found the shell's variable",
-        "F:3:17: prompts_folder: expected the home folder of a user",
+        "F:3:17: prompts_folder: there is no user of that name",
         "F:4:23: contamination.sets: expected a path, found the shell's"}) {
     EXPECT_NE(found.find(mistake), std::string::npos) << mistake << "\n"
                                                       << found;
@@ -580,14 +580,6 @@ TEST_F(RecipeTest, AServersModelHasAFileOfKeysAndNoPasswordInItsAddress) {
             std::string::npos)
       << error;
   EXPECT_EQ(error.find("hidden"), std::string::npos) << error;
-}
-
-TEST(Nearest, IsTheSmallestEditDistance) {
-  EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
-  EXPECT_EQ(nearest("x", {}), "");
-  EXPECT_EQ(nearest("foo", {"name", "seed"}), "");
-  EXPECT_EQ(nearest("foo", {"fo"}), "fo");
-  EXPECT_EQ(nearest("modle", {"mode_of", "model"}), "model");
 }
 
 }  // namespace

@@ -152,10 +152,10 @@ void check_fit(const Recipe& recipe, const Prompts& prompts) {
     throw Error(ErrorKind::kUsage,
                 str(prompt_path(recipe.prompts_folder, recipe.prompts_overlay,
                                 "red_team.yaml"),
-                    ": expected a list_prompt, for the recipe has "
+                    ": there is no list_prompt, which the recipe's "
                     "instruct.hints_per_request: ",
                     instruct.hints_per_request,
-                    ", found none; write one, or set 1 in the recipe"));
+                    " needs; write one, or set 1 in the recipe"));
   }
 }
 

@@ -167,28 +167,6 @@ std::optional<YAML::Mark> second_document(const std::string& text) {
 
 }  // namespace
 
-std::string nearest(const std::string& word,
-                    const std::vector<std::string>& known) {
-  std::string best;
-  size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
-  for (const std::string& candidate : known) {
-    const size_t longer = std::max(word.size(), candidate.size());
-    const size_t shorter = std::min(word.size(), candidate.size());
-    if (longer - shorter >= best_distance) continue;  // however alike
-    const size_t distance = text::edit_distance(word, candidate);
-    if (distance >= best_distance) continue;
-    best_distance = distance;
-    best = candidate;
-  }
-  return best;
-}
-
-std::string did_you_mean(const std::string& word,
-                         const std::vector<std::string>& known) {
-  const std::string near = nearest(word, known);
-  return near.empty() ? "" : str("; did you mean \"", near, "\"?");
-}
-
 std::optional<YAML::Mark> place_of(const YAML::Node& file,
                                    const std::string& field) {
   YAML::Node node = file;
@@ -246,7 +224,7 @@ YAML::Node parse_yaml(const std::string& text, const std::string& where) {
     }
     return node;
   } catch (const YAML::Exception& error) {
-    mistakes.add(error.mark, "expected YAML, found: " + shown(error.msg, 200));
+    mistakes.add(error.mark, "this is no sound YAML: " + shown(error.msg, 200));
     mistakes.throw_if_any();
     throw;
   }
@@ -437,7 +415,7 @@ void YamlMap::done() {
         entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
       mistakes_.add(entry.first.Mark(), str(named(shown(key)), ": unknown key",
-                                            did_you_mean(key, known_)));
+                                            text::did_you_mean(key, known_)));
     } else if (seen.contains(key)) {
       mistakes_.add(entry.first.Mark(),
                     str(named(key), ": expected once, found again"));

@@ -76,13 +76,4 @@ class YamlMap {
   std::vector<std::string> known_;
 };
 
-// Of `known`, the text with the smallest edit distance to `word` (the first on
-// a tie); "" if none is so near that it may have been meant: more than a third
-// of the letters differ, and more than one.
-std::string nearest(const std::string& word,
-                    const std::vector<std::string>& known);
-// "; did you mean "temperature"?" of the nearest; "" if there is none.
-std::string did_you_mean(const std::string& word,
-                         const std::vector<std::string>& known);
-
 }  // namespace selfalign::recipe

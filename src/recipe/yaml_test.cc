@@ -72,7 +72,7 @@ TEST(Yaml, TextCountsAsOftenAsItIsUsed) {
   const int64_t before = peak_kb();
   const std::string text = "a: &a " + std::string(1 << 20, 'x') + "\nb: [";
   EXPECT_THAT(mistake_in(text + repeated("*a, ", 3'000) + "]\n"),
-              HasSubstr("r.yaml:2:125: expected YAML, found: more than "
+              HasSubstr("r.yaml:2:125: this is no sound YAML: more than "
                         "33554432 bytes of text"));
   EXPECT_LT(peak_kb() - before, 100 * 1024);
 }
@@ -102,10 +102,10 @@ TEST(Yaml, LongKeysAreRefused) {
   const std::string longest(256, 'k');
   EXPECT_THAT(mistake_in(longest + ": 1\n"), HasSubstr("unknown key"));
   EXPECT_THAT(mistake_in("a: 1\n" + longest + "k: 1\n"),
-              HasSubstr("r.yaml:2:1: expected YAML, found: a key of more than "
+              HasSubstr("r.yaml:2:1: this is no sound YAML: a key of more than "
                         "256 bytes"));
   EXPECT_THAT(mistake_in("a: &a " + longest + "k\n*a : 1\n"),
-              HasSubstr("r.yaml:2:1: expected YAML, found: a key of more"));
+              HasSubstr("r.yaml:2:1: this is no sound YAML: a key of more"));
 }
 
 TEST(Yaml, NestingByAliasesIsBounded) {

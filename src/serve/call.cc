@@ -343,9 +343,7 @@ void start_call(Plan plan, const Model& model,
     return;
   }
   if (!model.worker->add(std::move(rows), [&call] { call->open(); })) {
-    throw ApiError(503,
-                   "server: expected room in the queue, found it full; "
-                   "try again later",
+    throw ApiError(503, "the server's queue is full; try again later",
                    "overloaded");
   }
 }

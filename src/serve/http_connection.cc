@@ -163,7 +163,7 @@ std::string Connection::set_path(std::string_view target) {
     authority_ = target.substr(0, slash);
     target.remove_prefix(slash);
     if (authority_.empty() || authority_.front() == ':') {
-      return "target: expected the server's name behind http://, found none";
+      return "target: there is no server's name behind http://";
     }
   }
   path_ = target.substr(0, target.find('?'));
@@ -299,8 +299,8 @@ void Connection::on_deadline() {
       if (head_sent_) return abort();
       if (const auto exchange = exchange_.lock()) exchange->set_gone();
       return refuse({504, "timeout",
-                     "server: expected the answer sooner, found it not done; "
-                     "ask for fewer tokens"});
+                     "the answer took longer than this server allows; ask for "
+                     "fewer tokens"});
     default:
       return close();
   }

@@ -155,8 +155,8 @@ void HttpServer::Impl::listen() {
                           error == asio::error::access_denied;
     throw Error(
         ErrorKind::kFailed,
-        str(where, ": expected an address free to listen on, found: ",
-            error.message(), "; choose another ",
+        str("cannot listen on ", where, ": ", error.message(),
+            "; choose another ",
             is_taken ? "--port" : "--host, an address of this machine"));
   }
   port_ = acceptor_.local_endpoint().port();

@@ -98,10 +98,9 @@ void check_room(const Plan& plan) {
       throw_too_long(str(prompt.num_tokens), plan.max_context);
     }
     if (plan.scores_prompts() && prompt.num_tokens == 0) {
-      throw ApiError(400,
-                     "prompt: expected at least one token to echo with its "
-                     "log-probability, found none",
-                     "invalid_value", "prompt");
+      throw ApiError(
+          400, "prompt: there is no token to echo with its log-probability",
+          "invalid_value", "prompt");
     }
   }
 }

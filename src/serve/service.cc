@@ -95,9 +95,8 @@ Service::Service(std::vector<ModelSpec> specs, const ServiceOptions& options,
     for (const auto& other : models_) {
       if (other->id != spec.id) continue;
       throw Error(ErrorKind::kUsage,
-                  str("model ", spec.id,
-                      ": expected a name for each model, found it twice; "
-                      "name adapters with NAME=FOLDER"));
+                  str("two models are named ", spec.id,
+                      "; give adapters other names with NAME=FOLDER"));
     }
     models_.push_back(std::make_unique<Model>(
         Model{.id = spec.id,

@@ -171,9 +171,9 @@ std::optional<AdapterPrompt> read_adapter_prompt(const std::string& folder) {
   adapter.form = json_string(json, "form", path);
   for (const char* part : {"prompt", "sampling"}) {
     if (json.contains(part) && json[part].is_object()) continue;
-    throw Error(ErrorKind::kInput, str(path, ": expected an object '", part,
-                                       "', found none; restore the file, or "
-                                       "name the prompt with --form"));
+    throw Error(ErrorKind::kInput,
+                str(path, ": there is no object '", part,
+                    "'; restore the file, or name the prompt with --form"));
   }
   adapter.prompt = prompt_from_json(json["prompt"], path + ": prompt");
   std::vector<std::string> settings;

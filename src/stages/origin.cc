@@ -15,9 +15,9 @@ store::Row origin_of(const store::Store& store, store::Row row,
     if (!parent) break;
     if (!seen.insert(parent->key).second) {
       throw Error(ErrorKind::kDamaged,
-                  str(store.folder(), ": expected ", row.stage, ":", row.seq,
-                      " to come from rows before it, found itself among them; "
-                      "restore run.db from a copy or start a new run"));
+                  str(store.folder(), ": row ", row.stage, ":", row.seq,
+                      " comes from itself; restore run.db from a copy or start "
+                      "a new run"));
     }
     row = std::move(*parent);
   }

@@ -22,8 +22,8 @@ void require_rows(const store::Store& store, const std::string& what,
                   size_t num_rows) {
   if (num_rows > 0) return;
   throw Error(ErrorKind::kFailed,
-              str(store.folder(), ": expected at least one ", what,
-                  ", found none; look at the reasons of rejection above and "
+              str(store.folder(), ": there is not one ", what,
+                  " to go on with; look at the reasons of rejection above and "
                   "at the raw text with: selfalign show RUN ROW"));
 }
 

@@ -63,14 +63,13 @@ TEST_F(StartChecks, PassesWhatCanBeDone) {
 
 TEST_F(StartChecks, Prompts) {
   recipe_.prompts_folder = path("none");
-  EXPECT_THAT(refusal(), HasSubstr("none: expected a folder with prompt files "
-                                   "(prompts_folder), found none"));
+  EXPECT_THAT(refusal(), HasSubstr("none (prompts_folder): no such folder; "));
   make_folder(path("empty"));
   recipe_.prompts_folder = path("empty");
   EXPECT_THAT(refusal(), HasSubstr("empty/principles.yaml: "));
   recipe_.prompts_folder = fs::absolute("prompts");
   recipe_.prompts_overlay = {path("none")};
-  EXPECT_THAT(refusal(), HasSubstr("(prompts_overlay), found none"));
+  EXPECT_THAT(refusal(), HasSubstr("none (prompts_overlay): no such folder; "));
   make_folder(path("overlay"));
   write("overlay/principles.yaml",
         "principles:\n  - name: caf\xe9\n    text: x\n");

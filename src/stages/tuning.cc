@@ -239,8 +239,8 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
       if (rows.empty()) {
         throw Error(ErrorKind::kFailed,
                     str(plan.source,
-                        ": expected rows to train on, found none; "
-                        "look at the reasons of rejection above and at what "
+                        ": there are no rows to train on; look at the reasons "
+                        "of rejection above and at what "
                         "was dropped in review, or ask for more"));
       }
       run.store.add_rows(rows);

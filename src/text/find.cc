@@ -46,8 +46,7 @@ Finder::Finder(Finder&&) noexcept = default;
 Finder::Finder(const std::string& text, bool is_regex)
     : pattern_(std::make_unique<Pattern>(text)) {
   if (text.empty()) {
-    throw Error(ErrorKind::kUsage,
-                "text: expected what to look for, found nothing; name it");
+    throw Error(ErrorKind::kUsage, "there is no text to look for; name it");
   }
   const uint32_t kind =
       is_regex ? PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C
@@ -60,8 +59,8 @@ Finder::Finder(const std::string& text, bool is_regex)
                     &error, &offset, nullptr);
   if (pattern_->code == nullptr) {
     throw Error(ErrorKind::kUsage,
-                str("text: expected a regular expression, found at offset ",
-                    offset, ": ", message_of(error), "; correct it"));
+                str("the regular expression is wrong at offset ", offset, ": ",
+                    message_of(error), "; correct it"));
   }
   pattern_->data = pcre2_match_data_create(1, nullptr);
   pattern_->context = pcre2_match_context_create(nullptr);
@@ -82,9 +81,8 @@ std::optional<Hit> Finder::find(std::string_view text) const {
   if (found < 0) {
     throw Error(
         ErrorKind::kUsage,
-        str("text: expected an expression that is quick to try, found "
-            "one that gave up (",
-            message_of(found), "): ", pattern_->text, "; make it simpler"));
+        str("the regular expression takes too long (", message_of(found),
+            "): ", pattern_->text, "; make it simpler"));
   }
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(pattern_->data);
   if (bounds[1] <= bounds[0]) return std::nullopt;  // \K may turn them round

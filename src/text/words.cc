@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/error.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -101,6 +102,28 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+std::string nearest(const std::string& word,
+                    const std::vector<std::string>& known) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
+  for (const std::string& candidate : known) {
+    const size_t longer = std::max(word.size(), candidate.size());
+    const size_t shorter = std::min(word.size(), candidate.size());
+    if (longer - shorter >= best_distance) continue;  // however alike
+    const size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+std::string did_you_mean(const std::string& word,
+                         const std::vector<std::string>& known) {
+  const std::string near = nearest(word, known);
+  return near.empty() ? "" : str("; did you mean \"", near, "\"?");
 }
 
 }  // namespace selfalign::text

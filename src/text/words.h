@@ -28,5 +28,13 @@ std::string to_lower(std::string_view text);
 std::vector<std::string_view> split_lines(std::string_view text);
 // Least number of bytes to insert, drop or replace that makes one the other.
 size_t edit_distance(std::string_view a, std::string_view b);
+// Of `known`, the text with the smallest edit distance to `word` (the first on
+// a tie); "" if none is so near that it may have been meant: more than a third
+// of the letters differ, and more than one.
+std::string nearest(const std::string& word,
+                    const std::vector<std::string>& known);
+// "; did you mean "temperature"?" of the nearest; "" if there is none.
+std::string did_you_mean(const std::string& word,
+                         const std::vector<std::string>& known);
 
 }  // namespace selfalign::text

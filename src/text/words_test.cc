@@ -87,5 +87,13 @@ TEST(Words, SplitsLines) {
   EXPECT_THAT(split_lines(""), ElementsAre());
 }
 
+TEST(Nearest, IsTheSmallestEditDistance) {
+  EXPECT_EQ(nearest("temprature", {"top_p", "temperature"}), "temperature");
+  EXPECT_EQ(nearest("x", {}), "");
+  EXPECT_EQ(nearest("foo", {"name", "seed"}), "");
+  EXPECT_EQ(nearest("foo", {"fo"}), "fo");
+  EXPECT_EQ(nearest("modle", {"mode_of", "model"}), "model");
+}
+
 }  // namespace
 }  // namespace selfalign::text

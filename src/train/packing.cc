@@ -124,9 +124,8 @@ void check_samples(const std::vector<Sample>& samples,
   }
   if (with_loss == 0) {
     throw Error(ErrorKind::kInput,
-                str("training samples: expected at least one response token, "
-                    "found none in ",
-                    samples.size(), " samples; check the data"));
+                str("no response token to train on is in the ", samples.size(),
+                    " samples; check the data"));
   }
 }
 

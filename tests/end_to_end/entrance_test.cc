@@ -400,8 +400,8 @@ TEST_F(EntranceTest, AFileWithoutASuffixIsKnownByItsContent) {
   }
   write("other", "{}");
   EXPECT_THAT(bash("selfalign generate --model other", "").err,
-              HasSubstr("other: expected a model, which is an HF folder or a "
-                        "GGUF file, found: a file of another kind"));
+              HasSubstr("other: this is no model, which is an HF folder or a "
+                        "GGUF file: a file of another kind"));
 }
 
 TEST_F(EntranceTest, NoEscapesWhereTheyAreNotWanted) {

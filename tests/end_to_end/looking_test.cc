@@ -265,9 +265,9 @@ TEST_F(LookingTest, APipeIsNoSetOfARun) {
                  "sets: [" + runs_->path("pipe") + "]");
   const Outcome asked = selfalign("contamination pipes");
   EXPECT_EQ(asked.code, 3);
-  EXPECT_THAT(asked.err, HasSubstr("expected a regular file, found a pipe"));
+  EXPECT_THAT(asked.err, HasSubstr("this is a pipe, not a regular file"));
   EXPECT_THAT(selfalign("verify pipes").out,
-              HasSubstr("expected a regular file, found a pipe"));
+              HasSubstr("this is a pipe, not a regular file"));
   const Outcome given =
       run_bash(runs_->folder(),
                "echo '{\"question\": \"Why is it so?\"}' > pipe & "
@@ -302,7 +302,7 @@ TEST_F(LookingTest, PrinciplesAreJudgedByAModelThatIsThere) {
        {"--per-rule 2", "--max-tokens 9", "--judge nope --csv"}) {
     const Outcome outcome = selfalign(std::string("principles a ") + more);
     EXPECT_EQ(outcome.code, 2) << more;
-    EXPECT_THAT(outcome.err, HasSubstr("expected no such option")) << more;
+    EXPECT_THAT(outcome.err, HasSubstr("has no effect")) << more;
   }
 }
 

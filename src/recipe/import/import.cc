@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
@@ -180,10 +181,9 @@ void write_all(const ImportedPrompts& out, const std::string& output,
   for (const auto& [name, node] : out.changed()) {
     const std::string path = output + "/" + name;
     if (fs::exists(path)) {
-      throw Error(ErrorKind::kInput,
-                  path +
-                      ": expected no such file yet, found one; choose "
-                      "another --output or remove it");
+      throw Error(
+          ErrorKind::kInput,
+          path + " already exists; choose another --output or remove it");
     }
   }
   const std::string trial = output + ".importing";
@@ -264,12 +264,12 @@ ImportReport import_prompts(const std::vector<std::string>& paths,
   }
   finish_chat(out, report);
   if (out.changed().empty()) {
-    throw Error(
-        ErrorKind::kInput,
-        str(paths.empty() ? "import" : paths[0],
-            ": expected prompts, seeds or identity rows in a form that "
-            "is known, found none in ",
-            report.files.size(), " files; see selfalign import --help"));
+    throw Error(ErrorKind::kInput,
+                str(paths.empty() ? "import" : paths[0],
+                    ": no prompts, seeds or identity rows in a form that is "
+                    "known were found in ",
+                    counted(static_cast<int64_t>(report.files.size()), "file"),
+                    "; see selfalign import --help"));
   }
   write_all(out, output, report);
   return report;

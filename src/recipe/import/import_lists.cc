@@ -20,8 +20,8 @@ std::string text_of(const Json& row, const char* name,
                     const std::string& where) {
   const std::string text = parse::trim(json_string(row, name, where));
   if (text.empty()) {
-    throw Error(ErrorKind::kInput, str(where, ": expected some text in '", name,
-                                       "', found none; fill it in"));
+    throw Error(ErrorKind::kInput,
+                str(where, ": '", name, "' is empty; fill it in"));
   }
   return text;
 }

@@ -232,7 +232,7 @@ TEST_F(ImportTest, WhatIsNotKnownOrThereTwiceIsSaid) {
   EXPECT_THAT(report.files[1].left_out, HasSubstr("1.txt already"));
   EXPECT_THAT(report.files[2].left_out, HasSubstr("no form that is known"));
   EXPECT_THAT(report.files[3].left_out, HasSubstr("given to a recipe"));
-  EXPECT_THAT(error(), HasSubstr("expected no such file yet"));
+  EXPECT_THAT(error(), HasSubstr("already exists"));
 }
 
 TEST_F(ImportTest, HostileFilesAreErrors) {

@@ -3,6 +3,7 @@
 // a small one that is made at the start, so that no file here depends on the
 // schema. It is opened, read whole and checked.
 #include "fuzz.h"
+#include "store/checks.h"
 #include "store/store.h"
 
 namespace store = selfalign::store;
@@ -16,7 +17,7 @@ store::Row row_of(uint64_t key, int64_t seq, std::vector<uint64_t> parents) {
 std::string make_database() {
   const std::string folder = fuzz_folder();
   {
-    const auto made = store::Store::open(folder, store::OpenMode::kWrite);
+    const auto made = store::Store::open(folder);
     made->add_rows({row_of(1, 0, {}), row_of(2, 1, {1})});
     made->add_completion({{.key = 1, .text = "So."}, "", "fuzz", 1.0});
     made->set_verdicts(
@@ -42,8 +43,8 @@ std::string edited(std::string_view edits) {
   return bytes;
 }
 
-void read_all(const store::Store& run) {
-  run.problems();
+void read_all(const store::Reader& run) {
+  store::find_problems(run);
   run.run_digest();
   run.manifests();
   for (const std::string& stage : run.stages()) {
@@ -59,7 +60,7 @@ void read_all(const store::Store& run) {
       run.rejections(stage, filter);
       run.account(stage, filter, run.num_rows(stage));
       run.digest(stage, filter, run.num_rows(stage));
-      run.heirs_of_nothing(stage, filter, run.num_rows(stage));
+      store::heirs_of_nothing(run, stage, filter, run.num_rows(stage));
     }
   }
 }
@@ -71,6 +72,6 @@ void fuzz_one(std::string_view bytes) {
   const std::string database = is_whole ? std::string(bytes) : edited(bytes);
   const std::string folder = fuzz_folder();
   fuzz_write(folder + "/run.db", database);
-  const auto run = store::Store::open(folder, store::OpenMode::kReadOnly);
+  const auto run = store::Reader::open(folder);
   run->snapshot([&] { read_all(*run); });
 }

@@ -53,8 +53,7 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   for (const std::string& rule : flags.add_rules) {
     flags.options.edit.add_rules.push_back(parse_rule(rule));
   }
-  const std::unique_ptr<store::Store> run =
-      store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const std::unique_ptr<store::Reader> run = store::Reader::open(flags.run);
   const recipe::Recipe recipe = recipe_of_run(flags.run);
   local::LocalWorkbench workbench;
   workbench.check_model(recipe.model, "", false);

@@ -10,7 +10,7 @@
 #include "cli/setting_flags.h"
 #include "recipe/prompts.h"
 #include "recipe/run_files.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -36,8 +36,7 @@ struct Flags {
 };
 
 void print_contamination(Flags flags, const Shell& shell) {
-  const std::unique_ptr<store::Store> store =
-      store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const std::unique_ptr<store::Reader> store = store::Reader::open(flags.run);
   const bool are_given = !flags.options.sets.empty();
   if (!are_given) {
     flags.options.sets = recipe_of_run(flags.run).contamination.sets;

@@ -43,12 +43,12 @@ struct Loaded {
   explicit Loaded(const std::string& folder)
       : recipe(recipe_of_run(folder)),
         prompts(recipe::run_prompts(recipe)),
-        store(store::Store::open(folder, store::OpenMode::kReadOnly)) {}
+        store(store::Reader::open(folder)) {}
   inspect::OpenedRun opened() const { return {recipe, prompts, *store}; }
 
   recipe::Recipe recipe;
   recipe::Prompts prompts;
-  std::unique_ptr<store::Store> store;
+  std::unique_ptr<store::Reader> store;
 };
 
 Json figures_json(const inspect::StageFigures& figures) {

@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -45,8 +45,7 @@ struct ExportFlags {
 };
 
 void export_run(const ExportFlags& flags, const Shell& shell) {
-  const std::unique_ptr<store::Store> store =
-      store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const std::unique_ptr<store::Reader> store = store::Reader::open(flags.run);
   exports::ExportOptions options;
   options.set = flags.stage == "engraved" ? "engrave" : flags.stage;
   options.form = flags.form;

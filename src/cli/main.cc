@@ -24,7 +24,7 @@
 #include "cli/version.h"
 #include "generate/remote_key.h"
 #include "model/aten.h"
-#include "store/store.h"
+#include "store/checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -94,7 +94,7 @@ int fail(ErrorKind kind, const std::string& text) {
 
 // Where a run that was read is not what this program wrote, that is why.
 int fail_over_runs(ErrorKind kind, const std::string& text) {
-  const std::string damage = store::Store::find_damage();
+  const std::string damage = store::find_damage();
   if (damage.empty()) return fail(kind, text);
   return fail(ErrorKind::kDamaged, damage + " (it led to: " + text + ")");
 }

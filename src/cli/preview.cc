@@ -42,7 +42,7 @@ void remove_old(const recipe::Recipe& small) {
                     ": expected an earlier preview of this recipe or "
                     "nothing, found something else; move it away"));
   }
-  if (const auto writer = store::Store::writer_of(folder)) {
+  if (const auto writer = store::Reader::writer_of(folder)) {
     throw Error(ErrorKind::kFailed,
                 str(folder, ": expected no other preview, found ", *writer,
                     "; wait for it or stop it"));

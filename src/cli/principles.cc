@@ -15,7 +15,7 @@
 #include "judge/adherence.h"
 #include "recipe/run_files.h"
 #include "report/report.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -44,8 +44,8 @@ struct Flags {
   uint64_t seed = 0;
 };
 
-std::unique_ptr<store::Store> open_store(const std::string& folder) {
-  return store::Store::open(folder, store::OpenMode::kReadOnly);
+std::unique_ptr<store::Reader> open_store(const std::string& folder) {
+  return store::Reader::open(folder);
 }
 
 void print_principles(const Flags& flags, const Shell& shell) {

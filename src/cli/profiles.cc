@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/options.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -29,7 +29,7 @@ struct Flags {
 };
 
 void print_profiles(const Flags& flags, const Shell& shell) {
-  const auto store = store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const auto store = store::Reader::open(flags.run);
   const Json report = inspect::profiles_report(*store, flags.num_examples);
   if (shell.json) {
     write_json(report);

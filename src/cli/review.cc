@@ -171,8 +171,7 @@ class Session {
 void review(const ReviewFlags& flags, const Shell& shell) {
   const recipe::Recipe recipe = recipe_of_run(flags.run);
   const recipe::Prompts prompts = recipe::run_prompts(recipe);
-  const auto store =
-      store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
+  const auto store = store::Store::open(recipe.run_folder);
   if (const auto key = read_sign_key(flags.sign_key)) {
     store->set_signing_key(key);
   }

@@ -23,6 +23,7 @@
 #include "report/report.h"
 #include "stages/pipeline.h"
 #include "stages/start_checks.h"
+#include "store/checks.h"
 
 namespace selfalign::cli {
 namespace {
@@ -59,7 +60,7 @@ using OpenRun =
 
 // A run that is done asks no model: where the recipe has it at another place,
 // that it is the same is said by its digest.
-void require_its_model(const recipe::Recipe& recipe, const store::Store& store,
+void require_its_model(const recipe::Recipe& recipe, const store::Reader& store,
                        local::LocalWorkbench& workbench) {
   const recipe::ModelOptions& model = recipe.model;
   const auto known = store.meta("fingerprint.base");
@@ -181,8 +182,7 @@ void add_resume(CLI::App& app, Shell& shell) {
         return;
       }
       // That the run is damaged is said before its model is looked for.
-      store::Store::open(options->folder, store::OpenMode::kReadOnly)
-          ->require_sealed();
+      store::require_sealed(*store::Reader::open(options->folder));
       const bool is_own = options->recipe.empty();
       recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
                                      : recipe::read_recipe(options->recipe);

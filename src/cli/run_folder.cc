@@ -24,7 +24,7 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-Json stage_json(const store::Store& store, const std::string& stage) {
+Json stage_json(const store::Reader& store, const std::string& stage) {
   Json out{{"stage", stage}, {"done", false}};
   const std::optional<store::Manifest> manifest = store.manifest(stage);
   out["rows"] = manifest ? manifest->num_rows : store.num_rows(stage);
@@ -92,7 +92,7 @@ void require_model_or_run(const std::string& path) {
 
 std::vector<std::pair<std::string, std::string>> adapters_of_run(
     const std::string& folder) {
-  const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+  const auto store = store::Reader::open(folder);
   std::vector<std::pair<std::string, std::string>> adapters;
   // The last one first.
   const std::vector<stages::Variant>& all = stages::variants();
@@ -154,9 +154,9 @@ std::shared_ptr<const store::SigningKey> read_sign_key(
   return std::make_shared<const store::SigningKey>(path);
 }
 
-bool is_done(const store::Store& store) { return stages::run_done(store); }
+bool is_done(const store::Reader& store) { return stages::run_done(store); }
 
-Json status_json(const store::Store& store) {
+Json status_json(const store::Reader& store) {
   Json list = Json::array();
   for (const store::Manifest& manifest : store.manifests()) {
     list.push_back(stage_json(store, manifest.stage));

@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "recipe/recipe.h"
+#include "store/reader.h"
 #include "store/signing.h"
-#include "store/store.h"
 
 namespace selfalign::cli {
 
@@ -35,9 +35,9 @@ std::string find_prompts(const std::string& given, const std::string& adapter);
 // {"run", "done", "digest", "stages": [{"stage", "done", "rows",
 //  "completions", "kept", "rejected": {reason: count}, "digest", "report"}]}.
 // kept, rejected, digest and report stand only in stages that are done.
-Json status_json(const store::Store& store);
+Json status_json(const store::Reader& store);
 // True once the pipeline came to its end, the closing report included.
-bool is_done(const store::Store& store);
+bool is_done(const store::Reader& store);
 
 // The adapters of the tunings that the run says are done, the last first:
 // {"verbose", "RUN/verbose/adapter"}.

@@ -11,7 +11,7 @@
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "inspect/browse.h"
-#include "store/store.h"
+#include "store/reader.h"
 #include "text/wrap.h"
 
 namespace selfalign::cli {
@@ -76,7 +76,7 @@ void sample(const SampleFlags& flags, bool json) {
   options.profile = recipe_of_run(flags.run).profile;
   if (flags.rejected) options.kept = false;
   if (flags.kept) options.kept = true;
-  const auto store = store::Store::open(flags.run, store::OpenMode::kReadOnly);
+  const auto store = store::Reader::open(flags.run);
   const inspect::Sampled sampled = inspect::sample_run(*store, options);
   for (const store::SeenRow& seen : sampled.rows) {
     if (json) {

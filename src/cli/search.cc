@@ -9,7 +9,7 @@
 #include "cli/lines.h"
 #include "cli/terminal.h"
 #include "inspect/browse.h"
-#include "store/store.h"
+#include "store/reader.h"
 #include "text/wrap.h"
 
 namespace selfalign::cli {
@@ -52,7 +52,7 @@ std::string snippet(const inspect::SearchHit& hit, size_t width) {
 
 void search(const std::string& folder, const inspect::SearchOptions& options,
             bool json) {
-  const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+  const auto store = store::Reader::open(folder);
   const size_t width = terminal_width();
   const auto print = [&](const inspect::SearchHit& hit) {
     const std::string row = str(hit.stage, ":", hit.seq);

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "inspect/trace.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -23,8 +23,7 @@ principles that fired, what every filter said, and what was made of it.
 `selfalign status RUN` lists the stages.)";
 
 void show(const std::string& folder, const std::string& name, bool json) {
-  const std::unique_ptr<store::Store> store =
-      store::Store::open(folder, store::OpenMode::kReadOnly);
+  const std::unique_ptr<store::Reader> store = store::Reader::open(folder);
   const uint64_t key = inspect::find_row(*store, name);
   const std::string text = inspect::show_row(*store, key);
   if (json) {

@@ -9,7 +9,7 @@
 #include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "recipe/run_files.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -35,8 +35,7 @@ void add_stats(CLI::App& app, Shell& shell) {
   command->callback([folder, &shell] {
     shell.action = [folder, &shell] {
       const recipe::Recipe recipe = recipe_of_run(*folder);
-      const auto store =
-          store::Store::open(*folder, store::OpenMode::kReadOnly);
+      const auto store = store::Reader::open(*folder);
       const Json stats =
           inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
       if (shell.json) {

@@ -14,7 +14,8 @@
 #include "recipe/run_files.h"
 #include "report/differences.h"
 #include "stages/funnel.h"
-#include "store/store.h"
+#include "store/checks.h"
+#include "store/reader.h"
 
 namespace selfalign::cli {
 namespace {
@@ -49,18 +50,19 @@ double unix_time() {
       .count();
 }
 
-inspect::RunEta eta_of(const store::Store& store) {
+inspect::RunEta eta_of(const store::Reader& store) {
   const recipe::Recipe recipe = recipe_of_run(store.folder());
   return inspect::run_eta(recipe, recipe::run_prompts(recipe), store);
 }
 
 // Of a run at work nothing is to be done.
-std::string how_to_go_on(const store::Store& store) {
+std::string how_to_go_on(const store::Reader& store) {
   return str("not done; go on with: selfalign resume ", store.folder(),
-             store.evidence().signed_by ? " --sign-key KEYFILE" : "", "\n");
+             store::evidence_of(store).signed_by ? " --sign-key KEYFILE" : "",
+             "\n");
 }
 
-std::string status_text(const store::Store& store) {
+std::string status_text(const store::Reader& store) {
   const inspect::RunEta eta = eta_of(store);
   std::string out = "run " + store.folder() + "\n" +
                     inspect::eta_text(eta, unix_time()) + "\n";
@@ -78,8 +80,7 @@ std::string status_text(const store::Store& store) {
 }
 
 void print_status(const std::string& folder, bool json) {
-  const std::unique_ptr<store::Store> store =
-      store::Store::open(folder, store::OpenMode::kReadOnly);
+  const std::unique_ptr<store::Reader> store = store::Reader::open(folder);
   if (json) {
     Json status = status_json(*store);
     status["pace"] = inspect::eta_json(eta_of(*store));
@@ -101,7 +102,7 @@ void watch_status(const std::string& folder, bool json) {
   constexpr auto kNap = std::chrono::milliseconds(100);
   set_stop_note("");
   while (true) {
-    const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+    const auto store = store::Reader::open(folder);
     if (is_done(*store)) break;
     if (!json) clear_screen();
     print_status(folder, json);

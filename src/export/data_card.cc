@@ -222,7 +222,7 @@ Json hashed_file(const std::string& name, const std::string& path) {
 }
 
 Json export_manifest(const ExportContext& context) {
-  const store::Store& store = context.store;
+  const store::Reader& store = context.store;
   Json stages = Json::array();
   for (const store::Manifest& manifest : store.manifests()) {
     stages.push_back({{"stage", manifest.stage},

@@ -16,6 +16,7 @@
 #include "stages/funnel.h"
 #include "stages/origin.h"
 #include "stages/principles.h"
+#include "store/checks.h"
 
 namespace selfalign::exports {
 namespace {
@@ -29,7 +30,7 @@ std::string pairs_of(const std::string& set) {
   return set == "engrave" ? "align.pairs" : "verbose.pairs";
 }
 
-std::string chosen_set(const store::Store& store, const std::string& set) {
+std::string chosen_set(const store::Reader& store, const std::string& set) {
   if (set == "engrave" || set == "verbose") return set;
   if (!set.empty()) {
     throw Error(ErrorKind::kUsage,
@@ -39,7 +40,7 @@ std::string chosen_set(const store::Store& store, const std::string& set) {
 }
 
 // The instruction that a pair or an answer came from, itself if none is known.
-Row instruction_of(const store::Store& store, Row row) {
+Row instruction_of(const store::Reader& store, Row row) {
   return stages::origin_of(store, std::move(row), [](const Row& derived) {
     return derived.stage.ends_with(".pairs") ||
            derived.stage.ends_with(".answers");
@@ -48,7 +49,7 @@ Row instruction_of(const store::Store& store, Row row) {
 
 // Rules that stage 2's thoughts named, by key of the instruction.
 std::map<uint64_t, std::vector<int64_t>> rules_by_instruction(
-    const store::Store& store) {
+    const store::Reader& store) {
   std::map<uint64_t, std::vector<int64_t>> rules;
   for (const stages::ReviewedPair& pair :
        stages::reviewed_pairs(store, "align.pairs")) {
@@ -60,7 +61,7 @@ std::map<uint64_t, std::vector<int64_t>> rules_by_instruction(
   return rules;
 }
 
-std::vector<ExportRow> export_rows(const store::Store& store,
+std::vector<ExportRow> export_rows(const store::Reader& store,
                                    const std::string& set) {
   const auto rules = rules_by_instruction(store);
   std::vector<ExportRow> rows;
@@ -168,7 +169,7 @@ class PartialFolder {
 };
 
 // Why there are no rows, and what would give some.
-[[noreturn]] void throw_no_rows(const store::Store& store,
+[[noreturn]] void throw_no_rows(const store::Reader& store,
                                 const recipe::Recipe& recipe,
                                 const std::string& set, int64_t num_cut_off) {
   const std::string pairs = pairs_of(set);
@@ -200,7 +201,7 @@ class PartialFolder {
 // What the run's adapter of that set carries of its prompt, for whoever trains
 // on the data elsewhere; none where there is no adapter. A link is not
 // followed: what it leads to is not the run's to publish.
-std::vector<std::string> put_prompt(const store::Store& store,
+std::vector<std::string> put_prompt(const store::Reader& store,
                                     const std::string& set,
                                     const std::string& folder) {
   std::vector<std::string> names;
@@ -218,12 +219,12 @@ std::vector<std::string> put_prompt(const store::Store& store,
 
 }  // namespace
 
-ExportReport export_dataset(const store::Store& store,
+ExportReport export_dataset(const store::Reader& store,
                             const recipe::Recipe& recipe,
                             const ExportOptions& options) {
   const bool is_parquet = options.form == kParquet;
   if (!is_parquet) formats::dataset_form(options.form);  // known, or an Error
-  store.require_sealed();
+  store::require_sealed(store);
   ExportReport report;
   report.set = chosen_set(store, options.set);
   const std::vector<ExportRow> rows = export_rows(store, report.set);

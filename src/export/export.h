@@ -11,7 +11,7 @@
 
 #include "export/export_parts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::exports {
 
@@ -19,7 +19,7 @@ namespace selfalign::exports {
 // LLaMA-Factory), axolotl.yaml and manifest.json; with an adapter its prompt,
 // selfalign.json and chat_template.jinja. Error kUsage for an unknown set or
 // form and a folder that is there, kInput if the run has no such rows.
-ExportReport export_dataset(const store::Store& store,
+ExportReport export_dataset(const store::Reader& store,
                             const recipe::Recipe& recipe,
                             const ExportOptions& options);
 

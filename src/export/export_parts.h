@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::exports {
 
@@ -38,7 +38,7 @@ struct ExportReport {
 
 // What its files are made from.
 struct ExportContext {
-  const store::Store& store;
+  const store::Reader& store;
   const recipe::Recipe& recipe;
   const ExportOptions& options;
   const ExportReport& report;

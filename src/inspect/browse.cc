@@ -13,8 +13,8 @@
 namespace selfalign::inspect {
 namespace {
 
+using store::Reader;
 using store::SeenRow;
-using store::Store;
 
 // Whether the row's texts stand in an earlier stage already.
 bool is_copy(const SeenRow& seen) {
@@ -80,7 +80,7 @@ class Search {
   int64_t num_found_ = 0;
 };
 
-void require_reason(const Store& store, const SampleOptions& options,
+void require_reason(const Reader& store, const SampleOptions& options,
                     const std::string& filter) {
   std::vector<std::string> known;
   for (const auto& [reason, count] : store.rejections(options.stage, filter)) {
@@ -99,7 +99,7 @@ void require_reason(const Store& store, const SampleOptions& options,
 
 }  // namespace
 
-bool search_run(const Store& store, const SearchOptions& options,
+bool search_run(const Reader& store, const SearchOptions& options,
                 const std::function<void(const SearchHit&)>& found) {
   std::vector<std::string> stages = store.stages();
   if (!options.stage.empty()) {
@@ -118,7 +118,7 @@ bool search_run(const Store& store, const SearchOptions& options,
   return false;
 }
 
-Sampled sample_run(const Store& store, const SampleOptions& options) {
+Sampled sample_run(const Reader& store, const SampleOptions& options) {
   stages::require_stage(store, options.stage);
   const std::string filter =
       stages::filter_of(store, options.stage, options.profile);

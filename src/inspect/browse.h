@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -28,7 +28,7 @@ struct SearchHit {
 };
 // Calls `found` for the first hit of each text, in order of stage and seq.
 // True if there are more than the limit.
-bool search_run(const store::Store& store, const SearchOptions& options,
+bool search_run(const store::Reader& store, const SearchOptions& options,
                 const std::function<void(const SearchHit&)>& found);
 
 struct SampleOptions {
@@ -44,6 +44,6 @@ struct Sampled {
   int64_t num_matching = 0;          // that they were drawn from
 };
 // The same rows for the same seed, each equally likely.
-Sampled sample_run(const store::Store& store, const SampleOptions& options);
+Sampled sample_run(const store::Reader& store, const SampleOptions& options);
 
 }  // namespace selfalign::inspect

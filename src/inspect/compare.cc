@@ -14,8 +14,8 @@
 namespace selfalign::inspect {
 namespace {
 
+using store::Reader;
 using store::SeenRow;
-using store::Store;
 
 struct Answered {
   std::string answer;
@@ -86,7 +86,7 @@ recipe::Fields settings_of(const OpenedRun& run) {
   return fields;
 }
 
-std::set<uint64_t> keys_of(const Store& store, const std::string& stage) {
+std::set<uint64_t> keys_of(const Reader& store, const std::string& stage) {
   std::set<uint64_t> keys;
   store.scan(stage, "", [&](const SeenRow& seen) {
     keys.insert(seen.row.key);
@@ -101,8 +101,8 @@ int64_t num_missing(const std::set<uint64_t>& in,
                        [&of](uint64_t key) { return !of.contains(key); });
 }
 
-StageChange stage_change(const std::string& stage, const Store& a,
-                         const Store& b) {
+StageChange stage_change(const std::string& stage, const Reader& a,
+                         const Reader& b) {
   StageChange change;
   change.stage = stage;
   const auto manifest_a = a.manifest(stage);
@@ -120,7 +120,7 @@ StageChange stage_change(const std::string& stage, const Store& a,
 
 }  // namespace
 
-std::string stage_meant(const Store& store, const std::string& name) {
+std::string stage_meant(const Reader& store, const std::string& name) {
   const std::vector<std::string> stages = store.stages();
   for (const std::string& stage :
        {name, "held_out." + name + ".answers", name + ".answers"}) {
@@ -165,7 +165,7 @@ RunComparison compare_runs(const OpenedRun& a, const OpenedRun& b) {
   RunComparison result;
   result.settings = recipe::changed_fields(settings_of(a), settings_of(b));
   std::vector<std::string> stages;
-  for (const Store* store : {&a.store, &b.store}) {
+  for (const Reader* store : {&a.store, &b.store}) {
     for (const store::Manifest& manifest : store->manifests()) {
       if (std::find(stages.begin(), stages.end(), manifest.stage) ==
           stages.end()) {

@@ -12,7 +12,7 @@
 #include "recipe/fields.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -20,13 +20,13 @@ namespace selfalign::inspect {
 struct OpenedRun {
   const recipe::Recipe& recipe;
   const recipe::Prompts& prompts;
-  const store::Store& store;
+  const store::Reader& store;
 };
 
 // The stage that a person means: its name, or a variant (base, prompted,
 // engraved, verbose: the held-out answers). Error kUsage naming those there
 // are.
-std::string stage_meant(const store::Store& store, const std::string& name);
+std::string stage_meant(const store::Reader& store, const std::string& name);
 
 struct StageFigures {
   std::string stage;

@@ -35,7 +35,7 @@ TEST_F(CompareTest, NamesMeanStagesOrVariants) {
 
 TEST_F(CompareTest, RunsBySettingsCountsAndRows) {
   const std::string other_folder = folder_ + "/other";
-  const auto other = store::Store::open(other_folder, store::OpenMode::kWrite);
+  const auto other = store::Store::open(other_folder);
   other->add_rows({{10, "instruct.tasks", 0, {}, Json{{"instruction", "x"}}},
                    {77, "instruct.tasks", 1, {}, Json{{"instruction", "y"}}}});
   stages::finish_stage(*other, "instruct.tasks", "", 2);

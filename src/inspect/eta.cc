@@ -23,7 +23,7 @@ namespace selfalign::inspect {
 namespace {
 
 namespace fs = std::filesystem;
-using store::Store;
+using store::Reader;
 
 // A step before anything of it is known.
 struct StepPlan {
@@ -233,7 +233,7 @@ double mtime_s(const std::string& path) {
 }
 
 // The recipe's numbers, and what the run has made of them so far.
-Expected expected_of(const recipe::Recipe& recipe, const Store& store) {
+Expected expected_of(const recipe::Recipe& recipe, const Reader& store) {
   Expected expected = expected_of(recipe);
   const char* const last = recipe.instructions.path.empty()
                                ? "redteam.questions"
@@ -252,7 +252,7 @@ Expected expected_of(const recipe::Recipe& recipe, const Store& store) {
   return expected;
 }
 
-void read_generation(const Store& store, const std::string& profile,
+void read_generation(const Reader& store, const std::string& profile,
                      const StepPlan& plan, StepEta& eta) {
   const store::Activity all = store.activity(plan.requests);
   eta.num_tokens = all.num_tokens;
@@ -305,7 +305,7 @@ std::vector<TunedStep> read_metrics(const std::string& path) {
   return steps;
 }
 
-void read_tuning(const Store& store, const StepPlan& plan, StepEta& eta) {
+void read_tuning(const Reader& store, const StepPlan& plan, StepEta& eta) {
   eta.is_tuning = true;
   eta.finished = stages::stage_done(store, plan.adapter);
   if (const int64_t samples = store.num_rows(plan.samples)) {
@@ -356,7 +356,7 @@ void expect(const std::vector<StepPlan>& plans, std::vector<StepEta>& steps) {
 // Characters of an identity row to those of a sample of the small run: their
 // shares of the work are about as their lengths.
 double identity_weight(const recipe::Prompts& prompts, const StepPlan& plan,
-                       const Store& store) {
+                       const Reader& store) {
   const auto mean = [](double sum, size_t count) {
     return count > 0 ? sum / double(count) : 0.0;
   };
@@ -379,7 +379,7 @@ double identity_weight(const recipe::Prompts& prompts, const StepPlan& plan,
 }  // namespace
 
 RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-               const Store& store) {
+               const Reader& store) {
   RunEta eta;
   const std::vector<StepPlan> plans =
       plan_run(recipe, prompts, expected_of(recipe, store));
@@ -406,14 +406,14 @@ RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
       eta.left_s += step.left_s;
     }
   }
-  eta.writer = Store::writer_of(store.folder());
+  eta.writer = Reader::writer_of(store.folder());
   return eta;
 }
 
 std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
                                    const recipe::Prompts& prompts,
                                    const RunEta& small,
-                                   const store::Store& store) {
+                                   const store::Reader& store) {
   Expected expected = counted(recipe);
   // The share of answers that the small run kept, out of its samples.
   int64_t answered = 0;

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -43,7 +43,7 @@ struct RunEta {
 // Totals are the recipe's; before a step has begun it is expected to keep what
 // earlier ones kept, and to write as many tokens as it may.
 RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-               const store::Store& store);
+               const store::Reader& store);
 
 // "running as process 123", "done", "stopped since 14:02:10 (3h05m ago)",
 // "running ..., but nothing came for 12m10s".
@@ -66,6 +66,6 @@ struct StepForecast {
 std::vector<StepForecast> forecast(const recipe::Recipe& recipe,
                                    const recipe::Prompts& prompts,
                                    const RunEta& small,
-                                   const store::Store& store);
+                                   const store::Reader& store);
 
 }  // namespace selfalign::inspect

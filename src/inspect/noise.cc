@@ -46,7 +46,7 @@ std::string changes(const recipe::Recipe& recipe) {
 
 }  // namespace
 
-Noise measure_noise(const store::Store& store, const std::string& profile) {
+Noise measure_noise(const store::Reader& store, const std::string& profile) {
   Noise noise;
   double sum = 0.0;
   for (const char* stage : {"instruct.requests", "redteam.requests"}) {

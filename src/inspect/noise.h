@@ -6,7 +6,7 @@
 #include <string>
 
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -16,7 +16,7 @@ struct Noise {
   int64_t num_made = 0;       // instructions and questions
   int64_t num_incoherent = 0;
 };
-Noise measure_noise(const store::Store& store, const std::string& profile);
+Noise measure_noise(const store::Reader& store, const std::string& profile);
 
 // Below this, in nats a token, a list was drawn from where the model itself
 // expects nothing in particular. SmolLM2-135M at the paper's temperature

@@ -43,7 +43,7 @@ std::string text_of(const SeenRow& seen) {
 
 class StageComparison {
  public:
-  StageComparison(const store::Store& store, const Manifest& manifest,
+  StageComparison(const store::Reader& store, const Manifest& manifest,
                   const std::string& own, int num_examples)
       : stage_(manifest.stage), num_rows_(manifest.num_rows) {
     const std::string other = recipe::counterpart(own);
@@ -80,7 +80,7 @@ class StageComparison {
 
  private:
   template <typename Visit>
-  void scan(const store::Store& store, const std::string& filter,
+  void scan(const store::Reader& store, const std::string& filter,
             const Visit& visit) const {
     store.scan(stage_, filter, [&](const SeenRow& seen) {
       if (seen.row.seq >= num_rows_) return false;
@@ -161,7 +161,7 @@ void print_examples(std::ostream& out, const Json& difference) {
 
 }  // namespace
 
-Json profiles_report(const store::Store& store, int num_examples) {
+Json profiles_report(const store::Reader& store, int num_examples) {
   Json report{{"profile", ""}, {"num_rows", 0}, {"num_differ", 0}};
   report["stages"] = Json::array();
   int64_t num_rows = 0;

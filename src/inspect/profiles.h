@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -21,7 +21,7 @@ namespace selfalign::inspect {
 // A difference's "default" and "paper" are the reasons of rejection, "kept", or
 // "changed": kept by both, but with another text or end than the run's own
 // profile has. Most first; up to `num_examples` of each, in order of seq.
-Json profiles_report(const store::Store& store, int num_examples);
+Json profiles_report(const store::Reader& store, int num_examples);
 
 // The report as plain text, a table for each stage.
 std::string profiles_text(const Json& report);

@@ -13,6 +13,7 @@ namespace selfalign::inspect {
 namespace {
 
 using store::Decision;
+using store::Reader;
 using store::Row;
 using store::Store;
 
@@ -49,7 +50,7 @@ std::string shown_stage(const ReviewOptions& options) {
 }
 
 // Error kUsage where the run has no row of the stage.
-void require_reviewable(const Store& store, const std::string& stage) {
+void require_reviewable(const Reader& store, const std::string& stage) {
   if (store.num_rows(stage) > 0) return;
   std::string known;
   for (const std::string& name : store.stages()) {
@@ -159,7 +160,7 @@ bool Review::back() {
   return true;
 }
 
-std::string how_to_honour(const Store& store, const std::string& stage) {
+std::string how_to_honour(const Reader& store, const std::string& stage) {
   const std::string made = stages::made_already(store, stage);
   if (made.empty()) return "";
   return str(made,

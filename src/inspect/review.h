@@ -67,6 +67,6 @@ class Review {
 
 // What a person has to do for decisions on `stage` to count: "" if the run's
 // next stages honour them, else the command that makes a run which does.
-std::string how_to_honour(const store::Store& store, const std::string& stage);
+std::string how_to_honour(const store::Reader& store, const std::string& stage);
 
 }  // namespace selfalign::inspect

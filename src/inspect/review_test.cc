@@ -99,7 +99,7 @@ TEST_F(ReviewTest, NamesOnlyStagesThatCanBeDecidedOn) {
                                 "instruct.tasks align.pairs"));
   store_.reset();
   std::filesystem::remove_all(folder_);
-  store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+  store_ = store::Store::open(folder_);
   store_->add_rows({{1, "given.conversations", 0, {}, Json::object()}});
   EXPECT_THAT(refusal("align.pairs"),
               testing::EndsWith("found none; this run has no stage to decide "

@@ -19,8 +19,8 @@
 namespace selfalign::inspect {
 namespace {
 
+using store::Reader;
 using store::Row;
-using store::Store;
 
 // Diversity depends on how much text it is taken of; so many texts, evenly
 // drawn, are compared at most.
@@ -93,7 +93,7 @@ Json openings(const std::vector<std::string>& instructions) {
   return top;
 }
 
-Json nearest_seeds(const Store& store,
+Json nearest_seeds(const Reader& store,
                    const std::vector<std::string>& instructions) {
   text::RougeIndex seeds(0.0);
   for (const Row& row : store.rows("instruct.seeds")) {
@@ -108,7 +108,7 @@ Json nearest_seeds(const Store& store,
   return distribution(std::move(scores));
 }
 
-Json instruction_stats(const Store& store) {
+Json instruction_stats(const Reader& store) {
   std::vector<std::string> texts;
   std::vector<double> words;
   std::map<std::string, int64_t> types;
@@ -129,7 +129,7 @@ Json instruction_stats(const Store& store) {
               {"types", by_type}};
 }
 
-Json duplicate_stats(const Store& store) {
+Json duplicate_stats(const Reader& store) {
   Json all = Json::object();
   for (const char* stage :
        {"instruct.tasks", "redteam.topics", "redteam.questions"}) {
@@ -145,7 +145,7 @@ Json duplicate_stats(const Store& store) {
   return all;
 }
 
-Json answer_stats(const Store& store, const std::string& stage) {
+Json answer_stats(const Reader& store, const std::string& stage) {
   std::vector<std::string> texts;
   std::vector<double> tokens;
   std::vector<double> words;
@@ -166,7 +166,7 @@ Json answer_stats(const Store& store, const std::string& stage) {
 }
 
 // Kept answers that each principle fired in, also those where it never did.
-Json principle_stats(const Store& store, const recipe::Prompts& prompts) {
+Json principle_stats(const Reader& store, const recipe::Prompts& prompts) {
   const stages::PrincipleUse use = stages::principle_use(store, prompts);
   Json all = Json::object();
   for (size_t i = 0; i < use.rules.size(); ++i) {
@@ -237,7 +237,7 @@ Json distinct_ngrams(const std::vector<std::string>& texts) {
 }
 
 Json run_stats(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-               const Store& store) {
+               const Reader& store) {
   Json stats{{"name", recipe.name}};
   stats["instructions"] = instruction_stats(store);
   stats["duplicates"] = duplicate_stats(store);

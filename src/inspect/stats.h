@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::inspect {
 
@@ -31,7 +31,7 @@ Json distinct_ngrams(const std::vector<std::string>& texts);
 //   "answers"       by stage of pairs: tokens or words, share ended, distinct_n
 //   "principles"    how many pairs each fired in
 Json run_stats(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-               const store::Store& store);
+               const store::Reader& store);
 // The same for a person, `width` characters a line.
 std::string stats_text(const Json& stats, size_t width);
 

@@ -61,7 +61,7 @@ Json stage_json(const Manifest& manifest) {
   return stage;
 }
 
-Json lengths_json(const store::Store& store) {
+Json lengths_json(const store::Reader& store) {
   Json lengths = Json::object();
   for (const char* stage : {"align.pairs", "verbose.pairs"}) {
     const auto manifest = store.manifest(stage);
@@ -71,7 +71,7 @@ Json lengths_json(const store::Store& store) {
   return lengths;
 }
 
-Json tuning_json(const store::Store& store) {
+Json tuning_json(const store::Reader& store) {
   Json tunings = Json::object();
   for (const char* name : {"engrave", "verbose", "tune"}) {
     const auto manifest = store.manifest(str(name, ".adapter"));
@@ -88,7 +88,7 @@ Json tuning_json(const store::Store& store) {
   return tunings;
 }
 
-Json held_out_json(const recipe::Recipe& recipe, const store::Store& store) {
+Json held_out_json(const recipe::Recipe& recipe, const store::Reader& store) {
   Json all = Json::object();
   for (const stages::Variant& variant : stages::variants()) {
     const auto answers =
@@ -130,7 +130,7 @@ std::vector<std::string> decoding_lines(const recipe::Recipe& recipe,
 }
 
 // The shown questions with what each variant wrote, raw.
-Json answers_json(const store::Store& store) {
+Json answers_json(const store::Reader& store) {
   Json all = Json::array();
   for (const Row& question : store.rows("held_out.questions")) {
     const std::string where = store.folder() + ": " + question.stage;
@@ -151,7 +151,7 @@ Json answers_json(const store::Store& store) {
 }
 
 // How the questions are spread over the question types (balance.h).
-Json red_team_json(const store::Store& store) {
+Json red_team_json(const store::Reader& store) {
   Json figures = Json::object();
   if (const auto topics = store.manifest("redteam.topics")) {
     if (topics->report.contains("topics")) {
@@ -289,7 +289,7 @@ void print_answers(std::ostream& out, const Json& answers) {
 
 }  // namespace
 
-Json run_report(const recipe::Recipe& recipe, const store::Store& store) {
+Json run_report(const recipe::Recipe& recipe, const store::Reader& store) {
   Json report{{"name", recipe.name}, {"model", recipe.model.path}};
   report["stages"] = Json::array();
   for (const Manifest& manifest : store.manifests()) {
@@ -313,7 +313,7 @@ Json run_report(const recipe::Recipe& recipe, const store::Store& store) {
 }
 
 std::string run_summary(const recipe::Recipe& recipe,
-                        const store::Store& store) {
+                        const store::Reader& store) {
   const Json report = run_report(recipe, store);
   std::ostringstream out;
   out << "# " << recipe.name << "\n\n";

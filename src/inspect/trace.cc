@@ -9,6 +9,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "parse/rules.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
@@ -19,8 +20,8 @@
 namespace selfalign::inspect {
 namespace {
 
+using store::Reader;
 using store::Row;
-using store::Store;
 
 constexpr size_t kMaxDescendants = 40;
 
@@ -39,7 +40,7 @@ void print_text(std::ostream& out, const std::string& name,
 
 class Tracer {
  public:
-  explicit Tracer(const Store& store)
+  explicit Tracer(const Reader& store)
       : store_(store),
         prompts_(recipe::run_prompts(store.folder())),
         recipe_(recipe::run_recipe(store.folder())) {
@@ -158,7 +159,7 @@ class Tracer {
     }
   }
 
-  const Store& store_;
+  const Reader& store_;
   const recipe::Prompts prompts_;
   const recipe::Recipe recipe_;
   std::map<std::string, size_t> order_;  // of stages
@@ -173,7 +174,7 @@ bool is_hex_key(const std::string& text) {
 
 }  // namespace
 
-uint64_t find_row(const Store& store, const std::string& name) {
+uint64_t find_row(const Reader& store, const std::string& name) {
   const size_t colon = name.rfind(':');
   if (colon == std::string::npos && is_hex_key(name)) return key_from_hex(name);
   if (colon == std::string::npos) {
@@ -186,8 +187,9 @@ uint64_t find_row(const Store& store, const std::string& name) {
   }
   const std::string stage = name.substr(0, colon);
   const std::string number = name.substr(colon + 1);
-  for (const Row& row : store.rows(stage)) {
-    if (std::to_string(row.seq) == number) return row.key;
+  const auto seq = parse_number<int64_t>(number);
+  if (seq && std::to_string(*seq) == number) {
+    if (const auto row = store.row(stage, *seq)) return row->key;
   }
   if (const int64_t num_rows = store.num_rows(stage)) {
     throw Error(ErrorKind::kInput,
@@ -204,7 +206,7 @@ uint64_t find_row(const Store& store, const std::string& name) {
                   name, "; stages with rows:", stages));
 }
 
-std::string show_row(const Store& store, uint64_t key) {
+std::string show_row(const Reader& store, uint64_t key) {
   const auto row = store.row(key);
   if (!row) {
     throw Error(ErrorKind::kInput,

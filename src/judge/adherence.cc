@@ -219,7 +219,7 @@ std::vector<eval::SelfTest> check(const recipe::Prompts& prompts,
            [](const auto&, const auto&) { return "perhaps"; })};
 }
 
-std::vector<FiredRule> all_fired(const store::Store& store) {
+std::vector<FiredRule> all_fired(const store::Reader& store) {
   std::vector<FiredRule> fired;
   for (const std::string& stage : store.stages()) {
     if (!stage.ends_with(".pairs") || stages::unrefilled(stage) != kSubject) {
@@ -240,7 +240,7 @@ std::vector<FiredRule> all_fired(const store::Store& store) {
 
 }  // namespace
 
-std::vector<FiredRule> fired_rules(const store::Store& store, int64_t per_rule,
+std::vector<FiredRule> fired_rules(const store::Reader& store, int64_t per_rule,
                                    uint64_t seed) {
   const std::vector<FiredRule> all = all_fired(store);
   if (per_rule == 0) return all;

@@ -12,7 +12,7 @@
 #include "eval/evaluation.h"
 #include "judge/judge.h"
 #include "recipe/prompts.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::judge {
 
@@ -27,7 +27,7 @@ struct FiredRule {
 
 // Of align.pairs and the refills' pairs; of each rule up to `per_rule` (0:
 // all), drawn by the seed, in order of rows.
-std::vector<FiredRule> fired_rules(const store::Store& store, int64_t per_rule,
+std::vector<FiredRule> fired_rules(const store::Reader& store, int64_t per_rule,
                                    uint64_t seed);
 
 // Task "adherence.judge.NAME" of the subject "align.pairs": the share of fired

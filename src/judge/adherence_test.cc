@@ -18,8 +18,7 @@ using testing::HasSubstr;
 class AdherenceTest : public testing::Test {
  protected:
   AdherenceTest() {
-    store_ =
-        store::Store::open(folder_.path() + "/run", store::OpenMode::kWrite);
+    store_ = store::Store::open(folder_.path() + "/run");
     std::vector<store::Row> rows;
     for (int i = 0; i < 10; ++i) {
       Json rules = {3};

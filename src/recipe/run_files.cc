@@ -29,7 +29,7 @@ constexpr size_t kMaxShown = 60;   // bytes of a field or a value
 // What `read` makes of meta `name`, a text that only keep_run_files writes:
 // what it cannot read is damage.
 template <typename Read>
-auto read_meta(const store::Store& store, const std::string& name,
+auto read_meta(const store::Reader& store, const std::string& name,
                const Read& read) {
   const std::string where = store.folder() + "/run.db: meta " + name;
   try {
@@ -43,7 +43,7 @@ auto read_meta(const store::Store& store, const std::string& name,
   }
 }
 
-Fields kept_fields(const store::Store& store, const std::string& recipe) {
+Fields kept_fields(const store::Reader& store, const std::string& recipe) {
   return read_meta(store, kRecipe, [&](const std::string& where) {
     const YAML::Node node = parse_yaml(recipe, where);
     if (node.IsMap()) return fields_of(node);
@@ -106,7 +106,7 @@ std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
   return lines;
 }
 
-void check_same(const Recipe& recipe, const store::Store& store) {
+void check_same(const Recipe& recipe, const store::Reader& store) {
   const std::string& folder = store.folder();
   std::string found = edited_recipe(store);
   if (found.empty()) {
@@ -173,8 +173,8 @@ bool is_run_folder(const std::string& folder) {
 
 bool has_run_files(const std::string& folder) {
   const std::string own = folder.empty() ? "." : folder;
-  if (!store::Store::is_made(own)) return false;
-  const auto store = store::Store::open(own, store::OpenMode::kReadOnly);
+  if (!store::Reader::is_made(own)) return false;
+  const auto store = store::Reader::open(own);
   return store->meta(kRecipe).has_value() || !store->stages().empty();
 }
 
@@ -247,7 +247,7 @@ Prompts fitting_prompts(const Recipe& recipe) {
   return prompts;
 }
 
-Prompts kept_prompts(const store::Store& store) {
+Prompts kept_prompts(const store::Reader& store) {
   Prompts prompts = run_prompts(store.folder());
   if (store.meta("prompts.digest") != prompts.digest) {
     throw Error(ErrorKind::kDamaged,
@@ -259,7 +259,7 @@ Prompts kept_prompts(const store::Store& store) {
   return prompts;
 }
 
-std::string edited_recipe(const store::Store& store) {
+std::string edited_recipe(const store::Reader& store) {
   const auto recipe = store.meta(kRecipe);
   if (!recipe) return "";
   return differences(kRecipeFile + 1, kept_fields(store, *recipe),
@@ -268,7 +268,7 @@ std::string edited_recipe(const store::Store& store) {
                      })));
 }
 
-std::string edited_prompts(const store::Store& store) {
+std::string edited_prompts(const store::Reader& store) {
   const auto digests = store.meta(kPrompts);
   if (!digests) return "";
   const Json known = read_meta(store, kPrompts, [&](const std::string& where) {

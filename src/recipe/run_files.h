@@ -49,12 +49,12 @@ Prompts fitting_prompts(const Recipe& recipe);
 
 // The run's own copy. Error kDamaged names the files that are not what the run
 // was begun with.
-Prompts kept_prompts(const store::Store& store);
+Prompts kept_prompts(const store::Reader& store);
 
 // What was changed in the copies since the run was begun, a line for each field
 // of the recipe and each prompt file; "" if nothing was.
-std::string edited_recipe(const store::Store& store);
-std::string edited_prompts(const store::Store& store);
+std::string edited_recipe(const store::Reader& store);
+std::string edited_prompts(const store::Reader& store);
 
 // "cpu bfloat16 (was), cpu float32 (is)": where two fingerprints of a
 // generator part; both in full where they are built differently.

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/testing.h"
 #include "recipe/recipe_text.h"
+#include "store/checks.h"
 
 namespace selfalign::recipe {
 namespace {
@@ -27,7 +28,7 @@ class RunFilesTest : public ::testing::Test {
   }
 
   std::unique_ptr<store::Store> open() const {
-    return store::Store::open(run_, store::OpenMode::kWrite);
+    return store::Store::open(run_);
   }
   void replace_by_pipe(const std::string& path) const {
     fs::remove(path);
@@ -77,11 +78,12 @@ TEST_F(RunFilesTest, FilesThatAreEvidenceAreMissed) {
   make_folder(run_ + "/engraved/adapter");
   write_file_atomic(path, "{}");
   store->keep_files({name});
-  EXPECT_NO_THROW(store->require_files());
-  EXPECT_EQ(store::Store::find_damage(), "");
+  EXPECT_NO_THROW(store::require_files(*store));
+  EXPECT_EQ(store::find_damage(), "");
   write_file_atomic(path, "{} ");
-  EXPECT_EQ(kind_of([&] { store->require_files(); }), ErrorKind::kDamaged);
-  EXPECT_THAT(store::Store::find_damage(),
+  EXPECT_EQ(kind_of([&] { store::require_files(*store); }),
+            ErrorKind::kDamaged);
+  EXPECT_THAT(store::find_damage(),
               ::testing::HasSubstr(name + ": expected a file that the run "
                                           "wrote, found another; see what "
                                           "else is changed with: selfalign "
@@ -90,17 +92,18 @@ TEST_F(RunFilesTest, FilesThatAreEvidenceAreMissed) {
   fs::rename(run_ + "/engraved", scratch_.path() + "/elsewhere");
   fs::create_directory_symlink(scratch_.path() + "/elsewhere",
                                run_ + "/engraved");
-  EXPECT_THAT(store::Store::find_damage(), ::testing::HasSubstr("a link"));
+  EXPECT_THAT(store::find_damage(), ::testing::HasSubstr("a link"));
   fs::remove(run_ + "/engraved");
   fs::rename(scratch_.path() + "/elsewhere", run_ + "/engraved");
-  EXPECT_EQ(store::Store::find_damage(), "");
+  EXPECT_EQ(store::find_damage(), "");
   replace_by_pipe(path);
-  EXPECT_EQ(kind_of([&] { store->require_files(); }), ErrorKind::kDamaged);
-  EXPECT_THAT(store::Store::find_damage(),
+  EXPECT_EQ(kind_of([&] { store::require_files(*store); }),
+            ErrorKind::kDamaged);
+  EXPECT_THAT(store::find_damage(),
               ::testing::HasSubstr(name + ": expected a file that the run "
                                           "wrote, found a pipe"));
   fs::remove(path);
-  EXPECT_THAT(store::Store::find_damage(), ::testing::HasSubstr("found none"));
+  EXPECT_THAT(store::find_damage(), ::testing::HasSubstr("found none"));
 }
 
 // A run from elsewhere may have them lead anywhere.

@@ -25,7 +25,7 @@
 namespace selfalign::replay {
 namespace {
 
-using store::OpenMode;
+using store::Reader;
 using store::Row;
 using store::Store;
 
@@ -33,7 +33,7 @@ constexpr char kAnswers[] = "align.answers";
 constexpr size_t kMaxExamples = 5;
 
 // The run's answered rows that the ablation takes, in order.
-std::vector<Row> chosen_answers(const Store& run, const recipe::Recipe& recipe,
+std::vector<Row> chosen_answers(const Reader& run, const recipe::Recipe& recipe,
                                 int64_t num_rows) {
   if (!recipe.has("align")) {
     throw Error(ErrorKind::kInput,
@@ -60,7 +60,7 @@ std::vector<Row> chosen_answers(const Store& run, const recipe::Recipe& recipe,
 }
 
 // All that decides what the ablation's rows are, for its store to remember.
-std::string identity(const Store& run, const AblateOptions& options) {
+std::string identity(const Reader& run, const AblateOptions& options) {
   const recipe::PromptEdit& edit = options.edit;
   Json all{{"rows", options.num_rows},
            {"answers", run.manifest(kAnswers)->digest},
@@ -75,7 +75,7 @@ std::string identity(const Store& run, const AblateOptions& options) {
   return dump_json(all);
 }
 
-std::string folder_of(const Store& run, const AblateOptions& options) {
+std::string folder_of(const Reader& run, const AblateOptions& options) {
   std::string name = options.name;
   if (name.empty()) {
     name = options.edit.name();
@@ -90,7 +90,7 @@ std::string folder_of(const Store& run, const AblateOptions& options) {
 }
 
 // Error if the ablation cannot be begun; nothing is written.
-void check_ablation(const Store& run, const AblateOptions& options) {
+void check_ablation(const Reader& run, const AblateOptions& options) {
   if (stages::is_begun(folder_of(run, options))) return;
   const ScratchFolder trial;
   recipe::write_edited_prompts(run.folder() + "/prompts", options.edit,
@@ -99,10 +99,10 @@ void check_ablation(const Store& run, const AblateOptions& options) {
 }
 
 // Opens the ablation's store and makes its prompts, unless they are there.
-std::unique_ptr<Store> open_ablation(const Store& run,
+std::unique_ptr<Store> open_ablation(const Reader& run,
                                      const AblateOptions& options) {
   const std::string wanted = identity(run, options);
-  auto store = Store::open(folder_of(run, options), OpenMode::kWrite);
+  auto store = Store::open(folder_of(run, options));
   const auto known = store->meta("ablation");
   if (known && *known != wanted) {
     throw Error(ErrorKind::kUsage,
@@ -123,7 +123,7 @@ std::unique_ptr<Store> open_ablation(const Store& run,
 
 // Answers again under the ablation's prompts.
 void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-                  const Store& run_store, const std::vector<Row>& answers,
+                  const Reader& run_store, const std::vector<Row>& answers,
                   stages::Workbench& workbench, Store& store) {
   if (stages::stage_done(store, "align.pairs")) return;
   stages::Models models(recipe, workbench, store);
@@ -153,7 +153,7 @@ void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
 // One side of the comparison.
 class Side {
  public:
-  Side(const Store& store, recipe::Prompts prompts, std::string filter)
+  Side(const Reader& store, recipe::Prompts prompts, std::string filter)
       : store_(store),
         prompts_(std::move(prompts)),
         names_(principle_names(prompts_)),
@@ -208,7 +208,7 @@ class Side {
   const std::vector<std::string>& names() const { return names_; }
 
  private:
-  const Store& store_;
+  const Reader& store_;
   const recipe::Prompts prompts_;
   const std::vector<std::string> names_;
   const std::string filter_;
@@ -278,7 +278,7 @@ void put_indented(std::ostream& out, const std::string& text) {
 
 }  // namespace
 
-Json ablate(const recipe::Recipe& recipe, const Store& run,
+Json ablate(const recipe::Recipe& recipe, const Reader& run,
             const AblateOptions& options, stages::Workbench& workbench) {
   const std::vector<Row> answers =
       chosen_answers(run, recipe, options.num_rows);

@@ -13,7 +13,7 @@
 #include "recipe/edited_prompts.h"
 #include "recipe/recipe.h"
 #include "stages/workbench.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::replay {
 
@@ -30,7 +30,7 @@ struct AblateOptions {
 //  "after", "rules": [{"name", "before", "after"}], "examples"}, where before
 // and after are {"kept", "rejected": {reason: n}, "mean_tokens",
 //  "share_ended", "unnamed"} and examples are the first changed texts.
-Json ablate(const recipe::Recipe& recipe, const store::Store& run,
+Json ablate(const recipe::Recipe& recipe, const store::Reader& run,
             const AblateOptions& options, stages::Workbench& workbench);
 
 std::string ablation_text(const Json& report);

@@ -6,12 +6,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "stages/pipeline.h"
+#include "store/checks.h"
 
 namespace selfalign::replay {
 namespace {
 
 namespace fs = std::filesystem;
-using store::OpenMode;
+using store::Reader;
 using store::Store;
 
 constexpr char kOf[] = "fork.of";
@@ -22,8 +23,8 @@ constexpr char kFrom[] = "fork.from";
 std::unique_ptr<Store> open_fork(const recipe::Recipe& recipe,
                                  const std::string& of,
                                  const std::string& from_stage) {
-  const auto other = Store::open(of, OpenMode::kReadOnly);
-  other->require_sealed();
+  const auto other = Reader::open(of);
+  store::require_sealed(*other);
   if (!from_stage.empty()) {
     ReplayWorkbench(*other, nullptr).redo_from(from_stage);
   }
@@ -62,8 +63,8 @@ Inheritance::Inheritance(Store& store, stages::Workbench& rest)
                     "none; what it made is made anew"));
     return;
   }
-  of_ = Store::open(*of, OpenMode::kReadOnly);
-  of_->require_sealed();
+  of_ = Reader::open(*of);
+  store::require_sealed(*of_);
   bench_ = std::make_unique<ReplayWorkbench>(*of_, &rest);
   const std::string from = store.meta(kFrom).value_or("");
   if (!from.empty()) bench_->redo_from(from);

@@ -39,7 +39,7 @@ class Inheritance {
  private:
   store::Store& store_;
   stages::Workbench& rest_;
-  std::unique_ptr<const store::Store> of_;
+  std::unique_ptr<const store::Reader> of_;
   std::unique_ptr<ReplayWorkbench> bench_;
 };
 

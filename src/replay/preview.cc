@@ -14,8 +14,8 @@
 namespace selfalign::replay {
 namespace {
 
+using store::Reader;
 using store::SeenRow;
-using store::Store;
 
 constexpr int kNumInstructions = 8;
 constexpr int kNumRedTeam = 4;
@@ -35,7 +35,7 @@ void make_small(recipe::GivenData& given) {
 }
 
 // The first row of the stage that was not rejected; where all were, the first.
-std::optional<SeenRow> first_kept(const Store& store, const std::string& stage,
+std::optional<SeenRow> first_kept(const Reader& store, const std::string& stage,
                                   const std::string& profile) {
   std::optional<SeenRow> first;
   store.scan(stage, stages::filter_of(store, stage, profile),
@@ -98,7 +98,7 @@ recipe::Recipe preview_recipe(const recipe::Recipe& recipe) {
 }
 
 Json preview_examples(const recipe::Prompts& prompts,
-                      const std::string& profile, const Store& store) {
+                      const std::string& profile, const Reader& store) {
   Json examples = Json::array();
   for (const std::string& stage : store.stages()) {
     // Requests are empty until they are answered; pairs and samples show again
@@ -116,7 +116,7 @@ Json preview_examples(const recipe::Prompts& prompts,
 }
 
 Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
-                  const Store& store) {
+                  const Reader& store) {
   const recipe::Recipe small = preview_recipe(whole);
   const auto forecasts = inspect::forecast(
       whole, prompts, inspect::run_eta(small, prompts, store), store);
@@ -147,7 +147,7 @@ Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
 }
 
 std::string preview_text(const recipe::Recipe& whole,
-                         const recipe::Prompts& prompts, const Store& store,
+                         const recipe::Prompts& prompts, const Reader& store,
                          size_t width) {
   const Json preview = preview_json(whole, prompts, store);
   std::ostringstream out;

@@ -10,7 +10,7 @@
 #include "inspect/eta.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::replay {
 
@@ -20,15 +20,15 @@ recipe::Recipe preview_recipe(const recipe::Recipe& recipe);
 
 // The first row that each stage kept, with its texts: {"row", name: text, ...}.
 Json preview_examples(const recipe::Prompts& prompts,
-                      const std::string& profile, const store::Store& store);
+                      const std::string& profile, const store::Reader& store);
 
 // Examples and forecast of the finished preview in `store`, for a person and
 // as JSON {"run", "noise", "examples", "forecast": [{"step", "unit", "total",
 // "tokens", "seconds"}], "tokens", "seconds"}.
 std::string preview_text(const recipe::Recipe& whole,
                          const recipe::Prompts& prompts,
-                         const store::Store& store, size_t width);
+                         const store::Reader& store, size_t width);
 Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
-                  const store::Store& store);
+                  const store::Reader& store);
 
 }  // namespace selfalign::replay

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "stages/workbench.h"
-#include "store/store.h"
+#include "store/reader.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::replay {
@@ -31,7 +31,7 @@ class ReplayWorkbench final : public stages::Workbench {
   // held-out rows' scores (which are in no digest) are empty, adapters stay
   // where they are, and of the model only the tokenizer is opened, where it is
   // there.
-  ReplayWorkbench(const store::Store& from, stages::Workbench* rest)
+  ReplayWorkbench(const store::Reader& from, stages::Workbench* rest)
       : from_(from), rest_(rest) {}
 
   // Takes nothing over from `stage` on, in the order in which `from` did them;
@@ -69,7 +69,7 @@ class ReplayWorkbench final : public stages::Workbench {
   // without a tokenizer.
   generate::Scores cut_words(const generate::ScoreRequest& request) const;
 
-  const store::Store& from_;
+  const store::Reader& from_;
   stages::Workbench* rest_;
   std::set<std::string> redone_;  // stages
   std::string base_;              // fingerprint, once known

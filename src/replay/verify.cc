@@ -17,6 +17,7 @@
 #include "stages/likelihood.h"
 #include "stages/pipeline.h"
 #include "stages/tuning.h"
+#include "store/checks.h"
 
 // How it works. Three proofs, each of what the ones before leave open:
 //
@@ -50,7 +51,7 @@ namespace fs = std::filesystem;
 using store::Account;
 using store::Manifest;
 using store::Problem;
-using store::Store;
+using store::Reader;
 
 constexpr char kRestore[] = "restore it from a copy of the run";
 constexpr char kStartAnew[] =
@@ -85,7 +86,7 @@ std::string equation(const Account& account) {
 class Verifying {
  public:
   // `report_digest` is what report.json says, if it is there.
-  Verifying(const Store& store, std::optional<std::string> report_digest,
+  Verifying(const Reader& store, std::optional<std::string> report_digest,
             std::string public_key, Verification& out)
       : store_(store),
         report_digest_(std::move(report_digest)),
@@ -93,7 +94,7 @@ class Verifying {
         out_(out) {}
 
   void run() {
-    out_.problems = store_.problems();
+    out_.problems = store::find_problems(store_);
     can_fork_ = out_.problems.empty();
     std::vector<Manifest> manifests;
     guard("manifests", [&] { manifests = store_.manifests(); });
@@ -107,7 +108,7 @@ class Verifying {
     });
     guard("run.db", [&] {
       out_.digest = store_.run_digest();
-      out_.evidence = store_.evidence();
+      out_.evidence = store::evidence_of(store_);
     });
     guard(store_.folder(), [&] {
       const FileCheck files = check_files(store_);
@@ -228,8 +229,8 @@ class Verifying {
   }
 
   void check_heirs(const Manifest& manifest, const std::string& filter) {
-    for (const store::Row& row :
-         store_.heirs_of_nothing(manifest.stage, filter, manifest.num_rows)) {
+    for (const store::Row& row : store::heirs_of_nothing(
+             store_, manifest.stage, filter, manifest.num_rows)) {
       if (row.stage == stages::scores_of(manifest.stage))
         continue;  // of any row
       add(str(row.stage, ":", row.seq),
@@ -322,7 +323,7 @@ class Verifying {
   }
 
   // `can_be_made`: whatever `again` lacks is missing here too.
-  void compare(const std::vector<Manifest>& manifests, const Store& again,
+  void compare(const std::vector<Manifest>& manifests, const Reader& again,
                bool can_be_made) {
     const std::vector<Manifest> made = again.manifests();
     for (size_t i = 0; i < manifests.size(); ++i) {
@@ -354,26 +355,26 @@ class Verifying {
 
   // The first row that is not the same.
   std::string difference(const Manifest& stored, const Manifest& made,
-                         const Store& again) const {
+                         const Reader& again) const {
     if (stored.stage != made.stage) return "stage " + made.stage;
-    const std::vector<store::Row> rows = again.rows(made.stage);
-    for (const store::Row& row : store_.rows(stored.stage)) {
-      if (row.seq >= stored.num_rows || row.seq >= int64_t(rows.size())) break;
-      const store::Row& other = rows[size_t(row.seq)];
-      if (row.key == other.key && row.parents == other.parents &&
-          dump_json(row.content) == dump_json(other.content)) {
+    for (int64_t seq = 0; seq < stored.num_rows; ++seq) {
+      const auto row = store_.row(stored.stage, seq);
+      const auto other = again.row(made.stage, seq);
+      if (!row || !other) break;
+      if (row->key == other->key && row->parents == other->parents &&
+          dump_json(row->content) == dump_json(other->content)) {
         continue;
       }
-      return str("another row ", row.stage, ":", row.seq, ": ",
-                 dump_json(row.content), " in place of ",
-                 dump_json(other.content));
+      return str("another row ", row->stage, ":", seq, ": ",
+                 dump_json(row->content), " in place of ",
+                 dump_json(other->content));
     }
     return str(made.num_rows, " rows, ", made.num_kept, " kept, in place of ",
                stored.num_rows, " rows, ", stored.num_kept,
                " kept, or other verdicts");
   }
 
-  const Store& store_;
+  const Reader& store_;
   const std::optional<std::string> report_digest_;
   const std::string public_key_;
   Verification& out_;
@@ -430,7 +431,7 @@ Verification verify_run(const std::string& folder,
   Verification out;
   out.folder = folder;
   try {
-    const auto store = Store::open(folder, store::OpenMode::kReadOnly);
+    const auto store = Reader::open(folder);
     const auto report_digest = read_report_digest(folder);
     store->snapshot(
         [&] { Verifying(*store, report_digest, public_key, out).run(); });

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "store/store.h"
+#include "store/records.h"
 
 namespace selfalign::replay {
 

@@ -76,7 +76,7 @@ void find_unknown(const fs::path& run, const std::string& folder,
 
 }  // namespace
 
-FileCheck check_files(const store::Store& store) {
+FileCheck check_files(const store::Reader& store) {
   FileCheck check;
   const std::map<std::string, std::string> files = store.files();
   const fs::path run = store.folder();

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::replay {
 
@@ -16,6 +16,6 @@ struct FileCheck {
 // Files that were changed, are missing or are no plain files of the folder, and
 // files that nobody knows in the folders whose files are all known: prompts,
 // tunings that are done and, in a run that is done, folders of other tunings.
-FileCheck check_files(const store::Store& store);
+FileCheck check_files(const store::Reader& store);
 
 }  // namespace selfalign::replay

@@ -267,7 +267,7 @@ std::string differences_text(const Json& differences) {
 }
 
 std::string held_out_text(const recipe::Recipe& recipe,
-                          const store::Store& store) {
+                          const store::Reader& store) {
   const recipe::Prompts prompts = recipe::run_prompts(store.folder());
   const HeldOutAnswers held_out{
       store, prompts, recipe.comparison.decoding == eval::kOwnDecoding};

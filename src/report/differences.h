@@ -14,7 +14,7 @@
 #include "eval/statistics.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::report {
 
@@ -39,7 +39,7 @@ std::vector<ScoreDifference> score_differences(const std::string& task,
 
 // A run's held-out answers.
 struct HeldOutAnswers {
-  const store::Store& store;
+  const store::Reader& store;
   const recipe::Prompts& prompts;  // of the run
   bool own_decoding = false;       // each variant its stage's
 };
@@ -55,7 +55,7 @@ Json differences(const std::string& folder, const eval::Results& results,
 
 // differences_text of a run's held-out instructions alone.
 std::string held_out_text(const recipe::Recipe& recipe,
-                          const store::Store& store);
+                          const store::Reader& store);
 
 // The pair of engraved and verbose of these; an empty object without it.
 Json verbose_tax(const Json& differences);

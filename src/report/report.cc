@@ -22,6 +22,7 @@
 #include "report/report_sections.h"
 #include "report/tables.h"
 #include "stages/funnel.h"
+#include "store/checks.h"
 
 namespace selfalign::report {
 namespace {
@@ -100,7 +101,7 @@ Json cost_json(const inspect::RunEta& eta) {
 }
 
 // What a server was asked for the rows there are, and its cost.
-Json run_usage(const recipe::ModelOptions& model, const store::Store& store) {
+Json run_usage(const recipe::ModelOptions& model, const store::Reader& store) {
   generate::Usage usage;
   for (const std::string& stage : store.stages()) {
     for (const store::Row& row : store.rows(stage)) {
@@ -128,7 +129,7 @@ Json run_part(const Places& places) {
   const std::string folder = places.run.string();
   recipe::Recipe recipe = recipe::run_recipe(folder);
   recipe.run_folder = folder;
-  const auto store = store::Store::open(folder, store::OpenMode::kReadOnly);
+  const auto store = store::Reader::open(folder);
   const recipe::Prompts prompts = recipe::run_prompts(folder);
   Json report;
   store->snapshot([&] {
@@ -153,8 +154,8 @@ Json run_part(const Places& places) {
   return report;
 }
 
-void require_key(const store::Store& store, bool has_key) {
-  if (has_key || !store.evidence().signed_by) return;
+void require_key(const store::Reader& store, bool has_key) {
+  if (has_key || !store::evidence_of(store).signed_by) return;
   throw Error(ErrorKind::kUsage,
               str(store.folder(),
                   ": expected --sign-key with the key that signed this run, "
@@ -239,7 +240,7 @@ std::string write_report(const std::string& folder, const std::string& out,
       out.empty() && !places.run.empty() && report.value("done", false);
   std::unique_ptr<store::Store> opened;
   if (is_evidence && store == nullptr) {
-    opened = store::Store::open(places.run, store::OpenMode::kWrite);
+    opened = store::Store::open(places.run);
     store = opened.get();
     if (key) store->set_signing_key(key);
     require_key(*store, key != nullptr);
@@ -265,11 +266,11 @@ void update_report(const std::string& folder) {
   const fs::path run = places_of(folder).run;
   bool is_done = false, is_signed = false;
   if (!run.empty()) {
-    const auto store = store::Store::open(run, store::OpenMode::kReadOnly);
+    const auto store = store::Reader::open(run);
     is_done = stages::run_done(*store);
-    is_signed = store->evidence().signed_by.has_value();
+    is_signed = store::evidence_of(*store).signed_by.has_value();
   }
-  const auto holder = store::Store::writer_of(run);
+  const auto holder = store::Reader::writer_of(run);
   if (is_done && (is_signed || holder)) {
     log_warning(str(run.string(), ": expected to write its report, found it ",
                     is_signed ? "signed" : "in use by " + *holder,
@@ -280,7 +281,7 @@ void update_report(const std::string& folder) {
   log_info("report: " + write_report(folder));
 }
 
-bool has_report(const store::Store& store) {
+bool has_report(const store::Reader& store) {
   const auto files = store.files();
   return std::all_of(std::begin(kReportFiles), std::end(kReportFiles),
                      [&](const char* name) {

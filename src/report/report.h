@@ -41,6 +41,6 @@ std::string write_report(
 void update_report(const std::string& folder);
 
 // Whether a run's folder has the report that its store says.
-bool has_report(const store::Store& store);
+bool has_report(const store::Reader& store);
 
 }  // namespace selfalign::report

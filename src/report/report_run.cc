@@ -21,9 +21,9 @@
 namespace selfalign::report {
 namespace {
 
+using store::Reader;
 using store::Row;
 using store::SeenRow;
-using store::Store;
 
 constexpr size_t kNumKept = 4;      // samples shown
 constexpr size_t kNumRejected = 4;  // reasons with a sample
@@ -41,7 +41,7 @@ Json rules_json(const recipe::Prompts& prompts, const std::string& thought) {
 }
 
 // What stage 4 wrote for the instruction; "" if it did not.
-std::string verbose_answer(const Store& store, uint64_t instruction) {
+std::string verbose_answer(const Reader& store, uint64_t instruction) {
   for (const Row& child : store.children(instruction)) {
     if (child.stage != "verbose.answers") continue;
     if (const auto stored = store.completion(child.key)) {
@@ -51,7 +51,7 @@ std::string verbose_answer(const Store& store, uint64_t instruction) {
   return "";
 }
 
-Json sample_json(const recipe::Prompts& prompts, const Store& store,
+Json sample_json(const recipe::Prompts& prompts, const Reader& store,
                  const SeenRow& seen) {
   const Row& row = seen.row;
   Json sample{{"row", str(row.stage, ":", row.seq)},
@@ -92,7 +92,7 @@ std::string text_of(const SeenRow& seen) {
   return seen.completion ? parse::trim(seen.completion->completion.text) : "";
 }
 
-Json examples_of(const Store& store, const std::string& stage,
+Json examples_of(const Reader& store, const std::string& stage,
                  const std::string& filter) {
   std::map<std::string, Json> examples;
   store.scan(stage, filter, [&](const SeenRow& seen) {
@@ -113,7 +113,7 @@ Json examples_of(const Store& store, const std::string& stage,
   return reasons;
 }
 
-Json curve_of(const Store& store, const std::string& name) {
+Json curve_of(const Reader& store, const std::string& name) {
   require_own_path(store.folder(), name);
   const std::string path = store.folder() + "/" + name;
   Json points = Json::array();
@@ -134,7 +134,7 @@ Json curve_of(const Store& store, const std::string& name) {
   return points;
 }
 
-Json adapters_json(const Store& store) {
+Json adapters_json(const Reader& store) {
   Json adapters = Json::array();
   for (const store::Manifest& manifest : store.manifests()) {
     if (!manifest.stage.ends_with(".adapter")) continue;
@@ -179,7 +179,7 @@ std::string base_model_note(const std::string& model_path) {
 }
 
 Json sample_rows(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-                 const Store& store) {
+                 const Reader& store) {
   Json samples = Json::array();
   if (store.num_rows("align.answers") == 0) return samples;
   inspect::SampleOptions options{.profile = recipe.profile, .kept = true};
@@ -202,7 +202,7 @@ Json sample_rows(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   return samples;
 }
 
-Json rejected_examples(const Store& store) {
+Json rejected_examples(const Reader& store) {
   Json all = Json::object();
   for (const store::Manifest& manifest : store.manifests()) {
     const std::string filter =
@@ -214,7 +214,7 @@ Json rejected_examples(const Store& store) {
   return all;
 }
 
-Json training_curves(const Store& store) {
+Json training_curves(const Reader& store) {
   Json curves = Json::object();
   for (const store::Manifest& manifest : store.manifests()) {
     const std::string folder =
@@ -226,7 +226,7 @@ Json training_curves(const Store& store) {
   return curves;
 }
 
-Json provenance(const Store& store) {
+Json provenance(const Reader& store) {
   const std::string recipe = store.folder() + recipe::kRecipeFile;
   Json files = Json::array(
       {exports::hashed_file(std::string(recipe::kRecipeFile + 1), recipe)});

@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::report {
 
@@ -19,18 +19,18 @@ std::string base_model_note(const std::string& model_path);
 //  "verbose", "raw", "tokens", "finish"}]: kept rows, then a row for each
 // reason of rejection. Drawn by their keys, so always the same ones.
 Json sample_rows(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-                 const store::Store& store);
+                 const store::Reader& store);
 
 // {stage: [{"reason", "count", "examples": [{"row", "text", "detail"}]}]}
-Json rejected_examples(const store::Store& store);
+Json rejected_examples(const store::Reader& store);
 
 // {"engraved": [{"step", "loss", "learning_rate"}]}: metrics.jsonl of the
 // tunings, up to the first line that is none.
-Json training_curves(const store::Store& store);
+Json training_curves(const store::Reader& store);
 
 // {"program", "recipe": its text, "prompts_digest", "digest", "stages",
 //  "models": [{"name", "fingerprint"}], "adapters": [{"name", "inputs",
 //  "files"}], "files": [{"name", "bytes", "sha256"}], "commands": [..]}
-Json provenance(const store::Store& store);
+Json provenance(const store::Reader& store);
 
 }  // namespace selfalign::report

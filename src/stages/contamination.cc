@@ -179,7 +179,7 @@ std::optional<std::string> generated_text(const store::Row& row) {
 
 class Report {
  public:
-  Report(const store::Store& store, const ContaminationGuard& guard,
+  Report(const store::Reader& store, const ContaminationGuard& guard,
          size_t num_examples)
       : store_(store), guard_(guard), num_examples_(num_examples) {}
 
@@ -249,7 +249,7 @@ class Report {
     }
   }
 
-  const store::Store& store_;
+  const store::Reader& store_;
   const ContaminationGuard& guard_;
   const size_t num_examples_;
   int64_t num_rows_ = 0;
@@ -261,7 +261,7 @@ class Report {
 
 }  // namespace
 
-Json contamination_report(const store::Store& store,
+Json contamination_report(const store::Reader& store,
                           const ContaminationGuard& guard,
                           const recipe::ContaminationOptions& options,
                           size_t num_examples) {

@@ -84,7 +84,7 @@ void keep_guard(const ContaminationGuard& guard, store::Store& store);
 //  {name: {"ngram", "near_match"}}}}, "examples": [{"row", "stage", "kept",
 //  "set", "item", "kind", "found", "text"}]}: "kept" are contaminated rows that
 // no filter rejected; examples are up to `num_examples` a stage, kept first.
-Json contamination_report(const store::Store& store,
+Json contamination_report(const store::Reader& store,
                           const ContaminationGuard& guard,
                           const recipe::ContaminationOptions& options,
                           size_t num_examples);

@@ -102,8 +102,7 @@ TEST_F(ContaminationTest, HeldOutInstructionsAreAlwaysGuarded) {
 }
 
 TEST_F(ContaminationTest, ARunGoesOnUnderTheSameSetsOnly) {
-  const auto store =
-      store::Store::open(folder_ + "/run", store::OpenMode::kWrite);
+  const auto store = store::Store::open(folder_ + "/run");
   keep_guard(guard(), *store);
   keep_guard(guard(), *store);
   write_set("{\"question\": \"Why not?\"}\n");
@@ -111,8 +110,7 @@ TEST_F(ContaminationTest, ARunGoesOnUnderTheSameSetsOnly) {
 }
 
 TEST_F(ContaminationTest, TheReportCountsByStageAndSet) {
-  const auto store =
-      store::Store::open(folder_ + "/run", store::OpenMode::kWrite);
+  const auto store = store::Store::open(folder_ + "/run");
   const auto row = [&](uint64_t key, const char* stage, int64_t seq,
                        const char* name, const char* text) {
     store->add_rows({{key, stage, seq, {}, Json{{name, text}}}});

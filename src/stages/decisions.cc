@@ -14,6 +14,7 @@ namespace selfalign::stages {
 namespace {
 
 using store::Decision;
+using store::Reader;
 using store::Review;
 using store::Row;
 using store::Store;
@@ -29,7 +30,7 @@ std::string sealed_decisions(const std::string& stage) {
 }
 
 // Decisions on rows of `stage`, of those that samples are made of.
-std::vector<Review> decided(const Store& store, const std::string& stage) {
+std::vector<Review> decided(const Reader& store, const std::string& stage) {
   if (!store.meta(kReplay)) return store.reviews(stage);
   std::vector<Review> sealed;
   const auto text = store.meta(sealed_decisions(stage));
@@ -51,7 +52,7 @@ std::vector<Review> decided(const Store& store, const std::string& stage) {
 }
 
 std::set<uint64_t> dropped_now(const std::vector<Row>& rows,
-                               const Store& store) {
+                               const Reader& store) {
   std::set<std::string> stages;
   for (const Row& row : rows) stages.insert(row.stage);
   std::set<uint64_t> dropped;
@@ -75,7 +76,7 @@ std::set<uint64_t> dropped_then(const std::string& sealed) {
 }
 
 // An answer that the filter had rejected and a person wants.
-ReviewedPair kept_answer(const Store& store, Row row, const Review& review) {
+ReviewedPair kept_answer(const Reader& store, Row row, const Review& review) {
   ReviewedPair pair;
   pair.instruction = json_string(row.content, "instruction", row.stage);
   pair.response = review.text;
@@ -92,7 +93,7 @@ ReviewedPair kept_answer(const Store& store, Row row, const Review& review) {
 }
 
 // Stage 2's pairs stand in several stages where rules were refilled.
-std::vector<Row> with_refills(const Store& store, const std::string& pairs) {
+std::vector<Row> with_refills(const Reader& store, const std::string& pairs) {
   std::vector<Row> rows = store.rows(pairs);
   if (pairs != "align.pairs") return rows;
   for (int round = 1; stage_done(store, refill_stages(round).pairs); ++round) {
@@ -123,7 +124,7 @@ std::vector<Row> without_dropped(std::vector<Row> rows,
   return rows;
 }
 
-std::vector<ReviewedPair> reviewed_pairs(const Store& store,
+std::vector<ReviewedPair> reviewed_pairs(const Reader& store,
                                          const std::string& pairs) {
   std::map<uint64_t, Review> decisions;
   for (Review& review : decided(store, pairs)) {
@@ -171,7 +172,7 @@ void seal_decisions(Store& store, const std::string& pairs) {
   }
 }
 
-void replay_decisions(const Store& from, Store& to) {
+void replay_decisions(const Reader& from, Store& to) {
   to.set_meta(kReplay, "1");
   const auto copy = [&](const std::string& name) {
     if (const auto sealed = from.meta(name)) to.set_meta(name, *sealed);
@@ -196,7 +197,7 @@ bool can_be_decided(const std::string& stage) {
   return entry && !entry->deciders.empty();
 }
 
-std::string made_already(const Store& store, const std::string& stage) {
+std::string made_already(const Reader& store, const std::string& stage) {
   const Stage* entry = find_stage(stage);
   if (!entry) return "";
   for (const std::string& decider : entry->deciders) {

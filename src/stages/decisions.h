@@ -34,7 +34,7 @@ struct ReviewedPair {
 // Rows of the stage `pairs` ("align.pairs", with what refills added) in order,
 // then the kept ones of
 // its answers ("align.answers").
-std::vector<ReviewedPair> reviewed_pairs(const store::Store& store,
+std::vector<ReviewedPair> reviewed_pairs(const store::Reader& store,
                                          const std::string& pairs);
 
 // Keeps which decisions there are on `pairs` and its answers, as those that the
@@ -42,7 +42,7 @@ std::vector<ReviewedPair> reviewed_pairs(const store::Store& store,
 void seal_decisions(store::Store& store, const std::string& pairs);
 // `to`, in which the run `from` is played again, from now on goes by the
 // decisions that `from` was made by, whatever was decided later.
-void replay_decisions(const store::Store& from, store::Store& to);
+void replay_decisions(const store::Reader& from, store::Store& to);
 
 // "align.answers" of "align.pairs".
 std::string answers_of(const std::string& pairs);
@@ -50,6 +50,6 @@ std::string answers_of(const std::string& pairs);
 // Whether rows of `stage` can be decided on, and the first stage after it that
 // has rows already, for which a decision comes too late ("" if none).
 bool can_be_decided(const std::string& stage);
-std::string made_already(const store::Store& store, const std::string& stage);
+std::string made_already(const store::Reader& store, const std::string& stage);
 
 }  // namespace selfalign::stages

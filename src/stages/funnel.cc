@@ -7,13 +7,14 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "store/checks.h"
 
 namespace selfalign::stages {
 
 namespace {
 
 // Rows 0..num_rows-1 of the stage that a server did not answer, by reason.
-Json given_up_of(const store::Store& store, const std::string& stage,
+Json given_up_of(const store::Reader& store, const std::string& stage,
                  int64_t num_rows) {
   Json counts = Json::object();
   if (store.num_completions(stage) == 0) return counts;
@@ -117,7 +118,7 @@ void finish_stage(store::Store& store, const std::string& stage,
   log_info(funnel_line(funnel_of(manifest)));
 }
 
-std::vector<store::Row> sequence_cache(const store::Store& store,
+std::vector<store::Row> sequence_cache(const store::Reader& store,
                                        const std::string& stage) {
   const auto manifest = store.manifest(stage);
   if (!manifest) return {};
@@ -127,14 +128,14 @@ std::vector<store::Row> sequence_cache(const store::Store& store,
                                        store.folder() + ": " + stage));
 }
 
-bool run_done(const store::Store& store) {
+bool run_done(const store::Reader& store) {
   std::error_code ignored;
   return store.meta(store::kDone) ||
-         (store.evidence().version < 3 &&
+         (store::evidence_of(store).version < 3 &&
           std::filesystem::exists(store.folder() + "/report.json", ignored));
 }
 
-bool stage_done(const store::Store& store, const std::string& stage) {
+bool stage_done(const store::Reader& store, const std::string& stage) {
   return store.manifest(stage).has_value();
 }
 

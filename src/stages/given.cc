@@ -30,7 +30,7 @@ using store::Verdict;
 std::string digest_name(const std::string& stage) { return stage + ".digest"; }
 
 void check_same(const recipe::GivenData& given, const std::string& stage,
-                const store::Store& store) {
+                const store::Reader& store) {
   const auto known = store.meta(digest_name(stage));
   if (!known || given.path.empty()) return;
   if (!std::filesystem::exists(given.path) && stage_done(store, stage)) return;
@@ -146,7 +146,7 @@ int64_t count_conversations(const recipe::GivenData& given) {
   });
 }
 
-void check_given(const recipe::Recipe& recipe, const store::Store& store) {
+void check_given(const recipe::Recipe& recipe, const store::Reader& store) {
   check_same(recipe.instructions, kGivenInstructions, store);
   check_same(recipe.data, kGivenConversations, store);
 }

@@ -30,7 +30,7 @@ int64_t count_conversations(const recipe::GivenData& given);
 
 // Error kUsage where rows of the run are of a given file, and the file that the
 // recipe names now has other content. It may be gone once its rows are there.
-void check_given(const recipe::Recipe& recipe, const store::Store& store);
+void check_given(const recipe::Recipe& recipe, const store::Reader& store);
 
 // Stage given.conversations: rows hold "messages", a list of role and content,
 // with "learn" false for an answer that is only read; empty where the row could

@@ -200,7 +200,7 @@ parse::Judgement InstructionFilters::judge(uint64_t key,
   return judgement;
 }
 
-void InstructionFilters::recall_tasks(const store::Store& store,
+void InstructionFilters::recall_tasks(const store::Reader& store,
                                       const std::string& tasks) {
   for (InstructionFilter* filter : {&own_, &other_}) {
     for (const store::Row& row :

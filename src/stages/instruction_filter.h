@@ -81,7 +81,7 @@ class InstructionFilters {
   // where instruct.min_log_likelihood is set.
   void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }
   // Takes up what an earlier process kept of the stage `tasks`.
-  void recall_tasks(const store::Store& store, const std::string& tasks);
+  void recall_tasks(const store::Reader& store, const std::string& tasks);
 
   const recipe::Profile& profile() const { return own_.profile(); }
   const ContaminationGuard& guard() const { return guard_; }

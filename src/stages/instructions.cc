@@ -9,7 +9,7 @@ namespace selfalign::stages {
 
 using store::Row;
 
-std::vector<Row> kept_instructions(const store::Store& store) {
+std::vector<Row> kept_instructions(const store::Reader& store) {
   std::vector<Row> rows = sequence_cache(store, "instruct.tasks");
   for (const char* stage : {"redteam.questions", "given.instructions"}) {
     for (Row& row : sequence_cache(store, stage))

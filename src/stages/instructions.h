@@ -12,7 +12,7 @@ namespace selfalign::stages {
 // The instructions of a finished stage 1, in order: tasks, then questions; or
 // those a person gave (given.h); then what refills added (refill.h). Their
 // content has the text under "instruction".
-std::vector<store::Row> kept_instructions(const store::Store& store);
+std::vector<store::Row> kept_instructions(const store::Reader& store);
 // Those that the stage `consumer` is to answer: without what a person dropped
 // before it began.
 std::vector<store::Row> instructions_for(const std::string& consumer,

@@ -7,7 +7,7 @@
 
 namespace selfalign::stages {
 
-store::Row origin_of(const store::Store& store, store::Row row,
+store::Row origin_of(const store::Reader& store, store::Row row,
                      const std::function<bool(const store::Row&)>& is_derived) {
   std::set<uint64_t> seen = {row.key};
   while (is_derived(row) && !row.parents.empty()) {

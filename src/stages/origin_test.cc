@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/testing.h"
+#include "store/store.h"
 
 namespace selfalign::stages {
 namespace {
@@ -15,8 +16,7 @@ bool is_derived(const Row& row) { return row.stage != "tasks"; }
 
 TEST(OriginOf, IsTheFirstRowThatIsNotDerived) {
   const ScratchFolder scratch;
-  const auto store =
-      store::Store::open(scratch.path() + "/run", store::OpenMode::kWrite);
+  const auto store = store::Store::open(scratch.path() + "/run");
   store->add_rows({{1, "tasks", 0, {}, Json::object()},
                    {2, "tasks", 1, {1}, Json::object()},
                    {3, "answers", 0, {2, 1}, Json::object()},
@@ -33,8 +33,7 @@ TEST(OriginOf, IsTheFirstRowThatIsNotDerived) {
 // Whoever makes up a run can seal it, too.
 TEST(OriginOf, RowsThatStandAboveThemselvesAreDamage) {
   const ScratchFolder scratch;
-  const auto store =
-      store::Store::open(scratch.path() + "/run", store::OpenMode::kWrite);
+  const auto store = store::Store::open(scratch.path() + "/run");
   store->add_rows({{1, "pairs", 0, {1}, Json::object()},
                    {2, "pairs", 1, {3}, Json::object()},
                    {3, "answers", 0, {2}, Json::object()}});

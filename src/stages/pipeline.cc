@@ -18,7 +18,7 @@
 namespace selfalign::stages {
 namespace {
 
-void require_rows(const store::Store& store, const std::string& what,
+void require_rows(const store::Reader& store, const std::string& what,
                   size_t num_rows) {
   if (num_rows > 0) return;
   throw Error(ErrorKind::kFailed,
@@ -30,7 +30,7 @@ void require_rows(const store::Store& store, const std::string& what,
 }  // namespace
 
 std::unique_ptr<store::Store> open_run(const recipe::Recipe& recipe) {
-  auto store = store::Store::open(recipe.run_folder, store::OpenMode::kWrite);
+  auto store = store::Store::open(recipe.run_folder);
   recipe::keep_run_files(recipe, *store);
   check_given(recipe, *store);
   return store;

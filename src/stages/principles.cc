@@ -36,7 +36,7 @@ bool is_red_team(const std::string& type) {
 
 class Counting {
  public:
-  Counting(const store::Store& store, const recipe::Prompts& prompts,
+  Counting(const store::Reader& store, const recipe::Prompts& prompts,
            int before)
       : store_(store), before_(before) {
     use_.rules = recipe::principle_names(prompts);
@@ -126,7 +126,7 @@ class Counting {
     reorder(use_.fired);
   }
 
-  const store::Store& store_;
+  const store::Reader& store_;
   const int before_;
   std::vector<std::string> type_order_;
   std::unordered_map<uint64_t, std::string> types_;  // of instructions
@@ -213,7 +213,7 @@ std::string question_type(const Row& instruction) {
   return instruction.stage.starts_with("instruct.") ? kSelfInstruct : kGiven;
 }
 
-PrincipleUse principle_use(const store::Store& store,
+PrincipleUse principle_use(const store::Reader& store,
                            const recipe::Prompts& prompts, int before) {
   return Counting(store, prompts, before).count();
 }

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "parse/rules.h"
 #include "recipe/prompts.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::stages {
 
@@ -49,7 +49,7 @@ std::string question_type(const store::Row& instruction);
 
 // Of the answered rows of align.answers and of the refills before round
 // `before` (refill.h). A run without any gives no types.
-PrincipleUse principle_use(const store::Store& store,
+PrincipleUse principle_use(const store::Reader& store,
                            const recipe::Prompts& prompts,
                            int before = std::numeric_limits<int>::max());
 

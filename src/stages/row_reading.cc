@@ -8,9 +8,9 @@
 
 namespace selfalign::stages {
 
-using store::Store;
+using store::Reader;
 
-std::string filter_of(const Store& store, const std::string& stage,
+std::string filter_of(const Reader& store, const std::string& stage,
                       const std::string& profile) {
   if (const auto manifest = store.manifest(stage)) {
     return json_string_or(manifest->report, "filter", stage, "");
@@ -40,7 +40,7 @@ bool has_end(const parse::ThoughtfulAnswer& answer,
   return answer.closed || completion.finish == generate::Finish::kStop;
 }
 
-void require_stage(const Store& store, const std::string& stage) {
+void require_stage(const Reader& store, const std::string& stage) {
   const std::vector<std::string> stages = store.stages();
   if (std::find(stages.begin(), stages.end(), stage) != stages.end()) return;
   std::string known;

@@ -7,13 +7,13 @@
 
 #include "parse/thoughts.h"
 #include "recipe/prompts.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::stages {
 
 // The filter whose verdicts a stage went by; "" if it has none. While the stage
 // is under way, the one of `profile` among those that judged its rows.
-std::string filter_of(const store::Store& store, const std::string& stage,
+std::string filter_of(const store::Reader& store, const std::string& stage,
                       const std::string& profile);
 
 // Thought and answer of a request's completion, taken apart as its stage does.
@@ -27,6 +27,6 @@ bool has_end(const parse::ThoughtfulAnswer& answer,
              const generate::Completion& completion);
 
 // Error kUsage naming those there are unless `stage` has rows or a manifest.
-void require_stage(const store::Store& store, const std::string& stage);
+void require_stage(const store::Reader& store, const std::string& stage);
 
 }  // namespace selfalign::stages

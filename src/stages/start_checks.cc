@@ -10,17 +10,15 @@
 #include "recipe/run_files.h"
 #include "stages/contamination.h"
 #include "stages/conversations.h"
-#include "store/store.h"
+#include "store/reader.h"
 
 namespace selfalign::stages {
 
 namespace fs = std::filesystem;
 
 bool is_begun(const std::string& run_folder) {
-  return store::Store::is_made(run_folder) &&
-         !store::Store::open(run_folder, store::OpenMode::kReadOnly)
-              ->stages()
-              .empty();
+  return store::Reader::is_made(run_folder) &&
+         !store::Reader::open(run_folder)->stages().empty();
 }
 
 void check_start(const recipe::Recipe& recipe, const CheckModel& check_model) {

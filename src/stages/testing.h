@@ -27,7 +27,7 @@ class SmallRun : public ::testing::Test {
         folder_(::testing::TempDir() + "small_run." +
                 std::to_string(getpid())) {
     std::filesystem::remove_all(folder_);
-    store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+    store_ = store::Store::open(folder_);
     add_tasks();
     add_answer(0, "Asks for a poem. Rules 3 (helpful).", "Roses are red.");
     add_answer(1, "Only thoughts", "");

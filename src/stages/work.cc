@@ -11,7 +11,7 @@ std::string name_of(const std::string& stage) { return "work." + stage; }
 
 }  // namespace
 
-std::optional<Work> work_of(const store::Store& store,
+std::optional<Work> work_of(const store::Reader& store,
                             const std::string& stage) {
   const auto text = store.meta(name_of(stage));
   if (!text) return std::nullopt;

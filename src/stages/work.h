@@ -25,7 +25,7 @@ struct Work {
 
 // None: nothing of the stage was timed (a run of an older program, or a stage
 // not begun). Error kDamaged if the record is not as it was written.
-std::optional<Work> work_of(const store::Store& store,
+std::optional<Work> work_of(const store::Reader& store,
                             const std::string& stage);
 // Adds to what the stage has.
 void add_work(store::Store& store, const std::string& stage, const Work& work);

@@ -21,7 +21,7 @@ class WorkTest : public ::testing::Test {
  protected:
   WorkTest() : folder_(::testing::TempDir() + "selfalign_work") {
     std::filesystem::remove_all(folder_);
-    store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+    store_ = store::Store::open(folder_);
   }
   ~WorkTest() override {
     store_.reset();
@@ -75,7 +75,7 @@ TEST_F(WorkTest, IsTheSumOverSessionsWithoutWhatLiesBetween) {
   EXPECT_GE(first.seconds, 3 * kPerRow);
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   store_.reset();
-  store_ = store::Store::open(folder_, store::OpenMode::kWrite);
+  store_ = store::Store::open(folder_);
   complete(8);
   const Work all = work();
   EXPECT_EQ(all.num_completions, 8);

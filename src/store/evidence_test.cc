@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "store/checks.h"
 #include "store/live_bytes.h"
 #include "store/signing.h"
 #include "store/sqlite.h"
@@ -41,7 +42,7 @@ class EvidenceTest : public ::testing::Test {
 
   // A run with entries in every table.
   void make_store(int num_rows, bool is_signed = false) const {
-    const auto store = Store::open(folder_, OpenMode::kWrite);
+    const auto store = Store::open(folder_);
     if (is_signed) store->set_signing_key(key());
     write_file_atomic(folder_ + "/made.txt", "a file");
     for (int i = 0; i < num_rows; ++i) {
@@ -73,7 +74,7 @@ class EvidenceTest : public ::testing::Test {
 
   std::vector<Problem> problems() const {
     try {
-      return Store::open(folder_, OpenMode::kReadOnly)->problems();
+      return find_problems(*Reader::open(folder_));
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kDamaged) << error.what();
       return {{"", "", error.what(), ""}};
@@ -121,9 +122,9 @@ TEST_F(EvidenceTest, ASoundStoreHasNoProblems) {
   for (const Problem& problem : problems()) {
     ADD_FAILURE() << problem.where << ": " << problem.found;
   }
-  const auto store = Store::open(folder_, OpenMode::kReadOnly);
-  EXPECT_NO_THROW(store->require_sealed());
-  const Evidence evidence = store->evidence();
+  const auto store = Reader::open(folder_);
+  EXPECT_NO_THROW(require_sealed(*store));
+  const Evidence evidence = evidence_of(*store);
   EXPECT_EQ(evidence.version, 3);
   EXPECT_EQ(evidence.chain.size(), 64u);
   EXPECT_TRUE(evidence.signature_right);
@@ -243,28 +244,26 @@ TEST_F(EvidenceTest, AChangeStaysSeenWhenTheProgramWritesOn) {
   make_store(10);
   edit_store(folder_, "UPDATE verdicts SET detail = 'z' WHERE filter = 'f.1'");
   {
-    const auto store = Store::open(folder_, OpenMode::kWrite);
+    const auto store = Store::open(folder_);
     for (const Row& row : store->rows("a")) {
       store->set_verdicts({{row.key, "f.1", true, "", "d"}});
     }
   }
-  EXPECT_EQ(kind_of([&] {
-              Store::open(folder_, OpenMode::kReadOnly)->require_sealed();
-            }),
+  EXPECT_EQ(kind_of([&] { require_sealed(*Reader::open(folder_)); }),
             ErrorKind::kDamaged);
-  EXPECT_NE(Store::find_damage(), "");
+  EXPECT_NE(find_damage(), "");
 }
 
 TEST_F(EvidenceTest, AFailedTransactionLeavesTheSealsRight) {
   make_store(5);
-  const auto store = Store::open(folder_, OpenMode::kWrite);
+  const auto store = Store::open(folder_);
   EXPECT_THROW(store->transaction([&] {
     store->set_meta("recipe", "other");
     throw std::runtime_error("stop");
   }),
                std::runtime_error);
   store->set_meta("more", "1");
-  EXPECT_NO_THROW(store->require_sealed());
+  EXPECT_NO_THROW(require_sealed(*store));
 }
 
 TEST_F(EvidenceTest, OlderStoresAreReadAndSealedWhenTheyAreWritten) {
@@ -273,20 +272,20 @@ TEST_F(EvidenceTest, OlderStoresAreReadAndSealedWhenTheyAreWritten) {
     make_store(10);
     make_older(folder_, version);
     {
-      const auto reader = Store::open(folder_, OpenMode::kReadOnly);
-      EXPECT_EQ(reader->evidence().version, version);
-      EXPECT_EQ(reader->evidence().made_before, version);
+      const auto reader = Reader::open(folder_);
+      EXPECT_EQ(evidence_of(*reader).version, version);
+      EXPECT_EQ(evidence_of(*reader).made_before, version);
       EXPECT_EQ(reader->rows("a").size(), 10u);
       EXPECT_TRUE(reader->files().empty());
     }
     EXPECT_TRUE(problems().empty());
     write_file_atomic(folder_ + "/report.json", "{}");
-    { Store::open(folder_, OpenMode::kWrite)->set_meta("x", "y"); }
+    { Store::open(folder_)->set_meta("x", "y"); }
     EXPECT_TRUE(problems().empty());
-    const auto store = Store::open(folder_, OpenMode::kReadOnly);
-    EXPECT_EQ(store->evidence().version, 3);
-    EXPECT_EQ(store->evidence().made_before, version);
-    EXPECT_EQ(store->evidence().chain.size(), 64u);
+    const auto store = Reader::open(folder_);
+    EXPECT_EQ(evidence_of(*store).version, 3);
+    EXPECT_EQ(evidence_of(*store).made_before, version);
+    EXPECT_EQ(evidence_of(*store).chain.size(), 64u);
     EXPECT_EQ(store->meta(kDone), "1");
     EXPECT_TRUE(is_found("UPDATE completions SET time_s = 0"));
   }
@@ -297,19 +296,19 @@ TEST_F(EvidenceTest, ASignedRunIsWrittenWithItsKeyOnly) {
   write_file_atomic(scratch_.path() + "/other.pem", kOtherPublic);
   const std::string other = read_public_key(scratch_.path() + "/other.pem");
   {
-    const auto store = Store::open(folder_, OpenMode::kWrite);
-    EXPECT_EQ(store->evidence().signed_by, key()->public_key());
-    EXPECT_NE(store->evidence().signed_by, other);
+    const auto store = Store::open(folder_);
+    EXPECT_EQ(evidence_of(*store).signed_by, key()->public_key());
+    EXPECT_NE(evidence_of(*store).signed_by, other);
     EXPECT_EQ(kind_of([&] { store->set_meta("x", "y"); }), ErrorKind::kUsage);
     store->set_signing_key(key());
     store->set_meta("x", "y");
-    EXPECT_TRUE(store->evidence().signature_right);
+    EXPECT_TRUE(evidence_of(*store).signature_right);
   }
   // Another hand that computes the seals again cannot sign them.
   edit_store(folder_, "UPDATE signatures SET signature = '" +
                           std::string(128, '0') + "'");
   EXPECT_FALSE(problems().empty());
-  const auto store = Store::open(folder_, OpenMode::kWrite);
+  const auto store = Store::open(folder_);
   EXPECT_EQ(kind_of([&] { store->set_signing_key(key()); }),
             ErrorKind::kDamaged);
 }
@@ -319,7 +318,7 @@ TEST_F(EvidenceTest, NothingIsSignedThatAnotherHandChanged) {
     fs::remove_all(folder_);
     make_store(5, is_signed);
     edit_store(folder_, "UPDATE completions SET thought = 'other'");
-    const auto store = Store::open(folder_, OpenMode::kWrite);
+    const auto store = Store::open(folder_);
     EXPECT_EQ(kind_of([&] { store->set_signing_key(key()); }),
               ErrorKind::kDamaged)
         << is_signed;
@@ -347,16 +346,15 @@ TEST_F(EvidenceTest, OnlyThePlainFilesOfAStoreAreOpened) {
   }
   fs::remove(folder_ + "/run.lock");
   ASSERT_EQ(mkfifo((folder_ + "/run.lock").c_str(), 0600), 0);
-  EXPECT_EQ(kind_of([&] { Store::open(folder_, OpenMode::kWrite); }),
-            ErrorKind::kDamaged);
-  EXPECT_EQ(Store::writer_of(folder_), std::nullopt);
+  EXPECT_EQ(kind_of([&] { Store::open(folder_); }), ErrorKind::kDamaged);
+  EXPECT_EQ(Reader::writer_of(folder_), std::nullopt);
 }
 
 // A hostile value throws Error kDamaged with its column, whatever reads it.
 TEST_F(EvidenceTest, ValuesOfOtherTypesAreDamage) {
   make_store(5);
   const auto read_all = [&] {
-    const auto store = Store::open(folder_, OpenMode::kReadOnly);
+    const auto store = Reader::open(folder_);
     store->manifests();
     store->reviews("a");
     for (const std::string& stage : store->stages()) {

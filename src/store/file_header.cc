@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "store/findings.h"
 #include "store/side_files.h"
-#include "store/store_impl.h"
+#include "store/tables.h"
 
 namespace selfalign::store {
 namespace {
@@ -50,8 +50,8 @@ constexpr Field kFields[] = {{18, 1, 2, "file format to write"},
 
 }  // namespace
 
-void check_header(const Store& store, Database& db, Findings& findings) {
-  if (const auto changes = store.meta(kSchemaChanges)) {
+void check_header(const Reader& run, Database& db, Findings& findings) {
+  if (const auto changes = run.meta(kSchemaChanges)) {
     const int64_t found = db.query_int("PRAGMA schema_version");
     if (*changes != str(found)) {
       findings.add(db.path(), "a schema changed " + *changes + " times",
@@ -81,8 +81,8 @@ void check_header(const Store& store, Database& db, Findings& findings) {
   expect("version valid for", number_at(header, 24, 4),
          number_at(header, 92, 4));
   const std::string version = str(number_at(header, 96, 4));
-  const std::string known = store.meta(kSqlite).value_or("");
-  if (store.evidence().version >= kEvidenceVersion &&
+  const std::string known = run.meta(kSqlite).value_or("");
+  if (run.tables().has_evidence() &&
       (version.size() != 7 || known.find(version) == std::string::npos)) {
     findings.add(path, "a header of SQLite " + known, version);
   }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "store/reader.h"
 #include "store/sqlite.h"
-#include "store/store.h"
 
 namespace selfalign::store {
 
@@ -36,6 +36,6 @@ void check_chain(const Database& db, Findings& findings);
 void check_signature(const Evidence& evidence, const Database& db,
                      Findings& findings);
 // file_header.cc: the fields of the file's header that SQLite does not check.
-void check_header(const Store& store, Database& db, Findings& findings);
+void check_header(const Reader& run, Database& db, Findings& findings);
 
 }  // namespace selfalign::store

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/testing.h"
+#include "store/checks.h"
 #include "store/store.h"
 
 namespace selfalign::store {
@@ -35,7 +36,7 @@ class SideFilesTest : public ::testing::Test {
  protected:
   void make_store() const {
     fs::remove_all(folder_);
-    const auto store = Store::open(folder_, OpenMode::kWrite);
+    const auto store = Store::open(folder_);
     store->add_rows({{1, "a", 0, {}, Json{{"text", std::string(9000, 'x')}}}});
   }
   // One whose last rows are in the log alone.
@@ -43,7 +44,7 @@ class SideFilesTest : public ::testing::Test {
     fs::remove_all(folder_);
     const pid_t child = fork();
     if (child == 0) {
-      const auto store = Store::open(folder_, OpenMode::kWrite);
+      const auto store = Store::open(folder_);
       store->add_rows({{1, "a", 0, {}, Json::object()}});
       std::raise(SIGKILL);
     }
@@ -59,7 +60,7 @@ class SideFilesTest : public ::testing::Test {
     write(ending, bytes);
   }
   bool is_sound() const {
-    return Store::open(folder_, OpenMode::kReadOnly)->problems().empty();
+    return find_problems(*Reader::open(folder_)).empty();
   }
 
   const ScratchFolder scratch_;
@@ -118,8 +119,8 @@ TEST_F(SideFilesTest, AJournalOfAnotherHandIsDamage) {
         journal_of(3), std::string(512, '\0')}) {
     make_store();
     write("-journal", bytes);
-    for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kWrite}) {
-      const Error error = error_of([&] { Store::open(folder_, mode); });
+    for (const Error& error : {error_of([&] { Reader::open(folder_); }),
+                               error_of([&] { Store::open(folder_); })}) {
       EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
       EXPECT_NE(std::string(error.what()).find("run.db-journal: expected no"),
                 std::string::npos)
@@ -139,10 +140,9 @@ TEST_F(SideFilesTest, AJournalOfItsMakingIsTakenBack) {
   write("", page);
   write("-journal", journal_of(0));
   EXPECT_TRUE(is_being_made(db_));
-  EXPECT_FALSE(Store::is_made(folder_));
-  EXPECT_EQ(kind_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
-            ErrorKind::kInput);
-  Store::open(folder_, OpenMode::kWrite);
+  EXPECT_FALSE(Reader::is_made(folder_));
+  EXPECT_EQ(kind_of([&] { Reader::open(folder_); }), ErrorKind::kInput);
+  Store::open(folder_);
   EXPECT_FALSE(fs::exists(db_ + "-journal"));
   EXPECT_TRUE(is_sound());
   // Before that the journal has no magic yet, and the file no byte.
@@ -150,8 +150,8 @@ TEST_F(SideFilesTest, AJournalOfItsMakingIsTakenBack) {
   make_folder(folder_);
   write("", "");
   write("-journal", std::string(512, '\0'));
-  EXPECT_FALSE(Store::is_made(folder_));
-  Store::open(folder_, OpenMode::kWrite);
+  EXPECT_FALSE(Reader::is_made(folder_));
+  Store::open(folder_);
   EXPECT_FALSE(fs::exists(db_ + "-journal"));
   EXPECT_TRUE(is_sound());
 }

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/testing.h"
+#include "store/checks.h"
 #include "store/signing.h"
 #include "store/store.h"
 #include "store/testing.h"
@@ -32,17 +33,16 @@ class SignerTest : public ::testing::Test {
   }
   void make_store(bool is_signed) const {
     fs::remove_all(folder_);
-    const auto store = Store::open(folder_, OpenMode::kWrite);
+    const auto store = Store::open(folder_);
     if (is_signed) store->set_signing_key(key(kSigningKey));
     store->add_rows({{1, "a", 0, {}, Json::object()}});
   }
   void expect_damage(const std::string& sql) const {
     edit_store(folder_, sql);
-    for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kWrite}) {
-      EXPECT_EQ(kind_of([&] { Store::open(folder_, mode); }),
-                ErrorKind::kDamaged)
-          << sql;
-    }
+    EXPECT_EQ(kind_of([&] { Reader::open(folder_); }), ErrorKind::kDamaged)
+        << sql;
+    EXPECT_EQ(kind_of([&] { Store::open(folder_); }), ErrorKind::kDamaged)
+        << sql;
   }
 
   const ScratchFolder scratch_;
@@ -51,19 +51,18 @@ class SignerTest : public ::testing::Test {
 
 TEST_F(SignerTest, IsNamedInTheTransactionThatSigns) {
   make_store(true);
-  const auto store = Store::open(folder_, OpenMode::kWrite);
-  EXPECT_EQ(store->evidence().signed_by, key(kSigningKey)->public_key());
-  EXPECT_TRUE(store->evidence().signature_right);
-  EXPECT_TRUE(store->problems().empty());
+  const auto store = Store::open(folder_);
+  EXPECT_EQ(evidence_of(*store).signed_by, key(kSigningKey)->public_key());
+  EXPECT_TRUE(evidence_of(*store).signature_right);
+  EXPECT_TRUE(find_problems(*store).empty());
   EXPECT_EQ(kind_of([&] { store->set_signing_key(key(kOther)); }),
             ErrorKind::kUsage);
   EXPECT_EQ(kind_of([&] { store->set_meta("x", "y"); }), ErrorKind::kUsage);
   store->set_signing_key(key(kSigningKey));
   store->set_meta("x", "y");
-  EXPECT_TRUE(store->evidence().signature_right);
+  EXPECT_TRUE(evidence_of(*store).signature_right);
   make_store(false);
-  EXPECT_EQ(Store::open(folder_, OpenMode::kWrite)->evidence().signed_by,
-            std::nullopt);
+  EXPECT_EQ(evidence_of(*Store::open(folder_)).signed_by, std::nullopt);
 }
 
 TEST_F(SignerTest, ASignatureThatIsGoneOrAnothersIsDamage) {
@@ -86,8 +85,8 @@ TEST_F(SignerTest, ASignatureThatIsGoneOrAnothersIsDamage) {
   edit_store(folder_,
              "DELETE FROM signatures; "
              "DELETE FROM meta WHERE name = 'store.signer'");
-  const auto store = Store::open(folder_, OpenMode::kWrite);
-  EXPECT_FALSE(store->problems().empty());
+  const auto store = Store::open(folder_);
+  EXPECT_FALSE(find_problems(*store).empty());
   EXPECT_EQ(kind_of([&] { store->set_signing_key(key(kOther)); }),
             ErrorKind::kDamaged);
 }

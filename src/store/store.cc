@@ -4,59 +4,59 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "store/side_files.h"
-#include "store/store_impl.h"
+#include "base/hash.h"
+#include "base/sha256.h"
+#include "store/checks.h"
+#include "store/signing.h"
+#include "store/tables.h"
 
 namespace selfalign::store {
+namespace {
 
-Store::Store(std::string folder, std::unique_ptr<Impl> impl)
-    : folder_(std::move(folder)), impl_(std::move(impl)) {}
+void check_same(const Reader& run, const Row& row) {
+  const std::optional<Row> old = run.row(row.key);
+  if (!old || old->stage != row.stage || old->seq != row.seq ||
+      old->parents != row.parents ||
+      dump_json(old->content) != dump_json(row.content)) {
+    damaged(run.tables().db, str("another row in the place of ", row.stage, " ",
+                                 row.seq, " (", key_to_hex(row.key), ")"));
+  }
+}
+
+}  // namespace
+
+Store::Store(std::string folder, std::unique_ptr<Tables> tables)
+    : Reader(std::move(folder), std::move(tables)) {}
 
 Store::~Store() = default;
 
-std::unique_ptr<Store> Store::open(const std::string& folder, OpenMode mode) {
+std::unique_ptr<Store> Store::open(const std::string& folder) {
   const std::string path = folder + "/run.db";
-  const bool writable = mode == OpenMode::kWrite;
-  std::unique_ptr<WriterLock> lock;
-  if (writable) {
-    try {
-      make_private_folder(folder);
-      make_file(path);  // SQLite would let others read it
-    } catch (const Error& error) {
-      throw Error(ErrorKind::kResources, error.what());
-    }
-    lock = std::make_unique<WriterLock>(folder + "/run.lock");
-    remove_stale_temporaries(folder);
-  } else if (std::error_code ignored;
-             !std::filesystem::exists(path, ignored) || is_being_made(path)) {
-    throw Error(ErrorKind::kInput,
-                str(folder,
-                    ": expected a run folder with run.db, found none; "
-                    "start one with: selfalign run RECIPE"));
+  try {
+    make_private_folder(folder);
+    make_file(path);  // SQLite would let others read it
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kResources, error.what());
   }
-  auto impl = std::make_unique<Impl>(path, writable);
-  impl->lock = std::move(lock);
-  std::unique_ptr<Store> store(new Store(folder, std::move(impl)));
-  if (writable) store->prepare();
-  Impl& opened = *store->impl_;
-  check_schema(opened.db, writable);
-  opened.version = schema_version(opened.db);
-  if (opened.has_evidence()) require_signer(opened.db);
-  if (writable) {
-    opened.seals.load(opened.db);
-    store->keep_header();
-  }
-  note_opened(folder);
+  auto lock = std::make_unique<WriterLock>(folder + "/run.lock");
+  remove_stale_temporaries(folder);
+  std::unique_ptr<Store> store(
+      new Store(folder, std::make_unique<Tables>(path, std::move(lock))));
+  store->prepare();
+  store->check(true);
+  store->seals_.load(store->tables().db);
+  store->keep_header();
   return store;
 }
 
 // Tables where they are absent or of an earlier version, with the evidence of
 // what is there: all in one transaction.
 void Store::prepare() {
-  Database& db = impl_->db;
+  Database& db = tables().db;
   db.exec(
       "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
       "PRAGMA foreign_keys=ON;");
@@ -65,10 +65,10 @@ void Store::prepare() {
   db.exec("BEGIN IMMEDIATE");
   try {
     if (prepare_schema(db)) {
-      impl_->version = kEvidenceVersion;
-      impl_->seals.make(db);
+      tables().version = kEvidenceVersion;
+      seals_.make(db);
       if (before > 0) take_over(before);
-      impl_->seals.save(db);
+      seals_.save(db);
     }
     db.exec("COMMIT");
   } catch (...) {
@@ -79,12 +79,12 @@ void Store::prepare() {
 
 // A store that was made before there was evidence: it holds from here on.
 void Store::take_over(int64_t version) {
-  impl_->in_transaction = true;
+  in_transaction_ = true;
   set_meta(kMadeBefore, str(version));
   for (const Manifest& manifest : manifests()) append_link(manifest);
   // Until then a report said that a run is done.
-  if (std::filesystem::exists(folder_ + "/report.json")) set_meta(kDone, "1");
-  impl_->in_transaction = false;
+  if (std::filesystem::exists(folder() + "/report.json")) set_meta(kDone, "1");
+  in_transaction_ = false;
 }
 
 // How often the tables were changed and which versions of SQLite wrote the
@@ -95,78 +95,96 @@ void Store::keep_header() {
   if (versions.find(own) == std::string::npos) {
     set_meta(kSqlite, versions + (versions.empty() ? "" : " ") + own);
   }
-  const std::string changes = str(impl_->db.query_int("PRAGMA schema_version"));
+  const std::string changes =
+      str(tables().db.query_int("PRAGMA schema_version"));
   if (!meta(kSchemaChanges)) set_meta(kSchemaChanges, changes);
 }
 
-bool Store::is_made(const std::string& folder) {
-  const std::string path = folder + "/run.db";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
-  if (is_being_made(path)) return false;
-  Database db(path, false);
-  return !is_blank(db);
-}
-
-std::optional<std::string> Store::writer_of(const std::string& folder) {
-  return lock_holder(folder + "/run.lock");
-}
-
 void Store::transaction(const std::function<void()>& fn) {
-  SELFALIGN_CHECK(!impl_->in_transaction, "transactions do not nest");
-  const int64_t num_changes = impl_->db.num_changes();
-  impl_->db.exec("BEGIN IMMEDIATE");
-  impl_->in_transaction = true;
+  SELFALIGN_CHECK(!in_transaction_, "transactions do not nest");
+  const int64_t num_changes = tables().db.num_changes();
+  tables().db.exec("BEGIN IMMEDIATE");
+  in_transaction_ = true;
   try {
     fn();
-    if (impl_->seals.save(impl_->db)) impl_->sign();
-    impl_->db.exec("COMMIT");
+    if (seals_.save(tables().db)) sign();
+    tables().db.exec("COMMIT");
   } catch (...) {
-    impl_->in_transaction = false;
-    impl_->db.exec_quietly("ROLLBACK");
-    impl_->seals.roll_back();
+    in_transaction_ = false;
+    tables().db.exec_quietly("ROLLBACK");
+    seals_.roll_back();
     throw;
   }
-  impl_->in_transaction = false;
-  impl_->seals.commit();
-  if (impl_->commit_hook && impl_->db.num_changes() != num_changes) {
-    impl_->commit_hook();
+  in_transaction_ = false;
+  seals_.commit();
+  if (commit_hook_ && tables().db.num_changes() != num_changes) {
+    commit_hook_();
   }
-}
-
-void Store::snapshot(const std::function<void()>& fn) const {
-  impl_->db.exec("BEGIN");
-  try {
-    fn();
-  } catch (...) {
-    impl_->db.exec_quietly("ROLLBACK");
-    throw;
-  }
-  impl_->db.exec("ROLLBACK");
 }
 
 void Store::write(const std::function<void()>& fn) {
-  if (impl_->in_transaction) {
+  if (in_transaction_) {
     fn();
   } else {
     transaction(fn);
   }
 }
 
+// The signature of the seals as they are; Error kUsage where the run is signed,
+// as meta says, and there is no key.
+void Store::sign() const {
+  if (!signing_key_) {
+    Statement signer(tables().db, "SELECT 1 FROM meta WHERE name = ?");
+    if (!signer.bind(kSigner).step()) return;
+    throw Error(ErrorKind::kUsage,
+                str(tables().db.path(),
+                    ": expected --sign-key with the key that signed this run, "
+                    "found none; without it nothing is written there"));
+  }
+  Statement upsert(tables().db,
+                   "INSERT INTO signatures VALUES (?, ?) "
+                   "ON CONFLICT (public_key) DO UPDATE SET "
+                   "signature = excluded.signature");
+  upsert.bind(signing_key_->public_key())
+      .bind(signing_key_->sign(seals_.message()))
+      .run();
+}
+
+void Store::set_signing_key(std::shared_ptr<const SigningKey> key) {
+  const Evidence now = evidence_of(*this);
+  const std::string own = key->public_key();
+  if (now.signed_by && *now.signed_by != own) {
+    throw Error(ErrorKind::kUsage,
+                str(folder(), ": expected the key that signed this run, ",
+                    *now.signed_by, ", found ", own,
+                    "; use that one, or sign a copy of the run made by: "
+                    "selfalign resume ",
+                    folder(), " --fork NEW --sign-key KEY"));
+  }
+  if (now.signed_by && !now.signature_right) {
+    damaged(tables().db,
+            str("something else than was signed by ", *now.signed_by));
+  }
+  require_sealed(*this);
+  signing_key_ = std::move(key);
+  // That it is signed is sealed, too, in the transaction that signs it.
+  if (!now.signed_by) set_meta(kSigner, own);
+}
+
 void Store::set_commit_hook(std::function<void()> hook) {
-  impl_->commit_hook = std::move(hook);
+  commit_hook_ = std::move(hook);
 }
 
 void Store::add_rows(const std::vector<Row>& rows) {
   if (rows.empty()) return;
   write([&] {
-    SealedWrite stage(impl_->db, impl_->seals, "stages",
+    SealedWrite stage(tables().db, seals_, "stages",
                       "INSERT INTO stages SELECT ?, COUNT(*) FROM stages "
                       "WHERE true ON CONFLICT DO NOTHING RETURNING *");
-    SealedWrite insert(impl_->db, impl_->seals, "rows",
+    SealedWrite insert(tables().db, seals_, "rows",
                        "INSERT INTO rows VALUES (?, ?, ?, ?) "
                        "ON CONFLICT DO NOTHING RETURNING *");
-    SealedWrite parent(impl_->db, impl_->seals, "parents",
+    SealedWrite parent(tables().db, seals_, "parents",
                        "INSERT INTO parents VALUES (?, ?, ?) RETURNING *");
     std::string last_stage;
     for (const Row& row : rows) {
@@ -178,7 +196,7 @@ void Store::add_rows(const std::vector<Row>& rows) {
       insert.write().bind_key(row.key).bind(row.stage).bind(row.seq).bind(
           dump_json(row.content));
       if (!insert.run()) {
-        impl_->check_same(row);
+        check_same(*this, row);
         continue;
       }
       for (size_t i = 0; i < row.parents.size(); ++i) {
@@ -188,54 +206,18 @@ void Store::add_rows(const std::vector<Row>& rows) {
             .bind_key(row.parents[i]);
         parent.run();
       }
-      if (impl_->review_source == nullptr) continue;
-      if (const auto known = impl_->review_source->review(row.key)) {
+      if (review_source_ == nullptr) continue;
+      if (const auto known = review_source_->review(row.key)) {
         add_review(*known);
       }
     }
   });
 }
 
-std::vector<Row> Store::rows(const std::string& stage) const {
-  Statement query(impl_->db,
-                  "SELECT key, stage, seq, content FROM rows "
-                  "WHERE stage = ? ORDER BY seq");
-  query.bind(stage);
-  return impl_->read_rows(query);
-}
-
-int64_t Store::num_rows(const std::string& stage) const {
-  Statement query(impl_->db, "SELECT COUNT(*) FROM rows WHERE stage = ?");
-  query.bind(stage).step();
-  return query.get_int(0);
-}
-
-std::optional<Row> Store::row(uint64_t key) const {
-  return impl_->find_row(key);
-}
-
-std::vector<Row> Store::children(uint64_t key) const {
-  Statement query(
-      impl_->db,
-      "SELECT DISTINCT r.key, r.stage, r.seq, r.content, s.position "
-      "FROM parents p JOIN rows r ON r.key = p.key "
-      "JOIN stages s ON s.name = r.stage WHERE p.parent = ? "
-      "ORDER BY s.position, r.seq");
-  query.bind_key(key);
-  return impl_->read_rows(query);
-}
-
-std::vector<std::string> Store::stages() const {
-  Statement query(impl_->db, "SELECT name FROM stages ORDER BY position");
-  std::vector<std::string> names;
-  while (query.step()) names.push_back(query.get_text(0));
-  return names;
-}
-
 void Store::add_completion(const StoredCompletion& stored) {
   const generate::Completion& c = stored.completion;
   write([&] {
-    SealedWrite insert(impl_->db, impl_->seals, "completions",
+    SealedWrite insert(tables().db, seals_, "completions",
                        "INSERT INTO completions VALUES "
                        "(?, ?, ?, ?, ?, ?, ?, ?, ?) "
                        "ON CONFLICT DO NOTHING RETURNING *");
@@ -253,41 +235,16 @@ void Store::add_completion(const StoredCompletion& stored) {
     const std::optional<StoredCompletion> old = completion(c.key);
     if (!old || old->completion.text != c.text ||
         old->completion.finish != c.finish) {
-      damaged(impl_->db, str("another completion of row ", key_to_hex(c.key)));
+      damaged(tables().db,
+              str("another completion of row ", key_to_hex(c.key)));
     }
   });
-}
-
-std::optional<StoredCompletion> Store::completion(uint64_t key) const {
-  Statement query(impl_->db,
-                  "SELECT text, thought, finish, num_tokens, "
-                  "num_prompt_tokens, logprob, fingerprint, time_s "
-                  "FROM completions WHERE key = ?");
-  if (!query.bind_key(key).step()) return std::nullopt;
-  return impl_->read_completion(query, key, 0);
-}
-
-int64_t Store::num_completions(const std::string& stage) const {
-  Statement query(impl_->db,
-                  "SELECT COUNT(*) FROM rows r JOIN completions c "
-                  "ON c.key = r.key WHERE r.stage = ?");
-  query.bind(stage).step();
-  return query.get_int(0);
-}
-
-std::vector<Row> Store::pending(const std::string& stage) const {
-  Statement query(impl_->db,
-                  "SELECT r.key, r.stage, r.seq, r.content FROM rows r "
-                  "LEFT JOIN completions c ON c.key = r.key "
-                  "WHERE r.stage = ? AND c.key IS NULL ORDER BY r.seq");
-  query.bind(stage);
-  return impl_->read_rows(query);
 }
 
 void Store::set_verdicts(const std::vector<Verdict>& verdicts) {
   if (verdicts.empty()) return;
   write([&] {
-    SealedWrite upsert(impl_->db, impl_->seals, "verdicts",
+    SealedWrite upsert(tables().db, seals_, "verdicts",
                        "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?) "
                        "ON CONFLICT (key, filter) DO UPDATE SET "
                        "kept = excluded.kept, reason = excluded.reason, "
@@ -309,42 +266,98 @@ void Store::set_verdicts(const std::vector<Verdict>& verdicts) {
   });
 }
 
-std::vector<Verdict> Store::verdicts(uint64_t key) const {
-  Statement query(impl_->db,
-                  "SELECT filter, kept, reason, detail FROM verdicts "
-                  "WHERE key = ? ORDER BY filter");
-  query.bind_key(key);
-  std::vector<Verdict> verdicts;
-  while (query.step()) {
-    verdicts.push_back({key, query.get_text(0), query.get_int(1) != 0,
-                        query.get_text(2), query.get_text(3)});
-  }
-  return verdicts;
+void Store::set_annotation_source(const Reader* from) { review_source_ = from; }
+
+void Store::add_review(const Review& review) {
+  write([&] {
+    SealedWrite upsert(
+        tables().db, seals_, "annotations",
+        "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET "
+        "author = excluded.author, decision = excluded.decision, "
+        "text = excluded.text, note = excluded.note, "
+        "time_s = excluded.time_s RETURNING *",
+        "SELECT * FROM annotations WHERE key = ?");
+    upsert.find().bind_key(review.key);
+    upsert.write()
+        .bind_key(review.key)
+        .bind(review.author)
+        .bind(decision_name(review.decision))
+        .bind(review.text)
+        .bind(review.note)
+        .bind(review.time_s);
+    upsert.run();
+  });
 }
 
-std::vector<Row> Store::kept(const std::string& stage,
-                             const std::string& filter) const {
-  Statement query(impl_->db,
-                  "SELECT r.key, r.stage, r.seq, r.content FROM rows r "
-                  "JOIN verdicts v ON v.key = r.key WHERE r.stage = ? "
-                  "AND v.filter = ? AND v.kept = 1 ORDER BY r.seq");
-  query.bind(stage).bind(filter);
-  return impl_->read_rows(query);
+void Store::commit_manifest(const Manifest& manifest,
+                            const std::vector<std::string>& files) {
+  if (const auto old = this->manifest(manifest.stage)) {
+    if (old->digest != manifest.digest || old->num_rows != manifest.num_rows) {
+      damaged(tables().db, str("another manifest of ", manifest.stage));
+    }
+    return;
+  }
+  // Full synchronisation makes this commit, and with it all before it in the
+  // log, durable against loss of power.
+  tables().db.exec("PRAGMA synchronous=FULL");
+  transaction([&] {
+    keep_files(files);
+    SealedWrite insert(tables().db, seals_, "manifests",
+                       "INSERT INTO manifests SELECT ?, COUNT(*), ?, ?, ?, ? "
+                       "FROM manifests RETURNING *");
+    insert.write()
+        .bind(manifest.stage)
+        .bind(manifest.num_rows)
+        .bind(manifest.num_kept)
+        .bind(manifest.digest)
+        .bind(dump_json(manifest.report));
+    insert.run();
+    append_link(manifest);
+  });
+  tables().db.exec("PRAGMA synchronous=NORMAL");
 }
 
-std::vector<std::pair<std::string, int64_t>> Store::rejections(
-    const std::string& stage, const std::string& filter) const {
-  Statement query(impl_->db,
-                  "SELECT v.reason, COUNT(*) AS n FROM rows r "
-                  "JOIN verdicts v ON v.key = r.key WHERE r.stage = ? "
-                  "AND v.filter = ? AND v.kept = 0 "
-                  "GROUP BY v.reason ORDER BY n DESC, v.reason");
-  query.bind(stage).bind(filter);
-  std::vector<std::pair<std::string, int64_t>> reasons;
-  while (query.step()) {
-    reasons.emplace_back(query.get_text(0), query.get_int(1));
+void Store::append_link(const Manifest& manifest) {
+  const std::string content = content_of(
+      tables().db, manifest.stage, filter_of(manifest), manifest.num_rows);
+  Statement own(tables().db, "SELECT * FROM manifests WHERE stage = ?");
+  if (!own.bind(manifest.stage).step()) {
+    damaged(tables().db, "no manifest of " + manifest.stage);
   }
-  return reasons;
+  SealedWrite insert(tables().db, seals_, "chain",
+                     "INSERT INTO chain VALUES (?, ?, ?) RETURNING *");
+  insert.write()
+      .bind(manifest.stage)
+      .bind(content)
+      .bind(link_of(evidence_of(*this).chain, own.entry(), content));
+  insert.run();
+}
+
+void Store::set_meta(const std::string& name, const std::string& value) {
+  write([&] {
+    SealedWrite upsert(tables().db, seals_, "meta",
+                       "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) "
+                       "DO UPDATE SET value = excluded.value RETURNING *",
+                       "SELECT * FROM meta WHERE name = ?");
+    upsert.find().bind(name);
+    upsert.write().bind(name).bind(value);
+    upsert.run();
+  });
+}
+
+void Store::keep_files(const std::vector<std::string>& paths) {
+  write([&] {
+    SealedWrite upsert(tables().db, seals_, "files",
+                       "INSERT INTO files VALUES (?, ?) ON CONFLICT (path) "
+                       "DO UPDATE SET sha256 = excluded.sha256 RETURNING *",
+                       "SELECT * FROM files WHERE path = ?");
+    for (const std::string& path : paths) {
+      upsert.find().bind(path);
+      upsert.write().bind(path).bind(sha256_file(str(folder(), "/", path)));
+      upsert.run();
+    }
+  });
 }
 
 }  // namespace selfalign::store

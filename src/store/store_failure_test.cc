@@ -52,50 +52,47 @@ int exit_code_of(const std::function<void()>& fn) {
 }
 
 TEST_F(StoreFailureTest, NoRunIsBadInput) {
-  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
-            3);
+  EXPECT_EQ(exit_code_of([&] { Reader::open(folder_); }), 3);
   EXPECT_FALSE(fs::exists(folder_));
 }
 
 TEST_F(StoreFailureTest, DamageIsNamed) {
   const std::string path = folder_ + "/run.db";
   {
-    auto store = Store::open(folder_, OpenMode::kWrite);
+    auto store = Store::open(folder_);
     for (int i = 0; i < 50; ++i) {
       store->add_rows({row_of(static_cast<uint64_t>(i + 1), i, 2000)});
     }
   }
   const auto size = fs::file_size(path);
   fs::resize_file(path, size / 2);
-  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_); }), 5);
   std::ofstream(path) << "this is not a database, it only has its name";
-  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kReadOnly); }),
-            5);
+  EXPECT_EQ(exit_code_of([&] { Reader::open(folder_); }), 5);
 }
 
 TEST_F(StoreFailureTest, OtherProgramsAndNewerStoresAreLeftAlone) {
   const std::string path = folder_ + "/run.db";
-  { Store::open(folder_, OpenMode::kWrite); }
+  { Store::open(folder_); }
   edit_store(folder_, "PRAGMA user_version=99");
-  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_); }), 5);
   fs::remove(path);
   edit_store(folder_, "CREATE TABLE songs (name TEXT)");
-  EXPECT_EQ(exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }), 5);
+  EXPECT_EQ(exit_code_of([&] { Store::open(folder_); }), 5);
 }
 
 TEST_F(StoreFailureTest, BadContentIsDamage) {
   {
-    auto store = Store::open(folder_, OpenMode::kWrite);
+    auto store = Store::open(folder_);
     store->add_rows({row_of(1, 0)});
   }
   edit_store(folder_, "UPDATE rows SET content = '{'");
-  auto store = Store::open(folder_, OpenMode::kReadOnly);
+  auto store = Reader::open(folder_);
   EXPECT_EQ(exit_code_of([&] { store->rows("a"); }), 5);
 }
 
 TEST_F(StoreFailureTest, AnUnwritableFolderIsARefusal) {
-  EXPECT_EQ(exit_code_of([] { Store::open("/proc/no-run", OpenMode::kWrite); }),
-            4);
+  EXPECT_EQ(exit_code_of([] { Store::open("/proc/no-run"); }), 4);
 }
 
 // Runs `test` in a child that has its own small file system mounted at the
@@ -121,7 +118,7 @@ TEST_F(StoreFailureTest, AFullDiskLosesNothing) {
   const int code = in_small_disk(folder_, [&] {
     int64_t num_added = 0;
     {
-      auto store = Store::open(folder_, OpenMode::kWrite);
+      auto store = Store::open(folder_);
       const int full = exit_code_of([&] {
         for (; num_added < 1000; ++num_added) {
           store->add_rows(
@@ -131,7 +128,7 @@ TEST_F(StoreFailureTest, AFullDiskLosesNothing) {
       if (full != 4) return 10;
       if (store->num_rows("a") != num_added) return 11;
     }
-    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    auto store = Reader::open(folder_);
     return num_added > 0 && store->num_rows("a") == num_added ? 0 : 12;
   });
   if (code == -1) {
@@ -149,14 +146,14 @@ TEST_F(StoreFailureTest, AFileOverTheLimitLosesNothing) {
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(9);
     int64_t num_added = 0;
     try {
-      auto store = Store::open(folder_, OpenMode::kWrite);
+      auto store = Store::open(folder_);
       for (; num_added < 1000; ++num_added) {
         store->add_rows(
             {row_of(static_cast<uint64_t>(num_added + 1), num_added, 4000)});
       }
     } catch (const Error& error) {
       std::cerr << error.what();
-      auto store = Store::open(folder_, OpenMode::kReadOnly);
+      auto store = Reader::open(folder_);
       if (num_added == 0 || store->num_rows("a") != num_added) std::exit(8);
       std::exit(static_cast<int>(error.kind()));
     }
@@ -168,37 +165,34 @@ TEST_F(StoreFailureTest, AFileOverTheLimitLosesNothing) {
 
 // In the folder of a run from elsewhere: nobody writes to it, nobody waits.
 TEST_F(StoreFailureTest, APipeInPlaceOfAFileIsDamage) {
-  { Store::open(folder_, OpenMode::kWrite); }
+  { Store::open(folder_); }
   for (const std::string name : {"run.db-journal", "run.db-wal", "run.db"}) {
     const std::string path = folder_ + "/" + name;
     fs::remove(path);
     ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-    for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kWrite}) {
-      EXPECT_EQ(exit_code_of([&] { Store::open(folder_, mode); }), 5) << name;
-    }
+    EXPECT_EQ(exit_code_of([&] { Reader::open(folder_); }), 5) << name;
+    EXPECT_EQ(exit_code_of([&] { Store::open(folder_); }), 5) << name;
     fs::remove(path);
   }
   const std::string lock = folder_ + "/run.lock";
   fs::remove(lock);
   ASSERT_EQ(mkfifo(lock.c_str(), 0600), 0);
-  EXPECT_EQ(Store::writer_of(folder_), std::nullopt);
+  EXPECT_EQ(Reader::writer_of(folder_), std::nullopt);
 }
 
 TEST_F(StoreFailureTest, AReadOnlyDiskCanBeReadAndNotWritten) {
   const int code = in_small_disk(folder_, [&] {
     {
-      auto store = Store::open(folder_, OpenMode::kWrite);
+      auto store = Store::open(folder_);
       store->add_rows({row_of(1, 0)});
     }
     if (mount(nullptr, folder_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY,
               nullptr) != 0) {
       return 77;
     }
-    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    auto store = Reader::open(folder_);
     if (store->num_rows("a") != 1) return 10;
-    return exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); }) == 4
-               ? 0
-               : 11;
+    return exit_code_of([&] { Store::open(folder_); }) == 4 ? 0 : 11;
   });
   if (code == -1) {
     GTEST_SKIP() << "mounting a small file system is not allowed here";
@@ -210,7 +204,7 @@ TEST_F(StoreFailureTest, AReadOnlyDiskCanBeReadAndNotWritten) {
 int make_killed_run(const std::string& folder) {
   const pid_t child = fork();
   if (child == 0) {
-    auto store = Store::open(folder, OpenMode::kWrite);
+    auto store = Store::open(folder);
     store->add_rows({row_of(1, 0), row_of(2, 1)});
     std::raise(SIGKILL);
   }
@@ -227,7 +221,7 @@ TEST_F(StoreFailureTest, AKilledRunOnAReadOnlyDiskIsReadWhole) {
               nullptr) != 0) {
       return 77;
     }
-    auto store = Store::open(folder_, OpenMode::kReadOnly);
+    auto store = Reader::open(folder_);
     return store->num_rows("a") == 2 ? 0 : 11;
   });
   if (code == -1) {
@@ -246,7 +240,7 @@ TEST_F(StoreFailureTest, AKilledRunWithoutItsIndexIsRefusedOnAReadOnlyDisk) {
       return 77;
     }
     try {
-      Store::open(folder_, OpenMode::kReadOnly);
+      Reader::open(folder_);
     } catch (const Error& error) {
       const bool clear =
           std::string(error.what()).find("copy the run") != std::string::npos;
@@ -264,7 +258,7 @@ TEST_F(StoreFailureTest, AKilledRunWithoutItsIndexIsRefusedOnAReadOnlyDisk) {
 // owner has opened it, since it is made for the owner alone.
 TEST_F(StoreFailureTest, AReaderWithoutRightsSeesALiveRun) {
   if (getuid() != 0) GTEST_SKIP() << "only root can be another user";
-  const auto writer = Store::open(folder_, OpenMode::kWrite);
+  const auto writer = Store::open(folder_);
   writer->add_rows({row_of(1, 0)});
   EXPECT_EQ(fs::status(folder_).permissions(), fs::perms(0700));
   for (const auto& entry : fs::directory_iterator(folder_)) {
@@ -275,10 +269,10 @@ TEST_F(StoreFailureTest, AReaderWithoutRightsSeesALiveRun) {
   const pid_t child = fork();
   if (child == 0) {
     if (setgid(65534) != 0 || setuid(65534) != 0) _exit(10);
-    int code = exit_code_of([&] { Store::open(folder_, OpenMode::kWrite); });
+    int code = exit_code_of([&] { Store::open(folder_); });
     if (code == 4) {
       code = exit_code_of([&] {
-        const auto reader = Store::open(folder_, OpenMode::kReadOnly);
+        const auto reader = Reader::open(folder_);
         if (reader->num_rows("a") != 1) _exit(11);
       });
     } else {

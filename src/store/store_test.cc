@@ -19,9 +19,8 @@ namespace {
 
 class StoreTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Store> open(OpenMode mode = OpenMode::kWrite) {
-    return Store::open(folder_, mode);
-  }
+  std::unique_ptr<Store> open() const { return Store::open(folder_); }
+  std::unique_ptr<Reader> read() const { return Reader::open(folder_); }
 
   const ScratchFolder scratch_;
   const std::string folder_ = scratch_.path() + "/run";
@@ -59,7 +58,7 @@ TEST_F(StoreTest, GivesBackWhatItWasGiven) {
     store->set_meta("n", "1");
     store->set_meta("n", "2");
   }
-  auto store = open(OpenMode::kReadOnly);
+  auto store = read();
   EXPECT_EQ(store->stages(), (std::vector<std::string>{"a", "b"}));
   const std::vector<Row> rows = store->rows("b");
   ASSERT_EQ(rows.size(), 2u);
@@ -160,7 +159,7 @@ TEST_F(StoreTest, OneWriterAndAnyReaders) {
   writer->add_rows({row_of(1, "a", 0)});
   writer->transaction([&] {
     writer->add_rows({row_of(2, "a", 1)});
-    auto reader = open(OpenMode::kReadOnly);  // sees what is committed
+    auto reader = read();  // sees what is committed
     EXPECT_EQ(reader->num_rows("a"), 1);
   });
   try {
@@ -199,13 +198,13 @@ TEST_F(StoreTest, AVersion1StoreIsReadAndWrittenOn) {
   open()->add_rows({row_of(1, "a", 0)});
   make_older(folder_, 1);
   {
-    auto reader = open(OpenMode::kReadOnly);
+    auto reader = read();
     EXPECT_EQ(reader->num_rows("a"), 1);
     EXPECT_TRUE(reader->reviews("a").empty());
     EXPECT_FALSE(reader->review(1).has_value());
   }
   open()->add_review({1, "ann", Decision::kDrop, "", "", 1.0});
-  EXPECT_EQ(open(OpenMode::kReadOnly)->reviews("a").size(), 1u);
+  EXPECT_EQ(read()->reviews("a").size(), 1u);
 }
 
 TEST_F(StoreTest, ScanShowsCompletionsAndVerdictsUntilTold) {
@@ -242,10 +241,10 @@ TEST_F(StoreTest, TellsWhatCameIn) {
 
 TEST_F(StoreTest, TellsWhetherAWriterIsAtWork) {
   auto writer = open();
-  EXPECT_EQ(Store::writer_of(folder_), str("process ", getpid()));
+  EXPECT_EQ(Reader::writer_of(folder_), str("process ", getpid()));
   writer.reset();
-  EXPECT_FALSE(Store::writer_of(folder_).has_value());
-  EXPECT_FALSE(Store::writer_of(folder_ + "/none").has_value());
+  EXPECT_FALSE(Reader::writer_of(folder_).has_value());
+  EXPECT_FALSE(Reader::writer_of(folder_ + "/none").has_value());
 }
 
 // A process that has the run open for writing until it is killed.
@@ -256,7 +255,7 @@ class Holder {
     SELFALIGN_CHECK(pipe(pipe_ends) == 0);
     child_ = fork();
     if (child_ == 0) {
-      const auto store = Store::open(folder, OpenMode::kWrite);
+      const auto store = Store::open(folder);
       store->add_rows({row_of(1, "a", 0)});
       if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
       for (;;) pause();
@@ -290,10 +289,10 @@ TEST_F(StoreTest, TheLockNamesItsHolderAndIsFreeOnceThatIsKilled) {
               std::string::npos)
         << error.what();
   }
-  EXPECT_EQ(open(OpenMode::kReadOnly)->num_rows("a"), 1);
-  EXPECT_EQ(Store::writer_of(folder_), str("process ", holder.pid()));
+  EXPECT_EQ(read()->num_rows("a"), 1);
+  EXPECT_EQ(Reader::writer_of(folder_), str("process ", holder.pid()));
   holder.kill_now();
-  EXPECT_FALSE(Store::writer_of(folder_).has_value());
+  EXPECT_FALSE(Reader::writer_of(folder_).has_value());
   auto store = open();
   store->add_rows({row_of(2, "a", 1)});
   EXPECT_EQ(store->num_rows("a"), 2);
@@ -303,7 +302,7 @@ TEST_F(StoreTest, TheLockNamesItsHolderAndIsFreeOnceThatIsKilled) {
 TEST_F(StoreTest, ALongReaderBlocksNoWriterAndSeesItsOwnState) {
   open()->add_rows({row_of(1, "a", 0)});
   const auto began = std::chrono::steady_clock::now();
-  const auto reader = open(OpenMode::kReadOnly);
+  const auto reader = read();
   reader->snapshot([&] {
     EXPECT_EQ(reader->num_rows("a"), 1);
     for (int64_t round = 0; round < 3; ++round) {
@@ -339,7 +338,7 @@ TEST_F(StoreTest, AKilledWriterLeavesItsCommitsAndNoLock) {
   int status = 0;
   waitpid(child, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status));
-  EXPECT_EQ(open(OpenMode::kReadOnly)->num_rows("a"), 1);
+  EXPECT_EQ(read()->num_rows("a"), 1);
   EXPECT_EQ(open()->num_rows("a"), 1);
 }
 

@@ -16,8 +16,7 @@ namespace selfalign::tests {
 namespace {
 
 using replay::AblateOptions;
-using store::OpenMode;
-using store::Store;
+using store::Reader;
 using ::testing::HasSubstr;
 
 class AblateTest : public ScriptedRunsTest {
@@ -28,8 +27,7 @@ class AblateTest : public ScriptedRunsTest {
     return replay::ablate(recipe_, *run, options, workbench);
   }
   std::string digest(const Json& report) {
-    return Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly)
-        ->run_digest();
+    return Reader::open(report["folder"].get<std::string>())->run_digest();
   }
 
   const recipe::Recipe recipe_ = small_recipe(path("run"));
@@ -43,8 +41,7 @@ TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
   EXPECT_EQ(report["before"], report["after"]);
   EXPECT_TRUE(report["examples"].empty());
   const auto run = open("run");
-  const auto again =
-      Store::open(report["folder"].get<std::string>(), OpenMode::kReadOnly);
+  const auto again = Reader::open(report["folder"].get<std::string>());
   for (const store::Row& row : run->rows("align.answers")) {
     EXPECT_EQ(run->completion(row.key)->completion.text,
               again->completion(row.key)->completion.text);

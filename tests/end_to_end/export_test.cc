@@ -53,7 +53,7 @@ class ExportTest : public ScriptedRunsTest {
   }
 
   recipe::Recipe recipe_;
-  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Reader> store_;
 };
 
 TEST_F(ExportTest, EveryJsonFormHoldsTheSameFinishedPairs) {
@@ -73,7 +73,7 @@ TEST_F(ExportTest, EveryJsonFormHoldsTheSameFinishedPairs) {
     }
   }
   EXPECT_EQ(first[0].conversation.turns[1].text,
-            store_->rows("align.pairs")[0].content["response"]);
+            store_->row("align.pairs", 0)->content["response"]);
 }
 
 TEST_F(ExportTest, TheManifestHashesEveryInputAndOutput) {

@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using recipe::Recipe;
-using store::OpenMode;
 using store::Store;
 using ::testing::HasSubstr;
 
@@ -169,9 +168,9 @@ TEST_F(ForkTest, DecisionsAreHonouredAndLateOnesAreNoDamage) {
   run(recipe("a"));
   uint64_t dropped = 0, edited = 0, instruction = 0;
   {
-    const auto store = Store::open(path("a"), OpenMode::kWrite);
-    dropped = store->rows("align.pairs").at(1).key;
-    edited = store->rows("align.pairs").at(2).key;
+    const auto store = Store::open(path("a"));
+    dropped = store->row("align.pairs", 1).value().key;
+    edited = store->row("align.pairs", 2).value().key;
     instruction = stages::kept_instructions(*store).at(0).key;
     store->add_review({dropped, "ann", store::Decision::kDrop, "", "", 1.0});
     store->add_review({edited, "ann", store::Decision::kEdit, "So.", "", 1.0});

@@ -199,8 +199,7 @@ TEST_F(LookingTest, StatusIsWatchedOnATerminal) {
   EXPECT_EQ(until_key.end(), 0);
   EXPECT_THAT(until_key.screen(), Not(HasSubstr("interrupted")));
   {
-    const auto at_work =
-        store::Store::open(runs_->path("open"), store::OpenMode::kWrite);
+    const auto at_work = store::Store::open(runs_->path("open"));
     EXPECT_THAT(printed("status open"), Not(HasSubstr("go on with")));
     at_work->set_meta(store::kDone, "1");
   }
@@ -287,8 +286,7 @@ TEST_F(LookingTest, DamageIsSaidByEveryCommand) {
 }
 
 TEST_F(LookingTest, ReviewWaitsForNoWriter) {
-  const auto writer =
-      store::Store::open(runs_->path("b"), store::OpenMode::kWrite);
+  const auto writer = store::Store::open(runs_->path("b"));
   const Outcome refused = selfalign("review b", "k\n");
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("process " + std::to_string(getpid())));

@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using recipe::Recipe;
-using store::Store;
+using store::Reader;
 using ::testing::HasSubstr;
 
 class PipelineTest : public ScriptedRunsTest {
@@ -57,7 +57,7 @@ class PipelineTest : public ScriptedRunsTest {
 };
 
 // Everything the digests cover, as text.
-std::string contents(const Store& store) {
+std::string contents(const Reader& store) {
   std::string text;
   for (const store::Manifest& manifest : store.manifests()) {
     text += str("# ", manifest.stage, " ", manifest.num_rows, " ",

@@ -22,7 +22,6 @@ namespace selfalign::tests {
 namespace {
 
 using recipe::Recipe;
-using store::OpenMode;
 using store::Row;
 using store::Store;
 using ::testing::HasSubstr;
@@ -252,11 +251,11 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
 
 TEST_F(ProfilesTest, TheOthersVerdictsArePartOfNoDigest) {
   run(recipe("a", "default"));
-  auto store = Store::open(path("a"), OpenMode::kWrite);
+  auto store = Store::open(path("a"));
   const store::Manifest manifest = *store->manifest("align.answers");
   const recipe::Profile& paper = recipe::profile_named("paper");
   const std::string own = recipe::profile_named("default").align.name;
-  const uint64_t key = store->rows("align.answers").at(0).key;
+  const uint64_t key = store->row("align.answers", 0).value().key;
   store->set_verdicts({{key, paper.align.name, false, "other", "changed"}});
   EXPECT_EQ(store->digest("align.answers", own, manifest.num_rows),
             manifest.digest);

@@ -25,9 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 using generate::Finish;
 using recipe::Recipe;
-using store::OpenMode;
+using store::Reader;
 using store::Row;
-using store::Store;
 using ::testing::HasSubstr;
 
 class QuestionsTest : public ScriptedRunsTest {
@@ -45,7 +44,7 @@ class QuestionsTest : public ScriptedRunsTest {
   }
 };
 
-std::string filter_of(const Store& store, uint64_t key,
+std::string filter_of(const Reader& store, uint64_t key,
                       const std::string& name) {
   for (const store::Verdict& verdict : store.verdicts(key)) {
     if (verdict.filter == name) return verdict.kept ? "kept" : verdict.reason;
@@ -229,7 +228,7 @@ TEST_F(QuestionsTest, StatusPrinciplesAndShowKnowThem) {
     num_answers += use.rows[t].kept + use.rows[t].rejected;
   }
   EXPECT_EQ(num_answers, 60);
-  const Row question = store->rows("redteam.questions").at(0);
+  const Row question = store->row("redteam.questions", 0).value();
   const std::string shown = inspect::show_row(*store, question.key);
   EXPECT_THAT(shown, HasSubstr("redteam.requests:"));
   EXPECT_THAT(shown, HasSubstr("at most 150 tokens"));

@@ -84,9 +84,9 @@ bool ScriptedRuns::run_and_kill(const recipe::Recipe& recipe, int kill_at,
   });
 }
 
-std::unique_ptr<store::Store> ScriptedRuns::open(
+std::unique_ptr<store::Reader> ScriptedRuns::open(
     const std::string& name) const {
-  return store::Store::open(path(name), store::OpenMode::kReadOnly);
+  return store::Reader::open(path(name));
 }
 
 std::function<bool(store::Store&)> after_commits(int num) {

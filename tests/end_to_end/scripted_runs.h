@@ -43,7 +43,7 @@ class ScriptedRuns : public RunsFolder {
   bool run_and_kill(const recipe::Recipe& recipe, int kill_at,
                     int kill_after = 0) const;
   // Read-only.
-  std::unique_ptr<store::Store> open(const std::string& name) const;
+  std::unique_ptr<store::Reader> open(const std::string& name) const;
   // What the last tuning of the last run() learnt from.
   const std::vector<stages::TrainingSample>& samples() const {
     return samples_;

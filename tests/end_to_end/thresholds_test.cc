@@ -19,8 +19,8 @@ namespace selfalign::tests {
 namespace {
 
 using recipe::Recipe;
+using store::Reader;
 using store::Row;
-using store::Store;
 
 class ThresholdsTest : public ScriptedRunsTest {
  protected:
@@ -38,7 +38,7 @@ double mean_of(const Row& score) {
          score.content["tokens"].get<double>();
 }
 
-std::string outcome_of(const Store& store, uint64_t key) {
+std::string outcome_of(const Reader& store, uint64_t key) {
   for (const store::Verdict& verdict : store.verdicts(key)) {
     if (verdict.filter.find(".default.") == std::string::npos) continue;
     return verdict.kept ? "kept" : verdict.reason;

@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using recipe::Recipe;
-using store::OpenMode;
+using store::Reader;
 using store::Store;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -38,13 +38,13 @@ class VariantsTest : public ScriptedRunsTest {
     return recipe;
   }
 
-  std::unique_ptr<Store> open(const Recipe& recipe) const {
-    return Store::open(recipe.run_folder, OpenMode::kReadOnly);
+  std::unique_ptr<Reader> open(const Recipe& recipe) const {
+    return Reader::open(recipe.run_folder);
   }
 };
 
 // The stages that `store` has committed and whose name starts with `prefix`.
-std::vector<std::string> committed(const Store& store,
+std::vector<std::string> committed(const Reader& store,
                                    const std::string& prefix) {
   std::vector<std::string> names;
   for (const store::Manifest& manifest : store.manifests()) {
@@ -53,12 +53,12 @@ std::vector<std::string> committed(const Store& store,
   return names;
 }
 
-std::string digest_of(const Store& store, const std::string& stage) {
+std::string digest_of(const Reader& store, const std::string& stage) {
   const auto manifest = store.manifest(stage);
   return manifest ? manifest->digest : "none";
 }
 
-Json rejected(const Store& store, const std::string& stage) {
+Json rejected(const Reader& store, const std::string& stage) {
   return store.manifest(stage)->report["rejected"];
 }
 

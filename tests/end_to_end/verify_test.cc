@@ -14,6 +14,7 @@
 #include "scripted_runs.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
+#include "store/checks.h"
 #include "store/seals.h"
 #include "store/signing.h"
 #include "store/sqlite.h"
@@ -36,7 +37,7 @@ class VerifyRunTest : public ScriptedRunsTest {
   // with what is there now.
   void seal_again() const {
     store::make_older(run_, 2);
-    store::Store::open(run_, store::OpenMode::kWrite);
+    store::Store::open(run_);
   }
 
   // A manifest that agrees with the rows as they are now.
@@ -363,7 +364,7 @@ TEST_F(VerifyRunTest, ASignatureIsAskedFor) {
   const auto unsigned_yet = replay::verify_run(run_, key->public_key());
   EXPECT_EQ(unsigned_yet.replay_end, "");
   EXPECT_GT(unsigned_yet.num_replayed, 0);
-  store::Store::open(run_, store::OpenMode::kWrite)->set_signing_key(key);
+  store::Store::open(run_)->set_signing_key(key);
   EXPECT_EQ(found(key->public_key()), "");
   EXPECT_EQ(found(""), "");
   EXPECT_EQ(found(std::string(64, '0')), "one by " + key->public_key());
@@ -405,7 +406,7 @@ TEST_F(VerifyRunTest, AnOlderRunIsCheckedAsFarAsItCanBe) {
   EXPECT_TRUE(old.problems.empty()) << replay::verification_text(old);
   EXPECT_THAT(replay::verification_text(old),
               HasSubstr("made before there were seals (store version 2)"));
-  store::Store::open(run_, store::OpenMode::kWrite);
+  store::Store::open(run_);
   const auto sealed = replay::verify_run(run_);
   EXPECT_TRUE(sealed.problems.empty()) << replay::verification_text(sealed);
   EXPECT_THAT(replay::verification_text(sealed), HasSubstr("sealed later"));

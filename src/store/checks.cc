@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be said of a run's soundness without knowing what its stages mean.
+#include "store/checks.h"
+
 #include "base/error.h"
 #include "store/findings.h"
-#include "store/store_impl.h"
+#include "store/tables.h"
 
 namespace selfalign::store {
 namespace {
@@ -109,9 +110,9 @@ void check_values(const Database& db, Findings& findings) {
 
 }  // namespace
 
-std::vector<Problem> Store::problems() const {
+std::vector<Problem> find_problems(const Reader& run) {
   std::vector<Problem> problems;
-  Database& db = impl_->db;
+  Database& db = run.tables().db;
   {
     Findings findings(db, problems);
     // What cannot be read is a problem like others, and hides none of them.
@@ -124,11 +125,11 @@ std::vector<Problem> Store::problems() const {
       }
     };
     guard([&] { check_pages(db, findings); });
-    guard([&] { check_header(*this, db, findings); });
-    if (impl_->has_evidence()) {
+    guard([&] { check_header(run, db, findings); });
+    if (run.tables().has_evidence()) {
       guard([&] { check_seals(db, findings); });
       guard([&] { check_chain(db, findings); });
-      guard([&] { check_signature(evidence(), db, findings); });
+      guard([&] { check_signature(evidence_of(run), db, findings); });
     }
     guard([&] { check_sequence(db, findings); });
     guard([&] { check_references(db, findings); });
@@ -137,63 +138,21 @@ std::vector<Problem> Store::problems() const {
   return problems;
 }
 
-Account Store::account(const std::string& stage, const std::string& filter,
-                       int64_t num_rows) const {
-  Account account;
-  Statement rows(impl_->db,
-                 "SELECT COUNT(*), COUNT(c.key), COUNT(v.key), "
-                 "COALESCE(SUM(v.kept), 0) FROM rows r "
-                 "LEFT JOIN completions c ON c.key = r.key "
-                 "LEFT JOIN verdicts v ON v.key = r.key AND v.filter = ? "
-                 "WHERE r.stage = ? AND r.seq < ?");
-  rows.bind(filter).bind(stage).bind(num_rows).step();
-  account.num_rows = rows.get_int(0);
-  account.num_completed = rows.get_int(1);
-  if (filter.empty()) {
-    account.num_kept =
-        account.num_completed > 0 ? account.num_completed : account.num_rows;
-  } else {
-    account.num_kept = rows.get_int(3);
-  }
-  Statement reasons(impl_->db,
-                    "SELECT v.reason, COUNT(*) AS n FROM rows r "
-                    "JOIN verdicts v ON v.key = r.key AND v.filter = ? "
-                    "WHERE r.stage = ? AND r.seq < ? AND v.kept = 0 "
-                    "GROUP BY v.reason ORDER BY n DESC, v.reason");
-  reasons.bind(filter).bind(stage).bind(num_rows);
-  int64_t num_judged = account.num_kept;
-  while (reasons.step()) {
-    account.rejected.emplace_back(reasons.get_text(0), reasons.get_int(1));
-    num_judged += reasons.get_int(1);
-  }
-  account.num_pending = account.num_rows - num_judged;
-  return account;
-}
-
-std::string Store::main_filter(const std::string& stage) const {
-  Statement query(impl_->db,
-                  "SELECT v.filter FROM rows r JOIN verdicts v "
-                  "ON v.key = r.key WHERE r.stage = ? GROUP BY v.filter "
-                  "ORDER BY COUNT(*) DESC, v.filter LIMIT 1");
-  return query.bind(stage).step() ? query.get_text(0) : "";
-}
-
-std::vector<Row> Store::heirs_of_nothing(const std::string& stage,
-                                         const std::string& filter,
-                                         int64_t num_rows) const {
-  Statement query(impl_->db,
+std::vector<Row> heirs_of_nothing(const Reader& run, const std::string& stage,
+                                  const std::string& filter, int64_t num_rows) {
+  Statement query(run.tables().db,
                   str("SELECT DISTINCT c.key, c.stage, c.seq, c.content "
                       "FROM rows r JOIN parents p ON p.parent = r.key "
                       "JOIN rows c ON c.key = p.key LEFT JOIN verdicts v "
                       "ON v.key = r.key AND v.filter = ? WHERE r.stage = ? "
                       "AND (v.kept = 0 OR r.seq >= ?)",
-                      impl_->has_annotations()
+                      run.tables().has_annotations()
                           ? " AND r.key NOT IN (SELECT key FROM annotations)"
                           : "",
                       " ORDER BY c.key")
                       .c_str());
   query.bind(filter).bind(stage).bind(num_rows);
-  return impl_->read_rows(query);
+  return run.tables().read_rows(query);
 }
 
 }  // namespace selfalign::store

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damage that is seen without knowing what stages mean.
+#include "store/checks.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -15,7 +17,7 @@ namespace {
 class VerifyTest : public ::testing::Test {
  protected:
   VerifyTest() {
-    auto store = Store::open(folder_, OpenMode::kWrite);
+    auto store = Store::open(folder_);
     for (uint64_t key = 1; key <= 30; ++key) {
       const auto seq = static_cast<int64_t>(key) - 1;
       store->add_rows({{key, "a", seq, {}, Json{{"text", key}}},
@@ -27,7 +29,7 @@ class VerifyTest : public ::testing::Test {
     }
   }
   std::vector<Problem> problems() const {
-    return Store::open(folder_, OpenMode::kReadOnly)->problems();
+    return find_problems(*Reader::open(folder_));
   }
 
   const ScratchFolder scratch_;
@@ -82,7 +84,7 @@ TEST_F(VerifyTest, ManyOfAKindAreCounted) {
 }
 
 TEST_F(VerifyTest, RowsAreCounted) {
-  const auto store = Store::open(folder_, OpenMode::kReadOnly);
+  const auto store = Reader::open(folder_);
   const Account judged = store->account("a", "f.1", 10);
   EXPECT_EQ(judged.num_rows, 10);
   EXPECT_EQ(judged.num_kept, 7);
@@ -92,7 +94,7 @@ TEST_F(VerifyTest, RowsAreCounted) {
   EXPECT_EQ(store->account("a", "other", 10).num_pending, 10);
   EXPECT_EQ(store->main_filter("a"), "f.1");
   EXPECT_EQ(store->main_filter("b"), "");
-  EXPECT_EQ(store->heirs_of_nothing("a", "f.1", 28).size(), 11u);
+  EXPECT_EQ(heirs_of_nothing(*store, "a", "f.1", 28).size(), 11u);
   edit_store(folder_, "DELETE FROM completions WHERE key > 120");
   const Account requests = store->account("b", "", 30);
   EXPECT_EQ(requests.num_completed, 20);
@@ -100,8 +102,8 @@ TEST_F(VerifyTest, RowsAreCounted) {
 }
 
 TEST_F(VerifyTest, ASnapshotStaysWhileAWriterGoesOn) {
-  const auto reader = Store::open(folder_, OpenMode::kReadOnly);
-  const auto writer = Store::open(folder_, OpenMode::kWrite);
+  const auto reader = Reader::open(folder_);
+  const auto writer = Store::open(folder_);
   reader->snapshot([&] {
     EXPECT_EQ(reader->num_rows("a"), 30);
     writer->add_rows({{500, "a", 30, {}, Json::object()}});

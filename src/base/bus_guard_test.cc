@@ -43,8 +43,8 @@ class CutFile {
 
 TEST(BusGuardTest, ACutFileEndsTheProcessWithItsName) {
   constexpr char kText[] =
-      "^error: .*selfalign_cut_.*: expected a file that stays as it is while "
-      "it is read, found it cut short.*put it back whole.*\n$";
+      "^error: .*selfalign_cut_.*: the file was cut short or written to "
+      "while it was read.*put it back whole.*\n$";
   EXPECT_EXIT(
       {
         const CutFile file;

@@ -142,8 +142,7 @@ TEST_F(FileTest, WhatIsNoFileIsRefusedWithoutWaiting) {
   for (const char* name : {"pipe", "socket", "device"}) {
     const auto expect_refusal = [&](const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kInput) << name;
-      EXPECT_THAT(error.what(), HasSubstr(path(name) + ": expected a "))
-          << name;
+      EXPECT_THAT(error.what(), HasSubstr(path(name) + ": this is a ")) << name;
     };
     expect_refusal(error_of([&] { read_file(path(name)); }));
     expect_refusal(error_of([&] { MappedFile file(path(name)); }));
@@ -284,7 +283,7 @@ TEST_F(FileTest, APointerOfGitLfsIsNotTheFile) {
       ADD_FAILURE() << "no error";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      EXPECT_THAT(error.what(), HasSubstr("tokenizer.json: expected"));
+      EXPECT_THAT(error.what(), HasSubstr("tokenizer.json: "));
       EXPECT_THAT(error.what(), HasSubstr("git-lfs pointer"));
       EXPECT_THAT(error.what(), HasSubstr("git lfs pull"));
     }

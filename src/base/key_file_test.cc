@@ -61,15 +61,15 @@ TEST_F(KeyFileTest, AnotherUsersFileIsRefused) {
   }
   const Error error = refusal(file_);
   EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-  EXPECT_THAT(error.what(), HasSubstr("of user 12345"));
+  EXPECT_THAT(error.what(), HasSubstr("to user 12345"));
 }
 
 TEST_F(KeyFileTest, WhatIsNoFileIsRefusedWithoutWaiting) {
   const std::string pipe = folder_.path() + "/pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_THAT(refusal(pipe).what(), HasSubstr("found a pipe"));
-  EXPECT_THAT(refusal(folder_.path()).what(), HasSubstr("found a folder"));
-  EXPECT_THAT(refusal("/dev/null").what(), HasSubstr("found a device"));
+  EXPECT_THAT(refusal(pipe).what(), HasSubstr("this is a pipe"));
+  EXPECT_THAT(refusal(folder_.path()).what(), HasSubstr("this is a folder"));
+  EXPECT_THAT(refusal("/dev/null").what(), HasSubstr("this is a device"));
   EXPECT_EQ(refusal(folder_.path() + "/absent").kind(), ErrorKind::kInput);
 }
 

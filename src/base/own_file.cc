@@ -22,8 +22,8 @@ namespace {
                          mode_t mode) {
   throw Error(ErrorKind::kDamaged,
               str(path, ": this is ", file_kind(mode), ", not ", wanted,
-                  " of this folder; put the run's own in its place, or look "
-                  "where it comes from"));
+                  " of the run; put its own in its place, or look where it "
+                  "comes from"));
 }
 
 [[noreturn]] void throw_refused(const std::string& path, int error) {

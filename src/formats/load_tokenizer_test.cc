@@ -174,7 +174,7 @@ TEST(LoadTokenizer, PathsOfNoKnownKindAreErrors) {
   const std::string folder = testing::TempDir() + "formats_no_tokenizer";
   make_folder(folder);
   EXPECT_THAT(formats::error_of([&] { load_tokenizer(folder); }),
-              HasSubstr("tokenizer.json or tokenizer.model"));
+              HasSubstr("neither tokenizer.json nor tokenizer.model"));
   EXPECT_THAT(formats::error_of([] { load_tokenizer("model.bin"); }),
               HasSubstr("model.bin"));
   EXPECT_THAT(formats::error_of([] { load_tokenizer("absent.gguf"); }),

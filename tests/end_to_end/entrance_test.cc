@@ -287,14 +287,16 @@ TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
   };
   write("d.jsonl", R"({"instruction": "a", "output": "b"})");
   for (const auto& [text, code, said] :
-       {std::tuple(without("path: model", "path: none"), 3, "none: expected a"),
+       {std::tuple(without("path: model", "path: none"), 3,
+                   "cannot open the model "),
         {without("stages: []",
                  "stages: [tune]\ndata: {path: d.jsonl}\n"
                  "tune: {max_length: 3}"),
          2, "r.yaml:5:20: tune.max_length: expected at least"},
         {without("path: model", "path: empty"), 3, "config.json"},
         {without("path: model", "path: r.yaml"), 3, "r.yaml: model.path: "},
-        {without(": prompts\n", ": none\n"), 3, "none: expected a folder"},
+        {without(": prompts\n", ": none\n"), 3,
+         "none (prompts_folder): no such folder"},
         {without(": prompts\n", ": empty\n"), 3, "empty/principles.yaml"},
         {recipe("prompts_overlay: none\n"), 3, "(prompts_overlay)"},
         {without("stages: []",
@@ -311,7 +313,7 @@ TEST_F(EntranceTest, WhatCannotBeDoneIsSaidBeforeAnythingIsMade) {
   }
   for (const auto& [line, said] :
        {std::pair("train none.jsonl --model model --output new", "none.jsonl"),
-        {"train r.yaml --model none --output new", "none: expected a model"},
+        {"train r.yaml --model none --output new", "cannot open the model "},
         {"evaluate --model none --data prompts --tasks hhh --out new", "task"},
         {"preview r.yaml", "none.jsonl"}}) {
     const Outcome result = bash(std::string("selfalign ") + line);
@@ -386,7 +388,7 @@ TEST_F(EntranceTest, AModelWithATensorThatIsNotUsedIsRefused) {
   EXPECT_EQ(result.code, 3);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, HasSubstr("tensor 'model.layers.0.self_attn.q_proj."
-                                    "bias': expected only tensors"));
+                                    "bias': a LLaMA of this"));
 }
 
 TEST_F(EntranceTest, AFileWithoutASuffixIsKnownByItsContent) {

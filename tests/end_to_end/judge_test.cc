@@ -163,7 +163,7 @@ TEST_F(JudgeProgramTest, APairThatCannotBeComparedIsAnError) {
   write_file_atomic(file, dump_json(results));
   const Outcome none = judge(line);
   EXPECT_EQ(none.code, 3) << none.err;
-  EXPECT_THAT(none.err, HasSubstr("that both have answered, found none"));
+  EXPECT_THAT(none.err, HasSubstr("that both have answered; "));
   write_file_atomic(file, good);
   write_file_atomic(path("out/items/first_subject/vicuna.jsonl"), "");
   const Outcome lost = judge(line);

@@ -430,7 +430,7 @@ TEST_F(VariantsTest, AnOverlayReplacesPrompts) {
 
   recipe.run_folder = path("b");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),
-              HasSubstr("over: expected"));
+              HasSubstr("over (prompts_overlay): no such folder"));
   make_folder(over);
   write("over/principle.yaml", "principles: []\n");
   EXPECT_THAT(error_of([&] { run(recipe); }).what(),

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "recipe/yaml.h"
+#include "text/words.h"
 
 namespace selfalign::cli {
 namespace {
@@ -35,7 +35,7 @@ std::vector<std::string> command_line(std::vector<std::string> words,
                 str("selfalign: no command is given; ", kAll));
   }
   if (std::find(names.begin(), names.end(), *word) == names.end()) {
-    const std::string near = recipe::nearest(*word, names);
+    const std::string near = text::nearest(*word, names);
     throw Error(
         ErrorKind::kUsage,
         str("selfalign: no command is named ", *word,

@@ -42,7 +42,69 @@ std::string difference(const parse::ReadAnswer& own,
   return text;
 }
 
-class Answering {
+// What the answers come to, for the manifest of the pairs.
+class AnswerCounts {
+ public:
+  // `tokens` are those of the answer itself, without thoughts.
+  void add(const Completion& completion, int tokens, bool ends) {
+    ++num_answers_;
+    num_tokens_ += completion.num_tokens;
+    num_answer_tokens_ += tokens;
+    num_ended_ += ends;
+  }
+  void add_thought(const parse::FiredRules& fired) {
+    ++num_thoughts_;
+    num_without_rules_ += fired.rules.empty();
+    for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
+      num_forms_[i] += fired.forms[i];
+    }
+  }
+  void add_pair(int tokens, const parse::FiredRules& fired) {
+    ++num_pairs_;
+    num_pair_tokens_ += tokens;
+    for (const int rule : fired.rules) ++num_fired_[rule];
+  }
+  int64_t num_pairs() const { return num_pairs_; }
+
+  Json figures(bool with_rules) const {
+    const auto mean = [](int64_t sum, int64_t count) {
+      return count ? static_cast<double>(sum) / static_cast<double>(count)
+                   : 0.0;
+    };
+    Json figures{
+        {"mean_answer_tokens", mean(num_pair_tokens_, num_pairs_)},
+        {"mean_answer_tokens_of_all", mean(num_answer_tokens_, num_answers_)},
+        {"mean_completion_tokens", mean(num_tokens_, num_answers_)},
+        {"share_ended", mean(num_ended_, num_answers_)}};
+    if (with_rules) {
+      Json fired = Json::object();
+      for (const auto& [rule, times] : num_fired_) {
+        fired[std::to_string(rule)] = times;
+      }
+      figures["rules_fired"] = fired;
+      figures["thoughts"] = num_thoughts_;
+      figures["thoughts_without_rules"] = num_without_rules_;
+      for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
+        figures["rule_forms"][parse::kRuleFormNames[i]] = num_forms_[i];
+      }
+    }
+    return figures;
+  }
+
+ private:
+  int64_t num_answers_ = 0;
+  int64_t num_tokens_ = 0;
+  int64_t num_answer_tokens_ = 0;
+  int64_t num_ended_ = 0;
+  int64_t num_pairs_ = 0;
+  int64_t num_pair_tokens_ = 0;
+  std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
+  int64_t num_thoughts_ = 0;
+  int64_t num_without_rules_ = 0;
+  std::array<int64_t, parse::kNumRuleForms> num_forms_{};
+};
+
+class Answering : public CompletionPlan {
  public:
   Answering(const AnswerPlan& plan, generate::Generator& generator,
             const Run& run)
@@ -59,29 +121,18 @@ class Answering {
         likelihoods_(plan.requests, generator, run.store) {}
 
   void run() {
-    CompletionPlan completions;
-    completions.title = plan_.title;
-    completions.total = plan_.instructions.size();
-    completions.plan = [this](int64_t n) -> std::optional<PlannedRow> {
-      if (size_t(n) >= plan_.instructions.size()) return std::nullopt;
-      return request(n);
-    };
-    completions.find_thought = [this](const std::string& text) {
-      return find_thought(text);
-    };
-    completions.accept = [this](const Row& row, const Completion& completion,
-                                Accepted& out) {
-      accept(row, completion, out);
-      return true;
-    };
-    const int64_t num_rows = complete_rows(completions, generator_, run_.store);
+    const int64_t num_rows = complete_rows(*this, generator_, run_.store);
     if (plan_.limits.min_gain > recipe::kNoThreshold) likelihoods_.finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
-    finish_stage(run_.store, plan_.pairs, "", num_pairs_, figures());
+    finish_stage(run_.store, plan_.pairs, "", counts_.num_pairs(),
+                 counts_.figures(plan_.rules != nullptr));
   }
 
- private:
-  PlannedRow request(int64_t n) const {
+  std::string title() const override { return plan_.title; }
+  uint64_t total() const override { return plan_.instructions.size(); }
+
+  std::optional<PlannedRow> plan(int64_t n) override {
+    if (size_t(n) >= plan_.instructions.size()) return std::nullopt;
     const Row& source = plan_.instructions[size_t(n)];
     const std::string text =
         json_string(source.content, "instruction", source.stage);
@@ -99,24 +150,14 @@ class Answering {
     return planned;
   }
 
-  uint64_t key_of(const Row& source) const {
-    if (plan_.key) return plan_.key(source);
-    return generated_key({plan_.requests,
-                          {source.key},
-                          prompt_digest_,
-                          plan_.sampling,
-                          fingerprint_,
-                          0,
-                          run_.recipe.seed});
-  }
-
-  std::string find_thought(const std::string& text) const {
+  std::string find_thought(const std::string& text) const override {
     if (frame_.answer_tag.empty()) return "";
     return parse::split_thought(text, frame_.answer_tag, frame_.turn_tags)
         .thought;
   }
 
-  void accept(const Row& row, const Completion& completion, Accepted& out) {
+  bool accept(const Row& row, const Completion& completion,
+              Accepted& out) override {
     const std::string instruction =
         json_string(row.content, "instruction", row.stage);
     if (generate::is_given_up(completion.finish)) {
@@ -124,7 +165,7 @@ class Answering {
       for (const std::string& filter : {own_.name, other_.name}) {
         out.verdicts.push_back(verdict_of(row.key, filter, lost));
       }
-      return;
+      return true;
     }
     const parse::RawAnswer raw{instruction, completion.text, completion.finish};
     parse::ReadAnswer read = own_.read(raw, frame_);
@@ -136,12 +177,26 @@ class Answering {
       out.verdicts.back().detail = difference(read, others);
     }
     const int tokens = generator_.count_part(completion, read.answer);
-    count(row.stage, completion, tokens);
+    counts_.add(completion, tokens,
+                has_end(answer_of(run_.prompts, row.stage, completion.text),
+                        completion));
     const parse::FiredRules fired =
         plan_.rules ? plan_.rules(read.thought) : parse::FiredRules();
-    if (plan_.rules && !read.thought.empty()) count_forms(fired);
-    if (read.judgement) return;
-    out.rows.push_back(pair(row, read, tokens, fired));
+    if (plan_.rules && !read.thought.empty()) counts_.add_thought(fired);
+    if (!read.judgement) out.rows.push_back(pair(row, read, tokens, fired));
+    return true;
+  }
+
+ private:
+  uint64_t key_of(const Row& source) const {
+    if (plan_.key) return plan_.key(source);
+    return generated_key({plan_.requests,
+                          {source.key},
+                          prompt_digest_,
+                          plan_.sampling,
+                          fingerprint_,
+                          0,
+                          run_.recipe.seed});
   }
 
   parse::Judgement judge_limits(const Row& row, const parse::RawAnswer& raw,
@@ -182,64 +237,19 @@ class Answering {
                             str("gain of the instruction ", gain.nats)};
   }
 
-  void count(const std::string& stage, const Completion& completion,
-             int answer_tokens) {
-    ++num_answers_;
-    num_tokens_ += completion.num_tokens;
-    num_answer_tokens_ += answer_tokens;
-    num_ended_ +=
-        has_end(answer_of(run_.prompts, stage, completion.text), completion);
-  }
-
-  void count_forms(const parse::FiredRules& fired) {
-    ++num_thoughts_;
-    num_without_rules_ += fired.rules.empty();
-    for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
-      num_forms_[i] += fired.forms[i];
-    }
-  }
-
   Row pair(const Row& row, const parse::ReadAnswer& read, int tokens,
            const parse::FiredRules& fired) {
-    num_pair_tokens_ += tokens;
     Row pair{parsed_key(plan_.pairs, row.key, 0),
              plan_.pairs,
-             num_pairs_++,
+             counts_.num_pairs(),
              {row.key},
              Json{{"instruction", row.content.at("instruction")},
                   {"response", read.answer},
                   {"ends", read.ends},
                   {"tokens", tokens}}};
-    if (plan_.rules) {
-      pair.content["rules"] = fired.rules;
-      for (const int rule : fired.rules) ++num_fired_[rule];
-    }
+    if (plan_.rules) pair.content["rules"] = fired.rules;
+    counts_.add_pair(tokens, fired);
     return pair;
-  }
-
-  Json figures() const {
-    const auto mean = [](int64_t sum, int64_t count) {
-      return count ? static_cast<double>(sum) / static_cast<double>(count)
-                   : 0.0;
-    };
-    Json figures{
-        {"mean_answer_tokens", mean(num_pair_tokens_, num_pairs_)},
-        {"mean_answer_tokens_of_all", mean(num_answer_tokens_, num_answers_)},
-        {"mean_completion_tokens", mean(num_tokens_, num_answers_)},
-        {"share_ended", mean(num_ended_, num_answers_)}};
-    if (plan_.rules) {
-      Json fired = Json::object();
-      for (const auto& [rule, times] : num_fired_) {
-        fired[std::to_string(rule)] = times;
-      }
-      figures["rules_fired"] = fired;
-      figures["thoughts"] = num_thoughts_;
-      figures["thoughts_without_rules"] = num_without_rules_;
-      for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
-        figures["rule_forms"][parse::kRuleFormNames[i]] = num_forms_[i];
-      }
-    }
-    return figures;
   }
 
   const AnswerPlan& plan_;
@@ -251,16 +261,7 @@ class Answering {
   const std::string prompt_digest_;
   const std::string fingerprint_;
   Likelihoods likelihoods_;
-  int64_t num_answers_ = 0;
-  int64_t num_tokens_ = 0;
-  int64_t num_answer_tokens_ = 0;
-  int64_t num_ended_ = 0;
-  int64_t num_pairs_ = 0;
-  int64_t num_pair_tokens_ = 0;
-  std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
-  int64_t num_thoughts_ = 0;
-  int64_t num_without_rules_ = 0;
-  std::array<int64_t, parse::kNumRuleForms> num_forms_{};
+  AnswerCounts counts_;
 };
 
 }  // namespace

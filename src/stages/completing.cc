@@ -2,7 +2,6 @@
 #include "stages/completing.h"
 
 #include <chrono>
-#include <limits>
 #include <map>
 #include <unordered_map>
 
@@ -53,17 +52,73 @@ double unix_time() {
       .count();
 }
 
+// The time that a session's requests take and the tokens they bring: what is
+// not in the store yet, and the stage's rate over all sessions.
+class WorkClock {
+ public:
+  explicit WorkClock(const generate::Generator& generator)
+      : takes_over_(dynamic_cast<const TakesOver*>(&generator)) {}
+
+  bool has_begun() const { return since_.has_value(); }
+  // With the first request that is to be made; `before` is in the store.
+  void begin(const Work& before) {
+    since_ = Clock::now();
+    before_ = before;
+  }
+
+  // `alone`: no other request is under way.
+  void count(const generate::Completion& completion, bool alone) {
+    if (takes_over_ != nullptr && takes_over_->took_over(completion.key)) {
+      ++work_.num_taken;
+      if (alone) since_ = Clock::now();  // nothing else went on
+      return;
+    }
+    ++work_.num_completions;
+    work_.num_tokens += completion.num_tokens;
+  }
+
+  // The work since the last call.
+  Work take() {
+    Work work;
+    if (!since_) return work;
+    std::swap(work, work_);
+    const Clock::time_point now = Clock::now();
+    work.seconds = std::chrono::duration<double>(now - *since_).count();
+    since_ = now;
+    before_.seconds += work.seconds;
+    before_.num_tokens += work.num_tokens;
+    return work;
+  }
+
+  // Of all the stage's work, that of earlier sessions too.
+  std::string tokens_rate() const {
+    const double seconds =
+        before_.seconds +
+        std::chrono::duration<double>(Clock::now() - *since_).count();
+    return rate_text(double(before_.num_tokens + work_.num_tokens) /
+                     std::max(seconds, 1e-3)) +
+           " tokens/s";
+  }
+
+ private:
+  const TakesOver* const takes_over_;       // the generator, if it does
+  std::optional<Clock::time_point> since_;  // not in the store yet
+  Work work_;                               // the same; without seconds
+  Work before_;                             // in the store
+};
+
 class Completing {
  public:
-  Completing(const CompletionPlan& plan, generate::Generator& generator,
+  Completing(CompletionPlan& plan, generate::Generator& generator,
              store::Store& store)
       : plan_(plan),
         generator_(generator),
         store_(store),
         fingerprint_(generator.fingerprint()),
-        takes_over_(dynamic_cast<const TakesOver*>(&generator)),
-        progress_(plan.title, plan.total, plan.unit),
-        last_flush_(Clock::now()) {}
+        title_(plan.title()),
+        progress_(title_, plan.total(), plan.unit()),
+        last_flush_(Clock::now()),
+        clock_(generator) {}
 
   int64_t run() {
     generator_.generate([this] { return next(); },
@@ -103,24 +158,36 @@ class Completing {
     return std::nullopt;
   }
 
+  bool may_plan() const {
+    return num_planned_ < num_accepted_ + plan_.lookahead() &&
+           plan_.needs(num_planned_) <= num_accepted_;
+  }
+
+  void begin_work(const std::string& stage) {
+    if (clock_.has_begun()) return;
+    stage_ = stage;
+    const Work before = work_of(store_, stage).value_or(Work{});
+    clock_.begin(before);
+    progress_.set_start(units(), before.seconds);
+  }
+
   void done(generate::Completion completion) {
     if (completion.finish == generate::Finish::kCancelled) return;
     const auto found = numbers_.find(completion.key);
     SELFALIGN_CHECK(found != numbers_.end(), "a completion nobody asked for");
     const int64_t n = found->second;
     numbers_.erase(found);
-    watch_.see(completion, plan_.title);
-    count_work(completion);
+    watch_.see(completion, title_);
+    clock_.count(completion, numbers_.empty());
     store::StoredCompletion stored;
-    if (plan_.find_thought)
-      stored.thought = plan_.find_thought(completion.text);
+    stored.thought = plan_.find_thought(completion.text);
     stored.completion = completion;
     stored.fingerprint = fingerprint_;
     stored.time_s = unix_time();
     new_completions_.push_back(std::move(stored));
     waiting_.at(n).completion = std::move(completion);
     advance();
-    progress_.update(units(), tokens_rate());
+    progress_.update(units(), clock_.tokens_rate());
     if (new_completions_.size() >= kMaxBatch ||
         Clock::now() - last_flush_ >= kMaxDelay) {
       flush();
@@ -139,44 +206,12 @@ class Completing {
     }
   }
 
-  // The clock of work begins with the first request that is to be made.
-  void begin_work(const std::string& stage) {
-    if (work_since_) return;
-    work_since_ = Clock::now();
-    stage_ = stage;
-    work_before_ = work_of(store_, stage).value_or(Work{});
-    progress_.set_start(units(), work_before_.seconds);
-  }
-
-  void count_work(const generate::Completion& completion) {
-    if (takes_over_ != nullptr && takes_over_->took_over(completion.key)) {
-      ++work_.num_taken;
-      if (numbers_.empty()) work_since_ = Clock::now();  // nothing else went on
-      return;
-    }
-    ++work_.num_completions;
-    work_.num_tokens += completion.num_tokens;
-  }
-
-  // The work since the last call.
-  Work take_work() {
-    Work work;
-    if (!work_since_) return work;
-    std::swap(work, work_);
-    const Clock::time_point now = Clock::now();
-    work.seconds = std::chrono::duration<double>(now - *work_since_).count();
-    work_since_ = now;
-    work_before_.seconds += work.seconds;
-    work_before_.num_tokens += work.num_tokens;
-    return work;
-  }
-
   void flush() {
     last_flush_ = Clock::now();
-    const bool unfinished = interrupted() && work_since_;
+    const bool unfinished = interrupted() && clock_.has_begun();
     if (new_rows_.empty() && new_completions_.empty() && !unfinished) return;
     store_.transaction([this] {
-      if (const Work work = take_work(); work.seconds > 0.0) {
+      if (const Work work = clock_.take(); work.seconds > 0.0) {
         add_work(store_, stage_, work);
       }
       store_.add_rows(new_rows_);
@@ -191,48 +226,22 @@ class Completing {
     accepted_ = Accepted();
   }
 
-  bool may_plan() const {
-    return num_planned_ < num_accepted_ + window() &&
-           (!plan_.needs || plan_.needs(num_planned_) <= num_accepted_);
-  }
-
-  int64_t window() const {
-    return plan_.lookahead ? plan_.lookahead()
-                           : std::numeric_limits<int64_t>::max() / 2;
-  }
-
-  uint64_t units() const {
-    return plan_.units_done ? plan_.units_done()
-                            : static_cast<uint64_t>(num_accepted_);
-  }
-
-  // Of all the stage's work, that of earlier sessions too.
-  std::string tokens_rate() const {
-    const double seconds =
-        work_before_.seconds +
-        std::chrono::duration<double>(Clock::now() - *work_since_).count();
-    return rate_text(double(work_before_.num_tokens + work_.num_tokens) /
-                     std::max(seconds, 1e-3)) +
-           " tokens/s";
-  }
+  uint64_t units() const { return plan_.units_done(num_accepted_); }
 
   struct Waiting {
     store::Row row;
     std::optional<generate::Completion> completion;
   };
 
-  const CompletionPlan& plan_;
+  CompletionPlan& plan_;
   generate::Generator& generator_;
   store::Store& store_;
   const std::string fingerprint_;
-  const TakesOver* const takes_over_;  // the generator, if it does
+  const std::string title_;
   Progress progress_;
   Clock::time_point last_flush_;
-
-  std::string stage_;                            // of the rows
-  std::optional<Clock::time_point> work_since_;  // not in the store yet
-  Work work_;                                    // the same; without seconds
-  Work work_before_;                             // in the store
+  std::string stage_;  // of the rows
+  WorkClock clock_;
 
   int64_t num_planned_ = 0;
   int64_t num_accepted_ = 0;
@@ -248,8 +257,8 @@ class Completing {
 
 }  // namespace
 
-int64_t complete_rows(const CompletionPlan& plan,
-                      generate::Generator& generator, store::Store& store) {
+int64_t complete_rows(CompletionPlan& plan, generate::Generator& generator,
+                      store::Store& store) {
   return Completing(plan, generator, store).run();
 }
 

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,27 +28,36 @@ struct Accepted {
   std::vector<store::Verdict> verdicts;
 };
 
-struct CompletionPlan {
-  std::string title;  // of the progress line
-  std::string unit = "rows";
-  uint64_t total = 0;  // in units; 0 is unknown
+// What a stage asks a model and what it makes of the answers.
+class CompletionPlan {
+ public:
+  virtual ~CompletionPlan() = default;
 
   // Row n = 0, 1, 2 ...; asked once for each n in order, none ends the plan.
-  std::function<std::optional<PlannedRow>(int64_t n)> plan;
-  // The part of a completion that is internal thought. Optional.
-  std::function<std::string(const std::string& text)> find_thought;
+  virtual std::optional<PlannedRow> plan(int64_t n) = 0;
   // Called for n = 0, 1, 2 ... in order. False: the stage ends with this one.
-  std::function<bool(const store::Row& row, const generate::Completion&,
-                     Accepted& out)>
-      accept;
+  virtual bool accept(const store::Row& row,
+                      const generate::Completion& completion,
+                      Accepted& out) = 0;
+  // The part of a completion that is internal thought.
+  virtual std::string find_thought(const std::string& /*text*/) const {
+    return "";
+  }
   // How many rows after the last accepted one may be under way; decides speed
-  // only, never results. Optional: no limit.
-  std::function<int64_t()> lookahead;
+  // only, never results.
+  virtual int64_t lookahead() const { return INT64_MAX / 2; }
   // How many rows must be accepted before row n is planned: what came of those
-  // may then decide what row n is (rounds.h). At most n; optional: none.
-  std::function<int64_t(int64_t n)> needs;
-  // Units done, for the progress line. Optional: rows accepted.
-  std::function<uint64_t()> units_done;
+  // may then decide what row n is (rounds.h). At most n.
+  virtual int64_t needs(int64_t /*n*/) const { return 0; }
+
+  // The progress line: its title, what it counts, how many of that there are to
+  // be (0: not known) and how many there are once some rows are accepted.
+  virtual std::string title() const = 0;
+  virtual std::string unit() const { return "rows"; }
+  virtual uint64_t total() const { return 0; }
+  virtual uint64_t units_done(int64_t num_accepted) const {
+    return uint64_t(num_accepted);
+  }
 };
 
 // A generator that hands on completions of another run implements this, too:
@@ -65,7 +73,7 @@ class TakesOver {
 // the stage consists of; completions of later rows, under way when the stage
 // ended, are stored but count for nothing. Throws Error kInterrupted after an
 // interrupt; everything that arrived until then is safe.
-int64_t complete_rows(const CompletionPlan& plan,
-                      generate::Generator& generator, store::Store& store);
+int64_t complete_rows(CompletionPlan& plan, generate::Generator& generator,
+                      store::Store& store);
 
 }  // namespace selfalign::stages

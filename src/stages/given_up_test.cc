@@ -11,6 +11,7 @@
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/likelihood.h"
+#include "stages/testing.h"
 #include "store/checks.h"
 
 namespace selfalign::stages {
@@ -66,18 +67,7 @@ class GivenUpTest : public ::testing::Test {
  protected:
   // Six rows of "a.requests".
   void complete(Server& server) {
-    CompletionPlan plan;
-    plan.title = "a";
-    plan.plan = [](int64_t n) -> std::optional<PlannedRow> {
-      if (n == 6) return std::nullopt;
-      PlannedRow planned;
-      planned.row = {uint64_t(n) + 1, "a.requests", n, {}, Json::object()};
-      planned.request.key = planned.row.key;
-      return planned;
-    };
-    plan.accept = [](const store::Row&, const Completion&, Accepted&) {
-      return true;
-    };
+    AcceptAll plan(6);
     complete_rows(plan, server, *store_);
   }
 

@@ -42,91 +42,110 @@ std::string show(const recipe::SelfInstructPrompt& prompt, size_t number,
       "self_instruct.yaml: item");
 }
 
-// Self-Instruct: request n shows num_exemplars seed tasks, drawn by n alone,
-// and the model goes on with the list. Tasks are accepted in order until there
-// are enough. With num_machine_exemplars, tasks kept from requests that n may
-// know (rounds.h) are shown beside them; seeds stand in while there are none.
-// With opening_words the task that comes next begins as another seed does, and
-// some requests in a row share their exemplars.
-class SelfInstruct {
+// The seed tasks as rows; their keys.
+std::vector<uint64_t> add_seeds(const Run& run) {
+  std::vector<uint64_t> keys;
+  std::vector<Row> rows;
+  for (const recipe::SeedTask& task : run.prompts.seed_tasks) {
+    const std::string text =
+        parse::join_instruction(task.instruction, task.input);
+    keys.push_back(item_key(kSeeds, text, rows.size()));
+    rows.push_back({keys.back(),
+                    kSeeds,
+                    int64_t(rows.size()),
+                    {},
+                    Json{{"instruction", text}}});
+  }
+  run.store.add_rows(rows);
+  finish_stage(run.store, kSeeds, "", int64_t(rows.size()));
+  return keys;
+}
+
+// What the model is shown: request n has num_exemplars seed tasks, drawn by n
+// alone, and the model goes on with the list. With num_machine_exemplars, tasks
+// kept from requests that n may know (rounds.h) are shown beside them; seeds
+// stand in while there are none. With opening_words the task that comes next
+// begins as another seed does, and some requests in a row share their
+// exemplars.
+class TaskRequests {
  public:
-  SelfInstruct(const Run& run, InstructionFilters& filters)
+  // `seeds` are the keys of the seed tasks.
+  TaskRequests(const Run& run, bool balances_exemplars,
+               std::vector<uint64_t> seeds, std::string fingerprint)
       : run_(run),
         options_(run.recipe.instruct),
         prompt_(run.prompts.self_instruct),
-        filters_(filters),
+        balances_exemplars_(balances_exemplars),
         num_exemplars_(std::min(size_t(options_.num_exemplars) +
                                     size_t(options_.num_machine_exemplars),
-                                run.prompts.seed_tasks.size())) {
-    sampling_ = options_.sampling;
+                                run.prompts.seed_tasks.size())),
+        sampling_(options_.sampling),
+        prompt_digest_(Hasher()
+                           .add(prompt_.prompt)
+                           .add(prompt_.item)
+                           .add(prompt_.no_input)
+                           .digest()),
+        fingerprint_(std::move(fingerprint)),
+        seeds_(std::move(seeds)) {
     sampling_.stop = prompt_.stop;
     if (options_.opening_words > 0) {  // one task: up to the next one's number
       sampling_.stop = {
-          str("\n", num_exemplars_ + 2,
+          str("\n", next_number() + 1,
               parse::task_form(prompt_.item, prompt_.no_input).task_mark)};
     }
-    prompt_digest_ = Hasher()
-                         .add(prompt_.prompt)
-                         .add(prompt_.item)
-                         .add(prompt_.no_input)
-                         .digest();
   }
 
-  void run() {
-    add_seeds();
-    int64_t num_requests = 0;
-    if (options_.num_instructions > 0) {
-      generate::Generator& base = run_.models.base();
-      fingerprint_ = base.fingerprint();
-      Likelihoods likelihoods(kTasks, base, run_.store);
-      filters_.set_likelihoods(&likelihoods);
-      num_requests = complete_rows(plan(), base, run_.store);
-      filters_.set_likelihoods(nullptr);
-      if (options_.min_log_likelihood > recipe::kNoLikelihood)
-        likelihoods.finish();
+  // Of the first task that the model writes.
+  int next_number() const { return int(num_exemplars_) + 1; }
+
+  PlannedRow request(int64_t n) {
+    const int64_t list = options_.opening_words > 0 ? n / kOpeningsPerList : n;
+    const uint64_t draw = draw_of("instruct.exemplars", list);
+    std::vector<uint64_t> parents;
+    std::string exemplars;
+    for (const Shown& exemplar : exemplars_of(n, draw)) {
+      parents.push_back(exemplar.key);
+      if (!exemplars.empty()) exemplars += "\n\n";
+      exemplars += show(prompt_, parents.size(), exemplar.task);
     }
-    if (num_kept_ < options_.num_instructions) {
-      log_warning(str("instruct: ", num_kept_, " of ",
-                      options_.num_instructions, " instructions after ",
-                      num_requests,
-                      " requests; raise instruct.max_requests for more"));
+    std::string prompt =
+        fill_template(prompt_.prompt,
+                      {{"total", std::to_string(prompt_.num_total)},
+                       {"exemplars", exemplars},
+                       {"next", std::to_string(next_number())}},
+                      "self_instruct.yaml: prompt");
+    PlannedRow planned;
+    planned.request.sampling = sampling_;
+    planned.row.content = Json::object();
+    std::string digest = prompt_digest_;
+    if (options_.opening_words > 0) {
+      const Opening opening = opening_of(n, parents);
+      parents.push_back(opening.seed);
+      digest = Hasher().add(digest).add(opening.text).digest();
+      keep_opening(opening, planned.row.content);
+      planned.request.suffix = after(prompt, opening);
+      planned.request.prefix = shared_prompt(std::move(prompt));
+    } else {
+      planned.request.suffix = std::move(prompt);
     }
-    finish_stage(run_.store, kRequests, "", num_requests);
-    finish_stage(run_.store, kTasks, filters_.profile().instruct_filter,
-                 num_tasks_);
+    planned.row.key =
+        generated_key({kRequests, parents, digest, sampling_, fingerprint_,
+                       uint64_t(n), run_.recipe.seed});
+    planned.row.stage = kRequests;
+    planned.row.seq = n;
+    planned.row.parents = std::move(parents);
+    planned.request.key = planned.row.key;
+    return planned;
   }
+
+  // What the next request in sequence brought has a task that is kept.
+  void add_kept(uint64_t key, const recipe::SeedTask& task) {
+    pool_.push_back({key, task});
+  }
+  // That request is done.
+  void end_request() { pool_sizes_.push_back(pool_.size()); }
 
  private:
-  void add_seeds() {
-    std::vector<Row> rows;
-    for (const recipe::SeedTask& task : run_.prompts.seed_tasks) {
-      const std::string text =
-          parse::join_instruction(task.instruction, task.input);
-      const uint64_t key = item_key(kSeeds, text, rows.size());
-      seeds_.push_back(key);
-      rows.push_back(
-          {key, kSeeds, int64_t(rows.size()), {}, Json{{"instruction", text}}});
-    }
-    run_.store.add_rows(rows);
-    finish_stage(run_.store, kSeeds, "", int64_t(rows.size()));
-  }
-
-  CompletionPlan plan() {
-    CompletionPlan plan;
-    plan.title = "instruct";
-    plan.unit = "instructions";
-    plan.total = uint64_t(options_.num_instructions);
-    plan.units_done = [this] { return uint64_t(num_kept_); };
-    plan.plan = [this](int64_t n) { return request(n); };
-    plan.accept = [this](const Row& row, const Completion& completion,
-                         Accepted& out) {
-      return accept(row, completion, out);
-    };
-    plan.lookahead = [this] { return lookahead(); };
-    if (options_.num_machine_exemplars > 0) plan.needs = known_before;
-    return plan;
-  }
-
   struct Shown {
     uint64_t key;
     recipe::SeedTask task;
@@ -155,47 +174,6 @@ class SelfInstruct {
       ordered.push_back(shown[i]);
     }
     return ordered;
-  }
-
-  std::optional<PlannedRow> request(int64_t n) {
-    if (n >= options_.max_requests) return std::nullopt;
-    const int64_t list = options_.opening_words > 0 ? n / kOpeningsPerList : n;
-    const uint64_t draw = draw_of("instruct.exemplars", list);
-    std::vector<uint64_t> parents;
-    std::string exemplars;
-    for (const Shown& exemplar : exemplars_of(n, draw)) {
-      parents.push_back(exemplar.key);
-      if (!exemplars.empty()) exemplars += "\n\n";
-      exemplars += show(prompt_, parents.size(), exemplar.task);
-    }
-    std::string prompt =
-        fill_template(prompt_.prompt,
-                      {{"total", std::to_string(prompt_.num_total)},
-                       {"exemplars", exemplars},
-                       {"next", std::to_string(num_exemplars_ + 1)}},
-                      "self_instruct.yaml: prompt");
-    PlannedRow planned;
-    planned.request.sampling = sampling_;
-    planned.row.content = Json::object();
-    std::string digest = prompt_digest_;
-    if (options_.opening_words > 0) {
-      const Opening opening = opening_of(n, parents);
-      parents.push_back(opening.seed);
-      digest = Hasher().add(digest).add(opening.text).digest();
-      keep_opening(opening, planned.row.content);
-      planned.request.suffix = after(prompt, opening);
-      planned.request.prefix = shared_prompt(std::move(prompt));
-    } else {
-      planned.request.suffix = std::move(prompt);
-    }
-    planned.row.key =
-        generated_key({kRequests, parents, digest, sampling_, fingerprint_,
-                       uint64_t(n), run_.recipe.seed});
-    planned.row.stage = kRequests;
-    planned.row.seq = n;
-    planned.row.parents = std::move(parents);
-    planned.request.key = planned.row.key;
-    return planned;
   }
 
   uint64_t draw_of(const char* what, int64_t n) const {
@@ -230,7 +208,7 @@ class SelfInstruct {
 
   // Two in five with an input, the others without, in a drawn order; or any.
   std::vector<uint32_t> draw_exemplars(uint64_t draw, size_t number) const {
-    if (!filters_.profile().balances_exemplars) {
+    if (!balances_exemplars_) {
       return draw_sample(draw, uint32_t(seeds_.size()), uint32_t(number));
     }
     std::vector<uint32_t> kinds[2];
@@ -257,12 +235,64 @@ class SelfInstruct {
     return ordered;
   }
 
-  bool accept(const Row& row, const Completion& completion, Accepted& out) {
+  const Run& run_;
+  const recipe::InstructOptions& options_;
+  const recipe::SelfInstructPrompt& prompt_;
+  const bool balances_exemplars_;
+  const size_t num_exemplars_;
+  generate::Sampling sampling_;
+  const std::string prompt_digest_;
+  const std::string fingerprint_;
+  std::shared_ptr<const std::string> prompt_text_;
+  const std::vector<uint64_t> seeds_;  // keys
+  std::vector<Shown> pool_;         // kept tasks, where they serve as exemplars
+  std::vector<size_t> pool_sizes_;  // after request 0, 1 ...
+};
+
+// Self-Instruct: tasks are accepted in order until there are enough.
+class SelfInstruct : public CompletionPlan {
+ public:
+  SelfInstruct(const Run& run, InstructionFilters& filters,
+               std::vector<uint64_t> seeds, const std::string& fingerprint)
+      : options_(run.recipe.instruct),
+        prompt_(run.prompts.self_instruct),
+        filters_(filters),
+        requests_(run, filters.profile().balances_exemplars, std::move(seeds),
+                  fingerprint) {}
+
+  std::string title() const override { return "instruct"; }
+  std::string unit() const override { return "instructions"; }
+  uint64_t total() const override {
+    return uint64_t(options_.num_instructions);
+  }
+  uint64_t units_done(int64_t /*num_accepted*/) const override {
+    return uint64_t(num_kept_);
+  }
+
+  std::optional<PlannedRow> plan(int64_t n) override {
+    if (n >= options_.max_requests) return std::nullopt;
+    return requests_.request(n);
+  }
+
+  int64_t needs(int64_t n) const override {
+    return options_.num_machine_exemplars > 0 ? known_before(n) : 0;
+  }
+
+  // About as many requests as the rest will take, going by the yield so far.
+  int64_t lookahead() const override {
+    const double yield =
+        num_requests_ < 4 ? 3.0 : double(num_kept_ + 1) / double(num_requests_);
+    const double rest = double(options_.num_instructions - num_kept_);
+    return 4 + int64_t(std::ceil(1.25 * rest / yield));
+  }
+
+  bool accept(const Row& row, const Completion& completion,
+              Accepted& out) override {
     ++num_requests_;
     std::vector<parse::ListedTask> tasks;
     if (generate::has_answer(completion.finish)) {
       tasks = parse::parse_tasks(
-          with_opening(row.content, completion.text), int(num_exemplars_) + 1,
+          with_opening(row.content, completion.text), requests_.next_number(),
           completion.finish == Finish::kLength,
           parse::task_form(prompt_.item, prompt_.no_input));
     }
@@ -277,37 +307,52 @@ class SelfInstruct {
       if (filters_.judge(key, task, text, surplus, out)) continue;
       ++num_kept_;
       if (options_.num_machine_exemplars > 0) {
-        pool_.push_back({key, {task.task, task.input}});
+        requests_.add_kept(key, {task.task, task.input});
       }
     }
-    pool_sizes_.push_back(pool_.size());
+    requests_.end_request();
     return num_kept_ < options_.num_instructions;
   }
 
-  // About as many requests as the rest will take, going by the yield so far.
-  int64_t lookahead() const {
-    const double yield =
-        num_requests_ < 4 ? 3.0 : double(num_kept_ + 1) / double(num_requests_);
-    const double rest = double(options_.num_instructions - num_kept_);
-    return 4 + int64_t(std::ceil(1.25 * rest / yield));
-  }
+  int64_t num_tasks() const { return num_tasks_; }
+  int64_t num_kept() const { return num_kept_; }
 
-  const Run& run_;
+ private:
   const recipe::InstructOptions& options_;
   const recipe::SelfInstructPrompt& prompt_;
   InstructionFilters& filters_;
-  const size_t num_exemplars_;
-  generate::Sampling sampling_;
-  std::string prompt_digest_;
-  std::string fingerprint_;
-  std::shared_ptr<const std::string> prompt_text_;
-  std::vector<uint64_t> seeds_;     // keys
-  std::vector<Shown> pool_;         // kept tasks, where they serve as exemplars
-  std::vector<size_t> pool_sizes_;  // after request 0, 1 ...
+  TaskRequests requests_;
   int64_t num_requests_ = 0;
   int64_t num_tasks_ = 0;
   int64_t num_kept_ = 0;
 };
+
+void write_tasks(const Run& run, InstructionFilters& filters) {
+  const recipe::InstructOptions& options = run.recipe.instruct;
+  const bool is_wanted = options.num_instructions > 0;
+  std::vector<uint64_t> seeds = add_seeds(run);
+  SelfInstruct tasks(run, filters, std::move(seeds),
+                     is_wanted ? run.models.base().fingerprint() : "");
+  int64_t num_requests = 0;
+  if (is_wanted) {
+    generate::Generator& base = run.models.base();
+    Likelihoods likelihoods(kTasks, base, run.store);
+    filters.set_likelihoods(&likelihoods);
+    num_requests = complete_rows(tasks, base, run.store);
+    filters.set_likelihoods(nullptr);
+    if (options.min_log_likelihood > recipe::kNoLikelihood)
+      likelihoods.finish();
+  }
+  if (tasks.num_kept() < options.num_instructions) {
+    log_warning(str("instruct: ", tasks.num_kept(), " of ",
+                    options.num_instructions, " instructions after ",
+                    num_requests,
+                    " requests; raise instruct.max_requests for more"));
+  }
+  finish_stage(run.store, kRequests, "", num_requests);
+  finish_stage(run.store, kTasks, filters.profile().instruct_filter,
+               tasks.num_tasks());
+}
 
 }  // namespace
 
@@ -317,7 +362,7 @@ void run_instruct(const Run& run) {
   InstructionFilters filters(run.recipe, run.prompts);
   keep_guard(filters.guard(), run.store);
   if (!stage_done(run.store, kTasks)) {
-    SelfInstruct(run, filters).run();
+    write_tasks(run, filters);
   } else {
     filters.recall_tasks(run.store, kTasks);
   }

@@ -32,111 +32,42 @@ constexpr int kMaxOpening = 2;
 // Seed questions of any type that a request for several shows.
 constexpr size_t kNumListed = 5;
 
-class Questions {
+recipe::TypedQuestion hint_of(const Json& content, const std::string& where) {
+  return {json_string(content, "type", where),
+          json_string(content, "topic", where), ""};
+}
+
+// Of a request's row: type and topic, or "hints" with several of them.
+Json content_of(const std::vector<recipe::TypedQuestion>& hints) {
+  Json all = Json::array();
+  for (const recipe::TypedQuestion& hint : hints) {
+    all.push_back(Json{{"type", hint.type}, {"topic", hint.topic}});
+  }
+  return all.size() == 1 ? all[0] : Json{{"hints", all}};
+}
+
+// What a request for questions shows and how its answer reads: some seed
+// questions, then the topics that are asked about.
+class QuestionRequests {
  public:
-  Questions(const Run& run, InstructionFilters& filters,
-            const QuestionGoal& goal, const SeedQuestions& seeds)
-      : run_(run),
-        options_(run.recipe.instruct),
+  QuestionRequests(const Run& run, const recipe::Profile& profile,
+                   const QuestionGoal& goal, const SeedQuestions& seeds,
+                   std::string fingerprint)
+      : options_(run.recipe.instruct),
         prompt_(run.prompts.red_team),
-        filters_(filters),
+        seed_(run.recipe.seed),
+        profile_(profile),
         goal_(goal),
         seeds_(seeds),
-        topics_(sequence_cache(run.store, kTopics)) {}
+        fingerprint_(std::move(fingerprint)) {}
 
-  void run() {
-    int64_t num_requests = 0;
-    Json figures = Json::object();
-    if (goal_.num_questions > 0 && !topics_.empty()) {
-      generate::Generator& base = run_.models.base();
-      fingerprint_ = base.fingerprint();
-      balance_ = make_balance();
-      Likelihoods likelihoods(goal_.questions, base, run_.store);
-      filters_.set_likelihoods(&likelihoods);
-      num_requests = complete_rows(question_plan(), base, run_.store);
-      filters_.set_likelihoods(nullptr);
-      if (options_.min_log_likelihood > recipe::kNoLikelihood)
-        likelihoods.finish();
-      figures = balance_->figures();
-      warn_of_shortfall(num_requests);
-    } else if (goal_.num_questions > 0) {
-      log_warning("instruct: no topic was kept, so no red-team questions");
-    }
-    finish_stage(run_.store, goal_.requests, "", num_requests);
-    finish_stage(run_.store, goal_.questions,
-                 filters_.profile().instruct_filter, num_questions_, figures);
-  }
-
- private:
-  std::unique_ptr<TypeBalance> make_balance() const {
-    std::vector<TypeTopics> types;
-    for (const recipe::QuestionType& type : prompt_.types) {
-      const auto weight = goal_.weights.find(type.type);
-      types.push_back({type.type,
-                       goal_.weights.empty()           ? type.weight
-                       : weight == goal_.weights.end() ? 0.0
-                                                       : weight->second,
-                       {}});
-      for (size_t i = 0; i < topics_.size(); ++i) {
-        if (json_string(topics_[i].content, "type", kTopics) == type.type) {
-          types.back().topics.push_back(i);
-        }
-      }
-    }
-    const uint64_t draw =
-        Hasher().add("redteam.order").add(run_.recipe.seed).key();
-    return std::make_unique<TypeBalance>(
-        BalanceOptions{goal_.balance, goal_.num_questions, goal_.max_requests,
-                       draw, options_.hints_per_request},
-        std::move(types));
-  }
-
-  CompletionPlan question_plan() {
-    CompletionPlan plan;
-    plan.title = "red-team questions";
-    plan.unit = "questions";
-    plan.total = uint64_t(goal_.num_questions);
-    plan.units_done = [this] { return uint64_t(balance_->num_kept()); };
-    plan.needs = [this](int64_t n) { return balance_->needs(n); };
-    plan.plan = [this](int64_t n) -> std::optional<PlannedRow> {
-      if (n >= goal_.max_requests) return std::nullopt;
-      return question_request(n);
-    };
-    plan.accept = [this](const Row& row, const Completion& completion,
-                         Accepted& out) {
-      return accept_questions(row, completion, out);
-    };
-    plan.lookahead = [this] {
-      const double num_kept = double(balance_->num_kept());
-      const double yield = (num_kept + 2.0 * options_.hints_per_request) /
-                           double(num_requests_ + 2);
-      const double rest = double(goal_.num_questions) - num_kept;
-      return 4 + int64_t(std::ceil(1.25 * rest / yield));
-    };
-    return plan;
-  }
-
-  void warn_of_shortfall(int64_t num_requests) const {
-    if (balance_->num_kept() < goal_.num_questions) {
-      log_warning(str("instruct: ", balance_->num_kept(), " of ",
-                      goal_.num_questions, " red-team questions after ",
-                      num_requests, " requests; raise ", goal_.limit,
-                      " for more"));
-    }
-    const std::string short_types = balance_->short_types();
-    if (!short_types.empty()) {
-      log_warning("instruct: types that did not fill their share: " +
-                  short_types);
-    }
-  }
-
-  PlannedRow question_request(int64_t n) {
+  // Request n, for a question on each of the topics.
+  PlannedRow request(int64_t n, const std::vector<const Row*>& topics) const {
     std::vector<uint64_t> parents;
     std::vector<recipe::TypedQuestion> hints;
-    for (const size_t i : balance_->next_topics(n)) {
-      const Row& topic = topics_[i];
-      parents.push_back(topic.key);
-      hints.push_back(hint_of(topic.content, kTopics));
+    for (const Row* topic : topics) {
+      parents.push_back(topic->key);
+      hints.push_back(hint_of(topic->content, kTopics));
     }
     for (const size_t i : draw_examples(hints, n)) {
       parents.push_back(seeds_.keys[i]);
@@ -153,7 +84,7 @@ class Questions {
       planned.request.suffix.erase(0, num_shared);
     }
     planned.request.sampling = options_.question_sampling;
-    if (hints.size() == 1 || filters_.profile().stops_at_turns) {
+    if (hints.size() == 1 || profile_.stops_at_turns) {
       planned.request.sampling.stop = form.stop();
     }
     Hasher digest;
@@ -161,44 +92,12 @@ class Questions {
     if (!opening.text.empty()) digest.add(opening.text);
     const uint64_t key = generated_key(
         {goal_.requests, parents, digest.digest(), planned.request.sampling,
-         fingerprint_, uint64_t(n), run_.recipe.seed});
+         fingerprint_, uint64_t(n), seed_});
     planned.row = {key, goal_.requests, n, std::move(parents),
                    content_of(hints)};
     keep_opening(opening, planned.row.content);
     planned.request.key = key;
     return planned;
-  }
-
-  // Of a seed question of the type, all of which the request shows.
-  Opening opening_of(const std::string& type, int64_t n) const {
-    std::vector<OpeningSeed> own;
-    for (size_t i = 0; i < seeds_.questions.size(); ++i) {
-      if (seeds_.questions[i].type == type) {
-        own.push_back({seeds_.keys[i], seeds_.questions[i].question});
-      }
-    }
-    const uint64_t draw = Hasher()
-                              .add("redteam.opening")
-                              .add(run_.recipe.seed)
-                              .add(uint64_t(n))
-                              .key();
-    return draw_opening(own, std::min(options_.opening_words, kMaxOpening),
-                        draw);
-  }
-
-  static recipe::TypedQuestion hint_of(const Json& content,
-                                       const std::string& where) {
-    return {json_string(content, "type", where),
-            json_string(content, "topic", where), ""};
-  }
-
-  // Of a request's row: type and topic, or "hints" with several of them.
-  static Json content_of(const std::vector<recipe::TypedQuestion>& hints) {
-    Json all = Json::array();
-    for (const recipe::TypedQuestion& hint : hints) {
-      all.push_back(Json{{"type", hint.type}, {"topic", hint.topic}});
-    }
-    return all.size() == 1 ? all[0] : Json{{"hints", all}};
   }
 
   std::vector<recipe::TypedQuestion> hints_of(const Row& request) const {
@@ -222,6 +121,21 @@ class Questions {
     return {prompt_, std::move(examples), hints};
   }
 
+ private:
+  // Of a seed question of the type, all of which the request shows.
+  Opening opening_of(const std::string& type, int64_t n) const {
+    std::vector<OpeningSeed> own;
+    for (size_t i = 0; i < seeds_.questions.size(); ++i) {
+      if (seeds_.questions[i].type == type) {
+        own.push_back({seeds_.keys[i], seeds_.questions[i].question});
+      }
+    }
+    const uint64_t draw =
+        Hasher().add("redteam.opening").add(seed_).add(uint64_t(n)).key();
+    return draw_opening(own, std::min(options_.opening_words, kMaxOpening),
+                        draw);
+  }
+
   // One hint: some of other types, then those of its own, which a small model
   // needs to stay with it. Several: of any type. With openings, which differ
   // enough, all requests of a type show the same.
@@ -234,7 +148,7 @@ class Questions {
       (is_own ? own : others).push_back(i);
     }
     Hasher hasher;
-    hasher.add("redteam.examples").add(run_.recipe.seed);
+    hasher.add("redteam.examples").add(seed_);
     const uint64_t draw = options_.opening_words > 0
                               ? hasher.add(hints[0].type).key()
                               : hasher.add(uint64_t(n)).key();
@@ -248,13 +162,87 @@ class Questions {
     return chosen;
   }
 
-  bool accept_questions(const Row& row, const Completion& completion,
-                        Accepted& out) {
+  const recipe::InstructOptions& options_;
+  const recipe::RedTeamPrompt& prompt_;
+  const uint64_t seed_;
+  const recipe::Profile& profile_;
+  const QuestionGoal& goal_;
+  const SeedQuestions& seeds_;
+  const std::string fingerprint_;
+};
+
+TypeBalance make_balance(const Run& run, const QuestionGoal& goal,
+                         const std::vector<Row>& topics) {
+  std::vector<TypeTopics> types;
+  for (const recipe::QuestionType& type : run.prompts.red_team.types) {
+    const auto weight = goal.weights.find(type.type);
+    types.push_back({type.type,
+                     goal.weights.empty()           ? type.weight
+                     : weight == goal.weights.end() ? 0.0
+                                                    : weight->second,
+                     {}});
+    for (size_t i = 0; i < topics.size(); ++i) {
+      if (json_string(topics[i].content, "type", kTopics) == type.type) {
+        types.back().topics.push_back(i);
+      }
+    }
+  }
+  const uint64_t draw =
+      Hasher().add("redteam.order").add(run.recipe.seed).key();
+  return TypeBalance(
+      BalanceOptions{goal.balance, goal.num_questions, goal.max_requests, draw,
+                     run.recipe.instruct.hints_per_request},
+      std::move(types));
+}
+
+// Asks about the topics, spread over the types, and keeps questions in order
+// until there are enough.
+class Questions : public CompletionPlan {
+ public:
+  // `topics` are the kept ones, at least one.
+  Questions(const Run& run, InstructionFilters& filters,
+            const QuestionGoal& goal, const SeedQuestions& seeds,
+            const std::vector<Row>& topics, const std::string& fingerprint)
+      : options_(run.recipe.instruct),
+        filters_(filters),
+        goal_(goal),
+        topics_(topics),
+        requests_(run, filters.profile(), goal, seeds, fingerprint),
+        balance_(make_balance(run, goal, topics)) {}
+
+  std::string title() const override { return "red-team questions"; }
+  std::string unit() const override { return "questions"; }
+  uint64_t total() const override { return uint64_t(goal_.num_questions); }
+  uint64_t units_done(int64_t /*num_accepted*/) const override {
+    return uint64_t(balance_.num_kept());
+  }
+
+  int64_t needs(int64_t n) const override { return balance_.needs(n); }
+
+  std::optional<PlannedRow> plan(int64_t n) override {
+    if (n >= goal_.max_requests) return std::nullopt;
+    std::vector<const Row*> topics;
+    for (const size_t i : balance_.next_topics(n)) {
+      topics.push_back(&topics_[i]);
+    }
+    return requests_.request(n, topics);
+  }
+
+  int64_t lookahead() const override {
+    const double num_kept = double(balance_.num_kept());
+    const double yield = (num_kept + 2.0 * options_.hints_per_request) /
+                         double(num_requests_ + 2);
+    const double rest = double(goal_.num_questions) - num_kept;
+    return 4 + int64_t(std::ceil(1.25 * rest / yield));
+  }
+
+  bool accept(const Row& row, const Completion& completion,
+              Accepted& out) override {
     ++num_requests_;
-    const std::vector<recipe::TypedQuestion> hints = hints_of(row);
+    const std::vector<recipe::TypedQuestion> hints = requests_.hints_of(row);
     std::vector<parse::ListedQuestion> questions;
     if (generate::has_answer(completion.finish)) {
-      questions = question_form(hints, row.seq)
+      questions = requests_.question_form(hints, row.seq)
                       .read(with_opening(row.content, completion.text),
                             completion.finish == Finish::kLength);
     }
@@ -263,10 +251,28 @@ class Questions {
     }
     std::vector<std::string> asked;
     for (const recipe::TypedQuestion& hint : hints) asked.push_back(hint.type);
-    balance_->add_outcome(asked);
-    return !balance_->finished();
+    balance_.add_outcome(asked);
+    return !balance_.finished();
   }
 
+  void warn_of_shortfall(int64_t num_requests) const {
+    if (balance_.num_kept() < goal_.num_questions) {
+      log_warning(str("instruct: ", balance_.num_kept(), " of ",
+                      goal_.num_questions, " red-team questions after ",
+                      num_requests, " requests; raise ", goal_.limit,
+                      " for more"));
+    }
+    const std::string short_types = balance_.short_types();
+    if (!short_types.empty()) {
+      log_warning("instruct: types that did not fill their share: " +
+                  short_types);
+    }
+  }
+
+  Json figures() const { return balance_.figures(); }
+  int64_t num_questions() const { return num_questions_; }
+
+ private:
   void accept_question(uint64_t request, size_t index,
                        const parse::ListedQuestion& listed, Accepted& out) {
     Row question{parsed_key(goal_.questions, request, index),
@@ -276,22 +282,19 @@ class Questions {
                  Json{{"instruction", listed.text},
                       {"type", listed.type},
                       {"topic", listed.topic}}};
-    if (!filters_.judge(question.key, listed, balance_->is_full(listed.type),
+    if (!filters_.judge(question.key, listed, balance_.is_full(listed.type),
                         out)) {
-      balance_->add_kept(listed.type);
+      balance_.add_kept(listed.type);
     }
     out.rows.push_back(std::move(question));
   }
 
-  const Run& run_;
   const recipe::InstructOptions& options_;
-  const recipe::RedTeamPrompt& prompt_;
   InstructionFilters& filters_;
   const QuestionGoal& goal_;
-  const SeedQuestions& seeds_;
-  const std::vector<Row> topics_;  // kept
-  std::string fingerprint_;
-  std::unique_ptr<TypeBalance> balance_;
+  const std::vector<Row>& topics_;
+  QuestionRequests requests_;
+  TypeBalance balance_;
   int64_t num_requests_ = 0;  // accepted
   int64_t num_questions_ = 0;
 };
@@ -300,7 +303,28 @@ class Questions {
 
 void ask_questions(const Run& run, InstructionFilters& filters,
                    const QuestionGoal& goal, const SeedQuestions& seeds) {
-  Questions(run, filters, goal, seeds).run();
+  const std::vector<Row> topics = sequence_cache(run.store, kTopics);
+  int64_t num_requests = 0;
+  int64_t num_questions = 0;
+  Json figures = Json::object();
+  if (goal.num_questions > 0 && !topics.empty()) {
+    generate::Generator& base = run.models.base();
+    Questions questions(run, filters, goal, seeds, topics, base.fingerprint());
+    Likelihoods likelihoods(goal.questions, base, run.store);
+    filters.set_likelihoods(&likelihoods);
+    num_requests = complete_rows(questions, base, run.store);
+    filters.set_likelihoods(nullptr);
+    if (run.recipe.instruct.min_log_likelihood > recipe::kNoLikelihood)
+      likelihoods.finish();
+    num_questions = questions.num_questions();
+    figures = questions.figures();
+    questions.warn_of_shortfall(num_requests);
+  } else if (goal.num_questions > 0) {
+    log_warning("instruct: no topic was kept, so no red-team questions");
+  }
+  finish_stage(run.store, goal.requests, "", num_requests);
+  finish_stage(run.store, goal.questions, filters.profile().instruct_filter,
+               num_questions, figures);
 }
 
 }  // namespace selfalign::stages

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run store made in code, small enough to know by heart; for tests.
+// A run store made in code, small enough to know by heart, and a plan of the
+// least; for tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,10 +13,33 @@
 #include "base/testing.h"
 #include "recipe/profile.h"
 #include "recipe/prompts.h"
+#include "stages/completing.h"
 #include "stages/funnel.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
+
+// Rows of "a.requests" with the keys 1 to num_rows, each accepted as it is.
+class AcceptAll : public CompletionPlan {
+ public:
+  explicit AcceptAll(int64_t num_rows) : num_rows_(num_rows) {}
+  std::string title() const override { return "test"; }
+  std::optional<PlannedRow> plan(int64_t n) override {
+    if (n == num_rows_) return std::nullopt;
+    PlannedRow planned;
+    planned.row = {uint64_t(n) + 1, "a.requests", n, {}, Json::object()};
+    planned.request.key = planned.row.key;
+    planned.request.sampling.max_new_tokens = 10;
+    return planned;
+  }
+  bool accept(const store::Row&, const generate::Completion&,
+              Accepted&) override {
+    return true;
+  }
+
+ private:
+  const int64_t num_rows_;
+};
 
 // Keys: instruct.tasks 10.., align.answers 20.., align.pairs 30.. Of four
 // tasks the last is a duplicate; of three answers the second never came. Tests

@@ -11,6 +11,7 @@
 #include "base/testing.h"
 #include "generate/scripted.h"
 #include "stages/completing.h"
+#include "stages/testing.h"
 
 namespace selfalign::stages {
 namespace {
@@ -31,18 +32,7 @@ class WorkTest : public ::testing::Test {
   // Rows 0 to num_rows - 1 of three words each; stops after `stop_after` new
   // ones.
   void complete(int64_t num_rows, int stop_after = 0) {
-    CompletionPlan plan;
-    plan.title = "test";
-    plan.plan = [num_rows](int64_t n) -> std::optional<PlannedRow> {
-      if (n == num_rows) return std::nullopt;
-      PlannedRow planned;
-      planned.row = {uint64_t(n) + 1, "a.requests", n, {}, Json::object()};
-      planned.request.key = planned.row.key;
-      planned.request.sampling.max_new_tokens = 10;
-      return planned;
-    };
-    plan.accept = [](const store::Row&, const generate::Completion&,
-                     Accepted&) { return true; };
+    AcceptAll plan(num_rows);
     generate::ScriptedOptions options;
     options.num_slots = 1;
     options.script = [&, count = 0](const generate::Request&) mutable {

@@ -23,7 +23,7 @@ namespace selfalign::stages {
 class AcceptAll : public CompletionPlan {
  public:
   explicit AcceptAll(int64_t num_rows) : num_rows_(num_rows) {}
-  std::string title() const override { return "test"; }
+  std::string title() const override { return "a"; }
   std::optional<PlannedRow> plan(int64_t n) override {
     if (n == num_rows_) return std::nullopt;
     PlannedRow planned;

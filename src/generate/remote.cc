@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generate/remote.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -11,85 +9,14 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "generate/remote_body.h"
-#include "generate/remote_key.h"
 #include "generate/remote_losses.h"
 #include "generate/remote_reply.h"
+#include "generate/remote_scorer.h"
+#include "generate/remote_server.h"
 #include "generate/remote_stream.h"
-#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (size_t i = 0; i < names.size() && i < 10; ++i) {
-    text += (i > 0 ? ", " : "") + names[i].substr(0, 100);
-  }
-  return names.size() > 10 ? text + ", ..." : text;
-}
-
-HttpOptions many_at_a_time(HttpOptions options) {
-  options.stays = [](const HttpReply& reply) {
-    return is_spent(reply.status, reply.body) ||
-           is_over_limit(reply.status, reply.body);
-  };
-  return options;
-}
-
-// More than an answer of so many tokens takes, with twenty log-probabilities
-// of each, or each as an event of its own.
-size_t max_bytes(size_t num_tokens, const HttpOptions& options) {
-  return std::min(options.max_response_bytes,
-                  (size_t{1} << 20) + (num_tokens << 13));
-}
-
-// What needs little work of the server.
-HttpOptions one_at_a_time(const HttpOptions& given) {
-  HttpOptions options = many_at_a_time(given);
-  options.num_in_flight = 1;
-  options.timeout_s = std::min(options.timeout_s, 60.0);
-  options.max_total_s = std::min(options.max_total_s, 180.0);
-  return options;
-}
-
-// Of models, with what servers say of each, or of a text's tokens.
-constexpr size_t kMaxListBytes = size_t{8} << 20;
-
-HttpOptions for_questions(const HttpOptions& given) {
-  HttpOptions options = one_at_a_time(given);
-  options.max_tries = std::min(options.max_tries, 3);
-  options.max_response_bytes =
-      std::min(options.max_response_bytes, kMaxListBytes);
-  return options;
-}
-
-Finish finish_of(HttpLoss loss) {
-  switch (loss) {
-    case HttpLoss::kTooLarge:
-      return Finish::kTooLarge;
-    case HttpLoss::kTimedOut:
-      return Finish::kTimedOut;
-    case HttpLoss::kBrokenOff:
-      return Finish::kBrokenOff;
-    case HttpLoss::kServerError:
-      return Finish::kServerError;
-    case HttpLoss::kRefused:
-      return Finish::kRefused;
-    case HttpLoss::kBadAnswer:
-    case HttpLoss::kNone:
-      break;
-  }
-  return Finish::kBadAnswer;
-}
-
-// What a server sent may stand in the words about it.
-std::string shortened(std::string text) {
-  constexpr size_t kMost = 500;
-  if (text.size() <= kMost) return text;
-  text.resize(kMost);
-  text.resize(text::complete_utf8_prefix_length(text));
-  return text + " ...";
-}
 
 // A request the server works on.
 struct InFlight {
@@ -102,16 +29,13 @@ struct InFlight {
 class RemoteGenerator final : public Generator {
  public:
   explicit RemoteGenerator(const RemoteOptions& options)
-      : address_(parse_remote_address(options.model,
-                                      remote_api_from_name(options.api))),
-        http_(options.http),
+      : http_(options.http),
+        server_(parse_remote_address(options.model,
+                                     remote_api_from_name(options.api)),
+                options.http),
         work_(many_at_a_time(options.http)),
-        scoring_(many_at_a_time(options.http)),
-        questions_(for_questions(options.http)) {
-    choose_model();
-    choose_api();
-    body_.emplace(address_.model, address_.api);
-  }
+        scorer_(server_, options.http),
+        body_(server_.model(), server_.api()) {}
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
     std::map<uint64_t, InFlight> in_flight;
@@ -148,54 +72,23 @@ class RemoteGenerator final : public Generator {
 
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
-    if (chats_only()) throw cannot_score("an API of chats alone");
-    std::vector<Scores> all;
-    std::vector<std::pair<size_t, size_t>> places;  // request, continuation
-    for (size_t i = 0; i < requests.size(); ++i) {
-      check_request(requests[i], std::numeric_limits<int>::max());
-      if (requests[i].has_tokens() && requests[i].context_tokens.empty()) {
-        throw Error(ErrorKind::kInput,
-                    "score: expected a context of at least one token, found "
-                    "an empty one; put the first token into it");
-      }
-      const size_t count = requests[i].has_tokens()
-                               ? requests[i].continuation_tokens.size()
-                               : requests[i].continuations.size();
-      all.push_back({requests[i].key, std::vector<ContinuationScore>(count)});
-      for (size_t j = 0; j < count; ++j) places.emplace_back(i, j);
-    }
-    size_t num_asked = 0;
-    scoring_.run(
-        [&]() -> std::optional<HttpRequest> {
-          if (num_asked == places.size()) return std::nullopt;
-          const auto [i, j] = places[num_asked];
-          HttpRequest http{address_.base + "/completions",
-                           echo_body(requests[i], j), num_asked++};
-          http.max_response_bytes = max_bytes(http.body.size(), http_);
-          return http;
-        },
-        [&](HttpRequest& http, const HttpReply& reply) {
-          const auto [i, j] = places[http.key];
-          return scored(http, reply, requests[i], j, all[i].continuations[j]);
-        });
-    if (!interrupted()) unscored_.throw_suspicion();
-    return all;
+    return scorer_.score(requests);
   }
 
   std::string fingerprint() const override {
-    return "remote " + address_.model + (chats_only() ? ", chat" : "");
+    return "remote " + server_.model() + (chats_only() ? ", chat" : "");
   }
 
   void check(const Request& request) const override {
     Generator::check(request);
     if (!chats_only() || request.prompt_tokens.empty()) return;
     throw Error(ErrorKind::kUsage,
-                str(url(),
+                str(server_.url(),
                     ": expected a text or messages, which is all that a chat "
                     "takes, found token ids; give the text"));
   }
 
-  bool chats_only() const override { return address_.api == RemoteApi::kChat; }
+  bool chats_only() const override { return server_.chats_only(); }
 
   int count_part(const Completion& whole,
                  const std::string& part) const override {
@@ -205,83 +98,15 @@ class RemoteGenerator final : public Generator {
   }
 
   int count_tokens(const std::string& text) const override {
-    if (text.empty()) return 0;
-    if (can_tokenize_) {
-      if (const std::optional<int> count = ask_count(text)) return *count;
-      can_tokenize_ = false;
-    }
-    return estimate_tokens(text);
+    return server_.count_tokens(text);
   }
 
  private:
-  static constexpr const char* kEchoOne = ",\"max_tokens\":1}";
-
-  void choose_model() {
-    const auto reply = questions_.fetch({address_.base + "/models", "", 0});
-    if (!reply) return;  // interrupted: nothing will be asked
-    throw_if_lost(address_.base + "/models", *reply);
-    check_account(*reply);
-    std::vector<std::string> names;
-    if (reply->status < 400) {
-      try {
-        names = models_of(reply->body);
-      } catch (const Error& error) {
-        throw Error(ErrorKind::kFailed,
-                    str(address_.base,
-                        "/models: expected a list of models, "
-                        "found ",
-                        shortened(error.what()), "; check the address"));
-      }
-    }
-    if (address_.model.empty() && names.size() == 1) address_.model = names[0];
-    const bool known =
-        std::find(names.begin(), names.end(), address_.model) != names.end();
-    if (address_.model.empty() || (!known && !names.empty())) {
-      throw Error(
-          ErrorKind::kUsage,
-          str(address_.base,
-              ": expected #NAME of a model the server has, "
-              "found ",
-              address_.model.empty() ? "none" : address_.model, "; ",
-              names.empty() ? "the server does not list its models (does the "
-                              "address end in /v1?)"
-                            : "it has: " + listed(names)));
-    }
-  }
-
-  // Asks for one token, first of a text. A server that gives no answer at all
-  // shows in the rows.
-  void choose_api() {
-    if (address_.api != RemoteApi::kAuto) return;
-    HttpOptions for_one_token = one_at_a_time(http_);
-    for_one_token.max_response_bytes = max_bytes(1, http_);
-    HttpClient probe(for_one_token);
-    const auto ask = [&](const char* end, const char* name,
-                         const Json& prompt) {
-      const Json body{
-          {"model", address_.model}, {name, prompt}, {"max_tokens", 1}};
-      const auto reply = probe.fetch({address_.base + end, dump_json(body), 0});
-      if (reply) check_account(*reply);
-      return !reply || !lacks_api(reply->status, reply->body);
-    };
-    address_.api = RemoteApi::kCompletions;
-    const Json turn{{"role", "user"}, {"content", "Hi"}};
-    if (!ask("/completions", "prompt", "Hi") &&
-        ask("/chat/completions", "messages", Json::array({turn}))) {
-      address_.api = RemoteApi::kChat;
-    }
-  }
-
-  std::string url() const {
-    return address_.base +
-           (chats_only() ? "/chat/completions" : "/completions");
-  }
-
   HttpRequest http_request(Request request, uint64_t key,
                            std::map<uint64_t, InFlight>& in_flight) {
-    HttpRequest http{url(), body_->write(request), key};
-    http.max_response_bytes =
-        max_bytes(static_cast<size_t>(request.sampling.max_new_tokens), http_);
+    HttpRequest http{server_.url(), body_.write(request), key};
+    http.max_response_bytes = max_answer_bytes(
+        static_cast<size_t>(request.sampling.max_new_tokens), http_);
     StreamedText& streamed =
         in_flight.try_emplace(key, std::move(request), work_.secret())
             .first->second.streamed;
@@ -295,7 +120,7 @@ class RemoteGenerator final : public Generator {
   // Rows are given up for good once the server answers another one: one that
   // answers nobody is to be asked again as soon as it is seen to.
   void hold(Completion completion, std::vector<Completion>& held) {
-    unanswered_.lost(url(), completion.finish, completion.problem);
+    unanswered_.lost(server_.url(), completion.finish, completion.problem);
     held.push_back(std::move(completion));
   }
 
@@ -317,7 +142,7 @@ class RemoteGenerator final : public Generator {
       completion.problem = shortened(std::move(problem));
     };
     if (reply.loss != HttpLoss::kNone) {
-      note_refusal(reply, unanswered_);
+      server_.note_refusal(reply, unanswered_);
       give_up(finish_of(reply.loss), reply.problem);
     } else if (reply.status == 0 || asked.streamed.is_cancelled()) {
       completion.text = asked.streamed.shown();
@@ -328,13 +153,13 @@ class RemoteGenerator final : public Generator {
       completion.finish = Finish::kLength;
     } else if (reply.status >= 400) {
       if (reply.status != 429 && !is_spent(reply.status, reply.body) &&
-          body_->learn(http.body, reply.body)) {
-        http.body = body_->write(asked.request);
+          body_.learn(http.body, reply.body)) {
+        http.body = body_.write(asked.request);
         return HttpClient::Again{"a request refused", true};
       }
-      check_spent(reply);
-      if (reply.status == 401) throw wrong_key(reply);
-      note_refusal(reply, unanswered_);
+      server_.check_spent(reply);
+      if (reply.status == 401) throw server_.wrong_key(reply);
+      server_.note_refusal(reply, unanswered_);
       give_up(Finish::kRefused,
               str("status ", reply.status, ": ", error_text(reply.body)));
     } else {
@@ -356,189 +181,12 @@ class RemoteGenerator final : public Generator {
     return std::nullopt;
   }
 
-  // Asks for the request's context and its continuation j.
-  std::string echo_body(const ScoreRequest& request, size_t j) const {
-    Json prompt;
-    if (request.has_tokens()) {
-      std::vector<int> tokens = request.context_tokens;
-      tokens.insert(tokens.end(), request.continuation_tokens[j].begin(),
-                    request.continuation_tokens[j].end());
-      prompt = tokens;
-    } else {
-      prompt = request.context + request.continuations[j];
-    }
-    return dump_json(Json{{"model", address_.model},
-                          {"prompt", prompt},
-                          {"temperature", 0},
-                          {"echo", true},
-                          {"logprobs", std::max(1, request.num_top_logprobs)},
-                          {"max_tokens", echo_tokens_}});
-  }
-
-  // Some servers generate at least one token: whether this one does, its first
-  // refusals show.
-  bool may_want_a_token(const HttpRequest& http, const HttpReply& reply) const {
-    return (reply.status == 400 || reply.status == 422) &&
-           !http.body.ends_with(kEchoOne) &&
-           (echo_tokens_ == 1 || !unscored_.has_answered());
-  }
-
-  // The answer of a request that asked for continuation j, or what came in its
-  // place, as with completions.
-  std::optional<HttpClient::Again> scored(HttpRequest& http,
-                                          const HttpReply& reply,
-                                          const ScoreRequest& request, size_t j,
-                                          ContinuationScore& out) {
-    const auto give_up = [&](Finish finish, const std::string& problem) {
-      out = {.finish = finish, .problem = shortened(problem)};
-      unscored_.lost(http.url, finish, out.problem);
-    };
-    if (reply.loss != HttpLoss::kNone) {
-      note_refusal(reply, unscored_);
-      if (reply.loss == HttpLoss::kBadAnswer) {
-        unscored_.suspect(cannot_score(reply.problem));
-      }
-      give_up(finish_of(reply.loss), reply.problem);
-    } else if (is_too_long(reply.status, reply.body)) {
-      out.finish = Finish::kNoRoom;
-    } else if (may_want_a_token(http, reply)) {
-      echo_tokens_ = 1;
-      http.body = echo_body(request, j);
-      return HttpClient::Again{"max_tokens 0 refused", true};
-    } else if (reply.status >= 400) {
-      check_spent(reply);
-      if (reply.status == 401) throw wrong_key(reply);
-      if (!is_filtered(reply.status, reply.body)) {
-        note_refusal(reply, unscored_);
-        if (reply.status == 400 || reply.status == 422) {
-          unscored_.suspect(cannot_score(error_text(reply.body)));
-        }
-      }
-      give_up(Finish::kRefused,
-              str("status ", reply.status, ": ", error_text(reply.body)));
-    } else {
-      try {
-        out = read_score(reply.body, request, j);
-        unscored_.answered();
-      } catch (const Error& error) {
-        if (error.kind() == ErrorKind::kFailed) {
-          return HttpClient::Again{shortened(error.what())};
-        }
-        unscored_.suspect(cannot_score(error.what()));
-        give_up(Finish::kBadAnswer, error.what());
-      }
-    }
-    return std::nullopt;
-  }
-
-  static ContinuationScore read_score(const std::string& body,
-                                      const ScoreRequest& request, size_t j) {
-    ContinuationScore score =
-        request.has_tokens()
-            ? score_of(body, request.context_tokens.size(),
-                       request.continuation_tokens[j])
-            : score_of(body, request.context, request.continuations[j]);
-    for (auto& top : score.top_logprobs) {
-      top.resize(
-          std::min(top.size(), static_cast<size_t>(request.num_top_logprobs)));
-    }
-    if (request.num_top_logprobs == 0) score.top_logprobs.clear();
-    return score;
-  }
-
-  void check_account(const HttpReply& reply) const {
-    check_spent(reply);
-    if (reply.status == 401 || reply.status == 403) throw wrong_key(reply);
-  }
-
-  void check_spent(const HttpReply& reply) const {
-    if (is_spent(reply.status, reply.body)) {
-      throw Error(ErrorKind::kFailed,
-                  str(address_.base,
-                      ": expected an account that may ask more, found status ",
-                      reply.status, ": ", error_text(reply.body),
-                      "; see to the account, then run the same command again"));
-    }
-  }
-
-  Error wrong_key(const HttpReply& reply) const {
-    return {ErrorKind::kUsage,
-            str(address_.base,
-                ": expected a key that the server accepts, found status ",
-                reply.status, ": ", error_text(reply.body), "; ",
-                key_advice(*origin_of(address_.base)))};
-  }
-
-  // What may be the address's fault, or the key's.
-  void note_refusal(const HttpReply& reply, RemoteLosses& losses) const {
-    if (reply.loss == HttpLoss::kRefused) {
-      losses.suspect(
-          {ErrorKind::kFailed,
-           str(url(), ": expected an answer, found ", reply.problem)});
-    } else if (reply.status == 403) {
-      losses.suspect(wrong_key(reply));
-    } else if (reply.status == 404 || reply.status == 405) {
-      losses.suspect({ErrorKind::kFailed,
-                      str(url(), ": expected a completion, found status ",
-                          reply.status, ": ", error_text(reply.body),
-                          "; correct the request or the server's settings")});
-    }
-  }
-
-  static void throw_if_lost(const std::string& url, const HttpReply& reply) {
-    if (reply.loss == HttpLoss::kNone) return;
-    throw Error(ErrorKind::kFailed,
-                str(url, ": expected an answer, found ", reply.problem,
-                    "; see that the address is that of an OpenAI-compatible "
-                    "server, and what it logs"));
-  }
-
-  Error cannot_score(const std::string& found) const {
-    return {ErrorKind::kFailed,
-            str(url(),
-                ": expected log-probabilities of the prompt (echo with "
-                "logprobs), found ",
-                shortened(found),
-                "; score with a server that gives them (vLLM) or with a "
-                "model on this machine")};
-  }
-
-  // None where the server has no /tokenize, which lies beside /v1.
-  std::optional<int> ask_count(const std::string& text) const {
-    std::string root = address_.base;
-    if (root.ends_with("/v1")) root.resize(root.size() - 3);
-    // vLLM reads prompt and add_special_tokens, llama.cpp content.
-    const Json body{{"model", address_.model},
-                    {"prompt", text},
-                    {"add_special_tokens", false},
-                    {"content", text}};
-    try {
-      const auto reply =
-          questions_.fetch({root + "/tokenize", dump_json(body), 0});
-      if (!reply || reply->loss != HttpLoss::kNone || reply->status >= 400) {
-        return std::nullopt;
-      }
-      const Json answer = parse_json(reply->body, "/tokenize");
-      if (!answer.is_object() || !answer.contains("tokens") ||
-          !answer["tokens"].is_array()) {
-        return std::nullopt;
-      }
-      return static_cast<int>(answer["tokens"].size());
-    } catch (const Error&) {
-      return std::nullopt;
-    }
-  }
-
-  RemoteAddress address_;
   const HttpOptions http_;
+  const RemoteServer server_;
   HttpClient work_;
-  HttpClient scoring_;              // may be at work inside work_'s callbacks
-  mutable HttpClient questions_;    // models and counts, one at a time
-  std::optional<RemoteBody> body_;  // once the API is known
-  int echo_tokens_ = 0;  // asked for with an echo; 1 where 0 is refused
-  mutable bool can_tokenize_ = true;
+  RemoteScorer scorer_;  // may be at work inside work_'s callbacks
+  RemoteBody body_;
   RemoteLosses unanswered_;
-  RemoteLosses unscored_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "generate/remote_losses.h"
 
 #include "base/log.h"
+#include "text/words.h"
 
 namespace selfalign::generate {
 namespace {
@@ -37,6 +38,33 @@ void RemoteLosses::lost(const std::string& url, Finish finish,
 
 void RemoteLosses::throw_suspicion() const {
   if (suspicion_) throw Error(*suspicion_);
+}
+
+Finish finish_of(HttpLoss loss) {
+  switch (loss) {
+    case HttpLoss::kTooLarge:
+      return Finish::kTooLarge;
+    case HttpLoss::kTimedOut:
+      return Finish::kTimedOut;
+    case HttpLoss::kBrokenOff:
+      return Finish::kBrokenOff;
+    case HttpLoss::kServerError:
+      return Finish::kServerError;
+    case HttpLoss::kRefused:
+      return Finish::kRefused;
+    case HttpLoss::kBadAnswer:
+    case HttpLoss::kNone:
+      break;
+  }
+  return Finish::kBadAnswer;
+}
+
+std::string shortened(std::string text) {
+  constexpr size_t kMost = 500;
+  if (text.size() <= kMost) return text;
+  text.resize(kMost);
+  text.resize(text::complete_utf8_prefix_length(text));
+  return text + " ...";
 }
 
 }  // namespace selfalign::generate

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "generate/generator.h"
+#include "generate/http.h"
 
 namespace selfalign::generate {
 
@@ -27,5 +28,11 @@ class RemoteLosses {
   bool has_answered_ = false;
   std::optional<Error> suspicion_;
 };
+
+// How a row ends whose request was lost.
+Finish finish_of(HttpLoss loss);
+
+// What a server sent, short enough to stand in the words about it.
+std::string shortened(std::string text);
 
 }  // namespace selfalign::generate

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model server as it is found: its model and its API, and what a refusal
+// says of all that is asked of it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "generate/http.h"
+#include "generate/remote_address.h"
+#include "generate/remote_losses.h"
+
+namespace selfalign::generate {
+
+class RemoteServer {
+ public:
+  // Asks for what the address leaves open: Error kUsage where the server does
+  // not have the model, or has several and none is named; kFailed where it
+  // cannot be asked.
+  RemoteServer(const RemoteAddress& address, const HttpOptions& options);
+
+  const std::string& base() const { return address_.base; }
+  const std::string& model() const { return address_.model; }
+  RemoteApi api() const { return address_.api; }
+  bool chats_only() const { return address_.api == RemoteApi::kChat; }
+  // Where completions are asked for.
+  std::string url() const;
+
+  // As the server counts, else estimated.
+  int count_tokens(const std::string& text) const;
+
+  // Error kFailed where what was paid for is used up.
+  void check_spent(const HttpReply& reply) const;
+  Error wrong_key(const HttpReply& reply) const;
+  // What may be the address's fault, or the key's.
+  void note_refusal(const HttpReply& reply, RemoteLosses& losses) const;
+
+ private:
+  void choose_model();
+  void choose_api(const HttpOptions& options);
+  void check_account(const HttpReply& reply) const;
+  std::optional<int> ask_count(const std::string& text) const;
+
+  RemoteAddress address_;
+  mutable HttpClient questions_;  // models and counts, one at a time
+  mutable bool can_tokenize_ = true;
+};
+
+// For requests of rows: what no further try helps goes to the caller.
+HttpOptions many_at_a_time(HttpOptions options);
+// More than an answer of so many tokens takes, with twenty log-probabilities
+// of each, or each as an event of its own.
+size_t max_answer_bytes(size_t num_tokens, const HttpOptions& options);
+
+}  // namespace selfalign::generate

@@ -83,63 +83,21 @@ std::string equation(const Account& account) {
              " pending");
 }
 
-class Verifying {
+// The problems of a verification, with what to do about each.
+class ProblemList {
  public:
-  // `report_digest` is what report.json says, if it is there.
-  Verifying(const Reader& store, std::optional<std::string> report_digest,
-            std::string public_key, Verification& out)
-      : store_(store),
-        report_digest_(std::move(report_digest)),
-        public_key_(std::move(public_key)),
-        out_(out) {}
+  explicit ProblemList(std::vector<Problem>& problems) : problems_(problems) {}
 
-  void run() {
-    out_.problems = store::find_problems(store_);
-    can_fork_ = out_.problems.empty();
-    std::vector<Manifest> manifests;
-    guard("manifests", [&] { manifests = store_.manifests(); });
-    for (const Manifest& manifest : manifests) {
-      guard(manifest.stage, [&] { check_done(manifest); });
-    }
-    guard("stages", [&] {
-      for (const std::string& stage : store_.stages()) {
-        if (!store_.manifest(stage)) guard(stage, [&] { count_open(stage); });
-      }
-    });
-    guard("run.db", [&] {
-      out_.digest = store_.run_digest();
-      out_.evidence = store::evidence_of(store_);
-    });
-    guard(store_.folder(), [&] {
-      const FileCheck files = check_files(store_);
-      out_.num_files = files.num_compared;
-      for (const Problem& problem : files.problems) {
-        add(problem.where, problem.expected, problem.found, problem.advice);
-      }
-    });
-    if (report_digest_ && *report_digest_ != out_.digest) {
-      add(store_.folder() + "/report.json", "the run's digest " + out_.digest,
-          *report_digest_,
-          "if run.db is right, write it anew with: selfalign report RUN");
-    }
-    bool sound = true;
-    guard("recipe.resolved.yaml", [&] { sound = check_recipe() && sound; });
-    guard("prompts", [&] { sound = check_prompts() && sound; });
-    if (sound && out_.problems.empty()) {
-      guard("replay", [&] { replay(manifests); });
-    } else {
-      out_.replay_end = "not tried, as the run is damaged";
-    }
-    check_signer();
-  }
+  // Whether a fork may be made, which takes nothing from tables that another
+  // hand changed.
+  void set_can_fork(bool can_fork) { can_fork_ = can_fork; }
 
- private:
   void add(const std::string& where, const std::string& expected,
            const std::string& found, const std::string& advice = "") {
-    out_.problems.push_back({where, expected, found,
-                             !advice.empty() ? advice
-                             : can_fork_     ? kStartAnew
-                                             : kRestore});
+    problems_.push_back({where, expected, found,
+                         !advice.empty() ? advice
+                         : can_fork_     ? kStartAnew
+                                         : kRestore});
   }
 
   // What cannot be read is a problem like others.
@@ -155,14 +113,17 @@ class Verifying {
     }
   }
 
-  // A signature that is not right is among the store's own problems.
-  void check_signer() {
-    const std::optional<std::string>& found = out_.evidence.signed_by;
-    if (public_key_.empty() || found == public_key_) return;
-    add(store_.folder() + "/run.db", "a signature by " + public_key_,
-        found ? "one by " + *found : "none",
-        "ask who made the run for the signed one, or for the key");
-  }
+ private:
+  std::vector<Problem>& problems_;
+  bool can_fork_ = false;
+};
+
+// The first proof, of stages: each is counted and digested afresh.
+class StageChecks {
+ public:
+  StageChecks(const Reader& store, ProblemList& problems,
+              std::vector<StageCheck>& out)
+      : store_(store), problems_(problems), out_(out) {}
 
   void check_done(const Manifest& manifest) {
     const std::string& stage = manifest.stage;
@@ -173,13 +134,14 @@ class Verifying {
     check.account = store_.account(stage, filter, manifest.num_rows);
     check.num_beyond = store_.num_rows(stage) - check.account.num_rows;
     if (is_digest_of_rows(manifest)) {
-      guard(stage, [&] {
+      problems_.guard(stage, [&] {
         const std::string digest =
             store_.digest(stage, filter, manifest.num_rows);
         check.digest_same = digest == manifest.digest;
         if (!check.digest_same) {
-          can_fork_ = false;
-          add(stage, "rows with digest " + manifest.digest, "digest " + digest);
+          problems_.set_can_fork(false);
+          problems_.add(stage, "rows with digest " + manifest.digest,
+                        "digest " + digest);
         }
       });
       check_account(manifest, check);
@@ -187,9 +149,18 @@ class Verifying {
     } else {
       check.digest_same = check_adapter(manifest);
     }
-    out_.stages.push_back(std::move(check));
+    out_.push_back(std::move(check));
   }
 
+  void count_open(const std::string& stage) {
+    StageCheck check;
+    check.stage = stage;
+    check.account = store_.account(stage, store_.main_filter(stage),
+                                   store_.num_rows(stage));
+    out_.push_back(std::move(check));
+  }
+
+ private:
   // A tuning and a scoring have no rows; theirs is a digest of something else.
   bool is_digest_of_rows(const Manifest& manifest) const {
     return manifest.num_rows > 0 || store_.num_rows(manifest.stage) > 0 ||
@@ -210,21 +181,22 @@ class Verifying {
     if (account.num_rows != manifest.num_rows ||
         account.num_kept != manifest.num_kept || account.num_pending != 0 ||
         reasons(account.rejected) != rejected) {
-      add(stage,
-          str(manifest.num_rows, " rows = ", manifest.num_kept, " kept + ",
-              rejected.empty() ? "none" : rejected,
-              " rejected + 0 pending, as its manifest says"),
-          equation(account));
+      problems_.add(stage,
+                    str(manifest.num_rows, " rows = ", manifest.num_kept,
+                        " kept + ", rejected.empty() ? "none" : rejected,
+                        " rejected + 0 pending, as its manifest says"),
+                    equation(account));
     }
     if (account.num_completed > 0 &&
         account.num_completed != account.num_rows) {
-      add(stage, "a completion of every request",
-          str("none of ", account.num_rows - account.num_completed, " of ",
-              account.num_rows, " requests"));
+      problems_.add(stage, "a completion of every request",
+                    str("none of ", account.num_rows - account.num_completed,
+                        " of ", account.num_rows, " requests"));
     }
     if (check.num_beyond > 0 && account.num_completed == 0) {
-      add(stage, str(manifest.num_rows, " rows, as its manifest says"),
-          str(check.num_beyond, " more"));
+      problems_.add(stage,
+                    str(manifest.num_rows, " rows, as its manifest says"),
+                    str(check.num_beyond, " more"));
     }
   }
 
@@ -233,9 +205,9 @@ class Verifying {
              store_, manifest.stage, filter, manifest.num_rows)) {
       if (row.stage == stages::scores_of(manifest.stage))
         continue;  // of any row
-      add(str(row.stage, ":", row.seq),
-          "parents that are kept rows of " + manifest.stage,
-          "one that is rejected or beyond the stage's end");
+      problems_.add(str(row.stage, ":", row.seq),
+                    "parents that are kept rows of " + manifest.stage,
+                    "one that is rejected or beyond the stage's end");
     }
   }
 
@@ -253,43 +225,26 @@ class Verifying {
       }
       if (found == "digest " + digest) continue;
       same = false;
-      add(path,
-          "digest " + digest + ", as the manifest of " + manifest.stage +
-              " says",
-          found);
+      problems_.add(path,
+                    "digest " + digest + ", as the manifest of " +
+                        manifest.stage + " says",
+                    found);
     }
     return same;
   }
 
-  void count_open(const std::string& stage) {
-    StageCheck check;
-    check.stage = stage;
-    check.account = store_.account(stage, store_.main_filter(stage),
-                                   store_.num_rows(stage));
-    out_.stages.push_back(std::move(check));
-  }
+  const Reader& store_;
+  ProblemList& problems_;
+  std::vector<StageCheck>& out_;
+};
 
-  bool check_recipe() {
-    const std::string edited = recipe::edited_recipe(store_);
-    recipe::run_recipe(store_.folder());
-    if (edited.empty()) return true;
-    add(store_.folder() + recipe::kRecipeFile,
-        "the recipe this run was begun with", "others:" + edited, kRestore);
-    return false;
-  }
+// The last proof: the run is played again.
+class Replaying {
+ public:
+  Replaying(const Reader& store, ProblemList& problems, Verification& out)
+      : store_(store), problems_(problems), out_(out) {}
 
-  bool check_prompts() {
-    const auto expected = store_.meta("prompts.digest");
-    if (!expected) return true;
-    const std::string path = store_.folder() + "/prompts";
-    const std::string found = recipe::run_prompts(store_.folder()).digest;
-    if (*expected == found) return true;
-    add(path, "the prompts this run was begun with, digest " + *expected,
-        str("digest ", found, recipe::edited_prompts(store_)), kRestore);
-    return false;
-  }
-
-  void replay(const std::vector<Manifest>& manifests) {
+  void run(const std::vector<Manifest>& manifests) {
     if (manifests.empty()) return;
     const ScratchFolder scratch;
     recipe::Recipe recipe = recipe::run_recipe(store_.folder());
@@ -322,6 +277,7 @@ class Verifying {
     compare(manifests, *again, can_be_made);
   }
 
+ private:
   // `can_be_made`: whatever `again` lacks is missing here too.
   void compare(const std::vector<Manifest>& manifests, const Reader& again,
                bool can_be_made) {
@@ -330,10 +286,10 @@ class Verifying {
       const Manifest& stored = manifests[i];
       if (i >= made.size() && !can_be_made) return;
       if (i >= made.size()) {
-        add(stored.stage,
-            "all that recipe and prompts make of it (played again)",
-            out_.replay_end.empty() ? "a stage that they do not make"
-                                    : out_.replay_end);
+        problems_.add(stored.stage,
+                      "all that recipe and prompts make of it (played again)",
+                      out_.replay_end.empty() ? "a stage that they do not make"
+                                              : out_.replay_end);
         return;
       }
       const std::string was = store::filter_of(stored);
@@ -345,8 +301,8 @@ class Verifying {
       }
       if (stored.stage != made[i].stage || stored.digest != made[i].digest ||
           stored.num_kept != made[i].num_kept) {
-        add(stored.stage, "the same when it is played again",
-            difference(stored, made[i], again));
+        problems_.add(stored.stage, "the same when it is played again",
+                      difference(stored, made[i], again));
         return;
       }
       ++out_.num_replayed;
@@ -375,10 +331,104 @@ class Verifying {
   }
 
   const Reader& store_;
+  ProblemList& problems_;
+  Verification& out_;
+};
+
+class Verifying {
+ public:
+  // `report_digest` is what report.json says, if it is there.
+  Verifying(const Reader& store, std::optional<std::string> report_digest,
+            std::string public_key, Verification& out)
+      : store_(store),
+        report_digest_(std::move(report_digest)),
+        public_key_(std::move(public_key)),
+        out_(out),
+        problems_(out.problems) {}
+
+  void run() {
+    out_.problems = store::find_problems(store_);
+    problems_.set_can_fork(out_.problems.empty());
+    StageChecks stages(store_, problems_, out_.stages);
+    std::vector<Manifest> manifests;
+    problems_.guard("manifests", [&] { manifests = store_.manifests(); });
+    for (const Manifest& manifest : manifests) {
+      problems_.guard(manifest.stage, [&] { stages.check_done(manifest); });
+    }
+    problems_.guard("stages", [&] {
+      for (const std::string& stage : store_.stages()) {
+        if (!store_.manifest(stage))
+          problems_.guard(stage, [&] { stages.count_open(stage); });
+      }
+    });
+    problems_.guard("run.db", [&] {
+      out_.digest = store_.run_digest();
+      out_.evidence = store::evidence_of(store_);
+    });
+    problems_.guard(store_.folder(), [&] {
+      const FileCheck files = check_files(store_);
+      out_.num_files = files.num_compared;
+      for (const Problem& problem : files.problems) {
+        problems_.add(problem.where, problem.expected, problem.found,
+                      problem.advice);
+      }
+    });
+    if (report_digest_ && *report_digest_ != out_.digest) {
+      problems_.add(
+          store_.folder() + "/report.json", "the run's digest " + out_.digest,
+          *report_digest_,
+          "if run.db is right, write it anew with: selfalign report RUN");
+    }
+    bool sound = true;
+    problems_.guard("recipe.resolved.yaml",
+                    [&] { sound = check_recipe() && sound; });
+    problems_.guard("prompts", [&] { sound = check_prompts() && sound; });
+    if (sound && out_.problems.empty()) {
+      problems_.guard(
+          "replay", [&] { Replaying(store_, problems_, out_).run(manifests); });
+    } else {
+      out_.replay_end = "not tried, as the run is damaged";
+    }
+    check_signer();
+  }
+
+ private:
+  // A signature that is not right is among the store's own problems.
+  void check_signer() {
+    const std::optional<std::string>& found = out_.evidence.signed_by;
+    if (public_key_.empty() || found == public_key_) return;
+    problems_.add(store_.folder() + "/run.db", "a signature by " + public_key_,
+                  found ? "one by " + *found : "none",
+                  "ask who made the run for the signed one, or for the key");
+  }
+
+  bool check_recipe() {
+    const std::string edited = recipe::edited_recipe(store_);
+    recipe::run_recipe(store_.folder());
+    if (edited.empty()) return true;
+    problems_.add(store_.folder() + recipe::kRecipeFile,
+                  "the recipe this run was begun with", "others:" + edited,
+                  kRestore);
+    return false;
+  }
+
+  bool check_prompts() {
+    const auto expected = store_.meta("prompts.digest");
+    if (!expected) return true;
+    const std::string path = store_.folder() + "/prompts";
+    const std::string found = recipe::run_prompts(store_.folder()).digest;
+    if (*expected == found) return true;
+    problems_.add(
+        path, "the prompts this run was begun with, digest " + *expected,
+        str("digest ", found, recipe::edited_prompts(store_)), kRestore);
+    return false;
+  }
+
+  const Reader& store_;
   const std::optional<std::string> report_digest_;
   const std::string public_key_;
   Verification& out_;
-  bool can_fork_ = false;  // which takes nothing from tables that were changed
+  ProblemList problems_;
 };
 
 // Written once the run is whole, so it must be read before the run is.

@@ -102,6 +102,70 @@ int64_t input_tokens(const std::vector<Pack>& packs) {
   return tokens;
 }
 
+// What each optimizer step learns from: batch_size samples of its epoch in that
+// epoch's order, as packs.
+class Steps {
+ public:
+  Steps(const std::vector<Sample>& samples, const TrainOptions& options)
+      : samples_(samples),
+        options_(options),
+        per_epoch_((int64_t(samples.size()) + options.batch_size - 1) /
+                   options.batch_size) {}
+
+  int64_t count() const { return per_epoch_ * options_.epochs; }
+  int epoch_of(int64_t step) const { return int(step / per_epoch_); }
+
+  std::vector<Pack> packs_of(int64_t step) {
+    const int epoch = epoch_of(step);
+    if (epoch != order_epoch_) {
+      order_ = epoch_order(options_.seed, epoch, samples_.size());
+      order_epoch_ = epoch;
+    }
+    const size_t begin =
+        size_t(step % per_epoch_) * size_t(options_.batch_size);
+    const size_t end =
+        std::min(begin + size_t(options_.batch_size), samples_.size());
+    return pack_samples(samples_, order_, begin, end, options_.pack_tokens);
+  }
+
+  // Of all steps.
+  uint64_t total_tokens() const {
+    int64_t tokens = 0;
+    for (const Sample& sample : samples_) {
+      if (sample.targets.empty()) continue;
+      tokens += int64_t(sample.inputs.size());
+    }
+    return uint64_t(tokens) * uint64_t(options_.epochs);
+  }
+
+ private:
+  const std::vector<Sample>& samples_;
+  const TrainOptions& options_;
+  const int64_t per_epoch_;
+  std::vector<uint32_t> order_;  // of epoch order_epoch_
+  int order_epoch_ = -1;
+};
+
+uint64_t dropout_seed(uint64_t seed, int64_t step, size_t pack) {
+  return Hasher()
+      .add("lora dropout")
+      .add(seed)
+      .add(uint64_t(step))
+      .add(uint64_t(pack))
+      .key();
+}
+
+void warn_of_warm_up(const TrainOptions& options, int64_t num_steps) {
+  if (options.warmup_steps < num_steps) return;
+  const double rate = learning_rate_at(options, num_steps - 1, num_steps);
+  log_warning(str("training of ", counted(num_steps, "step"),
+                  " ends within its ",
+                  counted(options.warmup_steps, "warm-up step"), ", at ",
+                  std::lround(100.0 * rate / options.learning_rate),
+                  " % of the learning rate: take fewer warm-up steps, or "
+                  "more epochs"));
+}
+
 class Trainer {
  public:
   Trainer(const model::Weights& weights, const std::vector<Sample>& samples,
@@ -113,17 +177,15 @@ class Trainer {
         rope_(model::make_rope(weights.config, longest_input(samples),
                                weights.device())),
         parameters_(init_lora(weights.config, options), weights.device()),
-        adam_(options, parameters_.values()) {
-    const int64_t n = int64_t(samples.size());
-    steps_per_epoch_ = (n + options.batch_size - 1) / options.batch_size;
-    num_steps_ = steps_per_epoch_ * options.epochs;
-  }
+        adam_(options, parameters_.values()),
+        steps_(samples, options),
+        num_steps_(steps_.count()) {}
 
   TrainReport run() {
     start();
     if (!state_.loss_after) {
       MetricsLog metrics(options_.folder, state_.step);
-      Progress progress("train", total_tokens(), "tokens");
+      Progress progress("train", steps_.total_tokens(), "tokens");
       progress.set_start(uint64_t(state_.tokens_done));
       while (state_.step < num_steps_) step(metrics, progress);
     }
@@ -137,16 +199,7 @@ class Trainer {
                                  parameters_.values().numel());
     last_checkpoint_ = Clock::now();
     if (!found) {
-      if (options_.warmup_steps >= num_steps_) {
-        const double rate =
-            learning_rate_at(options_, num_steps_ - 1, num_steps_);
-        log_warning(str("training of ", counted(num_steps_, "step"),
-                        " ends within its ",
-                        counted(options_.warmup_steps, "warm-up step"), ", at ",
-                        std::lround(100.0 * rate / options_.learning_rate),
-                        " % of the learning rate: take fewer warm-up steps, or "
-                        "more epochs"));
-      }
+      warn_of_warm_up(options_, num_steps_);
       state_.loss_before = report_loss(nullptr);
       return;
     }
@@ -166,8 +219,9 @@ class Trainer {
 
   // That the checkpoint stands within the training.
   void check_place() {
-    const int64_t packs =
-        state_.step < num_steps_ ? int64_t(packs_of(state_.step).size()) : 0;
+    const int64_t packs = state_.step < num_steps_
+                              ? int64_t(steps_.packs_of(state_.step).size())
+                              : 0;
     if (state_.step <= num_steps_ && state_.packs_done <= packs) return;
     throw Error(
         ErrorKind::kDamaged,
@@ -178,23 +232,9 @@ class Trainer {
             "anew"));
   }
 
-  // Packs of optimizer step `step`.
-  std::vector<Pack> packs_of(int64_t step) {
-    const int epoch = int(step / steps_per_epoch_);
-    if (epoch != order_epoch_) {
-      order_ = epoch_order(options_.seed, epoch, samples_.size());
-      order_epoch_ = epoch;
-    }
-    const size_t begin =
-        size_t(step % steps_per_epoch_) * size_t(options_.batch_size);
-    const size_t end =
-        std::min(begin + size_t(options_.batch_size), samples_.size());
-    return pack_samples(samples_, order_, begin, end, options_.pack_tokens);
-  }
-
   // One optimizer step: gradients of all packs, clipped, applied.
   void step(MetricsLog& metrics, Progress& progress) {
-    const std::vector<Pack> packs = packs_of(state_.step);
+    const std::vector<Pack> packs = steps_.packs_of(state_.step);
     int64_t targets = 0;
     for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
     const Clock::time_point began = Clock::now();
@@ -213,7 +253,7 @@ class Trainer {
     m.learning_rate = learning_rate_at(options_, state_.step, num_steps_);
     adam_.step(parameters_.values(), parameters_.gradients(), m.learning_rate);
     parameters_.gradients().zero_();
-    m.epoch = int(state_.step / steps_per_epoch_);
+    m.epoch = steps_.epoch_of(state_.step);
     m.step = ++state_.step;
     m.num_tokens = input_tokens(packs);
     m.tokens_per_s =
@@ -234,13 +274,9 @@ class Trainer {
   void add_pack(const Pack& pack, size_t index, double scale) {
     std::optional<SeededDropout> dropout;
     if (options_.dropout > 0.0) {
-      const uint64_t seed = Hasher()
-                                .add("lora dropout")
-                                .add(options_.seed)
-                                .add(uint64_t(state_.step))
-                                .add(uint64_t(index))
-                                .key();
-      dropout.emplace(options_.dropout, seed, weights_.device());
+      dropout.emplace(options_.dropout,
+                      dropout_seed(options_.seed, state_.step, index),
+                      weights_.device());
     }
     const double loss = backward_pack(weights_, rope_, parameters_, pack, scale,
                                       dropout ? &*dropout : nullptr);
@@ -305,15 +341,6 @@ class Trainer {
                      options_.pack_tokens);
   }
 
-  uint64_t total_tokens() const {
-    int64_t tokens = 0;
-    for (const Sample& sample : samples_) {
-      if (sample.targets.empty()) continue;
-      tokens += int64_t(sample.inputs.size());
-    }
-    return uint64_t(tokens) * uint64_t(options_.epochs);
-  }
-
   const model::Weights& weights_;
   const std::vector<Sample>& samples_;
   const TrainOptions& options_;
@@ -321,10 +348,8 @@ class Trainer {
   model::Rope rope_;
   LoraParameters parameters_;
   AdamW adam_;
-  int64_t steps_per_epoch_ = 0;
-  int64_t num_steps_ = 0;
-  std::vector<uint32_t> order_;  // of epoch order_epoch_
-  int order_epoch_ = -1;
+  Steps steps_;
+  const int64_t num_steps_;
   TrainState state_;
   std::optional<double> last_loss_;
   Clock::time_point last_checkpoint_;

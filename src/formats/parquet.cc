@@ -229,6 +229,96 @@ void put_values(const Leaf& leaf, size_t first, size_t size,
   }
 }
 
+// Where a column's pages of a group stand in the file.
+struct Chunk {
+  size_t begin = 0;
+  size_t end = 0;
+  int64_t num_values = 0;
+};
+struct Group {
+  std::vector<Chunk> chunks;
+  int64_t num_rows = 0;
+};
+
+// Both the old and the new way to say what a type means.
+void put_logical(ConvertedType old, int logical, ThriftWriter& out) {
+  out.field(6, int64_t{old});
+  out.begin_struct(10);
+  out.begin_struct(logical);
+  out.end_struct();
+  out.end_struct();
+}
+
+void put_group_element(const std::string& name, int repetition,
+                       size_t num_children, int converted, ThriftWriter& out) {
+  out.begin_item();
+  if (repetition >= 0) out.field(3, int64_t{repetition});
+  out.field(4, name);
+  out.field(5, int64_t(num_children));
+  if (converted == kList) put_logical(kList, 3, out);
+  out.end_struct();
+}
+
+// Depth first: the root, then each column; a list has two groups above its
+// leaves.
+void put_schema(const std::vector<ParquetColumn>& columns,
+                const std::vector<Leaf>& leaves, ThriftWriter& out) {
+  size_t num_elements = 1;
+  for (const Leaf& leaf : leaves) {
+    num_elements += leaf.path.back() == "content" ? 1 : leaf.path.size();
+  }
+  out.begin_list(2, num_elements, true);
+  put_group_element("schema", -1, columns.size(), -1, out);
+  for (const Leaf& leaf : leaves) {
+    if (leaf.is_list() && leaf.path.back() != "content") {
+      put_group_element(leaf.path[0], kRequired, 1, kList, out);
+      put_group_element("list", kRepeated, 1, -1, out);
+      if (leaf.path.size() == 4) {
+        put_group_element("element", kRequired, 2, -1, out);
+      }
+    }
+    out.begin_item();
+    out.field(1, int64_t{leaf.type});
+    out.field(3, int64_t{kRequired});
+    out.field(4, leaf.path.back());
+    if (leaf.type == kByteArray) put_logical(kUtf8, 1, out);
+    out.end_struct();
+  }
+}
+
+void put_chunk(const Leaf& leaf, const Chunk& chunk, ThriftWriter& out) {
+  const auto num_bytes = int64_t(chunk.end - chunk.begin);
+  out.begin_item();
+  out.field(2, int64_t(chunk.begin), true);
+  out.begin_struct(3);
+  out.field(1, int64_t{leaf.type});
+  out.begin_list(2, 2, false);
+  out.item(kPlain);
+  out.item(kRle);
+  out.texts(3, leaf.path);
+  out.field(4, int64_t{0});  // uncompressed
+  out.field(5, chunk.num_values, true);
+  out.field(6, num_bytes, true);
+  out.field(7, num_bytes, true);
+  out.field(9, int64_t(chunk.begin), true);
+  out.end_struct();
+  out.end_struct();
+}
+
+void put_group(const Group& group, const std::vector<Leaf>& leaves,
+               ThriftWriter& out) {
+  size_t num_bytes = 0;
+  out.begin_item();
+  out.begin_list(1, group.chunks.size(), true);
+  for (size_t i = 0; i < group.chunks.size(); ++i) {
+    put_chunk(leaves[i], group.chunks[i], out);
+    num_bytes += group.chunks[i].end - group.chunks[i].begin;
+  }
+  out.field(2, int64_t(num_bytes), true);
+  out.field(3, group.num_rows, true);
+  out.end_struct();
+}
+
 class ParquetFile {
  public:
   ParquetFile(const std::string& path, const ParquetOptions& options)
@@ -259,16 +349,6 @@ class ParquetFile {
   }
 
  private:
-  struct Chunk {  // a column's pages in a group
-    size_t begin = 0;
-    size_t end = 0;
-    int64_t num_values = 0;
-  };
-  struct Group {
-    std::vector<Chunk> chunks;
-    int64_t num_rows = 0;
-  };
-
   void add_group(size_t begin, size_t end) {
     Group group;
     group.num_rows = int64_t(end - begin);
@@ -324,93 +404,13 @@ class ParquetFile {
     ThriftWriter footer;
     footer.begin_item();
     footer.field(1, int64_t{1});  // version
-    put_schema(columns, footer);
+    put_schema(columns, leaves_, footer);
     footer.field(3, int64_t(num_rows_), true);
     footer.begin_list(4, groups_.size(), true);
-    for (const Group& group : groups_) put_group(group, footer);
+    for (const Group& group : groups_) put_group(group, leaves_, footer);
     footer.field(6, options_.created_by);
     footer.end_struct();
     return footer.take();
-  }
-
-  // Depth first: the root, then each column; a list has two groups above its
-  // leaves.
-  void put_schema(const std::vector<ParquetColumn>& columns,
-                  ThriftWriter& out) const {
-    size_t num_elements = 1;
-    for (const Leaf& leaf : leaves_) {
-      num_elements += leaf.path.back() == "content" ? 1 : leaf.path.size();
-    }
-    out.begin_list(2, num_elements, true);
-    put_group_element("schema", -1, columns.size(), -1, out);
-    for (const Leaf& leaf : leaves_) {
-      if (leaf.is_list() && leaf.path.back() != "content") {
-        put_group_element(leaf.path[0], kRequired, 1, kList, out);
-        put_group_element("list", kRepeated, 1, -1, out);
-        if (leaf.path.size() == 4) {
-          put_group_element("element", kRequired, 2, -1, out);
-        }
-      }
-      out.begin_item();
-      out.field(1, int64_t{leaf.type});
-      out.field(3, int64_t{kRequired});
-      out.field(4, leaf.path.back());
-      if (leaf.type == kByteArray) put_logical(kUtf8, 1, out);
-      out.end_struct();
-    }
-  }
-
-  // Both the old and the new way to say what a type means.
-  static void put_logical(ConvertedType old, int logical, ThriftWriter& out) {
-    out.field(6, int64_t{old});
-    out.begin_struct(10);
-    out.begin_struct(logical);
-    out.end_struct();
-    out.end_struct();
-  }
-
-  static void put_group_element(const std::string& name, int repetition,
-                                size_t num_children, int converted,
-                                ThriftWriter& out) {
-    out.begin_item();
-    if (repetition >= 0) out.field(3, int64_t{repetition});
-    out.field(4, name);
-    out.field(5, int64_t(num_children));
-    if (converted == kList) put_logical(kList, 3, out);
-    out.end_struct();
-  }
-
-  void put_group(const Group& group, ThriftWriter& out) const {
-    size_t num_bytes = 0;
-    out.begin_item();
-    out.begin_list(1, group.chunks.size(), true);
-    for (size_t i = 0; i < group.chunks.size(); ++i) {
-      put_chunk(leaves_[i], group.chunks[i], out);
-      num_bytes += group.chunks[i].end - group.chunks[i].begin;
-    }
-    out.field(2, int64_t(num_bytes), true);
-    out.field(3, group.num_rows, true);
-    out.end_struct();
-  }
-
-  static void put_chunk(const Leaf& leaf, const Chunk& chunk,
-                        ThriftWriter& out) {
-    const auto num_bytes = int64_t(chunk.end - chunk.begin);
-    out.begin_item();
-    out.field(2, int64_t(chunk.begin), true);
-    out.begin_struct(3);
-    out.field(1, int64_t{leaf.type});
-    out.begin_list(2, 2, false);
-    out.item(kPlain);
-    out.item(kRle);
-    out.texts(3, leaf.path);
-    out.field(4, int64_t{0});  // uncompressed
-    out.field(5, chunk.num_values, true);
-    out.field(6, num_bytes, true);
-    out.field(7, num_bytes, true);
-    out.field(9, int64_t(chunk.begin), true);
-    out.end_struct();
-    out.end_struct();
   }
 
   const std::string path_;

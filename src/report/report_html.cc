@@ -41,52 +41,11 @@ bool is_figure(const std::string& cell) {
          std::isdigit(static_cast<unsigned char>(cell[sign]));
 }
 
-class Writer {
+// Writes what stands in a page: blocks, tables and charts. Regions and charts
+// are numbered through the page.
+class BlockWriter {
  public:
-  std::string write(const Document& document) {
-    put_head(document);
-    put_nav(document);
-    out_ << "<main id=\"content\">\n";
-    put_blocks(document.summary, 2);
-    for (const Section& section : document.sections) {
-      const std::string id = html_text(section.id);
-      out_ << "<section aria-labelledby=\"" << id << "\">\n<h2 id=\"" << id
-           << "\">" << html_text(section.title) << "</h2>\n";
-      put_blocks(section.blocks, 3);
-      out_ << "</section>\n";
-    }
-    out_ << "</main>\n<footer><p>" << html_text(document.footer)
-         << "</p></footer>\n</div>\n</body>\n</html>\n";
-    return out_.str();
-  }
-
- private:
-  void put_head(const Document& document) {
-    out_ << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
-            "<meta charset=\"utf-8\">\n"
-            "<meta http-equiv=\"Content-Security-Policy\" content=\""
-            "default-src 'none'; style-src 'sha256-"
-         << base64_of_hex(sha256_bytes(kReportStyle))
-         << "'; base-uri 'none'; form-action 'none'\">\n"
-            "<meta name=\"viewport\" content=\"width=device-width, "
-            "initial-scale=1\">\n"
-            "<meta name=\"referrer\" content=\"no-referrer\">\n<title>"
-         << html_text(document.title) << "</title>\n<style>" << kReportStyle
-         << "</style>\n</head>\n<body>\n"
-            "<a class=\"skip\" href=\"#content\">Skip to the report</a>\n"
-            "<div class=\"layout\">\n<header>\n<h1>"
-         << html_text(document.title) << "</h1>\n<p class=\"subtitle\">"
-         << html_text(document.subtitle) << "</p>\n</header>\n";
-  }
-
-  void put_nav(const Document& document) {
-    out_ << "<nav aria-label=\"Sections\"><ul>\n";
-    for (const Section& section : document.sections) {
-      out_ << "<li><a href=\"#" << html_text(section.id) << "\">"
-           << html_text(section.title) << "</a></li>\n";
-    }
-    out_ << "</ul></nav>\n";
-  }
+  explicit BlockWriter(std::ostream& out) : out_(out) {}
 
   // `level` is that of a heading among the blocks.
   void put_blocks(const std::vector<Block>& blocks, int level) {
@@ -101,6 +60,7 @@ class Writer {
     if (in_cards) out_ << "</div>\n";
   }
 
+ private:
   void put_block(const Block& block, int level) {
     switch (block.kind) {
       case BlockKind::kHeading:
@@ -244,15 +204,57 @@ class Writer {
     out_ << "</details>\n</figure>\n";
   }
 
-  std::ostringstream out_;
+  std::ostream& out_;
   int num_charts_ = 0;
   int num_scrolls_ = 0;
 };
 
+void put_head(const Document& document, std::ostream& out) {
+  out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+         "<meta charset=\"utf-8\">\n"
+         "<meta http-equiv=\"Content-Security-Policy\" content=\""
+         "default-src 'none'; style-src 'sha256-"
+      << base64_of_hex(sha256_bytes(kReportStyle))
+      << "'; base-uri 'none'; form-action 'none'\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, "
+         "initial-scale=1\">\n"
+         "<meta name=\"referrer\" content=\"no-referrer\">\n<title>"
+      << html_text(document.title) << "</title>\n<style>" << kReportStyle
+      << "</style>\n</head>\n<body>\n"
+         "<a class=\"skip\" href=\"#content\">Skip to the report</a>\n"
+         "<div class=\"layout\">\n<header>\n<h1>"
+      << html_text(document.title) << "</h1>\n<p class=\"subtitle\">"
+      << html_text(document.subtitle) << "</p>\n</header>\n";
+}
+
+void put_nav(const Document& document, std::ostream& out) {
+  out << "<nav aria-label=\"Sections\"><ul>\n";
+  for (const Section& section : document.sections) {
+    out << "<li><a href=\"#" << html_text(section.id) << "\">"
+        << html_text(section.title) << "</a></li>\n";
+  }
+  out << "</ul></nav>\n";
+}
+
 }  // namespace
 
 std::string document_html(const Document& document) {
-  return Writer().write(document);
+  std::ostringstream out;
+  BlockWriter blocks(out);
+  put_head(document, out);
+  put_nav(document, out);
+  out << "<main id=\"content\">\n";
+  blocks.put_blocks(document.summary, 2);
+  for (const Section& section : document.sections) {
+    const std::string id = html_text(section.id);
+    out << "<section aria-labelledby=\"" << id << "\">\n<h2 id=\"" << id
+        << "\">" << html_text(section.title) << "</h2>\n";
+    blocks.put_blocks(section.blocks, 3);
+    out << "</section>\n";
+  }
+  out << "</main>\n<footer><p>" << html_text(document.footer)
+      << "</p></footer>\n</div>\n</body>\n</html>\n";
+  return out.str();
 }
 
 }  // namespace selfalign::report

@@ -12,6 +12,7 @@ import sys
 
 MAX_FILE_LINES, GOOD_FILE_LINES = 600, 450
 MAX_FUNCTION_LINES, GOOD_FUNCTION_LINES = 80, 45
+MAX_CLASS_LINES = 190
 MAX_FILE_BYTES = 1_000_000
 # Low to high; a folder includes only headers of itself and of those before.
 LAYERS = ["base", "text", "formats", "generate", "store", "model", "engine",
@@ -113,6 +114,20 @@ def functions(lines):
                 break
 
 
+def classes(lines):
+    """Yields (first line, number of lines) of each class that is defined."""
+    head = re.compile(r"^(\s*)(class|struct)\b[^;()]*\{$")
+    for i, line in enumerate(lines):
+        match = head.match(strip_literals(line).rstrip())
+        if not match:
+            continue
+        end = re.compile(rf"^{match[1]}\}}")
+        for j in range(i + 1, len(lines)):
+            if end.match(lines[j]):
+                yield i + 1, j - i + 1
+                break
+
+
 def check_numbers(path, lines):
     """No loose parsing of numbers, also not by >> of a stream."""
     if path == NUMBERS or path.stem.endswith("_test") or "testing" in path.stem:
@@ -206,6 +221,10 @@ def check_cpp(path, lines):
         elif count > GOOD_FUNCTION_LINES:
             warnings.append(f"{path}:{first}: function of {count} lines, "
                             f"{GOOD_FUNCTION_LINES} are better")
+    for first, count in classes(lines):
+        if count > MAX_CLASS_LINES:
+            problem(path, first,
+                    f"class of {count} lines, at most {MAX_CLASS_LINES}")
     if (path.suffix == ".h" and "#pragma once" not in lines and
             not path.name.endswith("_impl.h")):  # included once per variant
         problem(path, 1, "no #pragma once")

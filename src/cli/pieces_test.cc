@@ -289,9 +289,8 @@ TEST(PiecesTest, AChatFeedsTheIdsOfATrainingSample) {
         }
         messages.push_back({"user", talk.question});
         expect_trained(serve::ChatForm(layout).render(messages), "server");
-        eval::Subject subject;
-        eval::speak_chat(layout, {}, subject);
-        expect_trained(subject.ask(history, talk.question), "evaluation");
+        expect_trained(eval::chat_form(layout, {})->ask(history, talk.question),
+                       "evaluation");
       }
     }
   }

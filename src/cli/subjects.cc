@@ -59,9 +59,10 @@ void speak(const World& world, const std::string& form, eval::Subject& out) {
   const generate::Sampling sampling =
       sampling_of(world, verbose ? "verbose" : "engraved");
   if (form == "none") {
-    eval::speak_chat(stages::plain_prompt(), sampling, out);
+    out.form = eval::chat_form(stages::plain_prompt(), sampling);
   } else {
-    eval::speak_chat(recipe::chat_form(world.prompts, form), sampling, out);
+    out.form =
+        eval::chat_form(recipe::chat_form(world.prompts, form), sampling);
   }
 }
 
@@ -69,8 +70,8 @@ void speak_as_trained(const World& world, const AssistantChoice& choice,
                       eval::Subject& out) {
   const Assistant assistant = assistant_of(choice);
   const bool verbose = assistant.form == "final" || assistant.form == "verbose";
-  eval::speak_chat(assistant.prompt,
-                   sampling_of(world, verbose ? "verbose" : "engraved"), out);
+  out.form = eval::chat_form(
+      assistant.prompt, sampling_of(world, verbose ? "verbose" : "engraved"));
 }
 
 std::string description_of(const std::string& variant) {
@@ -84,8 +85,8 @@ void add_base(const World& world, std::vector<PlannedSubject>& out) {
   speak(world, "engraved", out.back().subject);
   out.push_back(
       subject_of("prompted", description_of("prompted"), world.model, ""));
-  eval::speak_prompted(world.prompts, sampling_of(world, "prompted"),
-                       out.back().subject);
+  out.back().subject.form =
+      eval::prompted_form(world.prompts, sampling_of(world, "prompted"));
 }
 
 void add_tunings(const World& world, const std::string& run,

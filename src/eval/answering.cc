@@ -32,7 +32,8 @@ generate::Request request_of(const Conversation& one,
                              const std::vector<recipe::ChatTurn>& history,
                              const Subject& subject,
                              const AnsweringOptions& options) {
-  generate::Request request = subject.ask(history, one.turns[history.size()]);
+  generate::Request request =
+      subject.form->ask(history, one.turns[history.size()]);
   recipe::GivenSampling wanted;
   if (options.published) wanted = options.published(one);
   beat(options.decoding.given, wanted);
@@ -136,7 +137,7 @@ class Answering {
     asked_.erase(found);
     const Conversation& one = conversations_[talk.number];
     talk.history.push_back(
-        {one.turns[talk.history.size()], subject_.read(completion)});
+        {one.turns[talk.history.size()], subject_.form->read(completion)});
     talk.completions.push_back(completion);
     if (talk.history.size() < one.turns.size()) {
       waiting_.push_back(std::move(talk));

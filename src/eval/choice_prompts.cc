@@ -69,8 +69,8 @@ generate::ScoreRequest choice_request(const Subject& subject,
                                       const ChoicePrompt& prompt,
                                       const text::Values& values) {
   generate::ScoreRequest request;
-  request.context = answer_context(
-      subject, text::fill_template(prompt.user, values, "evaluation.yaml"));
+  request.context = subject.form->context(
+      text::fill_template(prompt.user, values, "evaluation.yaml"));
   if (!prompt.begin.empty()) {
     request.context += answer_start(request.context) + prompt.begin;
   }

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +18,21 @@ namespace selfalign::eval {
 
 struct PublishedAnswers;  // published_answers.h
 
+// A way to speak to a model and to read its answers (forms.h).
+class Form {
+ public:
+  virtual ~Form() = default;
+  // The request that asks for the answer to `user` after `history`: prefix,
+  // suffix and sampling with the prompt's stop strings; the caller sets key.
+  virtual generate::Request ask(const std::vector<recipe::ChatTurn>& history,
+                                const std::string& user) const = 0;
+  // The context of texts that are scored as answers to `user`: as asked, but
+  // thoughts left out, so that what follows is the answer itself.
+  virtual std::string context(const std::string& user) const;
+  // The answer in a completion, as a user reads it: trimmed, without thoughts.
+  virtual std::string read(const generate::Completion& completion) const = 0;
+};
+
 // A model under evaluation and the way it is spoken to.
 struct Subject {
   std::string name;   // unique in an evaluation: "base", "verbose"
@@ -26,17 +40,7 @@ struct Subject {
   generate::Generator* generator = nullptr;
   // In place of a generator and of how it is spoken to: answers that are there.
   std::shared_ptr<const PublishedAnswers> published = {};
-  // The request that asks for the answer to `user` after `history`: prefix,
-  // suffix and sampling with the prompt's stop strings; the caller sets key.
-  std::function<generate::Request(const std::vector<recipe::ChatTurn>& history,
-                                  const std::string& user)>
-      ask;
-  // The context of texts that are scored as answers to `user`: as asked, but
-  // thoughts left out, so that what follows is the answer itself. Where not
-  // set, prefix + suffix of ask. Use answer_context.
-  std::function<std::string(const std::string& user)> context;
-  // The answer in a completion, as a user reads it: trimmed, without thoughts.
-  std::function<std::string(const generate::Completion&)> read;
+  std::shared_ptr<const Form> form = {};
 };
 
 // A figure.
@@ -96,10 +100,9 @@ Json decoding_part(const Json& settings);
 // of all, or of each; none where it is "".
 std::vector<std::string> decoding_lines(const std::vector<TaskResult>& results);
 
-// The text before an answer of the subject, and before what is scored as one:
-// a blank between the two where the context does not end in white space.
-std::string answer_context(const Subject& subject, const std::string& user);
-std::string answer_start(const std::string& context);  // " " or ""
+// What stands between a context and what is scored as an answer: a blank where
+// the context does not end in white space, else nothing.
+std::string answer_start(const std::string& context);
 
 Json to_json(const Metric& metric);
 Json to_json(const TaskResult& result);

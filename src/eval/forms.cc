@@ -20,49 +20,76 @@ std::string answer_turn(const recipe::Prompts& prompts,
   return text + prompts.align.answer_tag;
 }
 
-}  // namespace
+class ChatForm : public Form {
+ public:
+  ChatForm(const ChatPrompt& prompt, const generate::Sampling& sampling)
+      : prompt_(prompt), sampling_(sampling) {}
 
-void speak_chat(const ChatPrompt& prompt, const generate::Sampling& sampling,
-                Subject& subject) {
-  subject.ask = [prompt, sampling](const std::vector<recipe::ChatTurn>& history,
-                                   const std::string& user) {
-    generate::Request request = recipe::chat_request(prompt, history, 0, user);
-    request.sampling = sampling;
-    request.sampling.stop = prompt.stop;
+  generate::Request ask(const std::vector<recipe::ChatTurn>& history,
+                        const std::string& user) const override {
+    generate::Request request = recipe::chat_request(prompt_, history, 0, user);
+    request.sampling = sampling_;
+    request.sampling.stop = prompt_.stop;
     return request;
-  };
-  subject.read = [](const generate::Completion& completion) {
+  }
+  std::string read(const generate::Completion& completion) const override {
     return parse::trim(completion.text);
-  };
-}
+  }
 
-void speak_prompted(const recipe::Prompts& prompts,
-                    const generate::Sampling& sampling, Subject& subject) {
-  const auto shared =
-      std::make_shared<const std::string>(recipe::align_prefix(prompts));
-  subject.ask = [prompts, sampling, shared](
-                    const std::vector<recipe::ChatTurn>& history,
-                    const std::string& user) {
+ private:
+  const ChatPrompt prompt_;
+  const generate::Sampling sampling_;
+};
+
+class PromptedForm : public Form {
+ public:
+  PromptedForm(const recipe::Prompts& prompts,
+               const generate::Sampling& sampling)
+      : prompts_(prompts),
+        sampling_(sampling),
+        prefix_(std::make_shared<const std::string>(
+            recipe::align_prefix(prompts))) {}
+
+  generate::Request ask(const std::vector<recipe::ChatTurn>& history,
+                        const std::string& user) const override {
     generate::Request request;
-    request.prefix = shared;
+    request.prefix = prefix_;
     for (const recipe::ChatTurn& turn : history) {
       request.suffix +=
-          answer_turn(prompts, turn.user) + " " + turn.answer + "\n\n";
+          answer_turn(prompts_, turn.user) + " " + turn.answer + "\n\n";
     }
-    request.suffix += recipe::align_suffix(prompts, user);
-    request.sampling = sampling;
-    request.sampling.stop = prompts.align.stop;
+    request.suffix += recipe::align_suffix(prompts_, user);
+    request.sampling = sampling_;
+    request.sampling.stop = prompts_.align.stop;
     return request;
-  };
-  subject.context = [prompts, shared](const std::string& user) {
-    return *shared + answer_turn(prompts, user);
-  };
-  subject.read = [align = prompts.align](const generate::Completion& done) {
+  }
+  std::string context(const std::string& user) const override {
+    return *prefix_ + answer_turn(prompts_, user);
+  }
+  std::string read(const generate::Completion& completion) const override {
+    const recipe::AlignPrompt& align = prompts_.align;
     return parse::split_thought(
-               done.text, align.answer_tag,
+               completion.text, align.answer_tag,
                {align.user_tag, align.thought_tag, align.answer_tag})
         .answer;
-  };
+  }
+
+ private:
+  const recipe::Prompts prompts_;
+  const generate::Sampling sampling_;
+  const std::shared_ptr<const std::string> prefix_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Form> chat_form(const ChatPrompt& prompt,
+                                      const generate::Sampling& sampling) {
+  return std::make_shared<ChatForm>(prompt, sampling);
+}
+
+std::shared_ptr<const Form> prompted_form(const recipe::Prompts& prompts,
+                                          const generate::Sampling& sampling) {
+  return std::make_shared<PromptedForm>(prompts, sampling);
 }
 
 }  // namespace selfalign::eval

@@ -11,14 +11,13 @@
 
 namespace selfalign::eval {
 
-// Sets `ask`, `context` and `read` of a subject under a short prompt. The
-// sampling's stop strings become the prompt's.
-void speak_chat(const recipe::ChatPrompt& prompt,
-                const generate::Sampling& sampling, Subject& subject);
+// Under a short prompt. The sampling's stop strings become the prompt's.
+std::shared_ptr<const Form> chat_form(const recipe::ChatPrompt& prompt,
+                                      const generate::Sampling& sampling);
 
 // The same under stage 2's prompt: thoughts come before the answer and are cut;
 // the context of a scored answer leaves them out, and so does the history.
-void speak_prompted(const recipe::Prompts& prompts,
-                    const generate::Sampling& sampling, Subject& subject);
+std::shared_ptr<const Form> prompted_form(const recipe::Prompts& prompts,
+                                          const generate::Sampling& sampling);
 
 }  // namespace selfalign::eval

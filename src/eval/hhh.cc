@@ -210,7 +210,7 @@ TaskResult run_hhh(const Subject& subject, ItemLog& log,
                 letters_form(subject, prompts.letters, false),
                 text_form("full_text",
                           [&subject](const ChoiceItem& item) {
-                            return answer_context(subject, item.question);
+                            return subject.form->context(item.question);
                           }),
                 text_form("full_text_plain", [](const ChoiceItem& item) {
                   return "Human: " + item.question + "\n\nAssistant:";

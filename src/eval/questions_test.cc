@@ -15,18 +15,11 @@
 namespace selfalign::eval {
 namespace {
 
-// Asks what it is given and takes what comes.
 Subject plain_subject(ScoringModel& model) {
   Subject subject;
   subject.name = "base";
   subject.generator = &model;
-  subject.ask = [](const std::vector<recipe::ChatTurn>&,
-                   const std::string& user) {
-    generate::Request request;
-    request.suffix = user;
-    return request;
-  };
-  subject.read = [](const generate::Completion& done) { return done.text; };
+  subject.form = std::make_shared<PlainForm>();
   return subject;
 }
 
@@ -152,14 +145,10 @@ TEST(Questions, WhatIsTheSameForAllCategoriesIsRecordedAsAValue) {
       R"({"question_id":2,"category":"writing","turns":["Three?","Four?"]})");
   ScoringModel model;
   Subject subject = plain_subject(model);
-  subject.ask = [ask = subject.ask](
-                    const std::vector<recipe::ChatTurn>& history,
-                    const std::string& user) {
-    generate::Request request = ask(history, user);
-    request.sampling.repetition_penalty = 1.3;
-    request.sampling.ngram_penalty = {0, 1};
-    return request;
-  };
+  generate::Sampling sampling;
+  sampling.repetition_penalty = 1.3;
+  sampling.ngram_penalty = {0, 1};
+  subject.form = std::make_shared<PlainForm>("", "", sampling);
   TaskOptions options;
   options.data_folder = folder.path();
   ItemLog log(folder.path() + "/items.jsonl");

@@ -39,15 +39,7 @@ class Vicuna {
     options_.data_folder = folder_ + "/data";
     subject_.name = "base";
     subject_.generator = &model_;
-    subject_.ask = [](const std::vector<recipe::ChatTurn>&,
-                      const std::string& user) {
-      generate::Request request;
-      request.suffix = user;
-      return request;
-    };
-    subject_.read = [](const generate::Completion& completion) {
-      return completion.text;
-    };
+    subject_.form = std::make_shared<PlainForm>();
   }
 
   // A model that answers `answer`, drawn by `seed`.

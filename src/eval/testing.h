@@ -78,6 +78,31 @@ class ScoringModel final : public generate::Generator {
   int interrupt_after = 0;
 };
 
+// Asks what it is given, between two texts, and takes what comes.
+class PlainForm final : public Form {
+ public:
+  explicit PlainForm(std::string before = "", std::string after = "",
+                     generate::Sampling sampling = {})
+      : before_(std::move(before)),
+        after_(std::move(after)),
+        sampling_(std::move(sampling)) {}
+  generate::Request ask(const std::vector<recipe::ChatTurn>& /*history*/,
+                        const std::string& user) const override {
+    generate::Request request;
+    request.suffix = before_ + user + after_;
+    request.sampling = sampling_;
+    return request;
+  }
+  std::string read(const generate::Completion& completion) const override {
+    return completion.text;
+  }
+
+ private:
+  const std::string before_;
+  const std::string after_;
+  const generate::Sampling sampling_;
+};
+
 // Of the name; the test ends where there is none.
 inline const Metric& metric(const TaskResult& result, const std::string& name) {
   for (const Metric& one : result.metrics) {
@@ -118,15 +143,7 @@ class ChoiceWorld {
     Subject subject;
     subject.name = "base";
     subject.generator = &model_;
-    subject.ask = [](const std::vector<recipe::ChatTurn>&,
-                     const std::string& user) {
-      generate::Request request;
-      request.suffix = "User: " + user + "\nAssistant:";
-      return request;
-    };
-    subject.read = [](const generate::Completion& completion) {
-      return completion.text;
-    };
+    subject.form = std::make_shared<PlainForm>("User: ", "\nAssistant:");
     ItemLog log(log_path());
     return task(subject, log, options_);
   }

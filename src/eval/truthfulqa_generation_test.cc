@@ -87,15 +87,10 @@ TEST_F(GenerationTest, GreedyHasNoPenaltyUnlessOneIsGiven) {
   Subject subject;
   subject.name = "verbose";
   subject.generator = &model;
-  subject.ask = [](const std::vector<recipe::ChatTurn>&,
-                   const std::string& user) {
-    generate::Request request;
-    request.suffix = user;
-    request.sampling.temperature = 0.3;
-    request.sampling.repetition_penalty = 1.1;
-    return request;
-  };
-  subject.read = [](const generate::Completion& done) { return done.text; };
+  generate::Sampling sampling;
+  sampling.temperature = 0.3;
+  sampling.repetition_penalty = 1.1;
+  subject.form = std::make_shared<PlainForm>("", "", sampling);
   TaskOptions options = world_.options();
   options.decoding.own = true;
   {

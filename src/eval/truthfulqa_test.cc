@@ -115,12 +115,7 @@ TEST_F(TruthfulQaTest, WhatAnotherSubjectAskedIsNotAskedAgain) {
     Subject subject;
     subject.name = name;
     subject.generator = &world_.model();
-    subject.ask = [form](const std::vector<recipe::ChatTurn>&,
-                         const std::string& u) {
-      generate::Request request;
-      request.suffix = form + u;
-      return request;
-    };
+    subject.form = std::make_shared<PlainForm>(form);
     const int before = world_.num_asked();
     ItemLog log(world_.log_path() + name);
     const TaskResult result = run_truthfulqa(subject, log, world_.options());

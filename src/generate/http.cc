@@ -104,7 +104,7 @@ class Tries {
     reply.status = slot.transfer.status();
     reply.body = slot.transfer.take_body();
     const long hundreds = reply.status / 100;
-    if (hundreds != 2 || !slot.request.on_body) {
+    if (hundreds != 2 || slot.request.watcher == nullptr) {
       reply.body = secret_.cut_from(reply.body);
     }
     if (hundreds == 3) {
@@ -272,7 +272,8 @@ class HttpClient::Work {
 
   void drop_unwanted() {
     for (const auto& slot : multi_.slots) {
-      if (!slot->used || !slot->request.wanted || slot->request.wanted()) {
+      if (!slot->used || slot->request.watcher == nullptr ||
+          slot->request.watcher->wanted()) {
         continue;
       }
       release(*slot);
@@ -292,10 +293,10 @@ class HttpClient::Work {
   void show_bodies() {
     for (const auto& slot : multi_.slots) {
       HttpTransfer& transfer = slot->transfer;
-      if (!transfer.is_started() || !slot->request.on_body) continue;
+      if (!transfer.is_started() || slot->request.watcher == nullptr) continue;
       const long status = transfer.status();
       if (status < 200 || status > 299 || !transfer.has_grown()) continue;
-      slot->request.on_body(transfer.body(), slot->num_tries);
+      slot->request.watcher->take(transfer.body(), slot->num_tries);
     }
   }
 

@@ -62,18 +62,25 @@ struct HttpOptions {
   std::string api_key;
 };
 
-struct HttpRequest {
-  std::string url;   // http or https
-  std::string body;  // JSON, sent by POST; "" asks by GET
-  uint64_t key = 0;  // the caller's; also spreads the waits
+// Looks at a request while it is answered.
+class HttpWatcher {
+ public:
+  virtual ~HttpWatcher() = default;
   // Asked a few times a second; false drops the request, and its answer has
   // status 0.
-  std::function<bool()> wanted = {};
+  virtual bool wanted() = 0;
   // Called with the body of a 2xx answer as it grows: all of it so far, and
   // which try it is of. The key is then still in it, and in the reply's body,
   // since the body's parts are put together before it can be cut out.
-  std::function<void(const std::string& body, int num_try)> on_body = {};
-  size_t max_response_bytes = 0;  // 0: those of the options
+  virtual void take(const std::string& body, int num_try) = 0;
+};
+
+struct HttpRequest {
+  std::string url;                 // http or https
+  std::string body;                // JSON, sent by POST; "" asks by GET
+  uint64_t key = 0;                // the caller's; also spreads the waits
+  HttpWatcher* watcher = nullptr;  // outlives it; null: nobody looks
+  size_t max_response_bytes = 0;   // 0: those of the options
 };
 
 class HttpClient {

@@ -107,13 +107,9 @@ class RemoteGenerator final : public Generator {
     HttpRequest http{server_.url(), body_.write(request), key};
     http.max_response_bytes = max_answer_bytes(
         static_cast<size_t>(request.sampling.max_new_tokens), http_);
-    StreamedText& streamed =
-        in_flight.try_emplace(key, std::move(request), work_.secret())
-            .first->second.streamed;
-    http.wanted = [&streamed] { return streamed.wanted(); };
-    http.on_body = [&streamed](const std::string& body, int num_try) {
-      streamed.take(body, num_try);
-    };
+    http.watcher =
+        &in_flight.try_emplace(key, std::move(request), work_.secret())
+             .first->second.streamed;
     return http;
   }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "generate/completion_text.h"
 #include "generate/generator.h"
+#include "generate/http.h"
 #include "generate/secret.h"
 
 namespace selfalign::generate {
@@ -39,15 +40,15 @@ class EventReader {
 std::string whole_answer(const std::string& body);
 
 // What a request's on_text was given, over as many tries as there are.
-class StreamedText {
+class StreamedText final : public HttpWatcher {
  public:
   // The key is cut out of the text (secret.h).
   explicit StreamedText(const Request& request, const Secret& secret);
 
   // The body so far of try `num_try`. What is wrong with it shows at its end.
-  void take(const std::string& body, int num_try);
+  void take(const std::string& body, int num_try) override;
   // Asks whether to go on.
-  bool wanted();
+  bool wanted() override;
   bool is_cancelled() const { return !wanted_; }
   // Hands on the rest of the whole text. Error kFailed if it does not
   // begin with what was handed on before.

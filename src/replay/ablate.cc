@@ -14,6 +14,7 @@
 #include "base/own_file.h"
 #include "base/random.h"
 #include "base/screen.h"
+#include "parse/rules.h"
 #include "recipe/profile.h"
 #include "recipe/run_files.h"
 #include "stages/align.h"
@@ -144,9 +145,7 @@ void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   }
   stages::AnswerPlan plan = stages::stage_plan(run, std::move(instructions));
   plan.title = "ablate";
-  plan.key = [&keys](const Row& instruction) {
-    return keys.at(instruction.key);
-  };
+  plan.keys = std::move(keys);
   stages::answer_all(plan, models.base(), run);
 }
 

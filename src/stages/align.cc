@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "recipe/profile.h"
 #include "stages/funnel.h"
 #include "stages/instructions.h"
 #include "text/unicode.h"
@@ -91,20 +92,12 @@ AnswerPlan align_plan(const Run& run, std::vector<store::Row> instructions) {
   plan.title = "align";
   plan.requests = "align.answers";
   plan.pairs = "align.pairs";
-  plan.filter = &recipe::Profile::align;
   plan.instructions = std::move(instructions);
   plan.prefix =
       std::make_shared<const std::string>(recipe::align_prefix(prompts));
   plan.suffix_template = prompts.align.suffix;
-  plan.suffix = [&prompts](const std::string& instruction) {
-    return recipe::align_suffix(prompts, instruction);
-  };
   plan.sampling = run.recipe.align.sampling;
   plan.sampling.stop = prompts.align.stop;
-  plan.rules =
-      [names = recipe::principle_names(prompts)](const std::string& thought) {
-        return parse::find_rules(thought, names);
-      };
   plan.frame = align_frame(prompts);
   return plan;
 }

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "parse/repetition.h"
+#include "parse/rules.h"
 #include "parse/subject.h"
+#include "recipe/profile.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
 #include "stages/instruction_filter.h"
@@ -26,6 +28,11 @@ parse::AnswerFrame frame_of(const AnswerPlan& plan) {
   frame.prompt = *plan.prefix;
   frame.has_stop = !plan.sampling.stop.empty();
   return frame;
+}
+
+const recipe::AnswerFilter& filter_of(const AnswerPlan& plan,
+                                      const recipe::Profile& profile) {
+  return plan.chat != nullptr ? profile.verbose : profile.align;
 }
 
 // How what the other profile would keep differs from the own answer; "" if it
@@ -112,9 +119,10 @@ class Answering : public CompletionPlan {
         generator_(generator),
         run_(run),
         frame_(frame_of(plan)),
-        own_(recipe::profile_named(run.recipe.profile).*plan.filter),
-        other_(other_profile(recipe::profile_named(run.recipe.profile)).*
-               plan.filter),
+        own_(filter_of(plan, recipe::profile_named(run.recipe.profile))),
+        other_(filter_of(
+            plan, other_profile(recipe::profile_named(run.recipe.profile)))),
+        principles_(recipe::principle_names(run.prompts)),
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
         fingerprint_(generator.fingerprint()),
@@ -125,7 +133,7 @@ class Answering : public CompletionPlan {
     if (plan_.limits.min_gain > recipe::kNoThreshold) likelihoods_.finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", counts_.num_pairs(),
-                 counts_.figures(plan_.rules != nullptr));
+                 counts_.figures(has_rules()));
   }
 
   std::string title() const override { return plan_.title; }
@@ -144,8 +152,13 @@ class Answering : public CompletionPlan {
                    Json{{"instruction", text}}};
     planned.request.key = planned.row.key;
     if (!plan_.prefix->empty()) planned.request.prefix = plan_.prefix;
-    planned.request.suffix = plan_.suffix(text);
-    if (plan_.messages) planned.request.messages = plan_.messages(text);
+    if (plan_.chat != nullptr) {
+      planned.request.suffix = recipe::chat_turn(*plan_.chat, text);
+      planned.request.messages =
+          recipe::chat_messages(*plan_.chat, {}, 0, text);
+    } else {
+      planned.request.suffix = recipe::align_suffix(run_.prompts, text);
+    }
     planned.request.sampling = plan_.sampling;
     return planned;
   }
@@ -181,15 +194,18 @@ class Answering : public CompletionPlan {
                 has_end(answer_of(run_.prompts, row.stage, completion.text),
                         completion));
     const parse::FiredRules fired =
-        plan_.rules ? plan_.rules(read.thought) : parse::FiredRules();
-    if (plan_.rules && !read.thought.empty()) counts_.add_thought(fired);
+        has_rules() ? parse::find_rules(read.thought, principles_)
+                    : parse::FiredRules();
+    if (has_rules() && !read.thought.empty()) counts_.add_thought(fired);
     if (!read.judgement) out.rows.push_back(pair(row, read, tokens, fired));
     return true;
   }
 
  private:
+  bool has_rules() const { return plan_.chat == nullptr; }
+
   uint64_t key_of(const Row& source) const {
-    if (plan_.key) return plan_.key(source);
+    if (!plan_.keys.empty()) return plan_.keys.at(source.key);
     return generated_key({plan_.requests,
                           {source.key},
                           prompt_digest_,
@@ -247,7 +263,7 @@ class Answering : public CompletionPlan {
                   {"response", read.answer},
                   {"ends", read.ends},
                   {"tokens", tokens}}};
-    if (plan_.rules) pair.content["rules"] = fired.rules;
+    if (has_rules()) pair.content["rules"] = fired.rules;
     counts_.add_pair(tokens, fired);
     return pair;
   }
@@ -258,6 +274,7 @@ class Answering : public CompletionPlan {
   const parse::AnswerFrame frame_;
   const recipe::AnswerFilter own_;
   const recipe::AnswerFilter other_;
+  const std::vector<std::string> principles_;
   const std::string prompt_digest_;
   const std::string fingerprint_;
   Likelihoods likelihoods_;

@@ -4,14 +4,13 @@
 // that the filter keeps.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "parse/rules.h"
 #include "parse/thoughts.h"
-#include "recipe/profile.h"
+#include "recipe/chat.h"
 #include "stages/run.h"
 
 namespace selfalign::stages {
@@ -20,23 +19,20 @@ struct AnswerPlan {
   std::string title;     // of the progress line
   std::string requests;  // stage of the requests: "align.answers"
   std::string pairs;     // stage of the kept pairs: "align.pairs"
-  recipe::AnswerFilter recipe::Profile::*filter = nullptr;  // &Profile::align
 
-  std::vector<store::Row> instructions;       // text under "instruction"
-  std::shared_ptr<const std::string> prefix;  // the prompt all rows share
-  std::string suffix_template;                // for the key; suffix() fills it
-  std::function<std::string(const std::string& instruction)> suffix;
-  // The same as turns, of a prompt that is a chat's. Optional.
-  std::function<std::vector<generate::Message>(const std::string& instruction)>
-      messages;
+  std::vector<store::Row> instructions;  // text under "instruction"
+  // The prompt: a chat's, whose answers the profile's filter of stage 4 judges;
+  // null: that of stage 2, with thoughts that name rules, and its filter.
+  const recipe::ChatPrompt* chat = nullptr;
+  std::shared_ptr<const std::string> prefix;  // what all rows share of it
+  std::string suffix_template;                // of the rest, for the key
   generate::Sampling sampling;
 
   parse::AnswerFrame frame;     // how the answer stands in the prompt
   recipe::AnswerLimits limits;  // of what is kept; none
-  // Key of an instruction's request. Optional: the hash of all it depends on.
-  std::function<uint64_t(const store::Row& instruction)> key;
-  // Numbers of the principles a thought names. Optional.
-  std::function<parse::FiredRules(const std::string& thought)> rules;
+  // Keys of the requests by those of the instructions; empty: each the hash of
+  // all it depends on.
+  std::unordered_map<uint64_t, uint64_t> keys;
 };
 
 // Answers all instructions, judges the answers by both profiles and commits
@@ -48,7 +44,7 @@ struct AnswerPlan {
 // pairs' manifest has the mean answer length in tokens under
 // "mean_answer_tokens" (of the pairs) and "mean_answer_tokens_of_all" (of all
 // answers), the share of all that came to its end (browse.h, has_end) under
-// "share_ended"; with `rules`, over all answers with a thought: "thoughts",
+// "share_ended"; with rules, over all answers with a thought: "thoughts",
 // "thoughts_without_rules" and "rule_forms" (mentions of each form of rules.h).
 void answer_all(const AnswerPlan& plan, generate::Generator& generator,
                 const Run& run);

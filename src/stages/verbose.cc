@@ -2,6 +2,7 @@
 #include "stages/verbose.h"
 
 #include "recipe/chat.h"
+#include "recipe/profile.h"
 #include "stages/funnel.h"
 #include "stages/instructions.h"
 #include "stages/keys.h"
@@ -46,16 +47,10 @@ void answer_in_depth(const Run& run) {
 AnswerPlan chat_plan(const recipe::ChatPrompt& prompt, const Run& run,
                      std::vector<store::Row> instructions) {
   AnswerPlan plan;
-  plan.filter = &recipe::Profile::verbose;
+  plan.chat = &prompt;
   plan.instructions = std::move(instructions);
   plan.prefix = std::make_shared<const std::string>(prompt.prompt);
   plan.suffix_template = prompt.user + prompt.answer;
-  plan.suffix = [&prompt](const std::string& instruction) {
-    return recipe::chat_turn(prompt, instruction);
-  };
-  plan.messages = [&prompt](const std::string& instruction) {
-    return recipe::chat_messages(prompt, {}, 0, instruction);
-  };
   plan.sampling = run.recipe.verbose.sampling;
   plan.sampling.stop = prompt.stop;
   plan.frame.user_tag = recipe::chat_user_tag(prompt);

@@ -221,10 +221,10 @@ class Questions : public CompletionPlan {
 
   std::optional<PlannedRow> plan(int64_t n) override {
     if (n >= goal_.max_requests) return std::nullopt;
+    const std::vector<size_t> numbers = balance_.next_topics(n);
     std::vector<const Row*> topics;
-    for (const size_t i : balance_.next_topics(n)) {
-      topics.push_back(&topics_[i]);
-    }
+    topics.reserve(numbers.size());
+    for (const size_t i : numbers) topics.push_back(&topics_[i]);
     return requests_.request(n, topics);
   }
 

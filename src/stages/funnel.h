@@ -45,8 +45,8 @@ void finish_stage(store::Store& store, const std::string& stage,
 
 // The rows that a finished stage's own filter kept, in order; none of a stage
 // that is not done.
-std::vector<store::Row> sequence_cache(const store::Reader& store,
-                                       const std::string& stage);
+std::vector<store::Row> kept_rows(const store::Reader& store,
+                                  const std::string& stage);
 
 // Whether the pipeline came to its end. A run that was made before its store
 // said so (version 3) has report.json then.

@@ -10,14 +10,13 @@ namespace selfalign::stages {
 using store::Row;
 
 std::vector<Row> kept_instructions(const store::Reader& store) {
-  std::vector<Row> rows = sequence_cache(store, "instruct.tasks");
+  std::vector<Row> rows = kept_rows(store, "instruct.tasks");
   for (const char* stage : {"redteam.questions", "given.instructions"}) {
-    for (Row& row : sequence_cache(store, stage))
-      rows.push_back(std::move(row));
+    for (Row& row : kept_rows(store, stage)) rows.push_back(std::move(row));
   }
   for (int round = 1; stage_done(store, refill_stages(round).questions);
        ++round) {
-    for (Row& row : sequence_cache(store, refill_stages(round).questions)) {
+    for (Row& row : kept_rows(store, refill_stages(round).questions)) {
       rows.push_back(std::move(row));
     }
   }

@@ -303,7 +303,7 @@ class Questions : public CompletionPlan {
 
 void ask_questions(const Run& run, InstructionFilters& filters,
                    const QuestionGoal& goal, const SeedQuestions& seeds) {
-  const std::vector<Row> topics = sequence_cache(run.store, kTopics);
+  const std::vector<Row> topics = kept_rows(run.store, kTopics);
   int64_t num_requests = 0;
   int64_t num_questions = 0;
   Json figures = Json::object();

@@ -78,8 +78,7 @@ void run_round(const Run& run, int round, const RefillGoal& goal,
                      std::min(goal.num_questions, at_most), max_requests,
                      goal.weights, "refill.max_requests"});
   }
-  AnswerPlan plan =
-      stage_plan(run, sequence_cache(run.store, stages.questions));
+  AnswerPlan plan = stage_plan(run, kept_rows(run.store, stages.questions));
   plan.title = str("refill ", round);
   plan.requests = stages.answers;
   plan.pairs = stages.pairs;

@@ -81,7 +81,7 @@ TEST_F(GrowthTest, KnownTopicsAreShownAndNotRepeated) {
     EXPECT_LT(figures["new"], 45) << type;
   }
   std::set<std::pair<std::string, std::string>> seen;
-  for (const Row& topic : stages::sequence_cache(*store, "redteam.topics")) {
+  for (const Row& topic : stages::kept_rows(*store, "redteam.topics")) {
     EXPECT_TRUE(
         seen.emplace(topic.content["type"],
                      text::to_lower(topic.content["topic"].get<std::string>()))

@@ -16,29 +16,6 @@ namespace {
                                      problem.column, ": ", problem.text));
 }
 
-[[noreturn]] void throw_type(const std::string& where, const std::string& name,
-                             const char* expected, const Json* found) {
-  std::string text = "nothing";
-  if (found != nullptr) {
-    text = dump_json(*found);
-    if (text.size() > 60) text = str(found->type_name(), " value");
-  }
-  throw Error(ErrorKind::kInput,
-              str(where, ": expected '", name, "' to be ", expected, ", found ",
-                  text, "; correct this member"));
-}
-
-const Json* find(const Json& object, const std::string& name,
-                 const std::string& where) {
-  if (!object.is_object()) {
-    throw Error(ErrorKind::kInput,
-                str(where, ": expected an object with '", name, "', found ",
-                    object.type_name(), "; correct the value"));
-  }
-  const auto it = object.find(name);
-  return it == object.end() ? nullptr : &*it;
-}
-
 // The readers of one type: the value, or nothing if it is of another type.
 std::optional<std::string> to_string(const Json& value) {
   if (!value.is_string()) return std::nullopt;
@@ -64,34 +41,80 @@ std::optional<bool> to_bool(const Json& value) {
   return value.get<bool>();
 }
 
-struct Member {
-  const Json& object;
-  const std::string& name;
-  const std::string& where;
-};
-
 template <typename Value>
-Value read(const Member& member, const char* expected,
-           std::optional<Value> (*convert)(const Json&),
-           const Value* fallback = nullptr) {
-  const Json* value = find(member.object, member.name, member.where);
-  if (fallback != nullptr && (value == nullptr || value->is_null())) {
-    return *fallback;
-  }
-  if (value == nullptr) {
-    throw_type(member.where, member.name, expected, nullptr);
-  }
-  std::optional<Value> result = convert(*value);
-  if (!result) throw_type(member.where, member.name, expected, value);
-  return *std::move(result);
+void convert(const Json* found, const std::string& name,
+             const std::string& where, const char* expected,
+             std::optional<Value> (*converter)(const Json&), Value& value) {
+  std::optional<Value> result =
+      found == nullptr ? std::nullopt : converter(*found);
+  if (!result) throw_json_type(found, name, where, expected);
+  value = *std::move(result);
 }
 
-constexpr char kString[] = "a string";
-constexpr char kInt[] = "a whole number";
-constexpr char kNumber[] = "a number";
-constexpr char kBool[] = "true or false";
+template <typename Value>
+Value read_member(const Json& object, const std::string& name,
+                  const std::string& where) {
+  Value value{};
+  read_json(json_member(object, name, where), name, where, value);
+  return value;
+}
+
+template <typename Value>
+Value read_member_or(const Json& object, const std::string& name,
+                     const std::string& where, const Value& fallback) {
+  const Json* found = json_member(object, name, where);
+  Value value = fallback;
+  if (found != nullptr && !found->is_null()) {
+    read_json(found, name, where, value);
+  }
+  return value;
+}
 
 }  // namespace
+
+[[noreturn]] void throw_json_type(const Json* found, const std::string& name,
+                                  const std::string& where,
+                                  const char* expected) {
+  std::string text = "nothing";
+  if (found != nullptr) {
+    text = dump_json(*found);
+    if (text.size() > 60) text = str(found->type_name(), " value");
+  }
+  throw Error(ErrorKind::kInput,
+              str(where, ": expected '", name, "' to be ", expected, ", found ",
+                  text, "; correct this member"));
+}
+
+const Json* json_member(const Json& object, const std::string& name,
+                        const std::string& where) {
+  if (!object.is_object()) {
+    throw Error(ErrorKind::kInput,
+                str(where, ": expected an object with '", name, "', found ",
+                    object.type_name(), "; correct the value"));
+  }
+  const auto it = object.find(name);
+  return it == object.end() ? nullptr : &*it;
+}
+
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, std::string& value) {
+  convert(found, name, where, "a string", to_string, value);
+}
+
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, int64_t& value) {
+  convert(found, name, where, "a whole number", to_int, value);
+}
+
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, double& value) {
+  convert(found, name, where, "a number", to_number, value);
+}
+
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, bool& value) {
+  convert(found, name, where, "true or false", to_bool, value);
+}
 
 Json parse_json(std::string_view text, const std::string& where) {
   JsonProblem problem;
@@ -111,12 +134,12 @@ nlohmann::json parse_json_sorted(std::string_view text,
 
 std::string json_string(const Json& object, const std::string& name,
                         const std::string& where) {
-  return read<std::string>({object, name, where}, kString, to_string);
+  return read_member<std::string>(object, name, where);
 }
 
 int64_t json_int(const Json& object, const std::string& name,
                  const std::string& where) {
-  return read<int64_t>({object, name, where}, kInt, to_int);
+  return read_member<int64_t>(object, name, where);
 }
 
 int64_t json_int_in(const Json& object, const std::string& name,
@@ -130,34 +153,33 @@ int64_t json_int_in(const Json& object, const std::string& name,
 
 double json_number(const Json& object, const std::string& name,
                    const std::string& where) {
-  return read<double>({object, name, where}, kNumber, to_number);
+  return read_member<double>(object, name, where);
 }
 
 bool json_bool(const Json& object, const std::string& name,
                const std::string& where) {
-  return read<bool>({object, name, where}, kBool, to_bool);
+  return read_member<bool>(object, name, where);
 }
 
 std::string json_string_or(const Json& object, const std::string& name,
                            const std::string& where,
                            const std::string& fallback) {
-  return read<std::string>({object, name, where}, kString, to_string,
-                           &fallback);
+  return read_member_or<std::string>(object, name, where, fallback);
 }
 
 int64_t json_int_or(const Json& object, const std::string& name,
                     const std::string& where, int64_t fallback) {
-  return read<int64_t>({object, name, where}, kInt, to_int, &fallback);
+  return read_member_or<int64_t>(object, name, where, fallback);
 }
 
 double json_number_or(const Json& object, const std::string& name,
                       const std::string& where, double fallback) {
-  return read<double>({object, name, where}, kNumber, to_number, &fallback);
+  return read_member_or<double>(object, name, where, fallback);
 }
 
 bool json_bool_or(const Json& object, const std::string& name,
                   const std::string& where, bool fallback) {
-  return read<bool>({object, name, where}, kBool, to_bool, &fallback);
+  return read_member_or<bool>(object, name, where, fallback);
 }
 
 std::string dump_json(const Json& value) {

@@ -21,6 +21,26 @@ nlohmann::json parse_json_sorted(std::string_view text,
                                  const std::string& where,
                                  size_t max_values = kMaxJsonValues);
 
+// Member `name` of object `object`, null where there is none; Error kInput
+// where it is no object.
+const Json* json_member(const Json& object, const std::string& name,
+                        const std::string& where);
+
+// The value found under `name`, null where nothing is; Error kInput if it is
+// missing or of another type.
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, std::string& value);
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, int64_t& value);
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, double& value);
+void read_json(const Json* found, const std::string& name,
+               const std::string& where, bool& value);
+// That Error: `expected` is "a list".
+[[noreturn]] void throw_json_type(const Json* found, const std::string& name,
+                                  const std::string& where,
+                                  const char* expected);
+
 // Member `name` of object `object`; Error kInput if missing or of another
 // type. The `_or` forms return `fallback` when the member is missing or null.
 std::string json_string(const Json& object, const std::string& name,

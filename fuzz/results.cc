@@ -14,7 +14,7 @@ void fuzz_one(std::string_view bytes) {
   const std::string_view rest = bytes.substr(1);
   if (bytes[0] % 2 == 0) {
     fuzz_write(folder + "/results.json", rest);
-    eval::to_json(eval::read_results(folder));
+    selfalign::to_json(eval::read_results(folder));
   } else {
     fuzz_write(folder + "/items.jsonl", rest);
     eval::read_items(folder + "/items.jsonl");

@@ -22,8 +22,8 @@
 //   empty visit.may(name, value, when)  written if `when` (true), keeps its
 //   default
 //                                 where a reader finds nothing or null
-//   visit.inlined(record, name)   an optional record whose members stand among
-//                                 these: all of them, or none and not `name`
+//   visit.inlined(record)         an optional record whose members stand among
+//                                 these: all of them, or none
 //   visit.rest(values)            Named, all members that nothing above took
 //
 // A value is a bool, int, int64_t, double, string, a uint64_t (a key, as 16 hex
@@ -131,7 +131,7 @@ class Writer {
     if (when) json_[name] = written(value);
   }
   template <Record Value>
-  void inlined(const std::optional<Value>& record, const char* /*name*/) {
+  void inlined(const std::optional<Value>& record) {
     if (record) Value::describe(*this, *record);
   }
   template <typename Value>
@@ -147,6 +147,30 @@ class Writer {
 template <typename Value>
 void read(const Json* found, const std::string& name, const std::string& where,
           Value& value);
+
+// Whether any member of a record is there.
+class Presence {
+ public:
+  explicit Presence(const Json& json) : json_(json) {}
+
+  void operator()(const char* name, const auto& /*value*/) { look(name); }
+  void nullable(const char* name, const auto& /*value*/) { look(name); }
+  void may(const char* name, const auto& /*value*/, bool /*when*/ = true) {
+    look(name);
+  }
+  template <Record Value>
+  void inlined(const std::optional<Value>& /*record*/) {
+    const Value none{};
+    Value::describe(*this, none);
+  }
+  bool any() const { return any_; }
+
+ private:
+  void look(const char* name) { any_ = any_ || json_.contains(name); }
+
+  const Json& json_;
+  bool any_ = false;
+};
 
 class Reader {
  public:
@@ -175,9 +199,14 @@ class Reader {
     read(found, name, where_, value);
   }
   template <Record Value>
-  void inlined(std::optional<Value>& record, const char* name) {
-    if (json_member(json_, name, where_) == nullptr) return;
-    Value::describe(*this, record.emplace());
+  void inlined(std::optional<Value>& record) {
+    Presence presence(json_);
+    Value::describe(presence, record.emplace());
+    if (!presence.any()) {
+      record.reset();
+    } else {
+      Value::describe(*this, *record);
+    }
   }
   template <typename Value>
   void rest(Named<Value>& values) {
@@ -257,6 +286,11 @@ Json to_json(const Value& record) {
   record::Writer writer;
   Value::describe(writer, record);
   return writer.take();
+}
+
+template <Record Value>
+Json to_json(const std::vector<Value>& records) {
+  return record::written(records);
 }
 
 // Error kInput, which begins with `where` and names the member, where one is

@@ -47,7 +47,7 @@ struct Figures {
     visit("count", self.count);
     visit("done", self.done);
     visit("left", self.left);
-    visit.inlined(self.opinion, "judge");
+    visit.inlined(self.opinion);
     visit("losses", self.losses);
     visit("words", self.words);
     visit("reasons", self.reasons);
@@ -96,8 +96,8 @@ TEST(RecordTest, IsWrittenInItsOrderAndReadInAny) {
 
 TEST(RecordTest, WhatIsMissingIsNamedWithItsPlace) {
   const Json json = to_json(figures());
-  for (const char* name : {"name", "count", "done", "mark", "losses", "words",
-                           "reasons", "keys", "settings"}) {
+  for (const char* name : {"name", "count", "done", "judge", "mark", "losses",
+                           "words", "reasons", "keys", "settings"}) {
     Json less = json;
     less.erase(name);
     EXPECT_THAT(problem_of(less),

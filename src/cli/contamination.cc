@@ -44,10 +44,10 @@ void print_contamination(Flags flags, const Shell& shell) {
   const recipe::Prompts prompts = recipe::run_prompts(flags.run);
   const stages::ContaminationGuard guard(flags.options, prompts.held_out,
                                          are_given);
-  const Json report = stages::contamination_report(*store, guard, flags.options,
+  const auto report = stages::contamination_report(*store, guard, flags.options,
                                                    flags.num_examples);
   if (shell.json) {
-    write_json(report);
+    write_json(to_json(report));
   } else {
     write_out(stages::contamination_text(report));
   }

@@ -253,7 +253,7 @@ void evaluate(Flags flags, const Shell& shell) {
       fresh.subjects.push_back(planned.info);
       fresh.results.push_back(result);
       writer.merge(fresh);
-      if (shell.json) write_json(eval::to_json(result));
+      if (shell.json) write_json(to_json(result));
       results[i].push_back(result);
       asked.results.push_back(result);
     }

@@ -167,8 +167,8 @@ void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
       [&lines](generate::Completion c) { lines.done(std::move(c)); });
   lines.finish();
   if (remote) {
-    log_info(
-        generate::usage_text(generate::usage_json(lines.usage(), model.price)));
+    log_info(generate::usage_text(
+        generate::usage_report(lines.usage(), model.price)));
   }
 }
 

@@ -225,49 +225,43 @@ std::vector<DecodedContest> contests_of(const Flags& flags,
   return contests;
 }
 
-std::string verdict_words(const Json& one) {
-  if (!one["win_rate"].is_number()) return "no verdict";
-  const auto share = [&](const char* name) {
-    return eval::percent(one[name].get<double>());
-  };
-  return str("wins ", share("win_rate"), " (", share("low"), " to ",
-             share("high"), "), at equal length ",
-             share("win_rate_length_controlled"));
+std::string verdict_words(const eval::PairFigures& pairs) {
+  if (!pairs.counts.win_rate) return "no verdict";
+  return str("wins ", eval::percent(*pairs.counts.win_rate), " (",
+             eval::percent(*pairs.low), " to ", eval::percent(*pairs.high),
+             "), at equal length ",
+             eval::percent(*pairs.win_rate_length_controlled));
 }
 
-void show_comparison(const Json& comparison, const Shell& shell) {
+void show_comparison(const eval::Comparison& comparison, const Shell& shell) {
   if (shell.json) {
-    write_json(comparison);
+    write_json(to_json(comparison));
     return;
   }
-  std::string text =
-      str(comparison["task"].get<std::string>(), ": ",
-          comparison["a"].get<std::string>(), " against ",
-          comparison["b"].get<std::string>(), ": ", verdict_words(comparison),
-          "; of ", comparison["num_items"], " items ", comparison["wins_a"],
-          " won, ", comparison["wins_b"], " lost, ", comparison["ties"],
-          " tied (", comparison["flips"], " flips), ", comparison["failures"],
-          " without a verdict\n");
-  for (const Json& other : comparison["agreement"]) {
-    text += str("  agrees with ", other["with"].get<std::string>(), " in ",
-                eval::percent(other["raw"].get<double>()), " of ",
-                other["num_items"], ", kappa ", other["kappa"], "\n");
+  const eval::PairCounts& counts = comparison.pairs->counts;
+  std::string text = str(
+      comparison.task, ": ", comparison.a, " against ", comparison.b, ": ",
+      verdict_words(*comparison.pairs), "; of ", counts.num_items, " items ",
+      counts.wins_a, " won, ", counts.wins_b, " lost, ", counts.ties, " tied (",
+      counts.flips, " flips), ", counts.failures, " without a verdict\n");
+  for (const eval::JudgeAgreement& other : *comparison.agreement) {
+    text += str("  agrees with ", other.with, " in ", eval::percent(other.raw),
+                " of ", other.num_items, ", kappa ", Json(other.kappa), "\n");
   }
   write_out(text);
 }
 
-void keep(Json comparison, const Json& decoding, const Flags& flags,
+void keep(eval::Comparison comparison, const Json& decoding, const Flags& flags,
           eval::ResultsWriter& writer, const Shell& shell) {
-  comparison["settings"].update(decoding);
+  comparison.settings.update(decoding);
   eval::Results fresh;
   fresh.comparisons = judge::with_agreements(flags.folder, comparison,
                                              writer.results().comparisons);
   writer.merge(fresh);
   show_comparison(fresh.comparisons[0], shell);
-  warn_of_failures(str(comparison["task"].get<std::string>(), ", ",
-                       comparison["a"].get<std::string>(), " against ",
-                       comparison["b"].get<std::string>()),
-                   comparison["failures"], comparison["num_items"]);
+  warn_of_failures(
+      str(comparison.task, ", ", comparison.a, " against ", comparison.b),
+      comparison.pairs->counts.failures, comparison.pairs->counts.num_items);
 }
 
 // `num_asked` judgements, the failures among them.
@@ -279,7 +273,7 @@ void keep(const eval::TaskResult& result, size_t num_asked,
   warn_of_failures(str(result.task, ", ", result.subject), result.num_failures,
                    int64_t(num_asked));
   if (shell.json) {
-    write_json(eval::to_json(result));
+    write_json(to_json(result));
     return;
   }
   if (result.metrics.empty()) {
@@ -329,20 +323,17 @@ void mark_answers(judge::Judge& judge, const std::string& task,
   }
 }
 
-void show_relative_score(const Json& comparison, const Shell& shell) {
+void show_relative_score(const eval::Comparison& comparison,
+                         const Shell& shell) {
   if (shell.json) {
-    write_json(comparison);
+    write_json(to_json(comparison));
     return;
   }
-  const Json& score = comparison["relative_score"];
-  const auto share = [&](const char* name) {
-    return eval::percent(score[name].get<double>());
-  };
-  write_out(str(comparison["task"].get<std::string>(), ": ",
-                comparison["a"].get<std::string>(), " has ", share("value"),
-                " (", share("low"), " to ", share("high"), ") of ",
-                comparison["b"].get<std::string>(), "'s marks, over ",
-                score["num_items"], " answers\n"));
+  const eval::RelativeScore& score = *comparison.relative_score;
+  write_out(str(comparison.task, ": ", comparison.a, " has ",
+                eval::percent(score.sums.ratio), " (", eval::percent(score.low),
+                " to ", eval::percent(score.high), ") of ", comparison.b,
+                "'s marks, over ", score.sums.num_items, " answers\n"));
 }
 
 // Marks by the other's, of all pairs that have both.
@@ -354,12 +345,17 @@ void relate_marks(const Flags& flags, const std::string& judge,
     for (const std::string& decoding : eval::decodings_of(results, task)) {
       const eval::Results alike = eval::under_decoding(results, decoding);
       for (const auto& [a, b] : pairs_of(flags, alike)) {
-        const Json part = decoding_of_pair(alike, task, a, b);
-        Json one = eval::with_relative_score(
-            flags.folder, alike, {task, judge, a, b, part}, flags.seed);
-        if (one.is_null()) continue;
-        show_relative_score(one, shell);
-        fresh.comparisons.push_back(std::move(one));
+        auto one = eval::with_relative_score(
+            flags.folder, alike,
+            {.task = task,
+             .judge = judge,
+             .a = a,
+             .b = b,
+             .settings = decoding_of_pair(alike, task, a, b)},
+            flags.seed);
+        if (!one) continue;
+        show_relative_score(*one, shell);
+        fresh.comparisons.push_back(*std::move(one));
       }
     }
   }

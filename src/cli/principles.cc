@@ -53,7 +53,7 @@ void print_principles(const Flags& flags, const Shell& shell) {
   const stages::PrincipleUse use =
       stages::principle_use(*store, recipe::run_prompts(flags.folder));
   if (shell.json) {
-    write_json(stages::principles_json(use));
+    write_json(to_json(stages::principle_report(use)));
   } else {
     flags.csv ? write_data(stages::principles_csv(use))
               : write_out(stages::principles_text(use));
@@ -98,7 +98,7 @@ void judge_principles(const Flags& flags, const Shell& shell) {
     writer.merge(usage);
   }
   if (shell.json) {
-    write_json(eval::to_json(result));
+    write_json(to_json(result));
   } else {
     write_out(judge::adherence_text(result) +
               eval::costs_text(writer.results().usage));

@@ -30,9 +30,9 @@ struct Flags {
 
 void print_profiles(const Flags& flags, const Shell& shell) {
   const auto store = store::Reader::open(flags.run);
-  const Json report = inspect::profiles_report(*store, flags.num_examples);
+  const auto report = inspect::profiles_report(*store, flags.num_examples);
   if (shell.json) {
-    write_json(report);
+    write_json(to_json(report));
   } else {
     write_out(inspect::profiles_text(report));
   }

@@ -43,7 +43,7 @@ void add_report(CLI::App& app, Shell& shell) {
   command->callback([folder, out, sign_key, &shell] {
     shell.action = [folder, out, sign_key, &shell] {
       if (shell.json) {
-        write_json(report::report_json(*folder));
+        write_json(to_json(report::make_report(*folder)));
         return;
       }
       const auto key = read_sign_key(*sign_key);

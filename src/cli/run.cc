@@ -117,7 +117,7 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   if (shell.json) {
     write_json(status_json(*store));
   } else {
-    write_out(inspect::run_summary(recipe, *store) +
+    write_out(inspect::summary_text(inspect::run_summary(recipe, *store)) +
               report::held_out_text(recipe, *store));
   }
 }

@@ -35,11 +35,12 @@ void add_stats(CLI::App& app, Shell& shell) {
   command->callback([folder, &shell] {
     shell.action = [folder, &shell] {
       const recipe::Recipe recipe = recipe_of_run(*folder);
-      const auto store = store::Reader::open(*folder);
-      const Json stats =
+      const auto store =
+          store::Reader::open(*folder);
+      const inspect::RunStats stats =
           inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
       if (shell.json) {
-        write_json(stats);
+        write_json(to_json(stats));
       } else {
         write_out(inspect::stats_text(stats, terminal_width()));
       }

@@ -14,8 +14,9 @@
 #include "recipe/run_files.h"
 #include "report/differences.h"
 #include "stages/funnel.h"
+#include "stages/tuning.h"
 #include "store/checks.h"
-#include "store/reader.h"
+#include "store/store.h"
 
 namespace selfalign::cli {
 namespace {
@@ -34,14 +35,13 @@ run of the same recipe, machine and version, however often it was stopped.)";
 
 // A tuning has no rows to count: its losses stand in their place.
 std::string stage_line(const store::Manifest& manifest) {
-  const Json& report = manifest.report;
-  if (!report.contains("loss_after")) {
+  if (!stages::is_adapter(manifest)) {
     return stages::funnel_line(stages::funnel_of(manifest));
   }
-  return str(manifest.stage, ": ", report.value("num_samples", 0), " samples, ",
-             report.value("num_steps", 0), " steps; loss over these samples ",
-             report.value("loss_before", 0.0), " -> ",
-             report.value("loss_after", 0.0));
+  const stages::TuneReport tuning = stages::adapter_report(manifest).tuning;
+  return str(manifest.stage, ": ", tuning.num_samples, " samples, ",
+             tuning.num_steps, " steps; loss over these samples ",
+             tuning.loss_before, " -> ", tuning.loss_after);
 }
 
 double unix_time() {
@@ -58,8 +58,7 @@ inspect::RunEta eta_of(const store::Reader& store) {
 // Of a run at work nothing is to be done.
 std::string how_to_go_on(const store::Reader& store) {
   return str("not done; go on with: selfalign resume ", store.folder(),
-             store::evidence_of(store).signed_by ? " --sign-key KEYFILE" : "",
-             "\n");
+             store::evidence_of(store).signed_by ? " --sign-key KEYFILE" : "", "\n");
 }
 
 std::string status_text(const store::Reader& store) {
@@ -80,17 +79,19 @@ std::string status_text(const store::Reader& store) {
 }
 
 void print_status(const std::string& folder, bool json) {
-  const std::unique_ptr<store::Reader> store = store::Reader::open(folder);
+  const std::unique_ptr<store::Store> store =
+      store::Reader::open(folder);
   if (json) {
     Json status = status_json(*store);
-    status["pace"] = inspect::eta_json(eta_of(*store));
+    status["pace"] = to_json(eta_of(*store));
     write_json(status);
     return;
   }
   write_out(status_text(*store));
   if (is_done(*store)) {
     const recipe::Recipe recipe = recipe_of_run(folder);
-    write_out("\n" + inspect::run_summary(recipe, *store) +
+    write_out("\n" +
+              inspect::summary_text(inspect::run_summary(recipe, *store)) +
               report::held_out_text(recipe, *store));
   }
 }

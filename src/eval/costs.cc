@@ -12,8 +12,6 @@
 namespace selfalign::eval {
 namespace {
 
-constexpr char kWhere[] = "usage";
-
 // A number or the sum of a list of them.
 int64_t sum_of(const Json& value) {
   if (value.is_number()) return value.get<int64_t>();
@@ -55,20 +53,20 @@ std::map<std::string, std::set<uint64_t>> items_of(const Results& results,
       add(result.items, result.keys);
     }
   }
-  for (const Json& one : results.comparisons) {
-    if (!is_judge || one.value("judge", Json()) != asked.name) continue;
-    add(json_string_or(one, "judgements", kWhere, ""),
-        keys_from_json(one.value("keys", Json::array()), kWhere));
+  for (const Comparison& one : results.comparisons) {
+    if (is_judge && one.judge == asked.name && one.judgements) {
+      add(*one.judgements, one.keys);
+    }
   }
   return files;
 }
 
 generate::Price known_price(const Results& results, const Asked& asked) {
   if (asked.price.is_known()) return asked.price;
-  for (const Json& one : results.usage) {
-    if (one["kind"] == asked.kind && one["name"] == asked.name) {
-      return {json_number_or(one, "price_input", kWhere, 0),
-              json_number_or(one, "price_output", kWhere, 0)};
+  for (const SubjectUsage& one : results.usage) {
+    const std::optional<generate::Cost>& cost = one.report.cost;
+    if (one.kind == asked.kind && one.name == asked.name && cost) {
+      return {cost->price_input, cost->price_output};
     }
   }
   return {};
@@ -76,8 +74,8 @@ generate::Price known_price(const Results& results, const Asked& asked) {
 
 }  // namespace
 
-Json usage_of(const std::string& folder, const Results& results,
-              const Asked& asked) {
+SubjectUsage usage_of(const std::string& folder, const Results& results,
+                      const Asked& asked) {
   generate::Usage usage;
   for (const auto& [file, keys] : items_of(results, asked)) {
     if (keys.empty()) continue;
@@ -86,21 +84,19 @@ Json usage_of(const std::string& folder, const Results& results,
       add_item(item, usage);
     }
   }
-  Json json{{"kind", asked.kind}, {"name", asked.name}, {"model", asked.model}};
-  json.update(usage_json(usage, known_price(results, asked)));
-  return json;
+  return {asked.kind, asked.name, asked.model,
+          generate::usage_report(usage, known_price(results, asked))};
 }
 
-std::string costs_text(const std::vector<Json>& usage) {
+std::string costs_text(const std::vector<SubjectUsage>& usage) {
   std::string text;
   double sum = 0.0;
   int num_costs = 0;
-  for (const Json& one : usage) {
-    text += str("  ", json_string(one, "kind", kWhere), " ",
-                json_string(one, "name", kWhere), ": ",
-                generate::usage_text(one), "\n");
-    if (!one.contains("cost")) continue;
-    sum += json_number(one, "cost", kWhere);
+  for (const SubjectUsage& one : usage) {
+    text += str("  ", one.kind, " ", one.name, ": ",
+                generate::usage_text(one.report), "\n");
+    if (!one.report.cost) continue;
+    sum += one.report.cost->cost;
     ++num_costs;
   }
   if (num_costs > 1) {

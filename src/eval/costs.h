@@ -21,15 +21,14 @@ struct Asked {
   generate::Price price;
 };
 
-// The element of Results::usage: {"kind", "name", "model"} and what
-// generate::usage_json has, over the items of all results and comparisons there
-// are of it, each once. A price that is not given now is that of the element
-// there was. Items of older versions, which do not say how long the prompt was,
-// count as estimated, with no prompt. Errors as of result_items.h.
-Json usage_of(const std::string& folder, const Results& results,
-              const Asked& asked);
+// Over the items of all results and comparisons there are of it, each once. A
+// price that is not given now is that of the element of Results::usage there
+// was. Items of older versions, which do not say how long the prompt was, count
+// as estimated, with no prompt. Errors as of result_items.h.
+SubjectUsage usage_of(const std::string& folder, const Results& results,
+                      const Asked& asked);
 
 // A line for each element, and their sum where there are several with a cost.
-std::string costs_text(const std::vector<Json>& usage);
+std::string costs_text(const std::vector<SubjectUsage>& usage);
 
 }  // namespace selfalign::eval

@@ -42,33 +42,33 @@ TEST(CostsTest, EveryItemCountsOnceHoweverManyResultsItIsIn) {
   results.results = {
       result_of("mt_bench", "items/gpt/mt_bench.jsonl", {1}),
       result_of("mt_bench.judge.j", "judgements/j.jsonl", {3, 5})};
-  results.comparisons = {Json{{"judge", "j"},
-                              {"judgements", "judgements/j.jsonl"},
-                              {"keys", keys_to_json({3, 4})}}};
-  const Json subject = usage_of(folder.path(), results,
-                                {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
-  EXPECT_EQ(subject["requests"], 2);
-  EXPECT_EQ(subject["prompt_tokens"], 300);
-  EXPECT_EQ(subject["completion_tokens"], 30);
-  EXPECT_EQ(subject["cost"], 360.0);
-  const Json judge =
+  results.comparisons = {
+      {.judge = "j", .judgements = "judgements/j.jsonl", .keys = {3, 4}}};
+  const SubjectUsage subject = usage_of(
+      folder.path(), results, {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
+  EXPECT_EQ(subject.report.usage.num_requests, 2);
+  EXPECT_EQ(subject.report.usage.num_prompt_tokens, 300);
+  EXPECT_EQ(subject.report.usage.num_tokens, 30);
+  EXPECT_EQ(subject.report.cost->cost, 360.0);
+  const SubjectUsage judge =
       usage_of(folder.path(), results, {"judge", "j", "http://a#j", {}});
-  EXPECT_EQ(judge["requests"], 2);
-  EXPECT_EQ(judge["prompt_tokens"], 900);
-  EXPECT_EQ(judge["estimated_requests"], 1);
-  EXPECT_FALSE(judge.contains("cost"));
+  EXPECT_EQ(judge.report.usage.num_requests, 2);
+  EXPECT_EQ(judge.report.usage.num_prompt_tokens, 900);
+  EXPECT_EQ(judge.report.usage.num_estimated, 1);
+  EXPECT_FALSE(judge.report.cost);
   // A result that names no items is of none, and not of its whole file.
   results.results[0].keys.clear();
-  const Json none = usage_of(folder.path(), results,
-                             {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
-  EXPECT_EQ(none["requests"], 0);
-  EXPECT_EQ(none["cost"], 0.0);
+  const SubjectUsage none = usage_of(
+      folder.path(), results, {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
+  EXPECT_EQ(none.report.usage.num_requests, 0);
+  EXPECT_EQ(none.report.cost->cost, 0.0);
   results.results[0].keys = {1};
   // The price that was known stays.
   results.usage = {subject};
-  EXPECT_EQ(usage_of(folder.path(), results,
-                     {"subject", "gpt", "http://a#gpt", {}})["cost"],
-            360.0);
+  EXPECT_EQ(
+      usage_of(folder.path(), results, {"subject", "gpt", "http://a#gpt", {}})
+          .report.cost->cost,
+      360.0);
   EXPECT_THAT(costs_text({subject, judge}),
               HasSubstr("subject gpt: 2 requests, 300 tokens in, 30 out, cost "
                         "360.0000\n  judge j: "));

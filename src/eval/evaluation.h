@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "generate/generator.h"
 #include "recipe/chat.h"
 
@@ -57,6 +57,21 @@ struct Metric {
   bool is_share = true;  // in [0, 1], a difference in [-1, 1], never percent;
                          // else a number of its own: tokens, marks
   std::string note;      // a label that must stand beside the figure, or ""
+
+  static void describe(auto& visit, auto& self) {
+    const bool has_interval = !self.interval.empty();
+    visit("name", self.name);
+    visit("title", self.title);
+    visit("value", self.value);
+    visit("num_items", self.num_items);
+    visit.may("low", self.low, has_interval);
+    visit.may("high", self.high, has_interval);
+    visit.may("interval", self.interval, has_interval);
+    visit("chance", self.chance);
+    visit.may("higher_is_better", self.higher_is_better);
+    visit.may("is_share", self.is_share);
+    visit.may("note", self.note, !self.note.empty());
+  }
 };
 
 // An evaluator judged by answers that are known: a random scorer, an oracle,
@@ -66,6 +81,13 @@ struct SelfTest {
   std::string expected;  // "22.3 % +- 2.9"
   std::string found;     // "21.9 %"
   bool passed = false;
+
+  static void describe(auto& visit, auto& self) {
+    visit("name", self.name);
+    visit("expected", self.expected);
+    visit("found", self.found);
+    visit("passed", self.passed);
+  }
 };
 
 // One task for one subject.
@@ -83,6 +105,20 @@ struct TaskResult {
   std::vector<uint64_t> keys;
   int64_t num_failures = 0;  // items without a usable outcome, counted as such
   Json settings;             // all else that the figures depend on
+
+  static void describe(auto& visit, auto& self) {
+    visit("task", self.task);
+    visit("version", self.version);
+    visit("subject", self.subject);
+    visit("fingerprint", self.fingerprint);
+    visit("data", self.data);
+    visit("metrics", self.metrics);
+    visit("self_tests", self.self_tests);
+    visit("items", self.items);
+    visit("num_failures", self.num_failures);
+    visit.may("settings", self.settings);
+    visit.may("keys", self.keys, !self.keys.empty());
+  }
 };
 
 // What the answers of a result, or of a judge's comparison, were decoded by,
@@ -103,10 +139,5 @@ std::vector<std::string> decoding_lines(const std::vector<TaskResult>& results);
 // What stands between a context and what is scored as an answer: a blank where
 // the context does not end in white space, else nothing.
 std::string answer_start(const std::string& context);
-
-Json to_json(const Metric& metric);
-Json to_json(const TaskResult& result);
-// Error kInput, which names `where`, for what to_json does not write.
-TaskResult task_result_from_json(const Json& json, const std::string& where);
 
 }  // namespace selfalign::eval

@@ -106,24 +106,4 @@ std::vector<Json> read_items(const std::string& path,
   return items;
 }
 
-Json keys_to_json(const std::vector<uint64_t>& keys) {
-  Json list = Json::array();
-  for (const uint64_t key : keys) list.push_back(key_to_hex(key));
-  return list;
-}
-
-std::vector<uint64_t> keys_from_json(const Json& list,
-                                     const std::string& where) {
-  std::vector<uint64_t> keys;
-  for (const Json& key : list) {
-    if (!key.is_string()) {
-      throw Error(ErrorKind::kInput,
-                  str(where, ": expected keys of items, found ",
-                      dump_json(key).substr(0, 40), "; evaluate again"));
-    }
-    keys.push_back(key_from_hex(key.get<std::string>()));
-  }
-  return keys;
-}
-
 }  // namespace selfalign::eval

@@ -51,9 +51,4 @@ class ItemLog {
 std::vector<Json> read_items(const std::string& path,
                              const std::vector<uint64_t>& keys = {});
 
-// Keys as a list of 16 hex digits each, and back (Error kInput names `where`).
-Json keys_to_json(const std::vector<uint64_t>& keys);
-std::vector<uint64_t> keys_from_json(const Json& list,
-                                     const std::string& where);
-
 }  // namespace selfalign::eval

@@ -136,10 +136,10 @@ TEST(TaskResultTest, GoesThroughJson) {
   result.self_tests.push_back({"oracle", "100 %", "100 %", true});
   result.settings = Json{{"seed", 1}};
   const Json json = to_json(result);
-  EXPECT_EQ(to_json(task_result_from_json(json, "here")), json);
+  EXPECT_EQ(to_json(from_json<TaskResult>(json, "here")), json);
   Json bad = json;
   bad["metrics"][0].erase("value");
-  EXPECT_THROW(task_result_from_json(bad, "here"), Error);
+  EXPECT_THROW(from_json<TaskResult>(bad, "here"), Error);
 }
 
 }  // namespace

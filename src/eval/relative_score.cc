@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/relative_score.h"
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "eval/result_items.h"
@@ -9,26 +11,13 @@
 namespace selfalign::eval {
 namespace {
 
-// Of what both were marked for.
-struct Sums {
-  double a = 0.0;
-  double b = 0.0;
-  int64_t num_items = 0;
-
-  void add(const Sums& more) {
-    a += more.a;
-    b += more.b;
-    num_items += more.num_items;
-  }
-  double ratio() const { return b > 0 ? a / b : 0.0; }
-};
-
-Json sums_json(const Sums& sums) {
-  return Json{{"value", sums.ratio()},
-              {"sum_a", sums.a},
-              {"sum_b", sums.b},
-              {"num_items", sums.num_items}};
+void add(double a, double b, MarkSums& sums) {
+  sums.a += a;
+  sums.b += b;
+  ++sums.num_items;
 }
+
+double ratio(double a, double b) { return b > 0 ? a / b : 0.0; }
 
 }  // namespace
 
@@ -47,67 +36,65 @@ AnswerMarks logged_marks(const std::string& folder, const TaskResult& result) {
   return marks;
 }
 
-Json relative_score(const AnswerMarks& a, const AnswerMarks& b, uint64_t seed) {
-  std::map<std::string, Sums> questions;
-  std::map<std::string, Sums> categories;
-  Sums all;
+std::optional<RelativeScore> relative_score(const AnswerMarks& a,
+                                            const AnswerMarks& b,
+                                            uint64_t seed) {
+  std::map<std::string, MarkSums> questions;
+  RelativeScore score;
   for (const auto& [place, mark] : a) {
     const auto other = b.find(place);
     if (other == b.end()) continue;
-    const Sums one{mark.mark, other->second.mark, 1};
-    questions[place.first].add(one);
-    if (!mark.category.empty()) categories[mark.category].add(one);
-    all.add(one);
+    add(mark.mark, other->second.mark, questions[place.first]);
+    add(mark.mark, other->second.mark, score.sums);
+    if (mark.category.empty()) continue;
+    add(mark.mark, other->second.mark, score.by_category[mark.category]);
   }
-  if (all.num_items == 0) return Json();
-  std::vector<Sums> list;
+  if (score.sums.num_items == 0) return std::nullopt;
+  std::vector<MarkSums> list;
   for (const auto& [question, sums] : questions) list.push_back(sums);
   const Interval interval = bootstrap(
       int64_t(list.size()),
       [&list](const std::vector<uint32_t>& sample) {
-        Sums drawn;
-        for (const uint32_t i : sample) drawn.add(list[i]);
-        return drawn.ratio();
+        double sum_a = 0.0;
+        double sum_b = 0.0;
+        for (const uint32_t i : sample) {
+          sum_a += list[i].a;
+          sum_b += list[i].b;
+        }
+        return ratio(sum_a, sum_b);
       },
       seed);
-  Json score = sums_json(all);
-  score["low"] = interval.low;
-  score["high"] = interval.high;
-  score["unmarked"] = int64_t(a.size()) + int64_t(b.size()) - 2 * all.num_items;
-  score["by_category"] = Json::object();
-  for (const auto& [category, sums] : categories) {
-    score["by_category"][category] = sums_json(sums);
+  score.low = interval.low;
+  score.high = interval.high;
+  score.num_unmarked =
+      int64_t(a.size()) + int64_t(b.size()) - 2 * score.sums.num_items;
+  score.sums.ratio = ratio(score.sums.a, score.sums.b);
+  for (auto& [category, sums] : score.by_category) {
+    sums.ratio = ratio(sums.a, sums.b);
   }
   return score;
 }
 
-Json with_relative_score(const std::string& folder, const Results& results,
-                         const ComparedBy& of, uint64_t seed) {
+std::optional<Comparison> with_relative_score(const std::string& folder,
+                                              const Results& results,
+                                              const Comparison& named,
+                                              uint64_t seed) {
   const auto marks = [&](const std::string& subject) {
     for (const TaskResult& result : results.results) {
-      if (result.task == of.task + ".judge." + of.judge &&
+      if (result.task == named.task + ".judge." + named.judge &&
           result.subject == subject) {
         return logged_marks(folder, result);
       }
     }
     return AnswerMarks();
   };
-  Json score = relative_score(marks(of.a), marks(of.b), seed);
-  if (score.is_null()) return score;
-  Json comparison{{"task", of.task},
-                  {"judge", of.judge},
-                  {"a", of.a},
-                  {"b", of.b},
-                  {"settings", of.decoding}};
-  const std::string decoding = decoding_of(of.decoding);
-  for (const Json& one : results.comparisons) {
-    if (one["task"] == of.task && one["judge"] == of.judge &&
-        one["a"] == of.a && one["b"] == of.b &&
-        decoding_of(one.value("settings", Json())) == decoding) {
-      comparison = one;
-    }
-  }
-  comparison["relative_score"] = std::move(score);
+  auto score = relative_score(marks(named.a), marks(named.b), seed);
+  if (!score) return std::nullopt;
+  const auto known = std::find_if(
+      results.comparisons.begin(), results.comparisons.end(),
+      [&named](const Comparison& one) { return is_same(one, named); });
+  Comparison comparison = known == results.comparisons.end() ? named : *known;
+  comparison.relative_score = std::move(score);
   return comparison;
 }
 

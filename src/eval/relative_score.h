@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,25 +25,17 @@ using AnswerMarks = std::map<std::pair<std::string, int64_t>, AnswerMark>;
 // verdict are not in it. Errors as of result_items.h.
 AnswerMarks logged_marks(const std::string& folder, const TaskResult& result);
 
-// {"value", "low", "high" (95 %, bootstrap over questions, both subjects' marks
-// of one together), "sum_a", "sum_b", "num_items", "unmarked" (answers that
-// only one has a mark on), "by_category": {category: {"value", "sum_a",
-// "sum_b", "num_items"}}}; null where no answer has both marks.
-Json relative_score(const AnswerMarks& a, const AnswerMarks& b, uint64_t seed);
+// None where no answer has both marks.
+std::optional<RelativeScore> relative_score(const AnswerMarks& a,
+                                            const AnswerMarks& b,
+                                            uint64_t seed);
 
-// What names a comparison in results.json.
-struct ComparedBy {
-  std::string task;
-  std::string judge;
-  std::string a;
-  std::string b;
-  Json decoding;  // decoding_part of the answers
-};
-
-// The comparison as it is in `results`, or, where the two were not compared,
-// with its names alone, and with "relative_score"; null where the judge did not
-// mark both. `results` has one decoding of the task's answers.
-Json with_relative_score(const std::string& folder, const Results& results,
-                         const ComparedBy& of, uint64_t seed);
+// The comparison of these names and decoding as it is in `results`, or, where
+// the two were not compared, `named` itself, and with the score; none where the
+// judge did not mark both. `results` has one decoding of the task's answers.
+std::optional<Comparison> with_relative_score(const std::string& folder,
+                                              const Results& results,
+                                              const Comparison& named,
+                                              uint64_t seed);
 
 }  // namespace selfalign::eval

@@ -82,14 +82,14 @@ TEST_F(ResultItemsTest, OfALogOfTwoSettingsOnlyTheResultsOwn) {
   };
   EXPECT_EQ(answers(again), "1 of seed 1, 2 of seed 1, ");
   EXPECT_EQ(answers(second), "1 of seed 2, 2 of seed 2, ");
-  const Json shown =
-      report::items_by_task(folder_, {{}, {again}, {}}, 9)["vicuna"];
-  EXPECT_EQ(shown["total"], 2);
-  EXPECT_EQ(shown["items"][0]["answers"]["base"]["answer"], "of seed 1");
+  const auto tables = report::items_by_task(folder_, {{}, {again}, {}, {}}, 9);
+  const report::ShownItems& shown = *find_named(tables, "vicuna");
+  EXPECT_EQ(shown.num_items, 2);
+  EXPECT_EQ(find_named(shown.items.at(0).answers, "base")->answer, "of seed 1");
   // Of fewer questions there are fewer, whatever the log holds.
   const TaskResult fewer = vicuna.ask("never", 2, 1);
   EXPECT_EQ(read_items(folder_, fewer).size(), 1u);
-  TaskResult kept = task_result_from_json(to_json(fewer), "here");
+  TaskResult kept = from_json<TaskResult>(to_json(fewer), "here");
   EXPECT_EQ(kept.keys, fewer.keys);
   // A result that names no keys is of an older version.
   kept.keys.clear();
@@ -103,7 +103,7 @@ TEST_F(ResultItemsTest, KeysAreHexDigits) {
   EXPECT_EQ(json["keys"], (Json{"0000000000000001", "fedcba9876543210"}));
   for (const Json& bad : {Json("1"), Json(1), Json("000000000000000G")}) {
     json["keys"] = Json::array({bad});
-    EXPECT_THROW(task_result_from_json(json, "here"), Error) << bad;
+    EXPECT_THROW(from_json<TaskResult>(json, "here"), Error) << bad;
   }
 }
 

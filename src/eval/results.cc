@@ -31,37 +31,6 @@ const std::string& made(const std::string& folder) {
   return folder;
 }
 
-const Json& list_of(const Json& json, const char* name,
-                    const std::string& where) {
-  const auto found = json.find(name);
-  if (found == json.end() || !found->is_array()) {
-    throw Error(ErrorKind::kInput,
-                str(where, ": there is no list '", name,
-                    "'; move the file away and evaluate again"));
-  }
-  return *found;
-}
-
-SubjectInfo subject_from_json(const Json& json, const std::string& where) {
-  return {json_string(json, "name", where), json_string(json, "title", where),
-          json_string(json, "model", where),
-          json_string_or(json, "adapter", where, ""),
-          json_string(json, "fingerprint", where)};
-}
-
-std::string pair_of(const Json& comparison, const std::string& where) {
-  std::string key;
-  for (const char* name : {"task", "judge", "a", "b"}) {
-    key += json_string(comparison, name, where) + "\n";
-  }
-  return key + decoding_of(comparison.value("settings", Json()));
-}
-
-std::string asked_of(const Json& usage, const std::string& where) {
-  return json_string(usage, "kind", where) + "\n" +
-         json_string(usage, "name", where);
-}
-
 template <typename T, typename Same>
 void put(std::vector<T>& all, const std::vector<T>& fresh, const Same& same) {
   for (const T& one : fresh) {
@@ -77,23 +46,10 @@ void put(std::vector<T>& all, const std::vector<T>& fresh, const Same& same) {
 
 }  // namespace
 
-Json to_json(const Results& results) {
-  Json subjects = Json::array();
-  for (const SubjectInfo& subject : results.subjects) {
-    subjects.push_back({{"name", subject.name},
-                        {"title", subject.title},
-                        {"model", subject.model},
-                        {"adapter", subject.adapter},
-                        {"fingerprint", subject.fingerprint}});
-  }
-  Json list = Json::array();
-  for (const TaskResult& result : results.results) {
-    list.push_back(to_json(result));
-  }
-  return Json{{"subjects", subjects},
-              {"results", list},
-              {"comparisons", results.comparisons},
-              {"usage", results.usage}};
+bool is_same(const Comparison& one, const Comparison& other) {
+  return one.task == other.task && one.judge == other.judge &&
+         one.a == other.a && one.b == other.b &&
+         decoding_of(one.settings) == decoding_of(other.settings);
 }
 
 std::vector<std::string> decodings_of(const Results& results,
@@ -121,9 +77,8 @@ Results under_decoding(Results results, const std::string& decoding) {
 
 Results read_results(const std::string& folder) {
   require_own(folder);
-  Results results;
   const std::string path = folder + kResultsFile;
-  if (!std::filesystem::exists(path)) return results;
+  if (!std::filesystem::exists(path)) return {};
   const std::string text = read_file(path);
   if (text.empty()) {
     throw Error(ErrorKind::kInput,
@@ -132,23 +87,7 @@ Results read_results(const std::string& folder) {
                     "leave it; remove it and evaluate again: what items/ and "
                     "judgements/ hold is not asked again");
   }
-  const Json json = parse_json(text, path);
-  for (const Json& one : list_of(json, "subjects", path)) {
-    results.subjects.push_back(subject_from_json(one, path + ": subjects"));
-  }
-  for (const Json& one : list_of(json, "results", path)) {
-    results.results.push_back(task_result_from_json(one, path + ": results"));
-  }
-  for (const Json& one : list_of(json, "comparisons", path)) {
-    pair_of(one, path + ": comparisons");
-    results.comparisons.push_back(one);
-  }
-  // Older versions have none.
-  for (const Json& one : json.value("usage", Json::array())) {
-    asked_of(one, path + ": usage");
-    results.usage.push_back(one);
-  }
-  return results;
+  return from_json<Results>(parse_json(text, path), path);
 }
 
 ResultsWriter::ResultsWriter(const std::string& folder)
@@ -157,7 +96,6 @@ ResultsWriter::ResultsWriter(const std::string& folder)
       results_(read_results(folder)) {}
 
 void ResultsWriter::merge(const Results& fresh) {
-  const std::string path = folder_ + kResultsFile;
   put(results_.subjects, fresh.subjects,
       [](const SubjectInfo& a, const SubjectInfo& b) {
         return a.name == b.name;
@@ -167,14 +105,12 @@ void ResultsWriter::merge(const Results& fresh) {
         return a.task == b.task && a.subject == b.subject &&
                decoding_of(a.settings) == decoding_of(b.settings);
       });
-  put(results_.comparisons, fresh.comparisons,
-      [&](const Json& a, const Json& b) {
-        return pair_of(a, path) == pair_of(b, path);
+  put(results_.comparisons, fresh.comparisons, is_same);
+  put(results_.usage, fresh.usage,
+      [](const SubjectUsage& a, const SubjectUsage& b) {
+        return a.kind == b.kind && a.name == b.name;
       });
-  put(results_.usage, fresh.usage, [&](const Json& a, const Json& b) {
-    return asked_of(a, path) == asked_of(b, path);
-  });
-  write_json_file(path, to_json(results_));
+  write_json_file(folder_ + kResultsFile, to_json(results_));
 }
 
 }  // namespace selfalign::eval

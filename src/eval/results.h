@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
+#include "eval/comparison.h"
 #include "eval/evaluation.h"
+#include "generate/usage.h"
 #include "store/writer_lock.h"
 
 namespace selfalign::eval {
@@ -19,22 +21,49 @@ struct SubjectInfo {
   std::string model;    // path or address, as given
   std::string adapter;  // PEFT folder, "" for none
   std::string fingerprint;
+
+  static void describe(auto& visit, auto& self) {
+    visit("name", self.name);
+    visit("title", self.title);
+    visit("model", self.model);
+    visit.may("adapter", self.adapter);
+    visit("fingerprint", self.fingerprint);
+  }
+};
+
+// What a model behind a server was asked for (costs.h).
+struct SubjectUsage {
+  std::string kind;  // "subject" or "judge"
+  std::string name;
+  std::string model;  // address
+  generate::UsageReport report;
+
+  static void describe(auto& visit, auto& self) {
+    visit("kind", self.kind);
+    visit("name", self.name);
+    visit("model", self.model);
+    generate::UsageReport::describe(visit, self.report);
+  }
 };
 
 struct Results {
   std::vector<SubjectInfo> subjects;  // sorted by when they were first asked
   std::vector<TaskResult> results;    // the same
-  // Two subjects against each other: objects with at least "task", "judge" (""
-  // where there is none), "a" and "b" (names of subjects); a new one replaces
-  // that of the same four under the same decoding (of its "settings").
-  std::vector<Json> comparisons;
-  // What models behind a server were asked for (costs.h): objects with at least
-  // "kind" and "name"; a new one replaces that of the same two.
-  std::vector<Json> usage;
+  // A new one replaces that of the same task, judge, a, b and decoding.
+  std::vector<Comparison> comparisons;
+  // A new one replaces that of the same kind and name.
+  std::vector<SubjectUsage> usage;
+
+  static void describe(auto& visit, auto& self) {
+    visit("subjects", self.subjects);
+    visit("results", self.results);
+    visit("comparisons", self.comparisons);
+    visit.may("usage", self.usage);  // older versions have none
+  }
 };
 
-// {"subjects", "results", "comparisons", "usage"}, as results.json has them.
-Json to_json(const Results& results);
+// Whether it is of that task, judge, a, b and decoding.
+bool is_same(const Comparison& one, const Comparison& other);
 
 // How the answers to a task were decoded (decoding_of), each once, in order of
 // results; "" alone where there are none, or only such without a decoding.

@@ -42,11 +42,9 @@ TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
     ResultsWriter writer(folder_);
     writer.merge(one("hhh", "base", 0.7));
     Results fresh;
-    Json comparison{{"task", "v"}, {"judge", "m"}, {"a", "x"}, {"b", "y"}};
-    fresh.comparisons = {comparison};
+    fresh.comparisons = {{.task = "v", .judge = "m", .a = "x", .b = "y"}};
     writer.merge(fresh);
-    comparison["wins"] = 3;
-    fresh.comparisons = {comparison};
+    fresh.comparisons[0].num_open = 3;
     writer.merge(fresh);
   }
   const Results results = read_results(folder_);
@@ -55,7 +53,7 @@ TEST_F(ResultsTest, ANewResultReplacesItsOwnAndLeavesTheOthers) {
   EXPECT_EQ(results.results[1].subject, "verbose");
   EXPECT_EQ(results.subjects.size(), 2u);
   ASSERT_EQ(results.comparisons.size(), 1u);
-  EXPECT_EQ(results.comparisons[0]["wins"], 3);
+  EXPECT_EQ(results.comparisons[0].num_open, 3);
 }
 
 // That of a run, which may come from anybody; a person's own may be a link.
@@ -81,12 +79,11 @@ TEST_F(ResultsTest, ResultsUnderAnotherDecodingStandBesideTheFirst) {
   ResultsWriter writer(folder_);
   Results results = one("vicuna", "base", 0.5);
   Json& settings = results.results[0].settings;
-  results.comparisons = {
-      {{"task", "vicuna"}, {"judge", "j"}, {"a", "x"}, {"b", "y"}}};
+  results.comparisons = {{.task = "vicuna", .judge = "j", .a = "x", .b = "y"}};
   const auto merge = [&](const char* how, double temperature) {
     settings = {{"decoding", how},
                 {"sampling", {{"temperature", temperature}}}};
-    results.comparisons[0]["settings"] = settings;
+    results.comparisons[0].settings = settings;
     writer.merge(results);
   };
   merge("one", 0.7);
@@ -132,7 +129,10 @@ TEST_F(ResultsTest, WhatIsNoResultsFileIsNamed) {
   write_file_atomic(folder_ + "/results.json", "{\"subjects\": []}");
   const Error error = error_of([&] { read_results(folder_); });
   EXPECT_EQ(error.kind(), ErrorKind::kInput);
-  EXPECT_THAT(error.what(), testing::HasSubstr("results.json: expected a"));
+  EXPECT_THAT(
+      error.what(),
+      testing::HasSubstr("results.json: expected 'results' to be a list, "
+                         "found nothing"));
 }
 
 TEST_F(ResultsTest, AnEmptyFileSaysWhatMayBeRemoved) {

@@ -87,11 +87,8 @@ void put_way(const ExportContext& context, std::ostream& out) {
       << "Made, kept and rejected, by stage:\n\n"
       << "| stage | made | kept | rejected |\n|---|---|---|---|\n";
   for (const store::Manifest& manifest : context.store.manifests()) {
-    if (!manifest.report.contains("filter") ||
-        manifest.stage.starts_with("held_out.")) {
-      continue;
-    }
     const stages::Funnel funnel = stages::funnel_of(manifest);
+    if (!funnel.filter || manifest.stage.starts_with("held_out.")) continue;
     out << "| " << funnel.stage << " | " << funnel.num_made << " | "
         << funnel.num_kept << " | ";
     const char* separator = "";
@@ -151,7 +148,7 @@ bool is_model_file(const fs::path& path) {
          kEndings.end();
 }
 
-void add_model(const std::string& path, Json& inputs) {
+void add_model(const std::string& path, std::vector<HashedFile>& inputs) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) {
     inputs.push_back(hashed_file("model/" + file_name(path), path));
@@ -214,29 +211,34 @@ std::string axolotl_stanza(const ExportContext& context) {
   return out.str();
 }
 
-Json hashed_file(const std::string& name, const std::string& path) {
+HashedFile hashed_file(const std::string& name, const std::string& path) {
   std::error_code problem;
   const auto size = fs::file_size(path, problem);
-  if (problem) return {{"name", name}, {"missing", true}};
-  return {{"name", name}, {"bytes", size}, {"sha256", sha256_file(path)}};
+  if (problem) return {.name = name, .missing = true};
+  return {.name = name, .bytes = int64_t(size), .sha256 = sha256_file(path)};
+}
+
+std::vector<HashedFile> hashed_inputs(const std::string& run) {
+  std::vector<HashedFile> files = {
+      hashed_file(recipe::kRecipeFile + 1, run + recipe::kRecipeFile)};
+  for (const std::string& name : recipe::prompt_files()) {
+    files.push_back(hashed_file("prompts/" + name, run + "/prompts/" + name));
+  }
+  return files;
+}
+
+std::vector<StageDigest> stage_digests(const store::Reader& store) {
+  std::vector<StageDigest> stages;
+  for (const store::Manifest& manifest : store.manifests()) {
+    stages.push_back({manifest.stage, manifest.num_rows, manifest.num_kept,
+                      manifest.digest});
+  }
+  return stages;
 }
 
 Json export_manifest(const ExportContext& context) {
   const store::Reader& store = context.store;
-  Json stages = Json::array();
-  for (const store::Manifest& manifest : store.manifests()) {
-    stages.push_back({{"stage", manifest.stage},
-                      {"rows", manifest.num_rows},
-                      {"kept", manifest.num_kept},
-                      {"digest", manifest.digest}});
-  }
-  const std::string recipe = recipe::kRecipeFile + 1;
-  Json inputs =
-      Json::array({hashed_file(recipe, store.folder() + "/" + recipe)});
-  for (const std::string& name : recipe::prompt_files()) {
-    inputs.push_back(
-        hashed_file("prompts/" + name, store.folder() + "/prompts/" + name));
-  }
+  std::vector<HashedFile> inputs = hashed_inputs(store.folder());
   for (const std::string& given :
        {context.recipe.instructions.path, context.recipe.data.path}) {
     if (given.empty()) continue;
@@ -248,13 +250,13 @@ Json export_manifest(const ExportContext& context) {
           {"run",
            {{"name", context.recipe.name},
             {"digest", store.run_digest()},
-            {"stages", stages}}},
+            {"stages", to_json(stage_digests(store))}}},
           {"dataset",
            {{"set", context.report.set},
             {"form", context.options.form},
             {"rows", context.report.num_written},
             {"cut_off", context.report.num_cut_off}}},
-          {"inputs", inputs}};
+          {"inputs", to_json(inputs)}};
 }
 
 }  // namespace selfalign::exports

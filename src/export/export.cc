@@ -255,7 +255,7 @@ ExportReport export_dataset(const store::Reader& store,
   manifest["outputs"] = Json::array();
   for (const std::string& name : report.files) {
     manifest["outputs"].push_back(
-        hashed_file(name, partial.path() + "/" + name));
+        to_json(hashed_file(name, partial.path() + "/" + name)));
   }
   write_json_file(add("manifest.json"), manifest, 2);
   partial.publish();

@@ -55,34 +55,25 @@ double Usage::cost(const Price& price) const {
          1e6;
 }
 
-Json usage_json(const Usage& usage, const Price& price) {
-  Json json{{"requests", usage.num_requests},
-            {"prompt_tokens", usage.num_prompt_tokens},
-            {"completion_tokens", usage.num_tokens},
-            {"estimated_requests", usage.num_estimated}};
+UsageReport usage_report(const Usage& usage, const Price& price) {
+  UsageReport report{usage, std::nullopt};
   if (price.is_known()) {
-    json["price_input"] = price.input;
-    json["price_output"] = price.output;
-    json["cost"] = usage.cost(price);
+    report.cost = {price.input, price.output, usage.cost(price)};
   }
-  return json;
+  return report;
 }
 
-std::string usage_text(const Json& usage) {
-  constexpr char kWhere[] = "usage";
-  const auto count = [&](const char* name) {
-    return json_int(usage, name, kWhere);
-  };
+std::string usage_text(const UsageReport& report) {
+  const Usage& usage = report.usage;
   std::ostringstream out;
-  out << grouped(count("requests")) << " requests, "
-      << grouped(count("prompt_tokens")) << " tokens in, "
-      << grouped(count("completion_tokens")) << " out";
-  if (count("estimated_requests") > 0) {
-    out << " (estimated for " << grouped(count("estimated_requests")) << ")";
+  out << grouped(usage.num_requests) << " requests, "
+      << grouped(usage.num_prompt_tokens) << " tokens in, "
+      << grouped(usage.num_tokens) << " out";
+  if (usage.num_estimated > 0) {
+    out << " (estimated for " << grouped(usage.num_estimated) << ")";
   }
-  if (usage.contains("cost")) {
-    out << ", cost " << std::fixed << std::setprecision(4)
-        << json_number(usage, "cost", kWhere);
+  if (report.cost) {
+    out << ", cost " << std::fixed << std::setprecision(4) << report.cost->cost;
   }
   return out.str();
 }

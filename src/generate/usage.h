@@ -4,9 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "generate/generator.h"
 
 namespace selfalign::generate {
@@ -27,14 +28,39 @@ struct Usage {
   int64_t num_estimated = 0;  // requests whose tokens the server did not count
   void add(const Completion& completion);
   double cost(const Price& price) const;
+
+  static void describe(auto& visit, auto& self) {
+    visit("requests", self.num_requests);
+    visit("prompt_tokens", self.num_prompt_tokens);
+    visit("completion_tokens", self.num_tokens);
+    visit("estimated_requests", self.num_estimated);
+  }
 };
 
-// {"requests", "prompt_tokens", "completion_tokens", "estimated_requests",
-// "price_input", "price_output", "cost"}; the last three where the price is
-// known.
-Json usage_json(const Usage& usage, const Price& price);
+struct Cost {
+  double price_input = 0.0;
+  double price_output = 0.0;
+  double cost = 0.0;
 
-// "12 requests, 3,400 tokens in, 512 out, cost 0.0137", of usage_json.
-std::string usage_text(const Json& usage);
+  static void describe(auto& visit, auto& self) {
+    visit("price_input", self.price_input);
+    visit("price_output", self.price_output);
+    visit("cost", self.cost);
+  }
+};
+
+struct UsageReport {
+  Usage usage;
+  std::optional<Cost> cost;  // where the price is known
+
+  static void describe(auto& visit, auto& self) {
+    Usage::describe(visit, self.usage);
+    visit.inlined(self.cost);
+  }
+};
+UsageReport usage_report(const Usage& usage, const Price& price);
+
+// "12 requests, 3,400 tokens in, 512 out, cost 0.0137"
+std::string usage_text(const UsageReport& report);
 
 }  // namespace selfalign::generate

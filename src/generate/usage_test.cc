@@ -12,13 +12,13 @@ TEST(UsageTest, ACostIsOfAMillionTokens) {
   const Usage usage{4, 2'000'000, 500'000, 1};
   const Price price = price_from_text("2.5,10");
   EXPECT_DOUBLE_EQ(usage.cost(price), 10.0);
-  const Json json = usage_json(usage, price);
-  EXPECT_EQ(json["cost"], 10.0);
-  EXPECT_EQ(usage_text(json),
+  const UsageReport report = usage_report(usage, price);
+  EXPECT_EQ(to_json(report)["cost"], 10.0);
+  EXPECT_EQ(usage_text(report),
             "4 requests, 2,000,000 tokens in, 500,000 out (estimated for 1), "
             "cost 10.0000");
-  EXPECT_FALSE(usage_json(usage, Price{}).contains("cost"));
-  EXPECT_EQ(usage_text(usage_json({12, 7, 1234, 0}, Price{})),
+  EXPECT_FALSE(to_json(usage_report(usage, Price{})).contains("cost"));
+  EXPECT_EQ(usage_text(usage_report({12, 7, 1234, 0}, Price{})),
             "12 requests, 7 tokens in, 1,234 out");
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
 #include "store/reader.h"
@@ -30,6 +30,19 @@ struct StepEta {
   double units_per_s = 0.0;  // over all timed work; 0: not known
   double tokens_per_s = 0.0;
   double left_s = -1.0;  // -1: nothing is known yet
+
+  static void describe(auto& visit, auto& self) {
+    visit("step", self.step);
+    visit("unit", self.unit);
+    visit("done", self.done);
+    visit("total", self.total);
+    visit("finished", self.finished);
+    visit("tokens", self.num_tokens);
+    visit("units_per_s", self.units_per_s);
+    visit("tokens_per_s", self.tokens_per_s);
+    visit.may("seconds", self.seconds, self.seconds >= 0.0);
+    visit.may("left_s", self.left_s, self.left_s >= 0.0);
+  }
 };
 
 struct RunEta {
@@ -39,6 +52,14 @@ struct RunEta {
   bool all_known = true;       // false: some step's left_s is not
   bool done = false;
   std::optional<std::string> writer;  // "process 123" while one is at work
+
+  static void describe(auto& visit, auto& self) {
+    visit("steps", self.steps);
+    visit("left_s", self.left_s);
+    visit("all_known", self.all_known);
+    visit("last_s", self.last_s);
+    visit.nullable("writer", self.writer);
+  }
 };
 // Totals are the recipe's; before a step has begun it is expected to keep what
 // earlier ones kept, and to write as many tokens as it may.
@@ -50,7 +71,6 @@ RunEta run_eta(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
 std::string state_text(const RunEta& eta, double now_s);
 // A line per step: done, rates, time to go.
 std::string eta_text(const RunEta& eta, double now_s);
-Json eta_json(const RunEta& eta);
 
 struct StepForecast {
   std::string step;
@@ -58,6 +78,14 @@ struct StepForecast {
   int64_t total = 0;  // units of the whole run
   double tokens = 0.0;
   double seconds = 0.0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("step", self.step);
+    visit("unit", self.unit);
+    visit("total", self.total);
+    visit("tokens", self.tokens);
+    visit("seconds", self.seconds);
+  }
 };
 // What `recipe` will take if every unit takes what it took in `small`, the
 // finished preview in `store`, without identity rows; those count by their

@@ -66,7 +66,7 @@ TEST_F(EtaTest, WithoutAClockThereAreNoRates) {
   EXPECT_EQ(align.seconds, -1.0);
   EXPECT_EQ(align.tokens_per_s, 0.0);
   EXPECT_EQ(step(now, "verbose").left_s, -1.0);
-  EXPECT_FALSE(eta_json(now)["steps"][0].contains("seconds"));
+  EXPECT_FALSE(to_json(now)["steps"][0].contains("seconds"));
   // A part that was timed gives a rate, but no time for the whole.
   stages::add_work(*store_, "align.answers", {1.0, 20, 1});
   now = eta();

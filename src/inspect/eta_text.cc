@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run's eta as a person and a program read it.
+// A run's eta as a person reads it.
 #include <ctime>
 #include <iomanip>
 #include <sstream>
@@ -70,29 +70,6 @@ std::string eta_text(const RunEta& eta, double now_s) {
   }
   out << '\n';
   return out.str();
-}
-
-Json eta_json(const RunEta& eta) {
-  Json steps = Json::array();
-  for (const StepEta& step : eta.steps) {
-    Json one{{"step", step.step},
-             {"unit", step.unit},
-             {"done", step.done},
-             {"total", step.total},
-             {"finished", step.finished},
-             {"tokens", step.num_tokens},
-             {"units_per_s", step.units_per_s},
-             {"tokens_per_s", step.tokens_per_s}};
-    if (step.seconds >= 0.0) one["seconds"] = step.seconds;
-    if (step.left_s >= 0.0) one["left_s"] = step.left_s;
-    steps.push_back(std::move(one));
-  }
-  Json out{{"steps", std::move(steps)},
-           {"left_s", eta.left_s},
-           {"all_known", eta.all_known},
-           {"last_s", eta.last_s}};
-  out["writer"] = eta.writer ? Json(*eta.writer) : Json(nullptr);
-  return out;
 }
 
 }  // namespace selfalign::inspect

@@ -19,8 +19,8 @@
 namespace selfalign::inspect {
 namespace {
 
-using store::Reader;
 using store::Row;
+using store::Reader;
 
 // Diversity depends on how much text it is taken of; so many texts, evenly
 // drawn, are compared at most.
@@ -41,10 +41,9 @@ std::vector<Item> evenly(const std::vector<Item>& items, size_t count) {
 }
 
 // The most frequent first, by name on a tie.
-std::vector<std::pair<std::string, int64_t>> ranked(
-    const std::map<std::string, int64_t>& counts, size_t limit) {
-  std::vector<std::pair<std::string, int64_t>> all(counts.begin(),
-                                                   counts.end());
+Named<int64_t> ranked(const std::map<std::string, int64_t>& counts,
+                      size_t limit) {
+  Named<int64_t> all(counts.begin(), counts.end());
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return a.second > b.second;
   });
@@ -52,54 +51,43 @@ std::vector<std::pair<std::string, int64_t>> ranked(
   return all;
 }
 
-Json root_verbs(const std::vector<std::string>& instructions) {
+RootVerbs root_verbs(const std::vector<std::string>& instructions) {
   std::map<std::string, int64_t> verbs;
   std::map<std::string, std::map<std::string, int64_t>> nouns;
-  int64_t num_found = 0;
+  RootVerbs all;
   for (const std::string& instruction : instructions) {
     const auto root = text::find_root_verb(instruction);
     if (!root) continue;
-    ++num_found;
+    ++all.num_found;
     ++verbs[root->verb];
     if (!root->noun.empty()) ++nouns[root->verb][root->noun];
   }
-  int64_t num_pairs = 0;
-  for (const auto& [verb, of_verb] : nouns)
-    num_pairs += int64_t(of_verb.size());
-  Json top = Json::array();
-  for (const auto& [verb, count] : ranked(verbs, kTopVerbs)) {
-    Json with = Json::object();
-    for (const auto& [noun, times] : ranked(nouns[verb], kTopNouns)) {
-      with[noun] = times;
-    }
-    top.push_back(Json{{"verb", verb}, {"count", count}, {"nouns", with}});
+  all.num_verbs = int64_t(verbs.size());
+  for (const auto& [verb, of_verb] : nouns) {
+    all.num_pairs += int64_t(of_verb.size());
   }
-  return Json{{"with_root_verb", num_found},
-              {"different_verbs", verbs.size()},
-              {"different_verb_noun_pairs", num_pairs},
-              {"top", top}};
+  for (const auto& [verb, count] : ranked(verbs, kTopVerbs)) {
+    all.top.push_back({verb, count, ranked(nouns[verb], kTopNouns)});
+  }
+  return all;
 }
 
-Json openings(const std::vector<std::string>& instructions) {
+Named<int64_t> openings(const std::vector<std::string>& instructions) {
   std::map<std::string, int64_t> counts;
   for (const std::string& instruction : instructions) {
     const std::vector<std::string> words = text::rouge_words(instruction);
     if (words.size() >= 2) ++counts[words[0] + " " + words[1]];
   }
-  Json top = Json::object();
-  for (const auto& [words, count] : ranked(counts, kTopOpenings)) {
-    top[words] = count;
-  }
-  return top;
+  return ranked(counts, kTopOpenings);
 }
 
-Json nearest_seeds(const Reader& store,
-                   const std::vector<std::string>& instructions) {
+std::optional<Distribution> nearest_seeds(
+    const Reader& store, const std::vector<std::string>& instructions) {
   text::RougeIndex seeds(0.0);
   for (const Row& row : store.rows("instruct.seeds")) {
     seeds.add(json_string(row.content, "instruction", row.stage));
   }
-  if (seeds.size() == 0) return nullptr;
+  if (seeds.size() == 0) return std::nullopt;
   std::vector<double> scores;
   for (const std::string& text : evenly(instructions, kMaxNearest)) {
     const auto match = seeds.find_above(text);
@@ -108,7 +96,7 @@ Json nearest_seeds(const Reader& store,
   return distribution(std::move(scores));
 }
 
-Json instruction_stats(const Reader& store) {
+InstructionStats instruction_stats(const Reader& store) {
   std::vector<std::string> texts;
   std::vector<double> words;
   std::map<std::string, int64_t> types;
@@ -117,35 +105,29 @@ Json instruction_stats(const Reader& store) {
     words.push_back(double(text::count_words(texts.back())));
     ++types[stages::question_type(row)];
   }
-  Json by_type = Json::object();
-  for (const auto& [type, count] : ranked(types, types.size())) {
-    by_type[type] = count;
-  }
-  return Json{{"words", distribution(std::move(words))},
-              {"root_verbs", root_verbs(texts)},
-              {"openings", openings(texts)},
-              {"distinct_n", distinct_ngrams(texts)},
-              {"nearest_seed_rouge_l", nearest_seeds(store, texts)},
-              {"types", by_type}};
+  return {distribution(std::move(words)),
+          root_verbs(texts),
+          openings(texts),
+          distinct_ngrams(texts),
+          nearest_seeds(store, texts),
+          ranked(types, types.size())};
 }
 
-Json duplicate_stats(const Reader& store) {
-  Json all = Json::object();
+Named<DuplicateStats> duplicate_stats(const Reader& store) {
+  Named<DuplicateStats> all;
   for (const char* stage :
        {"instruct.tasks", "redteam.topics", "redteam.questions"}) {
     const auto manifest = store.manifest(stage);
     if (!manifest) continue;
-    int64_t duplicates = 0;
     const stages::Funnel funnel = stages::funnel_of(*manifest);
-    for (const auto& [reason, count] : funnel.rejected) {
-      if (reason == "duplicate") duplicates = count;
-    }
-    all[stage] = Json{{"made", funnel.num_made}, {"duplicates", duplicates}};
+    const int64_t* duplicates = find_named(funnel.rejected, "duplicate");
+    all.emplace_back(
+        stage, DuplicateStats{funnel.num_made, duplicates ? *duplicates : 0});
   }
   return all;
 }
 
-Json answer_stats(const Reader& store, const std::string& stage) {
+AnswerStats answer_stats(const Reader& store, const std::string& stage) {
   std::vector<std::string> texts;
   std::vector<double> tokens;
   std::vector<double> words;
@@ -159,26 +141,28 @@ Json answer_stats(const Reader& store, const std::string& stage) {
     return true;
   });
   const double count = double(std::max<size_t>(texts.size(), 1));
-  return Json{{"tokens", distribution(std::move(tokens))},
-              {"words", distribution(std::move(words))},
-              {"share_ended", double(num_ended) / count},
-              {"distinct_n", distinct_ngrams(texts)}};
+  return {distribution(std::move(tokens)), distribution(std::move(words)),
+          double(num_ended) / count, distinct_ngrams(texts)};
 }
 
 // Kept answers that each principle fired in, also those where it never did.
-Json principle_stats(const Reader& store, const recipe::Prompts& prompts) {
+Named<int64_t> principle_stats(const Reader& store,
+                               const recipe::Prompts& prompts) {
   const stages::PrincipleUse use = stages::principle_use(store, prompts);
-  Json all = Json::object();
+  Named<int64_t> all;
+  all.reserve(use.rules.size());
   for (size_t i = 0; i < use.rules.size(); ++i) {
-    all[str(i + 1, " (", use.rules[i], ")")] = use.num_fired(i).kept;
+    all.emplace_back(str(i + 1, " (", use.rules[i], ")"),
+                     use.num_fired(i).kept);
   }
   return all;
 }
 
 }  // namespace
 
-Json distribution(std::vector<double> values) {
-  Json out{{"count", values.size()}};
+Distribution distribution(std::vector<double> values) {
+  Distribution out;
+  out.count = int64_t(values.size());
   if (values.empty()) return out;
   std::sort(values.begin(), values.end());
   const auto rank = [&values](double share) {
@@ -187,31 +171,29 @@ Json distribution(std::vector<double> values) {
   };
   double sum = 0.0;
   for (const double value : values) sum += value;
-  out["mean"] = sum / double(values.size());
-  out["p10"] = rank(0.1);
-  out["p50"] = rank(0.5);
-  out["p90"] = rank(0.9);
-  out["max"] = values.back();
+  out.mean = sum / double(values.size());
+  out.p10 = rank(0.1);
+  out.p50 = rank(0.5);
+  out.p90 = rank(0.9);
+  out.max = values.back();
   constexpr int kNumBins = 10;
   const double low = values[0];
   const double width = (rank(0.99) - low) / kNumBins;
-  std::vector<int64_t> counts(width > 0.0 ? kNumBins : 1, 0);
+  std::vector<HistogramBin>& bins = out.histogram;
+  bins.resize(width > 0.0 ? kNumBins : 1);
+  for (size_t i = 0; i < bins.size(); ++i) {
+    const bool last = i + 1 == bins.size();
+    bins[i].from = low + width * double(i);
+    bins[i].to = last ? values.back() : low + width * double(i + 1);
+  }
   for (const double value : values) {
     const double bin = width > 0.0 ? (value - low) / width : 0.0;
-    ++counts[std::min(size_t(bin), counts.size() - 1)];
-  }
-  out["histogram"] = Json::array();
-  for (size_t i = 0; i < counts.size(); ++i) {
-    const bool last = i + 1 == counts.size();
-    out["histogram"].push_back(
-        Json{{"from", low + width * double(i)},
-             {"to", last ? values.back() : low + width * double(i + 1)},
-             {"count", counts[i]}});
+    ++bins[std::min(size_t(bin), bins.size() - 1)].count;
   }
   return out;
 }
 
-Json distinct_ngrams(const std::vector<std::string>& texts) {
+DistinctNgrams distinct_ngrams(const std::vector<std::string>& texts) {
   constexpr size_t kMaxOrder = 3;
   std::unordered_set<uint64_t> seen[kMaxOrder];
   int64_t total[kMaxOrder] = {};
@@ -227,26 +209,26 @@ Json distinct_ngrams(const std::vector<std::string>& texts) {
       }
     }
   }
-  Json out{{"texts", drawn.size()}};
-  for (size_t n = 1; n <= kMaxOrder; ++n) {
-    out[str(n)] = total[n - 1] == 0
-                      ? 0.0
-                      : double(seen[n - 1].size()) / double(total[n - 1]);
+  DistinctNgrams out;
+  out.num_texts = int64_t(drawn.size());
+  for (size_t i = 0; i < kMaxOrder; ++i) {
+    if (total[i] == 0) continue;
+    out.shares[i] = double(seen[i].size()) / double(total[i]);
   }
   return out;
 }
 
-Json run_stats(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
-               const Reader& store) {
-  Json stats{{"name", recipe.name}};
-  stats["instructions"] = instruction_stats(store);
-  stats["duplicates"] = duplicate_stats(store);
-  stats["answers"] = Json::object();
+RunStats run_stats(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
+                   const Reader& store) {
+  RunStats stats;
+  stats.name = recipe.name;
+  stats.instructions = instruction_stats(store);
+  stats.duplicates = duplicate_stats(store);
   for (const std::string& stage : store.stages()) {
     if (!stage.ends_with(".pairs")) continue;
-    stats["answers"][stage] = answer_stats(store, stage);
+    stats.answers.emplace_back(stage, answer_stats(store, stage));
   }
-  stats["principles"] = principle_stats(store, prompts);
+  stats.principles = principle_stats(store, prompts);
   return stats;
 }
 

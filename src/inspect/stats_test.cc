@@ -14,27 +14,27 @@ using ::testing::HasSubstr;
 TEST(Distribution, RanksAndBins) {
   std::vector<double> values;
   for (int i = 100; i > 0; --i) values.push_back(i);
-  const Json all = distribution(values);
-  EXPECT_EQ(all["p10"], 10.0);
-  EXPECT_EQ(all["p50"], 50.0);
-  EXPECT_EQ(all["p90"], 90.0);
-  EXPECT_EQ(all["mean"], 50.5);
-  EXPECT_EQ(all["max"], 100.0);
+  const Distribution all = distribution(values);
+  EXPECT_EQ(all.p10, 10.0);
+  EXPECT_EQ(all.p50, 50.0);
+  EXPECT_EQ(all.p90, 90.0);
+  EXPECT_EQ(all.mean, 50.5);
+  EXPECT_EQ(all.max, 100.0);
   int64_t sum = 0;
-  for (const Json& bin : all["histogram"]) sum += bin["count"].get<int64_t>();
+  for (const HistogramBin& bin : all.histogram) sum += bin.count;
   EXPECT_EQ(sum, 100);
-  EXPECT_EQ(all["histogram"].size(), 10u);
-  EXPECT_EQ(distribution({})["count"], 0);
-  EXPECT_EQ(distribution({3.0})["histogram"].size(), 1u);
-  EXPECT_EQ(distribution({3.0})["p10"], 3.0);
+  EXPECT_EQ(all.histogram.size(), 10u);
+  EXPECT_EQ(dump_json(to_json(distribution({}))), "{\"count\":0}");
+  EXPECT_EQ(distribution({3.0}).histogram.size(), 1u);
+  EXPECT_EQ(distribution({3.0}).p10, 3.0);
 }
 
 TEST(DistinctNgrams, CountsDifferentOnes) {
-  const Json distinct = distinct_ngrams({"a b a", "A b"});
-  EXPECT_DOUBLE_EQ(distinct["1"].get<double>(), 2.0 / 5.0);
-  EXPECT_DOUBLE_EQ(distinct["2"].get<double>(), 2.0 / 3.0);
-  EXPECT_DOUBLE_EQ(distinct["3"].get<double>(), 1.0);
-  EXPECT_EQ(distinct_ngrams({})["1"], 0.0);
+  const DistinctNgrams distinct = distinct_ngrams({"a b a", "A b"});
+  EXPECT_DOUBLE_EQ(distinct.shares[0], 2.0 / 5.0);
+  EXPECT_DOUBLE_EQ(distinct.shares[1], 2.0 / 3.0);
+  EXPECT_DOUBLE_EQ(distinct.shares[2], 1.0);
+  EXPECT_EQ(distinct_ngrams({}).shares[0], 0.0);
 }
 
 TEST(RepeatedShare, IsOfThreeWordsThatStoodThereBefore) {
@@ -55,18 +55,20 @@ TEST_F(StatsTest, CountsWhatTheRunHas) {
                      Json{{"instruction", "Write a poem about roses."}}}});
   recipe::Recipe recipe;
   recipe.name = "small";
-  const Json stats = run_stats(recipe, prompts_, *store_);
-  const Json& instructions = stats["instructions"];
-  EXPECT_EQ(instructions["words"]["count"], 3);
-  EXPECT_EQ(instructions["nearest_seed_rouge_l"]["max"], 1.0);
-  EXPECT_EQ(instructions["root_verbs"]["with_root_verb"], 2);
-  EXPECT_EQ(instructions["root_verbs"]["top"][1]["verb"], "write");
-  EXPECT_EQ(instructions["root_verbs"]["top"][1]["nouns"]["poem"], 1);
-  EXPECT_EQ(stats["duplicates"]["instruct.tasks"]["duplicates"], 1);
-  EXPECT_EQ(stats["answers"]["align.pairs"]["tokens"]["p50"], 5.0);
-  EXPECT_EQ(stats["answers"]["align.pairs"]["share_ended"], 1.0);
+  const RunStats stats = run_stats(recipe, prompts_, *store_);
+  const InstructionStats& instructions = stats.instructions;
+  EXPECT_EQ(instructions.words.count, 3);
+  EXPECT_EQ(instructions.nearest_seed->max, 1.0);
+  EXPECT_EQ(instructions.root_verbs.num_found, 2);
+  const VerbCount& second = instructions.root_verbs.top.at(1);
+  EXPECT_EQ(second.verb, "write");
+  EXPECT_EQ(*find_named(second.nouns, "poem"), 1);
+  EXPECT_EQ(find_named(stats.duplicates, "instruct.tasks")->num_duplicates, 1);
+  const AnswerStats& answers = *find_named(stats.answers, "align.pairs");
+  EXPECT_EQ(answers.tokens.p50, 5.0);
+  EXPECT_EQ(answers.share_ended, 1.0);
   const std::string third = "3 (" + prompts_.principles[2].name + ")";
-  EXPECT_EQ(stats["principles"][third], 2);
+  EXPECT_EQ(*find_named(stats.principles, third), 2);
   const std::string text = stats_text(stats, 80);
   for (const char* part :
        {"# small", "instructions kept: 3", "write              1  poem 1",

@@ -1,118 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inspect/summary.h"
 
-#include <algorithm>
 #include <iomanip>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_file.h"
 #include "base/screen.h"
-#include "inspect/profiles.h"
 #include "recipe/run_files.h"
-#include "stages/funnel.h"
 #include "stages/held_out.h"
-#include "stages/principles.h"
-#include "stages/topic_growth.h"
 #include "text/wrap.h"
 
 namespace selfalign::inspect {
 namespace {
 
-using store::Manifest;
 using store::Row;
 
 constexpr size_t kWidth = 76;  // characters a line
 
-bool starts_with(const std::string& text, const char* prefix) {
-  return text.rfind(prefix, 0) == 0;
-}
-
-bool ends_with(const std::string& text, const std::string& suffix) {
-  return text.size() >= suffix.size() &&
-         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
-
 // Stages whose rows are judged, and what the tunings learn from.
-bool is_in_funnel(const Manifest& manifest) {
-  return !starts_with(manifest.stage, "held_out.") &&
-         (manifest.report.contains("filter") ||
-          manifest.report.contains("given_up") ||
-          ends_with(manifest.stage, ".samples"));
+bool is_in_funnel(const stages::Funnel& funnel) {
+  return !funnel.stage.starts_with("held_out.") &&
+         (funnel.filter || !funnel.given_up.empty() ||
+          funnel.stage.ends_with(".samples"));
 }
 
-double figure(const Manifest& manifest, const char* name) {
-  return json_number_or(manifest.report, name, manifest.stage, 0.0);
-}
+// What the manifest of pairs says of their answers.
+struct PairsReport {
+  double mean_answer_tokens = 0.0;
+  double share_ended = 0.0;
+  double mean_tokens = 0.0;  // runs of version 0.1 do not say
 
-Json stage_json(const Manifest& manifest) {
-  Json rejected = Json::object();
-  for (const auto& [reason, count] : stages::funnel_of(manifest).rejected) {
-    rejected[reason] = count;
+  static void describe(auto& visit, auto& self) {
+    visit("mean_answer_tokens", self.mean_answer_tokens);
+    visit("share_ended", self.share_ended);
+    visit.may("mean_completion_tokens", self.mean_tokens);
   }
-  Json stage{{"stage", manifest.stage},
-             {"made", manifest.num_rows},
-             {"kept", manifest.num_kept},
-             {"rejected", rejected}};
-  for (const char* name : {"identity", "identity_left_out", "given_up"}) {
-    if (manifest.report.contains(name)) stage[name] = manifest.report[name];
-  }
-  return stage;
+};
+
+template <typename Report>
+std::optional<Report> report_of(const store::Reader& store,
+                                const std::string& stage) {
+  const auto manifest = store.manifest(stage);
+  if (!manifest) return std::nullopt;
+  return from_json<Report>(manifest->report, stage);
 }
 
-Json lengths_json(const store::Reader& store) {
-  Json lengths = Json::object();
+Named<double> answer_lengths(const store::Reader& store) {
+  Named<double> lengths;
   for (const char* stage : {"align.pairs", "verbose.pairs"}) {
-    const auto manifest = store.manifest(stage);
-    if (!manifest) continue;
-    lengths[stage] = figure(*manifest, "mean_answer_tokens");
+    const auto pairs = report_of<PairsReport>(store, stage);
+    if (pairs) lengths.emplace_back(stage, pairs->mean_answer_tokens);
   }
   return lengths;
 }
 
-Json tuning_json(const store::Reader& store) {
-  Json tunings = Json::object();
+Named<stages::TuneReport> tunings(const store::Reader& store) {
+  Named<stages::TuneReport> all;
   for (const char* name : {"engrave", "verbose", "tune"}) {
-    const auto manifest = store.manifest(str(name, ".adapter"));
-    if (!manifest) continue;
-    Json& tuning = tunings[name];
-    for (const char* count :
-         {"num_samples", "num_tokens", "num_truncated", "num_steps"}) {
-      tuning[count] = static_cast<int64_t>(figure(*manifest, count));
-    }
-    for (const char* loss : {"loss_before", "loss_after"}) {
-      tuning[loss] = figure(*manifest, loss);
-    }
+    const auto tuning =
+        report_of<stages::TuneReport>(store, str(name, ".adapter"));
+    if (tuning) all.emplace_back(name, *tuning);
   }
-  return tunings;
+  return all;
 }
 
-Json held_out_json(const recipe::Recipe& recipe, const store::Reader& store) {
-  Json all = Json::object();
+Named<HeldOutFigures> held_out_figures(const recipe::Recipe& recipe,
+                                       const store::Reader& store) {
+  Named<HeldOutFigures> all;
   for (const stages::Variant& variant : stages::variants()) {
-    const auto answers =
-        store.manifest(str("held_out.", variant.name, ".answers"));
-    const auto pairs = store.manifest(str("held_out.", variant.name, ".pairs"));
+    const std::string stage = "held_out." + variant.name;
+    const auto answers = store.manifest(stage + ".answers");
+    const auto pairs = report_of<PairsReport>(store, stage + ".pairs");
     if (!answers || !pairs) continue;
-    Json figures{{"num_answers", answers->num_rows},
-                 {"num_kept", answers->num_kept},
-                 {"share_ended", figure(*pairs, "share_ended")},
-                 {"mean_tokens", figure(*pairs, "mean_completion_tokens")},
-                 {"sampling", recipe::to_json(stages::variant_sampling(
-                                  recipe, variant.name))}};
-    const auto loss = store.manifest(str("held_out.", variant.name, ".loss"));
-    if (loss && figure(*loss, "num_tokens") > 0) {
-      figures["loss"] = figure(*loss, "loss");
-    }
-    all[variant.name] = figures;
+    HeldOutFigures figures{
+        answers->num_rows,
+        answers->num_kept,
+        pairs->share_ended,
+        pairs->mean_tokens,
+        recipe::to_json(stages::variant_sampling(recipe, variant.name)),
+        std::nullopt};
+    const auto loss = report_of<stages::LossReport>(store, stage + ".loss");
+    if (loss && loss->num_tokens > 0) figures.loss = loss->loss;
+    all.emplace_back(variant.name, std::move(figures));
   }
   return all;
 }
 
 // One line for all, or one for each.
 std::vector<std::string> decoding_lines(const recipe::Recipe& recipe,
-                                        const Json& held_out) {
+                                        const Named<HeldOutFigures>& held_out) {
   if (held_out.empty()) return {};
   if (recipe.comparison.decoding == "one") {
     return {"Decoding of all: " +
@@ -120,50 +99,41 @@ std::vector<std::string> decoding_lines(const recipe::Recipe& recipe,
   }
   std::vector<std::string> lines = {
       "Each under the decoding of its stage, which is a part of what differs:"};
-  for (const stages::Variant& variant : stages::variants()) {
-    if (!held_out.contains(variant.name)) continue;
-    lines.push_back(
-        str(variant.title, ": ",
-            recipe::sampling_text(held_out[variant.name]["sampling"])));
+  for (const auto& [variant, figures] : held_out) {
+    lines.push_back(str(stages::find_variant(variant)->title, ": ",
+                        recipe::sampling_text(figures.sampling)));
   }
   return lines;
 }
 
-// The shown questions with what each variant wrote, raw.
-Json answers_json(const store::Reader& store) {
-  Json all = Json::array();
+std::vector<ShownAnswers> shown_answers(const store::Reader& store) {
+  std::vector<ShownAnswers> all;
   for (const Row& question : store.rows("held_out.questions")) {
     const std::string where = store.folder() + ": " + question.stage;
     if (!json_bool_or(question.content, "show", where, false)) continue;
-    Json entry{
-        {"instruction", json_string(question.content, "instruction", where)}};
+    ShownAnswers& shown = all.emplace_back();
+    shown.instruction = json_string(question.content, "instruction", where);
     for (const Row& child : store.children(question.key)) {
       const auto completion = store.completion(child.key);
       if (!completion) continue;
       for (const stages::Variant& variant : stages::variants()) {
         if (child.stage != str("held_out.", variant.name, ".answers")) continue;
-        entry[variant.name] = completion->completion.text;
+        named(shown.answers, variant.name) = completion->completion.text;
       }
     }
-    all.push_back(entry);
   }
   return all;
 }
 
-// How the questions are spread over the question types (balance.h).
-Json red_team_json(const store::Reader& store) {
-  Json figures = Json::object();
-  if (const auto topics = store.manifest("redteam.topics")) {
-    if (topics->report.contains("topics")) {
-      figures["topics"] = topics->report["topics"];
-    }
+RedTeamSummary red_team(const store::Reader& store) {
+  RedTeamSummary all;
+  for (const char* stage : {"redteam.topics", "redteam.questions"}) {
+    const auto found = report_of<RedTeamSummary>(store, stage);
+    if (!found) continue;
+    if (found->topics) all.topics = found->topics;
+    if (found->questions) all.questions = found->questions;
   }
-  const auto manifest = store.manifest("redteam.questions");
-  if (!manifest) return figures;
-  for (const char* name : {"balance", "unused_topics", "types"}) {
-    if (manifest->report.contains(name)) figures[name] = manifest->report[name];
-  }
-  return figures;
+  return all;
 }
 
 std::string fixed(double value, int digits) {
@@ -172,168 +142,152 @@ std::string fixed(double value, int digits) {
   return out.str();
 }
 
-void print_stages(std::ostream& out, const Json& report) {
+void print_stages(std::ostream& out, const RunSummary& summary) {
   out << std::left << std::setw(22) << "stage" << std::right << std::setw(7)
       << "made" << std::setw(7) << "kept"
       << "  rejected\n";
-  for (const Json& stage : report["stages"]) {
-    out << std::left << std::setw(22) << stage["stage"].get<std::string>()
-        << std::right << std::setw(7) << stage["made"].get<int64_t>()
-        << std::setw(7) << stage["kept"].get<int64_t>();
+  for (const stages::Funnel& stage : summary.stages) {
+    out << std::left << std::setw(22) << stage.stage << std::right
+        << std::setw(7) << stage.num_made << std::setw(7) << stage.num_kept;
     const char* separator = "  ";
-    for (const auto& [reason, count] : stage["rejected"].items()) {
-      out << separator << count.get<int64_t>() << " " << reason;
+    for (const auto& [reason, count] : stage.rejected) {
+      out << separator << count << " " << reason;
       separator = ", ";
     }
-    stages::Funnel samples;
-    samples.num_made = stage["made"].get<int64_t>();
-    samples.num_identity = stage.value("identity", int64_t{0});
-    samples.num_identity_left_out =
-        stage.value("identity_left_out", int64_t{0});
-    const std::string identity = stages::identity_text(samples);
+    const std::string identity = stages::identity_text(stage);
     if (!identity.empty()) out << "  " << identity;
     out << '\n';
   }
   out << '\n';
-  for (const auto& [stage, tokens] : report["mean_answer_tokens"].items()) {
-    out << "mean answer of " << stage << ": " << fixed(tokens.get<double>(), 1)
+  for (const auto& [stage, tokens] : summary.mean_answer_tokens) {
+    out << "mean answer of " << stage << ": " << fixed(tokens, 1)
         << " tokens\n";
   }
 }
 
 // Types that got fewer questions than their share, or topics not used.
-void print_red_team(std::ostream& out, const Json& red_team) {
-  if (red_team.contains("topics")) {
-    out << "red-team " << stages::topics_line(red_team["topics"]) << '\n';
+void print_red_team(std::ostream& out, const RedTeamSummary& red_team) {
+  if (red_team.topics) {
+    out << "red-team " << stages::topics_line(*red_team.topics) << '\n';
   }
-  if (red_team.value("unused_topics", 0) > 0) {
-    out << "red-team topics cut away: " << red_team.value("unused_topics", 0)
-        << '\n';
-  }
-  if (!red_team.contains("types")) return;
-  for (const auto& [type, figures] : red_team["types"].items()) {
-    const int share = figures.value("share", 0);
-    const int kept = figures.value("kept", 0);
-    if (kept < share) {
-      out << "short of its share: " << type << ", " << kept << " of " << share
-          << " questions\n";
-    }
+  if (!red_team.questions) return;
+  const int64_t unused = red_team.questions->unused_topics;
+  if (unused > 0) out << "red-team topics cut away: " << unused << '\n';
+  for (const auto& [type, figures] : red_team.questions->types) {
+    const int64_t share = figures.share.value_or(0);
+    if (figures.kept >= share) continue;
+    out << "short of its share: " << type << ", " << figures.kept << " of "
+        << share << " questions\n";
   }
 }
 
-void print_tuning(std::ostream& out, const Json& tunings) {
+void print_tuning(std::ostream& out, const Named<stages::TuneReport>& tunings) {
   if (tunings.empty()) return;
   out << '\n'
       << std::left << std::setw(22) << "tuning" << std::right << std::setw(8)
       << "samples" << std::setw(7) << "steps"
       << "  loss over them: before" << std::setw(8) << "after" << '\n';
-  for (const auto& [name, tuning] : tunings.items()) {
+  for (const auto& [name, tuning] : tunings) {
     out << std::left << std::setw(22) << name << std::right << std::setw(8)
-        << tuning.value("num_samples", 0) << std::setw(7)
-        << tuning.value("num_steps", 0) << std::setw(24)
-        << fixed(tuning.value("loss_before", 0.0), 3) << std::setw(8)
-        << fixed(tuning.value("loss_after", 0.0), 3) << '\n';
+        << tuning.num_samples << std::setw(7) << tuning.num_steps
+        << std::setw(24) << fixed(tuning.loss_before, 3) << std::setw(8)
+        << fixed(tuning.loss_after, 3) << '\n';
   }
 }
 
-void print_held_out(std::ostream& out, const Json& report) {
-  const Json& held_out = report["held_out"];
-  if (held_out.empty()) return;
+void print_held_out(std::ostream& out, const RunSummary& summary) {
+  if (summary.held_out.empty()) return;
   out << '\n'
       << std::left << std::setw(26) << "held-out instructions" << std::right
       << std::setw(8) << "answers" << std::setw(19) << "end by themselves"
       << std::setw(13) << "mean tokens" << '\n';
-  for (const stages::Variant& variant : stages::variants()) {
-    const auto found = held_out.find(variant.name);
-    if (found == held_out.end()) continue;
-    out << std::left << std::setw(26) << variant.title << std::right
-        << std::setw(8) << found->value("num_answers", 0) << std::setw(17)
-        << fixed(100.0 * found->value("share_ended", 0.0), 0) << " %"
-        << std::setw(13) << fixed(found->value("mean_tokens", 0.0), 1) << '\n';
+  for (const auto& [variant, figures] : summary.held_out) {
+    out << std::left << std::setw(26) << stages::find_variant(variant)->title
+        << std::right << std::setw(8) << figures.num_answers << std::setw(17)
+        << fixed(100.0 * figures.share_ended, 0) << " %" << std::setw(13)
+        << fixed(figures.mean_tokens, 1) << '\n';
   }
-  for (const Json& line : report["decoding"]) {
-    out << line.get<std::string>() << '\n';
-  }
-  const Json none = Json::object();
-  const Json& base = held_out.contains("base") ? held_out["base"] : none;
-  const Json& tuned =
-      held_out.contains("engraved") ? held_out["engraved"] : none;
-  if (base.contains("loss") && tuned.contains("loss")) {
+  for (const std::string& line : summary.decoding) out << line << '\n';
+  const HeldOutFigures* base = find_named(summary.held_out, "base");
+  const HeldOutFigures* tuned = find_named(summary.held_out, "engraved");
+  if (base && tuned && base->loss && tuned->loss) {
     out << "loss over the prompted base's answers under the short prompt: base "
-        << fixed(base["loss"].get<double>(), 3) << ", engraved "
-        << fixed(tuned["loss"].get<double>(), 3) << '\n';
+        << fixed(*base->loss, 3) << ", engraved " << fixed(*tuned->loss, 3)
+        << '\n';
   }
 }
 
 // In the text the counts alone; `selfalign profiles` shows rows.
-Json without_examples(Json profiles) {
-  for (Json& stage : profiles["stages"]) {
-    for (Json& difference : stage["differences"]) {
-      difference["examples"] = Json::array();
+ProfilesReport without_examples(ProfilesReport profiles) {
+  for (ProfiledStage& stage : profiles.stages) {
+    for (ProfileDifference& difference : stage.differences) {
+      difference.examples.clear();
     }
   }
   return profiles;
 }
 
-void print_answers(std::ostream& out, const Json& answers) {
-  for (const Json& entry : answers) {
-    out << "\n## " << entry["instruction"].get<std::string>() << '\n';
+void print_answers(std::ostream& out,
+                   const std::vector<ShownAnswers>& answers) {
+  for (const ShownAnswers& shown : answers) {
+    out << "\n## " << shown.instruction << '\n';
     for (const stages::Variant& variant : stages::variants()) {
-      const auto answer = entry.find(variant.name);
-      if (answer == entry.end()) continue;
+      const std::string* answer = find_named(shown.answers, variant.name);
+      if (answer == nullptr) continue;
       out << "  " << variant.title << ":\n";
-      out << text::wrap_text(answer->get<std::string>(), "    ", kWidth);
+      out << text::wrap_text(*answer, "    ", kWidth);
     }
   }
 }
 
 }  // namespace
 
-Json run_report(const recipe::Recipe& recipe, const store::Reader& store) {
-  Json report{{"name", recipe.name}, {"model", recipe.model.path}};
-  report["stages"] = Json::array();
-  for (const Manifest& manifest : store.manifests()) {
-    if (is_in_funnel(manifest))
-      report["stages"].push_back(stage_json(manifest));
+RunSummary run_summary(const recipe::Recipe& recipe,
+                       const store::Reader& store) {
+  RunSummary summary;
+  summary.name = recipe.name;
+  summary.model = recipe.model.path;
+  for (const store::Manifest& manifest : store.manifests()) {
+    stages::Funnel funnel = stages::funnel_of(manifest);
+    if (is_in_funnel(funnel)) summary.stages.push_back(std::move(funnel));
   }
-  report["mean_answer_tokens"] = lengths_json(store);
-  report["red_team"] = red_team_json(store);
+  summary.mean_answer_tokens = answer_lengths(store);
+  summary.red_team = red_team(store);
   if (store.num_rows("align.answers") > 0) {
-    report["principles"] = stages::principles_json(
+    summary.principles = stages::principle_report(
         stages::principle_use(store, recipe::run_prompts(store.folder())));
   }
-  report["tuning"] = tuning_json(store);
-  report["held_out"] = held_out_json(recipe, store);
-  report["comparison"] = recipe.comparison.decoding;
-  report["decoding"] = decoding_lines(recipe, report["held_out"]);
-  report["profiles"] = profiles_report(store, 3);
-  report["answers"] = answers_json(store);
-  report["digest"] = store.run_digest();
-  return report;
+  summary.tuning = tunings(store);
+  summary.held_out = held_out_figures(recipe, store);
+  summary.comparison = recipe.comparison.decoding;
+  summary.decoding = decoding_lines(recipe, summary.held_out);
+  summary.profiles = profiles_report(store, 3);
+  summary.answers = shown_answers(store);
+  summary.digest = store.run_digest();
+  return summary;
 }
 
-std::string run_summary(const recipe::Recipe& recipe,
-                        const store::Reader& store) {
-  const Json report = run_report(recipe, store);
+std::string summary_text(const RunSummary& summary) {
   std::ostringstream out;
-  out << "# " << recipe.name << "\n\n";
-  print_stages(out, report);
-  print_red_team(out, report["red_team"]);
-  if (report.contains("principles")) {
-    out << '\n' << stages::principles_summary(report["principles"]);
+  out << "# " << summary.name << "\n\n";
+  print_stages(out, summary);
+  print_red_team(out, summary.red_team);
+  if (summary.principles) {
+    out << '\n' << stages::principles_summary(*summary.principles);
   }
-  print_tuning(out, report["tuning"]);
-  print_held_out(out, report);
-  out << '\n' << profiles_text(without_examples(report["profiles"]));
-  print_answers(out, report["answers"]);
-  out << "\nrun digest " << report["digest"].get<std::string>() << '\n';
+  print_tuning(out, summary.tuning);
+  print_held_out(out, summary);
+  out << '\n' << profiles_text(without_examples(summary.profiles));
+  print_answers(out, summary.answers);
+  out << "\nrun digest " << summary.digest << '\n';
   return out.str();
 }
 
 void write_summary(const recipe::Recipe& recipe, store::Store& store) {
+  const RunSummary summary = run_summary(recipe, store);
   write_file_atomic(store.folder() + "/report.txt",
-                    screen_text(run_summary(recipe, store)));
-  write_json_file(store.folder() + "/report.json", run_report(recipe, store));
+                    screen_text(summary_text(summary)));
+  write_json_file(store.folder() + "/report.json", to_json(summary));
   store.transaction([&] {
     store.keep_files({"report.txt", "report.json"});
     store.set_meta(store::kDone, "1");

@@ -90,20 +90,18 @@ std::vector<PairVerdict> HumanSession::verdicts() const {
   return all;
 }
 
-Json HumanSession::comparison(uint64_t seed) {
-  Json comparison{{"task", contest_.task},
-                  {"judge", name_},
-                  {"judge_fingerprint", name_},
-                  {"a", contest_.a},
-                  {"b", contest_.b}};
-  Json figures = to_json(pair_figures(verdicts(), seed));
-  // One order was seen.
-  figures.erase("order_agreement");
-  figures.erase("order_kappa");
-  comparison.update(figures);
-  comparison["judgements"] = "judgements/" + name_ + ".jsonl";
-  comparison["keys"] = eval::keys_to_json(log_.take_used());
-  comparison["num_open"] = open_.size() - num_decided_;
+eval::Comparison HumanSession::comparison(uint64_t seed) {
+  eval::Comparison comparison;
+  comparison.task = contest_.task;
+  comparison.judge = name_;
+  comparison.judge_fingerprint = name_;
+  comparison.a = contest_.a;
+  comparison.b = contest_.b;
+  comparison.pairs = pair_figures(verdicts(), seed);
+  comparison.pairs->orders.reset();  // one was seen
+  comparison.judgements = "judgements/" + name_ + ".jsonl";
+  comparison.keys = log_.take_used();
+  comparison.num_open = int64_t(open_.size() - num_decided_);
   return comparison;
 }
 

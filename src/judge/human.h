@@ -40,8 +40,7 @@ class HumanSession {
   // All verdicts there are, those of earlier sessions too: what was not judged
   // is no item.
   std::vector<PairVerdict> verdicts() const;
-  // The element of "comparisons".
-  Json comparison(uint64_t seed);
+  eval::Comparison comparison(uint64_t seed);
 
  private:
   struct Place {

@@ -14,6 +14,8 @@
 namespace selfalign::judge {
 namespace {
 
+using eval::PairCounts;
+
 constexpr char kMark = '\x1f';  // between the answers; in neither
 
 // Prompts that hold the two answers judged and nothing else.
@@ -48,6 +50,11 @@ std::string prefer_longer(const generate::Request& request) {
   const size_t b = text::num_characters(request.suffix.substr(mark + 1));
   if (a == b) return "[[C]]";
   return a > b ? "[[A]]" : "[[B]]";
+}
+
+// 0 where nothing was judged.
+double rate_of(const PairCounts& counts) {
+  return counts.win_rate.value_or(0.0);
 }
 
 eval::SelfTest check_longer(const Contest& contest) {
@@ -90,14 +97,14 @@ std::vector<eval::SelfTest> check_pairs(const Contest& contest, uint64_t seed) {
       5 * std::sqrt(0.125 / std::max(1.0, double(random.num_items)));
   tests.push_back(
       {"a random judge", "50.0 % +- " + eval::percent(slack),
-       eval::percent(random.win_rate()),
-       random.num_items == 0 || std::abs(random.win_rate() - 0.5) <= slack});
+       eval::percent(rate_of(random)),
+       random.num_items == 0 || std::abs(rate_of(random) - 0.5) <= slack});
   Contest swapped{contest.task, contest.b, contest.a, {}};
   for (const AnswerPair& pair : contest.pairs) {
     swapped.pairs.push_back({pair.b, pair.a});
   }
-  const double one = counts_of(contest, prefer_longer).win_rate();
-  const double other = counts_of(swapped, prefer_longer).win_rate();
+  const double one = rate_of(counts_of(contest, prefer_longer));
+  const double other = rate_of(counts_of(swapped, prefer_longer));
   tests.push_back({"swapped subjects", eval::percent(1 - one),
                    eval::percent(other),
                    contest.pairs.empty() || std::abs(one + other - 1) < 1e-9});

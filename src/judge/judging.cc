@@ -15,6 +15,9 @@
 #include "text/wrap.h"
 
 namespace selfalign::judge {
+
+using eval::Comparison;
+
 namespace {
 
 constexpr char kVersion[] = "1";
@@ -30,7 +33,7 @@ Verdict verdict_of(const Json& value) {
 }
 
 // What the judge says where both answers are the same one.
-Json ask_identical(Judge& judge, const Contest& contest) {
+eval::IdenticalAnswers ask_identical(Judge& judge, const Contest& contest) {
   std::vector<Inquiry> inquiries;
   for (const AnswerPair& pair : contest.pairs) {
     if (inquiries.size() == kNumIdentical) break;
@@ -44,7 +47,7 @@ Json ask_identical(Judge& judge, const Contest& contest) {
   for (const Json& verdict : judge.ask(inquiries, "identical answers")) {
     if (verdict_of(verdict) == Verdict::kTie) ++num_ties;
   }
-  return Json{{"num_items", inquiries.size()}, {"ties", num_ties}};
+  return {int64_t(inquiries.size()), num_ties};
 }
 
 // A mark an answer got; none is NaN.
@@ -256,17 +259,12 @@ Inquiry truth_inquiry(const std::string& kind, const JudgedAnswer& answer) {
   return inquiry;
 }
 
-std::vector<uint64_t> keys_of(const Json& comparison) {
-  return eval::keys_from_json(comparison.value("keys", Json::array()),
-                              "comparison");
-}
-
 // The same two subjects' answers to the same task, before another judge.
-bool is_about_the_same(const Json& other, const Json& comparison) {
-  if (other["task"] != comparison["task"]) return false;
-  if (other["judge"] == comparison["judge"]) return false;
-  return (other["a"] == comparison["a"] && other["b"] == comparison["b"]) ||
-         (other["a"] == comparison["b"] && other["b"] == comparison["a"]);
+bool is_about_the_same(const Comparison& other, const Comparison& comparison) {
+  if (other.task != comparison.task) return false;
+  if (other.judge == comparison.judge) return false;
+  return (other.a == comparison.a && other.b == comparison.b) ||
+         (other.a == comparison.b && other.b == comparison.a);
 }
 
 }  // namespace
@@ -302,27 +300,19 @@ std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest) {
   return verdicts;
 }
 
-Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed) {
-  const Json figures =
-      to_json(pair_figures(pair_verdicts(judge, contest), seed));
-  Json comparison{
-      {"task", contest.task},
-      {"judge", judge.options().name},
-      {"judge_fingerprint", judge.options().generator->fingerprint()},
-      {"a", contest.a},
-      {"b", contest.b}};
-  comparison.update(figures);
-  comparison["judgements"] = "judgements/" + judge.options().name + ".jsonl";
-  comparison["identical_answers"] = ask_identical(judge, contest);
-  comparison["self_tests"] = Json::array();
-  for (const eval::SelfTest& test : check_pairs(contest, seed)) {
-    comparison["self_tests"].push_back({{"name", test.name},
-                                        {"expected", test.expected},
-                                        {"found", test.found},
-                                        {"passed", test.passed}});
-  }
-  comparison["settings"] = judge.settings();
-  comparison["keys"] = eval::keys_to_json(judge.take_keys());
+Comparison judge_pairs(Judge& judge, const Contest& contest, uint64_t seed) {
+  Comparison comparison;
+  comparison.task = contest.task;
+  comparison.judge = judge.options().name;
+  comparison.judge_fingerprint = judge.options().generator->fingerprint();
+  comparison.a = contest.a;
+  comparison.b = contest.b;
+  comparison.pairs = pair_figures(pair_verdicts(judge, contest), seed);
+  comparison.judgements = "judgements/" + judge.options().name + ".jsonl";
+  comparison.identical_answers = ask_identical(judge, contest);
+  comparison.self_tests = check_pairs(contest, seed);
+  comparison.settings = judge.settings();
+  comparison.keys = judge.take_keys();
   return comparison;
 }
 
@@ -386,17 +376,17 @@ eval::TaskResult judge_truth(Judge& judge, const std::string& task,
 }
 
 std::vector<PairVerdict> logged_pairs(const std::string& folder,
-                                      const Json& comparison,
+                                      const Comparison& comparison,
                                       const std::string& a) {
-  const std::string path = json_string(comparison, "judgements", "comparison");
-  const Json task = comparison.value("task", Json());
+  if (!comparison.judgements) return {};
+  const std::string& path = *comparison.judgements;
   std::map<std::string, PairVerdict> found;
-  for (const Json& item : eval::read_items(folder, path, keys_of(comparison))) {
+  for (const Json& item : eval::read_items(folder, path, comparison.keys)) {
     const auto is = [&item](const char* name, const Json& expected) {
       return item.value(name, Json()) == expected;
     };
-    if (!is("kind", "pair") || !is("task", task) || !is("a", comparison["a"]) ||
-        !is("b", comparison["b"])) {
+    if (!is("kind", "pair") || !is("task", comparison.task) ||
+        !is("a", comparison.a) || !is("b", comparison.b)) {
       continue;
     }
     const bool same = is("a", a);
@@ -425,20 +415,20 @@ std::vector<PairVerdict> logged_pairs(const std::string& folder,
   return pairs;
 }
 
-Json agreements(const std::string& folder, const Json& comparison,
-                const std::vector<Json>& comparisons) {
-  const std::string a = json_string(comparison, "a", "comparison");
-  const auto outcomes = [&](const Json& of) {
+std::vector<eval::JudgeAgreement> agreements(
+    const std::string& folder, const Comparison& comparison,
+    const std::vector<Comparison>& comparisons) {
+  const auto outcomes = [&](const Comparison& of) {
     std::map<std::string, int> all;
-    for (const PairVerdict& pair : logged_pairs(folder, of, a)) {
+    for (const PairVerdict& pair : logged_pairs(folder, of, comparison.a)) {
       if (outcome(pair) == Outcome::kFailure) continue;
       all[pair.question] = int(outcome(pair));
     }
     return all;
   };
   const auto own = outcomes(comparison);
-  Json list = Json::array();
-  for (const Json& other : comparisons) {
+  std::vector<eval::JudgeAgreement> list;
+  for (const Comparison& other : comparisons) {
     if (!is_about_the_same(other, comparison)) continue;
     std::vector<int> first;
     std::vector<int> second;
@@ -450,34 +440,30 @@ Json agreements(const std::string& folder, const Json& comparison,
     }
     if (first.empty()) continue;
     const Agreement agreed = agreement(first, second);
-    list.push_back({{"with", other["judge"]},
-                    {"num_items", agreed.num_items},
-                    {"raw", agreed.raw},
-                    {"kappa", agreed.kappa}});
+    list.push_back({other.judge, agreed.num_items, agreed.raw, agreed.kappa});
   }
   return list;
 }
 
-std::vector<Json> with_agreements(const std::string& folder,
-                                  const Json& comparison,
-                                  std::vector<Json> comparisons) {
+std::vector<Comparison> with_agreements(const std::string& folder,
+                                        const Comparison& comparison,
+                                        std::vector<Comparison> comparisons) {
   const auto old = std::find_if(
-      comparisons.begin(), comparisons.end(), [&](const Json& one) {
-        return one["task"] == comparison["task"] &&
-               one["a"] == comparison["a"] && one["b"] == comparison["b"] &&
-               one["judge"] == comparison["judge"];
+      comparisons.begin(), comparisons.end(), [&](const Comparison& one) {
+        return one.task == comparison.task && one.a == comparison.a &&
+               one.b == comparison.b && one.judge == comparison.judge;
       });
   if (old == comparisons.end()) {
     comparisons.push_back(comparison);
   } else {
     *old = comparison;
   }
-  std::vector<Json> renewed = {comparison};
-  for (const Json& one : comparisons) {
+  std::vector<Comparison> renewed = {comparison};
+  for (const Comparison& one : comparisons) {
     if (is_about_the_same(one, comparison)) renewed.push_back(one);
   }
-  for (Json& one : renewed) {
-    one["agreement"] = agreements(folder, one, comparisons);
+  for (Comparison& one : renewed) {
+    one.agreement = agreements(folder, one, comparisons);
   }
   return renewed;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/comparison.h"
 #include "eval/evaluation.h"
 #include "judge/judge.h"
 #include "judge/judged_answers.h"
@@ -25,9 +26,10 @@ struct Contest {
 // Both orders of every turn.
 std::vector<PairVerdict> pair_verdicts(Judge& judge, const Contest& contest);
 
-// The element of "comparisons": pair_figures with who judged whom, the judge's
-// settings, what it says of identical answers, and self-tests.
-Json judge_pairs(Judge& judge, const Contest& contest, uint64_t seed);
+// pair_figures with who judged whom, the judge's settings, what it says of
+// identical answers, and self-tests.
+eval::Comparison judge_pairs(Judge& judge, const Contest& contest,
+                             uint64_t seed);
 
 // Task "vicuna.judge.NAME", so that the results of several judges stand side by
 // side: the mean mark from 1 to 10, overall, by turn and by
@@ -50,23 +52,23 @@ eval::TaskResult judge_truth(Judge& judge, const std::string& task,
 // who prefers the longer answer, the first one, any one.
 std::vector<eval::SelfTest> check_pairs(const Contest& contest, uint64_t seed);
 
-// How often two judges found the same outcome, of the same answers that both
-// have a verdict on: {"with", "num_items", "raw", "kappa"}, for every one of
-// `comparisons` by another judge that has such items. Elements as in
-// results.json, logs in `folder`.
-Json agreements(const std::string& folder, const Json& comparison,
-                const std::vector<Json>& comparisons);
+// The agreement with every one of `comparisons` by another judge that has items
+// in common. Elements as in results.json, logs in `folder`.
+std::vector<eval::JudgeAgreement> agreements(
+    const std::string& folder, const eval::Comparison& comparison,
+    const std::vector<eval::Comparison>& comparisons);
 
 // `comparison`, then those of `comparisons` that are about the same answers by
-// other judges, each with its "agreement" as all of them stand now.
-std::vector<Json> with_agreements(const std::string& folder,
-                                  const Json& comparison,
-                                  std::vector<Json> comparisons);
+// other judges, each with its agreement as all of them stand now.
+std::vector<eval::Comparison> with_agreements(
+    const std::string& folder, const eval::Comparison& comparison,
+    std::vector<eval::Comparison> comparisons);
 
 // The verdicts that a comparison was computed from, `a` standing for that one
 // of its two subjects; `question` names the item by its id, turn and answers.
+// None where marks alone were given.
 std::vector<PairVerdict> logged_pairs(const std::string& folder,
-                                      const Json& comparison,
+                                      const eval::Comparison& comparison,
                                       const std::string& a);
 
 }  // namespace selfalign::judge

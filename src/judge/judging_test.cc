@@ -65,28 +65,29 @@ std::string oracle(const generate::Request& request) {
   return words > b ? "[[B]]" : "[[A]]";
 }
 
-void expect_agrees_in_all(const Json& agreed, const std::string& with) {
+void expect_agrees_in_all(const std::vector<eval::JudgeAgreement>& agreed,
+                          const std::string& with) {
   ASSERT_EQ(agreed.size(), 1u);
-  EXPECT_EQ(agreed[0]["with"], with);
-  EXPECT_EQ(agreed[0]["num_items"], 40);
-  EXPECT_EQ(agreed[0]["raw"], 1.0);
-  EXPECT_EQ(agreed[0]["kappa"], 1.0);
+  EXPECT_EQ(agreed[0].with, with);
+  EXPECT_EQ(agreed[0].num_items, 40);
+  EXPECT_EQ(agreed[0].raw, 1.0);
+  EXPECT_EQ(agreed[0].kappa, 1.0);
 }
 
 TEST_F(JudgingTest, AnOracleGivesTheKnownWinRate) {
   Judge one = judge(oracle);
-  const Json found = judge_pairs(one, contest(), 1);
-  EXPECT_EQ(found["num_items"], 40);
-  EXPECT_EQ(found["wins_a"], 30);
-  EXPECT_EQ(found["wins_b"], 10);
-  EXPECT_EQ(found["flips"], 0);
-  EXPECT_EQ(found["win_rate"], 0.75);
-  EXPECT_EQ(found["order_kappa"], 1.0);
-  EXPECT_EQ(found["by_category"]["math"]["num_items"], 20);
-  for (const Json& test : found["self_tests"]) {
-    EXPECT_TRUE(test["passed"].get<bool>()) << test.dump();
+  const eval::Comparison found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found.pairs->counts.num_items, 40);
+  EXPECT_EQ(found.pairs->counts.wins_a, 30);
+  EXPECT_EQ(found.pairs->counts.wins_b, 10);
+  EXPECT_EQ(found.pairs->counts.flips, 0);
+  EXPECT_EQ(found.pairs->counts.win_rate, 0.75);
+  EXPECT_EQ(found.pairs->orders->kappa, 1.0);
+  EXPECT_EQ(found.pairs->by_category.at("math").num_items, 20);
+  for (const eval::SelfTest& test : *found.self_tests) {
+    EXPECT_TRUE(test.passed) << test.name;
   }
-  EXPECT_EQ(found["self_tests"].size(), 4u);
+  EXPECT_EQ(found.self_tests->size(), 4u);
   // The same read from the log, whichever of the two is named first.
   const auto logged = logged_pairs(folder_.path(), found, "long");
   EXPECT_EQ(count_pairs(logged).wins_a, 30);
@@ -100,29 +101,30 @@ TEST_F(JudgingTest, SwappedSubjectsMirror) {
     swapped.pairs.push_back({pair.b, pair.a});
   }
   Judge one = judge(oracle);
-  EXPECT_EQ(count_pairs(pair_verdicts(one, swapped)).win_rate(), 0.25);
+  EXPECT_EQ(count_pairs(pair_verdicts(one, swapped)).win_rate, 0.25);
 }
 
 TEST_F(JudgingTest, WhoSaysTheFirstFlipsAlwaysAndFailsOnIdenticalAnswers) {
   Judge one = judge([](const generate::Request&) { return "[[A]]"; });
-  const Json found = judge_pairs(one, contest(), 1);
-  EXPECT_EQ(found["flips"], 40);
-  EXPECT_EQ(found["win_rate"], 0.5);
-  EXPECT_EQ(found["identical_answers"]["num_items"], 4);
-  EXPECT_EQ(found["identical_answers"]["ties"], 0);
+  const eval::Comparison found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found.pairs->counts.flips, 40);
+  EXPECT_EQ(found.pairs->counts.win_rate, 0.5);
+  EXPECT_EQ(found.identical_answers->num_items, 4);
+  EXPECT_EQ(found.identical_answers->ties, 0);
 }
 
 TEST_F(JudgingTest, FailuresAreCounted) {
   Judge one = judge([](const generate::Request&) { return "well"; });
-  const Json found = judge_pairs(one, contest(), 1);
-  EXPECT_EQ(found["failures"], 40);
+  const eval::Comparison found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found.pairs->counts.failures, 40);
+  const Json json = to_json(found);
   for (const char* rate :
        {"win_rate", "low", "high", "win_rate_failures_lost",
         "win_rate_length_controlled", "lc_high", "order_agreement"}) {
-    EXPECT_TRUE(found.at(rate).is_null()) << rate;
+    EXPECT_TRUE(json.at(rate).is_null()) << rate;
   }
-  for (const auto& [category, counts] : found["by_category"].items()) {
-    EXPECT_TRUE(counts.at("win_rate").is_null()) << category;
+  for (const auto& [category, counts] : found.pairs->by_category) {
+    EXPECT_FALSE(counts.win_rate) << category;
   }
   // One verdict is one.
   Contest one_more = contest();
@@ -137,9 +139,9 @@ TEST_F(JudgingTest, FailuresAreCounted) {
                                                                     : "well";
       },
       "other");
-  const Json some = judge_pairs(other, one_more, 1);
-  EXPECT_EQ(some["failures"], 39);
-  EXPECT_EQ(some["win_rate"], 0.5);
+  const eval::Comparison some = judge_pairs(other, one_more, 1);
+  EXPECT_EQ(some.pairs->counts.failures, 39);
+  EXPECT_EQ(some.pairs->counts.win_rate, 0.5);
 }
 
 TEST_F(JudgingTest, MarksByTurnAndCategory) {
@@ -191,10 +193,11 @@ TEST_F(JudgingTest, TheMarksOfTwoJudgesStandSideBySide) {
     ASSERT_EQ(items.size(), 1u);
     EXPECT_EQ(items[0]["scores"]["single"], marks.at(name));
   }
-  const Json report = {
-      {"evaluation", report::evaluation_json(folder_.path(), results)}};
+  const auto report = report::evaluation_report(folder_.path(), results);
+  ASSERT_TRUE(report);
   std::vector<std::string> headings;
-  for (const report::Block& block : report::evaluation_section(report).blocks) {
+  for (const report::Block& block :
+       report::evaluation_section(*report).blocks) {
     if (block.kind == report::BlockKind::kHeading)
       headings.push_back(block.title);
   }
@@ -269,25 +272,25 @@ TEST_F(JudgingTest, APersonSeesNoNamesAndGoesOnWhereItStopped) {
     EXPECT_EQ(session.size(), 40u);
     session.skip();
     for (int i = 0; i < 10; ++i) press(session);
-    EXPECT_EQ(session.comparison(1)["num_items"], 10);
+    EXPECT_EQ(session.comparison(1).pairs->counts.num_items, 10);
   }
   eval::ItemLog log(path);
   HumanSession session(shown, "human.me", 1, log);
   EXPECT_EQ(session.size(), 30u);
   while (!session.at_end()) press(session);
-  const Json found = session.comparison(1);
-  EXPECT_EQ(found["num_items"], 40);
-  EXPECT_EQ(found["num_open"], 0);
-  EXPECT_EQ(found["win_rate"], 0.75);
-  EXPECT_EQ(found["failures"], 0);
+  const eval::Comparison found = session.comparison(1);
+  EXPECT_EQ(found.pairs->counts.num_items, 40);
+  EXPECT_EQ(found.num_open, 0);
+  EXPECT_EQ(found.pairs->counts.win_rate, 0.75);
+  EXPECT_EQ(found.pairs->counts.failures, 0);
   for (const Json& item : eval::read_items(path))
     num_first_is_a += item["first"] == "a";
   EXPECT_GT(num_first_is_a, 5u);
   EXPECT_LT(num_first_is_a, 35u);
   // An oracle of the same mind agrees in all.
   Judge one = judge(oracle);
-  const Json model = judge_pairs(one, shown, 1);
-  const Json agreed = agreements(folder_.path(), model, {found, model});
+  const eval::Comparison model = judge_pairs(one, shown, 1);
+  const auto agreed = agreements(folder_.path(), model, {found, model});
   expect_agrees_in_all(agreed, "human.me");
 }
 
@@ -299,14 +302,14 @@ TEST_F(JudgingTest, VerdictsOnOtherAnswersAreOfNoComparison) {
     pair.a.answers = {"an older one", "and too"};
   }
   Judge one = judge(oracle);
-  const Json old = judge_pairs(one, before, 1);
-  const Json found = judge_pairs(one, contest(), 1);
-  EXPECT_EQ(found["keys"].size(), 84u);  // both orders, and identical answers
+  const eval::Comparison old = judge_pairs(one, before, 1);
+  const eval::Comparison found = judge_pairs(one, contest(), 1);
+  EXPECT_EQ(found.keys.size(), 84u);  // both orders, and identical answers
   EXPECT_EQ(logged_pairs(folder_.path(), found, "long").size(), 40u);
   EXPECT_EQ(count_pairs(logged_pairs(folder_.path(), found, "long")).wins_a,
-            found["wins_a"]);
+            found.pairs->counts.wins_a);
   EXPECT_EQ(count_pairs(logged_pairs(folder_.path(), old, "long")).wins_a,
-            old["wins_a"]);
+            old.pairs->counts.wins_a);
   // Another judge agrees with it about the same answers, seen from either
   // side, and has nothing in common with the older verdicts.
   Contest mirrored{"mt_bench", "short", "long", {}};
@@ -314,8 +317,8 @@ TEST_F(JudgingTest, VerdictsOnOtherAnswersAreOfNoComparison) {
     mirrored.pairs.push_back({pair.b, pair.a});
   }
   Judge other = judge(oracle, "other");
-  const Json second = judge_pairs(other, mirrored, 1);
-  const Json agreed = agreements(folder_.path(), second, {found, second});
+  const eval::Comparison second = judge_pairs(other, mirrored, 1);
+  const auto agreed = agreements(folder_.path(), second, {found, second});
   expect_agrees_in_all(agreed, "scripted");
   EXPECT_TRUE(agreements(folder_.path(), second, {old, second}).empty());
 }

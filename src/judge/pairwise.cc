@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "judge/pairwise.h"
 
+#include <map>
+
+#include "eval/statistics.h"
 #include "judge/agreement.h"
 #include "judge/length_control.h"
 
 namespace selfalign::judge {
+
+using eval::PairCounts;
+using eval::PairFigures;
+
 namespace {
 
 double win(const PairVerdict& pair) {
@@ -46,19 +53,17 @@ LengthControl controlled(const std::vector<PairVerdict>& pairs,
   return length_control(wins, differences);
 }
 
-// Null where no item has a verdict: a rate of halves would say "even".
-Json rate(const PairCounts& counts, double value) {
-  return counts.failures < counts.num_items ? Json(value) : Json();
-}
-
-Json to_json(const PairCounts& counts) {
-  return Json{{"num_items", counts.num_items},
-              {"wins_a", counts.wins_a},
-              {"wins_b", counts.wins_b},
-              {"ties", counts.ties},
-              {"flips", counts.flips},
-              {"failures", counts.failures},
-              {"win_rate", rate(counts, counts.win_rate())}};
+eval::OrderAgreement order_agreement(const std::vector<PairVerdict>& pairs) {
+  std::vector<int> one_order;
+  std::vector<int> other_order;
+  for (const PairVerdict& pair : pairs) {
+    if (outcome(pair) == Outcome::kFailure) continue;
+    one_order.push_back(int(pair.a_first));
+    other_order.push_back(int(swapped(pair.b_first)));
+  }
+  if (one_order.empty()) return {};
+  const Agreement orders = agreement(one_order, other_order);
+  return {orders.raw, orders.kappa};
 }
 
 }  // namespace
@@ -75,16 +80,6 @@ Outcome outcome(const PairVerdict& pair) {
 bool is_flip(const PairVerdict& pair) {
   return pair.a_first == pair.b_first &&
          (pair.a_first == Verdict::kFirst || pair.a_first == Verdict::kSecond);
-}
-
-double PairCounts::win_rate() const {
-  return share(double(wins_a) + double(ties + failures) / 2, num_items);
-}
-double PairCounts::win_rate_failures_lost() const {
-  return share(double(wins_a) + double(ties) / 2, num_items);
-}
-double PairCounts::win_rate_failures_won() const {
-  return share(double(wins_a + failures) + double(ties) / 2, num_items);
 }
 
 PairCounts count_pairs(const std::vector<PairVerdict>& pairs) {
@@ -107,12 +102,27 @@ PairCounts count_pairs(const std::vector<PairVerdict>& pairs) {
     }
     if (is_flip(pair)) ++counts.flips;
   }
+  if (counts.failures < counts.num_items) {
+    counts.win_rate =
+        share(double(counts.wins_a) + double(counts.ties + counts.failures) / 2,
+              counts.num_items);
+  }
   return counts;
 }
 
 PairFigures pair_figures(const std::vector<PairVerdict>& pairs, uint64_t seed) {
   PairFigures figures;
   figures.counts = count_pairs(pairs);
+  const PairCounts& counts = figures.counts;
+  figures.orders = order_agreement(pairs);
+  std::map<std::string, std::vector<PairVerdict>> categories;
+  for (const PairVerdict& pair : pairs) {
+    categories[pair.category].push_back(pair);
+  }
+  for (const auto& [category, part] : categories) {
+    figures.by_category[category] = count_pairs(part);
+  }
+  if (!counts.win_rate) return figures;
   const std::vector<std::vector<size_t>> questions = by_question(pairs);
   const auto items_of = [&](const std::vector<uint32_t>& sample) {
     std::vector<size_t> items;
@@ -122,7 +132,7 @@ PairFigures pair_figures(const std::vector<PairVerdict>& pairs, uint64_t seed) {
     return items;
   };
   const auto num_questions = int64_t(questions.size());
-  figures.interval = eval::bootstrap(
+  const eval::Interval interval = eval::bootstrap(
       num_questions,
       [&](const std::vector<uint32_t>& sample) {
         const std::vector<size_t> items = items_of(sample);
@@ -131,56 +141,27 @@ PairFigures pair_figures(const std::vector<PairVerdict>& pairs, uint64_t seed) {
         return share(sum, int64_t(items.size()));
       },
       seed);
-  figures.length_controlled = eval::bootstrap(
+  figures.low = interval.low;
+  figures.high = interval.high;
+  figures.win_rate_failures_lost =
+      share(double(counts.wins_a) + double(counts.ties) / 2, counts.num_items);
+  figures.win_rate_failures_won =
+      share(double(counts.wins_a + counts.failures) + double(counts.ties) / 2,
+            counts.num_items);
+  const eval::Interval at_equal_length = eval::bootstrap(
       num_questions,
       [&](const std::vector<uint32_t>& sample) {
         return controlled(pairs, items_of(sample)).win_rate;
       },
       seed);
+  figures.lc_low = at_equal_length.low;
+  figures.lc_high = at_equal_length.high;
   std::vector<size_t> all(pairs.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   const LengthControl control = controlled(pairs, all);
   figures.win_rate_length_controlled = control.win_rate;
   figures.length_slope = control.slope;
-  std::vector<int> one_order;
-  std::vector<int> other_order;
-  std::map<std::string, std::vector<PairVerdict>> categories;
-  for (const PairVerdict& pair : pairs) {
-    categories[pair.category].push_back(pair);
-    if (outcome(pair) == Outcome::kFailure) continue;
-    one_order.push_back(int(pair.a_first));
-    other_order.push_back(int(swapped(pair.b_first)));
-  }
-  const Agreement orders = agreement(one_order, other_order);
-  figures.order_agreement = orders.raw;
-  figures.order_kappa = orders.kappa;
-  for (const auto& [category, part] : categories) {
-    figures.by_category[category] = count_pairs(part);
-  }
   return figures;
-}
-
-Json to_json(const PairFigures& figures) {
-  Json json = to_json(figures.counts);
-  const auto put = [&](const char* name, double value) {
-    json[name] = rate(figures.counts, value);
-  };
-  put("low", figures.interval.low);
-  put("high", figures.interval.high);
-  put("win_rate_failures_lost", figures.counts.win_rate_failures_lost());
-  put("win_rate_failures_won", figures.counts.win_rate_failures_won());
-  put("win_rate_length_controlled", figures.win_rate_length_controlled);
-  put("lc_low", figures.length_controlled.low);
-  put("lc_high", figures.length_controlled.high);
-  put("length_slope", figures.length_slope);
-  put("order_agreement", figures.order_agreement);
-  put("order_kappa", figures.order_kappa);
-  Json categories = Json::object();
-  for (const auto& [category, counts] : figures.by_category) {
-    categories[category] = to_json(counts);
-  }
-  json["by_category"] = categories;
-  return json;
 }
 
 }  // namespace selfalign::judge

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/record.h"
 #include "recipe/prompts.h"
 
 namespace selfalign::recipe {
@@ -14,10 +15,21 @@ struct AnnotationCount {
   std::string what;
   int count = 0;
   bool in_table = true;  // false: written by a person, outside Table 1's sense
+
+  static void describe(auto& visit, auto& self) {
+    visit("what", self.what);
+    visit("count", self.count);
+    visit("in_table", self.in_table);
+  }
 };
 struct Annotations {
   std::vector<AnnotationCount> counts;
   int total = 0;  // of those in the table
+
+  static void describe(auto& visit, auto& self) {
+    visit("total", self.total);
+    visit("counts", self.counts);
+  }
 };
 Annotations count_annotations(const Prompts& prompts);
 

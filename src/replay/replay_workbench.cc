@@ -38,7 +38,7 @@ std::map<std::string, std::string> adapter_of(const std::string& run,
                                               const std::string& tuning,
                                               const store::Manifest& manifest) {
   std::map<std::string, std::string> files;
-  for (const auto& [file, digest] : stages::adapter_files(manifest)) {
+  for (const auto& [file, digest] : stages::adapter_report(manifest).files) {
     const std::string path = tuning + "/adapter/" + file;
     require_own_path(run, path);
     std::string bytes = read_file(run + "/" + path);
@@ -179,7 +179,7 @@ stages::TuneReport ReplayWorkbench::tune(
       throw NotReplayed("no adapter in " + name +
                         " of these samples and settings");
     }
-    return stages::tune_report(*manifest);
+    return stages::adapter_report(*manifest).tuning;
   }
   // A tuning that was begun here goes on here.
   if (!manifest || has_checkpoint(folder) || !same_base(model)) {
@@ -197,7 +197,7 @@ stages::TuneReport ReplayWorkbench::tune(
     write_file_atomic(folder + "/adapter/" + file, bytes);
   }
   ++num_adapters_;
-  return stages::tune_report(*manifest);
+  return stages::adapter_report(*manifest).tuning;
 }
 
 void ReplayWorkbench::redo_from(const std::string& stage) {
@@ -249,9 +249,11 @@ std::optional<store::Manifest> ReplayWorkbench::find_adapter(
   // Manifests of the first version do not say: good enough to play again.
   const std::string unknown = rest_ == nullptr ? inputs : "";
   for (const store::Manifest& manifest : from_.manifests()) {
-    if (redone_.contains(manifest.stage)) continue;
-    if (json_string_or(manifest.report, "folder", "", "") == name &&
-        json_string_or(manifest.report, "inputs", "", unknown) == inputs) {
+    if (redone_.contains(manifest.stage) || !stages::is_adapter(manifest)) {
+      continue;
+    }
+    const stages::AdapterReport report = stages::adapter_report(manifest);
+    if (report.folder == name && report.inputs.value_or(unknown) == inputs) {
       return manifest;
     }
   }

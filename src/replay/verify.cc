@@ -212,12 +212,12 @@ class StageChecks {
   }
 
   bool check_adapter(const Manifest& manifest) {
+    if (!stages::is_adapter(manifest)) return true;
     bool same = true;
-    const std::string name =
-        json_string_or(manifest.report, "folder", manifest.stage, "");
-    for (const auto& [file, digest] : stages::adapter_files(manifest)) {
+    const stages::AdapterReport report = stages::adapter_report(manifest);
+    for (const auto& [file, digest] : report.files) {
       const std::string path =
-          str(store_.folder(), "/", name, "/adapter/", file);
+          str(store_.folder(), "/", report.folder, "/adapter/", file);
       std::string found = "no such file";
       std::error_code ignored;
       if (fs::is_regular_file(path, ignored)) {

@@ -369,6 +369,10 @@ std::string figure_text(double value, Unit unit) {
   return out.str();
 }
 
+std::string count_text(int64_t count) {
+  return figure_text(double(count), Unit::kCount);
+}
+
 std::string interval_text(double value, double low, double high, Unit unit) {
   const auto bare = [unit](double bound) {
     return unit == Unit::kShare ? fixed(100.0 * bound, 1)

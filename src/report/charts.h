@@ -6,6 +6,7 @@
 // dark.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -16,6 +17,7 @@ namespace selfalign::report {
 // How a figure is written: "30.4 %" of 0.304, "1,234", "0.0123".
 enum class Unit { kShare, kCount, kNumber };
 std::string figure_text(double value, Unit unit);
+std::string count_text(int64_t count);
 // "30.4 % [28.1, 32.9]"
 std::string interval_text(double value, double low, double high, Unit unit);
 

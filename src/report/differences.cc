@@ -95,27 +95,12 @@ std::vector<Json> held_out_items(const HeldOutAnswers& held_out,
 
 // As the result says of its figure; of what only the text says, lengths are
 // none.
-bool is_share(const std::vector<eval::Metric>& metrics,
-              const std::string& score) {
+bool is_share_of(const std::vector<eval::Metric>& metrics,
+                 const std::string& score) {
   for (const eval::Metric& metric : metrics) {
     if (metric.name == score) return metric.is_share;
   }
   return score != "tokens" && score != "words";
-}
-
-Json row_json(const ScoreDifference& row,
-              const std::vector<eval::Metric>& metrics,
-              const std::string& decoding) {
-  return {{"task", row.task},
-          {"decoding", decoding},
-          {"score", row.score},
-          {"is_share", is_share(metrics, row.score)},
-          {"before", row.before},
-          {"after", row.after},
-          {"difference", row.change.difference},
-          {"low", row.change.low},
-          {"high", row.change.high},
-          {"num_items", row.change.n}};
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -144,6 +129,43 @@ Pairs pairs_of(const eval::Results& results, const HeldOutAnswers* held_out) {
   return pairs;
 }
 
+// What is compared.
+struct ComparedTask {
+  std::string task;
+  std::string decoding;
+  std::vector<eval::Metric> metrics;  // of the task
+};
+
+// A row for each score that items of the same id have on both sides.
+void add_differences(const ComparedTask& of, const std::vector<Json>& before,
+                     const std::vector<Json>& after,
+                     std::vector<ScoreDifference>& rows) {
+  std::map<std::string, std::map<std::string, double>> others;
+  for (const Json& item : after) {
+    others[json_string_or(item, "id", of.task, "")] = scores_of(item);
+  }
+  // By score, the values of both sides item by item.
+  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>
+      columns;
+  for (const Json& item : before) {
+    const auto other = others.find(json_string_or(item, "id", of.task, ""));
+    if (other == others.end()) continue;
+    for (const auto& [name, value] : scores_of(item)) {
+      const auto same = other->second.find(name);
+      if (same == other->second.end()) continue;
+      columns[name].first.push_back(value);
+      columns[name].second.push_back(same->second);
+    }
+  }
+  for (const auto& [name, sides] : columns) {
+    const uint64_t seed =
+        Hasher().add("verbose tax").add(of.task).add(name).key();
+    rows.push_back({of.task, of.decoding, name, is_share_of(of.metrics, name),
+                    eval::mean(sides.first), eval::mean(sides.second),
+                    eval::paired_difference(sides.second, sides.first, seed)});
+  }
+}
+
 }  // namespace
 
 Json text_scores(const Json& item) {
@@ -161,38 +183,9 @@ Json text_scores(const Json& item) {
   return scores;
 }
 
-std::vector<ScoreDifference> score_differences(const std::string& task,
-                                               const std::vector<Json>& before,
-                                               const std::vector<Json>& after) {
-  std::map<std::string, std::map<std::string, double>> others;
-  for (const Json& item : after) {
-    others[json_string_or(item, "id", task, "")] = scores_of(item);
-  }
-  // By score, the values of both sides item by item.
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>
-      columns;
-  for (const Json& item : before) {
-    const auto other = others.find(json_string_or(item, "id", task, ""));
-    if (other == others.end()) continue;
-    for (const auto& [name, value] : scores_of(item)) {
-      const auto same = other->second.find(name);
-      if (same == other->second.end()) continue;
-      columns[name].first.push_back(value);
-      columns[name].second.push_back(same->second);
-    }
-  }
-  std::vector<ScoreDifference> rows;
-  for (const auto& [name, sides] : columns) {
-    const uint64_t seed = Hasher().add("verbose tax").add(task).add(name).key();
-    rows.push_back({task, name, eval::mean(sides.first),
-                    eval::mean(sides.second),
-                    eval::paired_difference(sides.second, sides.first, seed)});
-  }
-  return rows;
-}
-
-Json differences(const std::string& folder, const eval::Results& results,
-                 const HeldOutAnswers* held_out) {
+std::vector<SubjectDifferences> differences(const std::string& folder,
+                                            const eval::Results& results,
+                                            const HeldOutAnswers* held_out) {
   std::map<const eval::TaskResult*, std::vector<Json>> known;
   const auto items_of =
       [&](const eval::TaskResult& result) -> std::vector<Json>& {
@@ -200,20 +193,14 @@ Json differences(const std::string& folder, const eval::Results& results,
     if (is_new) items->second = eval::read_items(folder, result);
     return items->second;
   };
-  Json all = Json::array();
+  std::vector<SubjectDifferences> all;
   for (const auto& [before, after] : pairs_of(results, held_out)) {
-    Json rows = Json::array();
-    const auto add = [&rows](const std::vector<ScoreDifference>& found,
-                             const std::vector<eval::Metric>& metrics,
-                             const std::string& decoding) {
-      for (const ScoreDifference& row : found) {
-        rows.push_back(row_json(row, metrics, decoding));
-      }
-    };
+    SubjectDifferences pair{before, after, {}};
     if (held_out != nullptr) {
-      add(score_differences("held_out", held_out_items(*held_out, before),
-                            held_out_items(*held_out, after)),
-          {}, held_out->own_decoding ? eval::kOwnDecoding : "");
+      add_differences(
+          {"held_out", held_out->own_decoding ? eval::kOwnDecoding : "", {}},
+          held_out_items(*held_out, before), held_out_items(*held_out, after),
+          pair.rows);
     }
     for (const eval::TaskResult& a : results.results) {
       if (a.subject != before) continue;
@@ -223,41 +210,33 @@ Json differences(const std::string& folder, const eval::Results& results,
             eval::decoding_of(b.settings) != decoding) {
           continue;
         }
-        add(score_differences(a.task, items_of(a), items_of(b)), a.metrics,
-            decoding);
+        add_differences({a.task, decoding, a.metrics}, items_of(a), items_of(b),
+                        pair.rows);
       }
     }
-    if (rows.empty()) continue;
-    all.push_back({{"before", before}, {"after", after}, {"rows", rows}});
+    if (!pair.rows.empty()) all.push_back(std::move(pair));
   }
   return all;
 }
 
-Json verbose_tax(const Json& differences) {
-  for (const Json& pair : differences) {
-    if (pair["before"] == kEngraved && pair["after"] == kVerbose) return pair;
-  }
-  return Json::object();
+bool is_verbose_tax(const SubjectDifferences& pair) {
+  return pair.before == kEngraved && pair.after == kVerbose;
 }
 
-std::string differences_text(const Json& differences) {
+std::string differences_text(const std::vector<SubjectDifferences>& all) {
   std::vector<TextRow> lines = {{"before", "after", "task", "figure", "before",
                                  "after", "difference", "items"}};
-  for (const Json& pair : differences) {
-    for (const Json& row : pair["rows"]) {
-      const std::string score = row["score"];
-      if (score.find('.') != std::string::npos) continue;
-      const auto number = [&row](const char* name) {
-        return three_digits(row[name].get<double>());
-      };
+  for (const SubjectDifferences& pair : all) {
+    for (const ScoreDifference& row : pair.rows) {
+      if (row.score.find('.') != std::string::npos) continue;
       lines.push_back(
-          {pair["before"], pair["after"],
-           row["task"].get<std::string>() +
-               (row["decoding"] == eval::kOwnDecoding ? " (own)" : ""),
-           score, number("before"), number("after"),
-           str(number("difference"), " [", number("low"), ", ", number("high"),
-               "]"),
-           dump_json(row["num_items"])});
+          {pair.before, pair.after,
+           row.task + (row.decoding == eval::kOwnDecoding ? " (own)" : ""),
+           row.score, three_digits(row.before), three_digits(row.after),
+           str(three_digits(row.change.difference), " [",
+               three_digits(row.change.low), ", ",
+               three_digits(row.change.high), "]"),
+           str(row.change.n)});
     }
   }
   if (lines.size() == 1) return "";

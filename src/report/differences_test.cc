@@ -46,12 +46,23 @@ class VerboseTaxTest : public testing::Test {
     results_.subjects.push_back({subject, subject + " model", "m", "", "f"});
   }
 
-  const Json& row(const Json& tax, const std::string& score) {
-    for (const Json& one : tax["rows"]) {
-      if (one["score"] == score) return one;
+  std::vector<SubjectDifferences> all() const {
+    return differences(folder_, results_, nullptr);
+  }
+  // The pair of engraved and verbose; without rows where there is none.
+  SubjectDifferences tax() const {
+    for (const SubjectDifferences& pair : all()) {
+      if (is_verbose_tax(pair)) return pair;
     }
-    ADD_FAILURE() << "no row of " << score << " in " << tax.dump(1);
-    return tax;
+    return {};
+  }
+  static ScoreDifference row(const SubjectDifferences& pair,
+                             const std::string& score) {
+    for (const ScoreDifference& one : pair.rows) {
+      if (one.score == score) return one;
+    }
+    ADD_FAILURE() << "no row of " << score;
+    return {};
   }
 
   ScratchFolder scratch_;
@@ -74,20 +85,20 @@ TEST_F(VerboseTaxTest, FindsAKnownDifferenceOnTheSameItems) {
                 {"tokens", Json::array({5, 6})},
                 {"finish", i < 10 ? "length" : "stop"}};
   });
-  const Json tax = verbose_tax(differences(folder_, results_, nullptr));
-  const Json& mc1 = row(tax, "mc1");
-  EXPECT_DOUBLE_EQ(mc1["before"], 1.0);
-  EXPECT_DOUBLE_EQ(mc1["after"], 0.75);
-  EXPECT_DOUBLE_EQ(mc1["difference"], -0.25);
-  EXPECT_EQ(mc1["num_items"], 40);
-  EXPECT_LT(mc1["low"].get<double>(), -0.3);
-  EXPECT_GT(mc1["high"].get<double>(), -0.2);
-  EXPECT_LT(mc1["high"].get<double>(), 0.0);
-  EXPECT_DOUBLE_EQ(row(tax, "mc2")["difference"], 0.0);
-  EXPECT_DOUBLE_EQ(row(tax, "words")["low"], 3.0);
-  EXPECT_DOUBLE_EQ(row(tax, "words")["high"], 3.0);
-  EXPECT_DOUBLE_EQ(row(tax, "tokens")["after"], 11.0);
-  EXPECT_DOUBLE_EQ(row(tax, "ended")["difference"], -0.25);
+  const SubjectDifferences tax = this->tax();
+  const ScoreDifference mc1 = row(tax, "mc1");
+  EXPECT_DOUBLE_EQ(mc1.before, 1.0);
+  EXPECT_DOUBLE_EQ(mc1.after, 0.75);
+  EXPECT_DOUBLE_EQ(mc1.change.difference, -0.25);
+  EXPECT_EQ(mc1.change.n, 40);
+  EXPECT_LT(mc1.change.low, -0.3);
+  EXPECT_GT(mc1.change.high, -0.2);
+  EXPECT_LT(mc1.change.high, 0.0);
+  EXPECT_DOUBLE_EQ(row(tax, "mc2").change.difference, 0.0);
+  EXPECT_DOUBLE_EQ(row(tax, "words").change.low, 3.0);
+  EXPECT_DOUBLE_EQ(row(tax, "words").change.high, 3.0);
+  EXPECT_DOUBLE_EQ(row(tax, "tokens").after, 11.0);
+  EXPECT_DOUBLE_EQ(row(tax, "ended").change.difference, -0.25);
 }
 
 TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
@@ -95,23 +106,22 @@ TEST_F(VerboseTaxTest, ComparesOnlyItemsAndScoresThatBothHave) {
     return Json{{"scores", {{"mc1", i}, {"old", 1}}}};
   });
   ask("verbose", 5, [](int i) { return Json{{"scores", {{"mc1", i + 2}}}}; });
-  const Json tax = verbose_tax(differences(folder_, results_, nullptr));
-  ASSERT_EQ(tax["rows"].size(), 1u);
-  EXPECT_EQ(tax["rows"][0]["num_items"], 3);
-  EXPECT_DOUBLE_EQ(tax["rows"][0]["difference"], 2.0);
+  const SubjectDifferences tax = this->tax();
+  ASSERT_EQ(tax.rows.size(), 1u);
+  EXPECT_EQ(tax.rows[0].change.n, 3);
+  EXPECT_DOUBLE_EQ(tax.rows[0].change.difference, 2.0);
 }
 
 TEST_F(VerboseTaxTest, IsEmptyWithoutBothSides) {
   ask("engraved", 2, [](int) { return Json{{"scores", {{"mc1", 1}}}}; });
-  EXPECT_TRUE(verbose_tax(differences(folder_, results_, nullptr)).empty());
+  EXPECT_TRUE(tax().rows.empty());
 }
 
 // Names of the pairs that there are, "a b".
-std::vector<std::string> names(const Json& pairs) {
+std::vector<std::string> names(const std::vector<SubjectDifferences>& pairs) {
   std::vector<std::string> out;
-  for (const Json& pair : pairs) {
-    out.push_back(pair["before"].get<std::string>() + " " +
-                  pair["after"].get<std::string>());
+  for (const SubjectDifferences& pair : pairs) {
+    out.push_back(pair.before + " " + pair.after);
   }
   return out;
 }
@@ -127,18 +137,18 @@ TEST_F(VerboseTaxTest, TheClaimsOfTheMethodArePairsToo) {
                    {{"mc1", double(i % 5) + above}, {"mc1.part", double(i)}}}};
     });
   }
-  const Json pairs = differences(folder_, results_, nullptr);
+  const auto pairs = all();
   EXPECT_THAT(names(pairs),
               testing::ElementsAre("prompted engraved", "base prompted",
                                    "base engraved", "base other"));
-  EXPECT_NEAR(row(pairs[0], "mc1")["difference"].get<double>(), 0.1, 1e-12);
-  EXPECT_NEAR(row(pairs[0], "mc1")["low"].get<double>(), 0.1, 1e-9);
-  EXPECT_NEAR(row(pairs[3], "mc1")["high"].get<double>(), -0.5, 1e-9);
+  EXPECT_NEAR(row(pairs[0], "mc1").change.difference, 0.1, 1e-12);
+  EXPECT_NEAR(row(pairs[0], "mc1").change.low, 0.1, 1e-9);
+  EXPECT_NEAR(row(pairs[3], "mc1").change.high, -0.5, 1e-9);
   const std::string text = differences_text(pairs);
   EXPECT_THAT(text, HasSubstr("prompted  engraved  mc    mc1     2.200"));
   EXPECT_THAT(text, HasSubstr("0.100 [0.100, 0.100]"));
   EXPECT_THAT(text, testing::Not(HasSubstr("mc1.part")));
-  EXPECT_EQ(differences_text(Json::array()), "");
+  EXPECT_EQ(differences_text({}), "");
 }
 
 // Other sizes of a run, say, whatever they are called.
@@ -152,7 +162,7 @@ TEST_F(VerboseTaxTest, EveryAdapterIsSetAgainstThePromptedBase) {
     }
   }
   EXPECT_THAT(
-      names(differences(folder_, results_, nullptr)),
+      names(all()),
       testing::ElementsAre("prompted engraved", "prompted half",
                            "engraved verbose", "base prompted", "base engraved",
                            "base verbose", "base half", "base other"));
@@ -168,15 +178,14 @@ TEST_F(VerboseTaxTest, AnswersUnderOtherDecodingsAreNotCompared) {
   decoded("base", "one", 0.7);
   decoded("engraved", "one", 0.7);
   decoded("verbose", "one", 0.3);
-  EXPECT_THAT(names(differences(folder_, results_, nullptr)),
-              testing::ElementsAre("base engraved"));
+  EXPECT_THAT(names(all()), testing::ElementsAre("base engraved"));
   decoded("verbose", "own", 0.7);
-  EXPECT_EQ(differences(folder_, results_, nullptr).size(), 1);
+  EXPECT_EQ(all().size(), 1);
   decoded("engraved", "own", 0.5);
-  const Json pairs = differences(folder_, results_, nullptr);
+  const auto pairs = all();
   EXPECT_THAT(names(pairs),
               testing::ElementsAre("engraved verbose", "base engraved"));
-  EXPECT_EQ(pairs[0]["rows"][0]["decoding"], "own");
+  EXPECT_EQ(pairs[0].rows[0].decoding, "own");
   EXPECT_THAT(differences_text(pairs), HasSubstr("mc (own)"));
 }
 
@@ -192,21 +201,21 @@ TEST_F(VerboseTaxTest, ATableIsOfOneDecodingAndSaysWhich) {
     }
   }
   results_.results[1].settings["sampling"]["temperature"] = 0.7;
-  const Json evaluation = evaluation_json(folder_, results_);
-  ASSERT_EQ(evaluation["tables"].size(), 2u);
-  const Json& one = evaluation["tables"][0];
-  EXPECT_EQ(one["name"], "mc");
-  EXPECT_EQ(one["models"].size(), 2u);
-  EXPECT_EQ(one["decoding_lines"],
-            Json({"Decoding of all: temperature 0.7, at most 9 tokens, no "
-                  "penalty"}));
-  const Json& own = evaluation["tables"][1];
-  EXPECT_EQ(own["name"], "mc (2)");
-  EXPECT_EQ(own["decoding"], "own");
-  ASSERT_EQ(own["decoding_lines"].size(), 3u);
-  EXPECT_EQ(own["decoding_lines"][2],
+  const auto evaluation = evaluation_report(folder_, results_);
+  ASSERT_EQ(evaluation->tables.size(), 2u);
+  const ModelTable& one = evaluation->tables[0];
+  EXPECT_EQ(one.name, "mc");
+  EXPECT_EQ(one.models.size(), 2u);
+  EXPECT_THAT(one.decoding_lines,
+              testing::ElementsAre("Decoding of all: temperature 0.7, at most "
+                                   "9 tokens, no penalty"));
+  const ModelTable& own = evaluation->tables[1];
+  EXPECT_EQ(own.name, "mc (2)");
+  EXPECT_EQ(own.decoding, "own");
+  ASSERT_EQ(own.decoding_lines.size(), 3u);
+  EXPECT_EQ(own.decoding_lines[2],
             "verbose: temperature 0.3, at most 9 tokens, no penalty");
-  EXPECT_TRUE(evaluation["items"].contains("mc (2)"));
+  EXPECT_NE(find_named(evaluation->items, "mc (2)"), nullptr);
 }
 
 TEST(TextScores, CountWhatIsRepeated) {
@@ -226,23 +235,23 @@ TEST_F(VerboseTaxTest, TablesHaveARowAModelAndItemsStandSideBySide) {
   ask("verbose", 30, [](int) {
     return Json{{"scores", {{"mc1", 1}}}, {"choices", {"a", "b"}}};
   });
-  const Json evaluation = evaluation_json(folder_, results_);
-  const Json& table = evaluation["tables"][0];
-  EXPECT_EQ(table["task"], "mc");
-  EXPECT_DOUBLE_EQ(table["metrics"][0]["chance"], 0.25);
-  ASSERT_EQ(table["models"].size(), 2u);
-  EXPECT_EQ(table["models"][1]["title"], "verbose model");
-  EXPECT_DOUBLE_EQ(table["models"][1]["figures"]["mc1"]["high"], 0.6);
-  const Json& items = evaluation["items"]["mc"];
-  EXPECT_EQ(items["total"], 30);
-  EXPECT_EQ(items["shown"], 24);
-  const Json& last = items["items"][23];
-  EXPECT_EQ(last["id"], "q28");
-  EXPECT_EQ(last["answers"]["base"]["scores"]["mc1"], 0);
-  EXPECT_LT(last["answers"]["base"]["answer"].get<std::string>().size(), 1600u);
-  EXPECT_THAT(last["answers"]["verbose"]["more"].get<std::string>(),
-              HasSubstr("choices"));
-  EXPECT_TRUE(evaluation_json(folder_, {}).empty());
+  const auto evaluation = evaluation_report(folder_, results_);
+  const ModelTable& table = evaluation->tables.at(0);
+  EXPECT_EQ(table.task, "mc");
+  EXPECT_EQ(table.metrics.at(0).chance, 0.25);
+  ASSERT_EQ(table.models.size(), 2u);
+  EXPECT_EQ(table.models[1].title, "verbose model");
+  EXPECT_DOUBLE_EQ(find_named(table.models[1].figures, "mc1")->high, 0.6);
+  const ShownItems& items = *find_named(evaluation->items, "mc");
+  EXPECT_EQ(items.num_items, 30);
+  EXPECT_EQ(items.num_shown, 24);
+  const ShownItem& last = items.items.at(23);
+  EXPECT_EQ(last.id, "q28");
+  const ShownAnswer& of_base = *find_named(last.answers, "base");
+  EXPECT_EQ(of_base.scores["mc1"], 0);
+  EXPECT_LT(of_base.answer.size(), 1600u);
+  EXPECT_THAT(find_named(last.answers, "verbose")->more, HasSubstr("choices"));
+  EXPECT_FALSE(evaluation_report(folder_, {}));
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,17 +14,10 @@
 #include "base/sha256.h"
 #include "generate/remote_address.h"
 #include "inspect/eta.h"
-#include "inspect/stats.h"
-#include "inspect/summary.h"
-#include "recipe/annotations.h"
 #include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
-#include "report/differences.h"
-#include "report/report_run.h"
 #include "report/report_sections.h"
-#include "report/tables.h"
 #include "stages/funnel.h"
-#include "store/checks.h"
 
 namespace selfalign::report {
 namespace {
@@ -67,41 +62,26 @@ Places places_of(const std::string& folder) {
           "RECIPE, or selfalign evaluate"));
 }
 
-Json annotations_json(const recipe::Prompts& prompts) {
-  const recipe::Annotations all = recipe::count_annotations(prompts);
-  Json counts = Json::array();
-  for (const recipe::AnnotationCount& count : all.counts) {
-    counts.push_back({{"what", count.what},
-                      {"count", count.count},
-                      {"in_table", count.in_table}});
-  }
-  return {{"total", all.total}, {"counts", counts}};
-}
-
-Json cost_json(const inspect::RunEta& eta) {
-  Json steps = Json::array();
-  int64_t tokens = 0;
+RunCost cost_of(const inspect::RunEta& eta) {
+  RunCost cost;
   double seconds = 0.0;
   bool all_timed = true;
   for (const inspect::StepEta& step : eta.steps) {
-    Json one{{"step", step.step},
-             {"unit", step.unit},
-             {"done", step.done},
-             {"tokens", step.num_tokens}};
-    const bool timed = step.seconds >= 0.0;
-    if (timed) one["seconds"] = step.seconds;
-    all_timed = all_timed && (timed || step.num_tokens == 0);
-    steps.push_back(std::move(one));
-    tokens += step.num_tokens;
-    seconds += std::max(step.seconds, 0.0);
+    CostStep one{step.step, step.unit, step.done, step.num_tokens,
+                 std::nullopt};
+    if (step.seconds >= 0.0) one.seconds = step.seconds;
+    all_timed = all_timed && (one.seconds || step.num_tokens == 0);
+    seconds += one.seconds.value_or(0.0);
+    cost.num_tokens += step.num_tokens;
+    cost.steps.push_back(std::move(one));
   }
-  Json cost{{"tokens", tokens}, {"steps", steps}};
-  if (all_timed) cost["seconds"] = seconds;
+  if (all_timed) cost.seconds = seconds;
   return cost;
 }
 
 // What a server was asked for the rows there are, and its cost.
-Json run_usage(const recipe::ModelOptions& model, const store::Reader& store) {
+generate::UsageReport run_usage(const recipe::ModelOptions& model,
+                                const store::Reader& store) {
   generate::Usage usage;
   for (const std::string& stage : store.stages()) {
     for (const store::Row& row : store.rows(stage)) {
@@ -109,44 +89,55 @@ Json run_usage(const recipe::ModelOptions& model, const store::Reader& store) {
       if (stored) usage.add(stored->completion);
     }
   }
-  return generate::usage_json(usage, model.price);
+  return generate::usage_report(usage, model.price);
 }
 
 void add_evaluation(const Places& places, const HeldOutAnswers* held_out,
-                    Json& report) {
+                    Report& report) {
   const std::string folder = places.evaluation.string();
   const eval::Results results =
       folder.empty() ? eval::Results{} : eval::read_results(folder);
-  const Json evaluation = evaluation_json(folder, results);
-  if (!evaluation.empty()) report["evaluation"] = evaluation;
-  const Json pairs = differences(folder, results, held_out);
-  if (!pairs.empty()) report["differences"] = pairs;
-  const Json tax = verbose_tax(pairs);
-  if (!tax.empty()) report["verbose_tax"] = tax;
+  report.evaluation = evaluation_report(folder, results);
+  report.differences = differences(folder, results, held_out);
+  for (const SubjectDifferences& pair : report.differences) {
+    if (is_verbose_tax(pair)) report.verbose_tax = pair;
+  }
 }
 
-Json run_part(const Places& places) {
+RunReport run_report(const recipe::Recipe& recipe,
+                     const recipe::Prompts& prompts,
+                     const store::Reader& store) {
+  RunReport report;
+  report.summary = inspect::run_summary(recipe, store);
+  report.note = base_model_note(recipe.model.path);
+  report.data = inspect::run_stats(recipe, prompts, store);
+  report.rejected_examples = rejected_examples(store);
+  report.samples = sample_rows(recipe, prompts, store);
+  report.curves = training_curves(store);
+  report.annotations = recipe::count_annotations(prompts);
+  const inspect::RunEta eta = inspect::run_eta(recipe, prompts, store);
+  report.done = eta.done;
+  report.cost = cost_of(eta);
+  if (generate::is_remote_model(recipe.model.path)) {
+    report.cost.usage = run_usage(recipe.model, store);
+  }
+  report.provenance = provenance(store);
+  return report;
+}
+
+Report report_of(const Places& places) {
+  Report report;
   const std::string folder = places.run.string();
+  if (folder.empty()) {
+    add_evaluation(places, nullptr, report);
+    return report;
+  }
   recipe::Recipe recipe = recipe::run_recipe(folder);
   recipe.run_folder = folder;
   const auto store = store::Reader::open(folder);
   const recipe::Prompts prompts = recipe::run_prompts(folder);
-  Json report;
   store->snapshot([&] {
-    report = inspect::run_report(recipe, *store);
-    report["note"] = base_model_note(recipe.model.path);
-    report["data"] = inspect::run_stats(recipe, prompts, *store);
-    report["rejected_examples"] = rejected_examples(*store);
-    report["samples"] = sample_rows(recipe, prompts, *store);
-    report["curves"] = training_curves(*store);
-    report["annotations"] = annotations_json(prompts);
-    const inspect::RunEta eta = inspect::run_eta(recipe, prompts, *store);
-    report["done"] = eta.done;
-    report["cost"] = cost_json(eta);
-    if (generate::is_remote_model(recipe.model.path)) {
-      report["cost"]["usage"] = run_usage(recipe.model, *store);
-    }
-    report["provenance"] = provenance(*store);
+    report.run = run_report(recipe, prompts, *store);
     const HeldOutAnswers held_out{
         *store, prompts, recipe.comparison.decoding == eval::kOwnDecoding};
     add_evaluation(places, &held_out, report);
@@ -162,66 +153,47 @@ void require_key(const store::Reader& store, bool has_key) {
                   "found none; give it, or write the report elsewhere: --out"));
 }
 
-std::string subtitle_of(const Json& report) {
-  if (!report.contains("provenance")) return "Evaluation of language models";
-  return str("A run of Self-Align: from a base language model and ",
-             number_at(part(report, "annotations"), "total"),
-             " lines of human writing to an assistant",
-             report.value("done", false) ? "" : "; under way");
+void add(Section section, Document& document) {
+  if (section.blocks.empty()) return;
+  document.sections.push_back(std::move(section));
 }
 
 }  // namespace
 
-const Json& part(const Json& json, const char* name) {
-  static const Json kNone = Json::object();
-  if (!json.is_object()) return kNone;
-  const auto found = json.find(name);
-  return found != json.end() && found->is_object() ? *found : kNone;
+Report make_report(const std::string& folder) {
+  return report_of(places_of(folder));
 }
 
-const Json& list_at(const Json& json, const char* name) {
-  static const Json kNone = Json::array();
-  const auto found = json.find(name);
-  return found != json.end() && found->is_array() ? *found : kNone;
-}
-
-std::string text_at(const Json& json, const char* name) {
-  const auto found = json.find(name);
-  if (found == json.end()) return "";
-  return found->is_string() ? found->get<std::string>() : "";
-}
-
-double number_at(const Json& json, const char* name) {
-  const auto found = json.find(name);
-  return found != json.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
-Json report_json(const std::string& folder) {
-  const Places places = places_of(folder);
-  if (!places.run.empty()) return run_part(places);
-  Json report = Json::object();
-  add_evaluation(places, nullptr, report);
-  return report;
-}
-
-Document report_document(const Json& report) {
+Document report_document(const Report& report) {
   Document document;
-  const std::string name = text_at(report, "name");
-  document.title = name.empty() ? "Evaluation" : name;
-  document.subtitle = subtitle_of(report);
-  if (report.contains("provenance")) {
-    document.summary = run_summary_blocks(report);
+  document.title = "Evaluation";
+  document.subtitle = "Evaluation of language models";
+  if (report.run) {
+    const RunReport& run = *report.run;
+    document.title = run.summary.name;
+    document.subtitle =
+        str("A run of Self-Align: from a base language model and ",
+            run.annotations.total, " lines of human writing to an assistant",
+            run.done ? "" : "; under way");
+    document.summary = run_summary_blocks(run);
+    add(stages_section(run), document);
+    add(samples_section(run), document);
+    add(principles_section(run), document);
+    add(data_section(run), document);
+    add(tuning_section(run), document);
+    add(answers_section(run), document);
   }
-  for (Section& section : std::vector<Section>{
-           stages_section(report), samples_section(report),
-           principles_section(report), data_section(report),
-           tuning_section(report), answers_section(report),
-           evaluation_section(report), comparisons_section(report),
-           differences_section(report), verbose_tax_section(report),
-           supervision_section(report), provenance_section(report)}) {
-    if (!section.blocks.empty()) {
-      document.sections.push_back(std::move(section));
-    }
+  if (report.evaluation) {
+    add(evaluation_section(*report.evaluation), document);
+    add(comparisons_section(report.evaluation->results.comparisons), document);
+  }
+  add(differences_section(report.differences), document);
+  if (report.verbose_tax) {
+    add(verbose_tax_section(*report.verbose_tax), document);
+  }
+  if (report.run) {
+    add(supervision_section(*report.run), document);
+    add(provenance_section(report.run->provenance), document);
   }
   document.footer =
       "Method: Sun et al. 2023, Principle-Driven Self-Alignment of Language "
@@ -234,10 +206,9 @@ std::string write_report(const std::string& folder, const std::string& out,
                          store::Store* store,
                          const std::shared_ptr<const store::SigningKey>& key) {
   const Places places = places_of(folder);
-  const Json report = report_json(folder);
+  const Report report = report_of(places);
   const Document document = report_document(report);
-  const bool is_evidence =
-      out.empty() && !places.run.empty() && report.value("done", false);
+  const bool is_evidence = out.empty() && report.run && report.run->done;
   std::unique_ptr<store::Store> opened;
   if (is_evidence && store == nullptr) {
     opened = store::Store::open(places.run);
@@ -252,7 +223,7 @@ std::string write_report(const std::string& folder, const std::string& out,
   };
   write_file_atomic(beside(".md"), document_markdown(document));
   if (!out.empty() || places.run.empty() || is_evidence) {
-    write_json_file(beside(".json"), report);
+    write_json_file(beside(".json"), to_json(report));
   }
   // The last one, so that a page means that all are there.
   write_file_atomic(page.string(), document_html(document));

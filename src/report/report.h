@@ -7,21 +7,17 @@
 #include <memory>
 #include <string>
 
-#include "base/json.h"
 #include "report/report_document.h"
+#include "report/report_figures.h"
 #include "store/store.h"
 
 namespace selfalign::report {
 
-// All the report says (docs/formats.md): for a run what inspect/summary.h says
-// and "note", "data", "rejected_examples", "samples", "curves", "annotations",
-// "cost", "provenance"; where there are evaluations, in the run's folder
-// evaluation/ or for an evaluation's own folder, "evaluation";
-// "differences" and of these "verbose_tax". Error kInput for a folder that is
-// neither.
-Json report_json(const std::string& folder);
+// Of a run with the evaluations in its folder evaluation/, or of an
+// evaluation's own folder. Error kInput for a folder that is neither.
+Report make_report(const std::string& folder);
 
-Document report_document(const Json& report);
+Document report_document(const Report& report);
 
 // Writes report.html, report.json and report.md into the folder of a run, also
 // one under way, or of an evaluation; for the evaluation of a run (its folder

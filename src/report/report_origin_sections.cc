@@ -7,81 +7,69 @@
 namespace selfalign::report {
 namespace {
 
-std::string count_at(const Json& json, const char* name) {
-  return figure_text(number_at(json, name), Unit::kCount);
-}
-
-Table model_table(const Json& provenance) {
+Table model_table(const Provenance& provenance) {
   Table models{"Models", {"model", "fingerprint"}, {}};
-  for (const Json& model : provenance.value("models", Json::array())) {
-    models.rows.push_back(
-        {text_at(model, "name"), text_at(model, "fingerprint")});
+  for (const ModelName& model : provenance.models) {
+    models.rows.push_back({model.name, model.fingerprint});
   }
   return models;
 }
 
-Table adapter_table(const Json& provenance) {
+Table adapter_table(const Provenance& provenance) {
   Table adapters{"Adapters", {"adapter", "file", "XXH3-128"}, {}};
-  for (const Json& adapter : provenance.value("adapters", Json::array())) {
-    const std::string name = text_at(adapter, "name");
+  for (const AdapterDigests& adapter : provenance.adapters) {
     adapters.rows.push_back(
-        {name, "settings and samples", text_at(adapter, "inputs")});
-    for (const auto& [file, digest] : part(adapter, "files").items()) {
-      adapters.rows.push_back({name, file, digest.get<std::string>()});
+        {adapter.name, "settings and samples", adapter.inputs.value_or("")});
+    for (const auto& [file, digest] : adapter.files) {
+      adapters.rows.push_back({adapter.name, file, digest});
     }
   }
   return adapters;
 }
 
-Table file_table(const Json& provenance) {
+Table file_table(const Provenance& provenance) {
   Table files{"Recipe and prompts", {"file", "bytes", "SHA-256"}, {}};
-  for (const Json& file : provenance.value("files", Json::array())) {
-    files.rows.push_back({text_at(file, "name"), count_at(file, "bytes"),
-                          text_at(file, "sha256")});
+  for (const exports::HashedFile& file : provenance.files) {
+    files.rows.push_back({file.name, count_text(file.bytes.value_or(0)),
+                          file.sha256.value_or("")});
   }
   return files;
 }
 
-Table stage_table(const Json& provenance) {
+Table stage_table(const Provenance& provenance) {
   Table stages{"Stages", {"stage", "rows", "kept", "digest"}, {}};
-  for (const Json& stage : provenance.value("stages", Json::array())) {
-    stages.rows.push_back({text_at(stage, "stage"), count_at(stage, "rows"),
-                           count_at(stage, "kept"), text_at(stage, "digest")});
+  for (const exports::StageDigest& stage : provenance.stages) {
+    stages.rows.push_back({stage.stage, count_text(stage.num_rows),
+                           count_text(stage.num_kept), stage.digest});
   }
   return stages;
 }
 
-// "" where the work was not timed.
-std::string time_of(const Json& step) {
-  return step.contains("seconds") ? time_text(number_at(step, "seconds")) : "";
-}
-
-std::string rate_of(const Json& step) {
-  const double seconds = step.value("seconds", 0.0);
-  return seconds > 0.0 ? rate_text(number_at(step, "tokens") / seconds) : "";
+std::string rate_of(const CostStep& step) {
+  const double seconds = step.seconds.value_or(0.0);
+  return seconds > 0.0 ? rate_text(double(step.num_tokens) / seconds) : "";
 }
 
 }  // namespace
 
-Section supervision_section(const Json& report) {
+Section supervision_section(const RunReport& report) {
   Section section{"supervision", "Supervision and cost", {}};
-  const Json& annotations = part(report, "annotations");
-  if (!annotations.contains("counts")) return section;
   Table lines{"What a person wrote, counted as the paper's Table 1 does",
               {"what", "items", "in Table 1"},
               {}};
-  for (const Json& count : annotations["counts"]) {
-    lines.rows.push_back({text_at(count, "what"), count_at(count, "count"),
-                          count.value("in_table", true) ? "yes" : "no"});
+  for (const recipe::AnnotationCount& count : report.annotations.counts) {
+    lines.rows.push_back(
+        {count.what, count_text(count.count), count.in_table ? "yes" : "no"});
   }
-  lines.rows.push_back({"total", count_at(annotations, "total"), "yes"});
+  lines.rows.push_back({"total", count_text(report.annotations.total), "yes"});
   Table cost{"What the machine did",
              {"step", "done", "unit", "tokens", "time", "tokens/s"},
              {}};
-  for (const Json& step : part(report, "cost").value("steps", Json::array())) {
-    cost.rows.push_back({text_at(step, "step"), count_at(step, "done"),
-                         text_at(step, "unit"), count_at(step, "tokens"),
-                         time_of(step), rate_of(step)});
+  for (const CostStep& step : report.cost.steps) {
+    cost.rows.push_back({step.step, count_text(step.done), step.unit,
+                         count_text(step.num_tokens),
+                         step.seconds ? time_text(*step.seconds) : "",
+                         rate_of(step)});
   }
   section.blocks = {table(std::move(lines)), table(std::move(cost))};
   section.blocks.push_back(
@@ -92,21 +80,17 @@ Section supervision_section(const Json& report) {
   return section;
 }
 
-Section provenance_section(const Json& report) {
+Section provenance_section(const Provenance& provenance) {
   Section section{"provenance", "Provenance", {}};
-  const Json& provenance = part(report, "provenance");
-  if (provenance.empty()) return section;
-  section.blocks.push_back(table(
-      {"",
-       {"what", "value"},
-       {{"program", text_at(provenance, "program")},
-        {"run digest", text_at(provenance, "digest")},
-        {"digest of the prompts", text_at(provenance, "prompts_digest")}}}));
+  section.blocks.push_back(
+      table({"",
+             {"what", "value"},
+             {{"program", provenance.program},
+              {"run digest", provenance.digest},
+              {"digest of the prompts", provenance.prompts_digest}}}));
   section.blocks.push_back(table(model_table(provenance)));
   std::string commands;
-  for (const Json& line : provenance.value("commands", Json::array())) {
-    commands += line.get<std::string>() + "\n";
-  }
+  for (const std::string& line : provenance.commands) commands += line + "\n";
   section.blocks.push_back(
       code("To check it and to make it again, from the folder of the run's "
            "folder",
@@ -116,9 +100,8 @@ Section provenance_section(const Json& report) {
   section.blocks.push_back(details(
       "Hashes of adapters, recipe and prompts",
       {table(adapter_table(provenance)), table(file_table(provenance))}));
-  section.blocks.push_back(
-      details("The whole recipe",
-              {code("recipe.resolved.yaml", text_at(provenance, "recipe"))}));
+  section.blocks.push_back(details(
+      "The whole recipe", {code("recipe.resolved.yaml", provenance.recipe)}));
   return section;
 }
 

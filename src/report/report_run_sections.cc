@@ -20,27 +20,24 @@ constexpr size_t kMaxText = 3000;    // characters of one text shown
 constexpr size_t kMaxExample = 300;  // of a rejected row in a table
 constexpr size_t kMaxTypes = 40;     // rows of a chart or heat map
 
-std::string count_at(const Json& json, const char* name) {
-  return figure_text(number_at(json, name), Unit::kCount);
-}
-
-std::string reasons_text(const Json& rejected) {
+std::string counts_text(const Named<int64_t>& rejected) {
   std::string text;
-  for (const auto& [reason, count] : rejected.items()) {
-    text += str(text.empty() ? "" : ", ", count.get<int64_t>(), " ", reason);
+  for (const auto& [reason, count] : rejected) {
+    text += str(text.empty() ? "" : ", ", count, " ", reason);
   }
   return text;
 }
 
-Block rejected_details(const std::string& stage, const Json& reasons) {
+Block rejected_details(const std::string& stage,
+                       const std::vector<RejectedReason>& reasons) {
   Table rows{"", {"row", "reason", "text", "what matched"}, {}};
   int64_t count = 0;
-  for (const Json& reason : reasons) {
-    count += int64_t(number_at(reason, "count"));
-    for (const Json& example : reason.value("examples", Json::array())) {
-      rows.rows.push_back({text_at(example, "row"), text_at(reason, "reason"),
-                           shorten(text_at(example, "text"), kMaxExample),
-                           shorten(text_at(example, "detail"), kMaxExample)});
+  for (const RejectedReason& reason : reasons) {
+    count += reason.count;
+    for (const RejectedRow& example : reason.examples) {
+      rows.rows.push_back({example.row, reason.reason,
+                           shorten(example.text, kMaxExample),
+                           shorten(example.detail, kMaxExample)});
     }
   }
   const std::string title =
@@ -49,85 +46,87 @@ Block rejected_details(const std::string& stage, const Json& reasons) {
   return details(title, {table(std::move(rows))});
 }
 
-Block sample_card(const Json& sample) {
-  const bool kept = sample.value("kept", false);
-  std::vector<Block> parts;
-  const std::string type = text_at(sample, "type");
-  if (!type.empty()) {
-    const std::string topic = text_at(sample, "topic");
-    parts.push_back(paragraph("Came from: " + type +
-                              (topic.empty() ? "" : "; topic: " + topic)));
-  }
-  parts.push_back(text_block("Instruction", text_at(sample, "instruction")));
-  if (const std::string thought = text_at(sample, "thought");
-      !thought.empty()) {
-    parts.push_back(text_block("Internal thought", shorten(thought, kMaxText)));
+void add_answer(const SampleAnswer& answer, std::vector<Block>& parts) {
+  if (!answer.thought.empty()) {
+    parts.push_back(
+        text_block("Internal thought", shorten(answer.thought, kMaxText)));
   }
   Table rules{"", {"principle", "text"}, {}};
   std::string named;
-  for (const Json& rule : sample.value("rules", Json::array())) {
-    const std::string name =
-        count_at(rule, "number") + " " + text_at(rule, "name");
+  for (const NamedRule& rule : answer.rules) {
+    const std::string name = count_text(rule.number) + " " + rule.name;
     named += (named.empty() ? "" : ", ") + name;
-    rules.rows.push_back({name, text_at(rule, "text")});
+    rules.rows.push_back({name, rule.text});
   }
   if (!named.empty()) {
     parts.push_back(
         details("Names the principles " + named, {table(std::move(rules))}));
   }
-  if (const std::string answer = text_at(sample, "answer"); !answer.empty()) {
-    parts.push_back(text_block("Answer", shorten(answer, kMaxText)));
+  if (!answer.answer.empty()) {
+    parts.push_back(text_block("Answer", shorten(answer.answer, kMaxText)));
   }
-  if (const std::string longer = text_at(sample, "verbose"); !longer.empty()) {
-    parts.push_back(details("Long answer of stage 4",
-                            {text_block("", shorten(longer, kMaxText))}));
+}
+
+Block sample_card(const SampleRow& sample) {
+  std::vector<Block> parts;
+  const SampleOrigin origin = sample.origin.value_or(SampleOrigin());
+  if (!origin.type.empty()) {
+    parts.push_back(
+        paragraph("Came from: " + origin.type +
+                  (origin.topic.empty() ? "" : "; topic: " + origin.topic)));
   }
-  parts.push_back(
-      details("Raw text as the model wrote it",
-              {text_block(str(count_at(sample, "tokens"), " tokens, ended by ",
-                              text_at(sample, "finish")),
-                          shorten(text_at(sample, "raw"), kMaxText))}));
+  parts.push_back(text_block("Instruction", sample.instruction));
+  const SampleAnswer answer = sample.answer.value_or(SampleAnswer());
+  add_answer(answer, parts);
+  if (!origin.verbose.empty()) {
+    parts.push_back(
+        details("Long answer of stage 4",
+                {text_block("", shorten(origin.verbose, kMaxText))}));
+  }
+  parts.push_back(details("Raw text as the model wrote it",
+                          {text_block(str(count_text(answer.num_tokens),
+                                          " tokens, ended by ", answer.finish),
+                                      shorten(answer.raw, kMaxText))}));
   std::string title =
-      text_at(sample, "row") + ", " +
-      (kept ? "kept" : "rejected: " + text_at(sample, "reason"));
-  if (const std::string detail = text_at(sample, "detail");
-      !kept && !detail.empty()) {
-    title += " (" + shorten(detail, kMaxExample) + ")";
+      sample.row + ", " + (sample.kept ? "kept" : "rejected: " + sample.reason);
+  if (!sample.kept && !sample.detail.empty()) {
+    title += " (" + shorten(sample.detail, kMaxExample) + ")";
   }
   return card(title, std::move(parts));
 }
 
-BarChart rule_chart(const Json& principles, const char* member,
+std::string title_of(const stages::RuleReport& rule) {
+  return str(rule.number, " ", rule.name);
+}
+
+BarChart rule_chart(const stages::PrincipleReport& principles,
+                    double stages::RuleReport::*share,
                     const std::string& title) {
   BarChart chart{.title = title,
                  .description = "Share of kept answers whose thought names it"};
-  for (const Json& rule : principles["rules"]) {
-    chart.bars.push_back(
-        {str(number_at(rule, "number"), " ", text_at(rule, "name")),
-         number_at(rule, member)});
+  for (const stages::RuleReport& rule : principles.rules) {
+    chart.bars.push_back({title_of(rule), rule.*share});
   }
   return chart;
 }
 
-HeatMap type_rule_map(const Json& principles) {
+HeatMap type_rule_map(const stages::PrincipleReport& principles) {
   HeatMap map{.title = "Rules by type of question",
               .description =
                   "Share of a type's kept answers whose thought "
                   "names the rule, in per cent; a column per rule",
               .row_name = "type of question"};
-  for (const Json& rule : principles["rules"]) {
-    map.columns.push_back(str(number_at(rule, "number")));
-    map.long_columns.push_back(
-        str(number_at(rule, "number"), " ", text_at(rule, "name")));
+  for (const stages::RuleReport& rule : principles.rules) {
+    map.columns.push_back(str(rule.number));
+    map.long_columns.push_back(title_of(rule));
   }
-  for (const Json& type : principles["types"]) {
-    const double kept = number_at(type, "kept");
+  for (const stages::TypeReport& type : principles.types) {
+    const int64_t kept = type.rows.kept;
     if (map.rows.size() == kMaxTypes) break;
-    map.rows.push_back(
-        str(text_at(type, "type"), " (", count_at(type, "kept"), ")"));
+    map.rows.push_back(str(type.type, " (", count_text(kept), ")"));
     auto& values = map.values.emplace_back();
-    for (const Json& fired : type["fired"]) {
-      values.push_back(kept > 0 ? std::optional(fired.get<double>() / kept)
+    for (const int64_t fired : type.fired) {
+      values.push_back(kept > 0 ? std::optional(double(fired) / double(kept))
                                 : std::nullopt);
     }
   }
@@ -140,40 +139,40 @@ std::string rough(double value) {
                       : figure_text(value, Unit::kCount);
 }
 
-BarChart histogram(const Json& distribution, const std::string& title) {
-  BarChart chart{.title = title,
-                 .description = str(
-                     "Mean ", rough(number_at(distribution, "mean")),
-                     ", median ", rough(number_at(distribution, "p50")),
-                     ", 90 % up to ", rough(number_at(distribution, "p90"))),
-                 .unit = Unit::kCount};
-  for (const Json& bin : distribution.value("histogram", Json::array())) {
+BarChart histogram(const inspect::Distribution& values,
+                   const std::string& title) {
+  BarChart chart{
+      .title = title,
+      .description = str("Mean ", rough(values.mean), ", median ",
+                         rough(values.p50), ", 90 % up to ", rough(values.p90)),
+      .unit = Unit::kCount};
+  for (const inspect::HistogramBin& bin : values.histogram) {
     chart.bars.push_back(
-        {rough(number_at(bin, "from")) + "–" + rough(number_at(bin, "to")),
-         number_at(bin, "count")});
+        {rough(bin.from) + "–" + rough(bin.to), double(bin.count)});
   }
   return chart;
 }
 
-BarChart count_chart(const Json& counts, const std::string& title) {
+BarChart count_chart(const Named<int64_t>& counts, const std::string& title) {
   BarChart chart{.title = title, .description = "", .unit = Unit::kCount};
-  for (const auto& [name, count] : counts.items()) {
+  for (const auto& [name, count] : counts) {
     if (chart.bars.size() == kMaxTypes) break;
-    chart.bars.push_back({name, count.get<double>()});
+    chart.bars.push_back({name, double(count)});
   }
   return chart;
 }
 
-LineChart curve_chart(const std::string& name, const Json& points,
-                      const char* member, const std::string& what) {
+LineChart curve_chart(const std::string& name,
+                      const std::vector<CurvePoint>& points,
+                      std::optional<double> CurvePoint::*value,
+                      const std::string& what) {
   LineChart chart{.title = name + ": " + what,
                   .description = "",
                   .x_name = "step",
                   .y_name = what};
-  for (const Json& point : points) {
-    if (!point.contains(member)) continue;
-    chart.points.push_back(
-        {number_at(point, "step"), number_at(point, member)});
+  for (const CurvePoint& point : points) {
+    if (!(point.*value)) continue;
+    chart.points.push_back({double(point.step), *(point.*value)});
   }
   if (!chart.points.empty()) {
     chart.description =
@@ -184,51 +183,44 @@ LineChart curve_chart(const std::string& name, const Json& points,
   return chart;
 }
 
-// Of a tuning's samples: those that say who the assistant is.
-std::string identity_of(const Json& stage) {
-  stages::Funnel funnel;
-  funnel.num_made = stage.value("made", int64_t{0});
-  funnel.num_identity = stage.value("identity", int64_t{0});
-  funnel.num_identity_left_out = stage.value("identity_left_out", int64_t{0});
-  return stages::identity_text(funnel);
+// What became of the rows of a stage.
+std::string fate_text(const stages::Funnel& stage) {
+  if (stage.identity) return stages::identity_text(stage);
+  if (!stage.given_up.empty()) {
+    return "given up: " + counts_text(stage.given_up);
+  }
+  return counts_text(stage.rejected);
 }
 
 }  // namespace
 
-std::vector<Block> run_summary_blocks(const Json& report) {
+std::vector<Block> run_summary_blocks(const RunReport& report) {
   std::vector<std::vector<std::string>> rows;
-  const auto kept_of = [&report](const std::string& stage) {
-    for (const Json& one : report["stages"]) {
-      if (one["stage"] == stage) return number_at(one, "kept");
+  const auto add_stage = [&](const char* name, const char* title) {
+    for (const stages::Funnel& stage : report.summary.stages) {
+      if (stage.stage == name) {
+        rows.push_back({title, count_text(stage.num_kept)});
+      }
     }
-    return -1.0;
   };
-  const auto add_stage = [&](const char* stage, const char* title) {
-    const double kept = kept_of(stage);
-    if (kept >= 0) rows.push_back({title, figure_text(kept, Unit::kCount)});
-  };
-  const Json& annotations = part(report, "annotations");
-  rows.push_back({"lines a person wrote", count_at(annotations, "total")});
+  rows.push_back(
+      {"lines a person wrote", count_text(report.annotations.total)});
   add_stage("instruct.tasks", "instructions kept");
   add_stage("redteam.questions", "red-team questions kept");
   add_stage("align.answers", "answers kept");
   add_stage("verbose.answers", "long answers kept");
-  const Json& cost = part(report, "cost");
-  rows.push_back({"tokens written and learned",
-                  figure_text(number_at(cost, "tokens"), Unit::kCount)});
-  if (cost.contains("seconds")) {
-    rows.push_back({"time of work", time_text(number_at(cost, "seconds"))});
+  const RunCost& cost = report.cost;
+  rows.push_back({"tokens written and learned", count_text(cost.num_tokens)});
+  if (cost.seconds) rows.push_back({"time of work", time_text(*cost.seconds)});
+  if (cost.usage) {
+    rows.push_back({"asked of the server", generate::usage_text(*cost.usage)});
   }
-  if (cost.contains("usage")) {
-    rows.push_back(
-        {"asked of the server", generate::usage_text(cost["usage"])});
-  }
-  return {note(text_at(report, "note")), facts(std::move(rows))};
+  return {note(report.note), facts(std::move(rows))};
 }
 
-Section stages_section(const Json& report) {
+Section stages_section(const RunReport& report) {
   Section section{"stages", "Stages and funnels", {}};
-  if (!report.contains("stages") || report["stages"].empty()) return section;
+  if (report.summary.stages.empty()) return section;
   BarChart chart{.title = "Kept of what was made",
                  .description = "Rows by stage; pale: made",
                  .unit = Unit::kCount,
@@ -236,171 +228,160 @@ Section stages_section(const Json& report) {
   Table rows{"Rows by stage, rejected ones by reason",
              {"stage", "made", "kept", "share kept", "rejected", "name"},
              {}};
-  for (const Json& stage : report["stages"]) {
-    const std::string name = text_at(stage, "stage");
-    const double made = number_at(stage, "made");
-    const double kept = number_at(stage, "kept");
-    chart.bars.push_back(
-        {.label = stages::stage_title(name), .value = kept, .whole = made});
+  for (const stages::Funnel& stage : report.summary.stages) {
+    const std::string title = stages::stage_title(stage.stage);
+    const auto made = double(stage.num_made);
+    const auto kept = double(stage.num_kept);
+    chart.bars.push_back({.label = title, .value = kept, .whole = made});
     rows.rows.push_back(
-        {stages::stage_title(name), count_at(stage, "made"),
-         count_at(stage, "kept"),
+        {title, count_text(stage.num_made), count_text(stage.num_kept),
          figure_text(made > 0 ? kept / made : 0.0, Unit::kShare),
-         stage.contains("identity") ? identity_of(stage)
-         : stage.contains("given_up")
-             ? "given up: " + reasons_text(part(stage, "given_up"))
-             : reasons_text(part(stage, "rejected")),
-         name});
+         fate_text(stage), stage.stage});
   }
   section.blocks = {charts({std::move(chart)}), table(std::move(rows))};
-  for (const auto& [stage, reasons] :
-       part(report, "rejected_examples").items()) {
+  for (const auto& [stage, reasons] : report.rejected_examples) {
     section.blocks.push_back(rejected_details(stage, reasons));
   }
   return section;
 }
 
-Section samples_section(const Json& report) {
+Section samples_section(const RunReport& report) {
   Section section{"samples", "From principle to answer", {}};
-  const auto samples = report.find("samples");
-  if (samples == report.end() || samples->empty()) return section;
+  if (report.samples.empty()) return section;
   section.blocks.push_back(paragraph(
       "A few rows of stage 2, drawn by chance, then one for each of the "
       "commonest reasons of rejection. selfalign show RUN ROW shows the "
       "whole "
       "way of any row."));
-  for (const Json& sample : *samples) {
+  for (const SampleRow& sample : report.samples) {
     section.blocks.push_back(sample_card(sample));
   }
   return section;
 }
 
-Section answers_section(const Json& report) {
+Section answers_section(const RunReport& report) {
   Section section{"answers", "Held-out instructions", {}};
-  const Json& held_out = part(report, "held_out");
   BarChart ended{.title = "Answers that end by themselves", .description = ""};
   BarChart tokens{.title = "Mean length in tokens",
                   .description = "Thoughts count where there are any",
                   .unit = Unit::kNumber};
-  for (const stages::Variant& variant : stages::variants()) {
-    if (!held_out.contains(variant.name)) continue;
-    const Json& figures = held_out[variant.name];
-    ended.description = str("Of ", count_at(figures, "num_answers"),
+  for (const auto& [variant, figures] : report.summary.held_out) {
+    const std::string& title = stages::find_variant(variant)->title;
+    ended.description = str("Of ", count_text(figures.num_answers),
                             " instructions that no stage has seen");
-    ended.bars.push_back({variant.title, number_at(figures, "share_ended")});
-    tokens.bars.push_back({variant.title, number_at(figures, "mean_tokens")});
+    ended.bars.push_back({title, figures.share_ended});
+    tokens.bars.push_back({title, figures.mean_tokens});
   }
   if (!ended.bars.empty()) {
     section.blocks.push_back(charts({std::move(ended), std::move(tokens)}));
   }
-  for (const Json& line : report.value("decoding", Json::array())) {
-    section.blocks.push_back(paragraph(line.get<std::string>()));
+  for (const std::string& line : report.summary.decoding) {
+    section.blocks.push_back(paragraph(line));
   }
-  for (const Json& entry : report.value("answers", Json::array())) {
+  for (const inspect::ShownAnswers& shown : report.summary.answers) {
     std::vector<Block> parts;
     for (const stages::Variant& variant : stages::variants()) {
-      const std::string answer = text_at(entry, variant.name.c_str());
-      if (!entry.contains(variant.name)) continue;
-      parts.push_back(text_block(variant.title, shorten(answer, kMaxText)));
+      const std::string* answer = find_named(shown.answers, variant.name);
+      if (answer == nullptr) continue;
+      parts.push_back(text_block(variant.title, shorten(*answer, kMaxText)));
     }
-    section.blocks.push_back(
-        details(text_at(entry, "instruction"), std::move(parts)));
+    section.blocks.push_back(details(shown.instruction, std::move(parts)));
   }
   return section;
 }
 
-Section principles_section(const Json& report) {
+Section principles_section(const RunReport& report) {
   Section section{"principles", "Principles at work", {}};
-  if (!report.contains("principles")) return section;
-  const Json& principles = report["principles"];
-  const Json& unnamed = part(principles, "unnamed");
-  section.blocks.push_back(paragraph(str(
-      "Of ", count_at(principles, "rows"),
-      " answers, those whose thought names no rule: ",
-      figure_text(number_at(unnamed, "kept") + number_at(unnamed, "rejected"),
-                  Unit::kCount),
-      ". Which rule a thought names is what the model says, not proof that "
-      "the answer follows it.")));
+  if (!report.summary.principles) return section;
+  const stages::PrincipleReport& principles = *report.summary.principles;
+  section.blocks.push_back(paragraph(
+      str("Of ", count_text(principles.num_rows),
+          " answers, those whose thought names no rule: ",
+          count_text(principles.unnamed.kept + principles.unnamed.rejected),
+          ". Which rule a thought names is what the model says, not proof that "
+          "the answer follows it.")));
   std::string never;
-  for (const Json& name : principles.value("never", Json::array())) {
-    never += (never.empty() ? "" : ", ") + name.get<std::string>();
+  for (const std::string& name : principles.never) {
+    never += (never.empty() ? "" : ", ") + name;
   }
   if (!never.empty()) {
     section.blocks.push_back(
         paragraph("Named in no kept answer: " + never + "."));
   }
-  section.blocks.push_back(
-      charts({rule_chart(principles, "share_of_self_instruct", "Self-Instruct"),
-              rule_chart(principles, "share_of_red_team", "Red-teaming")}));
+  using stages::RuleReport;
+  section.blocks.push_back(charts(
+      {rule_chart(principles, &RuleReport::share_of_self_instruct,
+                  "Self-Instruct"),
+       rule_chart(principles, &RuleReport::share_of_red_team, "Red-teaming")}));
   const HeatMap map = type_rule_map(principles);
   if (!map.rows.empty()) section.blocks.push_back(charts({map}));
   Table forms{"How thoughts name rules", {"form", "mentions"}, {}};
-  for (const auto& [form, count] : part(principles, "forms").items()) {
-    forms.rows.push_back(
-        {form, figure_text(count.get<double>(), Unit::kCount)});
+  for (const auto& [form, count] : principles.forms) {
+    forms.rows.push_back({form, count_text(count)});
   }
   section.blocks.push_back(
       details("How thoughts name rules", {table(std::move(forms))}));
   return section;
 }
 
-Section data_section(const Json& report) {
+Section data_section(const RunReport& report) {
   Section section{"data", "Instructions and answers", {}};
-  const Json& instructions = part(part(report, "data"), "instructions");
-  if (number_at(part(instructions, "words"), "count") == 0) return section;
+  const inspect::InstructionStats& instructions = report.data.instructions;
+  if (instructions.words.count == 0) return section;
   std::vector<Chart> shown = {
-      histogram(part(instructions, "words"), "Words of an instruction")};
-  for (const auto& [stage, figures] :
-       part(part(report, "data"), "answers").items()) {
+      histogram(instructions.words, "Words of an instruction")};
+  for (const auto& [stage, figures] : report.data.answers) {
     if (stage.starts_with("held_out.")) continue;
-    shown.push_back(
-        histogram(part(figures, "tokens"), "Tokens of an answer, " + stage));
+    shown.push_back(histogram(figures.tokens, "Tokens of an answer, " + stage));
   }
-  const Json& types = part(instructions, "types");
-  shown.push_back(count_chart(types, "Kept questions by type"));
-  Json topics = Json::object();
-  for (const auto& [type, figures] :
-       part(part(report, "red_team"), "types").items()) {
-    topics[type] = figures.value("topics", 0);
-  }
-  if (!topics.empty()) {
-    shown.push_back(count_chart(topics, "Red-team topics by type"));
+  shown.push_back(count_chart(instructions.types, "Kept questions by type"));
+  const inspect::RedTeamSummary& red_team = report.summary.red_team;
+  if (red_team.questions) {
+    Named<int64_t> topics;
+    for (const auto& [type, figures] : red_team.questions->types) {
+      topics.emplace_back(type, figures.num_topics);
+    }
+    if (!topics.empty()) {
+      shown.push_back(count_chart(topics, "Red-team topics by type"));
+    }
   }
   section.blocks.push_back(charts(std::move(shown)));
-  const std::string grown =
-      stages::topics_line(part(part(report, "red_team"), "topics"));
-  if (!grown.empty()) section.blocks.push_back(paragraph("Red-team " + grown));
+  if (red_team.topics) {
+    const std::string grown = stages::topics_line(*red_team.topics);
+    if (!grown.empty()) {
+      section.blocks.push_back(paragraph("Red-team " + grown));
+    }
+  }
   Table verbs{"Root verbs of instructions and their commonest nouns",
               {"verb", "instructions", "nouns"},
               {}};
-  for (const Json& verb :
-       part(instructions, "root_verbs").value("top", Json::array())) {
-    verbs.rows.push_back({text_at(verb, "verb"), count_at(verb, "count"),
-                          reasons_text(part(verb, "nouns"))});
+  for (const inspect::VerbCount& verb : instructions.root_verbs.top) {
+    verbs.rows.push_back(
+        {verb.verb, count_text(verb.count), counts_text(verb.nouns)});
   }
   section.blocks.push_back(
       details("Root verbs and nouns", {table(std::move(verbs))}));
   return section;
 }
 
-Section tuning_section(const Json& report) {
+Section tuning_section(const RunReport& report) {
   Section section{"tuning", "Tuning", {}};
   std::vector<Chart> shown;
-  for (const auto& [name, points] : part(report, "curves").items()) {
-    shown.push_back(curve_chart(name, points, "loss", "loss"));
+  for (const auto& [name, points] : report.curves) {
+    shown.push_back(curve_chart(name, points, &CurvePoint::loss, "loss"));
     shown.push_back(
-        curve_chart(name, points, "learning_rate", "learning rate"));
+        curve_chart(name, points, &CurvePoint::learning_rate, "learning rate"));
   }
   Table rows{"Tunings of the base model by LoRA",
              {"tuning", "samples", "tokens", "cut off", "steps",
               "loss over the samples before", "after"},
              {}};
-  for (const auto& [name, tuning] : part(report, "tuning").items()) {
+  for (const auto& [name, tuning] : report.summary.tuning) {
     rows.rows.push_back(
-        {name, count_at(tuning, "num_samples"), count_at(tuning, "num_tokens"),
-         count_at(tuning, "num_truncated"), count_at(tuning, "num_steps"),
-         figure_text(number_at(tuning, "loss_before"), Unit::kNumber),
-         figure_text(number_at(tuning, "loss_after"), Unit::kNumber)});
+        {name, count_text(tuning.num_samples), count_text(tuning.num_tokens),
+         count_text(tuning.num_truncated), count_text(tuning.num_steps),
+         figure_text(tuning.loss_before, Unit::kNumber),
+         figure_text(tuning.loss_after, Unit::kNumber)});
   }
   if (shown.empty() && rows.rows.empty()) return section;
   section.blocks = {charts(std::move(shown)), table(std::move(rows))};

@@ -1,38 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sections of the report, each made from its members of report.json; one
-// whose members are missing has no blocks and is left out.
+// The sections of the report, each made from its part of the figures; one that
+// has nothing to show has no blocks and is left out.
 #pragma once
 
 #include <vector>
 
-#include "base/json.h"
 #include "report/report_document.h"
+#include "report/report_figures.h"
 
 namespace selfalign::report {
 
 // Of a run.
-std::vector<Block> run_summary_blocks(const Json& report);
-Section stages_section(const Json& report);
-Section samples_section(const Json& report);
-Section answers_section(const Json& report);
-Section principles_section(const Json& report);
-Section data_section(const Json& report);
-Section tuning_section(const Json& report);
-Section supervision_section(const Json& report);
-Section provenance_section(const Json& report);
+std::vector<Block> run_summary_blocks(const RunReport& report);
+Section stages_section(const RunReport& report);
+Section samples_section(const RunReport& report);
+Section answers_section(const RunReport& report);
+Section principles_section(const RunReport& report);
+Section data_section(const RunReport& report);
+Section tuning_section(const RunReport& report);
+Section supervision_section(const RunReport& report);
+Section provenance_section(const Provenance& provenance);
 
 // Of evaluations.
-Section evaluation_section(const Json& report);
-Section comparisons_section(const Json& report);
-Section differences_section(const Json& report);
-Section verbose_tax_section(const Json& report);
-
-// Member `name`; an empty object where there is none.
-const Json& part(const Json& json, const char* name);
-// The same of a list.
-const Json& list_at(const Json& json, const char* name);
-// What stands at `name`, as text or number; "" and 0 where there is none.
-std::string text_at(const Json& json, const char* name);
-double number_at(const Json& json, const char* name);
+Section evaluation_section(const EvaluationReport& evaluation);
+Section comparisons_section(const std::vector<eval::Comparison>& comparisons);
+Section differences_section(const std::vector<SubjectDifferences>& all);
+Section verbose_tax_section(const SubjectDifferences& tax);
 
 }  // namespace selfalign::report

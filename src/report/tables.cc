@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "eval/result_items.h"
@@ -50,40 +51,33 @@ std::string title_of(const eval::Results& results, const std::string& subject) {
   return subject;
 }
 
-Json metric_json(const eval::Metric& metric) {
-  return {{"name", metric.name},
-          {"title", metric.title},
-          {"chance", metric.chance ? Json(*metric.chance) : Json(nullptr)},
-          {"higher_is_better", metric.higher_is_better},
-          {"is_share", metric.is_share},
-          {"note", metric.note}};
-}
-
-Json table_of(const TableOf& source) {
+ModelTable table_of(const TableOf& source) {
   const eval::Results& results = source.results;
-  Json table{{"task", source.task},
-             {"name", source.name},
-             {"decoding", source.decoding},
-             {"decoding_lines", eval::decoding_lines(results.results)},
-             {"metrics", Json::array()},
-             {"models", Json::array()}};
+  ModelTable table{source.task,
+                   source.name,
+                   source.decoding,
+                   eval::decoding_lines(results.results),
+                   {},
+                   {}};
   std::set<std::string> known;
   for (const eval::TaskResult& result : results.results) {
-    Json figures = Json::object();
+    TableModel model{result.subject,
+                     title_of(results, result.subject),
+                     {},
+                     result.num_failures};
     for (const eval::Metric& metric : result.metrics) {
       if (known.insert(metric.name).second) {
-        table["metrics"].push_back(metric_json(metric));
+        table.metrics.push_back({metric.name, metric.title, metric.chance,
+                                 metric.higher_is_better, metric.is_share,
+                                 metric.note});
       }
-      figures[metric.name] = {{"value", metric.value},
-                              {"low", metric.low},
-                              {"high", metric.high},
-                              {"interval", metric.interval},
-                              {"num_items", metric.num_items}};
+      const bool exact = metric.interval.empty();
+      named(model.figures, metric.name) = {metric.value,
+                                           exact ? metric.value : metric.low,
+                                           exact ? metric.value : metric.high,
+                                           metric.interval, metric.num_items};
     }
-    table["models"].push_back({{"subject", result.subject},
-                               {"title", title_of(results, result.subject)},
-                               {"figures", figures},
-                               {"failures", result.num_failures}});
+    table.models.push_back(std::move(model));
   }
   return table;
 }
@@ -115,7 +109,7 @@ std::string answer_text(const Json& item) {
   return all;
 }
 
-Json answer_json(const Json& item) {
+ShownAnswer shown_answer(const Json& item) {
   static const std::set<std::string> kShown = {"id",     "group",   "question",
                                                "turns",  "query",   "prompt",
                                                "answer", "answers", "scores"};
@@ -123,78 +117,75 @@ Json answer_json(const Json& item) {
   for (const auto& [name, value] : item.items()) {
     if (!kShown.contains(name)) more[name] = value;
   }
-  return {{"scores", item.value("scores", Json::object())},
-          {"answer", shorten(answer_text(item), kMaxText)},
-          {"more", more.empty() ? "" : shorten(dump_json(more), kMaxMore)}};
+  return {item.value("scores", Json::object()),
+          shorten(answer_text(item), kMaxText),
+          more.empty() ? "" : shorten(dump_json(more), kMaxMore)};
 }
 
-Json items_of(const std::string& folder, const TableOf& source,
-              size_t num_shown) {
+ShownItems items_of(const std::string& folder, const TableOf& source,
+                    size_t num_shown) {
   const std::string& task = source.task;
-  Json files = Json::array();
-  Json shown = Json::array();
+  ShownItems shown;
   std::map<std::string, size_t> places;  // of the items shown
-  size_t total = 0;
   for (const eval::TaskResult& result : source.results.results) {
     const std::vector<Json> items = eval::read_items(folder, result);
     if (items.empty()) continue;
-    files.push_back(result.items);
+    shown.files.push_back(result.items);
     if (places.empty()) {
-      total = items.size();
-      const size_t count = std::min(num_shown, total);
+      shown.num_items = int64_t(items.size());
+      const size_t count = std::min(num_shown, items.size());
       for (size_t i = 0; i < count; ++i) {
-        const Json& item = items[i * total / count];
+        const Json& item = items[i * items.size() / count];
         const std::string id = json_string_or(item, "id", task, "");
         places[id] = i;
-        shown.push_back({{"id", id},
-                         {"group", json_string_or(item, "group", task, "")},
-                         {"question", shorten(question_of(item), kMaxText)},
-                         {"answers", Json::object()}});
+        shown.items.push_back({id,
+                               json_string_or(item, "group", task, ""),
+                               shorten(question_of(item), kMaxText),
+                               {}});
       }
     }
     for (const Json& item : items) {
       const auto place = places.find(json_string_or(item, "id", task, ""));
       if (place == places.end()) continue;
-      shown[place->second]["answers"][result.subject] = answer_json(item);
+      named(shown.items[place->second].answers, result.subject) =
+          shown_answer(item);
     }
   }
-  return {{"total", total},
-          {"shown", shown.size()},
-          {"files", files},
-          {"items", shown}};
+  shown.num_shown = int64_t(shown.items.size());
+  return shown;
 }
 
 }  // namespace
 
-Json tables_by_model(const eval::Results& results) {
-  Json tables = Json::array();
+std::vector<ModelTable> tables_by_model(const eval::Results& results) {
+  std::vector<ModelTable> tables;
   for (const TableOf& source : tables_of(results)) {
     tables.push_back(table_of(source));
   }
   return tables;
 }
 
-Json items_by_task(const std::string& folder, const eval::Results& results,
-                   size_t num_shown) {
-  Json all = Json::object();
+Named<ShownItems> items_by_task(const std::string& folder,
+                                const eval::Results& results,
+                                size_t num_shown) {
+  Named<ShownItems> all;
   for (const TableOf& source : tables_of(results)) {
-    Json items = items_of(folder, source, num_shown);
-    if (items["shown"] > 0) all[source.name] = std::move(items);
+    ShownItems items = items_of(folder, source, num_shown);
+    if (items.num_shown > 0) all.emplace_back(source.name, std::move(items));
   }
   return all;
 }
 
-Json evaluation_json(const std::string& folder, const eval::Results& results) {
+std::optional<EvaluationReport> evaluation_report(
+    const std::string& folder, const eval::Results& results) {
   if (results.results.empty() && results.comparisons.empty()) {
-    return Json::object();
+    return std::nullopt;
   }
-  Json evaluation = eval::to_json(results);
-  // Keys are of results.json: the items stand below.
-  for (Json& result : evaluation["results"]) result.erase("keys");
-  for (Json& comparison : evaluation["comparisons"]) comparison.erase("keys");
-  evaluation["tables"] = tables_by_model(results);
-  evaluation["items"] = items_by_task(folder, results, kNumItems);
-  return evaluation;
+  EvaluationReport report{results, tables_by_model(results),
+                          items_by_task(folder, results, kNumItems)};
+  for (eval::TaskResult& result : report.results.results) result.keys.clear();
+  for (eval::Comparison& one : report.results.comparisons) one.keys.clear();
+  return report;
 }
 
 }  // namespace selfalign::report

@@ -226,19 +226,17 @@ std::string TypeBalance::short_types() const {
 }
 
 Json TypeBalance::figures() const {
-  Json types = Json::object();
+  BalanceFigures figures{options_.kind, num_unused_, {}};
   for (size_t t = 0; t < types_.size(); ++t) {
-    Json& type = types[types_[t].name];
-    type = Json{{"topics", types_[t].topics.size()},
-                {"asked", now_.asked[t]},
-                {"kept", now_.kept[t]}};
-    if (!has_quotas_) continue;
-    type["share"] = share_[t];
-    type["wanted"] = now_.wanted[t];
+    TypeFigures type{int64_t(types_[t].topics.size()), now_.asked[t],
+                     now_.kept[t]};
+    if (has_quotas_) {
+      type.share = share_[t];
+      type.wanted = now_.wanted[t];
+    }
+    named(figures.types, types_[t].name) = type;
   }
-  return Json{{"balance", options_.kind},
-              {"unused_topics", num_unused_},
-              {"types", types}};
+  return to_json(figures);
 }
 
 }  // namespace selfalign::stages

@@ -13,10 +13,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 
 namespace selfalign::stages {
 
@@ -41,6 +42,37 @@ std::vector<int64_t> largest_remainder(int64_t total,
                                        const std::vector<double>& weights,
                                        const std::vector<uint32_t>& order);
 
+struct TypeFigures {
+  int64_t num_topics = 0;
+  int64_t asked = 0;  // topics that requests asked for
+  int64_t kept = 0;
+  // Where types have shares: what was meant for this one, and what became of it
+  // when others could not fill theirs.
+  std::optional<int64_t> share = {};
+  std::optional<int64_t> wanted = {};
+
+  static void describe(auto& visit, auto& self) {
+    visit("topics", self.num_topics);
+    visit("asked", self.asked);
+    visit("kept", self.kept);
+    visit("share", self.share);
+    visit("wanted", self.wanted);
+  }
+};
+
+// In the report of the stage of the questions.
+struct BalanceFigures {
+  std::string balance;        // BalanceOptions::kind
+  int64_t unused_topics = 0;  // cut away
+  Named<TypeFigures> types;
+
+  static void describe(auto& visit, auto& self) {
+    visit("balance", self.balance);
+    visit("unused_topics", self.unused_topics);
+    visit("types", self.types);
+  }
+};
+
 class TypeBalance {
  public:
   // Some type must have a topic.
@@ -64,11 +96,7 @@ class TypeBalance {
 
   // "3 of 5 for <type>, ...": types with fewer questions than their share.
   std::string short_types() const;
-  // {"balance", "unused_topics", "types": {name: {"topics", "wanted", "share",
-  //  "asked", "kept"}}}: "asked" counts topics, "share" was meant for the type,
-  //  "wanted" is what
-  // became of it when others could not fill theirs. Only kept and asked stand
-  // there where no type has a share.
+  // BalanceFigures
   Json figures() const;
 
  private:

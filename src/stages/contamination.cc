@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/shown.h"
+#include "stages/funnel.h"
 #include "text/rouge.h"
 
 namespace selfalign::stages {
@@ -16,6 +17,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr char kGuardDigest[] = "contamination.digest";
+constexpr char kNgram[] = "ngram";  // a kind
 
 // Calls `visit(hash, i)` for each run of `length` words, i its first word.
 template <typename Visit>
@@ -110,7 +112,7 @@ std::optional<Contamination> ContaminationGuard::find_ngram(
     for (size_t k = i; k < i + length; ++k) {
       common += (common.empty() ? "" : " ") + words[k];
     }
-    first = found(at->second, "ngram", common);
+    first = found(at->second, kNgram, common);
   });
   return first;
 }
@@ -177,132 +179,93 @@ std::optional<std::string> generated_text(const store::Row& row) {
   return std::nullopt;
 }
 
-class Report {
- public:
-  Report(const store::Reader& store, const ContaminationGuard& guard,
-         size_t num_examples)
-      : store_(store), guard_(guard), num_examples_(num_examples) {}
-
-  Json make(const recipe::ContaminationOptions& options) {
-    Json sets = Json::object();
-    for (const auto& [name, num_items] : guard_.sets()) sets[name] = num_items;
-    for (const std::string& stage : store_.stages()) check(stage);
-    return Json{{"sets", sets},
-                {"ngram_words", options.ngram_words},
-                {"max_rouge_l", options.max_rouge_l},
-                {"rows", num_rows_},
-                {"contaminated", num_contaminated_},
-                {"kept", num_kept_},
-                {"stages", stages_},
-                {"examples", examples_}};
+void check_stage(const store::Reader& store, const std::string& stage,
+                 const ContaminationGuard& guard, size_t num_examples,
+                 ContaminationReport& report) {
+  const auto manifest = store.manifest(stage);
+  std::string filter;
+  if (manifest) {
+    filter = funnel_of(*manifest).filter.value_or("");
+  } else if (const auto filters = store.filters(stage); !filters.empty()) {
+    filter = filters[0];
   }
-
- private:
-  void check(const std::string& stage) {
-    const auto manifest = store_.manifest(stage);
-    std::string filter;
-    if (manifest) {
-      filter = json_string_or(manifest->report, "filter", stage, "");
-    } else if (const auto filters = store_.filters(stage); !filters.empty()) {
-      filter = filters[0];
-    }
-    Json counts{{"rows", 0}, {"contaminated", 0}, {"kept", 0}};
-    Json sets = Json::object();
-    std::vector<Json> kept, rejected;
-    int64_t num_rows = 0;
-    int64_t num_kept = 0;
-    store_.scan(stage, filter, [&](const store::SeenRow& seen) {
-      const auto text = generated_text(seen.row);
-      if (!text) return true;
-      ++num_rows;
-      const auto contamination = guard_.find(*text);
-      if (!contamination) return true;
-      const bool is_kept = !seen.verdict || seen.verdict->kept;
-      num_kept += is_kept;
-      Json& of_set = sets[contamination->set];
-      if (of_set.is_null()) of_set = Json{{"ngram", 0}, {"near_match", 0}};
-      of_set[contamination->kind] = of_set[contamination->kind].get<int>() + 1;
-      (is_kept ? kept : rejected)
-          .push_back(Json{{"row", str(stage, ":", seen.row.seq)},
-                          {"stage", stage},
-                          {"kept", is_kept},
-                          {"set", contamination->set},
-                          {"item", contamination->item},
-                          {"kind", contamination->kind},
-                          {"found", contamination->text},
-                          {"text", shown(*text, 300)}});
-      return true;
-    });
-    if (num_rows == 0) return;
-    const auto num_contaminated =
-        static_cast<int64_t>(kept.size() + rejected.size());
-    stages_[stage] = Json{{"rows", num_rows},
-                          {"contaminated", num_contaminated},
-                          {"kept", num_kept},
-                          {"sets", sets}};
-    num_rows_ += num_rows;
-    num_contaminated_ += num_contaminated;
-    num_kept_ += num_kept;
-    kept.insert(kept.end(), rejected.begin(), rejected.end());
-    for (size_t i = 0; i < std::min(kept.size(), num_examples_); ++i) {
-      examples_.push_back(kept[i]);
-    }
-  }
-
-  const store::Reader& store_;
-  const ContaminationGuard& guard_;
-  const size_t num_examples_;
-  int64_t num_rows_ = 0;
-  int64_t num_contaminated_ = 0;
-  int64_t num_kept_ = 0;
-  Json stages_ = Json::object();
-  Json examples_ = Json::array();
-};
+  ContaminatedStage of_stage;
+  ContaminationCounts& counts = of_stage.counts;
+  std::vector<ContaminatedRow> kept, rejected;
+  store.scan(stage, filter, [&](const store::SeenRow& seen) {
+    const auto text = generated_text(seen.row);
+    if (!text) return true;
+    ++counts.num_rows;
+    const auto contamination = guard.find(*text);
+    if (!contamination) return true;
+    const bool is_kept = !seen.verdict || seen.verdict->kept;
+    ++counts.num_contaminated;
+    counts.num_kept += is_kept;
+    ContaminationKinds& kinds = named(of_stage.sets, contamination->set);
+    ++(contamination->kind == kNgram ? kinds.ngram : kinds.near_match);
+    (is_kept ? kept : rejected)
+        .push_back({str(stage, ":", seen.row.seq), stage, is_kept,
+                    *contamination, shown(*text, 300)});
+    return true;
+  });
+  if (counts.num_rows == 0) return;
+  report.counts.num_rows += counts.num_rows;
+  report.counts.num_contaminated += counts.num_contaminated;
+  report.counts.num_kept += counts.num_kept;
+  report.stages.emplace_back(stage, std::move(of_stage));
+  kept.insert(kept.end(), rejected.begin(), rejected.end());
+  kept.resize(std::min(kept.size(), num_examples));
+  report.examples.insert(report.examples.end(), kept.begin(), kept.end());
+}
 
 }  // namespace
 
-Json contamination_report(const store::Reader& store,
-                          const ContaminationGuard& guard,
-                          const recipe::ContaminationOptions& options,
-                          size_t num_examples) {
-  return Report(store, guard, num_examples).make(options);
+ContaminationReport contamination_report(
+    const store::Reader& store, const ContaminationGuard& guard,
+    const recipe::ContaminationOptions& options, size_t num_examples) {
+  ContaminationReport report;
+  for (const auto& [name, num_items] : guard.sets()) {
+    named(report.sets, name) = int64_t(num_items);
+  }
+  report.ngram_words = options.ngram_words;
+  report.max_rouge_l = options.max_rouge_l;
+  for (const std::string& stage : store.stages()) {
+    check_stage(store, stage, guard, num_examples, report);
+  }
+  return report;
 }
 
-std::string contamination_text(const Json& report) {
+std::string contamination_text(const ContaminationReport& report) {
   std::ostringstream out;
-  for (const auto& [name, items] : report["sets"].items()) {
-    out << "guarded: " << name << ", " << items.get<int64_t>() << " items\n";
+  for (const auto& [name, items] : report.sets) {
+    out << "guarded: " << name << ", " << items << " items\n";
   }
   out << std::left << std::setw(22) << "stage" << std::right << std::setw(9)
       << "rows" << std::setw(14) << "contaminated" << std::setw(8) << "kept"
       << "  by set\n";
-  for (const auto& [stage, counts] : report["stages"].items()) {
+  for (const auto& [stage, of_stage] : report.stages) {
+    const ContaminationCounts& counts = of_stage.counts;
     out << std::left << std::setw(22) << stage << std::right << std::setw(9)
-        << counts["rows"].get<int64_t>() << std::setw(14)
-        << counts["contaminated"].get<int64_t>() << std::setw(8)
-        << counts["kept"].get<int64_t>();
+        << counts.num_rows << std::setw(14) << counts.num_contaminated
+        << std::setw(8) << counts.num_kept;
     const char* separator = "  ";
-    for (const auto& [set, kinds] : counts["sets"].items()) {
-      out << separator << set << " " << kinds["ngram"].get<int>() << " ngram + "
-          << kinds["near_match"].get<int>() << " near";
+    for (const auto& [set, kinds] : of_stage.sets) {
+      out << separator << set << " " << kinds.ngram << " ngram + "
+          << kinds.near_match << " near";
       separator = ", ";
     }
     out << '\n';
   }
-  for (const Json& example : report["examples"]) {
+  for (const ContaminatedRow& example : report.examples) {
     out << '\n'
-        << example["row"].get<std::string>()
-        << (example["kept"].get<bool>() ? " (kept)" : " (rejected)") << ", "
-        << example["set"].get<std::string>() << " item "
-        << example["item"].get<std::string>() << ", "
-        << example["kind"].get<std::string>() << ": "
-        << example["found"].get<std::string>() << "\n  "
-        << example["text"].get<std::string>() << '\n';
+        << example.row << (example.kept ? " (kept)" : " (rejected)") << ", "
+        << example.found.set << " item " << example.found.item << ", "
+        << example.found.kind << ": " << example.found.text << "\n  "
+        << example.text << '\n';
   }
   out << '\n'
-      << report["contaminated"].get<int64_t>() << " of "
-      << report["rows"].get<int64_t>() << " generated rows, "
-      << report["kept"].get<int64_t>() << " of them kept\n";
+      << report.counts.num_contaminated << " of " << report.counts.num_rows
+      << " generated rows, " << report.counts.num_kept << " of them kept\n";
   return out.str();
 }
 

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "formats/evaluation_sets.h"
 #include "parse/filters.h"
 #include "recipe/prompts.h"
@@ -77,17 +77,81 @@ class ContaminationGuard {
 // notes the guard for a run that begins.
 void keep_guard(const ContaminationGuard& guard, store::Store& store);
 
+// Contaminated rows of one set, by kind.
+struct ContaminationKinds {
+  int64_t ngram = 0;
+  int64_t near_match = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("ngram", self.ngram);
+    visit("near_match", self.near_match);
+  }
+};
+
+struct ContaminationCounts {
+  int64_t num_rows = 0;
+  int64_t num_contaminated = 0;
+  int64_t num_kept = 0;  // contaminated rows that no filter rejected
+
+  static void describe(auto& visit, auto& self) {
+    visit("rows", self.num_rows);
+    visit("contaminated", self.num_contaminated);
+    visit("kept", self.num_kept);
+  }
+};
+
+struct ContaminatedStage {
+  ContaminationCounts counts;
+  Named<ContaminationKinds> sets;
+
+  static void describe(auto& visit, auto& self) {
+    ContaminationCounts::describe(visit, self.counts);
+    visit("sets", self.sets);
+  }
+};
+
+struct ContaminatedRow {
+  std::string row;  // "instruct.tasks:3"
+  std::string stage;
+  bool kept = false;
+  Contamination found;
+  std::string text;  // of the row, shortened
+
+  static void describe(auto& visit, auto& self) {
+    visit("row", self.row);
+    visit("stage", self.stage);
+    visit("kept", self.kept);
+    visit("set", self.found.set);
+    visit("item", self.found.item);
+    visit("kind", self.found.kind);
+    visit("found", self.found.text);
+    visit("text", self.text);
+  }
+};
+
 // Every generated row of a run (instructions, questions, answers of all
-// stages, kept and rejected) against the guard:
-// {"sets": {name: items}, "ngram_words", "max_rouge_l", "rows", "contaminated",
-//  "kept", "stages": {stage: {"rows", "contaminated", "kept", "sets":
-//  {name: {"ngram", "near_match"}}}}, "examples": [{"row", "stage", "kept",
-//  "set", "item", "kind", "found", "text"}]}: "kept" are contaminated rows that
-// no filter rejected; examples are up to `num_examples` a stage, kept first.
-Json contamination_report(const store::Reader& store,
-                          const ContaminationGuard& guard,
-                          const recipe::ContaminationOptions& options,
-                          size_t num_examples);
-std::string contamination_text(const Json& report);
+// stages, kept and rejected) against the guard.
+struct ContaminationReport {
+  Named<int64_t> sets;  // items by name
+  int64_t ngram_words = 0;
+  double max_rouge_l = 0.0;
+  ContaminationCounts counts;
+  Named<ContaminatedStage> stages;
+  std::vector<ContaminatedRow> examples;  // of a stage, kept ones first
+
+  static void describe(auto& visit, auto& self) {
+    visit("sets", self.sets);
+    visit("ngram_words", self.ngram_words);
+    visit("max_rouge_l", self.max_rouge_l);
+    ContaminationCounts::describe(visit, self.counts);
+    visit("stages", self.stages);
+    visit("examples", self.examples);
+  }
+};
+// Up to `num_examples` a stage.
+ContaminationReport contamination_report(
+    const store::Reader& store, const ContaminationGuard& guard,
+    const recipe::ContaminationOptions& options, size_t num_examples);
+std::string contamination_text(const ContaminationReport& report);
 
 }  // namespace selfalign::stages

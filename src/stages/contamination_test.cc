@@ -128,16 +128,17 @@ TEST_F(ContaminationTest, TheReportCountsByStageAndSet) {
                     {4},
                     Json{{"instruction", "Name three birds."},
                          {"response", "Explain how bread rises."}}}});
-  const Json report = contamination_report(*store, guard(), options_, 5);
-  EXPECT_EQ(report["rows"], 4);
-  EXPECT_EQ(report["contaminated"], 3);
-  EXPECT_EQ(report["kept"], 2);
-  EXPECT_EQ(
-      report["stages"]["instruct.tasks"]["sets"]["set.jsonl"]["near_match"], 2);
-  EXPECT_EQ(report["stages"]["align.pairs"]["sets"]["held_out"]["near_match"],
-            1);
-  ASSERT_EQ(report["examples"].size(), 3u);
-  EXPECT_EQ(report["examples"][0]["row"], "instruct.tasks:1");
+  const auto report = contamination_report(*store, guard(), options_, 5);
+  EXPECT_EQ(report.counts.num_rows, 4);
+  EXPECT_EQ(report.counts.num_contaminated, 3);
+  EXPECT_EQ(report.counts.num_kept, 2);
+  const auto near = [&](const char* stage, const char* set) {
+    return find_named(find_named(report.stages, stage)->sets, set)->near_match;
+  };
+  EXPECT_EQ(near("instruct.tasks", "set.jsonl"), 2);
+  EXPECT_EQ(near("align.pairs", "held_out"), 1);
+  ASSERT_EQ(report.examples.size(), 3u);
+  EXPECT_EQ(report.examples[0].row, "instruct.tasks:1");
   const std::string text = contamination_text(report);
   EXPECT_THAT(text, HasSubstr("guarded: set.jsonl, 2 items"));
   EXPECT_THAT(text, HasSubstr("instruct.tasks:0 (rejected), set.jsonl item b"));

@@ -7,29 +7,39 @@
 #include <sstream>
 
 #include "base/log.h"
-#include "store/checks.h"
 
 namespace selfalign::stages {
 
 namespace {
 
 // Rows 0..num_rows-1 of the stage that a server did not answer, by reason.
-Json given_up_of(const store::Reader& store, const std::string& stage,
-                 int64_t num_rows) {
-  Json counts = Json::object();
+Named<int64_t> given_up_of(const store::Reader& store, const std::string& stage,
+                           int64_t num_rows) {
+  Named<int64_t> counts;
   if (store.num_completions(stage) == 0) return counts;
   store.scan(stage, "", [&](const store::SeenRow& seen) {
     if (seen.row.seq >= num_rows) return false;
     if (seen.completion &&
         generate::is_given_up(seen.completion->completion.finish)) {
-      Json& count =
-          counts[generate::finish_name(seen.completion->completion.finish)];
-      count = count.is_null() ? 1 : count.get<int64_t>() + 1;
+      ++named(counts,
+              generate::finish_name(seen.completion->completion.finish));
     }
     return true;
   });
   return counts;
 }
+
+// A stage's funnel as its manifest's report has it.
+struct ReportedFunnel {
+  Funnel funnel;
+
+  static void describe(auto& visit, auto& self) {
+    visit("filter", self.funnel.filter);
+    visit.may("rejected", self.funnel.rejected);  // a tuning has none
+    visit.inlined(self.funnel.identity);
+    visit.may("given_up", self.funnel.given_up);
+  }
+};
 
 }  // namespace
 
@@ -57,36 +67,23 @@ std::string funnel_line(const Funnel& funnel) {
 }
 
 std::string identity_text(const Funnel& funnel) {
-  if (funnel.num_identity + funnel.num_identity_left_out == 0) return "";
+  const auto [used, left_out] = funnel.identity.value_or(IdentityFigures());
+  if (used + left_out == 0) return "";
   std::ostringstream out;
-  out << funnel.num_identity << " identity (" << std::fixed
-      << std::setprecision(1)
-      << 100.0 * static_cast<double>(funnel.num_identity) /
+  out << used << " identity (" << std::fixed << std::setprecision(1)
+      << 100.0 * static_cast<double>(used) /
              static_cast<double>(std::max<int64_t>(funnel.num_made, 1))
       << " %)";
-  if (funnel.num_identity_left_out > 0) {
-    out << ", " << funnel.num_identity_left_out << " left out";
-  }
+  if (left_out > 0) out << ", " << left_out << " left out";
   return out.str();
 }
 
 Funnel funnel_of(const store::Manifest& manifest) {
-  Funnel funnel{manifest.stage, manifest.num_rows, manifest.num_kept, {}, {}};
-  funnel.num_identity =
-      json_int_or(manifest.report, "identity", manifest.stage, 0);
-  funnel.num_identity_left_out =
-      json_int_or(manifest.report, "identity_left_out", manifest.stage, 0);
-  const auto read = [&manifest](const char* name, auto& counts) {
-    const auto found = manifest.report.find(name);
-    if (found == manifest.report.end() || !found->is_object()) return;
-    for (const auto& [reason, count] : found->items()) {
-      if (count.is_number_integer()) {
-        counts.emplace_back(reason, count.template get<int64_t>());
-      }
-    }
-  };
-  read("rejected", funnel.rejected);
-  read("given_up", funnel.given_up);
+  Funnel funnel =
+      from_json<ReportedFunnel>(manifest.report, manifest.stage).funnel;
+  funnel.stage = manifest.stage;
+  funnel.num_made = manifest.num_rows;
+  funnel.num_kept = manifest.num_kept;
   return funnel;
 }
 
@@ -111,21 +108,20 @@ void finish_stage(store::Store& store, const std::string& stage,
   }
   manifest.report["rejected"] = rejected;
   if (filter.empty()) {
-    const Json given_up = given_up_of(store, stage, num_rows);
-    if (!given_up.empty()) manifest.report["given_up"] = given_up;
+    for (const auto& [reason, count] : given_up_of(store, stage, num_rows)) {
+      manifest.report["given_up"][reason] = count;
+    }
   }
   store.commit_manifest(manifest);
   log_info(funnel_line(funnel_of(manifest)));
 }
 
-std::vector<store::Row> kept_rows(const store::Reader& store,
-                                  const std::string& stage) {
+std::vector<store::Row> sequence_cache(const store::Reader& store,
+                                       const std::string& stage) {
   const auto manifest = store.manifest(stage);
   if (!manifest) return {};
-  const auto filter = manifest->report.find("filter");
-  if (filter == manifest->report.end()) return store.rows(stage);
-  return store.kept(stage, json_string(manifest->report, "filter",
-                                       store.folder() + ": " + stage));
+  const auto filter = funnel_of(*manifest).filter;
+  return filter ? store.kept(stage, *filter) : store.rows(stage);
 }
 
 bool run_done(const store::Reader& store) {

@@ -4,27 +4,49 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "store/store.h"
 
 namespace selfalign::stages {
 
+// Of a tuning's samples: those that say who the assistant is, and how many
+// identity_share kept out, which are no rows.
+struct IdentityFigures {
+  int64_t num_used = 0;
+  int64_t num_left_out = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("identity", self.num_used);
+    visit("identity_left_out", self.num_left_out);
+  }
+};
+
 struct Funnel {
   std::string stage;
+  // Whose verdicts its rows have, none where all are kept; no part of the
+  // record.
+  std::optional<std::string> filter = {};
   int64_t num_made = 0;
   int64_t num_kept = 0;
-  std::vector<std::pair<std::string, int64_t>> rejected;  // most first
+  Named<int64_t> rejected = {};  // most first
   // Requests that a server did not answer, by finish reason, where they have no
   // verdict that says so.
-  std::vector<std::pair<std::string, int64_t>> given_up;
-  // Of a tuning's samples: those that say who the assistant is, and how many
-  // identity_share kept out (these are no rows).
-  int64_t num_identity = 0;
-  int64_t num_identity_left_out = 0;
+  Named<int64_t> given_up = {};
+  std::optional<IdentityFigures> identity = {};  // of a tuning's samples
+
+  static void describe(auto& visit, auto& self) {
+    visit("stage", self.stage);
+    visit("made", self.num_made);
+    visit("kept", self.num_kept);
+    visit("rejected", self.rejected);
+    visit.inlined(self.identity);
+    visit.may("given_up", self.given_up, !self.given_up.empty());
+  }
 };
 
 // "instruct.tasks: 93 made, 60 kept (64.5 %); rejected: 20 duplicate, ..."

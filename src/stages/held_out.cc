@@ -72,23 +72,21 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
     hasher.add(pair.key);
   }
   double sum = 0.0;
-  int64_t num_tokens = 0;
-  int64_t num_answers = 0;  // a server may score some of them alone
+  LossReport report;
   for (const generate::Scores& scores : open(run.models).score(requests)) {
     for (const auto& continuation : scores.continuations) {
-      num_answers += generate::has_answer(continuation.finish);
+      report.num_answers += generate::has_answer(continuation.finish);
       for (const float logprob : continuation.logprobs) {
         sum -= double{logprob};
-        ++num_tokens;
+        ++report.num_tokens;
       }
     }
   }
   store::Manifest manifest;
   manifest.stage = stage;
   manifest.digest = hasher.digest();  // of what was scored
-  manifest.report =
-      Json{{"num_tokens", num_tokens}, {"num_answers", num_answers}};
-  if (num_tokens > 0) manifest.report["loss"] = sum / double(num_tokens);
+  if (report.num_tokens > 0) report.loss = sum / double(report.num_tokens);
+  manifest.report = to_json(report);
   run.store.commit_manifest(manifest);
 }
 

@@ -12,12 +12,29 @@
 // under the engraved model's short prompt.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
+#include "base/record.h"
 #include "stages/run.h"
 #include "stages/stage_table.h"
 
 namespace selfalign::stages {
 
 void run_held_out(const Run& run);
+
+// The report of a stage held_out.V.loss.
+struct LossReport {
+  int64_t num_tokens = 0;
+  int64_t num_answers = 0;  // a server may score some alone; 0.1 did not say
+  std::optional<double> loss = {};  // a token; of none there is no loss
+
+  static void describe(auto& visit, auto& self) {
+    visit("num_tokens", self.num_tokens);
+    visit.may("num_answers", self.num_answers);
+    visit("loss", self.loss);
+  }
+};
 
 // The form of a base model without a prompt: the instruction and a blank line.
 const recipe::ChatPrompt& plain_prompt();

@@ -163,18 +163,14 @@ std::string csv_field(const std::string& text) {
   return quoted + "\"";
 }
 
-Json type_json(const PrincipleUse& use, size_t t) {
-  Json type{{"type", use.types[t]},
-            {"kept", use.rows[t].kept},
-            {"rejected", use.rows[t].rejected},
-            {"unnamed", use.unnamed[t].kept + use.unnamed[t].rejected}};
-  for (const char* list : {"fired", "fired_rejected", "lift"}) {
-    type[list] = Json::array();
-  }
+TypeReport type_report(const PrincipleUse& use, size_t t) {
+  TypeReport type{
+      use.types[t], use.rows[t], use.unnamed[t].kept + use.unnamed[t].rejected,
+      {},           {},          {}};
   for (size_t r = 0; r < use.rules.size(); ++r) {
-    type["fired"].push_back(use.fired[t][r].kept);
-    type["fired_rejected"].push_back(use.fired[t][r].rejected);
-    type["lift"].push_back(use.lift(t, r));
+    type.fired.push_back(use.fired[t][r].kept);
+    type.fired_rejected.push_back(use.fired[t][r].rejected);
+    type.lift.push_back(use.lift(t, r));
   }
   return type;
 }
@@ -218,71 +214,55 @@ PrincipleUse principle_use(const store::Reader& store,
   return Counting(store, prompts, before).count();
 }
 
-Json principles_json(const PrincipleUse& use) {
+PrincipleReport principle_report(const PrincipleUse& use) {
   const KeptRejected rows = use.num_rows();
-  KeptRejected unnamed;
-  for (const KeptRejected& count : use.unnamed) unnamed += count;
-  Json forms = Json::object();
+  PrincipleReport report;
+  report.num_rows = rows.kept + rows.rejected;
+  report.num_kept = rows.kept;
+  report.without_thought = use.without_thought;
+  for (const KeptRejected& count : use.unnamed) report.unnamed += count;
   for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
-    forms[parse::kRuleFormNames[i]] = use.forms[i];
+    report.forms.emplace_back(parse::kRuleFormNames[i], use.forms[i]);
   }
-  Json all{
-      {"rows", rows.kept + rows.rejected},
-      {"kept", rows.kept},
-      {"without_thought", use.without_thought},
-      {"unnamed", {{"kept", unnamed.kept}, {"rejected", unnamed.rejected}}},
-      {"forms", forms},
-      {"never", use.never()},
-      {"rules", Json::array()},
-      {"types", Json::array()}};
+  report.never = use.never();
   for (size_t r = 0; r < use.rules.size(); ++r) {
     const KeptRejected fired = use.num_fired(r);
-    all["rules"].push_back(
-        {{"number", r + 1},
-         {"name", use.rules[r]},
-         {"kept", fired.kept},
-         {"rejected", fired.rejected},
-         {"share_of_kept", ratio(fired.kept, rows.kept)},
-         {"share_of_self_instruct",
-          share(use, r,
-                [](const std::string& t) { return t == kSelfInstruct; })},
-         {"share_of_red_team", share(use, r, is_red_team)}});
+    report.rules.push_back(
+        {int64_t(r + 1), use.rules[r], fired, ratio(fired.kept, rows.kept),
+         share(use, r, [](const std::string& t) { return t == kSelfInstruct; }),
+         share(use, r, is_red_team)});
   }
   for (size_t t = 0; t < use.types.size(); ++t) {
-    all["types"].push_back(type_json(use, t));
+    report.types.push_back(type_report(use, t));
   }
-  return all;
+  return report;
 }
 
-std::string principles_summary(const Json& principles) {
+std::string principles_summary(const PrincipleReport& principles) {
   std::ostringstream out;
   out << std::left << std::setw(30) << "principles in thoughts" << std::right
       << std::setw(7) << "kept" << std::setw(9) << "rejected" << std::setw(10)
       << "% of kept" << std::setw(15) << "self-instruct" << std::setw(10)
       << "red team" << '\n';
-  for (const Json& rule : principles["rules"]) {
-    const std::string name =
-        rule["name"].get<std::string>().substr(0, kMaxTypeWidth - 10);
-    out << std::setw(4) << rule["number"].get<int>() << "  " << std::left
-        << std::setw(24) << name << std::right << std::setw(7)
-        << rule["kept"].get<int64_t>() << std::setw(9)
-        << rule["rejected"].get<int64_t>();
-    out << percent(rule["share_of_kept"].get<double>(), 10, 1)
-        << percent(rule["share_of_self_instruct"].get<double>(), 15, 1)
-        << percent(rule["share_of_red_team"].get<double>(), 10, 1) << '\n';
+  for (const RuleReport& rule : principles.rules) {
+    out << std::setw(4) << rule.number << "  " << std::left << std::setw(24)
+        << rule.name.substr(0, kMaxTypeWidth - 10) << std::right << std::setw(7)
+        << rule.fired.kept << std::setw(9) << rule.fired.rejected
+        << percent(rule.share_of_kept, 10, 1)
+        << percent(rule.share_of_self_instruct, 15, 1)
+        << percent(rule.share_of_red_team, 10, 1) << '\n';
   }
-  out << "thoughts that name no rule: " << principles["unnamed"]["kept"]
-      << " kept, " << principles["unnamed"]["rejected"]
-      << " rejected; mentions:";
-  for (const auto& [form, count] : principles["forms"].items()) {
+  out << "thoughts that name no rule: " << principles.unnamed.kept << " kept, "
+      << principles.unnamed.rejected << " rejected; mentions:";
+  for (const auto& [form, count] : principles.forms) {
     out << " " << count << " " << form;
   }
   out << '\n';
-  if (!principles["never"].empty()) {
+  if (!principles.never.empty()) {
     out << "never in a kept row:";
     const char* separator = " ";
-    for (const Json& name : principles["never"]) {
-      out << separator << name.get<std::string>();
+    for (const std::string& name : principles.never) {
+      out << separator << name;
       separator = ", ";
     }
     out << '\n';
@@ -292,7 +272,7 @@ std::string principles_summary(const Json& principles) {
 
 std::string principles_text(const PrincipleUse& use) {
   std::ostringstream out;
-  out << principles_summary(principles_json(use));
+  out << principles_summary(principle_report(use));
   out << "\n% of a type's kept rows, by rule\n"
       << std::left << std::setw(kMaxTypeWidth) << "type" << std::right
       << std::setw(7) << "kept";

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/record.h"
 #include "parse/rules.h"
 #include "recipe/prompts.h"
 #include "store/reader.h"
@@ -21,6 +21,11 @@ namespace selfalign::stages {
 struct KeptRejected {
   int64_t kept = 0;
   int64_t rejected = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("kept", self.kept);
+    visit("rejected", self.rejected);
+  }
 };
 
 struct PrincipleUse {
@@ -53,17 +58,70 @@ PrincipleUse principle_use(const store::Reader& store,
                            const recipe::Prompts& prompts,
                            int before = std::numeric_limits<int>::max());
 
-// {"rows", "kept", "without_thought", "unnamed": {..}, "forms": {form: n},
-//  "never": [names], "rules": [{"number", "name", "kept", "rejected",
-//  "share_of_kept", "share_of_self_instruct", "share_of_red_team"}],
-//  "types": [{"type", "kept", "rejected", "unnamed",
-//  "fired": [kept rows by rule], "fired_rejected", "lift"}]}
-Json principles_json(const PrincipleUse& use);
+struct RuleReport {
+  int64_t number = 0;  // from 1
+  std::string name;
+  KeptRejected fired;
+  double share_of_kept = 0.0;
+  double share_of_self_instruct = 0.0;  // of the kept rows of that type
+  double share_of_red_team = 0.0;       // of those of all of its types
+
+  static void describe(auto& visit, auto& self) {
+    visit("number", self.number);
+    visit("name", self.name);
+    KeptRejected::describe(visit, self.fired);
+    visit("share_of_kept", self.share_of_kept);
+    visit("share_of_self_instruct", self.share_of_self_instruct);
+    visit("share_of_red_team", self.share_of_red_team);
+  }
+};
+
+// Lists by rule.
+struct TypeReport {
+  std::string type;
+  KeptRejected rows;
+  int64_t unnamed = 0;
+  std::vector<int64_t> fired;  // kept rows
+  std::vector<int64_t> fired_rejected;
+  std::vector<double> lift;
+
+  static void describe(auto& visit, auto& self) {
+    visit("type", self.type);
+    KeptRejected::describe(visit, self.rows);
+    visit("unnamed", self.unnamed);
+    visit("fired", self.fired);
+    visit("fired_rejected", self.fired_rejected);
+    visit("lift", self.lift);
+  }
+};
+
+struct PrincipleReport {
+  int64_t num_rows = 0;
+  int64_t num_kept = 0;
+  int64_t without_thought = 0;
+  KeptRejected unnamed;
+  Named<int64_t> forms;  // mentions
+  std::vector<std::string> never;
+  std::vector<RuleReport> rules;
+  std::vector<TypeReport> types;
+
+  static void describe(auto& visit, auto& self) {
+    visit("rows", self.num_rows);
+    visit("kept", self.num_kept);
+    visit("without_thought", self.without_thought);
+    visit("unnamed", self.unnamed);
+    visit("forms", self.forms);
+    visit("never", self.never);
+    visit("rules", self.rules);
+    visit("types", self.types);
+  }
+};
+PrincipleReport principle_report(const PrincipleUse& use);
 // The rules with their shares, then the matrix: a line per type, a column per
 // rule, the share of the type's kept rows in per cent.
 std::string principles_text(const PrincipleUse& use);
 // The first of the two tables of principles_text, for the report of a run.
-std::string principles_summary(const Json& principles);
+std::string principles_summary(const PrincipleReport& principles);
 // type,rule_number,rule,rows,kept,rejected,share_of_kept,lift; one line per
 // type and rule. `rows` counts the type's kept rows.
 std::string principles_csv(const PrincipleUse& use);

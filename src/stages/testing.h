@@ -59,9 +59,10 @@ class SmallRun : public ::testing::Test {
                "Because light scatters in the air.");
     finish_stage(*store_, "align.answers",
                  recipe::profile_named("default").align.name, 3);
-    finish_stage(
-        *store_, "align.pairs", "", 2,
-        Json{{"share_ended", 1.0}, {"mean_answer_tokens_of_all", 4.0}});
+    finish_stage(*store_, "align.pairs", "", 2,
+                 Json{{"mean_answer_tokens", 5.0},
+                      {"mean_answer_tokens_of_all", 4.0},
+                      {"share_ended", 1.0}});
   }
   ~SmallRun() override {
     store_.reset();

@@ -30,26 +30,28 @@ int64_t TopicGrowth::next_round(size_t num_known, int64_t per_request) {
   return num_asked_;
 }
 
-std::string topics_line(const Json& figures) {
-  const auto types = figures.find("types");
-  if (types == figures.end() || types->empty()) return "";
+std::string topics_line(const TopicFigures& figures) {
+  if (figures.types.empty()) return "";
   int64_t fewest = INT64_MAX;
   int64_t most = 0;
   std::string saturated;
-  for (const auto& [type, one] : types->items()) {
-    const int64_t num_new = one.value("new", int64_t{0});
-    fewest = std::min(fewest, num_new);
-    most = std::max(most, num_new);
-    if (!one.value("saturated", false)) continue;
-    saturated += str(saturated.empty() ? "" : ", ", type, " (", num_new, ")");
+  for (const auto& [type, one] : figures.types) {
+    fewest = std::min(fewest, one.num_new);
+    most = std::max(most, one.num_new);
+    if (!one.saturated) continue;
+    saturated +=
+        str(saturated.empty() ? "" : ", ", type, " (", one.num_new, ")");
   }
-  const int64_t rounds = figures.value("rounds", int64_t{0});
-  std::string line = str("topics: ", figures.value("asked_for", int64_t{0}),
-                         " asked for by type; ", fewest,
-                         fewest < most ? str(" to ", most) : "", " came in ",
-                         rounds, rounds == 1 ? " round" : " rounds");
+  std::string line =
+      str("topics: ", figures.asked_for, " asked for by type; ", fewest,
+          fewest < most ? str(" to ", most) : "", " came in ", figures.rounds,
+          figures.rounds == 1 ? " round" : " rounds");
   if (!saturated.empty()) line += "; saturated: " + saturated;
   return line;
+}
+
+std::string topics_line(const Json& figures) {
+  return topics_line(from_json<TopicFigures>(figures, "redteam.topics"));
 }
 
 }  // namespace selfalign::stages

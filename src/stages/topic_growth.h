@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/json.h"
+#include "base/record.h"
 
 namespace selfalign::stages {
 
@@ -52,9 +52,32 @@ class TopicGrowth {
   bool saturated_ = false;
 };
 
+struct TypeGrowth {
+  int64_t num_new = 0;
+  bool saturated = false;
+
+  static void describe(auto& visit, auto& self) {
+    visit("new", self.num_new);
+    visit("saturated", self.saturated);
+  }
+};
+
+// What the topics came to: "topics" in the report of stage redteam.topics.
+struct TopicFigures {
+  int64_t asked_for = 0;  // by type
+  int64_t rounds = 0;
+  Named<TypeGrowth> types;
+
+  static void describe(auto& visit, auto& self) {
+    visit("asked_for", self.asked_for);
+    visit("rounds", self.rounds);
+    visit("types", self.types);
+  }
+};
+
 // "topics: 7 asked for by type; 3 to 7 came in 2 rounds; saturated: Riddles
-// (3)", from the figures of stage redteam.topics: {"asked_for", "rounds",
-// "types": {type: {"new", "saturated"}}}. "" if there are none.
-std::string topics_line(const Json& figures);
+// (3)". "" if there are none.
+std::string topics_line(const TopicFigures& figures);
+std::string topics_line(const Json& figures);  // the same, not read yet
 
 }  // namespace selfalign::stages

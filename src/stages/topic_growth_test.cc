@@ -85,7 +85,7 @@ TEST(TopicGrowth, TheLineSaysWhatCame) {
   EXPECT_EQ(topics_line(figures),
             "topics: 40 asked for by type; 12 to 41 came in 3 rounds; "
             "saturated: Riddles (12)");
-  EXPECT_EQ(topics_line(Json::object()), "");
+  EXPECT_EQ(topics_line(TopicFigures()), "");
 }
 
 }  // namespace

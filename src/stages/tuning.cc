@@ -74,29 +74,27 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
   return rows;
 }
 
-// How many samples are self-identification rows, and how many were left out.
-Json identity_figures(const TuningPlan& plan, const Run& run) {
-  if (!plan.with_identity) return Json::object();
-  int64_t used = 0;
+IdentityFigures identity_figures(const TuningPlan& plan, const Run& run) {
+  IdentityFigures figures;
   for (const Row& row : run.store.rows(plan.samples)) {
-    used +=
+    figures.num_used +=
         json_string_or(row.content, "source", plan.samples, "") == "identity";
   }
   const int64_t wanted =
       int64_t(run.prompts.identity.size()) * run.recipe.identity_repeats;
-  return Json{{"identity", used}, {"identity_left_out", wanted - used}};
+  figures.num_left_out = wanted - figures.num_used;
+  return figures;
 }
 
 // Names what the limit has taken.
 void warn_of_identity(const TuningPlan& plan, const Run& run,
-                      const Json& figures) {
-  const int64_t left_out = figures.value("identity_left_out", int64_t{0});
-  if (left_out <= 0) return;
+                      const IdentityFigures& figures) {
+  if (figures.num_left_out <= 0) return;
   std::ostringstream share;
   share << std::fixed << std::setprecision(0)
         << 100.0 * run.recipe.identity_share;
-  log_warning(str(plan.samples, ": ", left_out, " of ",
-                  left_out + figures.value("identity", int64_t{0}),
+  log_warning(str(plan.samples, ": ", figures.num_left_out, " of ",
+                  figures.num_left_out + figures.num_used,
                   " self-identification rows are left out, so that they are at "
                   "most ",
                   share.str(),
@@ -159,7 +157,7 @@ std::vector<std::string> files_below(const std::string& run,
 }
 
 // Name -> digest of every file of the adapter.
-Json file_digests(const std::string& folder) {
+std::map<std::string, std::string> file_digests(const std::string& folder) {
   std::map<std::string, std::string> digests;
   std::error_code ignored;
   if (std::filesystem::exists(folder, ignored)) {
@@ -190,16 +188,9 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
   store::Manifest manifest;
   manifest.stage = plan.adapter;
   manifest.digest = report.digest;
-  manifest.report = Json{
-      {"num_samples", report.num_samples},
-      {"num_tokens", report.num_tokens},
-      {"num_truncated", report.num_truncated},
-      {"num_steps", report.num_steps},
-      {"loss_before", report.loss_before},
-      {"loss_after", report.loss_after},
-      {"folder", plan.folder},
-      {"inputs", inputs},
-      {"files", file_digests(store.folder() + "/" + plan.folder + "/adapter")}};
+  manifest.report = to_json(AdapterReport{
+      report, plan.folder, inputs,
+      file_digests(store.folder() + "/" + plan.folder + "/adapter")});
   store.commit_manifest(manifest, files_below(store.folder(), plan.folder));
   std::ostringstream line;
   line << plan.adapter << ": " << counted(report.num_samples, "sample") << ", "
@@ -245,10 +236,14 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
       }
       run.store.add_rows(rows);
     }
-    const Json figures = identity_figures(plan, run);
-    warn_of_identity(plan, run, figures);
+    Json report = Json::object();
+    if (plan.with_identity) {
+      const IdentityFigures figures = identity_figures(plan, run);
+      warn_of_identity(plan, run, figures);
+      report = to_json(figures);
+    }
     finish_stage(run.store, plan.samples, "", run.store.num_rows(plan.samples),
-                 figures);
+                 report);
   }
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;
@@ -274,34 +269,21 @@ std::string tuning_inputs(const TuneOptions& options,
   return hasher.digest();
 }
 
-TuneReport tune_report(const store::Manifest& manifest) {
-  const Json& json = manifest.report;
-  const std::string& where = manifest.stage;
-  TuneReport report;
-  report.num_samples = json_int(json, "num_samples", where);
-  report.num_tokens = json_int(json, "num_tokens", where);
-  report.num_truncated = json_int(json, "num_truncated", where);
-  report.num_steps = json_int(json, "num_steps", where);
-  report.loss_before = json_number(json, "loss_before", where);
-  report.loss_after = json_number(json, "loss_after", where);
-  report.digest = manifest.digest;
-  return report;
+bool is_adapter(const store::Manifest& manifest) {
+  return manifest.stage.ends_with(".adapter");
 }
 
-std::map<std::string, std::string> adapter_files(
-    const store::Manifest& manifest) {
-  std::map<std::string, std::string> files;
-  const auto found = manifest.report.find("files");
-  if (found == manifest.report.end() || !found->is_object()) return files;
-  for (const auto& [name, digest] : found->items()) {
+AdapterReport adapter_report(const store::Manifest& manifest) {
+  auto report = from_json<AdapterReport>(manifest.report, manifest.stage);
+  report.tuning.digest = manifest.digest;
+  for (const auto& [name, digest] : report.files) {
     if (name.empty() || name[0] == '.' || name.find('/') != name.npos) {
       throw Error(ErrorKind::kDamaged,
                   str(manifest.stage, ": expected plain file names, found \"",
                       name, "\"; restore run.db from a copy"));
     }
-    files[name] = json_string(*found, name, manifest.stage);
   }
-  return files;
+  return report;
 }
 
 }  // namespace selfalign::stages

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,24 @@ std::string prompt_digest(const recipe::ChatPrompt& prompt);
 // order. In the adapter's manifest as "inputs".
 std::string tuning_inputs(const TuneOptions& options,
                           const std::vector<TrainingSample>& samples);
-// What an adapter's manifest says of its tuning.
-TuneReport tune_report(const store::Manifest& manifest);
-// Its files, names plain, with their digests when the tuning was done.
-std::map<std::string, std::string> adapter_files(
-    const store::Manifest& manifest);
+
+// The report of an adapter's manifest. Those of the first version say nothing
+// of folder, inputs and files.
+struct AdapterReport {
+  TuneReport tuning;
+  std::string folder;                 // of the run
+  std::optional<std::string> inputs;  // tuning_inputs
+  // Names, which are plain, with their digests when the tuning was done.
+  std::map<std::string, std::string> files;
+
+  static void describe(auto& visit, auto& self) {
+    TuneReport::describe(visit, self.tuning);
+    visit.may("folder", self.folder);
+    visit("inputs", self.inputs);
+    visit.may("files", self.files);
+  }
+};
+bool is_adapter(const store::Manifest& manifest);
+AdapterReport adapter_report(const store::Manifest& manifest);
 
 }  // namespace selfalign::stages

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/record.h"
 #include "generate/generator.h"
 #include "recipe/recipe.h"
 
@@ -43,7 +44,16 @@ struct TuneReport {
   int64_t num_steps = 0;
   double loss_before = 0.0;  // mean response loss over the samples, base
   double loss_after = 0.0;   // the same with the adapter, dropout off
-  std::string digest;        // of the adapter's weights
+  std::string digest;        // of the adapter's weights; no part of the record
+
+  static void describe(auto& visit, auto& self) {
+    visit("num_samples", self.num_samples);
+    visit("num_tokens", self.num_tokens);
+    visit("num_truncated", self.num_truncated);
+    visit("num_steps", self.num_steps);
+    visit("loss_before", self.loss_before);
+    visit("loss_after", self.loss_after);
+  }
 };
 
 class Workbench {

@@ -58,7 +58,7 @@ TEST_F(GrowthTest, AThousandTopicsATypeFromSixtyEnds) {
   }
   EXPECT_LT(store->num_rows("redteam.topic_requests"), 20 * 250);
   EXPECT_THAT(
-      inspect::run_summary(recipe, *store),
+      inspect::summary_text(inspect::run_summary(recipe, *store)),
       ContainsRegex("red-team topics: 1000 asked for by type; [0-9]+ to "
                     "60 came in [0-9]+ rounds; saturated: "));
   const auto eta =
@@ -174,7 +174,7 @@ TEST_F(IdentityTest, RowsAreAtMostTheirShare) {
   }
   const auto store = open("a");
   EXPECT_THAT(
-      inspect::run_summary(recipe, *store),
+      inspect::summary_text(inspect::run_summary(recipe, *store)),
       ContainsRegex("engrave.samples .* identity \\(2[0-9].* left out"));
   const std::string page = read_file(path("a") + "/report.txt");
   EXPECT_THAT(page, HasSubstr(" left out"));
@@ -220,10 +220,10 @@ TEST_F(TimeTest, EveryGenerationIsTimed) {
   const auto work = stages::work_of(*store, "align.answers");
   EXPECT_EQ(work->num_tokens, store->activity("align.answers").num_tokens);
   EXPECT_EQ(work->num_taken, 0);
-  const Json report = report::report_json(path("a"));
+  const report::Report report = report::make_report(path("a"));
   double seconds = 0.0;
-  for (const Json& step : report["cost"]["steps"]) {
-    seconds += step.value("seconds", 0.0);
+  for (const report::CostStep& step : report.run->cost.steps) {
+    seconds += step.seconds.value_or(0.0);
   }
   EXPECT_GT(seconds, 0.0);
 

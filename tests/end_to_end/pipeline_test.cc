@@ -408,7 +408,7 @@ TEST_F(PipelineTest, PrinciplesAreCountedByTypeOfQuestion) {
   }
   EXPECT_EQ(of_pairs, use.num_fired(6).kept);
   const Json report = parse_json(read_file(path("a") + "/report.json"), "");
-  EXPECT_EQ(report["principles"], principles_json(use));
+  EXPECT_EQ(report["principles"], to_json(principle_report(use)));
   EXPECT_THAT(principles_text(use), HasSubstr("never in a kept row: ethical"));
   const std::string csv = principles_csv(use);
   EXPECT_EQ(size_t(std::count(csv.begin(), csv.end(), '\n')),
@@ -442,11 +442,11 @@ TEST_F(PipelineTest, EndsAndTokensAreOneFigureInBothTables) {
   const report::HeldOutAnswers held_out{*store, prompts};
   double ended = -1.0;
   double tokens = -1.0;
-  for (const Json& pair : report::differences("", {}, &held_out)) {
-    if (pair["before"] != "base" || pair["after"] != "prompted") continue;
-    for (const Json& row : pair["rows"]) {
-      if (row["score"] == "ended") ended = row["after"];
-      if (row["score"] == "tokens") tokens = row["after"];
+  for (const auto& pair : report::differences("", {}, &held_out)) {
+    if (pair.before != "base" || pair.after != "prompted") continue;
+    for (const report::ScoreDifference& row : pair.rows) {
+      if (row.score == "ended") ended = row.after;
+      if (row.score == "tokens") tokens = row.after;
     }
   }
   EXPECT_EQ(ended, prompted);

@@ -51,9 +51,10 @@ TEST_F(ProfilesTest, EachIsReproducible) {
     const Recipe stopped = recipe(profile + ".stopped", profile);
     run_until(stopped, after_commits(9));
     EXPECT_EQ(run(stopped), digest);
-    EXPECT_EQ(inspect::profiles_report(*open(profile), 1)["profile"], profile);
-    EXPECT_EQ(inspect::profiles_report(*open(profile), 100),
-              inspect::profiles_report(*open(profile + ".stopped"), 100));
+    EXPECT_EQ(inspect::profiles_report(*open(profile), 1).profile, profile);
+    EXPECT_EQ(
+        to_json(inspect::profiles_report(*open(profile), 100)),
+        to_json(inspect::profiles_report(*open(profile + ".stopped"), 100)));
   }
   EXPECT_EQ(digests.size(), 3u);
 }
@@ -211,30 +212,30 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
   for (const std::string profile : {"default", "paper"}) {
     run(recipe(profile, profile));
     const auto store = open(profile);
-    const Json report = inspect::profiles_report(*store, 2);
-    EXPECT_EQ(report["profile"], profile);
-    EXPECT_GT(report["num_differ"], 0);
+    const auto report = inspect::profiles_report(*store, 2);
+    EXPECT_EQ(report.profile, profile);
+    EXPECT_GT(report.num_differ, 0);
     std::set<std::string> stages_seen;
-    for (const Json& stage : report["stages"]) {
-      stages_seen.insert(stage["stage"]);
+    for (const inspect::ProfiledStage& stage : report.stages) {
+      stages_seen.insert(stage.stage);
       // Counted again, row by row.
       int64_t num_kept = 0;
-      for (const Row& row : store->rows(stage["stage"])) {
+      for (const Row& row : store->rows(stage.stage)) {
         int sides = 0;
         for (const store::Verdict& verdict : store->verdicts(row.key)) {
-          sides += verdict.kept && (verdict.filter == stage["default"] ||
-                                    verdict.filter == stage["paper"]);
+          sides += verdict.kept && (verdict.filter == stage.default_filter ||
+                                    verdict.filter == stage.paper_filter);
         }
         num_kept += sides == 2;
       }
-      EXPECT_EQ(stage["kept_by_both"], num_kept) << stage["stage"];
+      EXPECT_EQ(stage.kept_by_both, num_kept) << stage.stage;
       int64_t num_differ = 0;
-      for (const Json& difference : stage["differences"]) {
-        num_differ += difference["count"].get<int64_t>();
-        EXPECT_LE(difference["examples"].size(), 2u);
-        EXPECT_GE(difference["examples"].size(), 1u);
+      for (const inspect::ProfileDifference& difference : stage.differences) {
+        num_differ += difference.count;
+        EXPECT_LE(difference.examples.size(), 2u);
+        EXPECT_GE(difference.examples.size(), 1u);
       }
-      EXPECT_EQ(stage["num_differ"], num_differ);
+      EXPECT_EQ(stage.num_differ, num_differ);
     }
     EXPECT_EQ(stages_seen,
               (std::set<std::string>{"instruct.tasks", "redteam.topics",

@@ -7,11 +7,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/record.h"
 #include "eval/item_log.h"
 #include "eval/results.h"
+#include "inspect/eta.h"
 #include "scripted_runs.h"
 #include "store/testing.h"
 #include "text/words.h"
@@ -63,14 +67,17 @@ class ReportTest : public ScriptedRunsTest {
       results.results.push_back(result);
       results.subjects.push_back({subject, text, "m", "", "f"});
     }
-    results.comparisons.push_back(Json{{"task", "vicuna"},
-                                       {"judge", text},
-                                       {"a", "verbose"},
-                                       {"b", "engraved"},
-                                       {"wins_a", 3},
-                                       {"win_rate", 0.75},
-                                       {"low", 0.5},
-                                       {"high", 0.9}});
+    results.comparisons.push_back(
+        {.task = "vicuna",
+         .judge = text,
+         .a = "verbose",
+         .b = "engraved",
+         .pairs = eval::PairFigures{.counts = {.num_items = 4,
+                                               .wins_a = 3,
+                                               .wins_b = 1,
+                                               .win_rate = 0.75},
+                                    .low = 0.5,
+                                    .high = 0.9}});
     eval::ResultsWriter(folder).merge(results);
   }
 
@@ -127,6 +134,66 @@ TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
   fs::remove(run_ + "/report.html");
   EXPECT_EQ(report::write_report(run_ + "/evaluation/"), run_ + "/report.html");
   EXPECT_EQ(file("report.html"), html);
+}
+
+// Every place of a member within `json`, the inner ones too.
+void list_members(const Json& json, const Json::json_pointer& at,
+                  std::vector<Json::json_pointer>& places) {
+  if (json.is_object()) {
+    for (const auto& [name, value] : json.items()) {
+      places.push_back(at / name);
+      list_members(value, at / name, places);
+    }
+  }
+  // The elements of a list are alike.
+  if (json.is_array() && !json.empty()) {
+    list_members(json[0], at / size_t{0}, places);
+  }
+}
+
+// Leaves out each member in turn. What still is a record must be the same
+// without it: a reader that makes a 0 of it would write it again.
+template <Record Figures>
+void expect_all_are_missed(const Json& json,
+                           const std::set<std::string>& have_defaults = {}) {
+  EXPECT_EQ(dump_json(to_json(from_json<Figures>(json, "it"))),
+            dump_json(json));
+  std::vector<Json::json_pointer> places;
+  list_members(json, Json::json_pointer(), places);
+  size_t num_missed = 0;
+  for (const Json::json_pointer& place : places) {
+    Json less = json;
+    less[place.parent_pointer()].erase(place.back());
+    try {
+      const Json again = to_json(from_json<Figures>(less, "it"));
+      if (have_defaults.contains(place.back())) continue;
+      EXPECT_EQ(Json::diff(less, again), Json::array()) << place;
+    } catch (const Error& error) {
+      ++num_missed;
+      EXPECT_THAT(error.what(), HasSubstr("expected '" + place.back() + "' to"))
+          << place;
+    }
+  }
+  EXPECT_GT(num_missed, 0u);
+}
+
+TEST_F(ReportTest, EveryFigureIsMissedWhereItIsNotThere) {
+  make_run();
+  evaluate(run_ + "/evaluation", "plain");
+  make_folder(run_ + "/engraved");
+  write_file_atomic(run_ + "/engraved/metrics.jsonl",
+                    "{\"step\":1,\"loss\":3.0,\"learning_rate\":0.0}\n");
+  report::write_report(run_);
+  const std::set<std::string> of_results = {
+      "adapter",  "higher_is_better", "is_share", "settings", "usage",
+      "interval", "low",              "high"};
+  expect_all_are_missed<report::Report>(
+      parse_json(file("report.json"), "report.json"), of_results);
+  expect_all_are_missed<eval::Results>(
+      parse_json(file("evaluation/results.json"), "results.json"), of_results);
+  const auto store = store::Reader::open(run_);
+  expect_all_are_missed<inspect::RunEta>(to_json(inspect::run_eta(
+      small_recipe(run_), recipe::load_prompts("prompts"), *store)));
 }
 
 TEST_F(ReportTest, WhatAModelWroteStaysText) {

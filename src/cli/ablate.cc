@@ -57,9 +57,9 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   const recipe::Recipe recipe = recipe_of_run(flags.run);
   local::LocalWorkbench workbench;
   workbench.check_model(recipe.model, "", false);
-  const Json report = replay::ablate(recipe, *run, flags.options, workbench);
+  const auto report = replay::ablate(recipe, *run, flags.options, workbench);
   if (shell.json) {
-    write_json(report);
+    write_json(to_json(report));
   } else {
     write_out(replay::ablation_text(report));
   }

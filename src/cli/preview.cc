@@ -65,10 +65,11 @@ void preview(const std::string& path, Shell& shell) {
     throw Error(error.kind(), "interrupted: " + shell.resume_hint);
   }
   const recipe::Prompts prompts = recipe::run_prompts(store->folder());
+  const auto report = replay::preview_report(recipe, prompts, *store);
   if (shell.json) {
-    write_json(replay::preview_json(recipe, prompts, *store));
+    write_json(to_json(report));
   } else {
-    write_out(replay::preview_text(recipe, prompts, *store, terminal_width()));
+    write_out(replay::preview_text(report, *store, terminal_width()));
   }
 }
 

@@ -14,7 +14,6 @@
 #include "base/own_file.h"
 #include "base/random.h"
 #include "base/screen.h"
-#include "parse/rules.h"
 #include "recipe/profile.h"
 #include "recipe/run_files.h"
 #include "stages/align.h"
@@ -26,8 +25,8 @@
 namespace selfalign::replay {
 namespace {
 
-using store::Reader;
 using store::Row;
+using store::Reader;
 using store::Store;
 
 constexpr char kAnswers[] = "align.answers";
@@ -145,7 +144,9 @@ void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   }
   stages::AnswerPlan plan = stages::stage_plan(run, std::move(instructions));
   plan.title = "ablate";
-  plan.keys = std::move(keys);
+  plan.key = [&keys](const Row& instruction) {
+    return keys.at(instruction.key);
+  };
   stages::answer_all(plan, models.base(), run);
 }
 
@@ -186,18 +187,14 @@ class Side {
     return seen;
   }
 
-  Json figures() const {
+  AblationSide figures() const {
     const double rows = std::max(1.0, double(num_rows_));
-    Json rejected = Json::object();
-    for (const auto& [outcome, count] : outcomes_) {
-      if (outcome != "kept") rejected[outcome] = count;
+    AblationSide side{0, outcomes_, double(num_tokens_) / rows,
+                      double(num_ended_) / rows, num_unnamed_};
+    if (const auto kept = side.rejected.extract("kept")) {
+      side.num_kept = kept.mapped();
     }
-    const auto kept = outcomes_.find("kept");
-    return {{"kept", kept == outcomes_.end() ? 0 : kept->second},
-            {"rejected", rejected},
-            {"mean_tokens", double(num_tokens_) / rows},
-            {"share_ended", double(num_ended_) / rows},
-            {"unnamed", num_unnamed_}};
+    return side;
   }
 
   int64_t num_fired(const std::string& rule) const {
@@ -219,53 +216,46 @@ class Side {
   std::map<std::string, int64_t> fired_;  // rows whose thought names the rule
 };
 
-Json rules_json(const Side& before, const Side& after) {
+std::vector<AblatedRule> compare_rules(const Side& before, const Side& after) {
   std::vector<std::string> names = before.names();
   for (const std::string& name : after.names()) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       names.push_back(name);
     }
   }
-  Json rules = Json::array();
+  std::vector<AblatedRule> rules;
+  rules.reserve(names.size());
   for (const std::string& name : names) {
-    rules.push_back({{"name", name},
-                     {"before", before.num_fired(name)},
-                     {"after", after.num_fired(name)}});
+    rules.push_back({name, before.num_fired(name), after.num_fired(name)});
   }
   return rules;
 }
 
-Json compare(const std::vector<Row>& answers, Side& before, Side& after) {
-  int64_t num_changed = 0;
-  Json examples = Json::array();
+void compare(const std::vector<Row>& answers, Side& before, Side& after,
+             AblationReport& report) {
   for (const Row& answer : answers) {
     const Side::Seen old = before.add(answer.key);
     const Side::Seen now = after.add(answer.key);
     if (old.text == now.text) continue;
-    if (size_t(num_changed++) >= kMaxExamples) continue;
-    examples.push_back(
-        {{"instruction",
-          json_string(answer.content, "instruction", answer.stage)},
-         {"before", old.text},
-         {"before_outcome", old.outcome},
-         {"after", now.text},
-         {"after_outcome", now.outcome}});
+    if (size_t(report.num_changed++) >= kMaxExamples) continue;
+    report.examples.push_back(
+        {json_string(answer.content, "instruction", answer.stage), old.text,
+         old.outcome, now.text, now.outcome});
   }
-  return {{"rows", answers.size()},
-          {"texts_changed", num_changed},
-          {"share_changed",
-           double(num_changed) / std::max(1.0, double(answers.size()))},
-          {"before", before.figures()},
-          {"after", after.figures()},
-          {"rules", rules_json(before, after)},
-          {"examples", examples}};
+  report.num_rows = int64_t(answers.size());
+  report.share_changed =
+      double(report.num_changed) / std::max(1.0, double(answers.size()));
+  report.before = before.figures();
+  report.after = after.figures();
+  report.rules = compare_rules(before, after);
 }
 
-void put_line(std::ostream& out, const std::string& what, const Json& before,
-              const Json& after) {
+template <typename Number>
+void put_line(std::ostream& out, const std::string& what, Number before,
+              Number after) {
   out << std::left << std::setw(28) << what << std::right << std::fixed
-      << std::setprecision(before.is_number_float() ? 2 : 0) << std::setw(10)
-      << before.get<double>() << std::setw(10) << after.get<double>() << '\n';
+      << std::setprecision(2) << std::setw(10) << before << std::setw(10)
+      << after << '\n';
 }
 
 void put_indented(std::ostream& out, const std::string& text) {
@@ -277,8 +267,9 @@ void put_indented(std::ostream& out, const std::string& text) {
 
 }  // namespace
 
-Json ablate(const recipe::Recipe& recipe, const Reader& run,
-            const AblateOptions& options, stages::Workbench& workbench) {
+AblationReport ablate(const recipe::Recipe& recipe, const Reader& run,
+                      const AblateOptions& options,
+                      stages::Workbench& workbench) {
   const std::vector<Row> answers =
       chosen_answers(run, recipe, options.num_rows);
   check_ablation(run, options);
@@ -288,48 +279,49 @@ Json ablate(const recipe::Recipe& recipe, const Reader& run,
   const std::string filter = recipe::profile_named(recipe.profile).align.name;
   Side before(run, recipe::run_prompts(run.folder()), filter);
   Side after(*store, prompts, filter);
-  Json report{{"folder", store->folder()}, {"edit", options.edit.name()}};
-  report.update(compare(answers, before, after));
-  write_json_file(store->folder() + "/report.json", report);
+  AblationReport report;
+  report.folder = store->folder();
+  report.edit = options.edit.name();
+  compare(answers, before, after, report);
+  write_json_file(store->folder() + "/report.json", to_json(report));
   write_file_atomic(store->folder() + "/report.txt",
                     screen_text(ablation_text(report)));
   return report;
 }
 
-std::string ablation_text(const Json& report) {
+std::string ablation_text(const AblationReport& report) {
   std::ostringstream out;
-  const Json& before = report["before"];
-  const Json& after = report["after"];
-  out << "# " << report["edit"].get<std::string>() << ": " << report["rows"]
-      << " rows of stage 2 with the same draws, " << report["texts_changed"]
+  const AblationSide& before = report.before;
+  const AblationSide& after = report.after;
+  out << "# " << report.edit << ": " << report.num_rows
+      << " rows of stage 2 with the same draws, " << report.num_changed
       << " texts changed\n\n"
       << std::left << std::setw(28) << "" << std::right << std::setw(10)
       << "before" << std::setw(10) << "after" << '\n';
-  put_line(out, "kept", before["kept"], after["kept"]);
-  Json reasons = before["rejected"];
-  for (const auto& [reason, count] : after["rejected"].items()) {
-    if (!reasons.contains(reason)) reasons[reason] = 0;
+  put_line(out, "kept", before.num_kept, after.num_kept);
+  Named<std::pair<int64_t, int64_t>> reasons;  // those of before first
+  for (const auto& [reason, count] : before.rejected) {
+    named(reasons, reason).first = count;
   }
-  for (const auto& [reason, count] : reasons.items()) {
-    put_line(out, "  rejected: " + reason, before["rejected"].value(reason, 0),
-             after["rejected"].value(reason, 0));
+  for (const auto& [reason, count] : after.rejected) {
+    named(reasons, reason).second = count;
   }
-  put_line(out, "mean tokens", before["mean_tokens"], after["mean_tokens"]);
-  put_line(out, "share that ended", before["share_ended"],
-           after["share_ended"]);
-  put_line(out, "thoughts that name no rule", before["unnamed"],
-           after["unnamed"]);
-  for (const Json& rule : report["rules"]) {
-    put_line(out, "  rule: " + rule["name"].get<std::string>(), rule["before"],
-             rule["after"]);
+  for (const auto& [reason, counts] : reasons) {
+    put_line(out, "  rejected: " + reason, counts.first, counts.second);
   }
-  for (const Json& example : report["examples"]) {
-    out << "\n## " << example["instruction"].get<std::string>() << '\n';
-    for (const std::string side : {"before", "after"}) {
-      out << "  " << side << " ("
-          << example[side + "_outcome"].get<std::string>() << "):\n";
-      put_indented(out, example[side].get<std::string>());
-    }
+  put_line(out, "mean tokens", before.mean_tokens, after.mean_tokens);
+  put_line(out, "share that ended", before.share_ended, after.share_ended);
+  put_line(out, "thoughts that name no rule", before.num_unnamed,
+           after.num_unnamed);
+  for (const AblatedRule& rule : report.rules) {
+    put_line(out, "  rule: " + rule.name, rule.before, rule.after);
+  }
+  for (const ChangedText& example : report.examples) {
+    out << "\n## " << example.instruction << '\n'
+        << "  before (" << example.before_outcome << "):\n";
+    put_indented(out, example.before);
+    out << "  after (" << example.after_outcome << "):\n";
+    put_indented(out, example.after);
   }
   return out.str();
 }

@@ -4,18 +4,18 @@
 #include <algorithm>
 #include <iomanip>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/progress.h"
-#include "inspect/noise.h"
 #include "stages/row_reading.h"
 #include "text/wrap.h"
 
 namespace selfalign::replay {
 namespace {
 
-using store::Reader;
 using store::SeenRow;
+using store::Reader;
 
 constexpr int kNumInstructions = 8;
 constexpr int kNumRedTeam = 4;
@@ -47,19 +47,40 @@ std::optional<SeenRow> first_kept(const Reader& store, const std::string& stage,
   return first;
 }
 
-Json example_of(const recipe::Prompts& prompts, const SeenRow& seen) {
-  Json example{{"row", str(seen.row.stage, ":", seen.row.seq)}};
+PreviewExample example_of(const recipe::Prompts& prompts, const SeenRow& seen) {
+  PreviewExample example{str(seen.row.stage, ":", seen.row.seq), {}};
   for (const auto& [name, value] : seen.row.content.items()) {
-    if (value.is_string() && name != "source") example[name] = value;
+    if (!value.is_string() || name == "source") continue;
+    named(example.texts, name) = value.get<std::string>();
   }
   if (!seen.completion) return example;
   if (!seen.completion->thought.empty()) {
-    example["thought"] = seen.completion->thought;
+    named(example.texts, "thought") = seen.completion->thought;
   }
-  example["answer"] = stages::answer_of(prompts, seen.row.stage,
-                                        seen.completion->completion.text)
-                          .answer;
+  named(example.texts, "answer") =
+      stages::answer_of(prompts, seen.row.stage,
+                        seen.completion->completion.text)
+          .answer;
   return example;
+}
+
+std::vector<PreviewExample> examples_of(const recipe::Prompts& prompts,
+                                        const std::string& profile,
+                                        const Reader& store) {
+  std::vector<PreviewExample> examples;
+  for (const std::string& stage : store.stages()) {
+    // Requests are empty until they are answered; pairs and samples show again
+    // what the answers show.
+    if (stage.ends_with("requests") || stage.ends_with(".seeds") ||
+        stage.ends_with(".scores") || stage.ends_with(".pairs") ||
+        stage == "held_out.questions") {
+      continue;
+    }
+    if (const auto seen = first_kept(store, stage, profile)) {
+      examples.push_back(example_of(prompts, *seen));
+    }
+  }
+  return examples;
 }
 
 std::string count_text(double count) {
@@ -97,82 +118,46 @@ recipe::Recipe preview_recipe(const recipe::Recipe& recipe) {
   return small;
 }
 
-Json preview_examples(const recipe::Prompts& prompts,
-                      const std::string& profile, const Reader& store) {
-  Json examples = Json::array();
-  for (const std::string& stage : store.stages()) {
-    // Requests are empty until they are answered; pairs and samples show again
-    // what the answers show.
-    if (stage.ends_with("requests") || stage.ends_with(".seeds") ||
-        stage.ends_with(".scores") || stage.ends_with(".pairs") ||
-        stage == "held_out.questions") {
-      continue;
-    }
-    if (const auto seen = first_kept(store, stage, profile)) {
-      examples.push_back(example_of(prompts, *seen));
-    }
-  }
-  return examples;
-}
-
-Json preview_json(const recipe::Recipe& whole, const recipe::Prompts& prompts,
-                  const Reader& store) {
+PreviewReport preview_report(const recipe::Recipe& whole,
+                             const recipe::Prompts& prompts,
+                             const Reader& store) {
   const recipe::Recipe small = preview_recipe(whole);
-  const auto forecasts = inspect::forecast(
-      whole, prompts, inspect::run_eta(small, prompts, store), store);
-  Json steps = Json::array();
-  double tokens = 0.0;
-  double seconds = 0.0;
-  for (const inspect::StepForecast& one : forecasts) {
+  PreviewReport report;
+  report.run = store.folder();
+  for (inspect::StepForecast& one : inspect::forecast(
+           whole, prompts, inspect::run_eta(small, prompts, store), store)) {
     if (one.total == 0) continue;
-    steps.push_back(Json{{"step", one.step},
-                         {"unit", one.unit},
-                         {"total", one.total},
-                         {"tokens", one.tokens},
-                         {"seconds", one.seconds}});
-    tokens += one.tokens;
-    seconds += one.seconds;
+    report.tokens += one.tokens;
+    report.seconds += one.seconds;
+    report.forecast.push_back(std::move(one));
   }
   const inspect::Noise noise = inspect::measure_noise(store, whole.profile);
-  return Json{{"run", store.folder()},
-              {"noise",
-               {{"mean_logprob", noise.mean_logprob},
-                {"made", noise.num_made},
-                {"incoherent", noise.num_incoherent},
-                {"advice", inspect::noise_advice(noise, whole)}}},
-              {"examples", preview_examples(prompts, whole.profile, store)},
-              {"forecast", steps},
-              {"tokens", tokens},
-              {"seconds", seconds}};
+  report.noise = {noise, inspect::noise_advice(noise, whole)};
+  report.examples = examples_of(prompts, whole.profile, store);
+  return report;
 }
 
-std::string preview_text(const recipe::Recipe& whole,
-                         const recipe::Prompts& prompts, const Reader& store,
+std::string preview_text(const PreviewReport& report, const Reader& store,
                          size_t width) {
-  const Json preview = preview_json(whole, prompts, store);
   std::ostringstream out;
-  for (const Json& example : preview["examples"]) {
-    out << "## " << example["row"].get<std::string>() << '\n';
-    for (const auto& [name, text] : example.items()) {
-      if (name == "row") continue;
-      out << text::wrap_text(name + ": " + text.get<std::string>(), "  ",
-                             width);
+  for (const PreviewExample& example : report.examples) {
+    out << "## " << example.row << '\n';
+    for (const auto& [name, text] : example.texts) {
+      out << text::wrap_text(name + ": " + text, "  ", width);
     }
     out << '\n';
   }
   out << "The whole run, at the rates of this small one (rather too slow: few "
          "rows leave\nslots idle):\n";
-  for (const Json& step : preview["forecast"]) {
-    out << "  " << std::left << std::setw(20) << step["step"].get<std::string>()
-        << std::right << std::setw(8) << step["total"].get<int64_t>() << " "
-        << std::left << std::setw(14) << step["unit"].get<std::string>()
-        << std::right << std::setw(10)
-        << count_text(step["tokens"].get<double>()) << " tokens"
-        << std::setw(10) << time_text(step["seconds"].get<double>()) << '\n';
+  for (const inspect::StepForecast& step : report.forecast) {
+    out << "  " << std::left << std::setw(20) << step.step << std::right
+        << std::setw(8) << step.total << " " << std::left << std::setw(14)
+        << step.unit << std::right << std::setw(10) << count_text(step.tokens)
+        << " tokens" << std::setw(10) << time_text(step.seconds) << '\n';
   }
-  out << "  all: " << count_text(preview["tokens"].get<double>()) << " tokens, "
-      << time_text(preview["seconds"].get<double>()) << '\n';
-  const std::string advice = preview["noise"]["advice"].get<std::string>();
+  out << "  all: " << count_text(report.tokens) << " tokens, "
+      << time_text(report.seconds) << '\n';
+  const std::string& advice = report.noise.advice;
   if (!advice.empty()) out << text::wrap_text(advice, "", width);
   std::string last;
   for (const std::string& stage : store.stages()) {

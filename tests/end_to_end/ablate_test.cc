@@ -16,18 +16,20 @@ namespace selfalign::tests {
 namespace {
 
 using replay::AblateOptions;
+using replay::AblationReport;
 using store::Reader;
 using ::testing::HasSubstr;
 
 class AblateTest : public ScriptedRunsTest {
  protected:
-  Json ablate(const AblateOptions& options, WorldOptions world = {}) {
+  AblationReport ablate(const AblateOptions& options,
+                        const WorldOptions& world = {}) {
     ScriptedWorkbench workbench(world);
     const auto run = open("run");
     return replay::ablate(recipe_, *run, options, workbench);
   }
-  std::string digest(const Json& report) {
-    return Reader::open(report["folder"].get<std::string>())->run_digest();
+  static std::string digest(const AblationReport& report) {
+    return Reader::open(report.folder)->run_digest();
   }
 
   const recipe::Recipe recipe_ = small_recipe(path("run"));
@@ -35,13 +37,13 @@ class AblateTest : public ScriptedRunsTest {
 };
 
 TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
-  const Json report = ablate({});
-  EXPECT_EQ(report["rows"], 20);
-  EXPECT_EQ(report["texts_changed"], 0);
-  EXPECT_EQ(report["before"], report["after"]);
-  EXPECT_TRUE(report["examples"].empty());
+  const AblationReport report = ablate({});
+  EXPECT_EQ(report.num_rows, 20);
+  EXPECT_EQ(report.num_changed, 0);
+  EXPECT_EQ(to_json(report.before), to_json(report.after));
+  EXPECT_TRUE(report.examples.empty());
   const auto run = open("run");
-  const auto again = Reader::open(report["folder"].get<std::string>());
+  const auto again = Reader::open(report.folder);
   for (const store::Row& row : run->rows("align.answers")) {
     EXPECT_EQ(run->completion(row.key)->completion.text,
               again->completion(row.key)->completion.text);
@@ -52,20 +54,18 @@ TEST_F(AblateTest, WithoutAnEditEveryTextComesAgain) {
 TEST_F(AblateTest, ADroppedRuleIsNotNamedAndOnlyThoseRowsChange) {
   AblateOptions options;
   options.edit.drop_rules = {7};
-  const Json report = ablate(options);
-  Json candor;
-  for (const Json& rule : report["rules"]) {
-    if (rule["name"] == "candor") candor = rule;
+  const AblationReport report = ablate(options);
+  replay::AblatedRule candor;
+  for (const replay::AblatedRule& rule : report.rules) {
+    if (rule.name == "candor") candor = rule;
   }
-  EXPECT_GT(candor["before"], 0);
-  EXPECT_EQ(candor["after"], 0);
-  EXPECT_EQ(report["texts_changed"], candor["before"]);
+  EXPECT_GT(candor.before, 0);
+  EXPECT_EQ(candor.after, 0);
+  EXPECT_EQ(report.num_changed, candor.before);
   EXPECT_THAT(replay::ablation_text(report), HasSubstr("rule: candor"));
-  EXPECT_EQ(read_file(report["folder"].get<std::string>() + "/report.txt"),
+  EXPECT_EQ(read_file(report.folder + "/report.txt"),
             replay::ablation_text(report));
-  EXPECT_EQ(report["examples"][0]["before"].get<std::string>().find("candor") ==
-                std::string::npos,
-            false);
+  EXPECT_THAT(report.examples.at(0).before, HasSubstr("candor"));
   EXPECT_EQ(open("run")->run_digest(), digest_);
 }
 
@@ -101,13 +101,13 @@ TEST_F(AblateTest, NothingIsWrittenThroughALink) {
 TEST_F(AblateTest, TheSameRowsAreDrawnForEveryEdit) {
   AblateOptions options;
   options.num_rows = 6;
-  const Json control = ablate(options);
-  EXPECT_EQ(control["rows"], 6);
-  EXPECT_EQ(control["texts_changed"], 0);
+  const AblationReport control = ablate(options);
+  EXPECT_EQ(control.num_rows, 6);
+  EXPECT_EQ(control.num_changed, 0);
   options.edit.drop_exemplars = {2};
-  const Json other = ablate(options);
-  EXPECT_EQ(other["before"], control["before"]);
-  EXPECT_NE(other["folder"], control["folder"]);
+  const AblationReport other = ablate(options);
+  EXPECT_EQ(to_json(other.before), to_json(control.before));
+  EXPECT_NE(other.folder, control.folder);
 }
 
 TEST_F(AblateTest, GoesOnAfterAKill) {

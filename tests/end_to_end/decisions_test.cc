@@ -99,26 +99,25 @@ TEST_F(DecisionsTest, APreviewShowsEveryStageAndForecastsTheRun) {
   replay::run_to_end(small, workbench, *store);
   const recipe::Prompts prompts = recipe::load_prompts("prompts");
   EXPECT_EQ(stages::kept_instructions(*store).size(), 12u);
-  const Json preview = replay::preview_json(whole, prompts, *store);
+  const auto preview = replay::preview_report(whole, prompts, *store);
   std::set<std::string> shown;
-  for (const Json& example : preview["examples"]) {
-    const std::string row = example["row"].get<std::string>();
-    shown.insert(row.substr(0, row.find(':')));
+  for (const replay::PreviewExample& example : preview.examples) {
+    shown.insert(example.row.substr(0, example.row.find(':')));
   }
   for (const char* stage :
        {"instruct.tasks", "redteam.questions", "align.answers",
         "engrave.samples", "verbose.answers", "held_out.verbose.answers"}) {
     EXPECT_TRUE(shown.contains(stage)) << stage;
   }
-  std::map<std::string, Json> steps;
-  for (const Json& step : preview["forecast"]) {
-    steps[step["step"].get<std::string>()] = step;
+  std::map<std::string, inspect::StepForecast> steps;
+  for (const inspect::StepForecast& step : preview.forecast) {
+    steps[step.step] = step;
   }
-  EXPECT_EQ(steps["align"]["total"], 1006);
-  EXPECT_NEAR(steps["align"]["tokens"].get<double>(),
+  EXPECT_EQ(steps["align"].total, 1006);
+  EXPECT_NEAR(steps["align"].tokens,
               double(store->activity("align.answers").num_tokens) * 1006 / 12,
               1.0);
-  EXPECT_THAT(replay::preview_text(whole, prompts, *store, 80),
+  EXPECT_THAT(replay::preview_text(preview, *store, 80),
               HasSubstr("thought: "));
 }
 

@@ -115,6 +115,7 @@ class ChoiceFigures {
   static std::vector<double> scores_of(const ChoiceMetric& metric,
                                        const std::vector<ScoredItem>& items) {
     std::vector<double> scores;
+    scores.reserve(items.size());
     for (const ScoredItem& one : items) {
       scores.push_back(score_of(metric, one.item, one.values).value_or(0.0));
     }

@@ -114,6 +114,7 @@ struct Leaf {
 template <typename Rows, typename Size>
 std::vector<int64_t> counts_of(const Rows& rows, const Size& size) {
   std::vector<int64_t> counts;
+  counts.reserve(rows.size());
   for (const auto& row : rows) counts.push_back(int64_t(size(row)));
   return counts;
 }

@@ -63,8 +63,8 @@ class RemoteGenerator final : public Generator {
             check(*request);
             return http_request(*std::move(request), num_asked++, in_flight);
           },
-          [&](HttpRequest& http, HttpReply reply) {
-            return answered(http, std::move(reply), in_flight, push);
+          [&](HttpRequest& http, const HttpReply& reply) {
+            return answered(http, reply, in_flight, push);
           });
       if (!interrupted()) unanswered_.throw_suspicion();
     } while (!held.empty() && !interrupted());
@@ -102,7 +102,7 @@ class RemoteGenerator final : public Generator {
   }
 
  private:
-  HttpRequest http_request(Request request, uint64_t key,
+  HttpRequest http_request(Request&& request, uint64_t key,
                            std::map<uint64_t, InFlight>& in_flight) {
     HttpRequest http{server_.url(), body_.write(request), key};
     http.max_response_bytes = max_answer_bytes(
@@ -127,7 +127,7 @@ class RemoteGenerator final : public Generator {
   }
 
   std::optional<HttpClient::Again> answered(
-      HttpRequest& http, HttpReply reply,
+      HttpRequest& http, const HttpReply& reply,
       std::map<uint64_t, InFlight>& in_flight, const OnCompletion& done) {
     InFlight& asked = in_flight.at(http.key);
     Completion completion;

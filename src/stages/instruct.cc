@@ -188,8 +188,8 @@ class TaskRequests {
         others.push_back({seeds_[i], run_.prompts.seed_tasks[i].instruction});
       }
     }
-    const Opening opening = draw_opening(others, options_.opening_words,
-                                         draw_of("instruct.opening", n));
+    Opening opening = draw_opening(others, options_.opening_words,
+                                   draw_of("instruct.opening", n));
     if (opening.text.empty()) {
       throw Error(ErrorKind::kUsage,
                   "instruct.opening_words: no seed task that is not shown has "

@@ -250,6 +250,7 @@ class Questions : public CompletionPlan {
       accept_question(row.key, i, questions[i], out);
     }
     std::vector<std::string> asked;
+    asked.reserve(hints.size());
     for (const recipe::TypedQuestion& hint : hints) asked.push_back(hint.type);
     balance_.add_outcome(asked);
     return !balance_.finished();

@@ -173,8 +173,10 @@ int run(int argc, char** argv) {
   // What is wrong with the line is said in the same form.
   set_log_json(std::find(words.begin(), words.end(), "--json") != words.end());
   try {
+    const auto commands = app.get_subcommands({});
     std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands({})) {
+    names.reserve(commands.size());
+    for (const CLI::App* command : commands) {
       names.push_back(command->get_name());
     }
     words = command_line(std::move(words), names);

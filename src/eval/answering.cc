@@ -72,6 +72,7 @@ class Answering {
       stop_if_interrupted("the same command goes on");
     }
     std::vector<Json> items;
+    items.reserve(conversations_.size());
     for (const Conversation& one : conversations_) {
       items.push_back(*log_.find(key_of(one)));
     }

@@ -86,6 +86,7 @@ ChoiceForm text_form(const std::string& name,
   };
   form.read = [](const ChoiceItem&, const std::vector<Scores>& all) {
     std::vector<double> values;
+    values.reserve(all[0].continuations.size());
     for (const auto& score : all[0].continuations) {
       values.push_back(sum_logprobs(score));
     }

@@ -87,6 +87,7 @@ formats::ParquetColumn column(const char* name,
                               const std::vector<ExportRow>& rows,
                               const Get& get) {
   std::vector<Value> values;
+  values.reserve(rows.size());
   for (const ExportRow& row : rows) values.push_back(get(row));
   return {name, std::move(values)};
 }

@@ -55,6 +55,7 @@ std::vector<Row> chosen_answers(const Reader& run, const recipe::Recipe& recipe,
                   uint32_t(num_rows));
   std::sort(drawn.begin(), drawn.end());
   std::vector<Row> chosen;
+  chosen.reserve(drawn.size());
   for (const uint32_t i : drawn) chosen.push_back(all[i]);
   return chosen;
 }

@@ -15,6 +15,8 @@ namespace {
 void add_identity_questions(const Run& run, std::vector<store::Row>& rows) {
   constexpr char kStage[] = "verbose.identity";
   std::vector<store::Row> questions;
+  questions.reserve(size_t(run.recipe.identity_repeats) *
+                    run.prompts.identity.size());
   for (int time = 0; time < run.recipe.identity_repeats; ++time) {
     for (const recipe::IdentityRow& row : run.prompts.identity) {
       questions.push_back({item_key(kStage, row.question, questions.size()),

@@ -24,6 +24,8 @@
 //                                 where a reader finds nothing or null
 //   visit.inlined(record)         an optional record whose members stand among
 //                                 these: all of them, or none
+//   visit.together(when, members) members(each) visits some with `each`; they
+//                                 are written if `when`, and read all or none
 //   visit.rest(values)            Named, all members that nothing above took
 //
 // A value is a bool, int, int64_t, double, string, a uint64_t (a key, as 16 hex
@@ -134,6 +136,9 @@ class Writer {
   void inlined(const std::optional<Value>& record) {
     if (record) Value::describe(*this, *record);
   }
+  void together(bool when, const auto& members) {
+    if (when) members(*this);
+  }
   template <typename Value>
   void rest(const Named<Value>& values) {
     for (const auto& [name, value] : values) json_[name] = written(value);
@@ -163,6 +168,7 @@ class Presence {
     const Value none{};
     Value::describe(*this, none);
   }
+  void together(bool /*when*/, const auto& members) { members(*this); }
   bool any() const { return any_; }
 
  private:
@@ -207,6 +213,11 @@ class Reader {
     } else {
       Value::describe(*this, *record);
     }
+  }
+  void together(bool /*when*/, const auto& members) {
+    Presence presence(json_);
+    members(presence);
+    if (presence.any()) members(*this);
   }
   template <typename Value>
   void rest(Named<Value>& values) {

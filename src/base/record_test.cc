@@ -41,6 +41,8 @@ struct Figures {
   std::vector<uint64_t> keys;
   Json settings;
   std::string note = "none";
+  std::string unit;  // with `size`
+  double size = 0.0;
   Named<double> others;
   static void describe(auto& visit, auto& self) {
     visit("name", self.name);
@@ -54,6 +56,10 @@ struct Figures {
     visit("keys", self.keys);
     visit("settings", self.settings);
     visit.may("note", self.note, self.note != "none");
+    visit.together(!self.unit.empty(), [&self](auto& each) {
+      each("size", self.size);
+      each("unit", self.unit);
+    });
     visit.rest(self.others);
   }
 };
@@ -68,6 +74,8 @@ Figures figures() {
   all.reasons = {{"empty", 2}};
   all.keys = {10};
   all.settings = Json{{"seed", 1}};
+  all.unit = "kg";
+  all.size = 0.5;
   all.others = {{"late", 1.5}};
   return all;
 }
@@ -76,7 +84,8 @@ constexpr char kText[] =
     R"({"name":"x","count":3,"done":false,"judge":"j","mark":7,)"
     R"("losses":[{"before":0.5,"after":0.25},{"before":2.0,"after":null}],)"
     R"("words":{"z":["one"],"a":[]},"reasons":{"empty":2},)"
-    R"("keys":["000000000000000a"],"settings":{"seed":1},"late":1.5})";
+    R"("keys":["000000000000000a"],"settings":{"seed":1},"size":0.5,)"
+    R"("unit":"kg","late":1.5})";
 
 std::string problem_of(const Json& json) {
   return error_of([&] { from_json<Figures>(json, "file"); }).what();
@@ -96,8 +105,9 @@ TEST(RecordTest, IsWrittenInItsOrderAndReadInAny) {
 
 TEST(RecordTest, WhatIsMissingIsNamedWithItsPlace) {
   const Json json = to_json(figures());
-  for (const char* name : {"name", "count", "done", "judge", "mark", "losses",
-                           "words", "reasons", "keys", "settings"}) {
+  for (const char* name :
+       {"name", "count", "done", "judge", "mark", "losses", "words", "reasons",
+        "keys", "settings", "size", "unit"}) {
     Json less = json;
     less.erase(name);
     EXPECT_THAT(problem_of(less),
@@ -113,7 +123,11 @@ TEST(RecordTest, WhatIsMissingIsNamedWithItsPlace) {
   Json none = json;
   none.erase("judge");
   none.erase("mark");
-  EXPECT_FALSE(from_json<Figures>(none, "file").opinion);
+  none.erase("size");
+  none.erase("unit");
+  const auto found = from_json<Figures>(none, "file");
+  EXPECT_FALSE(found.opinion);
+  EXPECT_EQ(to_json(found), none);
 }
 
 TEST(RecordTest, WhatIsOfAnotherTypeIsNamedWithItsPlace) {

@@ -26,7 +26,7 @@ struct PairCounts {
   // no item has a verdict: a rate of halves would say "even".
   std::optional<double> win_rate = {};
 
-  // Versions before 0.2 called the rate of no verdict a half.
+  // Early versions called the rate of no verdict a half.
   bool has_verdicts() const {
     return win_rate && (num_items == 0 || num_items > failures);
   }

@@ -59,14 +59,15 @@ struct Metric {
   std::string note;      // a label that must stand beside the figure, or ""
 
   static void describe(auto& visit, auto& self) {
-    const bool has_interval = !self.interval.empty();
     visit("name", self.name);
     visit("title", self.title);
     visit("value", self.value);
     visit("num_items", self.num_items);
-    visit.may("low", self.low, has_interval);
-    visit.may("high", self.high, has_interval);
-    visit.may("interval", self.interval, has_interval);
+    visit.together(!self.interval.empty(), [&self](auto& each) {
+      each("low", self.low);
+      each("high", self.high);
+      each("interval", self.interval);
+    });
     visit("chance", self.chance);
     visit.may("higher_is_better", self.higher_is_better);
     visit.may("is_share", self.is_share);

@@ -31,7 +31,7 @@ bool is_in_funnel(const stages::Funnel& funnel) {
 struct PairsReport {
   double mean_answer_tokens = 0.0;
   double share_ended = 0.0;
-  double mean_tokens = 0.0;  // runs of version 0.1 do not say
+  double mean_tokens = 0.0;  // early runs do not say
 
   static void describe(auto& visit, auto& self) {
     visit("mean_answer_tokens", self.mean_answer_tokens);

@@ -26,7 +26,7 @@ void run_held_out(const Run& run);
 // The report of a stage held_out.V.loss.
 struct LossReport {
   int64_t num_tokens = 0;
-  int64_t num_answers = 0;  // a server may score some alone; 0.1 did not say
+  int64_t num_answers = 0;  // a server may score some alone; early runs: 0
   std::optional<double> loss = {};  // a token; of none there is no loss
 
   static void describe(auto& visit, auto& self) {

@@ -184,9 +184,8 @@ TEST_F(ReportTest, EveryFigureIsMissedWhereItIsNotThere) {
   write_file_atomic(run_ + "/engraved/metrics.jsonl",
                     "{\"step\":1,\"loss\":3.0,\"learning_rate\":0.0}\n");
   report::write_report(run_);
-  const std::set<std::string> of_results = {
-      "adapter",  "higher_is_better", "is_share", "settings", "usage",
-      "interval", "low",              "high"};
+  const std::set<std::string> of_results = {"adapter", "higher_is_better",
+                                            "is_share", "settings", "usage"};
   expect_all_are_missed<report::Report>(
       parse_json(file("report.json"), "report.json"), of_results);
   expect_all_are_missed<eval::Results>(

@@ -32,7 +32,8 @@ constexpr char kFooter[] = R"(What is in a model file, without loading it:
 What this program cannot use in the file is said in the line that concerns it.)";
 
 Json config_json(const formats::ModelConfig& c) {
-  Json out{{"num_layers", c.num_layers},
+  Json out{{"family", c.family},
+           {"num_layers", c.num_layers},
            {"hidden_size", c.hidden_size},
            {"num_heads", c.num_heads},
            {"num_kv_heads", c.num_kv_heads},
@@ -40,12 +41,12 @@ Json config_json(const formats::ModelConfig& c) {
            {"intermediate_size", c.intermediate_size},
            {"vocab_size", c.vocab_size},
            {"max_positions", c.max_positions},
-           {"rms_norm_eps", c.rms_norm_eps},
-           {"rope_theta", c.rope_theta},
-           {"rope_type", c.rope_type},
+           {"norm_eps", c.norm_eps},
+           {"rope_theta", c.rope.theta},
+           {"rope_type", c.rope.type},
            {"tied_embeddings", c.tied_embeddings},
-           {"attention_bias", c.attention_bias}};
-  if (c.rope_type != "none") out["rope_factor"] = c.rope_factor;
+           {"attention_bias", c.qkv_bias}};
+  if (c.rope.type != "none") out["rope_factor"] = c.rope.factor;
   return out;
 }
 

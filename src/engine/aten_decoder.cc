@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "base/error.h"
 
@@ -55,33 +56,51 @@ at::Tensor merge(const Part& a, const Part& b) {
 
 // q [n, kv_heads, queries, head_dim]; keys, values [n, kv_heads, capacity,
 // head_dim]; mask [n, 1, queries, capacity] float32, 0 or -infinity.
-Part attend_masked(const at::Tensor& q, const at::Tensor& keys,
-                   const at::Tensor& values, const at::Tensor& mask) {
-  const double scale = 1.0 / std::sqrt(double(q.size(-1)));
-  const at::Tensor scores =
-      at::matmul(q, keys.transpose(-1, -2)).to(at::kFloat) * scale + mask;
-  const at::Tensor lse = at::logsumexp(scores, -1, /*keepdim=*/true);
+Part attend_masked(const formats::ModelConfig& config, const at::Tensor& q,
+                   const at::Tensor& keys, const at::Tensor& values,
+                   const at::Tensor& mask) {
+  at::Tensor scores = at::matmul(q, keys.transpose(-1, -2)).to(at::kFloat) *
+                      config.score_scale();
+  if (config.attention_softcap != 0.0) {
+    scores =
+        at::tanh(scores / config.attention_softcap) * config.attention_softcap;
+  }
+  scores = scores + mask;
+  // A row whose window has left all these keys takes nothing of them.
+  const at::Tensor lse =
+      at::logsumexp(scores, -1, /*keepdim=*/true).clamp_min(-1e30);
   const at::Tensor weights = at::exp(scores - lse).to(values.scalar_type());
   return {at::matmul(weights, values).to(at::kFloat), lse};
 }
 
-// q [1, kv_heads, queries, head_dim] against all of one copy of a prefix.
-Part attend_prefix(const at::Tensor& q, const AtenSequence& prefix,
-                   int64_t layer) {
+// q [1, kv_heads, queries, head_dim] against all of one copy of a prefix, of
+// which `mask`, if defined, hides some.
+Part attend_prefix(const formats::ModelConfig& config, const at::Tensor& q,
+                   const AtenSequence& prefix, int64_t layer,
+                   const at::Tensor& mask) {
   const at::Tensor keys =
       prefix.keys[layer].slice(1, 0, prefix.length()).unsqueeze(0);
   const at::Tensor values =
       prefix.values[layer].slice(1, 0, prefix.length()).unsqueeze(0);
+  if (mask.defined() || config.attention_softcap != 0.0) {
+    return attend_masked(
+        config, q, keys, values,
+        mask.defined() ? mask : at::zeros({1}, q.options().dtype(at::kFloat)));
+  }
+  const double scale = config.score_scale();
   if (!q.is_cuda()) {
-    const auto [out, lse] =
-        at::_scaled_dot_product_flash_attention_for_cpu(q, keys, values);
+    const auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
+        q, keys, values, /*dropout_p=*/0.0, /*is_causal=*/false,
+        /*attn_mask=*/{}, scale);
     return {out.to(at::kFloat), lse.to(at::kFloat).unsqueeze(-1)};
   }
   // CUDA's flash attention knows 16-bit types and head sizes in steps of 8.
   if (q.scalar_type() == at::kFloat || q.size(-1) % 8 != 0) {
-    return attend_masked(q, keys, values, at::zeros({1}, q.options()));
+    return attend_masked(config, q, keys, values, at::zeros({1}, q.options()));
   }
-  const auto result = at::_scaled_dot_product_flash_attention(q, keys, values);
+  const auto result = at::_scaled_dot_product_flash_attention(
+      q, keys, values, /*dropout_p=*/0.0, /*is_causal=*/false,
+      /*return_debug_mask=*/false, scale);
   const at::Tensor& lse = std::get<1>(result);  // may be padded at the end
   return {std::get<0>(result).to(at::kFloat),
           lse.slice(-1, 0, q.size(2)).to(at::kFloat).unsqueeze(-1)};
@@ -94,12 +113,19 @@ struct Slabs {
 class PassAttention : public model::Attention {
  public:
   // rows: of the pass; one text, or one token of each slot.
-  PassAttention(const Slabs& slabs, const AtenSequence* prefix,
-                const std::vector<Span>& spans, int64_t rows, bool each_slot)
-      : slabs_(slabs), prefix_(prefix), rows_(rows), each_slot_(each_slot) {
+  PassAttention(const formats::ModelConfig& config, const Slabs& slabs,
+                const AtenSequence* prefix, const std::vector<Span>& spans,
+                int64_t rows, bool each_slot)
+      : config_(config),
+        slabs_(slabs),
+        prefix_(prefix),
+        rows_(rows),
+        each_slot_(each_slot) {
     const at::Device device = slabs.keys.device();
+    std::vector<int64_t> visible;  // own keys that each row sees
     if (each_slot_) {
-      std::vector<int64_t> slots, pasts, visible(rows, 1);
+      std::vector<int64_t> slots, pasts;
+      visible.assign(rows, 1);
       for (const Span& span : spans) {
         const auto& own = static_cast<const AtenSequence&>(*span.own);
         slots.push_back(own.slot);
@@ -108,17 +134,16 @@ class PassAttention : public model::Attention {
       }
       slots_ = at::tensor(slots, at::kLong).to(device);
       pasts_ = at::tensor(pasts, at::kLong).to(device);
-      mask_ = mask_of(visible, slabs.keys.size(3), device).unsqueeze(1);
+      capacity_ = slabs.keys.size(3);
     } else {
       own_ = static_cast<AtenSequence*>(spans[0].own);
       count_ = spans[0].count;
-      std::vector<int64_t> visible;
+      capacity_ = own_->capacity();
       for (int64_t i = 0; i < rows; ++i) {
         visible.push_back(own_->length() + std::min(i + 1, count_));
       }
-      mask_ = mask_of(visible, own_->capacity(), device).unsqueeze(0);
     }
-    mask_ = mask_.unsqueeze(1);  // [n, 1, rows of a text, capacity]
+    visible_ = at::tensor(visible, at::kLong).to(device).unsqueeze(-1);
   }
 
   at::Tensor attend(int64_t layer, const at::Tensor& q, const at::Tensor& k,
@@ -134,13 +159,22 @@ class PassAttention : public model::Attention {
         q.view({texts, each, kv_heads, group, head_dim})
             .permute({0, 2, 3, 1, 4})
             .reshape({texts, kv_heads, group * each, head_dim});
+    const int64_t window = config_.window_of(layer);
+    const auto by_group = [&](const at::Tensor& mask) {  // [rows, keys]
+      return mask.view({texts, 1, each, mask.size(-1)})
+          .repeat({1, 1, group, 1});
+    };
     Part own =
-        attend_masked(own_q, keys, values, mask_.repeat({1, 1, group, 1}));
+        attend_masked(config_, own_q, keys, values, by_group(own_mask(window)));
     if (prefix_ == nullptr) return to_rows(own.out, q, texts);
     // All queries of a key-value head beside each other, whoever asks.
     const at::Tensor all_q =
         own_q.transpose(0, 1).reshape({1, kv_heads, rows_ * group, head_dim});
-    const Part shared = attend_prefix(all_q, *prefix_, layer);
+    const at::Tensor hidden =
+        window == 0 ? at::Tensor()
+                    : by_group(prefix_mask(window))
+                          .reshape({1, 1, rows_ * group, prefix_->length()});
+    const Part shared = attend_prefix(config_, all_q, *prefix_, layer, hidden);
     const auto by_text = [&](const at::Tensor& x) {
       return x.view({kv_heads, texts, group * each, x.size(-1)})
           .transpose(0, 1);
@@ -150,15 +184,32 @@ class PassAttention : public model::Attention {
   }
 
  private:
-  static at::Tensor mask_of(const std::vector<int64_t>& visible,
-                            int64_t capacity, at::Device device) {
-    const at::Tensor limit =
-        at::tensor(visible, at::kLong).to(device).unsqueeze(-1);
-    const at::Tensor index =
-        at::arange(capacity, at::TensorOptions(device).dtype(at::kLong));
-    return at::zeros({limit.size(0), capacity},
-                     at::TensorOptions(device).dtype(at::kFloat))
-        .masked_fill(index >= limit, -std::numeric_limits<float>::infinity());
+  // 0 or, where `hidden`, minus infinity.
+  static at::Tensor mask_of(const at::Tensor& hidden) {
+    return at::zeros(hidden.sizes(), hidden.options().dtype(at::kFloat))
+        .masked_fill(hidden, -std::numeric_limits<float>::infinity());
+  }
+  at::Tensor range(int64_t count) const {
+    return at::arange(count, visible_.options());
+  }
+
+  // Which of its own text's keys each row sees, [rows, capacity].
+  const at::Tensor& own_mask(int64_t window) {
+    at::Tensor& mask = own_masks_[window];
+    if (mask.defined()) return mask;
+    const at::Tensor key = range(capacity_);
+    at::Tensor hidden = key >= visible_;
+    if (window > 0) {
+      hidden = at::logical_or(hidden, visible_ - key > window);
+    }
+    return mask = mask_of(hidden);
+  }
+  // Which of the prefix's keys, [rows, length of the prefix].
+  const at::Tensor& prefix_mask(int64_t window) {
+    at::Tensor& mask = prefix_masks_[window];
+    if (mask.defined()) return mask;
+    const int64_t length = prefix_->length();
+    return mask = mask_of(visible_ + length - range(length) > window);
   }
 
   // Writes the pass's keys and values; hands out those to attend to.
@@ -194,6 +245,7 @@ class PassAttention : public model::Attention {
         .to(q.scalar_type());
   }
 
+  const formats::ModelConfig& config_;
   const Slabs& slabs_;
   const AtenSequence* prefix_;
   int64_t rows_;
@@ -201,7 +253,9 @@ class PassAttention : public model::Attention {
   at::Tensor slots_, pasts_;  // [spans]
   AtenSequence* own_ = nullptr;
   int64_t count_ = 0;
-  at::Tensor mask_;
+  int64_t capacity_ = 0;  // keys of an own text
+  at::Tensor visible_;    // [rows, 1]
+  std::map<int64_t, at::Tensor> own_masks_, prefix_masks_;  // by window
 };
 
 class AtenDecoder : public Decoder {
@@ -261,8 +315,9 @@ class AtenDecoder : public Decoder {
         positions[row_of.back()] = before + own.length() + i;
       }
     }
-    PassAttention attention(slabs_, static_cast<const AtenSequence*>(prefix),
-                            spans, rows, each_slot);
+    PassAttention attention(weights_->config, slabs_,
+                            static_cast<const AtenSequence*>(prefix), spans,
+                            rows, each_slot);
     const at::Device device = weights_->device();
     const at::Tensor hidden = model::hidden_states(
         *weights_, rope_, at::tensor(ids, at::kLong).to(device),

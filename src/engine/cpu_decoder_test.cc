@@ -106,14 +106,14 @@ TEST(CpuDecoder, EqualsTheModelInBfloat16) {
       if (t.defined()) t = t.to(at::kFloat);
     };
     for (model::LayerWeights& w : wide->layers) {
-      for (at::Tensor* t : {&w.input_norm, &w.q, &w.k, &w.v, &w.o, &w.post_norm,
-                            &w.gate, &w.up, &w.down}) {
+      for (at::Tensor* t : {&w.input_norm.weight, &w.q, &w.k, &w.v, &w.o,
+                            &w.mlp_norm.weight, &w.gate, &w.up, &w.down}) {
         widen(*t);
       }
     }
     widen(wide->embedding);
     widen(wide->head);
-    widen(wide->final_norm);
+    widen(wide->final_norm.weight);
     const auto decoder = make_cpu_decoder(*rounded, kSmall, kernel_set(s));
     check_against_reference(*decoder, *wide, 100, 0.35f);
   }

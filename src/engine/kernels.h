@@ -39,6 +39,9 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+// What goes over the MLP's gate, or over its way up where it has none.
+enum class Activation : int32_t { kSilu, kGelu, kGeluTanh, kReluSquared };
+
 template <typename T>
 struct GemmArgs {
   const T* a = nullptr;  // [rows, depth], row stride lda
@@ -47,13 +50,16 @@ struct GemmArgs {
   const T* packed = nullptr;
   int64_t first_block = 0, num_blocks = 0;  // of the packed matrix to compute
   int64_t columns = 0;          // of the whole product; those beyond are cut
-  const float* bias = nullptr;  // [columns] or null
+  const float* bias = nullptr;  // [columns in whole blocks] or null
   float* out = nullptr;         // [rows, columns], row stride ldc
   int64_t ldc = 0;
   bool accumulate = false;  // add to out
-  // If set, blocks come in pairs (gate, up) and silu(gate) * up goes here,
-  // [rows, columns / 2 of whole blocks], row stride ldc; `out` is unused.
-  T* gated = nullptr;
+  // If set, the product goes through `activation` to here, in whole blocks, row
+  // stride ldc; `out` is unused. `is_paired`: blocks come in pairs (gate, up),
+  // and activation(gate) * up goes here, half as many columns.
+  T* activated = nullptr;
+  bool is_paired = true;
+  Activation activation = Activation::kSilu;
 };
 
 // Softmax attention of query rows over one page after the other: `out` holds
@@ -66,11 +72,14 @@ struct AttendArgs {
   int64_t rows = 0;           // at most kMaxRows
   int64_t dim = 0;            // head size, a multiple of kBlock
   float scale = 1;            // of the scores
+  float softcap = 0;          // c: scores become c tanh(score / c); 0: none
   const T* keys = nullptr;    // packed: depth dim, columns the page's keys
   const T* values = nullptr;  // packed: depth the page's keys, columns dim
   int64_t num_keys = 0;       // of the page, 1..kPageKeys
   const int64_t* visible = nullptr;  // [rows]: keys of the page it sees, or
                                      // null: all; may be over or below range
+  const int64_t* hidden = nullptr;   // [rows]: keys at the page's beginning
+                                     // that it does not see; likewise
   float* out = nullptr;              // [rows, dim]
   float* max = nullptr;              // [rows]
   float* sum = nullptr;              // [rows]
@@ -83,7 +92,11 @@ struct ModelKernels {
   // out = x / sqrt(mean(x^2) + eps) * weight, n elements.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps,
                    T* out);
-  // Rotates the halves of one head; cos, sin [n].
+  // out = (x - mean) / sqrt(variance + eps) * weight + bias, n elements; no
+  // bias where it is null.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias,
+                     int64_t n, float eps, T* out);
+  // Rotates the halves of n elements of a head; cos, sin [n].
   void (*rope)(const float* x, const float* cos, const float* sin, int64_t n,
                T* out);
   // out = x * factor, rounded.

@@ -91,6 +91,42 @@ SELFALIGN_INLINE Vf exp_of(Vf x) {
   return x < low ? Vf{} : (Vf)scaled;
 }
 
+// 1 - 2 / (exp(2x) + 1), to 1e-7.
+SELFALIGN_INLINE Vf tanh_of(Vf x) {
+  return 1.0f - 2.0f / (exp_of(x + x) + 1.0f);
+}
+
+// x times the normal distribution's share below x; erf by Abramowitz and
+// Stegun 1964, formula 7.1.26, to 2e-7.
+SELFALIGN_INLINE Vf gelu_of(Vf x) {
+  const Vf z = x * 0.707106781f;
+  const Vf size = z < 0.0f ? -z : z;
+  const Vf t = 1.0f / (size * 0.3275911f + 1.0f);
+  Vf p = splat(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Vf tail = p * t * exp_of(-size * size) * 0.5f;  // beyond |z|
+  return x * (z < 0.0f ? tail : 1.0f - tail);
+}
+
+template <Activation kind>
+SELFALIGN_INLINE Vf activate(Vf x) {
+  if constexpr (kind == Activation::kSilu) {
+    return x / (exp_of(-x) + 1.0f);
+  } else if constexpr (kind == Activation::kGelu) {
+    return gelu_of(x);
+  } else if constexpr (kind == Activation::kGeluTanh) {
+    // x (1 + tanh(y)) / 2 with y = sqrt(2 / pi) (x + 0.044715 x^3)
+    const Vf twice = x * (x * x * 0.044715f + 1.0f) * 1.595769122f;
+    return x / (exp_of(-twice) + 1.0f);
+  } else {
+    const Vf positive = x > 0.0f ? x : Vf{};
+    return positive * positive;
+  }
+}
+
 // Rounds to bfloat16, ties to even; not for NaN.
 SELFALIGN_INLINE Bf16 round_to(float x, Bf16*) {
   uint32_t bits;
@@ -230,38 +266,85 @@ void linear_panel(const GemmArgs<T>& args, int64_t block) {
 }
 
 // Blocks 2i and 2i + 1 are gate and up of the same columns.
-template <int kBlocks, typename T>
+template <int kBlocks, Activation kind, typename T>
 void gated_panel(const GemmArgs<T>& args, int64_t block) {
+  const int64_t size = args.depth * kBlock;
+  panel<kBlocks>(
+      args.a, args.rows, args.lda, args.packed + block * size, size, args.depth,
+      [&](int64_t row, const auto& c) {
+        for (int b = 0; b < kBlocks; b += 2) {
+          T* out = args.activated + row * args.ldc + (block + b) / 2 * kBlock;
+          for (int v = 0; v < kVectors; ++v) {
+            Vf gate = c[b * kVectors + v];
+            Vf up = c[(b + 1) * kVectors + v];
+            if (args.bias != nullptr) {
+              const float* bias = args.bias + (block + b) * kBlock + v * kLanes;
+              gate += load(bias);
+              up += load(bias + kBlock);
+            }
+            const Vf y = activate<kind>(gate) * up;
+            for (int i = 0; i < kLanes; ++i) {
+              out[v * kLanes + i] = round_to(y[i], out);
+            }
+          }
+        }
+      });
+}
+
+template <int kBlocks, Activation kind, typename T>
+void activated_panel(const GemmArgs<T>& args, int64_t block) {
   const int64_t size = args.depth * kBlock;
   panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
                  args.depth, [&](int64_t row, const auto& c) {
-                   for (int b = 0; b < kBlocks; b += 2) {
-                     T* out =
-                         args.gated + row * args.ldc + (block + b) / 2 * kBlock;
-                     for (int v = 0; v < kVectors; ++v) {
-                       const Vf gate = c[b * kVectors + v];
-                       const Vf up = c[(b + 1) * kVectors + v];
-                       const Vf y = gate / (exp_of(-gate) + 1.0f) * up;
-                       for (int i = 0; i < kLanes; ++i) {
-                         out[v * kLanes + i] = round_to(y[i], out);
-                       }
+                   T* out = args.activated + row * args.ldc + block * kBlock;
+                   for (int v = 0; v < kBlocks * kVectors; ++v) {
+                     Vf x = c[v];
+                     if (args.bias != nullptr) {
+                       x += load(args.bias + block * kBlock + v * kLanes);
+                     }
+                     const Vf y = activate<kind>(x);
+                     for (int i = 0; i < kLanes; ++i) {
+                       out[v * kLanes + i] = round_to(y[i], out);
                      }
                    }
                  });
 }
 
-template <typename T>
-void gemm(const GemmArgs<T>& args) {
+template <Activation kind, typename T>
+void activated_gemm(const GemmArgs<T>& args) {
   const int64_t end = args.first_block + args.num_blocks;
   int64_t block = args.first_block;
-  if (args.gated != nullptr) {
+  if (args.is_paired) {
     constexpr int kPaired = kTileBlocks < 2 ? 2 : kTileBlocks;
     for (; block + kPaired <= end; block += kPaired) {
-      gated_panel<kPaired>(args, block);
+      gated_panel<kPaired, kind>(args, block);
     }
-    for (; block < end; block += 2) gated_panel<2>(args, block);
+    for (; block < end; block += 2) gated_panel<2, kind>(args, block);
     return;
   }
+  for (; block + kTileBlocks <= end; block += kTileBlocks) {
+    activated_panel<kTileBlocks, kind>(args, block);
+  }
+  for (; block < end; ++block) activated_panel<1, kind>(args, block);
+}
+
+template <typename T>
+void gemm(const GemmArgs<T>& args) {
+  if (args.activated != nullptr) {
+    switch (args.activation) {
+      case Activation::kSilu:
+        return activated_gemm<Activation::kSilu>(args);
+      case Activation::kGelu:
+        return activated_gemm<Activation::kGelu>(args);
+      case Activation::kGeluTanh:
+        return activated_gemm<Activation::kGeluTanh>(args);
+      case Activation::kReluSquared:
+        return activated_gemm<Activation::kReluSquared>(args);
+    }
+    return;
+  }
+  const int64_t end = args.first_block + args.num_blocks;
+  int64_t block = args.first_block;
   for (; block + kTileBlocks <= end; block += kTileBlocks) {
     linear_panel<kTileBlocks>(args, block);
   }
@@ -292,23 +375,38 @@ SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
   if (args.visible != nullptr && args.visible[row] < seen) {
     seen = args.visible[row] < 0 ? 0 : args.visible[row];
   }
+  float scale = args.scale;
+  if (args.softcap != 0.0f) {
+    for (int64_t j = 0; j < padded; j += kLanes) {
+      const Vf s = load(scores + j) * (scale / args.softcap);
+      store(scores + j, tanh_of(s) * args.softcap);
+    }
+    scale = 1.0f;
+  }
+  if (args.hidden != nullptr) {
+    for (int64_t j = 0; j < args.hidden[row] && j < padded; ++j) {
+      scores[j] = kNever;
+    }
+  }
   for (int64_t j = seen; j < padded; ++j) scores[j] = kNever;
   Vf high = splat(kNever);
   for (int64_t j = 0; j < padded; j += kLanes) {
-    const Vf s = load(scores + j) * args.scale;
+    const Vf s = load(scores + j) * scale;
     store(scores + j, s);
     high = max_of(high, s);
   }
   const float page_max = horizontal_max(high);
   const float before = args.max[row];
   const float max = page_max > before ? page_max : before;
+  // A row that has seen no key yet has no maximum to subtract.
+  const float base = max == kNever ? 0.0f : max;
   Vf sum = {};
   for (int64_t j = 0; j < padded; j += kLanes) {
-    const Vf w = exp_of(load(scores + j) - max);
+    const Vf w = exp_of(load(scores + j) - base);
     sum += w;
     for (int i = 0; i < kLanes; ++i) weights[j + i] = round_to(w[i], weights);
   }
-  const float factor = exp_of(splat(before - max))[0];
+  const float factor = exp_of(splat(before - base))[0];
   args.max[row] = max;
   args.sum[row] = args.sum[row] * factor + horizontal_sum(sum);
   return factor;
@@ -371,6 +469,30 @@ void rms_norm(const float* x, const float* weight, int64_t n, float eps,
   const float factor =
       1.0f / __builtin_sqrtf(sum / static_cast<float>(n) + eps);
   for (i = 0; i < n; ++i) out[i] = round_to(x[i] * factor * weight[i], out);
+}
+
+template <typename T>
+void layer_norm(const float* x, const float* weight, const float* bias,
+                int64_t n, float eps, T* out) {
+  Vf sums = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) sums += load(x + i);
+  float sum = horizontal_sum(sums);
+  for (; i < n; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+  Vf squares = {};
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const Vf v = load(x + i) - mean;
+    squares += v * v;
+  }
+  float variance = horizontal_sum(squares);
+  for (; i < n; ++i) variance += (x[i] - mean) * (x[i] - mean);
+  const float factor =
+      1.0f / __builtin_sqrtf(variance / static_cast<float>(n) + eps);
+  for (i = 0; i < n; ++i) {
+    const float y = (x[i] - mean) * factor * weight[i];
+    out[i] = round_to(bias != nullptr ? y + bias[i] : y, out);
+  }
 }
 
 template <typename T>
@@ -447,7 +569,7 @@ uint64_t exp_weights(const float* x, int64_t n, float max, float inverse,
 
 template <typename T>
 constexpr ModelKernels<T> model_kernels() {
-  return {gemm<T>, attend<T>, rms_norm<T>, rope<T>, convert<T>};
+  return {gemm<T>, attend<T>, rms_norm<T>, layer_norm<T>, rope<T>, convert<T>};
 }
 
 constexpr Kernels make_kernels(const char* name) {

@@ -125,7 +125,7 @@ TEST(Kernels, GateAndUpAreJoined) {
                             .num_blocks = 2 * kColumns / kBlock,
                             .columns = 2 * kColumns,
                             .ldc = kColumns,
-                            .gated = out.data()});
+                            .activated = out.data()});
     for (int64_t i = 0; i < kRows; ++i) {
       for (int64_t j = 0; j < kColumns; ++j) {
         double x = 0, y = 0;

@@ -49,16 +49,18 @@ SharedLinear<T> shared_linear(const std::vector<at::Tensor>& weights,
 }
 
 template <typename T>
-SharedLinear<T> shared_gated(const at::Tensor& gate, const at::Tensor& up) {
+SharedLinear<T> shared_gated(const at::Tensor& gate, const at::Tensor& up,
+                             const at::Tensor& gate_bias,
+                             const at::Tensor& up_bias) {
   const auto pack = [&]() -> Packed {
     auto linear = std::make_shared<const PackedLinear<T>>(
-        PackedLinear<T>::gated(gate, up));
+        PackedLinear<T>::gated(gate, up, gate_bias, up_bias));
     const int64_t bytes = linear->bytes();
     return {std::move(linear), bytes};
   };
   constexpr int64_t kGated = -1;
   return std::static_pointer_cast<const PackedLinear<T>>(
-      find_or_pack({gate, up}, kGated, pack));
+      find_or_pack({gate, up, gate_bias, up_bias}, kGated, pack));
 }
 
 }  // namespace selfalign::engine

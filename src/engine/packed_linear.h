@@ -39,7 +39,8 @@ template <typename T>
 struct LinearOut {
   float* out = nullptr;
   bool accumulate = false;
-  T* gated = nullptr;
+  T* activated = nullptr;
+  Activation activation = Activation::kSilu;
 };
 
 template <typename T>
@@ -58,31 +59,48 @@ class PackedLinear {
     parallel_for(num_blocks_, [&](int64_t block) {
       pack_block(rows, all.size(0), block * kBlock, block);
     });
-    for (const at::Tensor& bias : biases) {
-      if (!bias.defined()) continue;
-      const std::vector<float> values = to_floats(bias);
-      bias_.insert(bias_.end(), values.begin(), values.end());
+    int64_t at = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      if (i < biases.size() && biases[i].defined()) {
+        const std::vector<float> values = to_floats(biases[i]);
+        bias_.resize(static_cast<size_t>(num_blocks_ * kBlock));
+        std::copy(values.begin(), values.end(), bias_.begin() + at);
+      }
+      at += weights[i].size(0);
     }
-    SELFALIGN_CHECK(bias_.empty() || int64_t(bias_.size()) == columns_,
-                    "biases of some parts only");
   }
 
-  // Alternating blocks of two weights of the same shape.
-  static PackedLinear gated(const at::Tensor& gate, const at::Tensor& up) {
+  // Alternating blocks of two weights of the same shape, and of their biases,
+  // both undefined where there are none.
+  static PackedLinear gated(const at::Tensor& gate, const at::Tensor& up,
+                            const at::Tensor& gate_bias = {},
+                            const at::Tensor& up_bias = {}) {
     PackedLinear linear;
     const at::Tensor g = gate.contiguous(), u = up.contiguous();
     linear.init(g.size(1), 2 * round_up(g.size(0), kBlock));
+    linear.is_paired_ = true;
     parallel_for(linear.num_blocks_, [&](int64_t block) {
       linear.pack_block(elements<T>(block % 2 == 0 ? g : u), g.size(0),
                         block / 2 * kBlock, block);
     });
+    if (!gate_bias.defined()) return linear;
+    linear.bias_.resize(static_cast<size_t>(linear.columns_));
+    const std::vector<float> parts[] = {to_floats(gate_bias),
+                                        to_floats(up_bias)};
+    for (int64_t j = 0; j < g.size(0); ++j) {
+      for (int64_t part = 0; part < 2; ++part) {
+        linear.bias_[static_cast<size_t>((j / kBlock * 2 + part) * kBlock +
+                                         j % kBlock)] =
+            parts[part][static_cast<size_t>(j)];
+      }
+    }
     return linear;
   }
 
   // Input columns as the kernels take them: row stride of `a` in run().
   int64_t depth() const { return depth_; }
-  // Output columns; row stride of `out`. A gated product has depth() columns
-  // of the layer that follows, half as many as these.
+  // Output columns; row stride of `out`. An activated product has depth()
+  // columns of the layer that follows.
   int64_t columns() const { return columns_; }
   // Memory it holds.
   int64_t bytes() const {
@@ -112,9 +130,11 @@ class PackedLinear {
                        .columns = columns_,
                        .bias = bias_.empty() ? nullptr : bias_.data(),
                        .accumulate = to.accumulate};
-      if (to.gated != nullptr) {
-        args.ldc = columns_ / 2;
-        args.gated = to.gated + first_row * args.ldc;
+      if (to.activated != nullptr) {
+        args.ldc = is_paired_ ? columns_ / 2 : num_blocks_ * kBlock;
+        args.activated = to.activated + first_row * args.ldc;
+        args.is_paired = is_paired_;
+        args.activation = to.activation;
       } else {
         args.ldc = columns_;
         args.out = to.out + first_row * args.ldc;
@@ -144,8 +164,9 @@ class PackedLinear {
   }
 
   int64_t depth_ = 0, in_ = 0, columns_ = 0, num_blocks_ = 0;
-  Aligned<T> packed_;  // [blocks, depth, 16], see kernels.h
-  std::vector<float> bias_;
+  bool is_paired_ = false;
+  Aligned<T> packed_;        // [blocks, depth, 16], see kernels.h
+  std::vector<float> bias_;  // in whole blocks
 };
 
 }  // namespace selfalign::engine

@@ -29,18 +29,19 @@ std::shared_ptr<model::Weights> tiny_weights(const TinyShape& shape,
   c.intermediate_size = shape.intermediate;
   c.vocab_size = shape.vocab;
   c.max_positions = 4096;
-  c.rms_norm_eps = 1e-5;
-  c.rope_theta = 10000;
+  c.norm_eps = 1e-5;
+  c.rotary_dim = shape.head_dim;
+  c.rope.theta = 10000;
   const int64_t h = shape.hidden, d = shape.head_dim;
   const double scale = 1.5 / std::sqrt(double(h));
   for (int64_t i = 0; i < shape.num_layers; ++i) {
     model::LayerWeights w;
-    w.input_norm = normal({h}, 0.1, 1);
+    w.input_norm.weight = normal({h}, 0.1, 1);
     w.q = normal({shape.heads * d, h}, scale);
     w.k = normal({shape.kv_heads * d, h}, scale);
     w.v = normal({shape.kv_heads * d, h}, scale);
     w.o = normal({h, shape.heads * d}, scale);
-    w.post_norm = normal({h}, 0.1, 1);
+    w.mlp_norm.weight = normal({h}, 0.1, 1);
     w.gate = normal({shape.intermediate, h}, scale);
     w.up = normal({shape.intermediate, h}, scale);
     w.down = normal({h, shape.intermediate}, scale);
@@ -48,7 +49,7 @@ std::shared_ptr<model::Weights> tiny_weights(const TinyShape& shape,
   }
   weights->embedding = normal({shape.vocab, h}, 0.7);
   weights->head = weights->embedding;
-  weights->final_norm = normal({h}, 0.1, 1);
+  weights->final_norm.weight = normal({h}, 0.1, 1);
   weights->digest = "tiny";
   return weights;
 }
@@ -99,7 +100,7 @@ at::Tensor reference_logits(const model::Weights& weights,
   const OneThread one_thread;
   const c10::InferenceMode mode;
   const int64_t count = static_cast<int64_t>(tokens.size());
-  model::CausalAttention attention;
+  model::CausalAttention attention(weights.config);
   const model::Rope rope = model::make_rope(weights.config, count, at::kCPU);
   const at::Tensor hidden = model::hidden_states(
       weights, rope, at::tensor(tokens, at::kLong),

@@ -164,7 +164,7 @@ void refuse_unknown_keys(const GgufFile& file) {
 
 void read_rope(const GgufFile& file, ModelConfig& config) {
   if (find_tensor(file, kRopeTable) != nullptr) refuse_rope_table(file);
-  config.rope_theta = file.get_float("llama.rope.freq_base");
+  config.rope.theta = file.get_float("llama.rope.freq_base");
   const int64_t dimensions =
       file.get_int_or("llama.rope.dimension_count", config.head_dim);
   if (dimensions != config.head_dim) {
@@ -192,8 +192,8 @@ void read_rope(const GgufFile& file, ModelConfig& config) {
     fail(file, str("metadata ", new_factor, ": found ", factor,
                    " without llama.rope.scaling.type; expected both"));
   }
-  config.rope_type = factor == 1.0 ? "none" : type;
-  config.rope_factor = factor;
+  config.rope.type = factor == 1.0 ? "none" : type;
+  config.rope.factor = factor;
 }
 
 void read_vocabulary(const GgufFile& file, ModelConfig& config) {
@@ -255,13 +255,14 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   config.hidden_size = file.get_int("llama.embedding_length");
   config.intermediate_size = file.get_int("llama.feed_forward_length");
   config.max_positions = file.get_int("llama.context_length");
-  config.rms_norm_eps =
-      file.get_float("llama.attention.layer_norm_rms_epsilon");
+  config.norm_eps = file.get_float("llama.attention.layer_norm_rms_epsilon");
   read_heads(file, config);
   read_rope(file, config);
   read_vocabulary(file, config);
   config.tied_embeddings = find_tensor(file, "output.weight") == nullptr;
-  config.attention_bias = find_tensor(file, "blk.0.attn_q.bias") != nullptr;
+  config.rotary_dim = config.head_dim;
+  config.qkv_bias = find_tensor(file, "blk.0.attn_q.bias") != nullptr;
+  config.o_bias = find_tensor(file, "blk.0.attn_output.bias") != nullptr;
   check_config(config, file.path());
   return config;
 }

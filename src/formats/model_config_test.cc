@@ -48,38 +48,38 @@ TEST(ConfigFromJson, ReadsALlama) {
   EXPECT_EQ(config.intermediate_size, 96);
   EXPECT_EQ(config.vocab_size, 256);
   EXPECT_EQ(config.max_positions, 512);
-  EXPECT_EQ(config.rms_norm_eps, 1e-5);
-  EXPECT_EQ(config.rope_theta, 10000.0);
+  EXPECT_EQ(config.norm_eps, 1e-5);
+  EXPECT_EQ(config.rope.theta, 10000.0);
   EXPECT_TRUE(config.tied_embeddings);
-  EXPECT_FALSE(config.attention_bias);
-  EXPECT_EQ(config.rope_type, "none");
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_EQ(config.rope.type, "none");
 }
 
 TEST(ConfigFromJson, ReadsWhatMayBeThere) {
   EXPECT_EQ(patched(R"({"head_dim": 32})").head_dim, 32);
   EXPECT_EQ(patched(R"({"head_dim": null})").head_dim, 16);
   EXPECT_EQ(patched(R"({"num_key_value_heads": null})").num_kv_heads, 4);
-  EXPECT_TRUE(patched(R"({"attention_bias": true})").attention_bias);
+  EXPECT_TRUE(patched(R"({"attention_bias": true})").qkv_bias);
   EXPECT_FALSE(patched(R"({"tie_word_embeddings": null})").tied_embeddings);
 }
 
 TEST(ConfigFromJson, ReadsRopeOldAndNew) {
   EXPECT_EQ(patched(R"({"rope_theta": null, "rope_parameters":
       {"rope_theta": 5e5, "rope_type": "default"}})")
-                .rope_theta,
+                .rope.theta,
             5e5);
   const ModelConfig linear =
       patched(R"({"rope_scaling": {"type": "linear", "factor": 4}})");
-  EXPECT_EQ(linear.rope_type, "linear");
-  EXPECT_EQ(linear.rope_factor, 4.0);
+  EXPECT_EQ(linear.rope.type, "linear");
+  EXPECT_EQ(linear.rope.factor, 4.0);
   const ModelConfig llama3 = patched(R"({"rope_scaling": {
       "rope_type": "llama3", "factor": 32, "low_freq_factor": 1,
       "high_freq_factor": 4, "original_max_position_embeddings": 8192}})");
-  EXPECT_EQ(llama3.rope_type, "llama3");
-  EXPECT_EQ(llama3.rope_factor, 32.0);
-  EXPECT_EQ(llama3.rope_low_freq_factor, 1.0);
-  EXPECT_EQ(llama3.rope_high_freq_factor, 4.0);
-  EXPECT_EQ(llama3.rope_original_positions, 8192);
+  EXPECT_EQ(llama3.rope.type, "llama3");
+  EXPECT_EQ(llama3.rope.factor, 32.0);
+  EXPECT_EQ(llama3.rope.low_freq_factor, 1.0);
+  EXPECT_EQ(llama3.rope.high_freq_factor, 4.0);
+  EXPECT_EQ(llama3.rope.original_positions, 8192);
 }
 
 TEST(ConfigFromJson, RefusesRopesItDoesNotKnow) {
@@ -158,7 +158,7 @@ TEST(ConfigFromGguf, ReadsALlama) {
   EXPECT_EQ(config.vocab_size, 3);
   EXPECT_EQ(config.max_positions, 16);
   EXPECT_TRUE(config.tied_embeddings);
-  EXPECT_EQ(config.rope_theta, 1e4);
+  EXPECT_EQ(config.rope.theta, 1e4);
   const auto tensors = open_gguf_tensors(file);
   EXPECT_TRUE(tensors->interleaved_rope_rows());
   EXPECT_EQ(tensors->tensors().size(), 11u);
@@ -183,8 +183,8 @@ TEST(ConfigFromGguf, ReadsUntiedOutputAndLinearRope) {
   const ModelConfig config = config_from_gguf(*file);
   EXPECT_FALSE(config.tied_embeddings);
   EXPECT_NE(open_gguf_tensors(file)->find("lm_head.weight"), nullptr);
-  EXPECT_EQ(config.rope_type, "linear");
-  EXPECT_EQ(config.rope_factor, 2.0);
+  EXPECT_EQ(config.rope.type, "linear");
+  EXPECT_EQ(config.rope.factor, 2.0);
 }
 
 TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
@@ -256,9 +256,9 @@ TEST(ConfigFromGguf, ReadsTheBaseModel) {
   EXPECT_EQ(config.intermediate_size, 1536);
   EXPECT_EQ(config.vocab_size, 49152);
   EXPECT_EQ(config.max_positions, 8192);
-  EXPECT_EQ(config.rope_theta, 100000.0);
+  EXPECT_EQ(config.rope.theta, 100000.0);
   EXPECT_TRUE(config.tied_embeddings);
-  EXPECT_FALSE(config.attention_bias);
+  EXPECT_FALSE(config.qkv_bias);
 }
 
 }  // namespace

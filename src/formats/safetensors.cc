@@ -30,9 +30,10 @@ using SortedJson = nlohmann::json;
   throw Error(ErrorKind::kInput, where + ": " + text);
 }
 
-constexpr ElementType kTypes[] = {
-    ElementType::kF32, ElementType::kF16, ElementType::kBF16, ElementType::kF64,
-    ElementType::kI64, ElementType::kI32, ElementType::kU8};
+constexpr ElementType kTypes[] = {ElementType::kF32,  ElementType::kF16,
+                                  ElementType::kBF16, ElementType::kF64,
+                                  ElementType::kI64,  ElementType::kI32,
+                                  ElementType::kU8,   ElementType::kBool};
 
 ElementType parse_type(const SortedJson& entry, const std::string& where) {
   const auto it = entry.find("dtype");
@@ -43,8 +44,9 @@ ElementType parse_type(const SortedJson& entry, const std::string& where) {
   for (ElementType type : kTypes) {
     if (name == element_type_name(type)) return type;
   }
-  fail(where, "dtype: expected F32, F16, BF16, F64, I64, I32 or U8, found " +
-                  shown(name) + "; convert the file to one of those");
+  fail(where,
+       "dtype: expected F32, F16, BF16, F64, I64, I32, U8 or BOOL, found " +
+           shown(name) + "; convert the file to one of those");
 }
 
 // An array of at most max_count whole numbers from 0 to 2^63 - 1.

@@ -21,6 +21,7 @@ enum class ElementType {
   kI64,
   kI32,
   kU8,
+  kBool,  // masks of causal attention, which no computation reads
   kQ4_0,  // GGUF blocks of 32 along the last dimension, here and below
   kQ4_1,
   kQ8_0,
@@ -60,6 +61,12 @@ void to_float(const TensorView& tensor, float* out);
 // HF folder (single or sharded safetensors; shard names must be plain file
 // names in the folder) or a .safetensors file. Keeps the files mapped.
 std::unique_ptr<TensorSource> open_safetensors(const std::string& path);
+// The tensors of a model's HF folder under the names that LLaMA's folders have.
+// Fused projections are "self_attn.qkv_proj" and "mlp.gate_up_proj" (q, k, v or
+// gate, up one after the other), "self_attn.query_key_value" (q, k, v of the
+// first head, then of the second ...).
+std::unique_ptr<TensorSource> open_hf_tensors(const std::string& path,
+                                              const std::string& family);
 // GGUF version 3 of architecture "llama", tensor names mapped to HF names; q
 // and k keep ggml's row order (interleaved_rope_rows() is true). A tied output
 // has no "lm_head.weight". Error kInput for any tensor without a place in a

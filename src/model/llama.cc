@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/llama.h"
 
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace selfalign::model {
@@ -20,62 +24,304 @@ at::Tensor project(const at::Tensor& x, const at::Tensor& weight,
   return at::add(y, at::linear(low, pair->b.to(x.scalar_type())), scale);
 }
 
-// Rotates the two halves of each head: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s).
-// x [tokens, heads, head_dim]; cos, sin [tokens, 1, head_dim] float32.
+// Rotates the two halves of the rotated part of each head:
+// (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); the rest stays as it is.
+// x [tokens, heads, head_dim]; cos, sin [tokens, 1, rotary_dim] float32.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos,
                   const at::Tensor& sin) {
-  const int64_t half = x.size(-1) / 2;
-  const at::Tensor f = x.to(at::kFloat);
+  const int64_t rotary_dim = cos.size(-1), half = rotary_dim / 2;
+  const at::Tensor f = x.narrow(-1, 0, rotary_dim).to(at::kFloat);
   const at::Tensor turned =
       at::cat({f.slice(-1, half).neg(), f.slice(-1, 0, half)}, -1);
-  return at::add(at::mul(f, cos), at::mul(turned, sin)).to(x.scalar_type());
+  const at::Tensor rotated =
+      at::add(at::mul(f, cos), at::mul(turned, sin)).to(x.scalar_type());
+  if (rotary_dim == x.size(-1)) return rotated;
+  return at::cat({rotated, x.slice(-1, rotary_dim)}, -1);
 }
 
-// Inverse frequencies of RoPE [head_dim / 2], scaled as the model was trained.
-std::vector<double> rope_frequencies(const formats::ModelConfig& config) {
+// Peng et al. 2023 (YaRN), section 3.2: dimensions that turn often within the
+// original context keep their frequency, those that turn less than once have
+// it divided, between them it is blended.
+void scale_yarn(const formats::RopeConfig& rope, int64_t rotary_dim,
+                std::vector<double>& frequencies) {
+  const auto dimension_of = [&](double num_turns) {
+    return double(rotary_dim) *
+           std::log(double(rope.original_positions) /
+                    (num_turns * 2.0 * std::numbers::pi)) /
+           (2.0 * std::log(rope.theta));
+  };
+  double low = dimension_of(rope.beta_fast);
+  double high = dimension_of(rope.beta_slow);
+  if (rope.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, double(rotary_dim - 1));
+  if (low == high) high += 0.001;
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    const double share = std::clamp((double(i) - low) / (high - low), 0.0, 1.0);
+    frequencies[i] =
+        frequencies[i] * (1.0 - share) + frequencies[i] / rope.factor * share;
+  }
+}
+
+// Long wavelengths are stretched, short ones kept, those between blended
+// (the configuration of Llama 3.1).
+double scale_llama3(const formats::RopeConfig& rope, double frequency) {
+  const double wavelength = 2.0 * std::numbers::pi / frequency;
+  const double original = double(rope.original_positions);
+  const double low = rope.low_freq_factor, high = rope.high_freq_factor;
+  if (wavelength > original / low) return frequency / rope.factor;
+  if (wavelength < original / high) return frequency;
+  const double smooth = (original / wavelength - low) / (high - low);
+  return (1.0 - smooth) * frequency / rope.factor + smooth * frequency;
+}
+
+// Inverse frequencies of RoPE [rotary_dim / 2], scaled as the model was
+// trained, for texts of up to `num_positions`.
+std::vector<double> rope_frequencies(const formats::RopeConfig& rope,
+                                     int64_t rotary_dim,
+                                     int64_t num_positions) {
+  const std::vector<double>& factors =
+      rope.type == "longrope" && num_positions > rope.original_positions
+          ? rope.long_factors
+          : rope.factors;
   std::vector<double> frequencies;
-  for (int64_t i = 0; i < config.head_dim / 2; ++i) {
+  frequencies.reserve(size_t(rotary_dim / 2));
+  for (int64_t i = 0; i < rotary_dim / 2; ++i) {
     double frequency =
-        std::pow(config.rope_theta, -2.0 * double(i) / double(config.head_dim));
-    if (config.rope_type == "linear") {
-      frequency /= config.rope_factor;
-    } else if (config.rope_type == "llama3") {
-      // Long wavelengths are stretched, short ones kept, those between blended
-      // (the configuration of Llama 3.1).
-      const double wavelength = 2.0 * std::numbers::pi / frequency;
-      const double original = double(config.rope_original_positions);
-      const double low = config.rope_low_freq_factor;
-      const double high = config.rope_high_freq_factor;
-      if (wavelength > original / low) {
-        frequency /= config.rope_factor;
-      } else if (wavelength >= original / high) {
-        const double smooth = (original / wavelength - low) / (high - low);
-        frequency = (1.0 - smooth) * frequency / config.rope_factor +
-                    smooth * frequency;
-      }
-    }
+        std::pow(rope.theta, -2.0 * double(i) / double(rotary_dim));
+    if (rope.type == "linear") frequency /= rope.factor;
+    if (rope.type == "llama3") frequency = scale_llama3(rope, frequency);
+    if (!factors.empty()) frequency /= factors[size_t(i)];
     frequencies.push_back(frequency);
   }
+  if (rope.type == "yarn") scale_yarn(rope, rotary_dim, frequencies);
   return frequencies;
 }
 
+RopeTable make_table(const formats::RopeConfig& rope, int64_t rotary_dim,
+                     int64_t num_positions, at::Device device) {
+  const std::vector<double> frequencies =
+      rope_frequencies(rope, rotary_dim, num_positions);
+  const at::Tensor angles = at::outer(
+      at::arange(num_positions, at::kDouble),
+      at::tensor(frequencies, at::kDouble));  // [positions, rotary_dim / 2]
+  const at::Tensor both = at::cat({angles, angles}, -1);
+  const auto placed = [&](const at::Tensor& x) {
+    const at::Tensor scaled =
+        rope.attention_factor == 1.0 ? x : at::mul(x, rope.attention_factor);
+    return scaled.to(at::kFloat).to(device);
+  };
+  return {placed(at::cos(both)), placed(at::sin(both))};
+}
+
+// 0 where a query sees a key, else minus infinity: [queries, keys], the queries
+// being the last of the keys.
+at::Tensor window_mask(int64_t queries, int64_t keys, int64_t window,
+                       const at::TensorOptions& options) {
+  const at::Tensor place =
+      at::arange(keys - queries, keys, options.dtype(at::kLong)).unsqueeze(1);
+  const at::Tensor key = at::arange(keys, options.dtype(at::kLong));
+  at::Tensor hidden = key > place;
+  if (window > 0) hidden = at::logical_or(hidden, place - key >= window);
+  return at::zeros({queries, keys}, options.dtype(at::kFloat))
+      .masked_fill(hidden, -std::numeric_limits<float>::infinity());
+}
+
+// One forward pass over the blocks.
+class Pass {
+ public:
+  Pass(const Weights& weights, const Rope& rope, const at::Tensor& positions,
+       Attention& attention, const Lora* lora, LoraDropout* dropout)
+      : config_(weights.config),
+        weights_(weights),
+        attention_(attention),
+        lora_(lora),
+        dropout_(dropout) {
+    const auto at_positions =
+        [&positions](const RopeTable& table) -> RopeTable {
+      if (!table.cos.defined()) return {};
+      return {at::index_select(table.cos, 0, positions).unsqueeze(1),
+              at::index_select(table.sin, 0, positions).unsqueeze(1)};
+    };
+    rope_ = {at_positions(rope.main), at_positions(rope.local)};
+  }
+
+  at::Tensor run(const at::Tensor& ids) {
+    at::Tensor x = at::embedding(weights_.embedding, ids);  // [tokens, hidden]
+    if (config_.embedding_scale != 1.0) {
+      // Rounded to the weights' type, as the models were trained.
+      x = at::mul(x, at::scalar_tensor(config_.embedding_scale, x.options()));
+    }
+    for (int64_t i = 0; i < config_.num_layers; ++i) x = block(i, x);
+    return norm(x, weights_.final_norm);
+  }
+
+ private:
+  using Form = formats::BlockForm;
+
+  at::Tensor norm(const at::Tensor& x, const Norm& norm) const {
+    if (!norm.weight.defined()) return x;
+    const int64_t size = x.size(-1);
+    switch (config_.norm) {
+      case formats::NormKind::kRms:
+        return at::rms_norm(x, {size}, norm.weight, config_.norm_eps);
+      case formats::NormKind::kRmsPlusOne:
+        return at::rms_norm(x.to(at::kFloat), {size},
+                            norm.weight.to(at::kFloat) + 1.0, config_.norm_eps)
+            .to(x.scalar_type());
+      case formats::NormKind::kLayer:
+        return at::layer_norm(x, {size}, norm.weight, norm.bias,
+                              config_.norm_eps);
+    }
+    SELFALIGN_CHECK(false, "norm of another kind");
+  }
+
+  at::Tensor linear(const at::Tensor& x, const at::Tensor& weight,
+                    const at::Tensor& bias,
+                    const LoraPair LoraLayer::*pair) const {
+    return project(x, weight, bias, pairs_ ? &(pairs_->*pair) : nullptr,
+                   lora_ ? lora_->scale : 0.0, dropout_);
+  }
+
+  // Queries or keys [tokens, heads * head_dim] by head, after their norm.
+  at::Tensor heads(const at::Tensor& x, const Norm& by, int64_t count) const {
+    const std::vector<int64_t> shape = {x.size(0), count, config_.head_dim};
+    switch (config_.qk_norm) {
+      case formats::QkNorm::kNone:
+        return x.view(shape);
+      case formats::QkNorm::kHead:
+        return norm(x.view(shape), by);
+      case formats::QkNorm::kAllHeads:
+        return norm(x, by).view(shape);
+      case formats::QkNorm::kEachHead:
+        return at::mul(at::layer_norm(x.view(shape), {config_.head_dim}, {}, {},
+                                      config_.norm_eps),
+                       by.weight.view({count, config_.head_dim}));
+    }
+    SELFALIGN_CHECK(false, "norm of another kind");
+  }
+
+  at::Tensor attend(int64_t i, const at::Tensor& h) {
+    const LayerWeights& w = weights_.layers[size_t(i)];
+    at::Tensor q = heads(linear(h, w.q, w.q_bias, &LoraLayer::q), w.q_norm,
+                         config_.num_heads);
+    at::Tensor k = heads(linear(h, w.k, w.k_bias, &LoraLayer::k), w.k_norm,
+                         config_.num_kv_heads);
+    const at::Tensor v =
+        linear(h, w.v, w.v_bias, &LoraLayer::v)
+            .view({h.size(0), config_.num_kv_heads, config_.head_dim});
+    if (const RopeTable* rope = rope_.of(config_, i)) {
+      q = rotate(q, rope->cos, rope->sin);
+      k = rotate(k, rope->cos, rope->sin);
+    }
+    const at::Tensor seen = attention_.attend(i, q, k, v);
+    return norm(
+        linear(seen.reshape({h.size(0), config_.num_heads * config_.head_dim}),
+               w.o, w.o_bias, &LoraLayer::o),
+        w.attention_norm);
+  }
+
+  at::Tensor activate(const at::Tensor& x) const {
+    switch (config_.activation) {
+      case formats::Activation::kSilu:
+        return at::silu(x);
+      case formats::Activation::kGelu:
+        return at::gelu(x);
+      case formats::Activation::kGeluTanh:
+        return at::gelu(x, "tanh");
+      case formats::Activation::kReluSquared:
+        return at::square(at::relu(x));
+    }
+    SELFALIGN_CHECK(false, "activation of another kind");
+  }
+
+  at::Tensor mlp(const LayerWeights& w, const at::Tensor& m) const {
+    const at::Tensor up = linear(m, w.up, w.up_bias, &LoraLayer::up);
+    const at::Tensor inner =
+        config_.gated
+            ? at::mul(
+                  activate(linear(m, w.gate, w.gate_bias, &LoraLayer::gate)),
+                  up)
+            : activate(up);
+    return norm(linear(inner, w.down, w.down_bias, &LoraLayer::down),
+                w.mlp_out_norm);
+  }
+
+  at::Tensor add(const at::Tensor& x, const at::Tensor& y) const {
+    return at::add(x, y, config_.residual_scale);
+  }
+
+  // BlockForm, in the order its drawings have.
+  at::Tensor block(int64_t i, const at::Tensor& x) {
+    const LayerWeights& w = weights_.layers[size_t(i)];
+    pairs_ = lora_ ? &lora_->layers[size_t(i)] : nullptr;
+    const at::Tensor h = norm(x, w.input_norm);
+    const at::Tensor attended = add(x, attend(i, h));
+    if (config_.block == Form::kParallel) {
+      return add(attended, mlp(w, norm(x, w.mlp_norm)));
+    }
+    if (config_.block == Form::kParallelOneNorm) {
+      return add(attended, mlp(w, h));
+    }
+    return add(attended, mlp(w, norm(attended, w.mlp_norm)));
+  }
+
+  const formats::ModelConfig& config_;
+  const Weights& weights_;
+  Attention& attention_;
+  const Lora* lora_;
+  const LoraLayer* pairs_ = nullptr;  // of the block at work
+  LoraDropout* dropout_;
+  Rope rope_;  // at the tokens' positions
+};
+
 }  // namespace
 
-at::Tensor CausalAttention::attend(int64_t /*layer*/, const at::Tensor& q,
+at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
+                              const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v) {
+  const int64_t group = q.size(0) / k.size(0);
+  const auto each_head = [group](const at::Tensor& x) {
+    return group == 1 ? x : x.repeat_interleave(group, 0);
+  };
+  at::Tensor scores =
+      at::mul(at::matmul(q, each_head(k).transpose(-1, -2)).to(at::kFloat),
+              config.score_scale());
+  if (config.attention_softcap != 0.0) {
+    scores = at::mul(at::tanh(at::div(scores, config.attention_softcap)),
+                     config.attention_softcap);
+  }
+  scores = at::add(scores, window_mask(q.size(1), k.size(1),
+                                       config.window_of(layer), q.options()));
+  return at::matmul(at::softmax(scores, -1).to(q.scalar_type()), each_head(v));
+}
+
+at::Tensor CausalAttention::attend(int64_t layer, const at::Tensor& q,
                                    const at::Tensor& k, const at::Tensor& v) {
-  const auto batched = [](const at::Tensor& x, int64_t begin, int64_t length) {
-    return x.slice(0, begin, begin + length).transpose(0, 1).unsqueeze(0);
-  };  // [1, heads, length, head_dim]
   const std::vector<int64_t> whole = {q.size(0)};
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
   for (int64_t length : segments_.empty() ? whole : segments_) {
-    const at::Tensor out = at::scaled_dot_product_attention(
-        batched(q, begin, length), batched(k, begin, length),
-        batched(v, begin, length), /*attn_mask=*/{}, /*dropout_p=*/0.0,
-        /*is_causal=*/true, /*scale=*/std::nullopt,
-        /*enable_gqa=*/q.size(1) != k.size(1));
-    parts.push_back(out.squeeze(0).transpose(0, 1));
+    const auto by_head = [&](const at::Tensor& x) {
+      return x.slice(0, begin, begin + length).transpose(0, 1);
+    };  // [heads, length, head_dim]
+    const int64_t window = config_.window_of(layer);
+    const bool plain =
+        config_.attention_softcap == 0.0 && (window == 0 || window >= length);
+    const at::Tensor out =
+        plain ? at::scaled_dot_product_attention(
+                    by_head(q).unsqueeze(0), by_head(k).unsqueeze(0),
+                    by_head(v).unsqueeze(0), /*attn_mask=*/{},
+                    /*dropout_p=*/0.0, /*is_causal=*/true,
+                    /*scale=*/config_.score_scale(),
+                    /*enable_gqa=*/q.size(1) != k.size(1))
+                    .squeeze(0)
+              : attend_by_products(config_, layer, by_head(q), by_head(k),
+                                   by_head(v));
+    parts.push_back(out.transpose(0, 1));
     begin += length;
   }
   SELFALIGN_CHECK(begin == q.size(0), "segments cover ", begin, " of ",
@@ -83,62 +329,38 @@ at::Tensor CausalAttention::attend(int64_t /*layer*/, const at::Tensor& q,
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }
 
+const RopeTable* Rope::of(const formats::ModelConfig& config,
+                          int64_t layer) const {
+  const formats::RopeConfig* rope = config.rope_of(layer);
+  if (rope == nullptr) return nullptr;
+  return rope == &config.local_rope ? &local : &main;
+}
+
 Rope make_rope(const formats::ModelConfig& config, int64_t num_positions,
                at::Device device) {
-  const std::vector<double> frequencies = rope_frequencies(config);
-  const at::Tensor angles = at::outer(
-      at::arange(num_positions, at::kDouble),
-      at::tensor(frequencies, at::kDouble));  // [positions, head_dim / 2]
-  const at::Tensor both = at::cat({angles, angles}, -1);
-  return {at::cos(both).to(at::kFloat).to(device),
-          at::sin(both).to(at::kFloat).to(device)};
+  Rope rope;
+  rope.main = make_table(config.rope, config.rotary_dim, num_positions, device);
+  if (config.local_rope.theta != 0.0) {
+    rope.local =
+        make_table(config.local_rope, config.rotary_dim, num_positions, device);
+  }
+  return rope;
 }
 
 at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          const at::Tensor& ids, const at::Tensor& positions,
                          Attention& attention, const Lora* lora,
                          LoraDropout* dropout) {
-  const formats::ModelConfig& config = weights.config;
-  const int64_t tokens = ids.size(0);
-  const int64_t head_dim = config.head_dim;
-  const double scale = lora ? lora->scale : 0.0;
-  const auto norm = [&](const at::Tensor& x, const at::Tensor& weight) {
-    return at::rms_norm(x, {config.hidden_size}, weight, config.rms_norm_eps);
-  };
-  const at::Tensor cos = at::index_select(rope.cos, 0, positions).unsqueeze(1);
-  const at::Tensor sin = at::index_select(rope.sin, 0, positions).unsqueeze(1);
-
-  at::Tensor x = at::embedding(weights.embedding, ids);  // [tokens, hidden]
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    const LayerWeights& w = weights.layers[i];
-    const LoraLayer* pairs = lora ? &lora->layers[i] : nullptr;
-
-    const at::Tensor h = norm(x, w.input_norm);
-    const at::Tensor q =
-        project(h, w.q, w.q_bias, pairs ? &pairs->q : nullptr, scale, dropout)
-            .view({tokens, config.num_heads, head_dim});
-    const at::Tensor k =
-        project(h, w.k, w.k_bias, pairs ? &pairs->k : nullptr, scale, dropout)
-            .view({tokens, config.num_kv_heads, head_dim});
-    const at::Tensor v =
-        project(h, w.v, w.v_bias, pairs ? &pairs->v : nullptr, scale, dropout)
-            .view({tokens, config.num_kv_heads, head_dim});
-    const at::Tensor seen =
-        attention.attend(i, rotate(q, cos, sin), rotate(k, cos, sin), v);
-    x = at::add(
-        x, project(seen.reshape({tokens, config.num_heads * head_dim}), w.o,
-                   w.o_bias, pairs ? &pairs->o : nullptr, scale, dropout));
-
-    const at::Tensor m = norm(x, w.post_norm);
-    const at::Tensor gated =
-        at::mul(at::silu(at::linear(m, w.gate)), at::linear(m, w.up));
-    x = at::add(x, at::linear(gated, w.down));
-  }
-  return norm(x, weights.final_norm);
+  return Pass(weights, rope, positions, attention, lora, dropout).run(ids);
 }
 
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden) {
-  return at::linear(hidden, weights.head);
+  const formats::ModelConfig& config = weights.config;
+  at::Tensor y = at::linear(hidden, weights.head);
+  if (config.logit_scale != 1.0) y = at::mul(y, config.logit_scale);
+  if (config.logit_softcap == 0.0) return y;
+  return at::mul(at::tanh(at::div(y, config.logit_softcap)),
+                 config.logit_softcap);
 }
 
 }  // namespace selfalign::model

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A LLaMA-family decoder in ATen calls: weights in memory and one forward pass
-// that generation, scoring and training share. What differs between them, how
-// tokens see earlier tokens, is an Attention given by the caller.
-// Touvron et al. 2023 (LLaMA), section 2.2; Su et al. 2021 (RoPE); Ainslie et
-// al. 2023 (grouped queries).
+// A decoder in ATen calls, of any family that formats::ModelConfig describes:
+// weights in memory and one forward pass that generation, scoring and training
+// share. What differs between them, how tokens see earlier tokens, is an
+// Attention given by the caller. Touvron et al. 2023 (LLaMA), section 2.2; Su
+// et al. 2021 (RoPE); Ainslie et al. 2023 (grouped queries).
 #pragma once
 
 #include <memory>
@@ -18,22 +18,32 @@
 
 namespace selfalign::model {
 
-// All projections are [out, in], as in HF files. Undefined bias: none.
+struct Norm {
+  at::Tensor weight;  // undefined: no norm here
+  at::Tensor bias;    // undefined: none
+};
+
+// All projections are [out, in], as in HF files. What is undefined the model
+// does not have.
 struct LayerWeights {
-  at::Tensor input_norm;  // [hidden]
-  at::Tensor q, k, v, o;  // q [heads*head_dim, hidden], o its transpose shape
+  Norm input_norm;        // [hidden], of what attention reads
+  at::Tensor q, k, v, o;  // q [heads*head_dim, hidden], o its transpose
   at::Tensor q_bias, k_bias, v_bias, o_bias;
-  at::Tensor post_norm;       // [hidden]
+  Norm q_norm, k_norm;        // [head_dim], or [heads*head_dim] (QkNorm)
+  Norm attention_norm;        // [hidden], of what attention gives
+  Norm mlp_norm;              // [hidden], of what the MLP reads
   at::Tensor gate, up, down;  // gate, up [intermediate, hidden]
+  at::Tensor gate_bias, up_bias, down_bias;
+  Norm mlp_out_norm;  // [hidden], of what the MLP gives
 };
 
 struct Weights {
   formats::ModelConfig config;
   at::Tensor embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
-  at::Tensor final_norm;  // [hidden]
-  at::Tensor head;        // [vocab, hidden]; the embedding itself where tied
-  std::string digest;     // of the model file's tensors and configuration
+  Norm final_norm;     // [hidden]
+  at::Tensor head;     // [vocab, hidden]; the embedding itself where tied
+  std::string digest;  // of the model file's tensors and configuration
 
   at::Device device() const { return embedding.device(); }
   at::ScalarType dtype() const { return embedding.scalar_type(); }
@@ -57,7 +67,7 @@ struct LoraPair {
   at::Tensor b;  // [out, rank], float32
 };
 struct LoraLayer {
-  LoraPair q, k, v, o;  // undefined where not a target
+  LoraPair q, k, v, o, gate, up, down;  // undefined where not a target
 };
 struct Lora {
   double scale = 1.0;  // alpha / rank
@@ -77,8 +87,9 @@ class Attention {
  public:
   virtual ~Attention() = default;
   // q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim], rotary
-  // positions applied; returns [tokens, heads, head_dim] in q's dtype. Called
-  // once a layer, in order.
+  // positions applied; returns [tokens, heads, head_dim] in q's dtype, by the
+  // configuration's scale, soft cap and the layer's window. Called once a
+  // layer, in order.
   virtual at::Tensor attend(int64_t layer, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v) = 0;
 };
@@ -88,20 +99,36 @@ class Attention {
 // do not see each other (packed samples); empty: one text.
 class CausalAttention : public Attention {
  public:
-  explicit CausalAttention(std::vector<int64_t> segments = {})
-      : segments_(std::move(segments)) {}
+  explicit CausalAttention(const formats::ModelConfig& config,
+                           std::vector<int64_t> segments = {})
+      : config_(config), segments_(std::move(segments)) {}
   at::Tensor attend(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v) override;
 
  private:
+  const formats::ModelConfig& config_;
   std::vector<int64_t> segments_;
 };
 
-// Cosines and sines of rotary positions, each [positions, head_dim] float32,
+// Softmax of the scores, [heads, queries, keys], times the values; for what no
+// fused kernel computes. q [heads, queries, head_dim] stand for the last
+// `queries` of the keys, k and v [heads, keys, head_dim]; each sees itself and
+// those before it within the layer's window.
+at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
+                              const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v);
+
+// Cosines and sines of rotary positions, each [positions, rotary_dim] float32,
 // HF's half-split layout, with the configuration's rope scaling.
-struct Rope {
+struct RopeTable {
   at::Tensor cos, sin;
 };
+struct Rope {
+  RopeTable main, local;  // `local` undefined where no layer has its own
+  // nullptr: the layer does not rotate.
+  const RopeTable* of(const formats::ModelConfig& config, int64_t layer) const;
+};
+// Up to `num_positions`, which decides longrope's factors.
 Rope make_rope(const formats::ModelConfig& config, int64_t num_positions,
                at::Device device);
 
@@ -113,7 +140,8 @@ at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          Attention& attention, const Lora* lora = nullptr,
                          LoraDropout* dropout = nullptr);
 
-// hidden [n, hidden] -> logits [n, vocab], in the weights' dtype.
+// hidden [n, hidden] -> logits [n, vocab], in the weights' dtype, scaled and
+// capped as the configuration says.
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden);
 
 // Adds scale * B A to the projections of `weights` (in float32, then rounded

@@ -24,7 +24,7 @@ at::Tensor positions_of(int64_t tokens) { return at::arange(tokens); }
 at::Tensor run(const Weights& weights, const std::vector<int64_t>& ids,
                const Lora* lora = nullptr) {
   const c10::InferenceMode mode;
-  CausalAttention attention;
+  CausalAttention attention(weights.config);
   const Rope rope = make_rope(weights.config, 64, at::kCPU);
   return logits(
       weights,
@@ -74,7 +74,7 @@ TEST(Llama, PackedTextsDoNotSeeEachOther) {
   std::vector<int64_t> ids = a;
   ids.insert(ids.end(), b.begin(), b.end());
   const c10::InferenceMode mode;
-  CausalAttention attention({4, 6});
+  CausalAttention attention(weights.config, {4, 6});
   const Rope rope = make_rope(weights.config, 16, at::kCPU);
   const at::Tensor packed =
       logits(weights, hidden_states(weights, rope, at::tensor(ids, at::kLong),

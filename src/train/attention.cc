@@ -15,7 +15,7 @@ constexpr int64_t kMaxProductKeys = 1024;
 
 }  // namespace
 
-at::Tensor PackAttention::attend(int64_t /*layer*/, const at::Tensor& q,
+at::Tensor PackAttention::attend(int64_t layer, const at::Tensor& q,
                                  const at::Tensor& k, const at::Tensor& v) {
   const auto qs = q.split_with_sizes(segments_);
   const auto ks = k.split_with_sizes(segments_);
@@ -30,20 +30,26 @@ at::Tensor PackAttention::attend(int64_t /*layer*/, const at::Tensor& q,
     const bool joined = i > 0 && shared_k.defined();
     const at::Tensor keys = joined ? at::cat({shared_k, ks[i]}) : ks[i];
     const at::Tensor values = joined ? at::cat({shared_v, vs[i]}) : vs[i];
+    // What the fused kernel does not compute goes by products, too.
+    const int64_t window = config_.window_of(layer);
     const bool by_products =
-        q.device().is_cpu() && keys.size(0) <= kMaxProductKeys;
-    parts.push_back(by_products ? products(qs[i], keys, values)
+        (q.device().is_cpu() && keys.size(0) <= kMaxProductKeys) ||
+        config_.attention_softcap != 0.0 ||
+        (window > 0 && window < keys.size(0));
+    parts.push_back(by_products ? products(layer, qs[i], keys, values)
                                 : fused(qs[i], keys, values));
   }
   return at::cat(parts, 0);
 }
 
-at::Tensor PackAttention::products(const at::Tensor& q, const at::Tensor& k,
-                                   const at::Tensor& v) {
+at::Tensor PackAttention::products(int64_t layer, const at::Tensor& q,
+                                   const at::Tensor& k, const at::Tensor& v) {
   const int64_t rows = q.size(0), heads = q.size(1), head_dim = q.size(2);
   const int64_t kv_heads = k.size(1), group = heads / kv_heads;
   const int64_t before = k.size(0) - rows;  // keys before the first query
-  const at::Tensor scaled = at::mul(q, 1.0 / std::sqrt(double(head_dim)));
+  const double cap = config_.attention_softcap;
+  const int64_t window = config_.window_of(layer);
+  const at::Tensor scaled = at::mul(q, config_.score_scale());
   const at::Tensor keys = k.permute({1, 2, 0});  // [kv_heads, head_dim, keys]
   const at::Tensor values = v.transpose(0, 1);   // [kv_heads, keys, head_dim]
   std::vector<at::Tensor> parts;
@@ -55,9 +61,10 @@ at::Tensor PackAttention::products(const at::Tensor& q, const at::Tensor& k,
                                    .view({n, kv_heads, group, head_dim})
                                    .transpose(0, 1)
                                    .reshape({kv_heads, n * group, head_dim});
-    const at::Tensor scores = at::add(
-        queries.bmm(keys.narrow(2, 0, seen)),
-        mask(n, group, seen, q.options()));  // [kv_heads, n * group, seen]
+    // [kv_heads, n * group, seen]
+    at::Tensor scores = queries.bmm(keys.narrow(2, 0, seen));
+    if (cap != 0.0) scores = at::mul(at::tanh(at::div(scores, cap)), cap);
+    scores = at::add(scores, mask(n, group, seen, window, q.options()));
     const at::Tensor out =
         at::softmax(scores, -1).bmm(values.narrow(1, 0, seen));
     parts.push_back(out.view({kv_heads, n, group, head_dim})
@@ -82,19 +89,24 @@ at::Tensor PackAttention::fused(const at::Tensor& q, const at::Tensor& k,
   };
   const at::Tensor out = at::scaled_dot_product_attention(
       batched(queries), batched(k), batched(v), /*attn_mask=*/{},
-      /*dropout_p=*/0.0, /*is_causal=*/true, /*scale=*/std::nullopt,
+      /*dropout_p=*/0.0, /*is_causal=*/true, /*scale=*/config_.score_scale(),
       /*enable_gqa=*/q.size(1) != k.size(1));
   return out.squeeze(0).transpose(0, 1).narrow(0, before, q.size(0));
 }
 
 const at::Tensor& PackAttention::mask(int64_t rows, int64_t group, int64_t keys,
+                                      int64_t window,
                                       const at::TensorOptions& options) {
-  at::Tensor& found = masks_[{rows, keys}];
+  at::Tensor& found = masks_[{rows, keys, window}];
   if (!found.defined()) {
     const at::NoGradGuard no_graph;
-    found = at::full({rows, keys}, -1e30, options)
-                .triu_(keys - rows + 1)
-                .unsqueeze(1)
+    at::Tensor hidden =
+        at::full({rows, keys}, -1e30, options).triu_(keys - rows + 1);
+    if (window > 0) {
+      hidden.add_(
+          at::full({rows, keys}, -1e30, options).tril_(keys - rows - window));
+    }
+    found = hidden.unsqueeze(1)
                 .expand({rows, group, keys})
                 .reshape({rows * group, keys});
   }

@@ -8,8 +8,8 @@
 // bfloat16 17 against 38 ms, float32 28 against 33 ms.
 #pragma once
 
+#include <array>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "model/llama.h"
@@ -20,8 +20,9 @@ class PackAttention : public model::Attention {
  public:
   // segments: rows of each sample, in order; the first `shared` rows of the
   // first segment are the start of all of them.
-  PackAttention(std::vector<int64_t> segments, int64_t shared)
-      : segments_(std::move(segments)), shared_(shared) {}
+  PackAttention(const formats::ModelConfig& config,
+                std::vector<int64_t> segments, int64_t shared)
+      : config_(config), segments_(std::move(segments)), shared_(shared) {}
 
   at::Tensor attend(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v) override;
@@ -29,18 +30,19 @@ class PackAttention : public model::Attention {
  private:
   // One sample: q [rows, heads, head_dim] are the last `rows` of the keys'
   // [keys, kv_heads, head_dim]. Returns [rows, heads, head_dim].
-  at::Tensor products(const at::Tensor& q, const at::Tensor& k,
+  at::Tensor products(int64_t layer, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v);
   at::Tensor fused(const at::Tensor& q, const at::Tensor& k,
                    const at::Tensor& v) const;
   // 0 where one of the last `rows` of `keys` tokens sees a key, else a large
   // negative number: [rows * group, keys], `group` equal rows for each query.
   const at::Tensor& mask(int64_t rows, int64_t group, int64_t keys,
-                         const at::TensorOptions& options);
+                         int64_t window, const at::TensorOptions& options);
 
+  const formats::ModelConfig& config_;
   std::vector<int64_t> segments_;
   int64_t shared_;
-  std::map<std::pair<int64_t, int64_t>, at::Tensor> masks_;  // rows, keys
+  std::map<std::array<int64_t, 3>, at::Tensor> masks_;  // rows, keys, window
 };
 
 }  // namespace selfalign::train

@@ -19,7 +19,7 @@ at::Tensor on(at::Device device, const std::vector<int64_t>& numbers) {
 at::Tensor run_pack(const model::Weights& weights, const model::Rope& rope,
                     const model::Lora* lora, const Pack& pack,
                     model::LoraDropout* dropout) {
-  PackAttention attention(pack.segments, pack.shared);
+  PackAttention attention(weights.config, pack.segments, pack.shared);
   return model::hidden_states(weights, rope, on(weights.device(), pack.ids),
                               on(weights.device(), pack.positions), attention,
                               lora, dropout);

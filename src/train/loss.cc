@@ -22,9 +22,10 @@ double nll_sum(const model::Weights& weights, const LossInput& input,
   for (int64_t begin = 0; begin < num_rows; begin += kChunkRows) {
     const int64_t end = std::min(begin + kChunkRows, num_rows);
     const at::Tensor targets = input.targets.slice(0, begin, end).unsqueeze(1);
+    const at::Tensor logits =
+        model::logits(weights, hidden.slice(0, begin, end));
     const at::Tensor log_p =
-        at::log_softmax(model::logits(weights, hidden.slice(0, begin, end)), -1,
-                        at::kFloat);  // [rows, vocab]
+        at::log_softmax(logits, -1, at::kFloat);  // [rows, vocab]
     const at::Tensor log_p_target = log_p.gather(1, targets);
     total.sub_(log_p_target.sum(at::kDouble));
     if (gradient == nullptr) continue;
@@ -32,7 +33,12 @@ double nll_sum(const model::Weights& weights, const LossInput& input,
     at::Tensor d_logits = log_p.exp_();
     d_logits.scatter_add_(1, targets,
                           at::full(targets.sizes(), -1.0, log_p.options()));
-    d_logits.mul_(scale);
+    d_logits.mul_(scale * weights.config.logit_scale);
+    if (const double cap = weights.config.logit_softcap; cap != 0.0) {
+      // d (c tanh(x / c)) / dx = 1 - tanh(x / c)^2
+      d_logits.mul_(at::sub(at::scalar_tensor(1.0, d_logits.options()),
+                            at::square(at::div(logits.to(at::kFloat), cap))));
+    }
     parts.push_back(
         at::mm(d_logits.to(weights.head.scalar_type()), weights.head));
   }

@@ -183,8 +183,8 @@ TEST_F(Training, RefusesBadSettings) {
 // A broken number stops the training and leaves no adapter.
 TEST_F(Training, NonFiniteLossStops) {
   const std::string folder = fresh_folder("nan");
-  weights_.final_norm = weights_.final_norm.clone();
-  weights_.final_norm[5].fill_(std::numeric_limits<float>::quiet_NaN());
+  weights_.final_norm.weight = weights_.final_norm.weight.clone();
+  weights_.final_norm.weight[5].fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kFailed);
   EXPECT_FALSE(fs::exists(folder + "/adapter"));
 }

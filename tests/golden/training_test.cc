@@ -183,7 +183,7 @@ TEST_F(TrainingGolden, LossOfTwoTurnsIsThatOfTheLogits) {
     ids.data_ptr<int64_t>()[t] = turns.text[size_t(t)];
   }
   const at::NoGradGuard no_graph;
-  model::CausalAttention attention;
+  model::CausalAttention attention(weights_.config);
   const at::Tensor hidden = model::hidden_states(
       weights_, rope_, ids, at::arange(31, at::kLong), attention, &lora_);
   const at::Tensor logits =

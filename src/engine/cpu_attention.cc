@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/cpu_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "engine/parallel.h"
+
+namespace selfalign::engine {
+
+template <typename T>
+CpuAttention<T>::CpuAttention(const formats::ModelConfig& config,
+                              const Kernels& set, int64_t max_context)
+    : config_(config),
+      set_(set.of<T>()),
+      floats_(set.of<float>()),
+      dim_(round_up(config.head_dim, kBlock)),
+      group_(config.num_heads / config.num_kv_heads) {
+  const c10::InferenceMode mode;
+  rope_ = model::make_rope(config_, max_context, at::kCPU);
+}
+
+template <typename T>
+void CpuAttention<T>::run(int64_t layer, const PackedLayer<T>& weights,
+                          const Pass& pass, float* qkv, int64_t qkv_stride,
+                          T* seen, int64_t seen_stride) {
+  const Work work{layer,
+                  weights,
+                  pass,
+                  rope_.of(config_, layer),
+                  config_.window_of(layer),
+                  qkv,
+                  qkv_stride,
+                  seen,
+                  seen_stride};
+  parallel_for(pass.num_tokens(),
+               [&](int64_t token) { prepare_token(work, token); });
+  attend(work);
+}
+
+// One head of a token, rotated to its place.
+template <typename T>
+void CpuAttention<T>::rotate(const Work& work, const Place& place,
+                             const float* x, T* out) const {
+  int64_t rotated = 0;
+  if (work.rope != nullptr) {
+    rotated = config_.rotary_dim;
+    const int64_t at = place.position * rotated;
+    set_.rope(x, work.rope->cos.template const_data_ptr<float>() + at,
+              work.rope->sin.template const_data_ptr<float>() + at, rotated,
+              out);
+  }
+  if (rotated == config_.head_dim) return;
+  set_.convert(x + rotated, config_.head_dim - rotated, 1.0f, out + rotated);
+}
+
+// Norms of its queries and keys; keys, rotated, and values into its sequence's
+// page.
+template <typename T>
+void CpuAttention<T>::prepare_token(const Work& work, int64_t token) const {
+  const Place& place = work.pass.places[static_cast<size_t>(token)];
+  const CpuSequence& own = *work.pass.owns[place.span];
+  const int64_t page = place.index / kPageKeys;
+  const int64_t slot = place.index % kPageKeys;
+  const int64_t head_dim = config_.head_dim;
+  float* row = work.qkv + token * work.qkv_stride;
+  const auto normalize = [&](const PackedNorm& norm, float* x, int64_t heads) {
+    if (!norm.is_there()) return;
+    if (config_.qk_norm == formats::QkNorm::kAllHeads) {
+      return norm.run(floats_, x, heads * head_dim, x);
+    }
+    const bool each = config_.qk_norm == formats::QkNorm::kEachHead;
+    for (int64_t j = 0; j < heads; ++j) {
+      norm.run(floats_, x + j * head_dim, head_dim, x + j * head_dim,
+               each ? j * head_dim : 0);
+    }
+  };
+  normalize(work.weights.q_norm, row, config_.num_heads);
+  normalize(work.weights.k_norm, row + config_.num_heads * head_dim,
+            config_.num_kv_heads);
+  Aligned<T> head(head_dim);
+  for (int64_t j = 0; j < config_.num_kv_heads; ++j) {
+    const float* key = row + (config_.num_heads + j) * head_dim;
+    rotate(work, place, key, head.data());
+    T* keys = own.keys<T>(page, work.layer, j) + slot / kBlock * kBlock * dim_;
+    for (int64_t d = 0; d < head_dim; ++d) {
+      keys[packed_index<T>(d, slot % kBlock)] = head[d];
+    }
+    const float* value = key + config_.num_kv_heads * head_dim;
+    set_.convert(value, head_dim, 1.0f, head.data());
+    T* values = own.values<T>(page, work.layer, j);
+    for (int64_t d = 0; d < head_dim; ++d) {
+      values[d / kBlock * kBlock * kPageKeys +
+             packed_index<T>(slot, d % kBlock)] = head[d];
+    }
+  }
+}
+
+// A task takes a run of the query rows of a key-value head.
+template <typename T>
+void CpuAttention<T>::attend(const Work& work) const {
+  const int64_t rows = work.pass.num_tokens() * group_;
+  const int64_t wanted_tasks = 3 * num_threads();
+  const int64_t each = std::clamp<int64_t>(
+      rows * config_.num_kv_heads / wanted_tasks / 6 * 6, 6, kMaxRows);
+  const int64_t runs = (rows + each - 1) / each;
+  parallel_for(runs * config_.num_kv_heads, [&](int64_t task) {
+    const int64_t begin = task % runs * each;
+    attend_rows(work, {task / runs, begin, std::min(rows, begin + each)});
+  });
+}
+
+template <typename T>
+void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
+  const int64_t head_dim = config_.head_dim;
+  const int64_t count = rows.end - rows.begin;
+  Aligned<T> q(count * dim_);
+  Aligned<float> out(count * dim_);
+  float max[kMaxRows], sum[kMaxRows] = {};
+  std::fill_n(max, kMaxRows, -std::numeric_limits<float>::infinity());
+  const auto& places = work.pass.places;
+  const auto source = [&](int64_t row) {  // column of the row's head
+    return (rows.kv_head * group_ + row % group_) * head_dim;
+  };
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const int64_t token = row / group_;
+    rotate(work, places[static_cast<size_t>(token)],
+           work.qkv + token * work.qkv_stride + source(row),
+           &q[(row - rows.begin) * dim_]);
+  }
+  AttendArgs<T> args{.q = q.data(),
+                     .rows = count,
+                     .dim = dim_,
+                     .scale = config_.attention_scale != 0.0
+                   ? static_cast<float>(config_.attention_scale)
+                   : 1.0f / std::sqrt(static_cast<float>(head_dim)),
+                     .softcap = static_cast<float>(config_.attention_softcap),
+                     .out = out.data(),
+                     .max = max,
+                     .sum = sum};
+  if (const CpuSequence* prefix = work.pass.prefix) {
+    attend_pages(work, rows, args, *prefix, prefix->length(), 0, rows.begin,
+                 nullptr);
+  }
+  const auto span_of = [&](int64_t row) {
+    return places[static_cast<size_t>(row / group_)].span;
+  };
+  for (int64_t row = rows.begin; row < rows.end;) {
+    int64_t last = row;
+    while (last < rows.end && span_of(last) == span_of(row)) ++last;
+    attend_own(work, rows, args, row, last);
+    row = last;
+  }
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const int64_t i = row - rows.begin;
+    set_.convert(&out[i * dim_], head_dim, 1.0f / sum[i],
+                 work.seen + row / group_ * work.seen_stride + source(row));
+  }
+}
+
+// Rows first..last-1 are of one text, whose last row sees the most.
+template <typename T>
+void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
+                                 AttendArgs<T> args, int64_t first,
+                                 int64_t last) const {
+  const int64_t skipped = first - rows.begin;
+  args.rows = last - first;
+  args.q += skipped * dim_;
+  args.out += skipped * dim_;
+  args.max += skipped;
+  args.sum += skipped;
+  const auto place = [&](int64_t row) -> const Place& {
+    return work.pass.places[static_cast<size_t>(row / group_)];
+  };
+  int64_t visible[kMaxRows];
+  for (int64_t row = first; row < last; ++row) {
+    visible[row - first] = place(row).index + 1;
+  }
+  args.visible = visible;
+  const Place& begin = place(first);
+  attend_pages(work, rows, args, *work.pass.owns[begin.span],
+               visible[last - first - 1], begin.position - begin.index, first,
+               visible);
+}
+
+// The first `keys` keys of a sequence, whose first has position `before`;
+// `first` is the first of the rows. `visible` counts down page by page, and so
+// does what a window hides.
+template <typename T>
+void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
+                                   AttendArgs<T> args,
+                                   const CpuSequence& sequence, int64_t keys,
+                                   int64_t before, int64_t first,
+                                   int64_t* visible) const {
+  int64_t hidden[kMaxRows];
+  int64_t least_hidden = 0;
+  if (work.window > 0) {
+    for (int64_t i = 0; i < args.rows; ++i) {
+      const Place& place =
+          work.pass.places[static_cast<size_t>((first + i) / group_)];
+      hidden[i] = place.position + 1 - work.window - before;
+      least_hidden = i == 0 ? hidden[i] : std::min(least_hidden, hidden[i]);
+    }
+    args.hidden = hidden;
+  }
+  for (int64_t page = 0; page * kPageKeys < keys; ++page) {
+    if (least_hidden < kPageKeys) {  // else the page is out of all windows
+      args.keys = sequence.keys<T>(page, work.layer, rows.kv_head);
+      args.values = sequence.values<T>(page, work.layer, rows.kv_head);
+      args.num_keys = std::min(kPageKeys, keys - page * kPageKeys);
+      set_.attend(args);
+    }
+    least_hidden -= kPageKeys;
+    for (int64_t i = 0; i < args.rows; ++i) {
+      if (visible != nullptr) visible[i] -= kPageKeys;
+      if (args.hidden != nullptr) hidden[i] -= kPageKeys;
+    }
+  }
+}
+
+template class CpuAttention<float>;
+template class CpuAttention<Bf16>;
+
+}  // namespace selfalign::engine

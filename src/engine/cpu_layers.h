@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's weights as the CPU decoder computes with them: projections packed
+// once (kernels.h) and shared between adapters (packed_cache.h), norms in
+// float32.
+#pragma once
+
+#include <vector>
+
+#include "engine/kernels.h"
+#include "engine/packed_cache.h"
+#include "model/llama.h"
+
+namespace selfalign::engine {
+
+// A norm of formats::NormKind, as the kernels take it.
+class PackedNorm {
+ public:
+  PackedNorm() = default;
+  PackedNorm(const model::Norm& norm, const formats::ModelConfig& config);
+
+  bool is_there() const { return !weight_.empty(); }
+  // x -> out, `n` elements; with as many weights as n, from weight `first` on.
+  template <typename T>
+  void run(const ModelKernels<T>& set, const float* x, int64_t n, T* out,
+           int64_t first = 0) const {
+    const float* weight = weight_.data() + first;
+    if (is_layer_norm_) {
+      set.layer_norm(x, weight, bias_.empty() ? nullptr : bias_.data() + first,
+                     n, eps_, out);
+    } else {
+      set.rms_norm(x, weight, n, eps_, out);
+    }
+  }
+
+ private:
+  std::vector<float> weight_, bias_;
+  bool is_layer_norm_ = false;
+  float eps_ = 0.0f;
+};
+
+template <typename T>
+struct PackedLayer {
+  PackedNorm input_norm, attention_norm, mlp_norm, mlp_out_norm;  // [hidden]
+  PackedNorm q_norm, k_norm;
+  SharedLinear<T> qkv;  // hidden -> (heads + 2 kv_heads) * head_dim
+  SharedLinear<T> o;    // heads * head_dim -> hidden
+  // hidden -> 2 * intermediate, gate and up in alternating blocks; or up alone
+  SharedLinear<T> wide;
+  SharedLinear<T> down;  // intermediate -> hidden
+};
+
+template <typename T>
+PackedLayer<T> pack_layer(const model::LayerWeights& w,
+                          const formats::ModelConfig& config) {
+  PackedLayer<T> layer;
+  layer.input_norm = {w.input_norm, config};
+  layer.attention_norm = {w.attention_norm, config};
+  layer.mlp_norm = {w.mlp_norm, config};
+  layer.mlp_out_norm = {w.mlp_out_norm, config};
+  layer.q_norm = {w.q_norm, config};
+  layer.k_norm = {w.k_norm, config};
+  layer.qkv = shared_linear<T>({w.q, w.k, w.v}, {w.q_bias, w.k_bias, w.v_bias});
+  layer.o = shared_linear<T>({w.o}, {w.o_bias});
+  layer.wide = config.gated
+                   ? shared_gated<T>(w.gate, w.up, w.gate_bias, w.up_bias)
+                   : shared_linear<T>({w.up}, {w.up_bias});
+  layer.down = shared_linear<T>({w.down}, {w.down_bias});
+  return layer;
+}
+
+Activation activation_of(const formats::ModelConfig& config);
+
+}  // namespace selfalign::engine

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tiny models of every family against transformers (tests/data/families, made
+// by tools/make_golden_families.py): read from a folder as people have it, then
+// computed in one pass, by the CPU kernels with and without a shared prefix,
+// by the decoder of other devices, and as packed training samples.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "base/file.h"
+#include "base/folder.h"
+#include "base/json.h"
+#include "engine/aten_decoder.h"
+#include "engine/cpu_decoder.h"
+#include "engine/testing.h"
+#include "formats/safetensors.h"
+#include "train/backward.h"
+#include "train/packing.h"
+
+namespace selfalign {
+namespace {
+
+constexpr double kTolerance = 5e-4;  // of a log-probability
+const char kFolder[] = "tests/data/families";
+
+// As values() of the tool.
+std::vector<float> values(const Json& tensor) {
+  const auto name = tensor[0].get<std::string>();
+  const auto base = tensor[2].get<float>(), scale = tensor[3].get<float>();
+  uint64_t seed = 14695981039346656037U;
+  for (const char c : name) {
+    seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  }
+  size_t count = 1;
+  for (const Json& size : tensor[1]) count *= size.get<size_t>();
+  std::vector<float> made(count);
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t x = seed + (i + 1) * 0x9E3779B97F4A7C15U;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
+    x ^= x >> 31;
+    const float u = static_cast<float>(x >> 40) / 8388608.0f - 1.0f;
+    made[i] = base + scale * u;
+  }
+  return made;
+}
+
+class FamiliesTest : public testing::TestWithParam<std::string> {
+ protected:
+  FamiliesTest()
+      : golden_(parse_json(read_file(str(kFolder, "/", GetParam(), ".json")),
+                           GetParam())),
+        ids_(golden_["ids"].get<std::vector<int>>()) {
+    write_model();
+    weights_ = std::make_shared<model::Weights>(
+        model::load_weights(folder_.path(), at::kCPU, at::kFloat));
+  }
+
+  int64_t num_tokens() const { return static_cast<int64_t>(ids_.size()); }
+  double want(int64_t token) const {  // of the one behind it
+    return golden_["logprobs"][static_cast<size_t>(token)].get<double>();
+  }
+  // That logits, [vocab], are those behind token `token`.
+  void expect_logits(int64_t token, const float* logits) const {
+    if (token + 1 == num_tokens()) return;
+    const int64_t vocab = weights_->config.vocab_size;
+    const double max = *std::max_element(logits, logits + vocab);
+    double sum = 0.0;
+    for (int64_t i = 0; i < vocab; ++i) sum += std::exp(logits[i] - max);
+    const int next = ids_[static_cast<size_t>(token + 1)];
+    EXPECT_NEAR(logits[next] - max - std::log(sum), want(token), kTolerance)
+        << "behind token " << token;
+  }
+
+  // The text through a decoder, its first `prefix` tokens as a shared prefix,
+  // in chunks; then, without the last tokens, one by one beside another text.
+  void check_decoder(engine::Decoder& decoder, int64_t prefix) const {
+    const auto shared = decoder.new_sequence(128, true);
+    feed(decoder, nullptr, *shared, 0, prefix);
+    const auto own = decoder.new_sequence(128, false);
+    constexpr int64_t kStepped = 6;
+    feed(decoder, prefix > 0 ? shared.get() : nullptr, *own, prefix,
+         num_tokens() - kStepped);
+    const auto other = decoder.new_sequence(128, false);
+    feed(decoder, prefix > 0 ? shared.get() : nullptr, *other, prefix,
+         prefix + 1);
+    for (int64_t t = num_tokens() - kStepped; t < num_tokens(); ++t) {
+      const float* logits = decoder.forward(
+          prefix > 0 ? shared.get() : nullptr,
+          {{other.get(), &ids_[static_cast<size_t>(prefix + 1)], 1},
+           {own.get(), &ids_[static_cast<size_t>(t)], 1}},
+          {1});
+      expect_logits(t, logits);
+    }
+  }
+
+ private:
+  void write_model() const {
+    write_file_atomic(folder_.path() + "/config.json",
+                      dump_json(golden_["config"]));
+    std::vector<std::vector<float>> kept;
+    std::vector<formats::TensorView> views;
+    kept.reserve(golden_["tensors"].size());
+    views.reserve(golden_["tensors"].size());
+    for (const Json& tensor : golden_["tensors"]) {
+      kept.push_back(values(tensor));
+      views.push_back({tensor[0].get<std::string>(),
+                       formats::ElementType::kF32,
+                       tensor[1].get<std::vector<int64_t>>(),
+                       {reinterpret_cast<const char*>(kept.back().data()),
+                        kept.back().size() * sizeof(float)}});
+    }
+    formats::write_safetensors(folder_.path() + "/model.safetensors", views,
+                               {{"format", "pt"}});
+  }
+
+  // Tokens first..last-1 of the text, in chunks of 16.
+  void feed(engine::Decoder& decoder, const engine::Sequence* prefix,
+            engine::Sequence& own, int64_t first, int64_t last) const {
+    constexpr int64_t kChunk = 16;
+    for (int64_t t = first; t < last; t += kChunk) {
+      const int64_t count = std::min(kChunk, last - t);
+      std::vector<int64_t> wanted(static_cast<size_t>(count));
+      std::iota(wanted.begin(), wanted.end(), int64_t{0});
+      const float* logits = decoder.forward(
+          prefix, {{&own, &ids_[static_cast<size_t>(t)], count}}, wanted);
+      for (int64_t i = 0; i < count; ++i) {
+        expect_logits(t + i, logits + i * weights_->config.vocab_size);
+      }
+    }
+  }
+
+ protected:
+  const Json golden_;
+  const std::vector<int> ids_;
+  const ScratchFolder folder_;
+  const engine::OneThread one_thread_;  // the models are tiny
+  std::shared_ptr<model::Weights> weights_;
+};
+
+TEST_P(FamiliesTest, InOnePass) {
+  const at::Tensor logits = engine::reference_logits(*weights_, ids_);
+  for (int64_t t = 0; t < num_tokens(); ++t) {
+    expect_logits(t, logits[t].const_data_ptr<float>());
+  }
+}
+
+TEST_P(FamiliesTest, OnTheCpusKernels) {
+  for (int s = 0; s < engine::num_kernel_sets(); ++s) {
+    SCOPED_TRACE(engine::kernel_set(s).name);
+    const auto decoder = engine::make_cpu_decoder(
+        *weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 128},
+        engine::kernel_set(s));
+    // Prefixes within a window, over it, and over a page of keys.
+    for (const int64_t prefix : {0, 5, 40, 65}) {
+      SCOPED_TRACE(prefix);
+      check_decoder(*decoder, prefix);
+    }
+  }
+}
+
+TEST_P(FamiliesTest, OnOtherDevices) {
+  const auto decoder = engine::make_aten_decoder(
+      weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 128});
+  for (const int64_t prefix : {0, 16, 48}) {
+    SCOPED_TRACE(prefix);
+    check_decoder(*decoder, prefix);
+  }
+}
+
+// Samples of one start and other lengths, packed so that the start stands there
+// once, and each alone.
+TEST_P(FamiliesTest, AsPackedSamples) {
+  constexpr int64_t kPrompt = 20;
+  std::vector<train::Sample> samples;
+  double want_sum = 0.0;
+  for (const int64_t length : {num_tokens(), int64_t{30}, int64_t{50}}) {
+    samples.push_back(train::text_sample(
+        std::vector<int>(ids_.begin(), ids_.begin() + length), kPrompt));
+    for (int64_t t = kPrompt - 1; t + 1 < length; ++t) want_sum -= want(t);
+  }
+  std::vector<uint32_t> order(samples.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const model::Rope rope = model::make_rope(weights_->config, 128, at::kCPU);
+  for (const int64_t pack_tokens : {1, 1000}) {
+    double sum = 0.0;
+    for (const train::Pack& pack :
+         pack_samples(samples, order, 0, order.size(), pack_tokens)) {
+      sum += train::forward_pack(*weights_, rope, nullptr, pack);
+    }
+    EXPECT_NEAR(sum / want_sum, 1.0, 1e-5) << pack_tokens;
+  }
+}
+
+std::vector<std::string> cases() {
+  std::vector<std::string> names;
+  for (const std::string& path : list_folder(kFolder)) {
+    names.push_back(std::filesystem::path(path).stem());
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::ValuesIn(cases()),
+                         [](const auto& name) { return name.param; });
+
+}  // namespace
+}  // namespace selfalign

@@ -359,7 +359,7 @@ void read_windows(const Members& json, int64_t window,
       windows.push_back(is_windowed(i) ? window : 0);
     }
   }
-  if (window > 0) config.windows = std::move(windows);
+  if (window != 0) config.windows = std::move(windows);
 }
 
 constexpr auto kEveryLayer = [](int64_t) { return true; };

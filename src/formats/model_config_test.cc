@@ -82,14 +82,41 @@ TEST(ConfigFromJson, ReadsRopeOldAndNew) {
   EXPECT_EQ(llama3.rope.original_positions, 8192);
 }
 
+// As the first LLaMA's files: what it was trained with, and a line that says
+// so.
+TEST(ConfigFromJson, AMissingThetaIsTheFamilysOwn) {
+  const ModelConfig config = patched(R"({"rope_theta": null})");
+  EXPECT_EQ(config.rope.theta, 10000.0);
+  EXPECT_THAT(config.notes,
+              testing::ElementsAre("config.json: no rope_theta; using 10000, "
+                                   "the default of llama"));
+  EXPECT_THAT(patched("{}").notes, testing::IsEmpty());
+}
+
+TEST(ConfigFromJson, OldAndNewSpellingsThatAgreeAreNoContradiction) {
+  const ModelConfig config = patched(R"({
+      "rope_parameters": {"rope_type": "default", "rope_theta": 10000},
+      "rope_scaling": {"rope_type": "default"}})");
+  EXPECT_EQ(config.rope, patched("{}").rope);
+  // Of the length a model was first trained at nothing follows here.
+  EXPECT_EQ(patched(R"({"rope_scaling": {"rope_type": "default",
+                        "original_max_position_embeddings": 64}})")
+                .rope,
+            patched("{}").rope);
+  EXPECT_EQ(patched(R"({"rope_scaling": {"type": "linear", "factor": 2},
+                        "rope_parameters": {"rope_type": "linear",
+                                            "factor": 2.0,
+                                            "rope_theta": 1e4}})")
+                .rope.factor,
+            2.0);
+}
+
 TEST(ConfigFromJson, RefusesRopesItDoesNotKnow) {
-  EXPECT_THAT(refusal(R"({"rope_theta": null})"),
-              HasSubstr("config.json: rope_theta: expected a number"));
   EXPECT_THAT(refusal(R"({"rope_theta": 0})"), HasSubstr("above 0"));
   EXPECT_THAT(refusal(R"({"rope_parameters": {"rope_theta": 5}})"),
-              HasSubstr("twice with different values"));
-  EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "yarn", "factor": 2}})"),
-              HasSubstr("expected default, linear or llama3, found \"yarn\""));
+              HasSubstr("twice with different values, 10000 and 5"));
+  EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "ntk", "factor": 2}})"),
+              HasSubstr("longrope or llama3, found \"ntk\""));
   EXPECT_THAT(refusal(R"({"rope_scaling": {"factor": 2}})"),
               HasSubstr("found \"\""));
   EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "linear", "factor": 2,
@@ -101,22 +128,88 @@ TEST(ConfigFromJson, RefusesRopesItDoesNotKnow) {
   EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "linear"}})"),
               HasSubstr("'factor'"));
   EXPECT_THAT(refusal(R"({"rope_scaling": 2})"), HasSubstr("an object"));
+  EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "yarn", "factor": 2,
+                          "beta_fast": 1, "beta_slow": 2}})"),
+              HasSubstr("beta_slow up to beta_fast"));
+  EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "longrope",
+                          "short_factor": [1], "long_factor": [1]}})"),
+              HasSubstr("rope short_factor: expected 8 numbers"));
+  EXPECT_THAT(refusal(R"({"rope_scaling": {"type": "longrope",
+                          "short_factor": 1, "long_factor": [1]}})"),
+              HasSubstr("short_factor: expected a list, found 1"));
 }
 
 TEST(ConfigFromJson, RefusesOtherModels) {
-  EXPECT_THAT(refusal(R"({"architectures": ["MistralForCausalLM"],
-                          "model_type": "mistral"})"),
-              HasSubstr("expected architecture LlamaForCausalLM (model_type "
-                        "llama), found MistralForCausalLM"));
+  EXPECT_THAT(refusal(R"({"architectures": ["MixtralForCausalLM"],
+                          "model_type": "mixtral"})"),
+              HasSubstr("architecture MixtralForCausalLM (model_type mixtral) "
+                        "is not supported; this program runs LlamaForCausalLM, "
+                        "MistralForCausalLM"));
   EXPECT_THAT(refusal(R"({"architectures": ["LlamaModel"]})"),
-              HasSubstr("found LlamaModel"));
+              HasSubstr("architecture LlamaModel"));
   EXPECT_THAT(refusal(R"({"model_type": null})"), HasSubstr("model_type"));
-  EXPECT_THAT(refusal(R"({"hidden_act": "gelu"})"), HasSubstr("found gelu"));
-  EXPECT_THAT(refusal(R"({"mlp_bias": true})"), HasSubstr("mlp_bias"));
+  EXPECT_THAT(refusal(R"({"hidden_act": "tanh"})"), HasSubstr("found tanh"));
   EXPECT_THAT(refusal(R"({"quantization_config": {}})"),
               HasSubstr("expected float weights"));
   EXPECT_THAT(refusal(R"({"partial_rotary_factor": 0.5})"),
               HasSubstr("partial_rotary_factor"));
+}
+
+// Each family's own members, as its files have them; that the rest is right is
+// shown by tests/golden/families_test.cc.
+TEST(ConfigFromJson, ReadsOtherFamilies) {
+  const ModelConfig mistral = patched(R"({"model_type": "mistral",
+      "architectures": null, "sliding_window": 7})");
+  EXPECT_THAT(mistral.windows, testing::ElementsAre(7, 7));
+  EXPECT_THAT(
+      patched(R"({"model_type": "mistral", "architectures": null})").windows,
+      testing::ElementsAre(4096, 4096));
+  Json json = llama_json();
+  json["model_type"] = "mistral";
+  json["architectures"] = Json::array({"MistralForCausalLM"});
+  json["sliding_window"] = nullptr;
+  EXPECT_THAT(config_from_json(json, "x").windows, testing::IsEmpty());
+
+  const ModelConfig gemma = patched(R"({"model_type": "gemma2",
+      "architectures": null, "tie_word_embeddings": null,
+      "query_pre_attn_scalar": 16, "sliding_window": 8})");
+  EXPECT_TRUE(gemma.tied_embeddings);
+  EXPECT_EQ(gemma.embedding_scale, 8.0);
+  EXPECT_EQ(gemma.attention_scale, 0.25);
+  EXPECT_EQ(gemma.attention_softcap, 50.0);
+  EXPECT_EQ(gemma.logit_softcap, 30.0);
+  EXPECT_THAT(gemma.windows, testing::ElementsAre(8, 0));
+
+  const ModelConfig neox = patched(R"({"model_type": "gpt_neox",
+      "architectures": null, "hidden_act": "gelu", "rope_theta": null,
+      "rotary_emb_base": 500, "rotary_pct": 0.5, "layer_norm_eps": 1e-6})");
+  EXPECT_EQ(neox.rotary_dim, 8);
+  EXPECT_EQ(neox.rope.theta, 500.0);
+  EXPECT_EQ(neox.norm_eps, 1e-6);
+}
+
+TEST(ConfigFromJson, RefusesWhatAFamilyCannotHave) {
+  EXPECT_THAT(refusal(R"({"model_type": "gemma", "architectures": null,
+                          "use_bidirectional_attention": true})"),
+              HasSubstr("use_bidirectional_attention"));
+  EXPECT_THAT(refusal(R"({"model_type": "olmo3", "architectures": null,
+                          "layer_types": ["full_attention", "linear"]})"),
+              HasSubstr("found \"linear\""));
+  EXPECT_THAT(refusal(R"({"model_type": "olmo3", "architectures": null,
+                          "layer_types": ["full_attention"]})"),
+              HasSubstr("one for each of the 2 layers, found 1"));
+  EXPECT_THAT(refusal(R"({"model_type": "mistral", "architectures": null,
+                          "sliding_window": -1})"),
+              HasSubstr("window"));
+  EXPECT_THAT(refusal(R"({"model_type": "granite", "architectures": null,
+                          "logits_scaling": 0})"),
+              HasSubstr("logit scale"));
+  EXPECT_THAT(refusal(R"({"model_type": "gemma2", "architectures": null,
+                          "query_pre_attn_scalar": -1})"),
+              HasSubstr("attention scale"));
+  EXPECT_THAT(refusal(R"({"model_type": "stablelm", "architectures": null,
+                          "partial_rotary_factor": 0.01})"),
+              HasSubstr("rotated dimensions"));
 }
 
 TEST(ConfigFromJson, RefusesImpossibleSizes) {

@@ -78,13 +78,13 @@ class FamiliesTest : public testing::TestWithParam<std::string> {
   // The text through a decoder, its first `prefix` tokens as a shared prefix,
   // in chunks; then, without the last tokens, one by one beside another text.
   void check_decoder(engine::Decoder& decoder, int64_t prefix) const {
-    const auto shared = decoder.new_sequence(128, true);
+    const auto shared = decoder.new_sequence(96, true);
     feed(decoder, nullptr, *shared, 0, prefix);
-    const auto own = decoder.new_sequence(128, false);
+    const auto own = decoder.new_sequence(96, false);
     constexpr int64_t kStepped = 6;
     feed(decoder, prefix > 0 ? shared.get() : nullptr, *own, prefix,
          num_tokens() - kStepped);
-    const auto other = decoder.new_sequence(128, false);
+    const auto other = decoder.new_sequence(96, false);
     feed(decoder, prefix > 0 ? shared.get() : nullptr, *other, prefix,
          prefix + 1);
     for (int64_t t = num_tokens() - kStepped; t < num_tokens(); ++t) {
@@ -152,7 +152,7 @@ TEST_P(FamiliesTest, OnTheCpusKernels) {
   for (int s = 0; s < engine::num_kernel_sets(); ++s) {
     SCOPED_TRACE(engine::kernel_set(s).name);
     const auto decoder = engine::make_cpu_decoder(
-        *weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 128},
+        *weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 96},
         engine::kernel_set(s));
     // Prefixes within a window, over it, and over a page of keys.
     for (const int64_t prefix : {0, 5, 40, 65}) {
@@ -164,7 +164,7 @@ TEST_P(FamiliesTest, OnTheCpusKernels) {
 
 TEST_P(FamiliesTest, OnOtherDevices) {
   const auto decoder = engine::make_aten_decoder(
-      weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 128});
+      weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 96});
   for (const int64_t prefix : {0, 16, 48}) {
     SCOPED_TRACE(prefix);
     check_decoder(*decoder, prefix);
@@ -184,7 +184,7 @@ TEST_P(FamiliesTest, AsPackedSamples) {
   }
   std::vector<uint32_t> order(samples.size());
   std::iota(order.begin(), order.end(), 0U);
-  const model::Rope rope = model::make_rope(weights_->config, 128, at::kCPU);
+  const model::Rope rope = model::make_rope(weights_->config, 96, at::kCPU);
   for (const int64_t pack_tokens : {1, 1000}) {
     double sum = 0.0;
     for (const train::Pack& pack :

@@ -15,7 +15,7 @@
 #include "formats/model_path.h"
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "recipe/decoding.h"
 #include "stages/adapter_prompt.h"
 

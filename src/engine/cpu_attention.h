@@ -9,7 +9,7 @@
 #include "engine/cpu_cache.h"
 #include "engine/cpu_layers.h"
 #include "engine/kernels.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::engine {
 

@@ -8,7 +8,7 @@
 
 #include "engine/kernels.h"
 #include "engine/packed_cache.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::engine {
 

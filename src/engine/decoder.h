@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::engine {
 

@@ -10,7 +10,7 @@
 #include "engine/engine_options.h"
 #include "generate/generator.h"
 #include "model/device.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::engine {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::engine {

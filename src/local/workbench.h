@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "stages/start_checks.h"
 #include "stages/workbench.h"
 #include "text/tokenizer.h"

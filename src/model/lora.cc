@@ -10,7 +10,7 @@
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::model {
 namespace {

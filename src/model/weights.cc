@@ -14,7 +14,7 @@
 #include "formats/gguf.h"
 #include "formats/model_path.h"
 #include "formats/tensor_source.h"
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::model {
 namespace {

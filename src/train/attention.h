@@ -12,7 +12,7 @@
 #include <map>
 #include <vector>
 
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::train {
 

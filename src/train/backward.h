@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "train/optimizer.h"
 #include "train/packing.h"
 

@@ -5,7 +5,7 @@
 // here a chunk of rows is turned into loss and gradient and forgotten.
 #pragma once
 
-#include "model/llama.h"
+#include "model/transformer.h"
 
 namespace selfalign::train {
 

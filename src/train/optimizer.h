@@ -4,7 +4,7 @@
 // a few passes over four vectors, and a checkpoint is those vectors.
 #pragma once
 
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "train/train_options.h"
 
 namespace selfalign::train {

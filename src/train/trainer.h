@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "model/llama.h"
+#include "model/transformer.h"
 #include "train/sample.h"
 #include "train/train_options.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/llama.h"
+#include "model/transformer.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>

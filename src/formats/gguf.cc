@@ -54,16 +54,26 @@ constexpr TensorCode kTensorCodes[] = {
     {3, "Q4_1", ElementType::kQ4_1},
     {8, "Q8_0", ElementType::kQ8_0},
     {30, "BF16", ElementType::kBF16},
-    {6, "Q5_0", {}},
-    {7, "Q5_1", {}},
-    {10, "Q2_K", {}},
-    {11, "Q3_K", {}},
-    {12, "Q4_K", {}},
-    {13, "Q5_K", {}},
-    {14, "Q6_K", {}},
-    {20, "IQ4_NL", {}},
-    {23, "IQ4_XS", {}},
+    {6, "Q5_0", ElementType::kQ5_0},
+    {7, "Q5_1", ElementType::kQ5_1},
+    {10, "Q2_K", ElementType::kQ2_K},
+    {11, "Q3_K", ElementType::kQ3_K},
+    {12, "Q4_K", ElementType::kQ4_K},
+    {13, "Q5_K", ElementType::kQ5_K},
+    {14, "Q6_K", ElementType::kQ6_K},
+    {20, "IQ4_NL", ElementType::kIQ4_NL},
+    {23, "IQ4_XS", ElementType::kIQ4_XS},
+    {16, "IQ2_XXS", {}},
+    {17, "IQ2_XS", {}},
+    {18, "IQ3_XXS", {}},
+    {19, "IQ1_S", {}},
+    {21, "IQ3_S", {}},
+    {22, "IQ2_S", {}},
     {28, "F64", {}},
+    {29, "IQ1_M", {}},
+    {34, "TQ1_0", {}},
+    {35, "TQ2_0", {}},
+    {39, "MXFP4", {}},
 };
 
 int64_t take_integer(GgufCursor& in, uint32_t type, const std::string& what) {
@@ -144,6 +154,12 @@ GgufValue take_value(GgufCursor& in, const std::string& what) {
     case kFloat32:
     case kFloat64:
       return take_real(in, type, what);
+    case kUint64: {
+      // Beyond the integers no key here stands: only its size is kept.
+      const auto value = in.take<uint64_t>(what);
+      if (value > uint64_t{INT64_MAX}) return static_cast<double>(value);
+      return static_cast<int64_t>(value);
+    }
     default:
       if (min_bytes_of(type) == 0) {
         in.fail(str(what, ": expected a type from 0 to 12, found ", type));
@@ -164,8 +180,9 @@ void check_magic_and_version(GgufCursor& in) {
         "expected a little-endian file, found a big-endian one; convert "
         "it with gguf's gguf-convert-endian");
   }
-  if (version != 3) {
-    in.fail(str("expected GGUF version 3, found version ", version,
+  // Version 3 added files in the other order of bytes, no more.
+  if (version != 2 && version != 3) {
+    in.fail(str("expected GGUF version 2 or 3, found version ", version,
                 "; convert the model with a current llama.cpp"));
   }
 }
@@ -179,10 +196,9 @@ ElementType take_tensor_type(GgufCursor& in, const std::string& what) {
     name = known.name;
   }
   in.fail(str(what,
-              ": expected type F32, F16, BF16, Q8_0, Q4_0 or Q4_1, found ",
-              "code ", code, " (", name,
-              "); use a file quantised to one of "
-              "those"));
+              ": expected type F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, "
+              "Q2_K to Q6_K, IQ4_NL or IQ4_XS, found code ",
+              code, " (", name, "); use a file quantised to one of those"));
 }
 
 // A tensor's entry; its bytes are not looked at yet.

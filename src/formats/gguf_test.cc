@@ -146,9 +146,12 @@ TEST(Gguf, ReadsTensorsOutermostFirst) {
 
 TEST(Gguf, RefusesOtherVersionsAndByteOrders) {
   GgufBuilder b = tiny_llama_gguf();
-  b.version = 2;
+  b.version = 1;
   EXPECT_THAT(refusal(b),
-              HasSubstr("expected GGUF version 3, found version 2"));
+              HasSubstr("expected GGUF version 2 or 3, found version 1"));
+  b.version = 2;
+  EXPECT_EQ(error_of([&] { GgufFile::open(test_file("v2", b.bytes())); }),
+            "no error");
   b.version = 3u << 24;
   EXPECT_THAT(refusal(b), HasSubstr("big-endian"));
   EXPECT_THAT(error_of([] { GgufFile::open(test_file("b", "GGML....")); }),
@@ -166,7 +169,6 @@ TEST(Gguf, RefusesBadMetadata) {
   EXPECT_THAT(refused(13, ""), HasSubstr("metadata key: expected a type"));
   EXPECT_THAT(refused(7, raw(uint8_t{2})), HasSubstr("expected 0 or 1"));
   EXPECT_THAT(refused(8, raw(UINT64_MAX)), HasSubstr("cut off"));
-  EXPECT_THAT(refused(10, raw(UINT64_MAX)), HasSubstr("2^63 - 1"));
   EXPECT_THAT(refused(9, raw(9u) + raw(uint64_t{1})),
               HasSubstr("array of arrays"));
   EXPECT_THAT(refused(9, raw(4u) + raw(uint64_t{1} << 62)),

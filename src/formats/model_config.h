@@ -2,7 +2,7 @@
 // The description of a decoder, by which weights are read and computed with:
 // one block (model/transformer.cc, engine/cpu_decoder.cc) reads it for every
 // family. It comes from config.json (hf_config.cc, a row for each family) or
-// GGUF metadata (gguf_llama.cc), every number checked before anything is
+// GGUF metadata (gguf_model.cc), every number checked before anything is
 // allocated from it. The defaults below are those of a LLaMA.
 #pragma once
 

@@ -305,18 +305,20 @@ TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
     return gguf_refusal(
         [&](GgufBuilder& b) { b.tensor(name, 0, {1}, raw(1.0f)); });
   };
-  EXPECT_THAT(with_tensor("rope_freqs.weight"), HasSubstr("HF folder"));
+  EXPECT_THAT(with_tensor("rope_factors_long.weight"), HasSubstr("no error"));
   EXPECT_THAT(with_tensor("blk.0.ffn_gate_inp.weight"),
-              HasSubstr("tensor blk.0.ffn_gate_inp.weight: expected"));
+              HasSubstr("tensor blk.0.ffn_gate_inp.weight: a model of "
+                        "architecture llama has no place for it"));
   EXPECT_THAT(with_tensor("blk.00.attn_q.weight"), HasSubstr("blk.00"));
   EXPECT_THAT(with_tensor("blk..attn_q.weight"), HasSubstr("blk.."));
 }
 
-TEST(ConfigFromGguf, NeedsRopeThetaAndArchitecture) {
+TEST(ConfigFromGguf, AMissingThetaIsTheDefaultAndAnArchitectureMustBeKnown) {
   GgufBuilder other;
-  other.text("general.architecture", "qwen2");
+  other.text("general.architecture", "bert");
   EXPECT_THAT(error_of([&] { config_from_gguf(*open(other)); }),
-              HasSubstr("expected architecture \"llama\", found \"qwen2\""));
+              HasSubstr("architecture \"bert\" is not supported; this program "
+                        "runs llama, qwen2, "));
   std::string bytes = tiny_llama_gguf().bytes();
   const std::string key = "llama.rope.freq_base";
   bytes[bytes.find(key) + key.size() - 1] = 'X';
@@ -327,10 +329,40 @@ TEST(ConfigFromGguf, NeedsRopeThetaAndArchitecture) {
   const std::string gone = "general.rope.something";
   bytes.replace(bytes.find("llama.rope.freq_basX"), key.size(),
                 gone.substr(0, key.size()));
-  EXPECT_THAT(error_of([&] {
-                config_from_gguf(*GgufFile::open(test_file("x", bytes)));
+  const ModelConfig config =
+      config_from_gguf(*GgufFile::open(test_file("x", bytes)));
+  EXPECT_EQ(config.rope.theta, 10000.0);
+  EXPECT_THAT(config.notes,
+              testing::ElementsAre(testing::EndsWith(
+                  "no llama.rope.freq_base; using 10000, the default of "
+                  "llama")));
+}
+
+// LLaMA 3.1's file has its scaling as a table, which divides the frequencies.
+TEST(ConfigFromGguf, ATableOfFactorsIsAScaling) {
+  GgufBuilder b = tiny_llama_gguf();
+  b.tensor("rope_freqs.weight", 0, {1}, raw(4.0f));
+  const auto file = open(b);
+  const ModelConfig config = config_from_gguf(*file);
+  EXPECT_EQ(config.rope.type, "factors");
+  EXPECT_THAT(config.rope.factors, testing::ElementsAre(4.0));
+  EXPECT_EQ(open_gguf_tensors(file)->find("rope_freqs.weight"), nullptr);
+  EXPECT_THAT(gguf_refusal([](GgufBuilder& file) {
+                file.tensor("rope_freqs.weight", 0, {2}, raw(1.0f) + raw(2.0f));
               }),
-              HasSubstr("llama.rope.freq_base: expected a number, found noth"));
+              HasSubstr("rope factors: expected 1 numbers"));
+  EXPECT_THAT(gguf_refusal([](GgufBuilder& file) {
+                file.tensor("rope_freqs.weight", 0, {1}, raw(0.0f));
+              }),
+              HasSubstr("above 0"));
+}
+
+// A key that concerns nobody here may be larger than an integer.
+TEST(ConfigFromGguf, ALargeNumberElsewhereIsNoHindrance) {
+  EXPECT_EQ(gguf_refusal([](GgufBuilder& b) {
+              b.value("general.parameter_count", 10, raw(UINT64_MAX));
+            }),
+            "no error");
 }
 
 TEST(ConfigFromGguf, ReadsTheBaseModel) {

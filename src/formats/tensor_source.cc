@@ -12,9 +12,13 @@ struct Layout {
 
 // In the order of ElementType.
 constexpr Layout kLayouts[] = {
-    {"F32", 1, 4},    {"F16", 1, 2},    {"BF16", 1, 2},   {"F64", 1, 8},
-    {"I64", 1, 8},    {"I32", 1, 4},    {"U8", 1, 1},     {"BOOL", 1, 1},
-    {"Q4_0", 32, 18}, {"Q4_1", 32, 20}, {"Q8_0", 32, 34},
+    {"F32", 1, 4},      {"F16", 1, 2},        {"BF16", 1, 2},
+    {"F64", 1, 8},      {"I64", 1, 8},        {"I32", 1, 4},
+    {"U8", 1, 1},       {"BOOL", 1, 1},       {"Q4_0", 32, 18},
+    {"Q4_1", 32, 20},   {"Q5_0", 32, 22},     {"Q5_1", 32, 24},
+    {"Q8_0", 32, 34},   {"Q2_K", 256, 84},    {"Q3_K", 256, 110},
+    {"Q4_K", 256, 144}, {"Q5_K", 256, 176},   {"Q6_K", 256, 210},
+    {"IQ4_NL", 32, 18}, {"IQ4_XS", 256, 136},
 };
 
 const Layout& layout(ElementType type) {
@@ -24,6 +28,9 @@ const Layout& layout(ElementType type) {
 }  // namespace
 
 const char* element_type_name(ElementType type) { return layout(type).name; }
+int64_t block_size(ElementType type) {
+  return static_cast<int64_t>(layout(type).block);
+}
 
 std::optional<uint64_t> storage_bytes(ElementType type,
                                       const std::vector<int64_t>& shape) {

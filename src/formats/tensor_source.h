@@ -22,11 +22,21 @@ enum class ElementType {
   kI32,
   kU8,
   kBool,  // masks of causal attention, which no computation reads
-  kQ4_0,  // GGUF blocks of 32 along the last dimension, here and below
+  kQ4_0,  // blocks along the last dimension, here and below (ggml_blocks.h)
   kQ4_1,
+  kQ5_0,
+  kQ5_1,
   kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
 };
 const char* element_type_name(ElementType type);
+int64_t block_size(ElementType type);  // elements; 1 where there are no blocks
 // Bytes that a tensor of this type and shape takes; nothing if a dimension is
 // negative, the number does not fit, or the last dimension is not whole blocks.
 std::optional<uint64_t> storage_bytes(ElementType type,
@@ -67,10 +77,10 @@ std::unique_ptr<TensorSource> open_safetensors(const std::string& path);
 // first head, then of the second ...).
 std::unique_ptr<TensorSource> open_hf_tensors(const std::string& path,
                                               const std::string& family);
-// GGUF version 3 of architecture "llama", tensor names mapped to HF names; q
-// and k keep ggml's row order (interleaved_rope_rows() is true). A tied output
-// has no "lm_head.weight". Error kInput for any tensor without a place in a
-// LLaMA (experts, the rope_freqs table).
+// A GGUF file, tensor names mapped to those of open_hf_tensors; q and k keep
+// ggml's row order (interleaved_rope_rows()). A tied output has no
+// "lm_head.weight". Error kInput for any tensor without a place in a model of
+// the file's architecture (experts).
 class GgufFile;
 std::unique_ptr<TensorSource> open_gguf_tensors(
     std::shared_ptr<const GgufFile> file);

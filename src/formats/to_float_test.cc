@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "formats/gguf.h"
 #include "formats/gguf_builder.h"
 
@@ -86,6 +88,36 @@ TEST(ToFloat, DecodesBlocks) {
     EXPECT_EQ(out4[32 + i], -2.0f * (q - 8));
     EXPECT_EQ(out4_1[i], 0.5f * q - 2.0f);
     EXPECT_EQ(out4_1[32 + i], -2.0f * q + 0.5f);
+  }
+}
+
+std::string unhex(const std::string& text) {
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
+// Of tools/make_golden_blocks.py, to the bit.
+TEST(ToFloat, DecodesEveryBlockTypeAsGgufDoes) {
+  const char* path = "tests/data/ggml_blocks.json";
+  const Json golden = parse_json(read_file(path), path);
+  ASSERT_EQ(golden.size(), 12u);
+  for (const auto& [name, one] : golden.items()) {
+    SCOPED_TRACE(name);
+    const std::string bytes = unhex(one["blocks"].get<std::string>());
+    const std::string want = unhex(one["values"].get<std::string>());
+    const auto count = static_cast<int64_t>(want.size() / sizeof(float));
+    int code = -1;
+    for (int i = 0; i <= static_cast<int>(ElementType::kIQ4_XS); ++i) {
+      if (name == element_type_name(static_cast<ElementType>(i))) code = i;
+    }
+    ASSERT_GE(code, 0);
+    const auto values = decode(static_cast<ElementType>(code), {count}, bytes);
+    EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(values.data()),
+                               want.size()),
+              want);
   }
 }
 

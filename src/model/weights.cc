@@ -65,6 +65,10 @@ class Reader {
     return placed(t);
   }
 
+  bool has(const std::string& name) const {
+    return source_.find(name) != nullptr;
+  }
+
   std::string digest() const { return hasher_.digest(); }
   Hasher& hasher() { return hasher_; }
   const std::set<std::string>& taken() const { return taken_; }
@@ -209,6 +213,11 @@ Norm read_qk_norm(Reader& reader, const ModelConfig& c, const std::string& name,
     case formats::QkNorm::kAllHeads:
       return {reader.read(name + "_norm.weight", {heads * c.head_dim}), {}};
     case formats::QkNorm::kEachHead: {
+      if (reader.has(name + "_norm.weight")) {  // GGUF: all heads in one
+        const at::Tensor all =
+            reader.read(name + "_norm.weight", {heads, c.head_dim});
+        return {all.defined() ? all.reshape(-1) : all, {}};
+      }
       std::vector<at::Tensor> parts;
       for (int64_t h = 0; h < heads; ++h) {
         parts.push_back(

@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a GGUF file says of a model in its own words, in the words of an HF
+// folder: tensor names and the configuration, a row for each architecture.
+// Keys, names and what the conversion did to the values are llama.cpp's.
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/shown.h"
+#include "formats/gguf.h"
+#include "formats/model_config.h"
+
+namespace selfalign::formats {
+namespace {
+
+[[noreturn]] void fail(const GgufFile& file, const std::string& text) {
+  throw Error(ErrorKind::kInput, file.path() + ": " + text);
+}
+
+const TensorView* find_tensor(const GgufFile& file, const std::string& name) {
+  for (const TensorView& tensor : file.tensors()) {
+    if (tensor.name == name) return &tensor;
+  }
+  return nullptr;
+}
+
+// The metadata "ARCHITECTURE.key".
+class Keys {
+ public:
+  Keys(const GgufFile& file, const std::string& architecture)
+      : file_(file), prefix_(architecture + ".") {}
+
+  const GgufFile& file() const { return file_; }
+  const std::string& prefix() const { return prefix_; }
+  std::string whole(const char* key) const { return prefix_ + key; }
+  bool has(const char* key) const { return file_.find(whole(key)) != nullptr; }
+  int64_t integer(const char* key) const { return file_.get_int(whole(key)); }
+  int64_t integer_or(const char* key, int64_t other) const {
+    return file_.get_int_or(whole(key), other);
+  }
+  double number(const char* key) const { return file_.get_float(whole(key)); }
+  double number_or(const char* key, double other) const {
+    return has(key) ? number(key) : other;
+  }
+  bool flag_or(const char* key, bool other) const {
+    return file_.get_bool_or(whole(key), other);
+  }
+  std::string text_or(const char* key, const std::string& other) const {
+    return file_.get_string_or(whole(key), other);
+  }
+  bool has_tensor(const std::string& name) const {
+    return find_tensor(file_, name) != nullptr;
+  }
+
+ private:
+  const GgufFile& file_;
+  const std::string prefix_;
+};
+
+// ---- Architectures ----
+
+struct Architecture {
+  const char* name;
+  const char* family;  // of ModelConfig
+  void (*read)(const Keys& keys, ModelConfig& config);
+  // The conversion laid the rows of q and k in the order of ggml's plain rope.
+  bool interleaves = false;
+  // The norms behind attention and MLP have names of their own.
+  bool norms_behind = false;
+  // Keys that the architecture has beside those of all.
+  std::vector<const char*> more;
+};
+
+void read_biases(const Keys& keys, ModelConfig& config) {
+  config.qkv_bias = keys.has_tensor("blk.0.attn_q.bias") ||
+                    keys.has_tensor("blk.0.attn_qkv.bias");
+  config.o_bias = keys.has_tensor("blk.0.attn_output.bias");
+  config.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
+}
+
+void read_rms(const Keys& keys, ModelConfig& config) {
+  config.norm_eps = keys.number("attention.layer_norm_rms_epsilon");
+  read_biases(keys, config);
+}
+
+void read_layer_norm(const Keys& keys, ModelConfig& config) {
+  config.norm = NormKind::kLayer;
+  config.norm_bias = true;
+  config.norm_eps = keys.number("attention.layer_norm_epsilon");
+  read_biases(keys, config);
+}
+
+template <typename IsWindowed>
+void read_windows(const Keys& keys, const IsWindowed& is_windowed,
+                  ModelConfig& config) {
+  const int64_t window = keys.integer_or("attention.sliding_window", 0);
+  if (window == 0) return;
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    config.windows.push_back(is_windowed(i) ? window : 0);
+  }
+}
+
+constexpr auto kEveryLayer = [](int64_t) { return true; };
+
+void read_llama(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+}
+
+void read_qwen3(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  config.qk_norm = QkNorm::kHead;
+}
+
+// The conversion has added the one to the norms' weights.
+void read_gemma(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  config.activation = Activation::kGeluTanh;
+  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
+}
+
+void read_gemma_attention(const Keys& keys, int64_t layers_of_27b,
+                          ModelConfig& config) {
+  read_gemma(keys, config);
+  config.block = BlockForm::kSandwich;
+  // The file does not say by what scores are scaled: the largest of the models
+  // differs.
+  const int64_t scalar = config.num_layers == layers_of_27b
+                             ? config.hidden_size / config.num_heads
+                             : config.head_dim;
+  config.attention_scale = 1.0 / std::sqrt(static_cast<double>(scalar));
+}
+
+void read_gemma2(const Keys& keys, ModelConfig& config) {
+  read_gemma_attention(keys, 46, config);
+  config.attention_softcap = keys.number_or("attn_logit_softcapping", 50.0);
+  config.logit_softcap = keys.number_or("final_logit_softcapping", 30.0);
+  read_windows(
+      keys, [](int64_t i) { return i % 2 == 0; }, config);
+}
+
+void read_gemma3(const Keys& keys, ModelConfig& config) {
+  read_gemma_attention(keys, 62, config);
+  config.qk_norm = QkNorm::kHead;
+  config.local_rope.theta = keys.number_or("rope.freq_base_swa", 10000.0);
+  const int64_t period = std::max<int64_t>(
+      1, keys.integer_or("attention.sliding_window_pattern", 6));
+  read_windows(
+      keys, [period](int64_t i) { return (i + 1) % period != 0; }, config);
+}
+
+std::vector<double> read_table(const GgufFile& file, const char* name) {
+  const TensorView* tensor = find_tensor(file, name);
+  if (tensor == nullptr) fail(file, str("there is no tensor ", name));
+  if (tensor->type != ElementType::kF32 || tensor->shape.size() != 1 ||
+      tensor->shape[0] > 1024) {
+    fail(file, str("tensor ", name, ": expected a list of F32"));
+  }
+  std::vector<float> values(static_cast<size_t>(tensor->num_elements()));
+  to_float(*tensor, values.data());
+  return {values.begin(), values.end()};
+}
+
+void read_phi3(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  read_windows(keys, kEveryLayer, config);
+  if (!keys.has_tensor("rope_factors_short.weight")) return;
+  config.rope.type = "longrope";
+  config.rope.factors = read_table(keys.file(), "rope_factors_short.weight");
+  config.rope.long_factors =
+      read_table(keys.file(), "rope_factors_long.weight");
+  config.rope.original_positions =
+      keys.integer("rope.scaling.original_context_length");
+  config.rope.attention_factor =
+      keys.number_or("rope.scaling.attn_factor", 1.0);
+}
+
+void read_neox(const Keys& keys, ModelConfig& config) {
+  read_layer_norm(keys, config);
+  config.activation = Activation::kGelu;
+  config.gated = false;
+  config.block = keys.flag_or("use_parallel_residual", true)
+                     ? BlockForm::kParallel
+                     : BlockForm::kPre;
+}
+
+void read_olmo2(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  config.block = BlockForm::kPost;
+  config.qk_norm = QkNorm::kAllHeads;
+}
+
+// The file does not say which layers do not rotate: every fourth.
+void read_smollm3(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    config.without_rope.push_back((i + 1) % 4 == 0);
+  }
+}
+
+void read_granite(const Keys& keys, ModelConfig& config) {
+  read_rms(keys, config);
+  config.embedding_scale = keys.number_or("embedding_scale", 1.0);
+  config.attention_scale = keys.number_or("attention.scale", 0.0);
+  config.residual_scale = keys.number_or("residual_scale", 1.0);
+  const double scaling = keys.number_or("logit_scale", 1.0);
+  config.logit_scale = scaling != 0.0 ? 1.0 / scaling : 0.0;
+}
+
+void read_starcoder2(const Keys& keys, ModelConfig& config) {
+  read_layer_norm(keys, config);
+  config.activation = Activation::kGeluTanh;
+  config.gated = false;
+  read_windows(keys, kEveryLayer, config);
+}
+
+void read_stablelm(const Keys& keys, ModelConfig& config) {
+  read_layer_norm(keys, config);
+  if (keys.has_tensor("blk.0.attn_q_norm.weight")) {
+    config.qk_norm = QkNorm::kEachHead;
+  }
+  if (keys.flag_or("use_parallel_residual", false)) {
+    config.block = BlockForm::kParallelOneNorm;
+  }
+}
+
+const std::vector<Architecture>& architectures() {
+  static const std::vector<Architecture> all = {
+      {"llama", "llama", read_llama, true, false, {}},
+      {"qwen2", "qwen2", read_llama, false, false, {}},
+      {"qwen3", "qwen3", read_qwen3, false, false, {}},
+      {"gemma", "gemma", read_gemma, false, false, {}},
+      {"gemma2",
+       "gemma2",
+       read_gemma2,
+       false,
+       true,
+       {"attention.sliding_window", "attn_logit_softcapping",
+        "final_logit_softcapping"}},
+      {"gemma3",
+       "gemma3_text",
+       read_gemma3,
+       false,
+       true,
+       {"attention.sliding_window", "attention.sliding_window_pattern",
+        "rope.freq_base_swa"}},
+      {"phi3",
+       "phi3",
+       read_phi3,
+       false,
+       false,
+       {"attention.sliding_window", "rope.scaling.attn_factor",
+        "rope.scaling.original_context_length"}},
+      {"gptneox",
+       "gpt_neox",
+       read_neox,
+       false,
+       false,
+       {"use_parallel_residual"}},
+      {"olmo2", "olmo2", read_olmo2, false, true, {}},
+      {"smollm3", "smollm3", read_smollm3, true, false, {}},
+      {"granite",
+       "granite",
+       read_granite,
+       true,
+       false,
+       {"attention.scale", "embedding_scale", "residual_scale", "logit_scale"}},
+      {"starcoder2",
+       "starcoder2",
+       read_starcoder2,
+       false,
+       false,
+       {"attention.sliding_window"}},
+      {"stablelm",
+       "stablelm",
+       read_stablelm,
+       false,
+       false,
+       {"use_parallel_residual"}},
+  };
+  return all;
+}
+
+const Architecture& architecture_of(const GgufFile& file) {
+  const std::string found = file.get_string("general.architecture");
+  std::string known;
+  for (const Architecture& architecture : architectures()) {
+    if (found == architecture.name) return architecture;
+    known += str(known.empty() ? "" : ", ", architecture.name);
+  }
+  fail(file, str("the architecture \"", shown(found),
+                 "\" is not supported; this program runs ", known));
+}
+
+// ---- Tensors ----
+
+struct Rename {
+  const char* gguf;
+  const char* hf;
+};
+
+constexpr Rename kTopNames[] = {
+    {"token_embd.weight", "model.embed_tokens.weight"},
+    {"output_norm.weight", "model.norm.weight"},
+    {"output_norm.bias", "model.norm.bias"},
+    {"output.weight", "lm_head.weight"},
+};
+
+// Behind "blk.N." and "model.layers.N.", before ".weight" or ".bias".
+constexpr Rename kLayerNames[] = {
+    {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
+    {"attn_qkv", "self_attn.qkv_proj"},  {"attn_output", "self_attn.o_proj"},
+    {"attn_q_norm", "self_attn.q_norm"}, {"attn_k_norm", "self_attn.k_norm"},
+    {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},
+};
+constexpr Rename kNormBefore[] = {{"ffn_norm", "post_attention_layernorm"}};
+constexpr Rename kNormsBehind[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"ffn_norm", "pre_feedforward_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
+};
+
+// Tables that become a part of the configuration.
+bool is_table(const std::string& name) {
+  return name == "rope_freqs.weight" || name == "rope_factors_long.weight" ||
+         name == "rope_factors_short.weight";
+}
+
+template <size_t n>
+std::string renamed(const std::string& name, const Rename (&renames)[n]) {
+  for (const Rename& rename : renames) {
+    if (name == rename.gguf) return rename.hf;
+  }
+  return "";
+}
+
+// "" if the name has no place in any model.
+std::string hf_name(const std::string& name, const Architecture& architecture) {
+  if (const std::string top = renamed(name, kTopNames); !top.empty()) {
+    return top;
+  }
+  if (!name.starts_with("blk.")) return "";
+  const size_t dot = name.find('.', 4);
+  if (dot == std::string::npos || dot == 4 || dot > 10) return "";
+  const std::string layer = name.substr(4, dot - 4);
+  if (!std::all_of(layer.begin(), layer.end(),
+                   [](char c) { return c >= '0' && c <= '9'; }) ||
+      (layer.size() > 1 && layer[0] == '0')) {
+    return "";
+  }
+  const size_t end = name.rfind('.');
+  const std::string kind = name.substr(end);
+  if (end == dot || (kind != ".weight" && kind != ".bias")) return "";
+  const std::string own = name.substr(dot + 1, end - dot - 1);
+  std::string hf = renamed(own, kLayerNames);
+  if (hf.empty()) {
+    hf = architecture.norms_behind ? renamed(own, kNormsBehind)
+                                   : renamed(own, kNormBefore);
+  }
+  return hf.empty() ? "" : "model.layers." + layer + "." + hf + kind;
+}
+
+class GgufTensors : public TensorSource {
+ public:
+  explicit GgufTensors(std::shared_ptr<const GgufFile> file)
+      : file_(std::move(file)), architecture_(architecture_of(*file_)) {
+    for (TensorView tensor : file_->tensors()) {
+      if (is_table(tensor.name)) continue;
+      std::string name = hf_name(tensor.name, architecture_);
+      if (name.empty()) {
+        fail(*file_, str("tensor ", tensor.name, ": a model of architecture ",
+                         architecture_.name,
+                         " has no place for it; this kind of model is not "
+                         "supported"));
+      }
+      // Phi-3's gate stands in front of the way up, in one tensor.
+      const std::string_view up = ".mlp.up_proj.weight";
+      if (std::string_view(architecture_.name) == "phi3" &&
+          name.ends_with(up)) {
+        name.replace(name.size() - up.size(), up.size(),
+                     ".mlp.gate_up_proj.weight");
+      }
+      tensor.name = std::move(name);
+      tensors_.push_back(std::move(tensor));
+    }
+  }
+
+  const std::vector<TensorView>& tensors() const override { return tensors_; }
+  bool interleaved_rope_rows() const override {
+    return architecture_.interleaves;
+  }
+  void require_unchanged() const override { file_->require_unchanged(); }
+
+ private:
+  std::shared_ptr<const GgufFile> file_;
+  const Architecture& architecture_;
+  std::vector<TensorView> tensors_;
+};
+
+// ---- Configuration ----
+
+// Metadata that changes what a model computes in a way that its architecture
+// does not know here. Absent, zero and false are harmless.
+constexpr const char* kRefusedKeys[] = {
+    "expert_count",           "expert_used_count",
+    "attention.scale",        "attention.sliding_window",
+    "attention.clamp_kqv",    "attention.max_alibi_bias",
+    "use_parallel_residual",  "logit_scale",
+    "residual_scale",         "embedding_scale",
+    "attn_logit_softcapping", "final_logit_softcapping",
+};
+constexpr const char* kRopeKeys[] = {
+    "rope.freq_base",         "rope.dimension_count",
+    "rope.scale_linear",      "rope.scaling.type",
+    "rope.scaling.factor",    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+};
+
+bool is_set(const GgufValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value)) return *integer != 0;
+  if (const auto* number = std::get_if<double>(&value)) return *number != 0.0;
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth;
+  return true;
+}
+
+void refuse_unknown_keys(const Keys& keys, const Architecture& architecture) {
+  const GgufFile& file = keys.file();
+  const auto is_own = [&](std::string_view key) {
+    return std::find(architecture.more.begin(), architecture.more.end(), key) !=
+           architecture.more.end();
+  };
+  for (const char* key : kRefusedKeys) {
+    const GgufValue* value = file.find(keys.whole(key));
+    if (is_own(key) || value == nullptr || !is_set(*value)) continue;
+    fail(file, str("metadata ", keys.whole(key),
+                   ": this program does not "
+                   "compute this variant of a ",
+                   architecture.name));
+  }
+  if (!keys.flag_or("attention.causal", true)) {
+    fail(file, str("metadata ", keys.whole("attention.causal"),
+                   ": expected true, found false"));
+  }
+  const std::string rope = keys.whole("rope.");
+  for (const auto& [key, value] : file.metadata()) {
+    if (!key.starts_with(rope)) continue;
+    const std::string own = key.substr(keys.prefix().size());
+    if (is_own(own) || std::find(std::begin(kRopeKeys), std::end(kRopeKeys),
+                                 own) != std::end(kRopeKeys)) {
+      continue;
+    }
+    fail(file, "metadata " + key + ": this kind of rope is not known");
+  }
+}
+
+void read_scaling(const Keys& keys, ModelConfig& config) {
+  const GgufFile& file = keys.file();
+  std::string type = keys.text_or("rope.scaling.type", "");
+  double factor = keys.number_or("rope.scaling.factor", 1.0);
+  if (type.empty() && keys.has("rope.scale_linear")) {
+    factor = keys.number("rope.scale_linear");
+    type = "linear";
+  }
+  if (type.empty()) type = "none";
+  if (type != "none" && type != "linear" && type != "longrope") {
+    fail(file, str("metadata ", keys.whole("rope.scaling.type"),
+                   ": expected none, linear or longrope, found \"", type,
+                   "\"; use the model's HF folder"));
+  }
+  if (type == "none" && factor != 1.0) {
+    fail(file, str("metadata ", keys.whole("rope.scaling.factor"), ": found ",
+                   factor, " without rope.scaling.type; expected both"));
+  }
+  if (type == "linear" && factor != 1.0) {
+    config.rope.type = type;
+    config.rope.factor = factor;
+  }
+  if (find_tensor(file, "rope_freqs.weight") != nullptr) {
+    if (config.rope.type != "none") {
+      fail(file,
+           "tensor rope_freqs.weight: expected no scaling of the rope "
+           "beside it, found " +
+               type);
+    }
+    config.rope.type = "factors";
+    config.rope.factors = read_table(file, "rope_freqs.weight");
+  }
+}
+
+void read_rope(const Keys& keys, const Architecture& architecture,
+               ModelConfig& config) {
+  constexpr double kTheta = 10000.0;
+  config.rope.theta = keys.number_or("rope.freq_base", kTheta);
+  if (!keys.has("rope.freq_base")) {
+    config.notes.push_back(str(keys.file().path(), ": no ",
+                               keys.whole("rope.freq_base"), "; using ", kTheta,
+                               ", the default of ", architecture.name));
+  }
+  config.rotary_dim = keys.integer_or("rope.dimension_count", config.head_dim);
+  if (architecture.interleaves && config.rotary_dim != config.head_dim) {
+    fail(keys.file(), str("metadata ", keys.whole("rope.dimension_count"),
+                          ": expected the whole head of ", config.head_dim,
+                          ", found ", config.rotary_dim));
+  }
+  read_scaling(keys, config);
+}
+
+void read_vocabulary(const Keys& keys, ModelConfig& config) {
+  const GgufFile& file = keys.file();
+  const TensorView* embedding = find_tensor(file, "token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2) {
+    fail(file, "tensor token_embd.weight: expected a matrix, found none");
+  }
+  config.vocab_size = embedding->shape[0];
+  const int64_t stated = keys.integer_or("vocab_size", config.vocab_size);
+  if (stated != config.vocab_size) {
+    fail(file,
+         str("metadata ", keys.whole("vocab_size"), ": expected the ",
+             config.vocab_size, " rows of token_embd.weight, found ", stated));
+  }
+  const char* tokens = "tokenizer.ggml.tokens";
+  const uint64_t count = file.size_of(tokens);
+  if (count > static_cast<uint64_t>(config.vocab_size)) {
+    fail(file,
+         str("metadata ", tokens, ": expected at most the ", config.vocab_size,
+             " rows of token_embd.weight, found ", count));
+  }
+}
+
+void read_heads(const Keys& keys, ModelConfig& config) {
+  const GgufFile& file = keys.file();
+  config.num_heads = keys.integer("attention.head_count");
+  config.num_kv_heads =
+      keys.integer_or("attention.head_count_kv", config.num_heads);
+  const bool divides =
+      config.num_heads > 0 && config.hidden_size % config.num_heads == 0;
+  const char* key_length = "attention.key_length";
+  if (!keys.has(key_length) && !divides) {
+    fail(file, str("metadata ", keys.whole("attention.head_count"),
+                   ": expected a divisor of the width ", config.hidden_size,
+                   ", found ", config.num_heads));
+  }
+  config.head_dim = keys.integer_or(
+      key_length, divides ? config.hidden_size / config.num_heads : 0);
+  const int64_t value_length =
+      keys.integer_or("attention.value_length", config.head_dim);
+  if (value_length != config.head_dim) {
+    fail(file, str("metadata ", keys.whole("attention.value_length"),
+                   ": expected the keys' ", config.head_dim, ", found ",
+                   value_length));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<TensorSource> open_gguf_tensors(
+    std::shared_ptr<const GgufFile> file) {
+  return std::make_unique<GgufTensors>(std::move(file));
+}
+
+ModelConfig config_from_gguf(const GgufFile& file) {
+  const Architecture& architecture = architecture_of(file);
+  const Keys keys(file, architecture.name);
+  refuse_unknown_keys(keys, architecture);
+  ModelConfig config;
+  config.family = architecture.family;
+  config.num_layers = keys.integer("block_count");
+  config.hidden_size = keys.integer("embedding_length");
+  config.intermediate_size = keys.integer("feed_forward_length");
+  config.max_positions = keys.integer("context_length");
+  read_heads(keys, config);
+  read_rope(keys, architecture, config);
+  read_vocabulary(keys, config);
+  config.tied_embeddings = !keys.has_tensor("output.weight");
+  // Layers are counted in lists, and heads divided by: both must be sane.
+  if (config.num_layers >= 1 && config.num_layers <= 1024 &&
+      config.num_heads >= 1) {
+    architecture.read(keys, config);
+  }
+  check_config(config, file.path());
+  return config;
+}
+
+}  // namespace selfalign::formats

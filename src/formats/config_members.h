@@ -61,8 +61,8 @@ class Members {
     numbers.reserve(list.size());
     for (const Json& value : list) {
       if (!value.is_number()) {
-        fail(where_,
-             str(name, ": expected numbers, found ", shown(dump_json(value))));
+        refuse(
+            str(name, ": expected numbers, found ", shown(dump_json(value))));
       }
       numbers.push_back(value.get<double>());
     }
@@ -71,9 +71,8 @@ class Members {
   const Json& list(const char* name) const {
     const auto found = set_.find(name);
     if (found == set_.end() || !found->is_array()) {
-      fail(where_,
-           str(name, ": expected a list, found ",
-               found == set_.end() ? "nothing" : shown(dump_json(*found))));
+      refuse(str(name, ": expected a list, found ",
+                 found == set_.end() ? "nothing" : shown(dump_json(*found))));
     }
     return *found;
   }

@@ -469,8 +469,9 @@ void read_scaling(const Keys& keys, ModelConfig& config) {
                    "\"; use the model's HF folder"));
   }
   if (type == "none" && factor != 1.0) {
-    fail(file, str("metadata ", keys.whole("rope.scaling.factor"), ": found ",
-                   factor, " without rope.scaling.type; expected both"));
+    fail(file,
+         str("metadata ", keys.whole("rope.scaling.factor"), ": found ", factor,
+             " without ", keys.whole("rope.scaling.type"), "; expected both"));
   }
   if (type == "linear" && factor != 1.0) {
     config.rope.type = type;

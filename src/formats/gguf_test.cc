@@ -204,7 +204,7 @@ TEST(Gguf, RefusesBadTensors) {
   EXPECT_THAT(refused(0, {UINT64_MAX}), HasSubstr("2^63 - 1"));
   EXPECT_THAT(refused(0, {1ull << 40, 1ull << 40}), HasSubstr("too large"));
   EXPECT_THAT(refused(8, {48}), HasSubstr("whole blocks"));
-  EXPECT_THAT(refused(12, {256}), HasSubstr("code 12 (Q4_K)"));
+  EXPECT_THAT(refused(16, {256}), HasSubstr("code 16 (IQ2_XXS)"));
   EXPECT_THAT(refused(99, {256}), HasSubstr("code 99 (unknown"));
   GgufBuilder twice;
   twice.tensor("t", 0, {1}, raw(1.0f));

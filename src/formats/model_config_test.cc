@@ -347,12 +347,13 @@ TEST(ConfigFromGguf, ATableOfFactorsIsAScaling) {
   EXPECT_EQ(config.rope.type, "factors");
   EXPECT_THAT(config.rope.factors, testing::ElementsAre(4.0));
   EXPECT_EQ(open_gguf_tensors(file)->find("rope_freqs.weight"), nullptr);
-  EXPECT_THAT(gguf_refusal([](GgufBuilder& file) {
-                file.tensor("rope_freqs.weight", 0, {2}, raw(1.0f) + raw(2.0f));
+  EXPECT_THAT(gguf_refusal([](GgufBuilder& other) {
+                other.tensor("rope_freqs.weight", 0, {2},
+                             raw(1.0f) + raw(2.0f));
               }),
               HasSubstr("rope factors: expected 1 numbers"));
-  EXPECT_THAT(gguf_refusal([](GgufBuilder& file) {
-                file.tensor("rope_freqs.weight", 0, {1}, raw(0.0f));
+  EXPECT_THAT(gguf_refusal([](GgufBuilder& other) {
+                other.tensor("rope_freqs.weight", 0, {1}, raw(0.0f));
               }),
               HasSubstr("above 0"));
 }

@@ -138,7 +138,7 @@ TEST(Weights, ATensorThatIsNotUsedIsRefusedByName) {
     CopiedModel model;
     model.add(name, {size}, std::string(size_t(size) * 2, '\0'));
     EXPECT_THAT(model.refusal(), testing::HasSubstr(str("tensor '", name,
-                                                        "': a LLaMA of this")));
+                                                        "': a model of this")));
   }
   CopiedModel plain;
   CopiedModel with_table;

@@ -388,7 +388,7 @@ TEST_F(EntranceTest, AModelWithATensorThatIsNotUsedIsRefused) {
   EXPECT_EQ(result.code, 3);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, HasSubstr("tensor 'model.layers.0.self_attn.q_proj."
-                                    "bias': a LLaMA of this"));
+                                    "bias': a model of this"));
 }
 
 TEST_F(EntranceTest, AFileWithoutASuffixIsKnownByItsContent) {

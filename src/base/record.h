@@ -16,17 +16,26 @@
 // order they stand; members that nobody describes are passed over. A visitor
 // has
 //
-//   visit(name, value)            a member that must be there; a std::optional
-//                                 one is left out where it is empty
-//   visit.nullable(name, value)   a std::optional that is null where it is
-//   empty visit.may(name, value, when)  written if `when` (true), keeps its
-//   default
-//                                 where a reader finds nothing or null
-//   visit.inlined(record)         an optional record whose members stand among
-//                                 these: all of them, or none
-//   visit.together(when, members) members(each) visits some with `each`; they
-//                                 are written if `when`, and read all or none
-//   visit.rest(values)            Named, all members that nothing above took
+//   visit(name, value)
+//       a member that must be there; a std::optional one is left out where it
+//       is empty
+//
+//   visit.nullable(name, value)
+//       a std::optional that is null where it is empty
+//
+//   visit.may(name, value, when)
+//       written if `when` (true), keeps its default where a reader finds
+//       nothing or null
+//
+//   visit.inlined(record)
+//       an optional record whose members stand among these: all or none
+//
+//   visit.together(when, members)
+//       members(each) visits some with `each`; they are written if `when`, and
+//       read all or none
+//
+//   visit.rest(values)
+//       Named, all members that nothing above took
 //
 // A value is a bool, int, int64_t, double, string, a uint64_t (a key, as 16 hex
 // digits), Json where the content is free, a record, or a list, a map or Named

@@ -25,8 +25,8 @@
 namespace selfalign::replay {
 namespace {
 
-using store::Row;
 using store::Reader;
+using store::Row;
 using store::Store;
 
 constexpr char kAnswers[] = "align.answers";
@@ -145,9 +145,7 @@ void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   }
   stages::AnswerPlan plan = stages::stage_plan(run, std::move(instructions));
   plan.title = "ablate";
-  plan.key = [&keys](const Row& instruction) {
-    return keys.at(instruction.key);
-  };
+  plan.keys = std::move(keys);
   stages::answer_all(plan, models.base(), run);
 }
 

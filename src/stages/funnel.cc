@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "store/checks.h"
 
 namespace selfalign::stages {
 

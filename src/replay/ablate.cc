@@ -14,6 +14,7 @@
 #include "base/own_file.h"
 #include "base/random.h"
 #include "base/screen.h"
+#include "parse/rules.h"
 #include "recipe/profile.h"
 #include "recipe/run_files.h"
 #include "stages/align.h"

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "inspect/profiles.h"
+#include "replay/profiles.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
+#include "base/log.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/options.h"
@@ -18,10 +21,12 @@ constexpr char kFooter[] =
   selfalign profiles runs/smollm2-demo --examples 5
   selfalign profiles runs/smollm2-demo --json
 
-Both profiles, default and paper, judge every row of stages 1, 2 and 4; the
-run's own decides. Counted are rows that one keeps and the other rejects, by
-the reasons of both, and "changed": both keep the answer, with another text or
-end.)";
+The run is judged by its own profile. Here it is played again from its stored
+completions and both profiles, default and paper, judge every row of stages 1,
+2 and 4. Counted are rows that one keeps and the other rejects, by the reasons
+of both, and "changed": both keep the answer, with another text or end. No model
+is loaded and nothing is written to the run; a likelihood that the run never
+asked for (profile paper with instruct.min_log_likelihood) rejects no row.)";
 
 struct Flags {
   std::string run;
@@ -29,12 +34,16 @@ struct Flags {
 };
 
 void print_profiles(const Flags& flags, const Shell& shell) {
-  const auto store = store::Reader::open(flags.run);
-  const auto report = inspect::profiles_report(*store, flags.num_examples);
+  // What the stages say when they are played again was said before.
+  set_log_level(LogLevel::kError);
+  set_progress_shown(false);
+  const auto store = store::Reader::open(
+      std::filesystem::absolute(flags.run).lexically_normal());
+  const auto report = replay::profiles_report(*store, flags.num_examples);
   if (shell.json) {
     write_json(to_json(report));
   } else {
-    write_out(inspect::profiles_text(report));
+    write_out(replay::profiles_text(report));
   }
 }
 

@@ -217,16 +217,6 @@ void print_held_out(std::ostream& out, const RunSummary& summary) {
   }
 }
 
-// In the text the counts alone; `selfalign profiles` shows rows.
-ProfilesReport without_examples(ProfilesReport profiles) {
-  for (ProfiledStage& stage : profiles.stages) {
-    for (ProfileDifference& difference : stage.differences) {
-      difference.examples.clear();
-    }
-  }
-  return profiles;
-}
-
 void print_answers(std::ostream& out,
                    const std::vector<ShownAnswers>& answers) {
   for (const ShownAnswers& shown : answers) {
@@ -261,7 +251,6 @@ RunSummary run_summary(const recipe::Recipe& recipe,
   summary.held_out = held_out_figures(recipe, store);
   summary.comparison = recipe.comparison.decoding;
   summary.decoding = decoding_lines(recipe, summary.held_out);
-  summary.profiles = profiles_report(store, 3);
   summary.answers = shown_answers(store);
   summary.digest = store.run_digest();
   return summary;
@@ -277,7 +266,6 @@ std::string summary_text(const RunSummary& summary) {
   }
   print_tuning(out, summary.tuning);
   print_held_out(out, summary);
-  out << '\n' << profiles_text(without_examples(summary.profiles));
   print_answers(out, summary.answers);
   out << "\nrun digest " << summary.digest << '\n';
   return out.str();

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/record.h"
-#include "inspect/profiles.h"
 #include "recipe/recipe.h"
 #include "stages/balance.h"
 #include "stages/funnel.h"
@@ -72,7 +71,6 @@ struct RunSummary {
   Named<HeldOutFigures> held_out;                     // by variant
   std::string comparison;             // how variants are decoded: "one", "own"
   std::vector<std::string> decoding;  // lines that say it
-  ProfilesReport profiles;
   std::vector<ShownAnswers> answers;
   std::string digest;
 
@@ -87,13 +85,13 @@ struct RunSummary {
     visit("held_out", self.held_out);
     visit("comparison", self.comparison);
     visit("decoding", self.decoding);
-    visit("profiles", self.profiles);
     visit("answers", self.answers);
     visit("digest", self.digest);
   }
 };
 // As far as the run has come.
-RunSummary run_summary(const recipe::Recipe& recipe, const store::Reader& store);
+RunSummary run_summary(const recipe::Recipe& recipe,
+                       const store::Reader& store);
 
 // The closing table: rows per stage with reasons of rejection, mean answer
 // length per stage, losses, held-out questions side by side. Plain text.

@@ -2,8 +2,8 @@
 // The profiles over the same stages. "paper" does as the authors' code does,
 // faults included where they shape the data; "paper2" is "paper" with the
 // answer filter and the settings of its second version, Dromedary-2; "default"
-// repairs them. A stage asks the profile of its recipe; the other profile's
-// filters judge the same rows, so that every run shows what the difference is
+// repairs them. A stage asks the profile of its recipe; what the other
+// profile's filters make of the same rows is computed when somebody asks for it
 // (profiles.h). Settings that differ (sampling and the like) are defaults of
 // the recipe (recipe.cc), which may say otherwise.
 #pragma once

@@ -9,13 +9,9 @@
 #include "base/hash.h"
 #include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
-#include "replay/replay_workbench.h"
+#include "replay/replayed_run.h"
 #include "replay/verify_files.h"
-#include "replay/whole_run.h"
-#include "stages/decisions.h"
-#include "stages/funnel.h"
 #include "stages/likelihood.h"
-#include "stages/pipeline.h"
 #include "stages/tuning.h"
 #include "store/checks.h"
 
@@ -28,7 +24,7 @@
 //      edited cannot be played again; what was edited is named by its key.
 //   3. Playing again. An empty run is made by the same recipe with a workbench
 //      that has no model and takes completions and adapters from this run by
-//      their keys (replay_workbench.h). A row's key is the hash of all it was
+//      their keys (replayed_run.h). A row's key is the hash of all it was
 //      made from, so the same keys mean the same prompts, draws and model;
 //      manifests that come out the same mean the same parsing, filters, order
 //      and samples.
@@ -246,35 +242,9 @@ class Replaying {
 
   void run(const std::vector<Manifest>& manifests) {
     if (manifests.empty()) return;
-    const ScratchFolder scratch;
-    recipe::Recipe recipe = recipe::run_recipe(store_.folder());
-    recipe.prompts_folder = store_.folder() + "/prompts";
-    recipe.prompts_overlay.clear();
-    recipe.run_folder = scratch.path() + "/run";
-    const auto again = stages::open_run(recipe);
-    stages::replay_decisions(store_, *again);
-    // Files that a person gave may have changed since, or be gone.
-    for (const std::string& stage : store_.stages()) {
-      const std::string name = stage + ".digest";
-      if (const auto digest = store_.meta(name)) again->set_meta(name, *digest);
-    }
-    bool can_be_made = true;
-    ReplayWorkbench workbench(store_, nullptr);
-    try {
-      run_to_end(recipe, workbench, *again);
-    } catch (const NotReplayed& missing) {
-      out_.replay_end = missing.what();
-      if (!stages::run_done(store_)) {
-        out_.replay_end = str("the run is not done and goes no further (",
-                              missing.what(), ")");
-      }
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kInterrupted) throw;
-      out_.replay_end = error.what();
-      can_be_made = error.kind() != ErrorKind::kInput &&
-                    error.kind() != ErrorKind::kUsage;
-    }
-    compare(manifests, *again, can_be_made);
+    const ReplayedRun again(store_, stages::Judging::kOwn);
+    out_.replay_end = again.end();
+    compare(manifests, again.store(), again.can_be_made());
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/record.h"
 #include "recipe/profile.h"
 #include "stages/funnel.h"
 #include "stages/instructions.h"
@@ -32,6 +33,36 @@ std::string common_opening(const std::vector<std::string>& thoughts) {
   const size_t sentence = opening.find(". ");
   if (sentence != std::string::npos) return opening.substr(0, sentence + 1);
   return parse::trim(opening.substr(0, opening.find_last_of(" \n") + 1));
+}
+
+struct BannedTokens {
+  std::vector<int> tokens;
+
+  static void describe(auto& visit, auto& self) {
+    visit("tokens", self.tokens);
+  }
+};
+
+// Bans the words of the run's profile: the same tokens every time.
+void ban_profile_words(const Run& run, generate::Sampling& sampling) {
+  const std::vector<std::string>& words =
+      recipe::profile_named(run.recipe.profile).banned_words;
+  if (words.empty()) return;
+  if (const auto known = run.store.meta(kBannedTokens)) {
+    const std::string where = run.store.folder() + ": " + kBannedTokens;
+    for (const int token :
+         from_json<BannedTokens>(parse_json(*known, where), where).tokens) {
+      sampling.logit_bias[token] = kBan;
+    }
+    return;
+  }
+  ban_words(words, run.models.base(), sampling);
+  BannedTokens banned;
+  banned.tokens.reserve(sampling.logit_bias.size());
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    banned.tokens.push_back(token);
+  }
+  run.store.set_meta(kBannedTokens, dump_json(to_json(banned)));
 }
 
 // A word's first character.
@@ -107,7 +138,7 @@ AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
   AnswerPlan plan = align_plan(run, std::move(instructions));
   plan.limits = run.recipe.align.limits;
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
-  ban_words(profile.banned_words, run.models.base(), plan.sampling);
+  ban_profile_words(run, plan.sampling);
   return plan;
 }
 

@@ -13,6 +13,10 @@
 
 namespace selfalign::stages {
 
+// What the store keeps the tokens under that stage 2 never samples, as the
+// model had them: whoever plays the run again may lack its tokenizer.
+constexpr char kBannedTokens[] = "align.banned_tokens";
+
 void run_align(const Run& run);
 
 // What an answer under `prompts` is read and judged by.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -33,6 +34,14 @@ parse::AnswerFrame frame_of(const AnswerPlan& plan) {
 const recipe::AnswerFilter& filter_of(const AnswerPlan& plan,
                                       const recipe::Profile& profile) {
   return plan.chat != nullptr ? profile.verbose : profile.align;
+}
+
+// The other profile's filter, where it judges.
+std::optional<recipe::AnswerFilter> other_filter_of(const AnswerPlan& plan,
+                                                    const Run& run) {
+  if (run.judging == Judging::kOwn) return std::nullopt;
+  return filter_of(plan,
+                   other_profile(recipe::profile_named(run.recipe.profile)));
 }
 
 // How what the other profile would keep differs from the own answer; "" if it
@@ -120,8 +129,7 @@ class Answering : public CompletionPlan {
         run_(run),
         frame_(frame_of(plan)),
         own_(filter_of(plan, recipe::profile_named(run.recipe.profile))),
-        other_(filter_of(
-            plan, other_profile(recipe::profile_named(run.recipe.profile)))),
+        other_(other_filter_of(plan, run)),
         principles_(recipe::principle_names(run.prompts)),
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
@@ -175,20 +183,17 @@ class Answering : public CompletionPlan {
         json_string(row.content, "instruction", row.stage);
     if (generate::is_given_up(completion.finish)) {
       const parse::Rejection lost{generate::finish_name(completion.finish), ""};
-      for (const std::string& filter : {own_.name, other_.name}) {
-        out.verdicts.push_back(verdict_of(row.key, filter, lost));
+      out.verdicts.push_back(verdict_of(row.key, own_.name, lost));
+      if (other_) {
+        out.verdicts.push_back(verdict_of(row.key, other_->name, lost));
       }
       return true;
     }
     const parse::RawAnswer raw{instruction, completion.text, completion.finish};
     parse::ReadAnswer read = own_.read(raw, frame_);
     if (!read.judgement) read.judgement = judge_limits(row, raw, read, out);
-    const parse::ReadAnswer others = other_.read(raw, frame_);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
-    out.verdicts.push_back(verdict_of(row.key, other_.name, others.judgement));
-    if (!others.judgement) {
-      out.verdicts.back().detail = difference(read, others);
-    }
+    if (other_) judge_by_other(row.key, raw, read, out);
     const int tokens = generator_.count_part(completion, read.answer);
     counts_.add(completion, tokens,
                 has_end(answer_of(run_.prompts, row.stage, completion.text),
@@ -213,6 +218,15 @@ class Answering : public CompletionPlan {
                           fingerprint_,
                           0,
                           run_.recipe.seed});
+  }
+
+  void judge_by_other(uint64_t key, const parse::RawAnswer& raw,
+                      const parse::ReadAnswer& own, Accepted& out) const {
+    const parse::ReadAnswer others = other_->read(raw, frame_);
+    out.verdicts.push_back(verdict_of(key, other_->name, others.judgement));
+    if (!others.judgement) {
+      out.verdicts.back().detail = difference(own, others);
+    }
   }
 
   parse::Judgement judge_limits(const Row& row, const parse::RawAnswer& raw,
@@ -273,7 +287,7 @@ class Answering : public CompletionPlan {
   const Run& run_;
   const parse::AnswerFrame frame_;
   const recipe::AnswerFilter own_;
-  const recipe::AnswerFilter other_;
+  const std::optional<recipe::AnswerFilter> other_;
   const std::vector<std::string> principles_;
   const std::string prompt_digest_;
   const std::string fingerprint_;

@@ -35,11 +35,11 @@ struct AnswerPlan {
   std::unordered_map<uint64_t, uint64_t> keys;
 };
 
-// Answers all instructions, judges the answers by both profiles and commits
-// both stages. What the other profile keeps with another text or end than the
-// run's own has that in the detail of its verdict. Rows
-// of `requests` have the instruction as parent and hold its text; rows of
-// `pairs` have the request as parent and hold instruction, response, ends
+// Answers all instructions, judges the answers and commits both stages. Where
+// both profiles judge, what the other one keeps with another text or end than
+// the run's own has that in the detail of its verdict. Rows of `requests` have
+// the instruction as parent and hold its text; rows of `pairs` have the request
+// as parent and hold instruction, response, ends
 // (false if length cut it off), tokens, and the rules that fired. The
 // pairs' manifest has the mean answer length in tokens under
 // "mean_answer_tokens" (of the pairs) and "mean_answer_tokens_of_all" (of all

@@ -359,7 +359,7 @@ void write_tasks(const Run& run, InstructionFilters& filters) {
 void run_instruct(const Run& run) {
   if (stage_done(run.store, kTasks) && stage_done(run.store, kQuestions))
     return;
-  InstructionFilters filters(run.recipe, run.prompts);
+  InstructionFilters filters(run);
   keep_guard(filters.guard(), run.store);
   if (!stage_done(run.store, kTasks)) {
     write_tasks(run, filters);

@@ -138,13 +138,27 @@ parse::Judgement InstructionFilter::judge(const parse::ListedTopic& topic) {
   return std::nullopt;
 }
 
-InstructionFilters::InstructionFilters(const recipe::Recipe& recipe,
-                                       const recipe::Prompts& prompts)
-    : options_(recipe.instruct),
-      before_(before_instruction(prompts.engraved)),
-      guard_(recipe.contamination, prompts.held_out),
-      own_(recipe::profile_named(recipe.profile), recipe.instruct, prompts),
-      other_(other_profile(own_.profile()), recipe.instruct, prompts) {}
+InstructionFilters::InstructionFilters(const Run& run)
+    : options_(run.recipe.instruct),
+      before_(before_instruction(run.prompts.engraved)),
+      guard_(run.recipe.contamination, run.prompts.held_out),
+      own_(recipe::profile_named(run.recipe.profile), options_, run.prompts) {
+  if (run.judging == Judging::kOwn) return;
+  other_.emplace(other_profile(own_.profile()), options_, run.prompts);
+}
+
+template <typename Judge>
+parse::Judgement InstructionFilters::judge_by_all(
+    uint64_t key, std::string recipe::Profile::*name, const Judge& judge,
+    Accepted& out) {
+  if (other_) {
+    out.verdicts.push_back(
+        verdict_of(key, other_->profile().*name, judge(*other_)));
+  }
+  parse::Judgement judgement = judge(own_);
+  out.verdicts.push_back(verdict_of(key, own_.profile().*name, judgement));
+  return judgement;
+}
 
 parse::Judgement InstructionFilters::judge(uint64_t key,
                                            const parse::ListedTask& task,
@@ -153,12 +167,12 @@ parse::Judgement InstructionFilters::judge(uint64_t key,
   const Circumstances circumstances{surplus, guard_.judge(text), [&] {
                                       return judge_likelihood(key, text, out);
                                     }};
-  out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
-                                    other_.judge(task, text, circumstances)));
-  const parse::Judgement judgement = own_.judge(task, text, circumstances);
-  out.verdicts.push_back(
-      verdict_of(key, own_.profile().instruct_filter, judgement));
-  return judgement;
+  return judge_by_all(
+      key, &recipe::Profile::instruct_filter,
+      [&](InstructionFilter& filter) {
+        return filter.judge(task, text, circumstances);
+      },
+      out);
 }
 
 parse::Judgement InstructionFilters::judge(
@@ -167,12 +181,20 @@ parse::Judgement InstructionFilters::judge(
   const Circumstances circumstances{
       surplus, guard_.judge(question.text),
       [&] { return judge_likelihood(key, question.text, out); }};
-  out.verdicts.push_back(verdict_of(key, other_.profile().instruct_filter,
-                                    other_.judge(question, circumstances)));
-  const parse::Judgement judgement = own_.judge(question, circumstances);
-  out.verdicts.push_back(
-      verdict_of(key, own_.profile().instruct_filter, judgement));
-  return judgement;
+  return judge_by_all(
+      key, &recipe::Profile::instruct_filter,
+      [&](InstructionFilter& filter) {
+        return filter.judge(question, circumstances);
+      },
+      out);
+}
+
+parse::Judgement InstructionFilters::judge(uint64_t key,
+                                           const parse::ListedTopic& topic,
+                                           Accepted& out) {
+  return judge_by_all(
+      key, &recipe::Profile::topic_filter,
+      [&](InstructionFilter& filter) { return filter.judge(topic); }, out);
 }
 
 parse::Judgement InstructionFilters::judge_likelihood(uint64_t key,
@@ -189,26 +211,17 @@ parse::Judgement InstructionFilters::judge_likelihood(uint64_t key,
   return parse::Rejection{"incoherent", str("log-likelihood ", found.sum)};
 }
 
-parse::Judgement InstructionFilters::judge(uint64_t key,
-                                           const parse::ListedTopic& topic,
-                                           Accepted& out) {
-  out.verdicts.push_back(
-      verdict_of(key, other_.profile().topic_filter, other_.judge(topic)));
-  const parse::Judgement judgement = own_.judge(topic);
-  out.verdicts.push_back(
-      verdict_of(key, own_.profile().topic_filter, judgement));
-  return judgement;
-}
-
 void InstructionFilters::recall_tasks(const store::Reader& store,
                                       const std::string& tasks) {
-  for (InstructionFilter* filter : {&own_, &other_}) {
+  const auto recall = [&](InstructionFilter& filter) {
     for (const store::Row& row :
-         store.kept(tasks, filter->profile().instruct_filter)) {
+         store.kept(tasks, filter.profile().instruct_filter)) {
       const std::string text = json_string(row.content, "instruction", tasks);
-      filter->remember_task(text.substr(0, text.find("\n\n")));
+      filter.remember_task(text.substr(0, text.find("\n\n")));
     }
-  }
+  };
+  recall(own_);
+  if (other_) recall(*other_);
 }
 
 store::Verdict verdict_of(uint64_t key, const std::string& filter,

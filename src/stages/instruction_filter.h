@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stage 1's verdicts on tasks, topics and questions: what a profile makes of
-// one by itself, and what it has kept before. Both profiles judge every row;
-// the run's own decides.
+// one by itself, and what it has kept before.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,6 +17,7 @@
 #include "stages/completing.h"
 #include "stages/contamination.h"
 #include "stages/likelihood.h"
+#include "stages/run.h"
 
 namespace selfalign::stages {
 
@@ -64,12 +65,11 @@ class InstructionFilter {
   std::set<std::pair<std::string, std::string>> asked_;   // type, topic
 };
 
-// The run's own profile, whose verdict is returned, and the other one. Both
-// verdicts on row `key` are added to `out`.
+// The profile of a run, whose verdict is returned, and the other one where both
+// judge. The verdicts on row `key` are added to `out`.
 class InstructionFilters {
  public:
-  InstructionFilters(const recipe::Recipe& recipe,
-                     const recipe::Prompts& prompts);
+  explicit InstructionFilters(const Run& run);
 
   parse::Judgement judge(uint64_t key, const parse::ListedTask& task,
                          const std::string& text, bool surplus, Accepted& out);
@@ -87,6 +87,12 @@ class InstructionFilters {
   const ContaminationGuard& guard() const { return guard_; }
 
  private:
+  // What `judge` makes of each filter is the verdict under the name that its
+  // profile has in the member `name`.
+  template <typename Judge>
+  parse::Judgement judge_by_all(uint64_t key,
+                                std::string recipe::Profile::*name,
+                                const Judge& judge, Accepted& out);
   parse::Judgement judge_likelihood(uint64_t key, const std::string& text,
                                     Accepted& out);
 
@@ -95,7 +101,7 @@ class InstructionFilters {
   Likelihoods* likelihoods_ = nullptr;
   ContaminationGuard guard_;
   InstructionFilter own_;
-  InstructionFilter other_;
+  std::optional<InstructionFilter> other_;
 };
 
 // The verdict of `filter` on row `key`.

@@ -11,7 +11,6 @@
 #include "stages/instruct.h"
 #include "stages/instructions.h"
 #include "stages/refill.h"
-#include "stages/run.h"
 #include "stages/tune.h"
 #include "stages/verbose.h"
 
@@ -37,10 +36,10 @@ std::unique_ptr<store::Store> open_run(const recipe::Recipe& recipe) {
 }
 
 void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
-                  store::Store& store) {
+                  store::Store& store, Judging judging) {
   const recipe::Prompts prompts = recipe::kept_prompts(store);
   Models models(recipe, workbench, store);
-  const Run run{recipe, prompts, store, workbench, models};
+  const Run run{recipe, prompts, store, workbench, models, judging};
 
   // 1. The base model writes instructions, from seeds and adversarial topics;
   // or a person gives them.

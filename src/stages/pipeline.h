@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "recipe/recipe.h"
+#include "stages/run.h"
 #include "stages/workbench.h"
 #include "store/store.h"
 
@@ -20,6 +21,6 @@ std::unique_ptr<store::Store> open_run(const recipe::Recipe& recipe);
 // Error kInterrupted after everything made so far is safe. run_to_end (
 // whole_run.h) is what a person's run needs.
 void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
-                  store::Store& store);
+                  store::Store& store, Judging judging = Judging::kOwn);
 
 }  // namespace selfalign::stages

@@ -69,7 +69,7 @@ void run_round(const Run& run, int round, const RefillGoal& goal,
                int64_t max_requests) {
   const RefillStages stages = refill_stages(round);
   if (!stage_done(run.store, stages.questions)) {
-    InstructionFilters filters(run.recipe, run.prompts);
+    InstructionFilters filters(run);
     recall(run, round, filters);
     const int64_t at_most =
         max_requests * run.recipe.instruct.hints_per_request;

@@ -42,12 +42,19 @@ class Models {
   std::unique_ptr<generate::Generator> generator_;
 };
 
+// Whose filters judge the rows of stages 1, 2 and 4.
+enum class Judging {
+  kOwn,   // the recipe's profile
+  kBoth,  // and the one it is compared with, whose verdicts decide nothing
+};
+
 struct Run {
   const recipe::Recipe& recipe;
   const recipe::Prompts& prompts;
   store::Store& store;
   Workbench& workbench;
   Models& models;
+  Judging judging = Judging::kOwn;
 };
 
 }  // namespace selfalign::stages

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same world under both profiles: what each keeps, and the report on the
 // rows where they differ.
-#include "inspect/profiles.h"
+#include "replay/profiles.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "recipe/profile.h"
+#include "replay/replayed_run.h"
 #include "scripted_runs.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
 #include "stages/run.h"
+#include "store/testing.h"
 
 namespace selfalign::tests {
 namespace {
@@ -37,6 +41,18 @@ class ProfilesTest : public ScriptedRunsTest {
     }
     return recipe;
   }
+
+  // A run that both judged, as all were once.
+  std::string run_judged_by_both(const Recipe& recipe) const {
+    ScriptedWorkbench workbench({});
+    const auto store = stages::open_run(recipe);
+    stages::run_pipeline(recipe, workbench, *store, stages::Judging::kBoth);
+    return store->run_digest();
+  }
+
+  Json report(const std::string& name) const {
+    return to_json(replay::profiles_report(*open(name), 100));
+  }
 };
 
 TEST_F(ProfilesTest, EachIsReproducible) {
@@ -51,10 +67,8 @@ TEST_F(ProfilesTest, EachIsReproducible) {
     const Recipe stopped = recipe(profile + ".stopped", profile);
     run_until(stopped, after_commits(9));
     EXPECT_EQ(run(stopped), digest);
-    EXPECT_EQ(inspect::profiles_report(*open(profile), 1).profile, profile);
-    EXPECT_EQ(
-        to_json(inspect::profiles_report(*open(profile), 100)),
-        to_json(inspect::profiles_report(*open(profile + ".stopped"), 100)));
+    EXPECT_EQ(replay::profiles_report(*open(profile), 1).profile, profile);
+    EXPECT_EQ(report(profile), report(profile + ".stopped"));
   }
   EXPECT_EQ(digests.size(), 3u);
 }
@@ -212,17 +226,18 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
   for (const std::string profile : {"default", "paper"}) {
     run(recipe(profile, profile));
     const auto store = open(profile);
-    const auto report = inspect::profiles_report(*store, 2);
+    const auto report = replay::profiles_report(*store, 2);
     EXPECT_EQ(report.profile, profile);
     EXPECT_GT(report.num_differ, 0);
     std::set<std::string> stages_seen;
-    for (const inspect::ProfiledStage& stage : report.stages) {
+    const replay::ReplayedRun both(*store, stages::Judging::kBoth);
+    for (const replay::ProfiledStage& stage : report.stages) {
       stages_seen.insert(stage.stage);
       // Counted again, row by row.
       int64_t num_kept = 0;
       for (const Row& row : store->rows(stage.stage)) {
         int sides = 0;
-        for (const store::Verdict& verdict : store->verdicts(row.key)) {
+        for (const store::Verdict& verdict : both.store().verdicts(row.key)) {
           sides += verdict.kept && (verdict.filter == stage.default_filter ||
                                     verdict.filter == stage.paper_filter);
         }
@@ -230,7 +245,7 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
       }
       EXPECT_EQ(stage.kept_by_both, num_kept) << stage.stage;
       int64_t num_differ = 0;
-      for (const inspect::ProfileDifference& difference : stage.differences) {
+      for (const replay::ProfileDifference& difference : stage.differences) {
         num_differ += difference.count;
         EXPECT_LE(difference.examples.size(), 2u);
         EXPECT_GE(difference.examples.size(), 1u);
@@ -241,13 +256,99 @@ TEST_F(ProfilesTest, TheReportCountsWhereTheyDiffer) {
               (std::set<std::string>{"instruct.tasks", "redteam.topics",
                                      "redteam.questions", "align.answers",
                                      "verbose.answers"}));
-    const std::string text = inspect::profiles_text(report);
+    const std::string text = replay::profiles_text(report);
     EXPECT_THAT(text, HasSubstr("default kept, paper exemplar_word"));
     EXPECT_THAT(text, HasSubstr("default kept, paper too_short"));
     EXPECT_THAT(text, HasSubstr("paper: president"));
-    EXPECT_THAT(read_file(path(profile + "/report.txt")),
-                HasSubstr("profiles differ on "));
+    EXPECT_THAT(text, HasSubstr("profiles differ on "));
   }
+}
+
+TEST_F(ProfilesTest, ARunIsJudgedByItsOwnAloneAndTheReportIsThatOfBoth) {
+  for (const std::string profile : {"default", "paper", "paper2"}) {
+    const std::string digest = run(recipe(profile, profile));
+    const auto store = open(profile);
+    for (const std::string& stage : store->stages()) {
+      for (const std::string& filter : store->filters(stage)) {
+        const std::string its = recipe::profile_of(filter);
+        EXPECT_TRUE(its.empty() || its == profile) << stage << ": " << filter;
+      }
+    }
+    const std::string old = profile + ".both";
+    EXPECT_EQ(run_judged_by_both(recipe(old, profile)), digest);
+    EXPECT_EQ(open(old)->filters("align.answers").size(), 2u);
+    EXPECT_EQ(report(old), report(profile));
+    EXPECT_TRUE(is_sound(path(old)));
+    EXPECT_TRUE(is_sound(path(profile)));
+  }
+}
+
+TEST_F(ProfilesTest, TheReportIsOfTheStagesThatAreDoneAndWritesNothing) {
+  const Recipe whole = recipe("a", "default");
+  run_until(whole,
+            [](Store& store) { return store.num_rows("align.answers") > 8; });
+  const auto read_all = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(whole.run_folder)) {
+      if (!entry.is_regular_file()) continue;
+      files[entry.path()] = read_file(entry.path());
+    }
+    return files;
+  };
+  const auto before = read_all();
+  const Json under_way = report("a");
+  EXPECT_EQ(read_all(), before);
+  EXPECT_EQ(under_way["stages"].size(), 3u);
+  run(whole);
+  const Json done = report("a");
+  EXPECT_EQ(done["stages"].size(), 5u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(under_way["stages"][i], done["stages"][i]);
+  }
+}
+
+TEST_F(ProfilesTest, DefaultRejectsNothingForALikelihoodThatNobodyAskedFor) {
+  for (const std::string judges : {"own", "both"}) {
+    const bool asked = judges == "both";
+    Recipe paper = recipe(judges, "paper");
+    paper.instruct.min_log_likelihood = -16.0;
+    if (asked) {
+      run_judged_by_both(paper);
+    } else {
+      run(paper);
+    }
+    const auto store = open(judges);
+    EXPECT_EQ(store->num_rows("instruct.tasks.scores") > 0, asked);
+    EXPECT_TRUE(is_sound(paper.run_folder));
+    const std::string text = profiles_text(replay::profiles_report(*store, 0));
+    EXPECT_EQ(text.find("default incoherent") != std::string::npos, asked)
+        << text;
+  }
+}
+
+TEST_F(ProfilesTest, WhatCannotBePlayedAgainIsSaid) {
+  Recipe given = recipe("a", "default");
+  given.stages = {"align", "engrave"};
+  given.instructions.path =
+      write("p.txt", "Name three rivers of Europe.\nSay what a lamp is for.\n");
+  run(given);
+  EXPECT_EQ(report("a")["stages"].size(), 1u);
+  std::filesystem::remove(path("p.txt"));
+  const Error gone = error_of([&] { report("a"); });
+  EXPECT_EQ(gone.kind(), ErrorKind::kInput);
+  EXPECT_THAT(gone.what(), HasSubstr("p.txt"));
+
+  run(recipe("b", "default"));
+  const std::string own = recipe::profile_named("default").instruct_filter;
+  store::edit_store(path("b"),
+                    "UPDATE manifests SET report = replace(report, '" + own +
+                        "', 'instruct.default.1')");
+  const Error older = error_of([&] { report("b"); });
+  EXPECT_EQ(older.kind(), ErrorKind::kInput);
+  EXPECT_THAT(older.what(), HasSubstr("verdicts of instruct.default.1, where "
+                                      "this program has " +
+                                      own));
 }
 
 TEST_F(ProfilesTest, TheOthersVerdictsArePartOfNoDigest) {

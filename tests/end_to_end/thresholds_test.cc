@@ -9,8 +9,10 @@
 
 #include "parse/repetition.h"
 #include "parse/subject.h"
+#include "recipe/profile.h"
 #include "recipe/prompts.h"
 #include "replay/fork.h"
+#include "replay/replayed_run.h"
 #include "replay/whole_run.h"
 #include "scripted_runs.h"
 #include "stages/row_reading.h"
@@ -49,6 +51,8 @@ std::string outcome_of(const Reader& store, uint64_t key) {
 TEST_F(ThresholdsTest, WhatIsUnlikelyIsIncoherent) {
   run(recipe("a"));
   const auto store = open("a");
+  const replay::ReplayedRun both(*store, stages::Judging::kBoth);
+  const std::string paper = recipe::profile_named("paper").instruct_filter;
   for (const char* stage : {"instruct.tasks", "redteam.questions"}) {
     std::map<std::string, int> outcomes;
     for (const Row& score : store->rows(std::string(stage) + ".scores")) {
@@ -63,8 +67,9 @@ TEST_F(ThresholdsTest, WhatIsUnlikelyIsIncoherent) {
     }
     EXPECT_GT(outcomes["incoherent"], 0) << stage;
     EXPECT_GT(outcomes["kept"], 0) << stage;
-    for (const auto& [reason, count] :
-         store->rejections(stage, "instruct.paper.1")) {
+    const auto rejections = both.store().rejections(stage, paper);
+    EXPECT_FALSE(rejections.empty()) << stage;
+    for (const auto& [reason, count] : rejections) {
       EXPECT_NE(reason, "incoherent") << count;
     }
   }

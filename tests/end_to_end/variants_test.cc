@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "recipe/prompts.h"
+#include "replay/profiles.h"
 #include "replay/verify.h"
 #include "replay/whole_run.h"
 #include "scripted_runs.h"
@@ -291,7 +292,7 @@ TEST_F(VariantsTest, ABaselineIsTunedOnGivenConversations) {
   EXPECT_EQ(store->num_rows("given.conversations"), 7);
   EXPECT_EQ(rejected(*store, "given.conversations"),
             Json({{"no_answer", 3}, {"out_of_turn", 1}}));
-  EXPECT_THAT(read_file(recipe.run_folder + "/report.txt"),
+  EXPECT_THAT(profiles_text(replay::profiles_report(*store, 0)),
               HasSubstr("profiles judge no row"));
   ASSERT_EQ(samples().size(), 3u);
   ASSERT_EQ(samples()[0].turns.size(), 2u);

@@ -3,6 +3,10 @@
 // many they would keep, and the rows on which they differ by the reasons of
 // both, with examples. Every finished stage whose rows are judged takes part,
 // but not the held-out evaluation.
+//
+// A run is judged by its own profile alone. What the other one says depends on
+// what it has kept before, so the run is played again (replayed_run.h) with
+// both judging; its own verdicts must come out the same.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +16,7 @@
 #include "base/record.h"
 #include "store/reader.h"
 
-namespace selfalign::inspect {
+namespace selfalign::replay {
 
 struct ProfileExample {
   std::string row;  // "align.answers:3"
@@ -79,10 +83,12 @@ struct ProfilesReport {
     visit("stages", self.stages);
   }
 };
-// Up to `num_examples` of each difference.
-ProfilesReport profiles_report(const store::Reader& store, int num_examples);
+// Up to `num_examples` of each difference. Of `run` the stages that are done
+// now. Error kInput where it cannot be played again up to these: files that a
+// person gave are gone, or another version of a filter judged it.
+ProfilesReport profiles_report(const store::Reader& run, int num_examples);
 
 // The report as plain text, a table for each stage.
 std::string profiles_text(const ProfilesReport& report);
 
-}  // namespace selfalign::inspect
+}  // namespace selfalign::replay

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "inspect/profiles.h"
+#include "replay/profiles.h"
 
 #include <algorithm>
 #include <iomanip>
@@ -11,12 +11,13 @@
 
 #include "base/error.h"
 #include "recipe/profile.h"
-#include "stages/funnel.h"
+#include "replay/replayed_run.h"
 
-namespace selfalign::inspect {
+namespace selfalign::replay {
 namespace {
 
 using store::Manifest;
+using store::Reader;
 using store::SeenRow;
 
 // One side's verdict on a row, short.
@@ -46,7 +47,7 @@ std::string text_of(const SeenRow& seen) {
 
 class StageComparison {
  public:
-  StageComparison(const store::Reader& store, const Manifest& manifest,
+  StageComparison(const Reader& store, const Manifest& manifest,
                   const std::string& own, int num_examples)
       : num_examples_(static_cast<size_t>(num_examples)) {
     const std::string other = recipe::counterpart(own);
@@ -75,7 +76,7 @@ class StageComparison {
 
  private:
   template <typename Visit>
-  void scan(const store::Reader& store, const std::string& filter,
+  void scan(const Reader& store, const std::string& filter,
             const Visit& visit) const {
     store.scan(result_.stage, filter, [&](const SeenRow& seen) {
       if (seen.row.seq >= result_.num_rows) return false;
@@ -116,6 +117,25 @@ class StageComparison {
   std::map<std::pair<std::string, std::string>, ProfileDifference> differences_;
 };
 
+// The filter by which the rows of a stage can be compared, "" where none can.
+std::string own_filter(const Manifest& stored, const ReplayedRun& again) {
+  const std::string was = store::filter_of(stored);
+  const auto made = again.store().manifest(stored.stage);
+  const std::string is = made ? store::filter_of(*made) : was;
+  if (recipe::counterpart(is).empty()) return "";
+  const bool same = made && was == is && made->digest == stored.digest &&
+                    made->num_kept == stored.num_kept;
+  if (same) return was;
+  throw Error(
+      ErrorKind::kInput,
+      str(stored.stage, ": expected the same when it is played again, found ",
+          was != is ? str("verdicts of ", was, ", where this program has ", is,
+                          "; ask the version of selfalign that made the run")
+          : made    ? "other rows or verdicts; selfalign verify says more"
+          : again.end().empty() ? "none; selfalign verify says more"
+                                : again.end()));
+}
+
 // One line of at most `width` characters.
 std::string one_line(const std::string& text, size_t width) {
   std::string line;
@@ -143,18 +163,21 @@ void print_examples(std::ostream& out, const ProfileDifference& difference) {
 
 }  // namespace
 
-ProfilesReport profiles_report(const store::Reader& store, int num_examples) {
+ProfilesReport profiles_report(const Reader& run, int num_examples) {
   ProfilesReport report;
-  for (const Manifest& manifest : store.manifests()) {
-    if (manifest.stage.rfind("held_out.", 0) == 0) continue;
-    const auto own = stages::funnel_of(manifest).filter;
-    if (!own || recipe::counterpart(*own).empty()) continue;
-    report.profile = recipe::profile_of(*own);
-    report.stages.push_back(
-        StageComparison(store, manifest, *own, num_examples).result());
-    report.num_rows += manifest.num_rows;
-    report.num_differ += report.stages.back().num_differ;
-  }
+  run.snapshot([&] {
+    const ReplayedRun again(run, stages::Judging::kBoth);
+    for (const Manifest& manifest : run.manifests()) {
+      if (manifest.stage.rfind("held_out.", 0) == 0) continue;
+      const std::string own = own_filter(manifest, again);
+      if (own.empty()) continue;
+      report.profile = recipe::profile_of(own);
+      report.stages.push_back(
+          StageComparison(again.store(), manifest, own, num_examples).result());
+      report.num_rows += manifest.num_rows;
+      report.num_differ += report.stages.back().num_differ;
+    }
+  });
   return report;
 }
 
@@ -178,4 +201,4 @@ std::string profiles_text(const ProfilesReport& report) {
   return out.str();
 }
 
-}  // namespace selfalign::inspect
+}  // namespace selfalign::replay

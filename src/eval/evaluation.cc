@@ -53,9 +53,8 @@ std::vector<std::string> decoding_lines(
   return lines;
 }
 
-std::string answer_context(const Subject& subject, const std::string& user) {
-  if (subject.context) return subject.context(user);
-  const generate::Request request = subject.ask({}, user);
+std::string Form::context(const std::string& user) const {
+  const generate::Request request = ask({}, user);
   return (request.prefix ? *request.prefix : "") + request.suffix;
 }
 

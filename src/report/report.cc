@@ -18,6 +18,7 @@
 #include "recipe/run_files.h"
 #include "report/report_sections.h"
 #include "stages/funnel.h"
+#include "store/checks.h"
 
 namespace selfalign::report {
 namespace {

@@ -117,8 +117,8 @@ void finish_stage(store::Store& store, const std::string& stage,
   log_info(funnel_line(funnel_of(manifest)));
 }
 
-std::vector<store::Row> sequence_cache(const store::Reader& store,
-                                       const std::string& stage) {
+std::vector<store::Row> kept_rows(const store::Reader& store,
+                                  const std::string& stage) {
   const auto manifest = store.manifest(stage);
   if (!manifest) return {};
   const auto filter = funnel_of(*manifest).filter;

@@ -25,8 +25,7 @@ The run is judged by its own profile. Here it is played again from its stored
 completions and both profiles, default and paper, judge every row of stages 1,
 2 and 4. Counted are rows that one keeps and the other rejects, by the reasons
 of both, and "changed": both keep the answer, with another text or end. No model
-is loaded and nothing is written to the run; a likelihood that the run never
-asked for (profile paper with instruct.min_log_likelihood) rejects no row.)";
+is loaded and nothing is written to the run.)";
 
 struct Flags {
   std::string run;

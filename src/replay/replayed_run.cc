@@ -7,7 +7,6 @@
 #include "stages/align.h"
 #include "stages/decisions.h"
 #include "stages/funnel.h"
-#include "stages/likelihood.h"
 #include "stages/pipeline.h"
 
 namespace selfalign::replay {
@@ -34,24 +33,10 @@ void keep_past(const Reader& run, store::Store& again) {
   keep(stages::kBannedTokens);
 }
 
-// Runs were once judged by both profiles, and in one of a published profile
-// default's filter asked for likelihoods, whose rows are part of the run.
-bool has_scored_instructions(const Reader& run) {
-  return run.num_rows(stages::scores_of("instruct.tasks")) > 0 ||
-         run.num_rows(stages::scores_of("redteam.questions")) > 0;
-}
-
 }  // namespace
 
 ReplayedRun::ReplayedRun(const Reader& run, stages::Judging judging) {
-  recipe::Recipe recipe = recipe_of(run, scratch_.path() + "/run");
-  if (recipe.profile != "default") {
-    if (has_scored_instructions(run)) {
-      judging = stages::Judging::kBoth;
-    } else if (judging == stages::Judging::kBoth) {
-      recipe.instruct.min_log_likelihood = recipe::kNoLikelihood;
-    }
-  }
+  const recipe::Recipe recipe = recipe_of(run, scratch_.path() + "/run");
   store_ = stages::open_run(recipe);
   keep_past(run, *store_);
   play(run, recipe, judging);

@@ -15,9 +15,7 @@ namespace selfalign::replay {
 
 class ReplayedRun {
  public:
-  // Plays `run` as far as it goes. A likelihood that a run of a published
-  // profile never asked for is not known here either: where default judges
-  // beside it, it judges without.
+  // Plays `run` as far as it goes.
   ReplayedRun(const store::Reader& run, stages::Judging judging);
   ~ReplayedRun();
   ReplayedRun(const ReplayedRun&) = delete;

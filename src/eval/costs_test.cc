@@ -42,8 +42,12 @@ TEST(CostsTest, EveryItemCountsOnceHoweverManyResultsItIsIn) {
   results.results = {
       result_of("mt_bench", "items/gpt/mt_bench.jsonl", {1}),
       result_of("mt_bench.judge.j", "judgements/j.jsonl", {3, 5})};
-  results.comparisons = {
-      {.judge = "j", .judgements = "judgements/j.jsonl", .keys = {3, 4}}};
+  results.comparisons = {{.task = "mt_bench",
+                          .judge = "j",
+                          .a = "gpt",
+                          .b = "other",
+                          .judgements = "judgements/j.jsonl",
+                          .keys = {3, 4}}};
   const SubjectUsage subject = usage_of(
       folder.path(), results, {"subject", "gpt", "http://a#gpt", {1e6, 2e6}});
   EXPECT_EQ(subject.report.usage.num_requests, 2);

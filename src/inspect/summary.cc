@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_file.h"
 #include "base/screen.h"
 #include "recipe/run_files.h"
 #include "stages/held_out.h"
@@ -272,12 +271,10 @@ std::string summary_text(const RunSummary& summary) {
 }
 
 void write_summary(const recipe::Recipe& recipe, store::Store& store) {
-  const RunSummary summary = run_summary(recipe, store);
   write_file_atomic(store.folder() + "/report.txt",
-                    screen_text(summary_text(summary)));
-  write_json_file(store.folder() + "/report.json", to_json(summary));
+                    screen_text(summary_text(run_summary(recipe, store))));
   store.transaction([&] {
-    store.keep_files({"report.txt", "report.json"});
+    store.keep_files({"report.txt"});
     store.set_meta(store::kDone, "1");
   });
 }

@@ -97,8 +97,8 @@ RunSummary run_summary(const recipe::Recipe& recipe,
 // length per stage, losses, held-out questions side by side. Plain text.
 std::string summary_text(const RunSummary& summary);
 
-// Writes report.txt and report.json into the run folder and says in the store
-// that the run is done.
+// Writes report.txt into the run folder and says in the store that the run is
+// done.
 void write_summary(const recipe::Recipe& recipe, store::Store& store);
 
 }  // namespace selfalign::inspect

@@ -90,6 +90,7 @@ class ReportTest : public ScriptedRunsTest {
 
 TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
   make_run();
+  report::write_report(run_);
   const Json before = parse_json(file("report.json"), "report.json");
   evaluate(run_ + "/evaluation", "plain");
   make_folder(run_ + "/engraved");

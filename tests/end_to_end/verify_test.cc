@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "replay/fork.h"
 #include "replay/whole_run.h"
+#include "report/report.h"
 #include "scripted_runs.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
@@ -29,7 +30,10 @@ using ::testing::Not;
 
 class VerifyRunTest : public ScriptedRunsTest {
  protected:
-  void make_run() { run(small_recipe(run_)); }
+  void make_run() {
+    run(small_recipe(run_));
+    report::write_report(run_);
+  }
 
   void exec(const std::string& sql) const { store::edit_store(run_, sql); }
 

@@ -58,7 +58,8 @@ inspect::RunEta eta_of(const store::Reader& store) {
 // Of a run at work nothing is to be done.
 std::string how_to_go_on(const store::Reader& store) {
   return str("not done; go on with: selfalign resume ", store.folder(),
-             store::evidence_of(store).signed_by ? " --sign-key KEYFILE" : "", "\n");
+             store::evidence_of(store).signed_by ? " --sign-key KEYFILE" : "",
+             "\n");
 }
 
 std::string status_text(const store::Reader& store) {
@@ -79,8 +80,7 @@ std::string status_text(const store::Reader& store) {
 }
 
 void print_status(const std::string& folder, bool json) {
-  const std::unique_ptr<store::Store> store =
-      store::Reader::open(folder);
+  const std::unique_ptr<store::Reader> store = store::Reader::open(folder);
   if (json) {
     Json status = status_json(*store);
     status["pace"] = to_json(eta_of(*store));

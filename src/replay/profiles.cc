@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <tuple>
 #include <utility>
@@ -117,23 +118,45 @@ class StageComparison {
   std::map<std::pair<std::string, std::string>, ProfileDifference> differences_;
 };
 
+[[noreturn]] void refuse(const Reader& run, const std::string& why) {
+  throw Error(ErrorKind::kInput, str(run.folder(),
+                                     ": profiles are compared by playing a run "
+                                     "again, which this one cannot be: ",
+                                     why));
+}
+
 // The filter by which the rows of a stage can be compared, "" where none can.
-std::string own_filter(const Manifest& stored, const ReplayedRun& again) {
+std::string own_filter(const Reader& run, const Manifest& stored,
+                       const ReplayedRun& again) {
   const std::string was = store::filter_of(stored);
   const auto made = again.store().manifest(stored.stage);
   const std::string is = made ? store::filter_of(*made) : was;
   if (recipe::counterpart(is).empty()) return "";
-  const bool same = made && was == is && made->digest == stored.digest &&
-                    made->num_kept == stored.num_kept;
-  if (same) return was;
-  throw Error(
-      ErrorKind::kInput,
-      str(stored.stage, ": expected the same when it is played again, found ",
-          was != is ? str("verdicts of ", was, ", where this program has ", is,
-                          "; ask the version of selfalign that made the run")
-          : made    ? "other rows or verdicts; selfalign verify says more"
-          : again.end().empty() ? "none; selfalign verify says more"
-                                : again.end()));
+  if (!made) {
+    refuse(run, again.end().empty() ? stored.stage + " is not made again"
+                                    : again.end());
+  }
+  if (was != is) {
+    refuse(run, str(stored.stage, " was judged by ", was, ", this program has ",
+                    is, "; ask the version of selfalign that made it"));
+  }
+  if (made->digest != stored.digest || made->num_kept != stored.num_kept) {
+    refuse(run, str(stored.stage,
+                    " comes out otherwise; selfalign verify says more"));
+  }
+  return was;
+}
+
+std::unique_ptr<const ReplayedRun> played_by_both(const Reader& run) {
+  try {
+    return std::make_unique<const ReplayedRun>(run, stages::Judging::kBoth);
+  } catch (const Error& error) {  // as of a key that recipes once had
+    if (error.kind() != ErrorKind::kInput &&
+        error.kind() != ErrorKind::kUsage) {
+      throw;
+    }
+    refuse(run, error.what());
+  }
 }
 
 // One line of at most `width` characters.
@@ -166,14 +189,15 @@ void print_examples(std::ostream& out, const ProfileDifference& difference) {
 ProfilesReport profiles_report(const Reader& run, int num_examples) {
   ProfilesReport report;
   run.snapshot([&] {
-    const ReplayedRun again(run, stages::Judging::kBoth);
+    const auto again = played_by_both(run);
     for (const Manifest& manifest : run.manifests()) {
       if (manifest.stage.rfind("held_out.", 0) == 0) continue;
-      const std::string own = own_filter(manifest, again);
+      const std::string own = own_filter(run, manifest, *again);
       if (own.empty()) continue;
       report.profile = recipe::profile_of(own);
       report.stages.push_back(
-          StageComparison(again.store(), manifest, own, num_examples).result());
+          StageComparison(again->store(), manifest, own, num_examples)
+              .result());
       report.num_rows += manifest.num_rows;
       report.num_differ += report.stages.back().num_differ;
     }

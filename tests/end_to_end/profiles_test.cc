@@ -319,6 +319,7 @@ TEST_F(ProfilesTest, WhatCannotBePlayedAgainIsSaid) {
   std::filesystem::remove(path("p.txt"));
   const Error gone = error_of([&] { report("a"); });
   EXPECT_EQ(gone.kind(), ErrorKind::kInput);
+  EXPECT_THAT(gone.what(), HasSubstr("playing a run again"));
   EXPECT_THAT(gone.what(), HasSubstr("p.txt"));
 
   run(recipe("b", "default"));
@@ -328,8 +329,8 @@ TEST_F(ProfilesTest, WhatCannotBePlayedAgainIsSaid) {
                         "', 'instruct.default.1')");
   const Error older = error_of([&] { report("b"); });
   EXPECT_EQ(older.kind(), ErrorKind::kInput);
-  EXPECT_THAT(older.what(), HasSubstr("verdicts of instruct.default.1, where "
-                                      "this program has " +
+  EXPECT_THAT(older.what(), HasSubstr("instruct.tasks was judged by "
+                                      "instruct.default.1, this program has " +
                                       own));
 }
 

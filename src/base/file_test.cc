@@ -198,7 +198,7 @@ TEST_F(FileTest, AStreamWithoutEndTakesBoundedMemory) {
     getrusage(RUSAGE_SELF, &usage);
     const bool is_clear = std::string(error.what()).find("bytes of a device") !=
                           std::string::npos;
-    _exit(usage.ru_maxrss > 400 * 1024 ? 1 : is_clear ? 0 : 2);
+    _exit(usage.ru_maxrss > int64_t{400} * 1024 ? 1 : is_clear ? 0 : 2);
   }
   int status = 0;
   waitpid(child, &status, 0);

@@ -78,7 +78,7 @@ TEST(BusGuardTest, ACutWithinAPageIsSeenWhenAsked) {
     ADD_FAILURE() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_NE(std::string(error.what()).find("found it cut short"),
+    EXPECT_NE(std::string(error.what()).find("the file was cut short"),
               std::string::npos);
   }
 }

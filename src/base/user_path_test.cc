@@ -52,8 +52,9 @@ TEST_F(UserPathTest, RefusesWhatNobodyReplaces) {
   EXPECT_THAT(refusal(" runs/x"),
               HasSubstr("a blank before it in \" runs/x\""));
   EXPECT_THAT(refusal("file:///runs/x"), HasSubstr("without file://"));
-  EXPECT_THAT(refusal("~no-such-user/x"),
-              HasSubstr("no such user in \"~no-such-user/x\""));
+  EXPECT_THAT(
+      refusal("~no-such-user/x"),
+      HasSubstr("there is no user of that name in \"~no-such-user/x\""));
 }
 
 }  // namespace

@@ -35,8 +35,7 @@ void add_stats(CLI::App& app, Shell& shell) {
   command->callback([folder, &shell] {
     shell.action = [folder, &shell] {
       const recipe::Recipe recipe = recipe_of_run(*folder);
-      const auto store =
-          store::Reader::open(*folder);
+      const auto store = store::Reader::open(*folder);
       const inspect::RunStats stats =
           inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
       if (shell.json) {

@@ -130,16 +130,17 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
            work.qkv + token * work.qkv_stride + source(row),
            &q[(row - rows.begin) * dim_]);
   }
-  AttendArgs<T> args{.q = q.data(),
-                     .rows = count,
-                     .dim = dim_,
-                     .scale = config_.attention_scale != 0.0
+  AttendArgs<T> args{
+      .q = q.data(),
+      .rows = count,
+      .dim = dim_,
+      .scale = config_.attention_scale != 0.0
                    ? static_cast<float>(config_.attention_scale)
                    : 1.0f / std::sqrt(static_cast<float>(head_dim)),
-                     .softcap = static_cast<float>(config_.attention_softcap),
-                     .out = out.data(),
-                     .max = max,
-                     .sum = sum};
+      .softcap = static_cast<float>(config_.attention_softcap),
+      .out = out.data(),
+      .max = max,
+      .sum = sum};
   if (const CpuSequence* prefix = work.pass.prefix) {
     attend_pages(work, rows, args, *prefix, prefix->length(), 0, rows.begin,
                  nullptr);

@@ -22,6 +22,7 @@
 #include "formats/ggml_blocks.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 namespace selfalign::formats {
@@ -111,7 +112,7 @@ void decode_iq4_nl(const char* in, float* out) {
 
 void decode_q2_k(const char* in, float* out) {
   const float scale = scale_at(in + 80), minimum = scale_at(in + 82);
-  for (int i = 0; i < kLarge; ++i) {
+  for (ptrdiff_t i = 0; i < kLarge; ++i) {
     const uint8_t both = byte(in + i / 16);
     const float s = scale * static_cast<float>(both & 15);
     const float n = minimum * static_cast<float>(both >> 4);
@@ -125,12 +126,12 @@ void decode_q3_k(const char* in, float* out) {
   const char* const quants = in + 32;
   const char* const packed = in + 96;  // low halves of 16 scales, high pairs
   float scales[16];
-  for (int j = 0; j < 16; ++j) {
+  for (ptrdiff_t j = 0; j < 16; ++j) {
     const int low = byte(packed + j % 8) >> j / 8 * 4 & 15;
     const int high = byte(packed + 8 + j % 4) >> j / 4 * 2 & 3;
     scales[j] = scale * static_cast<float>((low | high << 4) - 32);
   }
-  for (int i = 0; i < kLarge; ++i) {
+  for (ptrdiff_t i = 0; i < kLarge; ++i) {
     const int low = byte(quants + i / 128 * 32 + i % 32) >> i / 32 % 4 * 2 & 3;
     const int high = byte(in + i % 32) >> i / 32 & 1;
     out[i] = scales[i / 16] * static_cast<float>(low - 4 * (1 - high));
@@ -155,9 +156,9 @@ void decode_pairs(const char* in, const char* quants, const char* high,
   const float scale = scale_at(in), minimum = scale_at(in + 2);
   float scales[8], minima[8];
   unpack_scales(in + 4, scales, minima);
-  for (int j = 0; j < 8; ++j) {
+  for (ptrdiff_t j = 0; j < 8; ++j) {
     const float s = scale * scales[j], n = minimum * minima[j];
-    for (int i = 0; i < 32; ++i) {
+    for (ptrdiff_t i = 0; i < 32; ++i) {
       int q = byte(quants + j / 2 * 32 + i) >> j % 2 * 4 & 15;
       if (high != nullptr) q |= (byte(high + i) >> j & 1) << 4;
       out[j * 32 + i] = s * static_cast<float>(q) - n;
@@ -175,8 +176,8 @@ void decode_q5_k(const char* in, float* out) {
 
 void decode_q6_k(const char* in, float* out) {
   const float scale = scale_at(in + 208);
-  for (int i = 0; i < kLarge; ++i) {
-    const int half = i / 128, place = i % 128;
+  for (ptrdiff_t i = 0; i < kLarge; ++i) {
+    const ptrdiff_t half = i / 128, place = i % 128;
     const int low = byte(in + half * 64 + place % 64) >> place / 64 * 4 & 15;
     const int high =
         byte(in + 128 + half * 32 + place % 32) >> place / 32 * 2 & 3;
@@ -188,11 +189,11 @@ void decode_q6_k(const char* in, float* out) {
 void decode_iq4_xs(const char* in, float* out) {
   const float scale = scale_at(in);
   const auto high = load<uint16_t>(in + 2);
-  for (int j = 0; j < 8; ++j) {
+  for (ptrdiff_t j = 0; j < 8; ++j) {
     const int low = byte(in + 4 + j / 2) >> j % 2 * 4 & 15;
     const int s = (low | (high >> 2 * j & 3) << 4) - 32;
     const float group = scale * static_cast<float>(s);
-    for (int i = 0; i < 16; ++i) {
+    for (ptrdiff_t i = 0; i < 16; ++i) {
       const uint8_t both = byte(in + 8 + j * 16 + i);
       out[j * 32 + i] = group * static_cast<float>(kTable[both & 15]);
       out[j * 32 + 16 + i] = group * static_cast<float>(kTable[both >> 4]);

@@ -337,7 +337,7 @@ std::string renamed(const std::string& name, const Rename (&renames)[n]) {
 
 // "" if the name has no place in any model.
 std::string hf_name(const std::string& name, const Architecture& architecture) {
-  if (const std::string top = renamed(name, kTopNames); !top.empty()) {
+  if (std::string top = renamed(name, kTopNames); !top.empty()) {
     return top;
   }
   if (!name.starts_with("blk.")) return "";

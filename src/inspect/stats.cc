@@ -19,8 +19,8 @@
 namespace selfalign::inspect {
 namespace {
 
-using store::Row;
 using store::Reader;
+using store::Row;
 
 // Diversity depends on how much text it is taken of; so many texts, evenly
 // drawn, are compared at most.

@@ -33,7 +33,7 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos,
   const at::Tensor f = x.narrow(-1, 0, rotary_dim).to(at::kFloat);
   const at::Tensor turned =
       at::cat({f.slice(-1, half).neg(), f.slice(-1, 0, half)}, -1);
-  const at::Tensor rotated =
+  at::Tensor rotated =
       at::add(at::mul(f, cos), at::mul(turned, sin)).to(x.scalar_type());
   if (rotary_dim == x.size(-1)) return rotated;
   return at::cat({rotated, x.slice(-1, rotary_dim)}, -1);

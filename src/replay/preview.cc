@@ -14,8 +14,8 @@
 namespace selfalign::replay {
 namespace {
 
-using store::SeenRow;
 using store::Reader;
+using store::SeenRow;
 
 constexpr int kNumInstructions = 8;
 constexpr int kNumRedTeam = 4;

@@ -65,7 +65,7 @@ PreviewReport preview_report(const recipe::Recipe& whole,
                              const recipe::Prompts& prompts,
                              const store::Reader& store);
 // For a person; `store` is the report's.
-std::string preview_text(const PreviewReport& report, const store::Reader& store,
-                         size_t width);
+std::string preview_text(const PreviewReport& report,
+                         const store::Reader& store, size_t width);
 
 }  // namespace selfalign::replay

@@ -20,9 +20,9 @@
 namespace selfalign::report {
 namespace {
 
+using store::Reader;
 using store::Row;
 using store::SeenRow;
-using store::Reader;
 
 constexpr size_t kNumKept = 4;      // samples shown
 constexpr size_t kNumRejected = 4;  // reasons with a sample

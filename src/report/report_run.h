@@ -114,7 +114,8 @@ struct RejectedReason {
   }
 };
 // By stage.
-Named<std::vector<RejectedReason>> rejected_examples(const store::Reader& store);
+Named<std::vector<RejectedReason>> rejected_examples(
+    const store::Reader& store);
 
 struct CurvePoint {
   int64_t step = 0;

@@ -237,10 +237,10 @@ TEST_F(ImportTest, WhatIsNotKnownOrThereTwiceIsSaid) {
 
 TEST_F(ImportTest, HostileFilesAreErrors) {
   const std::pair<const char*, const char*> cases[] = {
-      {"nothing of use", "none in 1 files"},
+      {"nothing of use", "were found in 1 file"},
       {"{\"instances\": 3", ":1:16: expected JSON"},
       {"{\"instruction\":3,\"instances\":[]}", "row 1"},
-      {"{\"instruction\":\" \",\"instances\":[]}", "some text in"},
+      {"{\"instruction\":\" \",\"instances\":[]}", "is empty; fill it in"},
       {"{\"instruction\":\"a\",\"instances\":3}", "a list 'instances'"},
       {"[{\"conversations\":[{\"from\":\"gpt\",\"value\":\"a\"}]}]",
        "of turns"},

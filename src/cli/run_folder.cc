@@ -84,10 +84,10 @@ void require_model_or_run(const std::string& path) {
   }
   throw Error(
       ErrorKind::kInput,
-      str(path, ": expected a run folder, an HF folder or a GGUF file, found ",
-          is_there ? "another folder" : "none",
-          "; correct the path, or make a run with: selfalign run "
-          "RECIPE"));
+      str(is_there ? path + ": this is" : "cannot open " + path + ": there is",
+          " no run folder, HF folder or GGUF file",
+          is_there ? "" : " of that name",
+          "; correct the path, or make a run with: selfalign run RECIPE"));
 }
 
 std::vector<std::pair<std::string, std::string>> adapters_of_run(

@@ -102,7 +102,7 @@ void CpuAttention<T>::prepare_token(const Work& work, int64_t token) const {
 template <typename T>
 void CpuAttention<T>::attend(const Work& work) const {
   const int64_t rows = work.pass.num_tokens() * group_;
-  const int64_t wanted_tasks = 3 * num_threads();
+  const int64_t wanted_tasks = int64_t{3} * num_threads();
   const int64_t each = std::clamp<int64_t>(
       rows * config_.num_kv_heads / wanted_tasks / 6 * 6, 6, kMaxRows);
   const int64_t runs = (rows + each - 1) / each;

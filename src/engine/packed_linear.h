@@ -115,7 +115,8 @@ class PackedLinear {
     // threads end together.
     constexpr int64_t kPanel = 4;
     const int64_t panels = (num_blocks_ + kPanel - 1) / kPanel;
-    const int64_t parts = panels < 8 * num_threads() && rows >= 12 ? 2 : 1;
+    const int64_t parts =
+        panels < int64_t{8} * num_threads() && rows >= 12 ? 2 : 1;
     const int64_t part_rows = round_up((rows + parts - 1) / parts, 6);
     parallel_for(panels * parts, [&](int64_t task) {
       const int64_t first_row = task % parts * part_rows;

@@ -57,7 +57,7 @@ void require_reviewable(const Reader& store, const std::string& stage) {
     if (can_be_reviewed(name)) known += " " + name;
   }
   refuse(str(store.folder(), ": this run has no rows of ", stage, "; ",
-             known.empty() ? "this run has no stage to decide on"
+             known.empty() ? "it has no stage to decide on"
                            : "stages to decide on are:" + known));
 }
 

@@ -290,18 +290,16 @@ class RuleReader {
   void read_sentence() {
     const bool about_rules = text_.has_rule_word();
     for (size_t at = text_.begin(); at < text_.end();) {
-      if (!text_.starts_word(at)) {
-        ++at;
-      } else if (is_rule_word(text_.word_at(at).text)) {
+      const bool starts = text_.starts_word(at);
+      if (starts && is_rule_word(text_.word_at(at).text)) {
         at = read_list(text_.word_at(at).end);
-      } else if (is_digit(text_[at])) {
+      } else if (starts && is_digit(text_[at])) {
         at = about_rules && text_.opens_item(at)
                  ? read_item(at, false)
                  : read_numbered(at, about_rules);
-      } else if (about_rules) {
-        at = std::max(read_quoted(at), at + 1);
       } else {
-        ++at;
+        const size_t next = at + 1;
+        at = starts && about_rules ? std::max(read_quoted(at), next) : next;
       }
     }
   }

@@ -128,7 +128,7 @@ class StageComparison {
 // The filter by which the rows of a stage can be compared, "" where none can.
 std::string own_filter(const Reader& run, const Manifest& stored,
                        const ReplayedRun& again) {
-  const std::string was = store::filter_of(stored);
+  std::string was = store::filter_of(stored);
   const auto made = again.store().manifest(stored.stage);
   const std::string is = made ? store::filter_of(*made) : was;
   if (recipe::counterpart(is).empty()) return "";

@@ -57,10 +57,10 @@ Places places_of(const std::string& folder) {
   }
   throw Error(
       ErrorKind::kInput,
-      str(folder, ": expected the folder of a run, with ",
-          recipe::kRecipeFile + 1, ", or of an evaluation, with ", kResults,
-          ", found neither; make one with: selfalign run "
-          "RECIPE, or selfalign evaluate"));
+      str(folder, ": this is neither the folder of a run, for it has no ",
+          recipe::kRecipeFile + 1, ", nor of an evaluation, for it has no ",
+          kResults,
+          "; make one with: selfalign run RECIPE, or selfalign evaluate"));
 }
 
 RunCost cost_of(const inspect::RunEta& eta) {
@@ -150,8 +150,8 @@ void require_key(const store::Reader& store, bool has_key) {
   if (has_key || !store::evidence_of(store).signed_by) return;
   throw Error(ErrorKind::kUsage,
               str(store.folder(),
-                  ": expected --sign-key with the key that signed this run, "
-                  "found none; give it, or write the report elsewhere: --out"));
+                  ": this run is signed; give the key that signed it "
+                  "(--sign-key), or write the report elsewhere (--out)"));
 }
 
 void add(Section section, Document& document) {
@@ -244,7 +244,7 @@ void update_report(const std::string& folder) {
   }
   const auto holder = store::Reader::writer_of(run);
   if (is_done && (is_signed || holder)) {
-    log_warning(str(run.string(), ": expected to write its report, found it ",
+    log_warning(str("cannot write the report of ", run.string(), ", which is ",
                     is_signed ? "signed" : "in use by " + *holder,
                     "; write it with: selfalign report ", run.string(),
                     is_signed ? " --sign-key KEY" : ""));

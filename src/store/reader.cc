@@ -82,8 +82,8 @@ std::unique_ptr<Reader> Reader::open(const std::string& folder) {
       !std::filesystem::exists(path, ignored) || is_being_made(path)) {
     throw Error(ErrorKind::kInput,
                 str(folder,
-                    ": expected a run folder with run.db, found none; "
-                    "start one with: selfalign run RECIPE"));
+                    ": this is no run folder, for it has no run.db; start one "
+                    "with: selfalign run RECIPE"));
   }
   std::unique_ptr<Reader> reader(
       new Reader(folder, std::make_unique<Tables>(path, nullptr)));

@@ -98,12 +98,12 @@ bool is_immutable(const std::string& path) {
   if (stat((path + "-wal").c_str(), &log) != 0) return true;
   if (log.st_size == 0) return read_only_disk;
   if (stat((path + "-shm").c_str(), &index) != 0) {
-    throw Error(ErrorKind::kResources,
-                str(path,
-                    ": expected to read a run that was not closed, "
-                    "found its folder not writable and run.db-shm "
-                    "missing; make the folder writable or copy the run "
-                    "to one that is"));
+    throw Error(
+        ErrorKind::kResources,
+        str("cannot read ", path,
+            ": the run was not closed, its folder is not writable and "
+            "run.db-shm is missing; make the folder writable or copy the run "
+            "to one that is"));
   }
   return false;
 }
@@ -191,8 +191,8 @@ void Database::fail(int code) const {
   if (system != 0 && kind == ErrorKind::kResources) {
     found += str(" (", std::strerror(system), ")");
   }
-  throw Error(kind, str(path_, ": expected a working run store, found: ", found,
-                        "; ", advice(kind)));
+  throw Error(kind, str("cannot use the run store ", path_, ": ", found, "; ",
+                        advice(kind)));
 }
 
 Statement::Statement(const Database& database, const char* sql)

@@ -138,8 +138,8 @@ void Store::sign() const {
     if (!signer.bind(kSigner).step()) return;
     throw Error(ErrorKind::kUsage,
                 str(tables().db.path(),
-                    ": expected --sign-key with the key that signed this run, "
-                    "found none; without it nothing is written there"));
+                    ": this run is signed; give the key that signed it "
+                    "(--sign-key), for without it nothing is written there"));
   }
   Statement upsert(tables().db,
                    "INSERT INTO signatures VALUES (?, ?) "

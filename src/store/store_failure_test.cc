@@ -160,7 +160,7 @@ TEST_F(StoreFailureTest, AFileOverTheLimitLosesNothing) {
     std::exit(0);
   };
   EXPECT_EXIT(fill(), testing::ExitedWithCode(4),
-              "run.db: expected a working run store.*free disk space");
+              "cannot use the run store .*run.db.*free disk space");
 }
 
 // In the folder of a run from elsewhere: nobody writes to it, nobody waits.

@@ -184,7 +184,7 @@ TEST_F(QuestionsTest, SeveralHintsNeedAListPromptBeforeTheFirstRow) {
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), HasSubstr("expected a list_prompt"));
+    EXPECT_THAT(error.what(), HasSubstr("there is no list_prompt"));
   }
   several.instruct.hints_per_request = 1;
   stages::open_run(several);

@@ -254,7 +254,7 @@ TEST_F(ReportTest, AnEvaluationWithoutARunHasOneToo) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_THAT(error.what(), HasSubstr("found neither"));
+    EXPECT_THAT(error.what(), HasSubstr("nor of an evaluation"));
   }
 }
 

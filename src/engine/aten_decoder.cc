@@ -345,6 +345,7 @@ class AtenDecoder : public Decoder {
                          const std::vector<int64_t>& wanted) {
     if (wanted.empty()) return nullptr;
     std::vector<int64_t> rows;
+    rows.reserve(wanted.size());
     for (int64_t token : wanted) rows.push_back(row_of.at(token));
     logits_ =
         model::logits(*weights_, hidden)

@@ -51,6 +51,7 @@ std::optional<RelativeScore> relative_score(const AnswerMarks& a,
   }
   if (score.sums.num_items == 0) return std::nullopt;
   std::vector<MarkSums> list;
+  list.reserve(questions.size());
   for (const auto& [question, sums] : questions) list.push_back(sums);
   const Interval interval = bootstrap(
       int64_t(list.size()),

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/shown.h"
 #include "formats/gguf.h"
 #include "formats/model_path.h"
@@ -76,8 +77,13 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
     }
     out.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
-  const std::string pre =
-      file.get_string_or("tokenizer.ggml.pre", "(no tokenizer.ggml.pre)");
+  const char* const pre_key = "tokenizer.ggml.pre";
+  if (file.find(pre_key) == nullptr) {
+    log_warning(str(file.path(), ": no ", pre_key,
+                    "; cutting words as llama.cpp's default does, which may "
+                    "not be how the model was trained"));
+  }
+  const std::string pre = file.get_string_or(pre_key, "default");
   out.pre_tokenizer = text::pre_tokenizer_named(pre, file.path());
   // LLaMA 3's tokenizer takes a word that is a token without merging.
   out.ignore_merges =

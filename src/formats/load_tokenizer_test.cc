@@ -53,7 +53,7 @@ struct SmallBpe {
   std::string write() const {
     GgufBuilder file;
     file.text("tokenizer.ggml.model", model);
-    file.text("tokenizer.ggml.pre", pre);
+    if (!pre.empty()) file.text("tokenizer.ggml.pre", pre);
     file.array("tokenizer.ggml.tokens", 8, tokens.size(), string_array(tokens));
     file.array("tokenizer.ggml.merges", 8, merges.size(), string_array(merges));
     file.array("tokenizer.ggml.token_type", 5, types.size(),
@@ -77,6 +77,16 @@ TEST(LoadTokenizer, GgufByteBpe) {
   EXPECT_EQ(t->eos(), 257);
   EXPECT_EQ(t->bos(), -1);
   EXPECT_FALSE(t->adds_bos());
+}
+
+TEST(LoadTokenizer, WithoutAPreTokenizerItsDefaultIsTakenWithAWarning) {
+  SmallBpe small;
+  small.pre = "";
+  testing::internal::CaptureStderr();
+  const auto t = load_tokenizer(small.write());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("no tokenizer.ggml.pre; cutting words as"));
+  EXPECT_THAT(t->encode("ab12"), ElementsAre(256, '1', '2'));
 }
 
 TEST(LoadTokenizer, GgufMistakesAreNamed) {

@@ -100,6 +100,7 @@ eval::Metric mark_metric(const std::vector<Mark>& marks,
     ++metric.num_items;
   }
   std::vector<std::pair<double, double>> questions;
+  questions.reserve(sums.size());
   for (const auto& [question, sum] : sums) questions.push_back(sum);
   const auto mean_of = [&](const std::vector<uint32_t>& sample) {
     double sum = 0.0;
@@ -411,6 +412,7 @@ std::vector<PairVerdict> logged_pairs(const std::string& folder,
     }
   }
   std::vector<PairVerdict> pairs;
+  pairs.reserve(found.size());
   for (const auto& [id, pair] : found) pairs.push_back(pair);
   return pairs;
 }

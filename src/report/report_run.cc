@@ -85,7 +85,7 @@ SampleRow sample_row(const recipe::Prompts& prompts, const Reader& store,
 // What a row says, for a list of rejected ones.
 std::string text_of(const SeenRow& seen) {
   for (const char* name : {"instruction", "topic", "response", "user"}) {
-    const std::string text =
+    std::string text =
         json_string_or(seen.row.content, name, seen.row.stage, "");
     if (!text.empty() && !(seen.completion && *name == 'i')) return text;
   }

@@ -243,11 +243,15 @@ std::vector<PreTokenizerStep> pre_tokenizer_named(const std::string& name,
   if (name == "qwen2") {
     return {split_step(str(kCased, R"(|\p{N})", kMarksAndSpaces))};
   }
+  if (name == "default") {  // llama.cpp's, where a file names none
+    return {split_step(R"([\p{P}$+<=>^~|]+)"), gpt2_step(), digits_step(false),
+            split_step("[0-9][0-9][0-9]")};
+  }
   throw Error(
       ErrorKind::kInput,
       str(where,
           ": expected a pre-tokenizer out of gpt2, smollm, "
-          "starcoder, llama-bpe and qwen2, found '",
+          "starcoder, llama-bpe, qwen2 and default, found '",
           shown(name), "'; use the model's HF folder with tokenizer.json"));
 }
 

@@ -44,6 +44,8 @@ TEST(PreTokenizer, Names) {
   EXPECT_THAT(named("llama-bpe", "I'LL (1234)\n\n x"),
               ElementsAre("I", "'LL", " (", "123", "4", ")\n\n", " x"));
   EXPECT_THAT(named("qwen2", "a 12"), ElementsAre("a", " ", "1", "2"));
+  EXPECT_THAT(named("default", "a1234.b 12+c"),
+              ElementsAre("a", "123", "4", ".", "b", " ", "12", "+", "c"));
   EXPECT_THAT(named("gpt2", ""), ElementsAre());
   EXPECT_THROW(named("unheard-of", "x"), Error);
 }

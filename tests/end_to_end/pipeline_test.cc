@@ -104,7 +104,9 @@ TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
   EXPECT_GT(text.size(), 10000u);
   EXPECT_EQ(contents(*open("b")), text);
   EXPECT_EQ(contents(*open("c")), text);
-  EXPECT_EQ(summary("a"), summary("c"));
+  Json one = summary("a"), other = summary("c");
+  for (Json* each : {&one, &other}) each->erase("model");  // in another folder
+  EXPECT_EQ(one, other);
 }
 
 TEST_F(PipelineTest, EveryStageKeepsAndRejects) {

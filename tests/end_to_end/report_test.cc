@@ -16,6 +16,8 @@
 #include "eval/item_log.h"
 #include "eval/results.h"
 #include "inspect/eta.h"
+#include "inspect/summary.h"
+#include "recipe/run_files.h"
 #include "scripted_runs.h"
 #include "store/testing.h"
 #include "text/words.h"
@@ -90,8 +92,8 @@ class ReportTest : public ScriptedRunsTest {
 
 TEST_F(ReportTest, HasEverySectionOfARunAndItsEvaluations) {
   make_run();
-  report::write_report(run_);
-  const Json before = parse_json(file("report.json"), "report.json");
+  const Json before = to_json(inspect::run_summary(recipe::run_recipe(run_),
+                                                   *store::Reader::open(run_)));
   evaluate(run_ + "/evaluation", "plain");
   make_folder(run_ + "/engraved");
   write_file_atomic(run_ + "/engraved/metrics.jsonl",

@@ -143,7 +143,7 @@ std::string preview_text(const PreviewReport& report, const Reader& store,
   for (const PreviewExample& example : report.examples) {
     out << "## " << example.row << '\n';
     for (const auto& [name, text] : example.texts) {
-      out << text::wrap_text(name + ": " + text, "  ", width);
+      out << text::wrap_text(str(name, ": ", text), "  ", width);
     }
     out << '\n';
   }

@@ -222,7 +222,8 @@ std::vector<HashedFile> hashed_inputs(const std::string& run) {
   std::vector<HashedFile> files = {
       hashed_file(recipe::kRecipeFile + 1, run + recipe::kRecipeFile)};
   for (const std::string& name : recipe::prompt_files()) {
-    files.push_back(hashed_file("prompts/" + name, run + "/prompts/" + name));
+    files.push_back(
+        hashed_file("prompts/" + name, str(run, "/prompts/", name)));
   }
   return files;
 }

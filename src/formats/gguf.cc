@@ -345,8 +345,8 @@ void GgufFile::parse() {
   for (uint64_t i = 0; i < num_entries; ++i) {
     std::string key(in.take_string(str("metadata key ", i), kMaxKey));
     if (!seen.insert(key).second) in.fail("metadata " + key + " stands twice");
-    GgufValue value = take_value(in, "metadata " + key);
-    metadata_.emplace_back(std::move(key), std::move(value));
+    const GgufValue value = take_value(in, "metadata " + key);
+    metadata_.emplace_back(std::move(key), value);
   }
   const int64_t alignment = get_int_or("general.alignment", 32);
   if (alignment < 8 || alignment > kMaxAlignment ||

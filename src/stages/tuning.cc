@@ -150,7 +150,7 @@ std::vector<std::string> files_below(const std::string& run,
                                      const std::string& name) {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
-  for (const fs::path file : list_files_below(run + "/" + name)) {
+  for (const fs::path file : list_files_below(str(run, "/", name))) {
     paths.push_back(file.lexically_relative(run).string());
   }
   return paths;

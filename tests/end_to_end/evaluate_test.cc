@@ -171,7 +171,7 @@ TEST_F(EvaluateTest, DataThatCannotBeUsedIsToldBeforeAnyModelIsAsked) {
            {"vicuna_bench/question.jsonl", R"({"question_id":1})",
             "question.jsonl: line 1: expected a list of texts 'turns'"},
            {"mt_bench/reference_answer/gpt.jsonl", R"({"question_id":1})",
-            "reference_answer/gpt.jsonl: line 1: expected choices"},
+            "reference_answer/gpt.jsonl: line 1: this question has no choices"},
            {"answers.jsonl", R"({"question_id":1,"text":"x"})",
             "answers.jsonl: expected an answer to each turn of some open "
             "question of truthfulqa, hhh, vicuna, mt_bench, found 1 answers"},
@@ -311,7 +311,7 @@ TEST_F(EvaluateTest, MistakesAreNamed) {
   EXPECT_THAT(task.err, HasSubstr("expected some of truthfulqa"));
   const Outcome data = evaluate("--tasks hhh");
   EXPECT_EQ(data.code, 3);
-  EXPECT_THAT(data.err, HasSubstr("expected a file harmless/task.json"));
+  EXPECT_THAT(data.err, HasSubstr("no file harmless/task.json"));
   write_file_atomic(path("data/truthfulqa/TruthfulQA.csv"),
                     "Type,Category,Question,Best Answer,Correct Answers,"
                     "Incorrect Answers,Source\na,b,c\n");

@@ -201,7 +201,7 @@ TEST_F(JudgeProgramTest, MistakesAreNamed) {
   make_folder(path("empty"));
   const Outcome none = bash("selfalign judge empty --judge model");
   EXPECT_EQ(none.code, 3);
-  EXPECT_THAT(none.err, HasSubstr("run `selfalign evaluate` first"));
+  EXPECT_THAT(none.err, HasSubstr("run selfalign evaluate first"));
 }
 
 }  // namespace

@@ -196,15 +196,17 @@ Nucleus find_nucleus(const std::vector<uint32_t>& weights, double top_p,
           0xffffffffu - static_cast<uint32_t>(key), above + sum};
 }
 
+void refuse_logits() {
+  throw Error(ErrorKind::kInput,
+              "model: expected numbers as logits, found NaN or infinity; "
+              "the weights are damaged or overflow in this dtype");
+}
+
 SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch) {
   const Sampling& s = *input.sampling;
   const int vocab = input.vocab;
   const double lse = log_sum_exp(input.logits, vocab);
-  if (!std::isfinite(lse)) {
-    throw Error(ErrorKind::kInput,
-                "model: expected numbers as logits, found NaN or infinity; "
-                "the weights are damaged or overflow in this dtype");
-  }
+  if (!std::isfinite(lse)) refuse_logits();
   const float* logits = input.logits;
   if (changes_logits(s)) {
     scratch.logits.assign(logits, logits + vocab);

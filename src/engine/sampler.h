@@ -55,6 +55,9 @@ struct SampledToken {
 };
 
 // Error kInput if the logits are not numbers, kUsage if every token is banned.
+// Error kInput: the logits of a model are not numbers.
+[[noreturn]] void refuse_logits();
+
 SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch);
 
 // log(sum(exp(logits))).

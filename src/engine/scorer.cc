@@ -2,6 +2,7 @@
 #include "engine/scorer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -361,6 +362,10 @@ void Scorer::read_logits(generate::ContinuationScore& score,
     if (tops.empty()) return;
     tops[i] = most_probable(at, tokenizer_.size(), num_top_logprobs, log_sum);
   });
+  if (!std::all_of(logprobs.begin(), logprobs.end(),
+                   [](float x) { return std::isfinite(x); })) {
+    refuse_logits();
+  }
   score.logprobs.insert(score.logprobs.end(), logprobs.begin(), logprobs.end());
   score.is_greedy.insert(score.is_greedy.end(), greedy.begin(), greedy.end());
   score.top_logprobs.insert(score.top_logprobs.end(), tops.begin(), tops.end());

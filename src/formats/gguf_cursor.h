@@ -3,6 +3,7 @@
 // that every read from the file goes through the few checked functions here.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -28,7 +29,9 @@ class GgufCursor {
   uint64_t left() const { return bytes_.size() - at_; }
   std::string_view rest() const { return bytes_.substr(at_); }
 
-  [[noreturn]] void fail(const std::string& text) const {
+  // On one line, whatever names the file has.
+  [[noreturn]] void fail(std::string text) const {
+    std::replace(text.begin(), text.end(), '\n', ' ');
     throw Error(ErrorKind::kInput, str(path_, ": byte ", at(), ": ", text));
   }
 

@@ -13,7 +13,9 @@
 namespace selfalign::formats {
 namespace {
 
-[[noreturn]] void fail(const GgufFile& file, const std::string& text) {
+// On one line, whatever names the file has.
+[[noreturn]] void fail(const GgufFile& file, std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
   throw Error(ErrorKind::kInput, file.path() + ": " + text);
 }
 
@@ -153,7 +155,11 @@ std::vector<double> read_table(const GgufFile& file, const char* name) {
   if (tensor == nullptr) fail(file, str("there is no tensor ", name));
   if (tensor->type != ElementType::kF32 || tensor->shape.size() != 1 ||
       tensor->shape[0] > 1024) {
-    fail(file, str("tensor ", name, ": expected a list of F32"));
+    fail(file,
+         str("tensor ", name,
+             ": expected at most 1024 F32 in one "
+             "dimension, found ",
+             element_type_name(tensor->type), " in ", tensor->shape.size()));
   }
   std::vector<float> values(static_cast<size_t>(tensor->num_elements()));
   to_float(*tensor, values.data());
@@ -163,7 +169,10 @@ std::vector<double> read_table(const GgufFile& file, const char* name) {
 void read_phi3(const Keys& keys, ModelConfig& config) {
   read_rms(keys, config);
   read_windows(keys, kEveryLayer, config);
-  if (!keys.has_tensor("rope_factors_short.weight")) return;
+  if (!keys.has_tensor("rope_factors_short.weight") &&
+      !keys.has_tensor("rope_factors_long.weight")) {
+    return;
+  }
   config.rope.type = "longrope";
   config.rope.factors = read_table(keys.file(), "rope_factors_short.weight");
   config.rope.long_factors =
@@ -224,58 +233,32 @@ void read_stablelm(const Keys& keys, ModelConfig& config) {
 }
 
 const std::vector<Architecture>& architectures() {
+  using List = std::vector<const char*>;
+  const List window = {"attention.sliding_window"};
+  const List parallel = {"use_parallel_residual"};
+  const List gemma2 = {"attention.sliding_window", "attn_logit_softcapping",
+                       "final_logit_softcapping"};
+  const List gemma3 = {"attention.sliding_window",
+                       "attention.sliding_window_pattern",
+                       "rope.freq_base_swa"};
+  const List phi3 = {"attention.sliding_window", "rope.scaling.attn_factor",
+                     "rope.scaling.original_context_length"};
+  const List granite = {"attention.scale", "embedding_scale", "residual_scale",
+                        "logit_scale"};
   static const std::vector<Architecture> all = {
       {"llama", "llama", read_llama, true, false, {}},
       {"qwen2", "qwen2", read_llama, false, false, {}},
       {"qwen3", "qwen3", read_qwen3, false, false, {}},
       {"gemma", "gemma", read_gemma, false, false, {}},
-      {"gemma2",
-       "gemma2",
-       read_gemma2,
-       false,
-       true,
-       {"attention.sliding_window", "attn_logit_softcapping",
-        "final_logit_softcapping"}},
-      {"gemma3",
-       "gemma3_text",
-       read_gemma3,
-       false,
-       true,
-       {"attention.sliding_window", "attention.sliding_window_pattern",
-        "rope.freq_base_swa"}},
-      {"phi3",
-       "phi3",
-       read_phi3,
-       false,
-       false,
-       {"attention.sliding_window", "rope.scaling.attn_factor",
-        "rope.scaling.original_context_length"}},
-      {"gptneox",
-       "gpt_neox",
-       read_neox,
-       false,
-       false,
-       {"use_parallel_residual"}},
+      {"gemma2", "gemma2", read_gemma2, false, true, gemma2},
+      {"gemma3", "gemma3_text", read_gemma3, false, true, gemma3},
+      {"phi3", "phi3", read_phi3, false, false, phi3},
+      {"gptneox", "gpt_neox", read_neox, false, false, parallel},
       {"olmo2", "olmo2", read_olmo2, false, true, {}},
       {"smollm3", "smollm3", read_smollm3, true, false, {}},
-      {"granite",
-       "granite",
-       read_granite,
-       true,
-       false,
-       {"attention.scale", "embedding_scale", "residual_scale", "logit_scale"}},
-      {"starcoder2",
-       "starcoder2",
-       read_starcoder2,
-       false,
-       false,
-       {"attention.sliding_window"}},
-      {"stablelm",
-       "stablelm",
-       read_stablelm,
-       false,
-       false,
-       {"use_parallel_residual"}},
+      {"granite", "granite", read_granite, true, false, granite},
+      {"starcoder2", "starcoder2", read_starcoder2, false, false, window},
+      {"stablelm", "stablelm", read_stablelm, false, false, parallel},
   };
   return all;
 }
@@ -384,6 +367,7 @@ class GgufTensors : public TensorSource {
       tensor.name = std::move(name);
       tensors_.push_back(std::move(tensor));
     }
+    require_names_once(tensors_, file_->path());
   }
 
   const std::vector<TensorView>& tensors() const override { return tensors_; }
@@ -477,7 +461,22 @@ void read_scaling(const Keys& keys, ModelConfig& config) {
     config.rope.type = type;
     config.rope.factor = factor;
   }
-  if (find_tensor(file, "rope_freqs.weight") != nullptr) {
+  const bool has_tables =
+      find_tensor(file, "rope_factors_long.weight") != nullptr ||
+      find_tensor(file, "rope_factors_short.weight") != nullptr;
+  const bool has_factors = find_tensor(file, "rope_freqs.weight") != nullptr;
+  const bool takes_tables = keys.prefix() == "phi3.";
+  if (has_tables && (!takes_tables || has_factors || type == "linear")) {
+    fail(file,
+         "tensor rope_factors_long.weight: this model has no place for "
+         "it beside its other scaling; use the model's HF folder");
+  }
+  if (type == "longrope" && !has_tables) {
+    fail(file,
+         "rope: longrope has no tables rope_factors_long and "
+         "rope_factors_short; use the model's HF folder");
+  }
+  if (has_factors) {
     if (config.rope.type != "none") {
       fail(file,
            "tensor rope_freqs.weight: expected no scaling of the rope "

@@ -3,6 +3,7 @@
 // one place, what is its own by the row of a family in kFamilies.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/shown.h"
@@ -67,6 +68,11 @@ void read_windows(const Members& json, int64_t window,
     for (int64_t i = 0; i < config.num_layers; ++i) {
       windows.push_back(is_windowed(i) ? window : 0);
     }
+  }
+  if (static_cast<int64_t>(windows.size()) != config.num_layers) {
+    fail(json.where(),
+         str(name, ": expected one for each of the ", config.num_layers,
+             " layers, found ", windows.size()));
   }
   if (window != 0) config.windows = std::move(windows);
 }
@@ -245,7 +251,8 @@ void read_smollm3(const Members& json, ModelConfig& config) {
 void read_granite(const Members& json, ModelConfig& config) {
   read_llama(json, config);
   config.embedding_scale = json.number_or("embedding_multiplier", 1.0);
-  config.attention_scale = json.number_or("attention_multiplier", 1.0);
+  const double scale = json.number_or("attention_multiplier", 1.0);
+  config.attention_scale = scale != 0.0 ? scale : -1.0;  // which is refused
   config.residual_scale = json.number_or("residual_multiplier", 1.0);
   const double scaling = json.number_or("logits_scaling", 1.0);
   config.logit_scale = scaling != 0.0 ? 1.0 / scaling : 0.0;
@@ -352,9 +359,17 @@ void read_rope(const Members& json, const Family& family, ModelConfig& config) {
                                family.rope.theta, ", the default of ",
                                config.family));
   }
-  const double share = ropes.partial_or(
-      json.number_or("partial_rotary_factor",
-                     json.number_or("rotary_pct", family.rotary_share)));
+  std::optional<double> stated;
+  for (const char* name : {"partial_rotary_factor", "rotary_pct"}) {
+    if (!json.has(name)) continue;
+    stated = json.number(name);
+  }
+  const double share = ropes.partial_or(stated.value_or(family.rotary_share));
+  if (stated && *stated != share) {
+    fail(json.where(), str("partial_rotary_factor stands twice with different "
+                           "values, ",
+                           *stated, " and ", share, "; remove the wrong one"));
+  }
   if (!(share > 0.0 && share <= 1.0) ||
       (share != 1.0 && !family.takes_rotary_share)) {
     fail(json.where(),

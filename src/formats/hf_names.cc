@@ -47,11 +47,12 @@ std::string llama_name(const std::string& family, const std::string& name) {
 class RenamedTensors : public TensorSource {
  public:
   RenamedTensors(std::unique_ptr<TensorSource> source,
-                 const std::string& family)
+                 const std::string& family, const std::string& path)
       : source_(std::move(source)), tensors_(source_->tensors()) {
     for (TensorView& tensor : tensors_) {
       tensor.name = llama_name(family, tensor.name);
     }
+    require_names_once(tensors_, path);
   }
   const std::vector<TensorView>& tensors() const override { return tensors_; }
   void require_unchanged() const override { source_->require_unchanged(); }
@@ -65,7 +66,7 @@ class RenamedTensors : public TensorSource {
 
 std::unique_ptr<TensorSource> open_hf_tensors(const std::string& path,
                                               const std::string& family) {
-  return std::make_unique<RenamedTensors>(open_safetensors(path), family);
+  return std::make_unique<RenamedTensors>(open_safetensors(path), family, path);
 }
 
 }  // namespace selfalign::formats

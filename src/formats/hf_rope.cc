@@ -104,9 +104,9 @@ void read_scaling(const Members& config, const Members& members,
                              "truncate", "original_max_position_embeddings"});
     read_yarn(config, members, rope);
   } else if (rope.type == "longrope") {
-    refuse_unknown(members, {"factor", "short_factor", "long_factor",
-                             "attention_factor", "long_mscale", "short_mscale",
-                             "original_max_position_embeddings"});
+    refuse_unknown(members,
+                   {"factor", "short_factor", "long_factor", "attention_factor",
+                    "original_max_position_embeddings"});
     read_longrope(config, members, rope);
   } else {
     fail(members.where(),

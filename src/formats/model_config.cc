@@ -21,8 +21,12 @@ void check_range(const std::string& where, const char* name, int64_t value,
 }
 
 void check_positive(const std::string& where, const char* name, double value) {
-  if (std::isfinite(value) && value > 0.0) return;
-  fail(where, str(name, ": expected a number above 0, found ", value));
+  // As the kernels have it, in float32.
+  const auto single = static_cast<float>(value);
+  if (std::isfinite(single) && single > 0.0f) return;
+  fail(where,
+       str(name, ": expected a number above 0 and within float32, found ",
+           value));
 }
 
 void check_original_positions(const RopeConfig& rope,

@@ -14,6 +14,7 @@ namespace selfalign::formats {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 Json llama_json() {
   return parse_json(R"({"architectures": ["LlamaForCausalLM"],
@@ -210,6 +211,16 @@ TEST(ConfigFromJson, RefusesWhatAFamilyCannotHave) {
   EXPECT_THAT(refusal(R"({"model_type": "stablelm", "architectures": null,
                           "partial_rotary_factor": 0.01})"),
               HasSubstr("rotated dimensions"));
+  EXPECT_THAT(refusal(R"({"model_type": "stablelm", "architectures": null,
+                          "partial_rotary_factor": 0.5, "rope_parameters":
+                          {"partial_rotary_factor": 0.25}})"),
+              HasSubstr("twice with different values, 0.5 and 0.25"));
+  EXPECT_THAT(refusal(R"({"model_type": "granite", "architectures": null,
+                          "attention_multiplier": 0})"),
+              HasSubstr("attention scale"));
+  EXPECT_THAT(refusal(R"({"model_type": "gemma2", "architectures": null,
+                          "final_logit_softcapping": 1e300})"),
+              HasSubstr("within float32"));
 }
 
 TEST(ConfigFromJson, RefusesImpossibleSizes) {
@@ -305,7 +316,12 @@ TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
     return gguf_refusal(
         [&](GgufBuilder& b) { b.tensor(name, 0, {1}, raw(1.0f)); });
   };
-  EXPECT_THAT(with_tensor("rope_factors_long.weight"), HasSubstr("no error"));
+  EXPECT_THAT(with_tensor("rope_factors_long.weight"),
+              HasSubstr("this model has no place for it"));
+  EXPECT_THAT(with_text("llama.rope.scaling.type", "longrope"),
+              HasSubstr("longrope has no tables"));
+  // On one line, whatever it is called.
+  EXPECT_THAT(with_tensor("a\nerror: b"), Not(HasSubstr("\n")));
   EXPECT_THAT(with_tensor("blk.0.ffn_gate_inp.weight"),
               HasSubstr("tensor blk.0.ffn_gate_inp.weight: a model of "
                         "architecture llama has no place for it"));

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/tensor_source.h"
 
+#include <unordered_set>
+
+#include "base/error.h"
+
 namespace selfalign::formats {
 namespace {
 
@@ -56,6 +60,17 @@ int64_t TensorView::num_elements() const {
   int64_t elements = 1;
   for (int64_t size : shape) elements *= size;
   return elements;
+}
+
+void require_names_once(const std::vector<TensorView>& tensors,
+                        const std::string& where) {
+  std::unordered_set<std::string> seen;
+  for (const TensorView& tensor : tensors) {
+    if (seen.insert(tensor.name).second) continue;
+    throw Error(ErrorKind::kInput,
+                str(where, ": tensor ", tensor.name,
+                    " stands twice, under this name and another; remove one"));
+  }
 }
 
 const TensorView* TensorSource::find(const std::string& name) const {

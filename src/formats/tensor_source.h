@@ -64,6 +64,10 @@ class TensorSource {
   const TensorView* find(const std::string& name) const;
 };
 
+// Error kInput if two have the same name, as after being renamed.
+void require_names_once(const std::vector<TensorView>& tensors,
+                        const std::string& where);
+
 // Decodes elements to float32. `out` holds tensor.num_elements() floats.
 // Block types are de-quantised as in ggml. Error kInput for integer types.
 void to_float(const TensorView& tensor, float* out);

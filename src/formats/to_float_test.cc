@@ -135,6 +135,20 @@ TEST(ToFloat, RefusesIntegers) {
               testing::HasSubstr("tensor t: expected numbers with a fraction"));
 }
 
+// As two of a file may after being renamed.
+TEST(TensorNames, StandOnce) {
+  const TensorView one{"one", ElementType::kF32, {1}, ""};
+  const TensorView other{"other", ElementType::kF32, {1}, ""};
+  EXPECT_EQ(error_of([&] {
+              require_names_once({one, other}, "f");
+            }),
+            "no error");
+  EXPECT_THAT(error_of([&] {
+                require_names_once({one, other, one}, "f");
+              }),
+              testing::HasSubstr("f: tensor one stands twice"));
+}
+
 TEST(StorageBytes, ChecksEverything) {
   using enum ElementType;
   EXPECT_EQ(storage_bytes(kF32, {}), 4u);

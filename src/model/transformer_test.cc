@@ -148,6 +148,18 @@ TEST(Weights, ATensorThatIsNotUsedIsRefusedByName) {
   EXPECT_EQ(with_table.digest(), plain.digest());
 }
 
+TEST(Weights, AProjectionStandsAloneOrWithinAFusedOne) {
+  CopiedModel model;
+  const int64_t heads = model.config()["num_attention_heads"];
+  const int64_t kv_heads = model.config()["num_key_value_heads"];
+  const int64_t width = model.config()["hidden_size"];
+  const int64_t rows = width / heads * (heads + 2 * kv_heads);
+  model.add("model.layers.0.self_attn.qkv_proj.weight", {rows, width},
+            std::string(size_t(rows * width * 2), '\0'));
+  EXPECT_THAT(model.refusal(),
+              testing::HasSubstr("it stands alone and within a fused tensor"));
+}
+
 TEST(Weights, AnOutputAndTiedEmbeddingsMustAgree) {
   const CopiedModel plain;
   const std::string same(plain.embedding().bytes);

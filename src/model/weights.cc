@@ -80,13 +80,17 @@ class Reader {
 
   at::Tensor decode(const std::string& name,
                     const std::vector<int64_t>& shape) {
-    std::vector<formats::TensorView> parts;  // rows, one part after the other
+    // Rows, one part after the other.
+    std::vector<formats::TensorView> parts = fused_parts(name, shape);
     if (const formats::TensorView* view = source_.find(name)) {
+      if (!parts.empty()) {
+        refuse(name,
+               "it stands alone and within a fused tensor; the files are "
+               "of two models");
+      }
       require_shape(*view, shape);
       taken_.insert(name);
       parts.push_back(*view);
-    } else {
-      parts = fused_parts(name, shape);
     }
     if (parts.empty()) {
       throw Error(ErrorKind::kInput,
@@ -103,6 +107,12 @@ class Reader {
       to += part.num_elements();
     }
     return out;
+  }
+
+  [[noreturn]] void refuse(const std::string& name,
+                           const std::string& why) const {
+    throw Error(ErrorKind::kInput,
+                selfalign::str(where_, ": tensor '", name, "': ", why));
   }
 
   void require_shape(const formats::TensorView& view,
@@ -158,6 +168,13 @@ class Reader {
         part.shape[0] = place.block;
         part.bytes = view->bytes.substr(size_t(from) * row_bytes,
                                         size_t(place.block) * row_bytes);
+        if (formats::storage_bytes(part.type, part.shape) !=
+            part.bytes.size()) {
+          refuse(fused, selfalign::str("its blocks of type ",
+                                       formats::element_type_name(part.type),
+                                       " cannot be cut into ", name,
+                                       "; store it as F32 or F16"));
+        }
         parts.push_back(std::move(part));
       }
       return parts;

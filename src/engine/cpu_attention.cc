@@ -134,6 +134,7 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
       .q = q.data(),
       .rows = count,
       .dim = dim_,
+      // In float32 where it is the head's: the bits it always had.
       .scale = config_.attention_scale != 0.0
                    ? static_cast<float>(config_.attention_scale)
                    : 1.0f / std::sqrt(static_cast<float>(head_dim)),

@@ -138,7 +138,7 @@ class CpuDecoder : public Decoder {
     if (!is_parallel) norm(layer.mlp_norm);
     layer.wide->run(
         set_, normed_.data(), tokens,
-        {.activated = gated_.data(), .activation = activation_of(config_)});
+        {.activated = gated_.data(), .activation = config_.activation});
     add_product(*layer.down, gated_.data(), layer.mlp_out_norm);
   }
 

@@ -15,18 +15,4 @@ PackedNorm::PackedNorm(const model::Norm& norm,
   }
 }
 
-Activation activation_of(const formats::ModelConfig& config) {
-  switch (config.activation) {
-    case formats::Activation::kSilu:
-      return Activation::kSilu;
-    case formats::Activation::kGelu:
-      return Activation::kGelu;
-    case formats::Activation::kGeluTanh:
-      return Activation::kGeluTanh;
-    case formats::Activation::kReluSquared:
-      return Activation::kReluSquared;
-  }
-  SELFALIGN_CHECK(false, "activation of another kind");
-}
-
 }  // namespace selfalign::engine

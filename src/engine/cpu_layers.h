@@ -68,6 +68,4 @@ PackedLayer<T> pack_layer(const model::LayerWeights& w,
   return layer;
 }
 
-Activation activation_of(const formats::ModelConfig& config);
-
 }  // namespace selfalign::engine

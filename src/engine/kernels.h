@@ -18,6 +18,8 @@
 
 #include <cstdint>
 
+#include "formats/activation.h"
+
 namespace selfalign::engine {
 
 constexpr int64_t kBlock = 16;     // columns of a packed block
@@ -39,8 +41,7 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// What goes over the MLP's gate, or over its way up where it has none.
-enum class Activation : int32_t { kSilu, kGelu, kGeluTanh, kReluSquared };
+using formats::Activation;
 
 template <typename T>
 struct GemmArgs {

@@ -19,6 +19,11 @@ namespace {
   throw Error(ErrorKind::kInput, file.path() + ": " + text);
 }
 
+// Tables that become a part of the configuration.
+constexpr char kFactors[] = "rope_freqs.weight";
+constexpr char kLongTable[] = "rope_factors_long.weight";
+constexpr char kShortTable[] = "rope_factors_short.weight";
+
 const TensorView* find_tensor(const GgufFile& file, const std::string& name) {
   for (const TensorView& tensor : file.tensors()) {
     if (tensor.name == name) return &tensor;
@@ -61,16 +66,26 @@ class Keys {
 
 // ---- Architectures ----
 
+// How an architecture names what stands in its blocks.
+enum class Naming {
+  kPlain,
+  kNormsBehind,  // norms behind attention and MLP, too
+  kFusedGate,    // the gate in front of the way up, in one tensor
+};
+
 struct Architecture {
   const char* name;
   const char* family;  // of ModelConfig
   void (*read)(const Keys& keys, ModelConfig& config);
   // The conversion laid the rows of q and k in the order of ggml's plain rope.
   bool interleaves = false;
-  // The norms behind attention and MLP have names of their own.
-  bool norms_behind = false;
+  Naming naming = Naming::kPlain;
   // Keys that the architecture has beside those of all.
   std::vector<const char*> more;
+
+  bool has_key(std::string_view key) const {
+    return std::find(more.begin(), more.end(), key) != more.end();
+  }
 };
 
 void read_biases(const Keys& keys, ModelConfig& config) {
@@ -169,18 +184,6 @@ std::vector<double> read_table(const GgufFile& file, const char* name) {
 void read_phi3(const Keys& keys, ModelConfig& config) {
   read_rms(keys, config);
   read_windows(keys, kEveryLayer, config);
-  if (!keys.has_tensor("rope_factors_short.weight") &&
-      !keys.has_tensor("rope_factors_long.weight")) {
-    return;
-  }
-  config.rope.type = "longrope";
-  config.rope.factors = read_table(keys.file(), "rope_factors_short.weight");
-  config.rope.long_factors =
-      read_table(keys.file(), "rope_factors_long.weight");
-  config.rope.original_positions =
-      keys.integer("rope.scaling.original_context_length");
-  config.rope.attention_factor =
-      keys.number_or("rope.scaling.attn_factor", 1.0);
 }
 
 void read_neox(const Keys& keys, ModelConfig& config) {
@@ -246,19 +249,21 @@ const std::vector<Architecture>& architectures() {
   const List granite = {"attention.scale", "embedding_scale", "residual_scale",
                         "logit_scale"};
   static const std::vector<Architecture> all = {
-      {"llama", "llama", read_llama, true, false, {}},
-      {"qwen2", "qwen2", read_llama, false, false, {}},
-      {"qwen3", "qwen3", read_qwen3, false, false, {}},
-      {"gemma", "gemma", read_gemma, false, false, {}},
-      {"gemma2", "gemma2", read_gemma2, false, true, gemma2},
-      {"gemma3", "gemma3_text", read_gemma3, false, true, gemma3},
-      {"phi3", "phi3", read_phi3, false, false, phi3},
-      {"gptneox", "gpt_neox", read_neox, false, false, parallel},
-      {"olmo2", "olmo2", read_olmo2, false, true, {}},
-      {"smollm3", "smollm3", read_smollm3, true, false, {}},
-      {"granite", "granite", read_granite, true, false, granite},
-      {"starcoder2", "starcoder2", read_starcoder2, false, false, window},
-      {"stablelm", "stablelm", read_stablelm, false, false, parallel},
+      {"llama", "llama", read_llama, true, Naming::kPlain, {}},
+      {"qwen2", "qwen2", read_llama, false, Naming::kPlain, {}},
+      {"qwen3", "qwen3", read_qwen3, false, Naming::kPlain, {}},
+      {"gemma", "gemma", read_gemma, false, Naming::kPlain, {}},
+      {"gemma2", "gemma2", read_gemma2, false, Naming::kNormsBehind, gemma2},
+      {"gemma3", "gemma3_text", read_gemma3, false, Naming::kNormsBehind,
+       gemma3},
+      {"phi3", "phi3", read_phi3, false, Naming::kFusedGate, phi3},
+      {"gptneox", "gpt_neox", read_neox, false, Naming::kPlain, parallel},
+      {"olmo2", "olmo2", read_olmo2, false, Naming::kNormsBehind, {}},
+      {"smollm3", "smollm3", read_smollm3, true, Naming::kPlain, {}},
+      {"granite", "granite", read_granite, true, Naming::kPlain, granite},
+      {"starcoder2", "starcoder2", read_starcoder2, false, Naming::kPlain,
+       window},
+      {"stablelm", "stablelm", read_stablelm, false, Naming::kPlain, parallel},
   };
   return all;
 }
@@ -297,6 +302,7 @@ constexpr Rename kLayerNames[] = {
     {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
 };
+constexpr Rename kFusedGate[] = {{"ffn_up", "mlp.gate_up_proj"}};
 constexpr Rename kNormBefore[] = {{"ffn_norm", "post_attention_layernorm"}};
 constexpr Rename kNormsBehind[] = {
     {"post_attention_norm", "post_attention_layernorm"},
@@ -304,10 +310,8 @@ constexpr Rename kNormsBehind[] = {
     {"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
-// Tables that become a part of the configuration.
 bool is_table(const std::string& name) {
-  return name == "rope_freqs.weight" || name == "rope_factors_long.weight" ||
-         name == "rope_factors_short.weight";
+  return name == kFactors || name == kLongTable || name == kShortTable;
 }
 
 template <size_t n>
@@ -336,10 +340,13 @@ std::string hf_name(const std::string& name, const Architecture& architecture) {
   const std::string kind = name.substr(end);
   if (end == dot || (kind != ".weight" && kind != ".bias")) return "";
   const std::string own = name.substr(dot + 1, end - dot - 1);
-  std::string hf = renamed(own, kLayerNames);
+  std::string hf;
+  if (architecture.naming == Naming::kFusedGate) hf = renamed(own, kFusedGate);
+  if (hf.empty()) hf = renamed(own, kLayerNames);
   if (hf.empty()) {
-    hf = architecture.norms_behind ? renamed(own, kNormsBehind)
-                                   : renamed(own, kNormBefore);
+    hf = architecture.naming == Naming::kNormsBehind
+             ? renamed(own, kNormsBehind)
+             : renamed(own, kNormBefore);
   }
   return hf.empty() ? "" : "model.layers." + layer + "." + hf + kind;
 }
@@ -356,13 +363,6 @@ class GgufTensors : public TensorSource {
                          architecture_.name,
                          " has no place for it; this kind of model is not "
                          "supported"));
-      }
-      // Phi-3's gate stands in front of the way up, in one tensor.
-      const std::string_view up = ".mlp.up_proj.weight";
-      if (std::string_view(architecture_.name) == "phi3" &&
-          name.ends_with(up)) {
-        name.replace(name.size() - up.size(), up.size(),
-                     ".mlp.gate_up_proj.weight");
       }
       tensor.name = std::move(name);
       tensors_.push_back(std::move(tensor));
@@ -410,13 +410,10 @@ bool is_set(const GgufValue& value) {
 
 void refuse_unknown_keys(const Keys& keys, const Architecture& architecture) {
   const GgufFile& file = keys.file();
-  const auto is_own = [&](std::string_view key) {
-    return std::find(architecture.more.begin(), architecture.more.end(), key) !=
-           architecture.more.end();
-  };
   for (const char* key : kRefusedKeys) {
     const GgufValue* value = file.find(keys.whole(key));
-    if (is_own(key) || value == nullptr || !is_set(*value)) continue;
+    if (architecture.has_key(key) || value == nullptr || !is_set(*value))
+      continue;
     fail(file, str("metadata ", keys.whole(key),
                    ": this program does not "
                    "compute this variant of a ",
@@ -430,15 +427,27 @@ void refuse_unknown_keys(const Keys& keys, const Architecture& architecture) {
   for (const auto& [key, value] : file.metadata()) {
     if (!key.starts_with(rope)) continue;
     const std::string own = key.substr(keys.prefix().size());
-    if (is_own(own) || std::find(std::begin(kRopeKeys), std::end(kRopeKeys),
-                                 own) != std::end(kRopeKeys)) {
+    if (architecture.has_key(own) ||
+        std::find(std::begin(kRopeKeys), std::end(kRopeKeys), own) !=
+            std::end(kRopeKeys)) {
       continue;
     }
     fail(file, "metadata " + key + ": this kind of rope is not known");
   }
 }
 
-void read_scaling(const Keys& keys, ModelConfig& config) {
+// Phi-3's two tables of divisors, with what goes with them.
+void read_longrope(const Keys& keys, RopeConfig& rope) {
+  rope.type = "longrope";
+  rope.factors = read_table(keys.file(), kShortTable);
+  rope.long_factors = read_table(keys.file(), kLongTable);
+  rope.original_positions =
+      keys.integer("rope.scaling.original_context_length");
+  rope.attention_factor = keys.number_or("rope.scaling.attn_factor", 1.0);
+}
+
+void read_scaling(const Keys& keys, const Architecture& architecture,
+                  ModelConfig& config) {
   const GgufFile& file = keys.file();
   std::string type = keys.text_or("rope.scaling.type", "");
   double factor = keys.number_or("rope.scaling.factor", 1.0);
@@ -462,10 +471,9 @@ void read_scaling(const Keys& keys, ModelConfig& config) {
     config.rope.factor = factor;
   }
   const bool has_tables =
-      find_tensor(file, "rope_factors_long.weight") != nullptr ||
-      find_tensor(file, "rope_factors_short.weight") != nullptr;
-  const bool has_factors = find_tensor(file, "rope_freqs.weight") != nullptr;
-  const bool takes_tables = keys.prefix() == "phi3.";
+      keys.has_tensor(kLongTable) || keys.has_tensor(kShortTable);
+  const bool has_factors = keys.has_tensor(kFactors);
+  const bool takes_tables = architecture.has_key("rope.scaling.attn_factor");
   if (has_tables && (!takes_tables || has_factors || type == "linear")) {
     fail(file,
          "tensor rope_factors_long.weight: this model has no place for "
@@ -476,6 +484,7 @@ void read_scaling(const Keys& keys, ModelConfig& config) {
          "rope: longrope has no tables rope_factors_long and "
          "rope_factors_short; use the model's HF folder");
   }
+  if (has_tables) read_longrope(keys, config.rope);
   if (has_factors) {
     if (config.rope.type != "none") {
       fail(file,
@@ -484,7 +493,7 @@ void read_scaling(const Keys& keys, ModelConfig& config) {
                type);
     }
     config.rope.type = "factors";
-    config.rope.factors = read_table(file, "rope_freqs.weight");
+    config.rope.factors = read_table(file, kFactors);
   }
 }
 
@@ -503,7 +512,7 @@ void read_rope(const Keys& keys, const Architecture& architecture,
                           ": expected the whole head of ", config.head_dim,
                           ", found ", config.rotary_dim));
   }
-  read_scaling(keys, config);
+  read_scaling(keys, architecture, config);
 }
 
 void read_vocabulary(const Keys& keys, ModelConfig& config) {

@@ -14,10 +14,6 @@
 namespace selfalign::formats {
 namespace {
 
-[[noreturn]] void fail(const std::string& where, const std::string& text) {
-  throw Error(ErrorKind::kInput, where + ": " + text);
-}
-
 struct Family {
   const char* model_type;
   const char* architecture;
@@ -28,7 +24,7 @@ struct Family {
   bool takes_rotary_share = false;  // others have none but 1
 };
 
-Activation activation_named(const std::string& name, const std::string& where) {
+Activation activation_named(const std::string& name, const Members& json) {
   if (name == "silu" || name == "swish") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new" ||
@@ -36,10 +32,10 @@ Activation activation_named(const std::string& name, const std::string& where) {
     return Activation::kGeluTanh;
   }
   if (name == "relu2") return Activation::kReluSquared;
-  fail(where,
-       "hidden_act: expected silu, gelu, gelu_new, gelu_pytorch_tanh or relu2, "
-       "found " +
-           shown(name));
+  json.refuse(
+      "hidden_act: expected silu, gelu, gelu_new, gelu_pytorch_tanh or relu2, "
+      "found " +
+      shown(name));
 }
 
 void read_rms_eps(const Members& json, double other, ModelConfig& config) {
@@ -56,11 +52,11 @@ void read_windows(const Members& json, int64_t window,
   if (json.has(name)) {
     for (const Json& type : json.list(name)) {
       if (type != "full_attention" && type != "sliding_attention") {
-        fail(json.where(),
-             str(name,
-                 ": expected full_attention or "
-                 "sliding_attention, found ",
-                 shown(dump_json(type)), "; such models are not supported"));
+        json.refuse(str(name,
+                        ": expected full_attention or "
+                        "sliding_attention, found ",
+                        shown(dump_json(type)),
+                        "; such models are not supported"));
       }
       windows.push_back(type == "sliding_attention" ? window : 0);
     }
@@ -70,9 +66,8 @@ void read_windows(const Members& json, int64_t window,
     }
   }
   if (static_cast<int64_t>(windows.size()) != config.num_layers) {
-    fail(json.where(),
-         str(name, ": expected one for each of the ", config.num_layers,
-             " layers, found ", windows.size()));
+    json.refuse(str(name, ": expected one for each of the ", config.num_layers,
+                    " layers, found ", windows.size()));
   }
   if (window != 0) config.windows = std::move(windows);
 }
@@ -123,14 +118,14 @@ void read_gemma(const Members& json, ModelConfig& config) {
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", false);
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
   if (json.flag_or("use_bidirectional_attention", false)) {
-    fail(json.where(),
-         "use_bidirectional_attention: expected false, found true; a model "
-         "that sees what comes after cannot write");
+    json.refuse(
+        "use_bidirectional_attention: expected false, found true; a model "
+        "that sees what comes after cannot write");
   }
   // Of the first Gemma's files "gelu" means its approximation.
   const std::string name =
       json.text_or("hidden_activation", "gelu_pytorch_tanh");
-  config.activation = activation_named(name, json.where());
+  config.activation = activation_named(name, json);
 }
 
 void read_gemma_attention(const Members& json, ModelConfig& config) {
@@ -164,10 +159,10 @@ void read_local_rope(const Members& json, double theta, ModelConfig& config) {
   }
   const Json& local = json.json()[name]["sliding_attention"];
   if (!local.is_object()) {
-    fail(json.where(), str(name,
-                           ": sliding_attention: expected an object, "
-                           "found ",
-                           shown(dump_json(local))));
+    json.refuse(str(name,
+                    ": sliding_attention: expected an object, "
+                    "found ",
+                    shown(dump_json(local))));
   }
   config.local_rope = rope_from(json, Members(local, json.where()), theta, {});
 }
@@ -201,7 +196,7 @@ void read_layer_norm(const Members& json, const char* eps,
 void read_neox(const Members& json, ModelConfig& config) {
   read_layer_norm(json, "layer_norm_eps", config);
   config.activation =
-      activation_named(json.text_or("hidden_act", "gelu"), json.where());
+      activation_named(json.text_or("hidden_act", "gelu"), json);
   config.gated = false;
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", true);
   config.mlp_bias = true;
@@ -260,8 +255,8 @@ void read_granite(const Members& json, ModelConfig& config) {
 
 void read_starcoder2(const Members& json, ModelConfig& config) {
   read_layer_norm(json, "norm_epsilon", config);
-  config.activation = activation_named(
-      json.text_or("hidden_act", "gelu_pytorch_tanh"), json.where());
+  config.activation =
+      activation_named(json.text_or("hidden_act", "gelu_pytorch_tanh"), json);
   config.gated = false;
   config.qkv_bias = config.o_bias = config.mlp_bias =
       json.flag_or("use_bias", true);
@@ -281,7 +276,7 @@ void read_arcee(const Members& json, ModelConfig& config) {
   read_llama(json, config);
   read_rms_eps(json, 1e-5, config);
   config.activation =
-      activation_named(json.text_or("hidden_act", "relu2"), json.where());
+      activation_named(json.text_or("hidden_act", "relu2"), json);
   config.gated = false;
 }
 
@@ -329,8 +324,8 @@ const Family& family_of(const Members& json) {
   if (json.has("architectures")) {
     const Json& names = json.list("architectures");
     if (names.size() != 1 || !names[0].is_string()) {
-      fail(json.where(), "architectures: expected one name, found " +
-                             shown(dump_json(names)));
+      json.refuse("architectures: expected one name, found " +
+                  shown(dump_json(names)));
     }
     found = names[0].get<std::string>();
   }
@@ -342,9 +337,9 @@ const Family& family_of(const Members& json) {
   for (const Family& f : kFamilies) {
     known += str(known.empty() ? "" : ", ", f.architecture);
   }
-  fail(json.where(),
-       str("the architecture ", shown(found), " (model_type ", shown(type),
-           ") is not supported; this program runs ", known));
+  json.refuse(str("the architecture ", shown(found), " (model_type ",
+                  shown(type), ") is not supported; this program runs ",
+                  known));
 }
 
 // "rotary_pct" and "rotary_emb_base" are GPT-NeoX's words.
@@ -366,15 +361,16 @@ void read_rope(const Members& json, const Family& family, ModelConfig& config) {
   }
   const double share = ropes.partial_or(stated.value_or(family.rotary_share));
   if (stated && *stated != share) {
-    fail(json.where(), str("partial_rotary_factor stands twice with different "
-                           "values, ",
-                           *stated, " and ", share, "; remove the wrong one"));
+    json.refuse(
+        str("partial_rotary_factor stands twice with different "
+            "values, ",
+            *stated, " and ", share, "; remove the wrong one"));
   }
   if (!(share > 0.0 && share <= 1.0) ||
       (share != 1.0 && !family.takes_rotary_share)) {
-    fail(json.where(),
-         str("partial_rotary_factor: expected ",
-             family.takes_rotary_share ? "0 to 1" : "1", ", found ", share));
+    json.refuse(str("partial_rotary_factor: expected ",
+                    family.takes_rotary_share ? "0 to 1" : "1", ", found ",
+                    share));
   }
   config.rotary_dim =
       static_cast<int64_t>(static_cast<double>(config.head_dim) * share);
@@ -395,29 +391,30 @@ void read_sizes(const Members& json, ModelConfig& config) {
              config.hidden_size % config.num_heads == 0) {
     config.head_dim = config.hidden_size / config.num_heads;
   } else {
-    fail(json.where(),
-         str("num_attention_heads: expected a divisor of hidden_size ",
-             config.hidden_size, ", found ", config.num_heads));
+    json.refuse(str("num_attention_heads: expected a divisor of hidden_size ",
+                    config.hidden_size, ", found ", config.num_heads));
   }
 }
 
 }  // namespace
 
 ModelConfig config_from_json(const Json& document, const std::string& where) {
-  if (!document.is_object()) fail(where, "expected a JSON object");
+  if (!document.is_object()) {
+    throw Error(ErrorKind::kInput, where + ": expected a JSON object");
+  }
   const Members json(document, where);
   const Family& family = family_of(json);
   if (json.has("quantization_config")) {
-    fail(where,
-         "quantization_config: expected float weights, found "
-         "quantised ones; use the original model or a GGUF file");
+    json.refuse(
+        "quantization_config: expected float weights, found "
+        "quantised ones; use the original model or a GGUF file");
   }
   ModelConfig config;
   config.family = family.model_type;
   read_sizes(json, config);
   config.tied_embeddings = json.flag_or("tie_word_embeddings", family.tied);
   config.activation =
-      activation_named(json.text_or("hidden_act", "silu"), where);
+      activation_named(json.text_or("hidden_act", "silu"), json);
   read_rope(json, family, config);
   // Layers are counted in lists: their number must be sane before.
   if (config.num_layers >= 1 && config.num_layers <= 1024) {

@@ -10,10 +10,6 @@
 namespace selfalign::formats {
 namespace {
 
-[[noreturn]] void fail(const std::string& where, const std::string& text) {
-  throw Error(ErrorKind::kInput, where + ": " + text);
-}
-
 const Json& part(const Json& object, const char* layers) {
   const auto found = object.find(layers);
   return found != object.end() && found->is_object() ? *found : object;
@@ -78,9 +74,9 @@ void refuse_unknown(const Members& rope,
             std::end(kAlways)) {
       continue;
     }
-    fail(rope.where(), "rope: member " + shown(name) +
-                           " is not known for this rope type; "
-                           "expected only members that this program applies");
+    rope.refuse("rope: member " + shown(name) +
+                " is not known for this rope type; "
+                "expected only members that this program applies");
   }
 }
 
@@ -109,10 +105,10 @@ void read_scaling(const Members& config, const Members& members,
                     "original_max_position_embeddings"});
     read_longrope(config, members, rope);
   } else {
-    fail(members.where(),
-         "rope type: expected default, linear, dynamic, yarn, longrope or "
-         "llama3, found \"" +
-             rope.type + "\"; such models are not supported");
+    members.refuse(
+        "rope type: expected default, linear, dynamic, yarn, longrope or "
+        "llama3, found \"" +
+        rope.type + "\"; such models are not supported");
   }
 }
 
@@ -151,8 +147,8 @@ RopeObjects::RopeObjects(const Members& config, const RopeDefaults& defaults)
     if (!config.has(name)) continue;
     const Json& found = config.json()[name];
     if (!found.is_object()) {
-      fail(config.where(),
-           str(name, ": expected an object, found ", shown(dump_json(found))));
+      config.refuse(
+          str(name, ": expected an object, found ", shown(dump_json(found))));
     }
     objects_.emplace_back(found);
   }
@@ -168,9 +164,9 @@ RopeConfig RopeObjects::read(const char* layers, const char* outer,
     const Members members(part(objects_[i], layers), config_.where());
     RopeConfig found = rope_from(config_, members, theta, defaults_);
     if (i > 0 && found != rope) {
-      fail(config_.where(),
-           "rope_scaling and rope_parameters contradict each other; "
-           "remove the wrong one");
+      config_.refuse(
+          "rope_scaling and rope_parameters contradict each other; "
+          "remove the wrong one");
     }
     rope = std::move(found);
   }
@@ -199,9 +195,8 @@ double RopeObjects::theta_or(const char* layers, const char* outer,
   std::optional<double> theta;
   const auto take = [&](double found) {
     if (theta && *theta != found) {
-      fail(config_.where(),
-           str(outer, " stands twice with different values, ", *theta, " and ",
-               found, "; remove the wrong one"));
+      config_.refuse(str(outer, " stands twice with different values, ", *theta,
+                         " and ", found, "; remove the wrong one"));
     }
     theta = found;
   };

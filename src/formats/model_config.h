@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "formats/activation.h"
 
 namespace selfalign::formats {
 
@@ -32,9 +33,6 @@ enum class BlockForm { kPre, kPost, kSandwich, kParallel, kParallelOneNorm };
 //   kAllHeads  RMS over all heads together (OLMo 2)
 //   kEachHead  layer norm over each head, which has its own weight (StableLM)
 enum class QkNorm { kNone, kHead, kAllHeads, kEachHead };
-
-// Of the MLP: SiLU, GELU, its approximation by tanh, ReLU squared.
-enum class Activation { kSilu, kGelu, kGeluTanh, kReluSquared };
 
 // Rotary positions. Su et al. 2021.
 struct RopeConfig {

@@ -278,8 +278,10 @@ class Pass {
   Rope rope_;  // at the tokens' positions
 };
 
-}  // namespace
-
+// Softmax of the scores, [heads, queries, keys], times the values; for what no
+// fused kernel computes. q [heads, queries, head_dim] stand for the last
+// `queries` of the keys, k and v [heads, keys, head_dim]; each sees itself and
+// those before it within the layer's window.
 at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
                               const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v) {
@@ -298,6 +300,8 @@ at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
                                        config.window_of(layer), q.options()));
   return at::matmul(at::softmax(scores, -1).to(q.scalar_type()), each_head(v));
 }
+
+}  // namespace
 
 at::Tensor CausalAttention::attend(int64_t layer, const at::Tensor& q,
                                    const at::Tensor& k, const at::Tensor& v) {

@@ -110,14 +110,6 @@ class CausalAttention : public Attention {
   std::vector<int64_t> segments_;
 };
 
-// Softmax of the scores, [heads, queries, keys], times the values; for what no
-// fused kernel computes. q [heads, queries, head_dim] stand for the last
-// `queries` of the keys, k and v [heads, keys, head_dim]; each sees itself and
-// those before it within the layer's window.
-at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
-                              const at::Tensor& q, const at::Tensor& k,
-                              const at::Tensor& v);
-
 // Cosines and sines of rotary positions, each [positions, rotary_dim] float32,
 // HF's half-split layout, with the configuration's rope scaling.
 struct RopeTable {

@@ -11,11 +11,13 @@ import os
 import sys
 
 import numpy as np
+import peft
 import torch
 import transformers
 
 torch.set_num_threads(1)
 NUM_TOKENS = 72
+NUM_PROMPT = 20  # tokens without loss
 BASE = dict(
     vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
     num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128,
@@ -172,7 +174,34 @@ def make(name, spec, changes):
         "ids": ids,
         "logprobs": [round(float(logprobs[i, ids[i + 1]]), 5)
                      for i in range(NUM_TOKENS - 1)],
+        "lora": lora_step(model, ids),
     }
+
+
+def lora_step(model, ids):
+    """An adapter of PEFT's on all linear layers: its tensors, the loss of the
+    tokens behind the prompt, and of each gradient one number, its product with
+    values of its own."""
+    adapted = peft.get_peft_model(model, peft.LoraConfig(
+        r=2, lora_alpha=3, target_modules="all-linear"))
+    config = adapted.peft_config["default"]
+    tensors, gradients = [], {}
+    parameters = dict(adapted.named_parameters())
+    for name, parameter in parameters.items():
+        if "lora_" in name:
+            saved = name.replace(".default", "")
+            tensors.append([saved, list(parameter.shape), 0.0, 0.3])
+            with torch.no_grad():
+                parameter.copy_(values(*tensors[-1]))
+    logits = adapted(torch.tensor([ids])).logits[0, NUM_PROMPT - 1:-1]
+    loss = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(ids[NUM_PROMPT:]), reduction="sum")
+    loss.backward()
+    for name, shape, _, _ in tensors:
+        grad = parameters[name.replace(".weight", ".default.weight")].grad
+        gradients[name] = float(f"{float((grad.double() * values('probe ' + name, shape, 0.0, 1.0).double()).sum()):.6g}")
+    return {"targets": sorted(config.target_modules), "tensors": tensors,
+            "loss": round(loss.item(), 4), "gradients": gradients}
 
 
 def main(out, part=""):

@@ -23,6 +23,8 @@
 // The struct is const for those that only read it.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +53,24 @@ struct Numbers {  // a list
   Range<double> range;
   size_t most;
 };
+struct SomeOf {  // one, or a list
+  std::vector<std::string> names;
+};
+template <typename Number>
+struct NumberOf {  // a number for some of the names
+  std::vector<std::string> names;
+  Range<Number> range;
+};
+
+// "a, b, c".
+inline std::string listed(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) {
+    if (!all.empty()) all += ", ";
+    all += name;
+  }
+  return all;
+}
 
 // A visitor that throws Error kUsage, which begins with `what`, for the first
 // number out of its range.
@@ -74,10 +94,35 @@ class RangeCheck {
     }
     for (const double value : values) (*this)(of, value, limits.range);
   }
+  template <typename Number>
+  void operator()(const Setting& of, const std::map<std::string, Number>& value,
+                  const NumberOf<Number>& limits) {
+    for (const auto& [name, number] : value) {
+      need_name(of, name, limits.names);
+      (*this)(of, number, limits.range);
+    }
+  }
+  void operator()(const Setting& of, const std::vector<std::string>& value,
+                  const SomeOf& limits) {
+    for (const std::string& name : value) need_name(of, name, limits.names);
+  }
+  void operator()(const Setting& of, const std::string& value,
+                  const OneOf& limits) {
+    need_name(of, value, limits.names);
+  }
   template <typename Value>
   void operator()(const Setting&, const Value&, AnyValue) {}
+  bool shows(bool) { return true; }
 
  private:
+  void need_name(const Setting& of, const std::string& name,
+                 const std::vector<std::string>& names) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) return;
+    throw Error(ErrorKind::kUsage,
+                str(what_, ": expected ", of.key, " among ", listed(names),
+                    ", found ", name, "; change it"));
+  }
+
   std::string what_;
 };
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "base/settings.h"
 
@@ -22,6 +25,15 @@ struct TuneOptions {
   double max_grad_norm = 1.0;
   int checkpoint_steps = 10;
   uint64_t seed = 0;
+  std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj",
+                                             "o_proj"};
+  bool use_rslora = false;
+  std::map<std::string, int64_t> rank_pattern;
+  std::map<std::string, double> alpha_pattern;
+  std::string lr_scheduler = "linear";
+  int64_t pack_tokens = 1024;
+  bool gradient_checkpointing = false;
+  double validation_share = 0.0;
 
   static void describe(auto& visit, auto& tune) {
     visit({"rank", "Rank of the LoRA matrices."}, tune.rank, ranges::kRank);
@@ -40,7 +52,7 @@ struct TuneOptions {
     visit({"learning_rate", "Learning rate after the warm-up."},
           tune.learning_rate, Range<double>{1e-12, 10.0});
     visit({"warmup_steps",
-           "Steps of logarithmic warm-up; the rate then falls linearly to 0.",
+           "Steps of warm-up, logarithmic before a linear fall, else linear.",
            "steps"},
           tune.warmup_steps, Range<int>{0, 100'000'000});
     visit({"weight_decay", "Weight decay of AdamW."}, tune.weight_decay,
@@ -51,6 +63,64 @@ struct TuneOptions {
           tune.checkpoint_steps, Range<int>{1, 100'000'000});
     visit({"seed", "Decides the order of samples, dropout and first weights."},
           tune.seed, AnyValue());
+    describe_later(visit, tune);
+  }
+
+  // What came after runs had been made: written only where it is other than
+  // the default, so that they are known by the digests they have.
+  static void describe_later(auto& visit, auto& tune) {
+    const TuneOptions plain;
+    const std::vector<std::string> modules = {
+        "q_proj",    "k_proj",  "v_proj",   "o_proj",
+        "gate_proj", "up_proj", "down_proj"};
+    std::vector<std::string> targets = modules;
+    targets.emplace_back("all-linear");
+    if (visit.shows(tune.target_modules != plain.target_modules)) {
+      visit({"target_modules",
+             "Linear layers that get LoRA matrices; all-linear: all of a "
+             "block. Where the family fuses some (qkv_proj), naming one trains "
+             "the whole."},
+            tune.target_modules, SomeOf{targets});
+    }
+    if (visit.shows(tune.use_rslora)) {
+      visit({"use_rslora",
+             "Scale the update by alpha/sqrt(rank) in place of alpha/rank."},
+            tune.use_rslora, AnyValue());
+    }
+    if (visit.shows(!tune.rank_pattern.empty())) {
+      visit({"rank_pattern", "Other ranks of some target modules."},
+            tune.rank_pattern, NumberOf<int64_t>{modules, ranges::kRank});
+    }
+    if (visit.shows(!tune.alpha_pattern.empty())) {
+      visit({"alpha_pattern", "Other alphas of some target modules."},
+            tune.alpha_pattern, NumberOf<double>{modules, ranges::kAlpha});
+    }
+    if (visit.shows(tune.lr_scheduler != plain.lr_scheduler)) {
+      visit({"lr_scheduler",
+             "How the learning rate goes on after the warm-up: falling to 0 "
+             "linearly or as half a cosine, or constant."},
+            tune.lr_scheduler, OneOf{{"linear", "cosine", "constant"}});
+    }
+    if (visit.shows(tune.pack_tokens != plain.pack_tokens)) {
+      visit({"pack_tokens",
+             "Tokens of one forward and backward pass, about; fewer take less "
+             "memory.",
+             "tokens"},
+            tune.pack_tokens, Range<int64_t>{1, 1 << 24});
+    }
+    if (visit.shows(tune.gradient_checkpointing)) {
+      visit({"gradient_checkpointing",
+             "Keep one layer's intermediate values at a time and compute them "
+             "anew in the backward pass: less memory, a third more time, the "
+             "same result."},
+            tune.gradient_checkpointing, AnyValue());
+    }
+    if (visit.shows(tune.validation_share != 0.0)) {
+      visit({"validation_share",
+             "Share of the samples that are not trained on; their loss is "
+             "reported before and after."},
+            tune.validation_share, Range<double>{0.0, 0.5});
+    }
   }
 };
 

@@ -3,10 +3,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/number.h"
 #include "base/settings.h"
+#include "base/shown.h"
 #include "cli/options.h"
 
 namespace selfalign::cli {
@@ -29,6 +34,46 @@ class FlagMaker {
   void operator()(const Setting& of, std::string& name, const OneOf& limits) {
     add(of, name)->check(one_of(limits.names))->capture_default_str();
   }
+  void operator()(const Setting& of, std::vector<std::string>& names,
+                  const SomeOf& limits) {
+    add(of, names)
+        ->delimiter(',')
+        ->check(one_of(limits.names))
+        ->capture_default_str();
+  }
+  // "q_proj=8,o_proj=16".
+  template <typename Number>
+  void operator()(const Setting& of, std::map<std::string, Number>& numbers,
+                  const NumberOf<Number>& limits) {
+    command_
+        .add_option_function<std::vector<std::string>>(
+            flag_of(of),
+            [&numbers, limits](const std::vector<std::string>& pairs) {
+              numbers.clear();
+              for (const std::string& pair : pairs) {
+                const size_t at = pair.find('=');
+                const auto value = parse_number<Number>(
+                    at == std::string::npos ? "" : pair.substr(at + 1));
+                const std::string name = pair.substr(0, at);
+                if (!value || !limits.range.holds(*value) ||
+                    std::find(limits.names.begin(), limits.names.end(), name) ==
+                        limits.names.end()) {
+                  throw CLI::ValidationError(
+                      str("expected NAME=NUMBER with a name among ",
+                          listed(limits.names), " and a number from ",
+                          limits.range.low, " to ", limits.range.high,
+                          ", found ", shown(pair)));
+                }
+                numbers[name] = *value;
+              }
+            },
+            str(of.help, " NAME=NUMBER,..."))
+        ->delimiter(',');
+  }
+  void operator()(const Setting& of, bool& value, AnyValue /*limits*/) {
+    command_.add_flag(flag_of(of), value, of.help);
+  }
+  bool shows(bool /*is_used*/) { return true; }
   void operator()(const Setting& of, uint64_t& seed, AnyValue /*limits*/) {
     add(of, seed)->capture_default_str();
   }
@@ -36,12 +81,15 @@ class FlagMaker {
  private:
   template <typename Value>
   CLI::Option* add(const Setting& of, Value& value) {
+    return command_.add_option(flag_of(of), value, of.help);
+  }
+  static std::string flag_of(const Setting& of) {
     std::string name = of.flag;
     if (name.empty()) {
       name = str("--", of.key);
       std::replace(name.begin(), name.end(), '_', '-');
     }
-    return command_.add_option(name, value, of.help);
+    return name;
   }
   CLI::App& command_;
 };

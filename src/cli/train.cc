@@ -55,16 +55,21 @@ struct TrainFlags {
 
 Json report_json(const stages::TuneReport& report, const std::string& output,
                  const std::map<std::string, int64_t>& rejected) {
-  return {{"adapter", output + "/adapter"},
-          {"digest", report.digest},
-          {"samples", report.num_samples},
-          {"rejected", rejected},
-          {"truncated", report.num_truncated},
-          {"response_tokens", report.num_tokens},
-          {"steps", report.num_steps},
-          {"loss_is_over", "samples"},
-          {"loss_before", report.loss_before},
-          {"loss_after", report.loss_after}};
+  Json json = {{"adapter", output + "/adapter"},
+               {"digest", report.digest},
+               {"samples", report.num_samples},
+               {"rejected", rejected},
+               {"truncated", report.num_truncated},
+               {"response_tokens", report.num_tokens},
+               {"steps", report.num_steps},
+               {"loss_is_over", "samples"},
+               {"loss_before", report.loss_before},
+               {"loss_after", report.loss_after}};
+  if (report.validation_before) {
+    json["validation_before"] = *report.validation_before;
+    json["validation_after"] = *report.validation_after;
+  }
+  return json;
 }
 
 void train(const TrainFlags& flags, const Shell& shell) {

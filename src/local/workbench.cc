@@ -185,6 +185,7 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   if (!adapter.empty()) {
     const model::Lora lora =
         model::load_lora(adapter, base->config, base->device());
+    if (!lora.note.empty()) log_warning(lora.note);
     warn_of_other_base(adapter, model, *base);
     auto merged = std::make_shared<model::Weights>(*base);
     model::merge_lora(*merged, lora);
@@ -246,6 +247,8 @@ stages::TuneReport LocalWorkbench::tune(
   report.num_steps = done.num_steps;
   report.loss_before = done.loss_before;
   report.loss_after = done.loss_after;
+  report.validation_before = done.validation_before;
+  report.validation_after = done.validation_after;
   report.digest = done.digest;
   return report;
 }

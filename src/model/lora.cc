@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adapters on disk and in memory.
+#include <algorithm>
+#include <cmath>
+#include <deque>
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/own_file.h"
+#include "base/shown.h"
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
@@ -15,144 +19,254 @@
 namespace selfalign::model {
 namespace {
 
-struct Target {
-  const char* name;
-  LoraPair LoraLayer::*pair;
-  at::Tensor LayerWeights::*weight;
-};
-constexpr Target kTargets[] = {
-    {"q_proj", &LoraLayer::q, &LayerWeights::q},
-    {"k_proj", &LoraLayer::k, &LayerWeights::k},
-    {"v_proj", &LoraLayer::v, &LayerWeights::v},
-    {"o_proj", &LoraLayer::o, &LayerWeights::o},
-};
+using formats::AdapterTensor, formats::LinearModule, formats::ModuleRows;
+using formats::TensorView;
 
-std::string tensor_name(size_t layer, const char* target, const char* side) {
-  return selfalign::str("base_model.model.model.layers.", layer, ".self_attn.",
-                        target, ".lora_", side, ".weight");
+[[noreturn]] void fail(const std::string& where, const std::string& what) {
+  throw Error(ErrorKind::kInput, where + ": " + what);
 }
 
-// [out, in] of a target's weight.
-std::pair<int64_t, int64_t> target_shape(const formats::ModelConfig& c,
-                                         const std::string& target) {
-  const int64_t q_rows = c.num_heads * c.head_dim;
-  if (target == "q_proj") return {q_rows, c.hidden_size};
-  if (target == "o_proj") return {c.hidden_size, q_rows};
-  return {c.num_kv_heads * c.head_dim, c.hidden_size};
+// Rows of a module's B that are one projection's, and back.
+at::Tensor rows_of(const ModuleRows& part, const at::Tensor& whole) {
+  if (part.rows == part.block) return whole.narrow(0, part.first, part.rows);
+  return whole.view({part.rows / part.block, part.stride, -1})
+      .narrow(1, part.first, part.block)
+      .reshape({part.rows, -1});
 }
-
-at::Tensor read_tensor(const formats::TensorSource& source,
-                       const std::string& where, const std::string& name,
-                       const std::vector<int64_t>& shape, at::Device device) {
-  const formats::TensorView* view = source.find(name);
-  if (view == nullptr || view->shape != shape) {
-    throw Error(
-        ErrorKind::kInput,
-        selfalign::str(
-            where, ": expected tensor '", name, "' of shape ",
-            c10::IntArrayRef(shape), ", found ",
-            view ? selfalign::str(c10::IntArrayRef(view->shape)) : "none",
-            "; the adapter belongs to another base model"));
+void put_rows(const ModuleRows& part, const at::Tensor& rows,
+              at::Tensor& whole) {
+  if (part.rows == part.block) {
+    whole.narrow(0, part.first, part.rows).copy_(rows);
+    return;
   }
-  at::Tensor out = at::empty(shape, at::kFloat);
-  formats::to_float(*view, out.data_ptr<float>());
-  return out.to(device);
+  whole.view({part.rows / part.block, part.stride, -1})
+      .narrow(1, part.first, part.block)
+      .copy_(rows.view({part.rows / part.block, part.block, -1}));
+}
+
+// The tensors of an adapter by layer and module.
+class AdapterFile {
+ public:
+  AdapterFile(const std::string& folder, const formats::ModelConfig& config)
+      : path_(folder + "/adapter_model.safetensors"),
+        settings_(formats::read_adapter_config(folder)),
+        source_(formats::open_safetensors(path_)),
+        config_(config),
+        modules_(formats::linear_modules(config)),
+        targets_(settings_, folder + "/adapter_config.json") {
+    for (const TensorView& tensor : source_->tensors()) place(tensor);
+  }
+
+  Lora read(at::Device device) const {
+    Lora lora;
+    lora.layers.resize(size_t(config_.num_layers));
+    std::vector<std::string> missing;
+    for (int64_t i = 0; i < config_.num_layers; ++i) {
+      for (const LinearModule& module : modules_) {
+        const std::string name = name_of(i, module);
+        const auto target = targets_.find(name);
+        const auto pair = pairs_.find({i, module.name});
+        if (pair == pairs_.end()) {
+          if (target) missing.push_back(name);
+          continue;
+        }
+        if (!target) {
+          fail(path_,
+               selfalign::str("tensors of module ", name,
+                              ", which adapter_config.json does not target; "
+                              "the files are of two adapters"));
+        }
+        read_module(module, *target, pair->second, device,
+                    lora.layers[size_t(i)]);
+      }
+    }
+    if (pairs_.empty()) {
+      fail(path_, "it holds no lora_A and lora_B of the model's " +
+                      selfalign::str(modules_.size()) +
+                      " linear modules of each layer; the adapter belongs to "
+                      "another base model");
+    }
+    if (!missing.empty()) {
+      lora.note = selfalign::str(path_, ": adapter_config.json targets ",
+                                 missing.size() + pairs_.size(),
+                                 " modules, the file has tensors for ",
+                                 pairs_.size(), "; the others, such as ",
+                                 missing[0], ", stay as the base has them");
+    }
+    source_->require_unchanged();
+    return lora;
+  }
+
+ private:
+  struct Pair {
+    const TensorView* a = nullptr;
+    const TensorView* b = nullptr;
+  };
+
+  std::string name_of(int64_t layer, const LinearModule& module) const {
+    std::string name = formats::family_name(
+        config_.family,
+        selfalign::str("model.layers.", layer, '.', module.name, '.'));
+    name.pop_back();
+    return name;
+  }
+
+  void place(const TensorView& tensor) {
+    const auto at = formats::parse_adapter_name(tensor.name, config_.family);
+    const auto is_it = [&](const LinearModule& module) {
+      return at && module.name == at->module;
+    };
+    if (!at || at->layer >= config_.num_layers ||
+        std::none_of(modules_.begin(), modules_.end(), is_it)) {
+      std::string names;
+      for (const LinearModule& module : modules_) {
+        const std::string name = name_of(0, module);
+        names += (names.empty() ? "" : ", ") + name.substr(name.rfind('.') + 1);
+      }
+      fail(path_,
+           selfalign::str("tensor '", shown(tensor.name, 200),
+                          "': an adapter of this model has lora_A and lora_B "
+                          "of ",
+                          names, " in layers 0 to ", config_.num_layers - 1,
+                          "; no other can be applied"));
+    }
+    Pair& pair = pairs_[{at->layer, at->module}];
+    const TensorView*& side = at->is_b ? pair.b : pair.a;
+    if (side != nullptr) {
+      fail(path_, selfalign::str("tensors '", side->name, "' and '",
+                                 tensor.name, "' are of one module"));
+    }
+    side = &tensor;
+  }
+
+  void read_module(const LinearModule& module,
+                   const formats::ModuleSettings& target, const Pair& pair,
+                   at::Device device, LoraLayer& out) const {
+    if (pair.a == nullptr || pair.b == nullptr) {
+      fail(path_,
+           selfalign::str("tensor '", (pair.a ? pair.a : pair.b)->name,
+                          "': ", pair.a ? "lora_B" : "lora_A",
+                          " of that module is missing; the file is not whole"));
+    }
+    const at::Tensor a = read_tensor(*pair.a, {target.rank, module.in}, device);
+    const at::Tensor b =
+        read_tensor(*pair.b, {module.out, target.rank}, device);
+    for (const ModuleRows& part : module.parts) {
+      out.*kLoraPairs[size_t(part.projection)] = {
+          a, module.parts.size() == 1 ? b : rows_of(part, b).contiguous(),
+          target.scale};
+    }
+  }
+
+  at::Tensor read_tensor(const TensorView& view,
+                         const std::vector<int64_t>& shape,
+                         at::Device device) const {
+    if (view.shape != shape) {
+      fail(path_,
+           selfalign::str("tensor '", view.name,
+                          "': the base model and "
+                          "adapter_config.json need shape ",
+                          c10::IntArrayRef(shape), ", found ",
+                          c10::IntArrayRef(view.shape),
+                          "; the adapter belongs to another base model, or its "
+                          "adapter_config.json to another adapter"));
+    }
+    at::Tensor out = at::empty(shape, at::kFloat);
+    formats::to_float(view, out.data_ptr<float>());
+    return out.to(device);
+  }
+
+  const std::string path_;
+  const formats::AdapterConfig settings_;
+  const std::unique_ptr<formats::TensorSource> source_;
+  const formats::ModelConfig& config_;
+  const std::vector<LinearModule> modules_;
+  const formats::AdapterTargets targets_;
+  std::map<std::pair<int64_t, std::string>, Pair> pairs_;
+};
+
+void require_written(const std::string& path,
+                     const std::vector<TensorView>& views) {
+  const auto written = formats::open_safetensors(path);
+  for (const TensorView& view : views) {
+    const TensorView* read = written->find(view.name);
+    if (read != nullptr && read->bytes == view.bytes) continue;
+    throw Error(ErrorKind::kDamaged,
+                selfalign::str(path, ": tensor '", view.name,
+                               "' is not what was written; check the disk and "
+                               "train again"));
+  }
+}
+
+// The rank and alpha of a module where they are other than the adapter's.
+void keep_patterns(const formats::AdapterConfig& given, const LoraPair& pair,
+                   const std::string& leaf, formats::AdapterConfig& out) {
+  const auto rank = double(pair.a.size(0));
+  const double divisor = given.use_rslora ? std::sqrt(rank) : rank;
+  if (pair.a.size(0) != given.rank) out.rank_pattern[leaf] = rank;
+  if (given.alpha / divisor == pair.scale) return;
+  for (const auto& [name, alpha] : given.alpha_pattern) {
+    if (alpha / divisor == pair.scale) out.alpha_pattern[leaf] = alpha;
+  }
 }
 
 }  // namespace
 
 Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
                at::Device device) {
-  const formats::AdapterConfig adapter = formats::read_adapter_config(folder);
-  const std::string path = folder + "/adapter_model.safetensors";
-  const auto source = formats::open_safetensors(path);
-  Lora lora;
-  lora.scale = adapter.alpha / double(adapter.rank);
-  lora.layers.resize(config.num_layers);
-  std::set<std::string> taken;
-  const auto read = [&](const std::string& name,
-                        const std::vector<int64_t>& shape) {
-    taken.insert(name);
-    return read_tensor(*source, path, name, shape, device);
-  };
-  for (size_t i = 0; i < lora.layers.size(); ++i) {
-    for (const Target& target : kTargets) {
-      if (std::find(adapter.target_modules.begin(),
-                    adapter.target_modules.end(),
-                    target.name) == adapter.target_modules.end()) {
-        continue;
-      }
-      const auto [out, in] = target_shape(config, target.name);
-      LoraPair& pair = lora.layers[i].*target.pair;
-      pair.a = read(tensor_name(i, target.name, "A"), {adapter.rank, in});
-      pair.b = read(tensor_name(i, target.name, "B"), {out, adapter.rank});
-    }
-  }
-  for (const formats::TensorView& tensor : source->tensors()) {
-    if (taken.contains(tensor.name)) continue;
-    throw Error(
-        ErrorKind::kInput,
-        selfalign::str(path, ": tensor '", tensor.name,
-                       "': this program cannot apply it, only lora_A and "
-                       "lora_B of target_modules among q_proj, k_proj, v_proj "
-                       "and o_proj; use an adapter of attention targets"));
-  }
-  if (taken.empty()) {
-    throw Error(ErrorKind::kInput,
-                path +
-                    ": none of q_proj, k_proj, v_proj and o_proj is among the "
-                    "target_modules; use an adapter of attention targets");
-  }
-  source->require_unchanged();
-  return lora;
+  return AdapterFile(folder, config).read(device);
 }
 
-void save_lora(const std::string& folder, const Lora& lora, double alpha,
-               double dropout, const std::string& base_model) {
+void save_lora(const std::string& folder, const Lora& lora,
+               const formats::ModelConfig& config,
+               formats::AdapterConfig settings) {
   const std::filesystem::path whole(folder);
   make_folder_in(whole.parent_path().string(), whole.filename().string());
-  formats::AdapterConfig config;
-  config.alpha = alpha;
-  config.dropout = dropout;
-  config.base_model = base_model;
-  config.target_modules.clear();
-  std::vector<at::Tensor> keep;  // holds the bytes the views point to
-  std::vector<formats::TensorView> views;
-  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+  const formats::AdapterConfig given = settings;
+  settings.target_modules.clear();
+  settings.rank_pattern.clear();
+  settings.alpha_pattern.clear();
+  std::deque<at::Tensor> keep;  // holds the bytes the views point to
+  std::vector<TensorView> views;
+  const auto add = [&](const AdapterTensor& at, const at::Tensor& tensor) {
     keep.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());
     const at::Tensor& t = keep.back();
     views.push_back(
-        {name,
+        {formats::adapter_name(at, config.family),
          formats::ElementType::kF32,
          t.sizes().vec(),
          {static_cast<const char*>(t.const_data_ptr()), size_t(t.nbytes())}});
   };
-  for (const Target& target : kTargets) {
-    if (!(lora.layers.at(0).*target.pair).a.defined()) continue;
-    config.target_modules.push_back(target.name);
+  for (const LinearModule& module : formats::linear_modules(config)) {
+    const auto pair_of = [&](size_t layer,
+                             const ModuleRows& part) -> const LoraPair& {
+      return lora.layers.at(layer).*kLoraPairs[size_t(part.projection)];
+    };
+    if (!pair_of(0, module.parts[0]).a.defined()) continue;
+    std::string leaf =
+        formats::family_name(config.family, '.' + module.name + '.');
+    leaf.pop_back();
+    leaf.erase(0, leaf.rfind('.') + 1);
+    settings.target_modules.push_back(leaf);
+    keep_patterns(given, pair_of(0, module.parts[0]), leaf, settings);
     for (size_t i = 0; i < lora.layers.size(); ++i) {
-      const LoraPair& pair = lora.layers[i].*target.pair;
-      config.rank = pair.a.size(0);
-      add(tensor_name(i, target.name, "A"), pair.a);
-      add(tensor_name(i, target.name, "B"), pair.b);
+      const at::Tensor& a = pair_of(i, module.parts[0]).a;
+      at::Tensor b = pair_of(i, module.parts[0]).b;
+      if (module.parts.size() > 1) {
+        b = at::empty({module.out, a.size(0)}, at::kFloat);
+        for (const ModuleRows& part : module.parts) {
+          put_rows(part, pair_of(i, part).b.detach().to(at::kCPU), b);
+        }
+      }
+      const auto layer = int64_t(i);
+      add({layer, module.name, false}, a);
+      add({layer, module.name, true}, b);
     }
   }
-  formats::write_safetensors(folder + "/adapter_model.safetensors", views,
-                             {{"format", "pt"}});
-  formats::write_adapter_config(folder, config);
-  const auto written =
-      formats::open_safetensors(folder + "/adapter_model.safetensors");
-  for (const formats::TensorView& view : views) {
-    const formats::TensorView* read = written->find(view.name);
-    if (read == nullptr || read->bytes != view.bytes) {
-      throw Error(ErrorKind::kDamaged,
-                  selfalign::str(folder,
-                                 ": expected the adapter as written, found "
-                                 "tensor '",
-                                 view.name,
-                                 "' changed; check the disk and train again"));
-    }
-  }
+  const std::string path = folder + "/adapter_model.safetensors";
+  formats::write_safetensors(path, views, {{"format", "pt"}});
+  formats::write_adapter_config(folder, settings);
+  require_written(path, views);
 }
 
 std::string lora_digest(const Lora& lora) {
@@ -162,17 +276,21 @@ std::string lora_digest(const Lora& lora) {
     hasher.add(std::string_view(static_cast<const char*>(t.const_data_ptr()),
                                 size_t(t.nbytes())));
   };
+  std::string scales, last;  // each where it is other than the one before
   for (const LoraLayer& layer : lora.layers) {
-    for (const Target& target : kTargets) {
-      const LoraPair& pair = layer.*target.pair;
+    for (size_t i = 0; i < formats::kNumProjections; ++i) {
+      const LoraPair& pair = layer.*kLoraPairs[i];
       if (!pair.a.defined()) continue;
-      hasher.add(target.name);
+      hasher.add(formats::kProjectionNames[i]);
       add(pair.a);
       add(pair.b);
+      const std::string scale = selfalign::str(pair.scale);
+      if (scale == last) continue;
+      scales += (last.empty() ? "" : " ") + scale;
+      last = scale;
     }
   }
-  hasher.add(selfalign::str(lora.scale));
-  return hasher.digest();
+  return hasher.add(scales).digest();
 }
 
 void merge_lora(Weights& weights, const Lora& lora) {
@@ -180,12 +298,12 @@ void merge_lora(Weights& weights, const Lora& lora) {
   const c10::InferenceMode no_gradients(false);
   const at::NoGradGuard guard;
   for (size_t i = 0; i < lora.layers.size(); ++i) {
-    for (const Target& target : kTargets) {
-      const LoraPair& pair = lora.layers[i].*target.pair;
+    for (size_t j = 0; j < formats::kNumProjections; ++j) {
+      const LoraPair& pair = lora.layers[i].*kLoraPairs[j];
       if (!pair.a.defined()) continue;
-      at::Tensor& weight = weights.layers[i].*target.weight;
+      at::Tensor& weight = weights.layers[i].*kProjections[j];
       weight =
-          at::add(weight.to(at::kFloat), at::mm(pair.b, pair.a), lora.scale)
+          at::add(weight.to(at::kFloat), at::mm(pair.b, pair.a), pair.scale)
               .to(weight.scalar_type());
     }
   }

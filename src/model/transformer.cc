@@ -11,19 +11,6 @@
 namespace selfalign::model {
 namespace {
 
-// A projection, with its low-rank pair beside it while one is trained. The
-// pair's float32 masters are rounded to the activations' type for the products
-// and collect their gradients in float32.
-at::Tensor project(const at::Tensor& x, const at::Tensor& weight,
-                   const at::Tensor& bias, const LoraPair* pair, double scale,
-                   LoraDropout* dropout) {
-  at::Tensor y = at::linear(x, weight, bias);  // [tokens, out]
-  if (pair == nullptr || !pair->a.defined()) return y;
-  const at::Tensor dropped = dropout ? dropout->apply(x) : x;
-  const at::Tensor low = at::linear(dropped, pair->a.to(x.scalar_type()));
-  return at::add(y, at::linear(low, pair->b.to(x.scalar_type())), scale);
-}
-
 // Rotates the two halves of the rotated part of each head:
 // (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); the rest stays as it is.
 // x [tokens, heads, head_dim]; cos, sin [tokens, 1, rotary_dim] float32.
@@ -130,6 +117,20 @@ at::Tensor window_mask(int64_t queries, int64_t keys, int64_t window,
       .masked_fill(hidden, -std::numeric_limits<float>::infinity());
 }
 
+at::Tensor activate(formats::Activation activation, const at::Tensor& x) {
+  switch (activation) {
+    case formats::Activation::kSilu:
+      return at::silu(x);
+    case formats::Activation::kGelu:
+      return at::gelu(x);
+    case formats::Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case formats::Activation::kReluSquared:
+      return at::square(at::relu(x));
+  }
+  SELFALIGN_CHECK(false, "activation of another kind");
+}
+
 // One forward pass over the blocks.
 class Pass {
  public:
@@ -150,17 +151,51 @@ class Pass {
   }
 
   at::Tensor run(const at::Tensor& ids) {
-    at::Tensor x = at::embedding(weights_.embedding, ids);  // [tokens, hidden]
-    if (config_.embedding_scale != 1.0) {
-      // Rounded to the weights' type, as the models were trained.
-      x = at::mul(x, at::scalar_tensor(config_.embedding_scale, x.options()));
-    }
+    at::Tensor x = embed(ids);
     for (int64_t i = 0; i < config_.num_layers; ++i) x = block(i, x);
     return norm(x, weights_.final_norm);
   }
 
+  void backward(
+      const at::Tensor& ids,
+      const std::function<at::Tensor(const at::Tensor&)>& gradient_of) {
+    std::vector<at::Tensor> inputs, dropouts;  // of each layer
+    at::Tensor x;
+    {
+      const at::NoGradGuard no_graph;
+      x = embed(ids);
+      for (int64_t i = 0; i < config_.num_layers; ++i) {
+        inputs.push_back(x);
+        if (dropout_) dropouts.push_back(dropout_->state());
+        x = block(i, x);
+      }
+    }
+    const auto leaf = [](const at::Tensor& of) {
+      return of.detach().set_requires_grad(true);
+    };
+    at::Tensor input = leaf(x);
+    at::Tensor output = norm(input, weights_.final_norm);
+    output.backward(gradient_of(output));
+    for (int64_t i = config_.num_layers - 1; i >= 0; --i) {
+      const at::Tensor gradient = input.grad();
+      input = leaf(inputs.back());
+      inputs.pop_back();
+      if (dropout_) dropout_->set_state(dropouts[size_t(i)]);
+      low_of_ = {};
+      output = block(i, input);
+      output.backward(gradient);
+    }
+  }
+
  private:
   using Form = formats::BlockForm;
+
+  at::Tensor embed(const at::Tensor& ids) const {
+    at::Tensor x = at::embedding(weights_.embedding, ids);  // [tokens, hidden]
+    if (config_.embedding_scale == 1.0) return x;
+    // Rounded to the weights' type, as the models were trained.
+    return at::mul(x, at::scalar_tensor(config_.embedding_scale, x.options()));
+  }
 
   at::Tensor norm(const at::Tensor& x, const Norm& norm) const {
     if (!norm.weight.defined()) return x;
@@ -179,11 +214,21 @@ class Pass {
     SELFALIGN_CHECK(false, "norm of another kind");
   }
 
+  // A projection, with its low-rank pair beside it while one is trained. The
+  // pair's float32 masters are rounded to the activations' type for the
+  // products and collect their gradients in float32.
   at::Tensor linear(const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias,
-                    const LoraPair LoraLayer::*pair) const {
-    return project(x, weight, bias, pairs_ ? &(pairs_->*pair) : nullptr,
-                   lora_ ? lora_->scale : 0.0, dropout_);
+                    const at::Tensor& bias, const LoraPair LoraLayer::*of) {
+    at::Tensor y = at::linear(x, weight, bias);  // [tokens, out]
+    if (pairs_ == nullptr || !(pairs_->*of).a.defined()) return y;
+    const LoraPair& pair = pairs_->*of;
+    // Projections of one module have one A and one draw of dropout.
+    if (!pair.a.is_same(low_of_.a) || !x.is_same(low_of_.x)) {
+      const at::Tensor dropped = dropout_ ? dropout_->apply(x) : x;
+      low_of_ = {pair.a, x, at::linear(dropped, pair.a.to(x.scalar_type()))};
+    }
+    return at::add(y, at::linear(low_of_.low, pair.b.to(x.scalar_type())),
+                   pair.scale);
   }
 
   // Queries or keys [tokens, heads * head_dim] by head, after their norm.
@@ -224,28 +269,15 @@ class Pass {
         w.attention_norm);
   }
 
-  at::Tensor activate(const at::Tensor& x) const {
-    switch (config_.activation) {
-      case formats::Activation::kSilu:
-        return at::silu(x);
-      case formats::Activation::kGelu:
-        return at::gelu(x);
-      case formats::Activation::kGeluTanh:
-        return at::gelu(x, "tanh");
-      case formats::Activation::kReluSquared:
-        return at::square(at::relu(x));
-    }
-    SELFALIGN_CHECK(false, "activation of another kind");
-  }
-
-  at::Tensor mlp(const LayerWeights& w, const at::Tensor& m) const {
+  at::Tensor mlp(const LayerWeights& w, const at::Tensor& m) {
     const at::Tensor up = linear(m, w.up, w.up_bias, &LoraLayer::up);
     const at::Tensor inner =
         config_.gated
             ? at::mul(
-                  activate(linear(m, w.gate, w.gate_bias, &LoraLayer::gate)),
+                  activate(config_.activation,
+                           linear(m, w.gate, w.gate_bias, &LoraLayer::gate)),
                   up)
-            : activate(up);
+            : activate(config_.activation, up);
     return norm(linear(inner, w.down, w.down_bias, &LoraLayer::down),
                 w.mlp_out_norm);
   }
@@ -274,6 +306,9 @@ class Pass {
   Attention& attention_;
   const Lora* lora_;
   const LoraLayer* pairs_ = nullptr;  // of the block at work
+  struct {
+    at::Tensor a, x, low;
+  } low_of_;  // the last product with an A
   LoraDropout* dropout_;
   Rope rope_;  // at the tokens' positions
 };
@@ -356,6 +391,15 @@ at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          Attention& attention, const Lora* lora,
                          LoraDropout* dropout) {
   return Pass(weights, rope, positions, attention, lora, dropout).run(ids);
+}
+
+void backward_by_layers(
+    const Weights& weights, const Rope& rope, const at::Tensor& ids,
+    const at::Tensor& positions, Attention& attention, const Lora& lora,
+    LoraDropout* dropout,
+    const std::function<at::Tensor(const at::Tensor& hidden)>& gradient) {
+  Pass(weights, rope, positions, attention, &lora, dropout)
+      .backward(ids, gradient);
 }
 
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden) {

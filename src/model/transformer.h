@@ -6,6 +6,7 @@
 // et al. 2021 (RoPE); Ainslie et al. 2023 (grouped queries).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "formats/model_config.h"
+#include "formats/peft.h"
 #include "model/aten.h"
 
 namespace selfalign::model {
@@ -61,18 +63,29 @@ formats::ModelConfig check_weights(const std::string& path, at::Device device,
                                    at::ScalarType dtype);
 
 // The low-rank pair of one projection: y += scale * dropout(x) A^T B^T.
-// Hu et al. 2021 (LoRA), section 4.1.
+// Hu et al. 2021 (LoRA), section 4.1. Projections that the family's files fuse
+// to one module (formats/hf_names.h) have one A, the same tensor, and are rows
+// of one B.
 struct LoraPair {
-  at::Tensor a;  // [rank, in], float32
-  at::Tensor b;  // [out, rank], float32
+  at::Tensor a;        // [rank, in], float32
+  at::Tensor b;        // [out, rank], float32
+  double scale = 1.0;  // alpha / rank, or alpha / sqrt(rank)
 };
 struct LoraLayer {
   LoraPair q, k, v, o, gate, up, down;  // undefined where not a target
 };
 struct Lora {
-  double scale = 1.0;  // alpha / rank
   std::vector<LoraLayer> layers;
+  std::string note;  // for a person: what the adapter leaves out; or empty
 };
+// By formats::Projection.
+inline constexpr LoraPair LoraLayer::*kLoraPairs[] = {
+    &LoraLayer::q,    &LoraLayer::k,  &LoraLayer::v,   &LoraLayer::o,
+    &LoraLayer::gate, &LoraLayer::up, &LoraLayer::down};
+inline constexpr at::Tensor LayerWeights::*kProjections[] = {
+    &LayerWeights::q,   &LayerWeights::k,    &LayerWeights::v,
+    &LayerWeights::o,   &LayerWeights::gate, &LayerWeights::up,
+    &LayerWeights::down};
 
 // Drops elements of a LoRA branch's input while training; the draws are the
 // caller's, so that a resumed training makes the same ones.
@@ -80,6 +93,9 @@ class LoraDropout {
  public:
   virtual ~LoraDropout() = default;
   virtual at::Tensor apply(const at::Tensor& x) = 0;  // same shape
+  // From a state on, the same calls draw the same again.
+  virtual at::Tensor state() const = 0;
+  virtual void set_state(const at::Tensor& state) = 0;
 };
 
 // How queries see keys and values.
@@ -88,8 +104,8 @@ class Attention {
   virtual ~Attention() = default;
   // q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim], rotary
   // positions applied; returns [tokens, heads, head_dim] in q's dtype, by the
-  // configuration's scale, soft cap and the layer's window. Called once a
-  // layer, in order.
+  // configuration's scale, soft cap and the layer's window. Called for each
+  // layer in order; by backward_by_layers() then once more, from the last.
   virtual at::Tensor attend(int64_t layer, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v) = 0;
 };
@@ -132,6 +148,15 @@ at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          Attention& attention, const Lora* lora = nullptr,
                          LoraDropout* dropout = nullptr);
 
+// Adds the gradients of `lora` where d loss / d hidden states is what
+// `gradient` gives for them: hidden_states() and its backward pass with the
+// graph of one layer at a time, all others being computed twice.
+void backward_by_layers(
+    const Weights& weights, const Rope& rope, const at::Tensor& ids,
+    const at::Tensor& positions, Attention& attention, const Lora& lora,
+    LoraDropout* dropout,
+    const std::function<at::Tensor(const at::Tensor& hidden)>& gradient);
+
 // hidden [n, hidden] -> logits [n, vocab], in the weights' dtype, scaled and
 // capped as the configuration says.
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden);
@@ -141,11 +166,13 @@ at::Tensor logits(const Weights& weights, const at::Tensor& hidden);
 void merge_lora(Weights& weights, const Lora& lora);
 
 // PEFT layout (formats/peft.h). `load_lora` checks every name and shape
-// against the configuration (Error kInput). `save_lora` re-reads what it wrote.
+// against the configuration (Error kInput). `save_lora` re-reads what it wrote;
+// `settings` has what the tensors do not tell: alphas, dropout, base_model.
 Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
                at::Device device);
-void save_lora(const std::string& folder, const Lora& lora, double alpha,
-               double dropout, const std::string& base_model);
+void save_lora(const std::string& folder, const Lora& lora,
+               const formats::ModelConfig& config,
+               formats::AdapterConfig settings);
 // Digest of the adapter's values, in order of layers.
 std::string lora_digest(const Lora& lora);
 

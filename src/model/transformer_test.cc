@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 
 #include <deque>
+#include <filesystem>
+#include <functional>
 #include <set>
 
 #include "base/testing.h"
@@ -34,7 +36,6 @@ at::Tensor run(const Weights& weights, const std::vector<int64_t>& ids,
 
 Lora random_lora(const Weights& weights, int64_t rank) {
   Lora lora;
-  lora.scale = 0.5;
   for (const LayerWeights& layer : weights.layers) {
     LoraLayer pairs;
     for (auto [pair, weight] :
@@ -42,10 +43,18 @@ Lora random_lora(const Weights& weights, int64_t rank) {
           std::pair(&pairs.v, &layer.v), std::pair(&pairs.o, &layer.o)}) {
       pair->a = at::randn({rank, weight->size(1)}) * 0.1;
       pair->b = at::randn({weight->size(0), rank}) * 0.1;
+      pair->scale = 0.5;
     }
     lora.layers.push_back(pairs);
   }
   return lora;
+}
+
+formats::AdapterConfig settings_of(int64_t rank, double alpha) {
+  formats::AdapterConfig settings;
+  settings.rank = rank;
+  settings.alpha = alpha;
+  return settings;
 }
 
 // The reference is transformers' LlamaForCausalLM (tools/make_golden_train.py).
@@ -230,17 +239,90 @@ TEST(Lora, SavedAdapterLoadsAgain) {
   const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
   const Lora lora = random_lora(weights, 4);
   const std::string folder = testing::TempDir() + "/adapter";
-  save_lora(folder, lora, 2.0, 0.0, "tiny");
+  save_lora(folder, lora, weights.config, settings_of(4, 2.0));
   const Lora loaded = load_lora(folder, weights.config, at::kCPU);
-  EXPECT_DOUBLE_EQ(loaded.scale, 0.5);
+  EXPECT_DOUBLE_EQ(loaded.layers[1].v.scale, 0.5);
   EXPECT_EQ(lora_digest(loaded), lora_digest(lora));
   EXPECT_TRUE(at::equal(loaded.layers[1].v.b, lora.layers[1].v.b));
+}
+
+// An adapter on disk, changed: its tensors by `rename` ("" leaves one out), its
+// configuration by a patch.
+Lora load_changed(const Weights& weights, const Lora& lora,
+                  const std::function<std::string(const std::string&)>& rename,
+                  const char* patch = "{}") {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/adapter";
+  save_lora(path, lora, weights.config, settings_of(4, 2.0));
+  const std::string file = path + "/adapter_model.safetensors";
+  const auto source = formats::open_safetensors(file);
+  std::vector<formats::TensorView> views;
+  for (formats::TensorView view : source->tensors()) {
+    view.name = rename(view.name);
+    if (!view.name.empty()) views.push_back(view);
+  }
+  formats::write_safetensors(path + "/changed", views, {});
+  std::filesystem::rename(path + "/changed", file);
+  const std::string config = path + "/adapter_config.json";
+  Json json = parse_json(read_file(config), config);
+  json.merge_patch(parse_json(patch, "patch"));
+  write_file_atomic(config, dump_json(json));
+  return load_lora(path, weights.config, at::kCPU);
+}
+
+TEST(Lora, NamesWithoutPeftsPrefixLoad) {
+  const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
+  const Lora lora = random_lora(weights, 4);
+  const Lora loaded = load_changed(weights, lora, [](const std::string& name) {
+    return name.substr(std::string("base_model.model.").size());
+  });
+  EXPECT_EQ(lora_digest(loaded), lora_digest(lora));
+}
+
+TEST(Lora, WhatAnAdapterLeavesOutStaysAndIsSaid) {
+  const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
+  const Lora lora = random_lora(weights, 4);
+  const auto second = [](const std::string& name) {
+    return name.find("layers.1.") == std::string::npos ? "" : name;
+  };
+  const Lora loaded = load_changed(weights, lora, second);
+  EXPECT_FALSE(loaded.layers[0].q.a.defined());
+  EXPECT_TRUE(at::equal(loaded.layers[1].q.a, lora.layers[1].q.a));
+  EXPECT_THAT(loaded.note, testing::HasSubstr("targets 8 modules, the file has "
+                                              "tensors for 4; the others"));
+  EXPECT_EQ(
+      load_changed(weights, lora, second, R"({"layers_to_transform": [1]})")
+          .note,
+      "");
+}
+
+TEST(Lora, HalfAPairAndWhatIsNoTargetAreRefused) {
+  const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
+  const Lora lora = random_lora(weights, 4);
+  const auto same = [](const std::string& name) { return name; };
+  const auto error = [&](const auto& rename, const char* patch) {
+    return std::string(
+        error_of([&] { load_changed(weights, lora, rename, patch); }).what());
+  };
+  EXPECT_THAT(error(
+                  [](const std::string& name) {
+                    return name.ends_with("0.self_attn.v_proj.lora_B.weight")
+                               ? ""
+                               : name;
+                  },
+                  "{}"),
+              testing::HasSubstr("lora_B of that module is missing"));
+  EXPECT_THAT(error(same, R"({"target_modules": ["q_proj"]})"),
+              testing::HasSubstr("which adapter_config.json does not target"));
+  EXPECT_THAT(error(same, R"({"rank_pattern": {"k_proj": 8}})"),
+              testing::HasSubstr("need shape [8, "));
 }
 
 TEST(Lora, AdapterOfAnotherModelIsRefused) {
   const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
   const std::string folder = testing::TempDir() + "/other_adapter";
-  save_lora(folder, random_lora(weights, 4), 4.0, 0.0, "tiny");
+  save_lora(folder, random_lora(weights, 4), weights.config,
+            settings_of(4, 2.0));
   formats::ModelConfig other = weights.config;
   other.hidden_size *= 2;
   EXPECT_THROW(load_lora(folder, other, at::kCPU), Error);
@@ -249,13 +331,14 @@ TEST(Lora, AdapterOfAnotherModelIsRefused) {
 TEST(Lora, ATensorThatIsNotUsedIsRefusedByName) {
   const Weights weights = load_weights(kTiny, at::kCPU, at::kFloat);
   const ScratchFolder folder;
-  save_lora(folder.path(), random_lora(weights, 4), 4.0, 0.0, "tiny");
+  save_lora(folder.path(), random_lora(weights, 4), weights.config,
+            settings_of(4, 2.0));
   const std::string file = folder.path() + "/adapter_model.safetensors";
   const auto read = formats::open_safetensors(file);
   std::vector<formats::TensorView> views = read->tensors();
   const std::string bytes(4 * 64, '\0');
   const char* name =
-      "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight";
+      "base_model.model.model.layers.0.mlp.experts.lora_A.weight";
   views.push_back({name, formats::ElementType::kF32, {1, 64}, bytes});
   formats::write_safetensors(file, views, {});
   const Error error =

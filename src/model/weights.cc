@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "formats/gguf.h"
+#include "formats/hf_names.h"
 #include "formats/model_path.h"
 #include "formats/tensor_source.h"
 #include "model/transformer.h"
@@ -42,6 +43,7 @@ class Reader {
          at::ScalarType dtype = at::kFloat)
       : source_(source),
         config_(config),
+        fused_(formats::fused_modules(config)),
         where_(std::move(where)),
         decodes_(decodes),
         device_(device),
@@ -130,56 +132,48 @@ class Reader {
   // the file's; none if there is no such tensor.
   std::vector<formats::TensorView> fused_parts(
       const std::string& name, const std::vector<int64_t>& shape) {
-    const int64_t q_rows = config_.num_heads * config_.head_dim;
-    const int64_t kv_rows = config_.num_kv_heads * config_.head_dim;
-    const int64_t qkv_rows = q_rows + 2 * kv_rows,
-                  mlp = config_.intermediate_size;
-    const int64_t d = config_.head_dim;
-    const struct {
-      const char *own, *fused;
-      int64_t rows, first, block, stride;
-    } kFused[] = {
-        {".q_proj.", ".qkv_proj.", qkv_rows, 0, q_rows, q_rows},
-        {".k_proj.", ".qkv_proj.", qkv_rows, q_rows, kv_rows, kv_rows},
-        {".v_proj.", ".qkv_proj.", qkv_rows, q_rows + kv_rows, kv_rows,
-         kv_rows},
-        {".q_proj.", ".query_key_value.", qkv_rows, 0, d, 3 * d},
-        {".k_proj.", ".query_key_value.", qkv_rows, d, d, 3 * d},
-        {".v_proj.", ".query_key_value.", qkv_rows, 2 * d, d, 3 * d},
-        {".gate_proj.", ".gate_up_proj.", 2 * mlp, 0, mlp, mlp},
-        {".up_proj.", ".gate_up_proj.", 2 * mlp, mlp, mlp, mlp},
-    };
-    for (const auto& place : kFused) {
-      const size_t at = name.find(place.own);
-      if (at == std::string::npos) continue;
-      std::string fused = name;
-      fused.replace(at, std::string_view(place.own).size(), place.fused);
-      const formats::TensorView* view = source_.find(fused);
-      if (view == nullptr) continue;
-      std::vector<int64_t> whole = shape;
-      whole[0] = place.rows;
-      require_shape(*view, whole);
-      taken_.insert(fused);
-      std::vector<formats::TensorView> parts;
-      const size_t row_bytes = view->bytes.size() / size_t(place.rows);
-      for (int64_t row = 0; row < shape[0]; row += place.block) {
-        const int64_t from = place.first + row / place.block * place.stride;
-        formats::TensorView part = *view;
-        part.shape[0] = place.block;
-        part.bytes = view->bytes.substr(size_t(from) * row_bytes,
-                                        size_t(place.block) * row_bytes);
-        if (formats::storage_bytes(part.type, part.shape) !=
-            part.bytes.size()) {
-          refuse(fused, selfalign::str("its blocks of type ",
-                                       formats::element_type_name(part.type),
-                                       " cannot be cut into ", name,
-                                       "; store it as F32 or F16"));
-        }
-        parts.push_back(std::move(part));
+    for (const formats::LinearModule& module : fused_) {
+      for (const formats::ModuleRows& part : module.parts) {
+        const std::string own = selfalign::str(
+            '.', formats::kProjectionNames[size_t(part.projection)], '.');
+        const size_t at = name.find(own);
+        if (at == std::string::npos) continue;
+        const size_t leaf = module.name.find('.');
+        std::string fused = name;
+        fused.replace(at, own.size(), module.name.substr(leaf) + '.');
+        const formats::TensorView* view = source_.find(fused);
+        if (view == nullptr) continue;
+        std::vector<int64_t> whole = shape;
+        whole[0] = module.out;
+        require_shape(*view, whole);
+        taken_.insert(fused);
+        return cut_rows(*view, name, module.out, part);
       }
-      return parts;
     }
     return {};
+  }
+
+  std::vector<formats::TensorView> cut_rows(const formats::TensorView& view,
+                                            const std::string& name,
+                                            int64_t num_rows,
+                                            const formats::ModuleRows& part) {
+    std::vector<formats::TensorView> parts;
+    const size_t row_bytes = view.bytes.size() / size_t(num_rows);
+    for (int64_t row = 0; row < part.rows; row += part.block) {
+      const int64_t from = part.first + row / part.block * part.stride;
+      formats::TensorView cut = view;
+      cut.shape[0] = part.block;
+      cut.bytes = view.bytes.substr(size_t(from) * row_bytes,
+                                    size_t(part.block) * row_bytes);
+      if (formats::storage_bytes(cut.type, cut.shape) != cut.bytes.size()) {
+        refuse(view.name, selfalign::str("its blocks of type ",
+                                         formats::element_type_name(cut.type),
+                                         " cannot be cut into ", name,
+                                         "; store it as F32 or F16"));
+      }
+      parts.push_back(std::move(cut));
+    }
+    return parts;
   }
 
   static const char* why_missing(const std::string& name) {
@@ -191,6 +185,7 @@ class Reader {
 
   const formats::TensorSource& source_;
   const ModelConfig& config_;
+  const std::vector<formats::LinearModule> fused_;
   std::string where_;
   bool decodes_;
   at::Device device_;

@@ -89,6 +89,27 @@ void get_paths(YamlMap& map, const char* key, std::vector<std::string>& out) {
   }
 }
 
+// One name or a list of them, out of `choices`.
+void get_names(YamlMap& map, const char* key, std::vector<std::string>& out,
+               const std::vector<std::string>& choices) {
+  if (!map.has(key)) return;
+  if (map.node()[key].IsSequence()) {
+    map.get(key, out);
+  } else {
+    std::string one;
+    map.get(key, one);
+    out = {one};
+  }
+  if (out.empty()) map.mistake(key, "expected a name, found none");
+  for (const std::string& name : out) {
+    if (std::find(choices.begin(), choices.end(), name) != choices.end()) {
+      continue;
+    }
+    map.mistake(key, str("expected ", listed(choices), ", found \"",
+                         shown(name), "\"", text::did_you_mean(name, choices)));
+  }
+}
+
 // Reads settings from a mapping (base/settings.h).
 class Reader {
  public:
@@ -124,6 +145,22 @@ class Reader {
     map_.get(of.key, numbers, limits.range.low, limits.range.high);
     if (numbers.size() <= limits.most) return;
     map_.mistake(of.key, str("expected at most ", limits.most, " numbers"));
+  }
+  void operator()(const Setting& of, std::vector<std::string>& names,
+                  const SomeOf& limits) {
+    get_names(map_, of.key, names, limits.names);
+  }
+  template <typename Number>
+  void operator()(const Setting& of, std::map<std::string, Number>& numbers,
+                  const NumberOf<Number>& limits) {
+    if (!map_.has(of.key)) return;
+    numbers.clear();
+    YamlMap map = map_.map(of.key);
+    for (const std::string& name : limits.names) {
+      if (!map.has(name)) continue;
+      map.get(name, numbers[name], limits.range.low, limits.range.high);
+    }
+    map.done();
   }
   void operator()(const Setting& of, std::vector<std::string>& stages,
                   StageNames /*limits*/) {
@@ -254,6 +291,8 @@ void use_published_settings(Recipe& recipe) {
   recipe.engrave.batch_size = 128;
   recipe.engrave.max_length = 1024;
   recipe.engrave.learning_rate = 1e-4;
+  recipe.engrave.target_modules = {"all-linear"};
+  recipe.engrave.lr_scheduler = "cosine";
 }
 
 // The profile of a file, before the rest of it is read.

@@ -190,6 +190,8 @@ TEST_F(RecipeTest, ProfilePaper2HasTheSettingsOfTheSecondVersion) {
   EXPECT_EQ(recipe.engrave.alpha, 16.0);
   EXPECT_EQ(recipe.engrave.dropout, 0.0);
   EXPECT_EQ(recipe.engrave.learning_rate, 1e-4);
+  EXPECT_EQ(recipe.engrave.lr_scheduler, "cosine");
+  EXPECT_EQ(recipe.engrave.target_modules[0], "all-linear");
   EXPECT_EQ(recipe.engrave.batch_size, 128);
   EXPECT_EQ(recipe.engrave.max_length, 1024);
   EXPECT_EQ(recipe.final.rank, 16);

@@ -61,7 +61,7 @@ class Collector {
   }
   void operator()(const Setting& of, const std::string& value,
                   const OneOf& limits) {
-    add(of, list_of(limits.names), value,
+    add(of, listed(limits.names), value,
         {{"type", "string"}, {"enum", limits.names}});
   }
   void operator()(const Setting& of, const std::vector<double>& value,
@@ -73,6 +73,28 @@ class Collector {
         str("up to ", limits.most, " numbers, ", limits.range.low, " to ",
             limits.range.high),
         value, {{"type", "array"}, {"items", item}, {"maxItems", limits.most}});
+  }
+  void operator()(const Setting& of, const std::vector<std::string>& value,
+                  const SomeOf& limits) {
+    const Json item = {{"type", "string"}, {"enum", limits.names}};
+    const Json list = {{"type", "array"}, {"items", item}, {"minItems", 1}};
+    add(of, listed(limits.names) + "; one or a list", value,
+        {{"anyOf", Json::array({item, list})}});
+  }
+  template <typename Number>
+  void operator()(const Setting& of, const std::map<std::string, Number>& value,
+                  const NumberOf<Number>& limits) {
+    Json numbers = {{"type", "object"}, {"additionalProperties", false}};
+    for (const std::string& name : limits.names) {
+      numbers["properties"][name] = {
+          {"type", std::is_integral_v<Number> ? "integer" : "number"},
+          {"minimum", limits.range.low},
+          {"maximum", limits.range.high}};
+    }
+    add(of,
+        str("a mapping: some of ", listed(limits.names), " to ",
+            limits.range.low, " to ", limits.range.high),
+        Json(value), numbers);
   }
   void operator()(const Setting& of, const std::vector<std::string>& value,
                   StageNames /*limits*/) {
@@ -91,13 +113,6 @@ class Collector {
   bool shows(bool /*is_used*/) { return true; }
 
  private:
-  static std::string list_of(const std::vector<std::string>& names) {
-    std::string all;
-    for (const std::string& name : names) {
-      all += str(all.empty() ? "" : ", ", name);
-    }
-    return all;
-  }
   void add(const Setting& of, std::string values, Json value, Json schema) {
     if (*of.unit != '\0') values += str(" (", of.unit, ")");
     schema["description"] = of.help;
@@ -115,7 +130,7 @@ std::vector<Entry> recipe_entries() {
 }
 
 std::string default_text(const Json& value) {
-  if (value == "" || value == Json::array()) return "";
+  if (value == "" || value.empty()) return "";
   return str("`", value.is_string() ? value.get<std::string>() : value.dump(),
              "`");
 }

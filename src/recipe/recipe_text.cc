@@ -53,6 +53,20 @@ class Writer {
     for (const double value : numbers) out_ << number(value);
     out_ << YAML::EndSeq;
   }
+  void operator()(const Setting& of, const std::vector<std::string>& names,
+                  const SomeOf& /*limits*/) {
+    out_ << YAML::Key << of.key << YAML::Value << YAML::Flow << names;
+  }
+  template <typename Number>
+  void operator()(const Setting& of,
+                  const std::map<std::string, Number>& numbers,
+                  const NumberOf<Number>& /*limits*/) {
+    out_ << YAML::Key << of.key << YAML::Value << YAML::Flow << YAML::BeginMap;
+    for (const auto& [name, value] : numbers) {
+      out_ << YAML::Key << name << YAML::Value << number(double(value));
+    }
+    out_ << YAML::EndMap;
+  }
   void operator()(const Setting& of, const std::vector<std::string>& stages,
                   StageNames /*limits*/) {
     out_ << YAML::Key << of.key << YAML::Value << YAML::Flow << stages;

@@ -45,6 +45,8 @@ struct TuneReport {
   double loss_before = 0.0;  // mean response loss over the samples, base
   double loss_after = 0.0;   // the same with the adapter, dropout off
   std::string digest;        // of the adapter's weights; no part of the record
+  // The same of the samples held out (validation_share), where some were.
+  std::optional<double> validation_before, validation_after;
 
   static void describe(auto& visit, auto& self) {
     visit("num_samples", self.num_samples);
@@ -53,6 +55,8 @@ struct TuneReport {
     visit("num_steps", self.num_steps);
     visit("loss_before", self.loss_before);
     visit("loss_after", self.loss_after);
+    visit("validation_before", self.validation_before);
+    visit("validation_after", self.validation_after);
   }
 };
 

@@ -61,16 +61,33 @@ at::Tensor SeededDropout::apply(const at::Tensor& x) {
   return at::mul(x, mask);
 }
 
+at::Tensor SeededDropout::state() const { return generator_.get_state(); }
+
+void SeededDropout::set_state(const at::Tensor& state) {
+  generator_.set_state(state);
+}
+
 double backward_pack(const model::Weights& weights, const model::Rope& rope,
                      const LoraParameters& parameters, const Pack& pack,
-                     double scale, model::LoraDropout* dropout) {
+                     double scale, model::LoraDropout* dropout,
+                     bool checkpointing) {
   const at::AutoGradMode with_graph(true);
+  double loss = 0.0;
+  const auto gradient_of = [&](const at::Tensor& hidden) {
+    at::Tensor gradient;
+    loss = nll_sum(weights, loss_input(hidden, pack), scale, &gradient);
+    return gradient;
+  };
+  if (checkpointing) {
+    PackAttention attention(weights.config, pack.segments, pack.shared);
+    model::backward_by_layers(weights, rope, on(weights.device(), pack.ids),
+                              on(weights.device(), pack.positions), attention,
+                              parameters.lora(), dropout, gradient_of);
+    return loss;
+  }
   const at::Tensor hidden =
       run_pack(weights, rope, &parameters.lora(), pack, dropout);
-  at::Tensor gradient;
-  const double loss =
-      nll_sum(weights, loss_input(hidden, pack), scale, &gradient);
-  hidden.backward(gradient);
+  hidden.backward(gradient_of(hidden));
   return loss;
 }
 

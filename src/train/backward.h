@@ -19,6 +19,8 @@ class SeededDropout : public model::LoraDropout {
   // is kept is scaled by 1/(1-p).
   SeededDropout(double p, uint64_t seed, at::Device device);
   at::Tensor apply(const at::Tensor& x) override;
+  at::Tensor state() const override;
+  void set_state(const at::Tensor& state) override;
 
  private:
   int64_t num_dropped_;  // of 65536
@@ -28,9 +30,13 @@ class SeededDropout : public model::LoraDropout {
 // Adds d(scale * sum of the pack's losses) / d(LoRA) to the gradients of
 // `parameters`. `dropout` may be null. Returns the sum of the losses, which is
 // not finite if the computation broke down.
+// With `checkpointing` the same to the bit, a third slower, in the memory of
+// one layer's graph (Chen et al. 2016, "Training deep nets with sublinear
+// memory cost").
 double backward_pack(const model::Weights& weights, const model::Rope& rope,
                      const LoraParameters& parameters, const Pack& pack,
-                     double scale, model::LoraDropout* dropout);
+                     double scale, model::LoraDropout* dropout,
+                     bool checkpointing = false);
 
 // Sum of the pack's losses alone; `lora` may be null.
 double forward_pack(const model::Weights& weights, const model::Rope& rope,

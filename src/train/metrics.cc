@@ -26,6 +26,9 @@ std::string to_line(const StepMetrics& metrics) {
   json["learning_rate"] = metrics.learning_rate;
   json["num_tokens"] = metrics.num_tokens;
   json["tokens_per_s"] = metrics.tokens_per_s;
+  if (metrics.validation_loss) {
+    json["validation_loss"] = *metrics.validation_loss;
+  }
   return dump_json(json) + "\n";
 }
 
@@ -39,6 +42,9 @@ StepMetrics from_line(const std::string& line, const std::string& where) {
   metrics.learning_rate = json_number(json, "learning_rate", where);
   metrics.num_tokens = json_int(json, "num_tokens", where);
   metrics.tokens_per_s = json_number(json, "tokens_per_s", where);
+  if (json.contains("validation_loss")) {
+    metrics.validation_loss = json_number(json, "validation_loss", where);
+  }
   return metrics;
 }
 
@@ -100,6 +106,10 @@ void MetricsLog::curves(const StepMetrics& metrics) {
   tensorboard_->scalar("grad_norm", metrics.grad_norm, metrics.step);
   tensorboard_->scalar("learning_rate", metrics.learning_rate, metrics.step);
   tensorboard_->scalar("tokens_per_s", metrics.tokens_per_s, metrics.step);
+  if (metrics.validation_loss) {
+    tensorboard_->scalar("validation_loss", *metrics.validation_loss,
+                         metrics.step);
+  }
 }
 
 }  // namespace selfalign::train

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a training reports per step: lines of metrics.jsonl and TensorBoard
-// curves (loss, grad_norm, learning_rate, tokens_per_s) of the same figures.
+// curves (loss, grad_norm, learning_rate, tokens_per_s, validation_loss) of the
+// same figures.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/own_file.h"
@@ -20,6 +22,7 @@ struct StepMetrics {
   double learning_rate = 0.0;
   int64_t num_tokens = 0;  // input tokens of the step
   double tokens_per_s = 0.0;
+  std::optional<double> validation_loss;  // after the last step of an epoch
 };
 
 class MetricsLog {

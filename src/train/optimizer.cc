@@ -2,23 +2,35 @@
 #include "train/optimizer.h"
 
 #include <cmath>
+#include <optional>
+#include <type_traits>
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "formats/hf_names.h"
 
 namespace selfalign::train {
 namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: 64 bytes
 
-// The matrices in the one order used everywhere.
+// The matrices in the one order used everywhere; an A that projections share
+// once. `visit` may put another tensor in place of the one it is given.
 template <typename LoraType, typename Visit>
 void for_each_matrix(LoraType& lora, Visit visit) {
   for (auto& layer : lora.layers) {
-    for (auto* pair : {&layer.q, &layer.k, &layer.v, &layer.o}) {
-      if (!pair->a.defined()) continue;
-      visit(pair->a);
-      visit(pair->b);
+    at::Tensor before, now;  // the last A, as it was and as it is
+    for (const auto of : model::kLoraPairs) {
+      auto& pair = layer.*of;
+      if (!pair.a.defined()) continue;
+      if (pair.a.is_same(before)) {
+        if constexpr (!std::is_const_v<LoraType>) pair.a = now;
+      } else {
+        before = pair.a;
+        visit(pair.a);
+        now = pair.a;
+      }
+      visit(pair.b);
     }
   }
 }
@@ -36,27 +48,51 @@ at::Tensor uniform(uint64_t key, int64_t rows, int64_t columns, double bound) {
 
 model::Lora init_lora(const formats::ModelConfig& config,
                       const TrainOptions& options) {
-  const int64_t rank = options.rank;
-  const int64_t q_rows = config.num_heads * config.head_dim;
-  const int64_t kv_rows = config.num_kv_heads * config.head_dim;
+  const formats::AdapterConfig settings = adapter_config(options);
+  const formats::AdapterTargets targets(settings, "training");
+  const std::vector<formats::LinearModule> modules =
+      formats::linear_modules(config);
   uint64_t matrix = 0;
-  const auto pair = [&](int64_t out, int64_t in) {
-    const uint64_t key =
-        Hasher().add("lora init").add(options.seed).add(matrix++).key();
-    return model::LoraPair{uniform(key, rank, in, 1.0 / std::sqrt(double(in))),
-                           at::zeros({out, rank}, at::kFloat)};
-  };
   model::Lora lora;
-  lora.scale = options.alpha / double(rank);
   for (int64_t i = 0; i < config.num_layers; ++i) {
     model::LoraLayer layer;
-    layer.q = pair(q_rows, config.hidden_size);
-    layer.k = pair(kv_rows, config.hidden_size);
-    layer.v = pair(kv_rows, config.hidden_size);
-    layer.o = pair(config.hidden_size, q_rows);
+    for (const formats::LinearModule& module : modules) {
+      // By LLaMA's names, whatever the family's are: a fused module is trained
+      // where one of its projections is named.
+      std::optional<formats::ModuleSettings> target;
+      for (const formats::ModuleRows& part : module.parts) {
+        if (target) break;
+        target = targets.find(
+            str("model.layers.", i, '.',
+                formats::kProjectionNames[size_t(part.projection)]));
+      }
+      if (!target) continue;
+      const uint64_t key =
+          Hasher().add("lora init").add(options.seed).add(matrix++).key();
+      const at::Tensor a = uniform(key, target->rank, module.in,
+                                   1.0 / std::sqrt(double(module.in)));
+      for (const formats::ModuleRows& part : module.parts) {
+        layer.*model::kLoraPairs[size_t(part.projection)] = {
+            a, at::zeros({part.rows, target->rank}, at::kFloat), target->scale};
+      }
+    }
     lora.layers.push_back(std::move(layer));
   }
   return lora;
+}
+
+formats::AdapterConfig adapter_config(const TrainOptions& options) {
+  formats::AdapterConfig config;
+  config.rank = options.rank;
+  config.alpha = options.alpha;
+  config.dropout = options.dropout;
+  config.use_rslora = options.use_rslora;
+  config.target_modules = options.target_modules;
+  config.rank_pattern = {options.rank_pattern.begin(),
+                         options.rank_pattern.end()};
+  config.alpha_pattern = options.alpha_pattern;
+  config.base_model = options.base_model;
+  return config;
 }
 
 LoraParameters::LoraParameters(const model::Lora& initial, at::Device device)

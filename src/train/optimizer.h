@@ -9,9 +9,12 @@
 
 namespace selfalign::train {
 
-// A fresh adapter on q, k, v, o: A uniform in +-1/sqrt(in) as PEFT draws it
-// (Kaiming with a = sqrt(5)), a pure function of the seed; B zero, so that
-// training starts from the base model.
+// The options in PEFT's words.
+formats::AdapterConfig adapter_config(const TrainOptions& options);
+
+// A fresh adapter on the modules that options.target_modules names: A uniform
+// in +-1/sqrt(in) as PEFT draws it (Kaiming with a = sqrt(5)), a pure function
+// of the seed; B zero, so that training starts from the base model.
 model::Lora init_lora(const formats::ModelConfig& config,
                       const TrainOptions& options);
 

@@ -92,7 +92,7 @@ TEST(LoraParameters, StartAtTheBaseModelAndLieInOneVector) {
   options.alpha = 6.0;
   options.seed = 5;
   const model::Lora initial = init_lora(config, options);
-  EXPECT_DOUBLE_EQ(initial.scale, 2.0);
+  EXPECT_DOUBLE_EQ(initial.layers[0].q.scale, 2.0);
   EXPECT_EQ(initial.layers[1].k.b.sizes().vec(), (std::vector<int64_t>{6, 3}));
   EXPECT_EQ(initial.layers[1].o.a.sizes().vec(), (std::vector<int64_t>{3, 18}));
   EXPECT_EQ(initial.layers[0].q.b.abs().max().item<double>(), 0.0);

@@ -15,7 +15,6 @@ struct TrainOptions : TuneOptions {
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  int64_t pack_tokens = 1024;     // tokens of one forward pass, about
   std::string folder;             // checkpoint, metrics.jsonl, tensorboard/
   std::string base_model;         // named in adapter_config.json
   std::function<void()> on_pack;  // called after every forward/backward pass

@@ -6,11 +6,14 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/ranges.h"
@@ -51,8 +54,24 @@ void check_options(const TrainOptions& o) {
   need(o.adam_beta2 >= 0 && o.adam_beta2 < 1, "adam_beta2", "0 to below 1",
        o.adam_beta2);
   need(o.adam_epsilon > 0, "adam_epsilon", "over 0", o.adam_epsilon);
-  need(o.pack_tokens >= 1, "pack_tokens", "at least 1", double(o.pack_tokens));
 }
+
+// Adds the settings that came after trainings had been made, where they are
+// other than their defaults.
+class LaterSettings {
+ public:
+  explicit LaterSettings(Hasher& hasher) : hasher_(hasher) {}
+  template <typename Value, typename Limits>
+  void operator()(const Setting& of, const Value& value, const Limits&) {
+    // The way to the result, not the result.
+    if (of.key == std::string_view("gradient_checkpointing")) return;
+    hasher_.add(of.key).add(dump_json(Json(value)));
+  }
+  bool shows(bool is_used) { return is_used; }
+
+ private:
+  Hasher& hasher_;
+};
 
 // Digest of everything that decides the adapter's bits.
 std::string identity_of(const model::Weights& weights,
@@ -69,6 +88,8 @@ std::string identity_of(const model::Weights& weights,
   hasher.add(uint64_t(o.rank)).add(uint64_t(o.epochs));
   hasher.add(uint64_t(o.batch_size)).add(uint64_t(o.warmup_steps));
   hasher.add(uint64_t(o.pack_tokens)).add(o.seed);
+  LaterSettings later(hasher);
+  TuneOptions::describe_later(later, o);
   for (const Sample& sample : samples) {
     hasher.add({reinterpret_cast<const char*>(sample.inputs.data()),
                 sample.inputs.size() * sizeof(int)});
@@ -166,16 +187,38 @@ void warn_of_warm_up(const TrainOptions& options, int64_t num_steps) {
                   "more epochs"));
 }
 
+// Never lets a broken number into the adapter: the checkpoint on disk is from
+// before it.
+void check_finite(double value, const char* name, const std::string& folder,
+                  int64_t step) {
+  if (std::isfinite(value)) return;
+  throw Error(ErrorKind::kFailed,
+              str(folder, ": expected a finite ", name, " in step ", step + 1,
+                  ", found ", value,
+                  "; lower the learning rate or compute in float32"));
+}
+
+std::string step_note(int64_t step, int64_t num_steps,
+                      std::optional<double> last_loss) {
+  std::string note = str("step ", step + 1, "/", num_steps);
+  if (last_loss) note += str(" loss ", *last_loss);
+  return note;
+}
+
 class Trainer {
  public:
   Trainer(const model::Weights& weights, const std::vector<Sample>& samples,
+          const std::vector<Sample>& held_out, const std::string& identity,
           const TrainOptions& options)
       : weights_(weights),
         samples_(samples),
+        held_out_(held_out),
         options_(options),
-        identity_(identity_of(weights, samples, options)),
-        rope_(model::make_rope(weights.config, longest_input(samples),
-                               weights.device())),
+        identity_(identity),
+        rope_(model::make_rope(
+            weights.config,
+            std::max(longest_input(samples), longest_input(held_out)),
+            weights.device())),
         parameters_(init_lora(weights.config, options), weights.device()),
         adam_(options, parameters_.values()),
         steps_(samples, options),
@@ -242,14 +285,15 @@ class Trainer {
     for (size_t i = size_t(state_.packs_done); i < packs.size(); ++i) {
       pause_if_due(i);
       add_pack(packs[i], i, 1.0 / double(targets));
-      progress.update(uint64_t(state_.tokens_done), progress_note());
+      progress.update(uint64_t(state_.tokens_done),
+                      step_note(state_.step, num_steps_, last_loss_));
       if (options_.on_pack) options_.on_pack();
     }
     StepMetrics m;
     m.loss = targets > 0 ? state_.loss_sum / double(targets) : 0.0;
     m.grad_norm =
         clip_gradients(parameters_.gradients(), options_.max_grad_norm);
-    check_finite(m.grad_norm, "gradient norm");
+    check_finite(m.grad_norm, "gradient norm", options_.folder, state_.step);
     m.learning_rate = learning_rate_at(options_, state_.step, num_steps_);
     adam_.step(parameters_.values(), parameters_.gradients(), m.learning_rate);
     parameters_.gradients().zero_();
@@ -261,14 +305,11 @@ class Trainer {
     last_loss_ = m.loss;
     state_.packs_done = 0;
     state_.loss_sum = 0.0;
+    if (state_.step == num_steps_ || steps_.epoch_of(state_.step) != m.epoch) {
+      m.validation_loss = validation_loss(&parameters_.lora());
+    }
     metrics.append(m);
     if (state_.step % options_.checkpoint_steps == 0) checkpoint();
-  }
-
-  std::string progress_note() const {
-    std::string note = str("step ", state_.step + 1, "/", num_steps_);
-    if (last_loss_) note += str(" loss ", *last_loss_);
-    return note;
   }
 
   void add_pack(const Pack& pack, size_t index, double scale) {
@@ -279,21 +320,12 @@ class Trainer {
                       weights_.device());
     }
     const double loss = backward_pack(weights_, rope_, parameters_, pack, scale,
-                                      dropout ? &*dropout : nullptr);
-    check_finite(loss, "loss");
+                                      dropout ? &*dropout : nullptr,
+                                      options_.gradient_checkpointing);
+    check_finite(loss, "loss", options_.folder, state_.step);
     state_.loss_sum += loss;
     state_.packs_done = int64_t(index) + 1;
     state_.tokens_done += pack.num_tokens();
-  }
-
-  // Never lets a broken number into the adapter: the checkpoint on disk is
-  // from before it.
-  void check_finite(double value, const char* name) const {
-    if (std::isfinite(value)) return;
-    throw Error(ErrorKind::kFailed,
-                str(options_.folder, ": expected a finite ", name, " in step ",
-                    state_.step + 1, ", found ", value,
-                    "; lower the learning rate or compute in float32"));
   }
 
   // Between two packs: stops on request, and writes a checkpoint when the last
@@ -319,9 +351,9 @@ class Trainer {
     if (!state_.loss_after) {
       checkpoint();
       const double loss = report_loss(&lora);
-      check_finite(loss, "loss after training");
-      model::save_lora(options_.folder + "/adapter", lora, options_.alpha,
-                       options_.dropout, options_.base_model);
+      check_finite(loss, "loss after training", options_.folder, state_.step);
+      model::save_lora(options_.folder + "/adapter", lora, weights_.config,
+                       adapter_config(options_));
       state_.loss_after = loss;
       checkpoint();
     }
@@ -333,6 +365,8 @@ class Trainer {
     report.loss_before = state_.loss_before;
     report.loss_after = *state_.loss_after;
     report.digest = model::lora_digest(lora);
+    report.validation_before = validation_loss(nullptr);
+    report.validation_after = validation_loss(&lora);
     return report;
   }
 
@@ -341,8 +375,15 @@ class Trainer {
                      options_.pack_tokens);
   }
 
+  // None where no sample is held out.
+  std::optional<double> validation_loss(const model::Lora* lora) const {
+    if (held_out_.empty()) return std::nullopt;
+    return mean_loss(weights_, lora, held_out_, options_.pack_tokens);
+  }
+
   const model::Weights& weights_;
   const std::vector<Sample>& samples_;
+  const std::vector<Sample>& held_out_;
   const TrainOptions& options_;
   const std::string identity_;
   model::Rope rope_;
@@ -355,6 +396,40 @@ class Trainer {
   Clock::time_point last_checkpoint_;
 };
 
+struct SplitSamples {
+  std::vector<Sample> learnt, held_out;
+};
+
+// Holds a share of the samples out, drawn by the seed; those that stay keep
+// their order.
+SplitSamples split_samples(const std::vector<Sample>& samples,
+                           const TrainOptions& options) {
+  if (options.validation_share == 0.0) return {samples, {}};
+  const auto count = size_t(
+      std::ceil(options.validation_share * double(samples.size()) - 1e-9));
+  std::vector<uint32_t> order = epoch_order(options.seed, -1, samples.size());
+  order.resize(count);
+  const std::set<uint32_t> chosen(order.begin(), order.end());
+  SplitSamples split;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    (chosen.contains(uint32_t(i)) ? split.held_out : split.learnt)
+        .push_back(samples[i]);
+  }
+  const auto has_targets = [](const Sample& sample) {
+    return !sample.targets.empty();
+  };
+  if (std::none_of(split.learnt.begin(), split.learnt.end(), has_targets) ||
+      std::none_of(split.held_out.begin(), split.held_out.end(), has_targets)) {
+    throw Error(
+        ErrorKind::kInput,
+        str(options.folder, ": of ", samples.size(), " samples, ", count,
+            " held out for validation, both parts need some with a "
+            "response; give more samples or a smaller "
+            "validation_share"));
+  }
+  return split;
+}
+
 }  // namespace
 
 TrainReport train_lora(const model::Weights& weights,
@@ -363,7 +438,10 @@ TrainReport train_lora(const model::Weights& weights,
   const c10::InferenceMode with_gradients(false);
   check_options(options);
   check_samples(samples, weights.config);
-  return Trainer(weights, samples, options).run();
+  const auto [learnt, held_out] = split_samples(samples, options);
+  return Trainer(weights, learnt, held_out,
+                 identity_of(weights, samples, options), options)
+      .run();
 }
 
 double mean_loss(const model::Weights& weights, const model::Lora* lora,

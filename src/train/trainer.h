@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct TrainReport {
   double loss_before = 0.0;  // mean over response tokens, base model
   double loss_after = 0.0;   // the same with the adapter, dropout off
   std::string digest;        // of the adapter
+  // The same of the samples that were held out, where some were.
+  std::optional<double> validation_before, validation_after;
 };
 
 // Trains and leaves the PEFT adapter in folder/adapter. With a checkpoint in
@@ -48,6 +51,9 @@ double mean_loss(const model::Weights& weights, const model::Lora* lora,
 // has rate 0 and step W-1 already the whole. A single warm-up step counts as
 // two, as there; with none there is no warm-up. Where T <= W it ends in the
 // warm-up.
+// That is lr_scheduler linear. The others are transformers': below W the rate
+// times i / W, then cosine falls by (1 - cos(pi (T-i) / max(1, T-W))) / 2, and
+// constant stays.
 double learning_rate_at(const TrainOptions& options, int64_t step,
                         int64_t num_steps);
 

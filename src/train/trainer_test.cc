@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -213,7 +214,102 @@ TEST_F(Training, EveryResponseTokenWeighsTheSame) {
 }
 
 TEST_F(Training, TheAdapterIsScaledByAlphaOverRank) {
-  EXPECT_DOUBLE_EQ(init_lora(weights_.config, options_).scale, 8.0 / 4.0);
+  const auto scale = [this] {
+    return init_lora(weights_.config, options_).layers[0].q.scale;
+  };
+  EXPECT_DOUBLE_EQ(scale(), 8.0 / 4.0);
+  options_.use_rslora = true;
+  EXPECT_DOUBLE_EQ(scale(), 8.0 / 2.0);
+}
+
+TEST_F(Training, CheckpointingGivesTheSameBits) {
+  options_.target_modules = {"all-linear"};
+  const TrainReport plain = train(fresh_folder("plain"));
+  options_.gradient_checkpointing = true;
+  EXPECT_EQ(train(fresh_folder("checkpointing")).digest, plain.digest);
+}
+
+TEST_F(Training, TargetsRanksAndAlphasAreWhatWasAsked) {
+  options_.target_modules = {"v_proj", "gate_proj", "down_proj"};
+  options_.rank_pattern = {{"down_proj", 2}};
+  options_.alpha_pattern = {{"v_proj", 6.0}};
+  const std::string folder = fresh_folder("targets");
+  const TrainReport report = train(folder);
+  const model::Lora lora =
+      model::load_lora(folder + "/adapter", weights_.config, at::kCPU);
+  EXPECT_EQ(model::lora_digest(lora), report.digest);
+  const model::LoraLayer& layer = lora.layers[1];
+  EXPECT_FALSE(layer.q.a.defined());
+  EXPECT_FALSE(layer.up.a.defined());
+  EXPECT_EQ(layer.gate.a.size(0), 4);
+  EXPECT_EQ(layer.gate.scale, 2.0);
+  EXPECT_EQ(layer.down.a.size(0), 2);
+  EXPECT_EQ(layer.down.scale, 4.0);
+  EXPECT_EQ(layer.v.scale, 1.5);
+  EXPECT_GT(layer.down.b.abs().max().item<double>(), 0.0);  // it learnt
+}
+
+TEST_F(Training, HeldOutSamplesAreMeasuredAndNotTrainedOn) {
+  options_.validation_share = 0.25;  // 3 of 10
+  const std::string folder = fresh_folder("validation");
+  const TrainReport report = train(folder);
+  EXPECT_EQ(report.num_steps, 3 * 2);  // 7 samples in batches of 4
+  ASSERT_TRUE(report.validation_before && report.validation_after);
+  EXPECT_NE(*report.validation_before, *report.validation_after);
+  std::vector<double> by_epoch;
+  const std::string path = folder + "/metrics.jsonl";
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    const Json json = parse_json(line, path);
+    if (json.contains("validation_loss")) {
+      EXPECT_EQ(json["step"].get<int>() % 2, 0);
+      by_epoch.push_back(json["validation_loss"]);
+    }
+  }
+  ASSERT_EQ(by_epoch.size(), 3u);
+  EXPECT_DOUBLE_EQ(by_epoch[2], *report.validation_after);
+  // What is held out does not teach: with other tokens in it, the same bits.
+  const auto held = [&](size_t i) {
+    const std::vector<uint32_t> order = epoch_order(options_.seed, -1, 10);
+    return std::find(order.begin(), order.begin() + 3, i) != order.begin() + 3;
+  };
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    if (held(i)) samples_[i].targets.assign(samples_[i].targets.size(), 7);
+  }
+  EXPECT_EQ(train(fresh_folder("validation_other")).digest, report.digest);
+  options_.validation_share = 0.0;
+  EXPECT_FALSE(train(fresh_folder("no_validation")).validation_after);
+}
+
+// A checkpoint is of one set of settings; gradient_checkpointing is none that
+// decides the result.
+TEST_F(Training, LaterSettingsBelongToTheCheckpoint) {
+  const std::string folder = fresh_folder("identity");
+  train(folder);
+  options_.gradient_checkpointing = true;
+  EXPECT_NO_THROW(train(folder));
+  options_.lr_scheduler = "cosine";
+  EXPECT_EQ(kind_of([&] { train(folder); }), ErrorKind::kDamaged);
+}
+
+TEST(Schedule, FallsLinearlyByACosineOrNotAtAll) {
+  TrainOptions options;
+  options.learning_rate = 2.0;
+  options.warmup_steps = 0;
+  const auto rate = [&](const char* name, int64_t step) {
+    options.lr_scheduler = name;
+    return learning_rate_at(options, step, 8);
+  };
+  EXPECT_DOUBLE_EQ(rate("linear", 2), 1.5);
+  EXPECT_DOUBLE_EQ(rate("constant", 7), 2.0);
+  EXPECT_DOUBLE_EQ(rate("cosine", 0), 2.0);
+  EXPECT_NEAR(rate("cosine", 2), 1.0 + std::cos(0.25 * 3.14159265358979), 1e-9);
+  EXPECT_NEAR(rate("cosine", 4), 1.0, 1e-12);
+  options.warmup_steps = 4;  // as transformers warms up
+  EXPECT_DOUBLE_EQ(rate("cosine", 0), 0.0);
+  EXPECT_DOUBLE_EQ(rate("constant", 3), 1.5);
+  EXPECT_DOUBLE_EQ(rate("constant", 4), 2.0);
+  EXPECT_NEAR(rate("cosine", 6), 1.0, 1e-12);
 }
 
 class CountedDropout : public model::LoraDropout {
@@ -222,6 +318,8 @@ class CountedDropout : public model::LoraDropout {
     ++count;
     return x;
   }
+  at::Tensor state() const override { return {}; }
+  void set_state(const at::Tensor&) override {}
   int64_t count = 0;
 };
 

@@ -25,6 +25,7 @@ namespace {
 
 constexpr double kTolerance = 5e-4;  // of a log-probability
 const char kFolder[] = "tests/data/families";
+constexpr int64_t kPrompt = 20;  // tokens without loss
 
 // As values() of the tool.
 std::vector<float> values(const Json& tensor) {
@@ -46,6 +47,23 @@ std::vector<float> values(const Json& tensor) {
     made[i] = base + scale * u;
   }
   return made;
+}
+
+// A list of what values() takes.
+void write_tensors(const Json& tensors, const std::string& path) {
+  std::vector<std::vector<float>> kept;
+  std::vector<formats::TensorView> views;
+  kept.reserve(tensors.size());
+  views.reserve(tensors.size());
+  for (const Json& tensor : tensors) {
+    kept.push_back(values(tensor));
+    views.push_back({tensor[0].get<std::string>(),
+                     formats::ElementType::kF32,
+                     tensor[1].get<std::vector<int64_t>>(),
+                     {reinterpret_cast<const char*>(kept.back().data()),
+                      kept.back().size() * sizeof(float)}});
+  }
+  formats::write_safetensors(path, views, {{"format", "pt"}});
 }
 
 class FamiliesTest : public testing::TestWithParam<std::string> {
@@ -101,20 +119,7 @@ class FamiliesTest : public testing::TestWithParam<std::string> {
   void write_model() const {
     write_file_atomic(folder_.path() + "/config.json",
                       dump_json(golden_["config"]));
-    std::vector<std::vector<float>> kept;
-    std::vector<formats::TensorView> views;
-    kept.reserve(golden_["tensors"].size());
-    views.reserve(golden_["tensors"].size());
-    for (const Json& tensor : golden_["tensors"]) {
-      kept.push_back(values(tensor));
-      views.push_back({tensor[0].get<std::string>(),
-                       formats::ElementType::kF32,
-                       tensor[1].get<std::vector<int64_t>>(),
-                       {reinterpret_cast<const char*>(kept.back().data()),
-                        kept.back().size() * sizeof(float)}});
-    }
-    formats::write_safetensors(folder_.path() + "/model.safetensors", views,
-                               {{"format", "pt"}});
+    write_tensors(golden_["tensors"], folder_.path() + "/model.safetensors");
   }
 
   // Tokens first..last-1 of the text, in chunks of 16.
@@ -174,7 +179,6 @@ TEST_P(FamiliesTest, OnOtherDevices) {
 // Samples of one start and other lengths, packed so that the start stands there
 // once, and each alone.
 TEST_P(FamiliesTest, AsPackedSamples) {
-  constexpr int64_t kPrompt = 20;
   std::vector<train::Sample> samples;
   double want_sum = 0.0;
   for (const int64_t length : {num_tokens(), int64_t{30}, int64_t{50}}) {
@@ -193,6 +197,84 @@ TEST_P(FamiliesTest, AsPackedSamples) {
     }
     EXPECT_NEAR(sum / want_sum, 1.0, 1e-5) << pack_tokens;
   }
+}
+
+// The adapter as PEFT saves it.
+void write_adapter(const Json& lora, const std::string& folder) {
+  const Json config = {{"peft_type", "LORA"},
+                       {"r", 2},
+                       {"lora_alpha", 3},
+                       {"target_modules", lora["targets"]}};
+  write_file_atomic(folder + "/adapter_config.json", dump_json(config));
+  write_tensors(lora["tensors"], folder + "/adapter_model.safetensors");
+}
+
+// An adapter on all linear layers against PEFT: loaded, merged, and its
+// gradients, with and without checkpointing, from one pass and from packs.
+TEST_P(FamiliesTest, AnAdapterAsPeft) {
+  const Json& lora = golden_["lora"];
+  const ScratchFolder folder;
+  write_adapter(lora, folder.path());
+  const model::Lora loaded =
+      model::load_lora(folder.path(), weights_->config, at::kCPU);
+  EXPECT_EQ(loaded.note, "");
+  const train::Sample sample = train::text_sample(ids_, kPrompt);
+  const model::Rope rope = model::make_rope(weights_->config, 96, at::kCPU);
+  const std::vector<train::Pack> packs =
+      train::pack_samples({sample}, {0}, 0, 1, 1000);
+  const double want_loss = lora["loss"].get<double>();
+  model::Weights merged = *weights_;
+  model::merge_lora(merged, loaded);
+  EXPECT_NEAR(train::forward_pack(merged, rope, nullptr, packs.at(0)),
+              want_loss, 1e-4 * want_loss);
+
+  const train::LoraParameters parameters(loaded, at::kCPU);
+  const double loss =
+      train::backward_pack(*weights_, rope, parameters, packs[0], 1.0, nullptr);
+  EXPECT_NEAR(loss, want_loss, 1e-4 * want_loss);
+  const at::Tensor gradients = parameters.gradients().clone();
+  // Saved as if they were an adapter, they have PEFT's names and shapes.
+  model::Lora as_adapter = parameters.lora();
+  for (model::LoraLayer& layer : as_adapter.layers) {
+    for (const auto of : model::kLoraPairs) {
+      model::LoraPair& pair = layer.*of;
+      if (!pair.a.defined()) continue;
+      pair.a = pair.a.grad();
+      pair.b = pair.b.grad();
+    }
+  }
+  const ScratchFolder saved;
+  formats::AdapterConfig settings;
+  settings.rank = 2;
+  settings.alpha = 3;
+  model::save_lora(saved.path() + "/adapter", as_adapter, weights_->config,
+                   settings);
+  const auto source = formats::open_safetensors(
+      saved.path() + "/adapter/adapter_model.safetensors");
+  EXPECT_EQ(source->tensors().size(), lora["gradients"].size());
+  for (const Json& tensor : lora["tensors"]) {
+    const auto name = tensor[0].get<std::string>();
+    const formats::TensorView* view = source->find(name);
+    ASSERT_NE(view, nullptr) << name;
+    std::vector<float> found(static_cast<size_t>(view->num_elements()));
+    formats::to_float(*view, found.data());
+    const std::vector<float> probe =
+        values({"probe " + name, tensor[1], 0.0, 1.0});
+    double product = 0.0, size = 0.0;
+    for (size_t i = 0; i < found.size(); ++i) {
+      product += double(found[i]) * probe[i];
+      size += double(found[i]) * found[i];
+    }
+    EXPECT_NEAR(product, lora["gradients"][name].get<double>(),
+                1e-3 * std::sqrt(size) + 1e-4)
+        << name;
+  }
+
+  parameters.gradients().zero_();
+  EXPECT_EQ(train::backward_pack(*weights_, rope, parameters, packs[0], 1.0,
+                                 nullptr, /*checkpointing=*/true),
+            loss);
+  EXPECT_TRUE(parameters.gradients().equal(gradients));
 }
 
 std::vector<std::string> cases() {

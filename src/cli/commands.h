@@ -31,6 +31,7 @@ void add_tokenize(CLI::App& app, Shell& shell);
 void add_train(CLI::App& app, Shell& shell);
 void add_judge(CLI::App& app, Shell& shell);
 void add_inspect(CLI::App& app, Shell& shell);
+void add_doctor(CLI::App& app, Shell& shell);
 void add_report(CLI::App& app, Shell& shell);
 void add_show(CLI::App& app, Shell& shell);
 void add_ablate(CLI::App& app, Shell& shell);

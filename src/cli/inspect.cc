@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "formats/gguf.h"
@@ -15,6 +17,8 @@
 #include "formats/model_path.h"
 #include "formats/peft.h"
 #include "formats/tensor_source.h"
+#include "local/doctor.h"
+#include "model/load_weights.h"
 #include "model/transformer.h"
 #include "recipe/decoding.h"
 #include "stages/adapter_prompt.h"
@@ -45,9 +49,29 @@ Json config_json(const formats::ModelConfig& c) {
            {"rope_theta", c.rope.theta},
            {"rope_type", c.rope.type},
            {"tied_embeddings", c.tied_embeddings},
-           {"attention_bias", c.qkv_bias}};
+           {"attention_bias", c.qkv_bias},
+           {"gated_mlp", c.gated}};
   if (c.rope.type != "none") out["rope_factor"] = c.rope.factor;
+  if (c.rotary_dim != c.head_dim) out["rotary_dim"] = c.rotary_dim;
+  const int64_t windows = std::count_if(c.windows.begin(), c.windows.end(),
+                                        [](int64_t w) { return w > 0; });
+  if (windows > 0) {
+    out["layers_with_a_window"] = windows;
+    out["window"] = *std::max_element(c.windows.begin(), c.windows.end());
+  }
+  if (c.attention_softcap != 0.0)
+    out["attention_softcap"] = c.attention_softcap;
+  if (c.logit_softcap != 0.0) out["logit_softcap"] = c.logit_softcap;
   return out;
+}
+
+// What doctor says of a model, by level.
+Json findings_json(const std::string& path) {
+  Json list = Json::array();
+  for (const local::Finding& finding : local::examine_model(path).findings) {
+    list.push_back(str(local::level_name(finding.level), ": ", finding.text));
+  }
+  return list;
 }
 
 // A part of the report that may be out of this program's reach: then the
@@ -147,6 +171,8 @@ Json inspect_gguf(const std::string& path) {
            })},
           {"weights", weights_json(path)},
           {"tokenizer", tokenizer_json(path)},
+          {"chat_template", local::chat_template_kind(path)},
+          {"findings", findings_json(path)},
           {"metadata", std::move(metadata)},
           {"totals", totals_json(file->tensors())},
           {"tensors", tensors_json(file->tensors())}};
@@ -189,17 +215,24 @@ Json inspect_adapter(const std::string& folder) {
 
 Json inspect_folder(const std::string& folder) {
   const std::string config = folder + "/config.json";
-  const auto source = formats::open_safetensors(folder);
-  return {{"kind", "HF folder"},
-          {"path", folder},
-          {"config", part_or_reason([&] {
-             return config_json(formats::config_from_json(
-                 parse_json(read_file(config), config), config));
-           })},
-          {"weights", weights_json(folder)},
-          {"tokenizer", tokenizer_json(folder)},
-          {"totals", totals_json(source->tensors())},
-          {"tensors", tensors_json(source->tensors())}};
+  Json report{{"kind", "HF folder"},
+              {"path", folder},
+              {"config", part_or_reason([&] {
+                 return config_json(formats::config_from_json(
+                     parse_json(read_file(config), config), config));
+               })},
+              {"weights", weights_json(folder)},
+              {"tokenizer", tokenizer_json(folder)},
+              {"chat_template", part_or_reason([&] {
+                 return Json(local::chat_template_kind(folder));
+               })},
+              {"findings", findings_json(folder)}};
+  report["totals"] = part_or_reason([&] {
+    const auto source = formats::open_safetensors(folder);
+    report["tensors"] = tensors_json(source->tensors());
+    return totals_json(source->tensors());
+  });
+  return report;
 }
 
 Json inspect(const std::string& path) {
@@ -227,12 +260,14 @@ std::string plain(const Json& value) {
 std::string report_text(const Json& report) {
   std::string out;
   for (const auto& [name, value] : report.items()) {
-    if (!value.is_object() && name != "tensors") {
+    if (!value.is_object() && name != "tensors" && name != "findings") {
       out += str(name, ": ", plain(value), "\n");
     } else {
       out += name + "\n";
     }
-    if (value.is_object()) {
+    if (name == "findings") {
+      for (const Json& finding : value) out += str("  ", plain(finding), "\n");
+    } else if (value.is_object()) {
       for (const auto& [key, one] : value.items()) {
         out += str("  ", key, ": ", plain(one), "\n");
       }

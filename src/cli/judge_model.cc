@@ -70,9 +70,9 @@ void JudgeFlags::add(CLI::App& command) {
 
 const std::vector<const char*>& JudgeFlags::of_models() {
   static const std::vector<const char*> all = {
-      "--judge-adapter", "--prompts",      "--layout", "--max-tokens",
-      "--device",        "--dtype",        "--slots",  "--max-context",
-      "--api",           "--api-key-file", "--price"};
+      "--judge-adapter", "--prompts", "--layout",       "--max-tokens",
+      "--device",        "--dtype",   "--weights",      "--slots",
+      "--max-context",   "--api",     "--api-key-file", "--price"};
   return all;
 }
 

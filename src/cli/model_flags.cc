@@ -78,6 +78,7 @@ recipe::ModelOptions ModelFlags::over(recipe::ModelOptions recipe,
   };
   put("--device", &recipe::ModelOptions::device);
   put("--dtype", &recipe::ModelOptions::dtype);
+  put("--weights", &recipe::ModelOptions::weights);
   put("--slots", &recipe::ModelOptions::num_slots);
   put("--max-context", &recipe::ModelOptions::max_context);
   put("--api", &recipe::ModelOptions::api);
@@ -107,7 +108,7 @@ void ModelFlags::check_use(const CLI::App& command,
                  "without a server's model");
   }
   if (served.size() == paths.size()) {
-    refuse_given(command, {"--device", "--dtype"},
+    refuse_given(command, {"--device", "--dtype", "--weights"},
                  "without a model of this machine");
   }
   std::set<std::string> priced;

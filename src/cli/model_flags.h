@@ -27,11 +27,11 @@ struct ModelFlags {
   // Error kUsage where an option given has no effect on any of the models at
   // `paths`: prices of none of them or given twice, --api and --api-key-file
   // without a server,
-  // --device and --dtype without a model of this machine.
+  // --device, --dtype and --weights without a model of this machine.
   void check_use(const CLI::App& command,
                  const std::vector<std::string>& paths) const;
 
-  // --device and --dtype.
+  // --device, --dtype and --weights.
   void add_compute(CLI::App& command);
   // --slots and --max-context.
   void add_engine(CLI::App& command);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "local/memory_needs.h"
+
+#include <algorithm>
+
+#include "formats/hf_names.h"
+#include "model/load_weights.h"
+#include "train/optimizer.h"
+
+namespace selfalign::local {
+namespace {
+
+// Numbers of all LoRA matrices.
+uint64_t adapter_values(const formats::ModelConfig& config,
+                        const TuneOptions& options) {
+  const formats::AdapterConfig adapter =
+      train::adapter_config(train::TrainOptions{options});
+  uint64_t values = 0;
+  for (const train::LoraShape& shape : train::lora_shapes(config, adapter)) {
+    values += uint64_t(shape.settings.rank) *
+              uint64_t(shape.module.in + shape.module.out);
+  }
+  return values;
+}
+
+// What autograd keeps of a token in a layer: inputs of its norms and products,
+// the gate's and its activation, and of each product with an adapter the
+// dropout's mask and what it leaves.
+uint64_t kept_values(const formats::ModelConfig& c, size_t num_modules) {
+  const int64_t q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
+  const int64_t lora = int64_t(num_modules) * 2 * c.hidden_size;
+  return uint64_t(4 * c.hidden_size + 2 * q + 2 * kv + 4 * c.intermediate_size +
+                  lora);
+}
+
+}  // namespace
+
+MemoryNeeds memory_needs(const formats::ModelConfig& config,
+                         at::ScalarType dtype, model::Rounding rounding,
+                         const TuneOptions& options) {
+  const uint64_t element = at::elementSize(dtype);
+  MemoryNeeds needs;
+  needs.weights = model::weight_bytes(config, dtype, rounding);
+  needs.cache_token = 2 * uint64_t(config.num_layers) *
+                      uint64_t(config.num_kv_heads) *
+                      uint64_t((config.head_dim + 15) / 16 * 16) * element;
+  needs.base = needs.weights;
+  if (rounding != model::Rounding::kNone) {
+    // Embedding and output are in the compute type.
+    const model::Rounding full = model::Rounding::kNone;
+    formats::ModelConfig words = config;
+    words.num_layers = 0;
+    needs.base += model::weight_bytes(words, dtype, full) -
+                  model::weight_bytes(words, dtype, rounding);
+  }
+  needs.adapter = adapter_values(config, options) * 4 * sizeof(float);
+  const uint64_t layers =
+      options.gradient_checkpointing || rounding != model::Rounding::kNone
+          ? 1
+          : uint64_t(config.num_layers);
+  const size_t modules = formats::linear_modules(config).size();
+  needs.pass = uint64_t(options.pack_tokens) * element *
+               (layers * kept_values(config, modules) +
+                uint64_t(config.num_layers * config.hidden_size));
+  return needs;
+}
+
+}  // namespace selfalign::local

@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/kernels.h"
 #include "model/device.h"
+#include "model/load_weights.h"
 
 namespace selfalign {
 namespace {
@@ -110,17 +111,22 @@ double timed_scores(generate::Generator& generator, const Job& job, int vocab,
       .count();
 }
 
-void run(const std::string& path, const std::string& dtype, const Job& job) {
+void run(const std::string& path, const std::string& dtype,
+         const std::string& bits, const Job& job) {
   const model::Compute compute = model::choose_compute("auto", dtype);
+  const model::Rounding rounding = model::rounding_named(bits);
   const auto weights = std::make_shared<const model::Weights>(
-      model::load_weights(path, compute.device, compute.dtype));
+      compute.device.is_cpu()
+          ? model::open_weights(path, compute.dtype, rounding)
+          : model::load_weights(path, compute.device, compute.dtype));
   const int vocab = static_cast<int>(weights->config.vocab_size);
   engine::EngineOptions options;
   options.num_slots = job.slots;
   const auto generator = engine::make_engine(
       weights, std::make_shared<IdTokenizer>(vocab), options);
-  std::printf("%s, kernels %s, %d slots\n", model::describe(compute).c_str(),
-              engine::kernels().name, job.slots);
+  std::printf("%s%s, kernels %s, %d slots\n", model::describe(compute).c_str(),
+              model::describe(rounding).c_str(), engine::kernels().name,
+              job.slots);
   const double prefill = timed(*generator, job, vocab, 1, 1);
   std::printf("prefill %8.1f tok/s  (%d tokens)\n",
               (job.prefix + job.suffix) / prefill, job.prefix + job.suffix);
@@ -147,7 +153,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
-                 "ROUNDS]\n");
+                 "ROUNDS WEIGHTS]\n");
     return 2;
   }
   const auto number = [&](int i, int fallback) {
@@ -155,6 +161,7 @@ int main(int argc, char** argv) {
   };
   try {
     selfalign::run(argv[1], argc > 2 ? argv[2] : "auto",
+                   argc > 8 ? argv[8] : "full",
                    {.slots = number(3, 64),
                     .prefix = number(4, 1700),
                     .suffix = number(5, 30),

@@ -14,6 +14,7 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "model/device.h"
+#include "model/load_weights.h"
 #include "train/backward.h"
 #include "train/optimizer.h"
 #include "train/packing.h"

@@ -37,12 +37,29 @@
 // rows are computed beside it. So a row's bits do not depend on the pass; rows
 // are never padded, and a text may be cut into passes anywhere.
 //
-// Memory: the packed weights, shared between adapters on one base where they
-// are equal (packed_cache.h), and 2 * layers * kv_heads * head_dim elements for
-// each token that is kept, in pages that ended rows give back.
+// Memory: the packed weights, in codes of 8 or 4 bits where that is asked for
+// (model/rounding.h; unpacked panel by panel into a core's cache), shared
+// between adapters on one base where they are equal (packed_cache.h), and 2 *
+// layers * kv_heads * head_dim elements for each token that is kept, in pages
+// that ended rows give back.
 
 namespace selfalign::engine {
 namespace {
+
+// Scales and caps `count` rows of logits as the configuration says.
+void finish_logits(const formats::ModelConfig& config, int64_t count,
+                   float* logits) {
+  const auto scale = static_cast<float>(config.logit_scale);
+  const auto cap = static_cast<float>(config.logit_softcap);
+  if (scale == 1.0f && cap == 0.0f) return;
+  parallel_for(count, [&](int64_t i) {
+    float* row = logits + i * config.vocab_size;
+    for (int64_t j = 0; j < config.vocab_size; ++j) {
+      row[j] *= scale;
+      if (cap != 0.0f) row[j] = cap * std::tanh(row[j] / cap);
+    }
+  });
+}
 
 template <typename T>
 class CpuDecoder : public Decoder {
@@ -53,15 +70,24 @@ class CpuDecoder : public Decoder {
         options_(options),
         set_(set.of<T>()),
         floats_(set.of<float>()),
-        embedding_(weights.embedding.contiguous()),
         attention_(config_, set, options.max_context) {
     const c10::InferenceMode mode;
+    // The largest first: what is in memory twice for a moment is then not
+    // beside all else.
+    const Rounding outer =
+        weights.rounding == Rounding::kNone ? Rounding::kNone : Rounding::kInt8;
+    head_ = shared_linear<T>(
+        {weights.head}, [&](size_t) { return weights.head_values(); }, {},
+        outer);
+    if (!config_.tied_embeddings) {
+      embedding_ = shared_values(weights.embedding,
+                                 [&] { return weights.embedding_values(); });
+    }
     layers_.reserve(weights.layers.size());
-    for (const model::LayerWeights& w : weights.layers) {
-      layers_.push_back(pack_layer<T>(w, config_));
+    for (int64_t i = 0; i < config_.num_layers; ++i) {
+      layers_.push_back(pack_layer<T>(weights, i));
     }
     final_norm_ = {weights.final_norm, config_};
-    head_ = shared_linear<T>({weights.head}, {});
     pool_ = std::make_shared<PagePool>(PageShape{
         config_.num_layers, config_.num_kv_heads, attention_.dim(), sizeof(T)});
     const int64_t tokens = max_tokens();
@@ -109,16 +135,20 @@ class CpuDecoder : public Decoder {
   }
 
   void embed() {
-    const T* embedding = elements<T>(embedding_);
     const int64_t hidden = config_.hidden_size;
     T scale{};  // rounded to the weights' type, as the models were trained
     const auto whole = static_cast<float>(config_.embedding_scale);
     set_.convert(&whole, 1, 1.0f, &scale);
     for (int64_t t = 0; t < num_tokens(); ++t) {
-      const T* row = embedding + pass_.places[t].id * hidden;
-      for (int64_t i = 0; i < hidden; ++i) {
-        x_[t * hidden + i] = to_float(row[i]) * to_float(scale);
+      float* x = &x_[t * hidden];
+      const int64_t id = pass_.places[t].id;
+      if (embedding_ != nullptr) {
+        const T* row = elements<T>(*embedding_) + id * hidden;
+        for (int64_t i = 0; i < hidden; ++i) x[i] = to_float(row[i]);
+      } else {
+        head_->row(id, x);
       }
+      for (int64_t i = 0; i < hidden; ++i) x[i] *= to_float(scale);
     }
   }
 
@@ -193,16 +223,7 @@ class CpuDecoder : public Decoder {
     }
     logits_.resize(count * config_.vocab_size);
     head_->run(set_, normed_.data(), count, {.out = logits_.data()});
-    const auto scale = static_cast<float>(config_.logit_scale);
-    const auto cap = static_cast<float>(config_.logit_softcap);
-    if (scale == 1.0f && cap == 0.0f) return logits_.data();
-    parallel_for(count, [&](int64_t i) {
-      float* row = &logits_[i * config_.vocab_size];
-      for (int64_t j = 0; j < config_.vocab_size; ++j) {
-        row[j] *= scale;
-        if (cap != 0.0f) row[j] = cap * std::tanh(row[j] / cap);
-      }
-    });
+    finish_logits(config_, count, logits_.data());
     return logits_.data();
   }
 
@@ -215,7 +236,7 @@ class CpuDecoder : public Decoder {
   DecoderOptions options_;
   const ModelKernels<T>& set_;
   const ModelKernels<float>& floats_;
-  at::Tensor embedding_;
+  std::shared_ptr<const at::Tensor> embedding_;  // null: the head's rows
   CpuAttention<T> attention_;
   std::vector<PackedLayer<T>> layers_;
   PackedNorm final_norm_;

@@ -8,7 +8,9 @@
 
 #include <random>
 
+#include "base/error.h"
 #include "engine/aten_decoder.h"
+#include "engine/packed_cache.h"
 #include "engine/testing.h"
 
 namespace selfalign::engine {
@@ -116,6 +118,76 @@ TEST(CpuDecoder, EqualsTheModelInBfloat16) {
     widen(wide->final_norm.weight);
     const auto decoder = make_cpu_decoder(*rounded, kSmall, kernel_set(s));
     check_against_reference(*decoder, *wide, 100, 0.35f);
+  }
+}
+
+// What codes stand for, as a model in memory.
+std::shared_ptr<model::Weights> values_of_codes(const model::Weights& weights,
+                                                model::Rounding rounding) {
+  auto values = std::make_shared<model::Weights>(weights);
+  const auto round = [&](at::Tensor& matrix, model::Rounding as) {
+    matrix = model::RoundedMatrix(matrix, as).values(weights.dtype());
+  };
+  for (model::LayerWeights& layer : values->layers) {
+    for (const auto of : model::kProjections) round(layer.*of, rounding);
+  }
+  round(values->head, model::Rounding::kInt8);
+  return values;
+}
+
+// Codes are computed with to the bit as the weights they stand for, on all
+// kernels, in both types, in odd shapes, with few and many rows.
+TEST(CpuDecoder, CodesGiveTheBitsOfWhatTheyStandFor) {
+  using model::Rounding;
+  for (const TinyShape& shape :
+       {TinyShape{.hidden = 48, .intermediate = 100},
+        TinyShape{.hidden = 40, .heads = 5, .kv_heads = 5, .head_dim = 20}}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      for (const Rounding rounding : {Rounding::kInt8, Rounding::kInt4}) {
+        const auto weights = tiny_weights(shape, dtype);
+        const auto values = values_of_codes(*weights, rounding);
+        weights->rounding = rounding;
+        for (int s = 0; s < num_kernel_sets(); ++s) {
+          SCOPED_TRACE(str(kernel_set(s).name, model::describe(rounding)));
+          const auto codes = make_cpu_decoder(*weights, kSmall, kernel_set(s));
+          const auto plain = make_cpu_decoder(*values, kSmall, kernel_set(s));
+          const std::vector<int> tokens = random_tokens(40, 5);
+          const auto mine = codes->new_sequence(60, false);
+          const auto theirs = plain->new_sequence(60, false);
+          for (const int64_t count : {20, 1, 3}) {
+            const int64_t from = mine->length();
+            const float* got = codes->forward(
+                nullptr, {{mine.get(), &tokens[from], count}}, {count - 1});
+            const float* want = plain->forward(
+                nullptr, {{theirs.get(), &tokens[from], count}}, {count - 1});
+            for (int64_t i = 0; i < shape.vocab; ++i) {
+              ASSERT_EQ(got[i], want[i]) << count << ' ' << i;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Where embedding and output are one, it is held once: a token's row is read
+// from the packed output.
+TEST(CpuDecoder, ATiedEmbeddingIsTheOutputsRows) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const auto weights = tiny_weights({}, dtype);
+    const auto decoder = make_cpu_decoder(*weights, kSmall);
+    const int64_t before = packed_bytes();
+    weights->config.tied_embeddings = true;
+    const auto tied = make_cpu_decoder(*weights, kSmall);
+    EXPECT_EQ(packed_bytes(), before);
+    const std::vector<int> tokens = random_tokens(20, 7);
+    const auto one = decoder->new_sequence(30, false);
+    const auto other = tied->new_sequence(30, false);
+    const float* want =
+        decoder->forward(nullptr, {{one.get(), &tokens[0], 20}}, {19});
+    const float* got =
+        tied->forward(nullptr, {{other.get(), &tokens[0], 20}}, {19});
+    EXPECT_TRUE(std::equal(got, got + 260, want));
   }
 }
 

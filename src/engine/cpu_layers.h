@@ -50,8 +50,18 @@ struct PackedLayer {
 };
 
 template <typename T>
-PackedLayer<T> pack_layer(const model::LayerWeights& w,
-                          const formats::ModelConfig& config) {
+PackedLayer<T> pack_layer(const model::Weights& weights, int64_t i) {
+  using enum formats::Projection;
+  const formats::ModelConfig& config = weights.config;
+  const model::LayerWeights& w = weights.layers[static_cast<size_t>(i)];
+  // The values of projections from `first` on.
+  const auto from = [&weights, i](formats::Projection first) {
+    return [&weights, i, first](size_t place) {
+      const size_t which = static_cast<size_t>(first) + place;
+      return weights.projection(i, static_cast<formats::Projection>(which));
+    };
+  };
+  const Rounding rounding = weights.rounding;
   PackedLayer<T> layer;
   layer.input_norm = {w.input_norm, config};
   layer.attention_norm = {w.attention_norm, config};
@@ -59,12 +69,14 @@ PackedLayer<T> pack_layer(const model::LayerWeights& w,
   layer.mlp_out_norm = {w.mlp_out_norm, config};
   layer.q_norm = {w.q_norm, config};
   layer.k_norm = {w.k_norm, config};
-  layer.qkv = shared_linear<T>({w.q, w.k, w.v}, {w.q_bias, w.k_bias, w.v_bias});
-  layer.o = shared_linear<T>({w.o}, {w.o_bias});
+  layer.qkv = shared_linear<T>({w.q, w.k, w.v}, from(kQ),
+                               {w.q_bias, w.k_bias, w.v_bias}, rounding);
+  layer.o = shared_linear<T>({w.o}, from(kO), {w.o_bias}, rounding);
   layer.wide = config.gated
-                   ? shared_gated<T>(w.gate, w.up, w.gate_bias, w.up_bias)
-                   : shared_linear<T>({w.up}, {w.up_bias});
-  layer.down = shared_linear<T>({w.down}, {w.down_bias});
+                   ? shared_gated<T>(w.gate, w.up, from(kGate), w.gate_bias,
+                                     w.up_bias, rounding)
+                   : shared_linear<T>({w.up}, from(kUp), {w.up_bias}, rounding);
+  layer.down = shared_linear<T>({w.down}, from(kDown), {w.down_bias}, rounding);
   return layer;
 }
 

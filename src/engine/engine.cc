@@ -33,7 +33,8 @@ class Engine : public generate::Generator {
     const bool on_cpu = weights->device().is_cpu();
     name_ = str("local ", weights->digest, ", ",
                 model::describe({weights->device(), weights->dtype()}),
-                ", context ", options.max_context);
+                model::describe(weights->rounding), ", context ",
+                options.max_context);
     const DecoderOptions sizes{.num_slots = options.num_slots,
                                .prefill_chunk = options.prefill_chunk,
                                .max_context = options.max_context};

@@ -49,6 +49,7 @@ struct GemmArgs {
   int64_t rows = 0, lda = 0;
   int64_t depth = 0;  // even
   const T* packed = nullptr;
+  int64_t packed_from = 0;  // the block that `packed` begins with
   int64_t first_block = 0, num_blocks = 0;  // of the packed matrix to compute
   int64_t columns = 0;          // of the whole product; those beyond are cut
   const float* bias = nullptr;  // [columns in whole blocks] or null
@@ -61,6 +62,17 @@ struct GemmArgs {
   T* activated = nullptr;
   bool is_paired = true;
   Activation activation = Activation::kSilu;
+};
+
+// Blocks of a packed matrix in codes (model/rounding.h): of each, rows of 16
+// int8, or rows of 16 bytes with the codes of two in their halves, the first in
+// the low one; and for each 32 rows 16 scales.
+struct UnpackArgs {
+  const int8_t* codes = nullptr;
+  const Bf16* scales = nullptr;
+  bool is_int4 = false;
+  int64_t depth = 0;  // even
+  int64_t num_blocks = 0;
 };
 
 // Softmax attention of query rows over one page after the other: `out` holds
@@ -89,6 +101,8 @@ struct AttendArgs {
 template <typename T>
 struct ModelKernels {
   void (*gemm)(const GemmArgs<T>&);
+  // The blocks' values, packed.
+  void (*unpack)(const UnpackArgs&, T* out);
   void (*attend)(const AttendArgs<T>&);
   // out = x / sqrt(mean(x^2) + eps) * weight, n elements.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps,

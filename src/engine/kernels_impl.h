@@ -25,115 +25,14 @@
 #endif
 
 #include "engine/kernels.h"
+#include "engine/vector_math.h"
 
 namespace selfalign::engine {
 namespace {
 
-constexpr int kLanes = SELFALIGN_LANES;
 constexpr int kTileRows = SELFALIGN_TILE_ROWS;
 constexpr int kTileBlocks = SELFALIGN_TILE_BLOCKS;
 constexpr int kVectors = kBlock / kLanes;  // of a row of a block
-
-using Vf = float __attribute__((vector_size(kLanes * 4)));
-using Vi = int32_t __attribute__((vector_size(kLanes * 4)));
-using Vu = uint32_t __attribute__((vector_size(kLanes * 4)));
-using VfLoad =
-    float __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
-using VuLoad =
-    uint32_t __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
-using Pair = uint32_t __attribute__((aligned(2), may_alias));
-
-#define SELFALIGN_INLINE inline __attribute__((always_inline))
-
-SELFALIGN_INLINE Vf load(const float* p) {
-  return *reinterpret_cast<const VfLoad*>(p);
-}
-SELFALIGN_INLINE void store(float* p, Vf x) {
-  *reinterpret_cast<VfLoad*>(p) = x;
-}
-SELFALIGN_INLINE Vf splat(float x) { return x - Vf{}; }
-SELFALIGN_INLINE Vf max_of(Vf a, Vf b) { return a > b ? a : b; }
-// Lane i gets lane i ^ distance.
-SELFALIGN_INLINE Vf swap_lanes(Vf x, int distance) {
-  Vi lanes;
-  for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ distance;
-  return __builtin_shuffle(x, lanes);
-}
-// Over all lanes, in a fixed order of pairs.
-SELFALIGN_INLINE float horizontal_max(Vf x) {
-#pragma GCC unroll 4
-  for (int d = kLanes / 2; d > 0; d /= 2) x = max_of(x, swap_lanes(x, d));
-  return x[0];
-}
-SELFALIGN_INLINE float horizontal_sum(Vf x) {
-#pragma GCC unroll 4
-  for (int d = kLanes / 2; d > 0; d /= 2) x += swap_lanes(x, d);
-  return x[0];
-}
-
-// exp to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6
-// in r, n added to the exponent. exp(0) is 1 exactly, below -87 it is 0.
-SELFALIGN_INLINE Vf exp_of(Vf x) {
-  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: rounds to an integer
-  const Vf low = splat(-87.0f), high = splat(88.0f);
-  const Vf clamped = x < low ? low : (x > high ? high : x);
-  const Vf shifted = clamped * 1.44269504f + magic;
-  const Vf n = shifted - magic;
-  const Vf r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
-  Vf p = splat(1.3888889e-3f);
-  p = p * r + 8.3333333e-3f;
-  p = p * r + 4.1666667e-2f;
-  p = p * r + 1.6666667e-1f;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const Vi scaled = (Vi)p + ((Vi)shifted << 23);
-  return x < low ? Vf{} : (Vf)scaled;
-}
-
-// 1 - 2 / (exp(2x) + 1), to 1e-7.
-SELFALIGN_INLINE Vf tanh_of(Vf x) {
-  return 1.0f - 2.0f / (exp_of(x + x) + 1.0f);
-}
-
-// x times the normal distribution's share below x; erf by Abramowitz and
-// Stegun 1964, formula 7.1.26, to 2e-7.
-SELFALIGN_INLINE Vf gelu_of(Vf x) {
-  const Vf z = x * 0.707106781f;
-  const Vf size = z < 0.0f ? -z : z;
-  const Vf t = 1.0f / (size * 0.3275911f + 1.0f);
-  Vf p = splat(1.061405429f);
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  const Vf tail = p * t * exp_of(-size * size) * 0.5f;  // beyond |z|
-  return x * (z < 0.0f ? tail : 1.0f - tail);
-}
-
-template <Activation kind>
-SELFALIGN_INLINE Vf activate(Vf x) {
-  if constexpr (kind == Activation::kSilu) {
-    return x / (exp_of(-x) + 1.0f);
-  } else if constexpr (kind == Activation::kGelu) {
-    return gelu_of(x);
-  } else if constexpr (kind == Activation::kGeluTanh) {
-    // x (1 + tanh(y)) / 2 with y = sqrt(2 / pi) (x + 0.044715 x^3)
-    const Vf twice = x * (x * x * 0.044715f + 1.0f) * 1.595769122f;
-    return x / (exp_of(-twice) + 1.0f);
-  } else {
-    const Vf positive = x > 0.0f ? x : Vf{};
-    return positive * positive;
-  }
-}
-
-// Rounds to bfloat16, ties to even; not for NaN.
-SELFALIGN_INLINE Bf16 round_to(float x, Bf16*) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
-}
-SELFALIGN_INLINE float round_to(float x, float*) { return x; }
 
 // ---- Register tiles ----
 
@@ -256,7 +155,8 @@ SELFALIGN_INLINE void store_block(const GemmArgs<T>& args, int64_t row,
 template <int kBlocks, typename T>
 void linear_panel(const GemmArgs<T>& args, int64_t block) {
   const int64_t size = args.depth * kBlock;
-  panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
+  panel<kBlocks>(args.a, args.rows, args.lda,
+                 args.packed + (block - args.packed_from) * size, size,
                  args.depth, [&](int64_t row, const auto& c) {
                    for (int b = 0; b < kBlocks; ++b) {
                      store_block(args, row, (block + b) * kBlock,
@@ -270,7 +170,8 @@ template <int kBlocks, Activation kind, typename T>
 void gated_panel(const GemmArgs<T>& args, int64_t block) {
   const int64_t size = args.depth * kBlock;
   panel<kBlocks>(
-      args.a, args.rows, args.lda, args.packed + block * size, size, args.depth,
+      args.a, args.rows, args.lda,
+      args.packed + (block - args.packed_from) * size, size, args.depth,
       [&](int64_t row, const auto& c) {
         for (int b = 0; b < kBlocks; b += 2) {
           T* out = args.activated + row * args.ldc + (block + b) / 2 * kBlock;
@@ -294,7 +195,8 @@ void gated_panel(const GemmArgs<T>& args, int64_t block) {
 template <int kBlocks, Activation kind, typename T>
 void activated_panel(const GemmArgs<T>& args, int64_t block) {
   const int64_t size = args.depth * kBlock;
-  panel<kBlocks>(args.a, args.rows, args.lda, args.packed + block * size, size,
+  panel<kBlocks>(args.a, args.rows, args.lda,
+                 args.packed + (block - args.packed_from) * size, size,
                  args.depth, [&](int64_t row, const auto& c) {
                    T* out = args.activated + row * args.ldc + block * kBlock;
                    for (int v = 0; v < kBlocks * kVectors; ++v) {
@@ -349,6 +251,71 @@ void gemm(const GemmArgs<T>& args) {
     linear_panel<kTileBlocks>(args, block);
   }
   for (; block < end; ++block) linear_panel<1>(args, block);
+}
+
+// ---- Codes ----
+
+using Vb = int8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
+using Vh =
+    uint16_t __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+
+SELFALIGN_INLINE void store_pair(float* out, int64_t v, Vf first, Vf second) {
+  store(out + v * kLanes, first);
+  store(out + kBlock + v * kLanes, second);
+}
+SELFALIGN_INLINE void store_pair(Bf16* out, int64_t v, Vf first, Vf second) {
+  const auto rounded = [](Vf x) {
+    const Vu bits = (Vu)x;
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
+  };
+  const Vu upper = 0xffff0000u - Vu{};
+  *reinterpret_cast<VuLoad*>(out + v * kLanes * 2) =
+      (rounded(first) >> 16) | (rounded(second) & upper);
+}
+
+template <bool is_int4, typename T>
+SELFALIGN_INLINE void unpack_block(const int8_t* codes, const Bf16* scales,
+                                   int64_t depth, T* out) {
+  constexpr int64_t kGroup = 32;
+  for (int64_t k = 0; k < depth; k += 2) {
+    for (int v = 0; v < kVectors; ++v) {
+      const auto* place = reinterpret_cast<const Vh*>(
+          scales + k / kGroup * kBlock + v * kLanes);
+      const Vf scale = (Vf)(__builtin_convertvector(*place, Vu) << 16);
+      Vi first, second;
+      if constexpr (is_int4) {
+        const Vi both = __builtin_convertvector(
+            *reinterpret_cast<const Vb*>(codes + k / 2 * kBlock + v * kLanes),
+            Vi);
+        first = (both << 28) >> 28;
+        second = both >> 4;
+      } else {
+        const int8_t* row = codes + k * kBlock + v * kLanes;
+        first = __builtin_convertvector(*reinterpret_cast<const Vb*>(row), Vi);
+        second = __builtin_convertvector(
+            *reinterpret_cast<const Vb*>(row + kBlock), Vi);
+      }
+      store_pair(out + k * kBlock, v,
+                 __builtin_convertvector(first, Vf) * scale,
+                 __builtin_convertvector(second, Vf) * scale);
+    }
+  }
+}
+
+template <typename T>
+void unpack(const UnpackArgs& args, T* out) {
+  const int64_t groups = (args.depth + 31) / 32;
+  for (int64_t b = 0; b < args.num_blocks; ++b) {
+    const Bf16* scales = args.scales + b * groups * kBlock;
+    T* to = out + b * args.depth * kBlock;
+    if (args.is_int4) {
+      unpack_block<true>(args.codes + b * args.depth * kBlock / 2, scales,
+                         args.depth, to);
+    } else {
+      unpack_block<false>(args.codes + b * args.depth * kBlock, scales,
+                          args.depth, to);
+    }
+  }
 }
 
 // ---- Attention ----
@@ -569,7 +536,8 @@ uint64_t exp_weights(const float* x, int64_t n, float max, float inverse,
 
 template <typename T>
 constexpr ModelKernels<T> model_kernels() {
-  return {gemm<T>, attend<T>, rms_norm<T>, layer_norm<T>, rope<T>, convert<T>};
+  return {gemm<T>,       unpack<T>, attend<T>, rms_norm<T>,
+          layer_norm<T>, rope<T>,   convert<T>};
 }
 
 constexpr Kernels make_kernels(const char* name) {

@@ -32,35 +32,56 @@ std::shared_ptr<const void> find_or_pack(const std::vector<at::Tensor>& tensors,
 // Bytes of all packed weights alive.
 int64_t packed_bytes();
 
-// As the constructor of PackedLinear, and its gated().
-template <typename T>
+// As the constructor of PackedLinear, and its gated(). `weights` are what they
+// are known by; values(i) has the numbers of the i-th.
+template <typename T, typename Values>
 SharedLinear<T> shared_linear(const std::vector<at::Tensor>& weights,
-                              const std::vector<at::Tensor>& biases) {
+                              const Values& values,
+                              const std::vector<at::Tensor>& biases,
+                              Rounding rounding) {
   std::vector<at::Tensor> tensors = weights;
   tensors.insert(tensors.end(), biases.begin(), biases.end());
   const auto pack = [&]() -> Packed {
-    auto linear = std::make_shared<const PackedLinear<T>>(weights, biases);
+    std::vector<at::Tensor> read;
+    for (size_t i = 0; i < weights.size(); ++i) read.push_back(values(i));
+    auto linear =
+        std::make_shared<const PackedLinear<T>>(read, biases, rounding);
     const int64_t bytes = linear->bytes();
     return {std::move(linear), bytes};
   };
-  const int64_t kind = static_cast<int64_t>(weights.size());
+  const int64_t kind =
+      static_cast<int64_t>(weights.size()) * 4 + static_cast<int64_t>(rounding);
   return std::static_pointer_cast<const PackedLinear<T>>(
       find_or_pack(tensors, kind, pack));
 }
 
-template <typename T>
+template <typename T, typename Values>
 SharedLinear<T> shared_gated(const at::Tensor& gate, const at::Tensor& up,
-                             const at::Tensor& gate_bias,
-                             const at::Tensor& up_bias) {
+                             const Values& values, const at::Tensor& gate_bias,
+                             const at::Tensor& up_bias, Rounding rounding) {
   const auto pack = [&]() -> Packed {
-    auto linear = std::make_shared<const PackedLinear<T>>(
-        PackedLinear<T>::gated(gate, up, gate_bias, up_bias));
+    auto linear =
+        std::make_shared<const PackedLinear<T>>(PackedLinear<T>::gated(
+            values(0), values(1), gate_bias, up_bias, rounding));
     const int64_t bytes = linear->bytes();
     return {std::move(linear), bytes};
   };
-  constexpr int64_t kGated = -1;
+  const int64_t kind = -1 - static_cast<int64_t>(rounding);
   return std::static_pointer_cast<const PackedLinear<T>>(
-      find_or_pack({gate, up, gate_bias, up_bias}, kGated, pack));
+      find_or_pack({gate, up, gate_bias, up_bias}, kind, pack));
+}
+
+// A tensor's values, the same for all engines on it.
+inline std::shared_ptr<const at::Tensor> shared_values(
+    const at::Tensor& tensor, const std::function<at::Tensor()>& values) {
+  constexpr int64_t kPlain = -100;
+  const auto pack = [&]() -> Packed {
+    auto held = std::make_shared<const at::Tensor>(values().contiguous());
+    const int64_t bytes = held->nbytes();
+    return {std::move(held), bytes};
+  };
+  return std::static_pointer_cast<const at::Tensor>(
+      find_or_pack({tensor}, kPlain, pack));
 }
 
 }  // namespace selfalign::engine

@@ -13,8 +13,11 @@
 #include "engine/kernels.h"
 #include "engine/parallel.h"
 #include "model/aten.h"
+#include "model/rounding.h"
 
 namespace selfalign::engine {
+
+using model::Rounding;
 
 inline float to_float(float x) { return x; }
 inline float to_float(Bf16 x) {
@@ -43,6 +46,95 @@ struct LinearOut {
   Activation activation = Activation::kSilu;
 };
 
+// Blocks of a packed matrix in codes of few bits (model/rounding.h).
+template <typename T>
+class PackedCodes {
+ public:
+  PackedCodes() = default;
+  PackedCodes(Rounding rounding, int64_t num_blocks, int64_t depth)
+      : is_int4_(rounding == Rounding::kInt4),
+        rounding_(rounding),
+        depth_(depth),
+        groups_((depth + kGroup - 1) / kGroup),
+        codes_(static_cast<size_t>(num_blocks * kBlock * depth /
+                                   (is_int4_ ? 2 : 1))),
+        scales_(static_cast<size_t>(num_blocks * groups_ * kBlock)) {}
+
+  int64_t bytes() const {
+    return static_cast<int64_t>(codes_.size() + scales_.size() * sizeof(Bf16));
+  }
+
+  // Rounds rows of `in` values to the first columns of a block.
+  void set(int64_t block, const T* weights, int64_t rows, int64_t in) {
+    std::vector<float> values(static_cast<size_t>(in));
+    std::vector<int8_t> codes(static_cast<size_t>(in));
+    std::vector<Bf16> scales(static_cast<size_t>(groups_));
+    for (int64_t j = 0; j < rows; ++j) {
+      for (int64_t k = 0; k < in; ++k)
+        values[k] = to_float(weights[j * in + k]);
+      model::round_row(values.data(), in, rounding_, codes.data(),
+                       scales.data());
+      for (int64_t g = 0; g < groups_; ++g) {
+        scales_[(block * groups_ + g) * kBlock + j] = scales[g];
+      }
+      for (int64_t k = 0; k < in; ++k) {
+        int8_t& place = codes_[place_of(block, k, j)];
+        if (!is_int4_) {
+          place = codes[k];
+        } else if (k % 2 == 0) {
+          place = static_cast<int8_t>((place & ~15) | (codes[k] & 15));
+        } else {
+          place = static_cast<int8_t>((place & 15) | codes[k] * 16);
+        }
+      }
+    }
+  }
+
+  // Element (k, column) of a block, in T's precision.
+  float value(int64_t block, int64_t k, int64_t column) const {
+    int code = codes_[place_of(block, k, column)];
+    if (is_int4_) {
+      code = k % 2 == 0 ? static_cast<int8_t>(code * 16) >> 4 : code >> 4;
+    }
+    const float scale =
+        to_float(scales_[(block * groups_ + k / kGroup) * kBlock + column]);
+    const float value = static_cast<float>(code) * scale;
+    if constexpr (sizeof(T) == sizeof(float)) return value;
+    const auto bits = std::bit_cast<uint32_t>(value);
+    return to_float(
+        static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16));
+  }
+
+  // The packed values of some blocks, for as long as this thread asks for no
+  // others.
+  const T* unpack(const ModelKernels<T>& set, int64_t block,
+                  int64_t num_blocks) const {
+    static thread_local Aligned<T> values;
+    values.resize(static_cast<size_t>(num_blocks * kBlock * depth_));
+    set.unpack({.codes = codes_.data() + place_of(block, 0, 0),
+                .scales = scales_.data() + block * groups_ * kBlock,
+                .is_int4 = is_int4_,
+                .depth = depth_,
+                .num_blocks = num_blocks},
+               values.data());
+    return values.data();
+  }
+
+ private:
+  static constexpr int64_t kGroup = model::kRoundingGroup;
+
+  int64_t place_of(int64_t block, int64_t k, int64_t column) const {
+    return is_int4_ ? (block * depth_ / 2 + k / 2) * kBlock + column
+                    : (block * depth_ + k) * kBlock + column;
+  }
+
+  bool is_int4_ = false;
+  Rounding rounding_ = Rounding::kNone;
+  int64_t depth_ = 0, groups_ = 0;
+  Aligned<int8_t> codes_;  // see UnpackArgs
+  Aligned<Bf16> scales_;
+};
+
 template <typename T>
 class PackedLinear {
  public:
@@ -51,10 +143,11 @@ class PackedLinear {
   // Rows of several [out, in] weights, one after the other; biases the same,
   // undefined where there are none.
   PackedLinear(const std::vector<at::Tensor>& weights,
-               const std::vector<at::Tensor>& biases) {
+               const std::vector<at::Tensor>& biases,
+               Rounding rounding = Rounding::kNone) {
     const at::Tensor all =
         weights.size() == 1 ? weights[0].contiguous() : at::cat(weights, 0);
-    init(all.size(1), all.size(0));
+    init(all.size(1), all.size(0), rounding);
     const T* rows = elements<T>(all);
     parallel_for(num_blocks_, [&](int64_t block) {
       pack_block(rows, all.size(0), block * kBlock, block);
@@ -74,10 +167,11 @@ class PackedLinear {
   // both undefined where there are none.
   static PackedLinear gated(const at::Tensor& gate, const at::Tensor& up,
                             const at::Tensor& gate_bias = {},
-                            const at::Tensor& up_bias = {}) {
+                            const at::Tensor& up_bias = {},
+                            Rounding rounding = Rounding::kNone) {
     PackedLinear linear;
     const at::Tensor g = gate.contiguous(), u = up.contiguous();
-    linear.init(g.size(1), 2 * round_up(g.size(0), kBlock));
+    linear.init(g.size(1), 2 * round_up(g.size(0), kBlock), rounding);
     linear.is_paired_ = true;
     parallel_for(linear.num_blocks_, [&](int64_t block) {
       linear.pack_block(elements<T>(block % 2 == 0 ? g : u), g.size(0),
@@ -105,7 +199,18 @@ class PackedLinear {
   // Memory it holds.
   int64_t bytes() const {
     return static_cast<int64_t>(packed_.size() * sizeof(T) +
-                                bias_.size() * sizeof(float));
+                                bias_.size() * sizeof(float)) +
+           codes_.bytes();
+  }
+
+  // A row of the weight, [in]: what its column of the product is made with.
+  void row(int64_t index, float* out) const {
+    const int64_t block = index / kBlock, column = index % kBlock;
+    const T* from = packed_.data() + block * kBlock * depth_;
+    for (int64_t k = 0; k < in_; ++k) {
+      out[k] = is_coded_ ? codes_.value(block, k, column)
+                         : to_float(from[packed_index<T>(k, column)]);
+    }
   }
 
   // a [rows, depth], columns over the weight's own are zero.
@@ -121,16 +226,21 @@ class PackedLinear {
     parallel_for(panels * parts, [&](int64_t task) {
       const int64_t first_row = task % parts * part_rows;
       const int64_t block = task / parts * kPanel;
+      const int64_t num_blocks = std::min(kPanel, num_blocks_ - block);
       GemmArgs<T> args{.a = a + first_row * depth_,
                        .rows = std::min(part_rows, rows - first_row),
                        .lda = depth_,
                        .depth = depth_,
                        .packed = packed_.data(),
                        .first_block = block,
-                       .num_blocks = std::min(kPanel, num_blocks_ - block),
+                       .num_blocks = num_blocks,
                        .columns = columns_,
                        .bias = bias_.empty() ? nullptr : bias_.data(),
                        .accumulate = to.accumulate};
+      if (is_coded_) {
+        args.packed = codes_.unpack(set, block, num_blocks);
+        args.packed_from = block;
+      }
       if (to.activated != nullptr) {
         args.ldc = is_paired_ ? columns_ / 2 : num_blocks_ * kBlock;
         args.activated = to.activated + first_row * args.ldc;
@@ -145,19 +255,28 @@ class PackedLinear {
   }
 
  private:
-  void init(int64_t depth, int64_t columns) {
+  void init(int64_t depth, int64_t columns, Rounding rounding) {
+    is_coded_ = rounding != Rounding::kNone;
     depth_ = round_up(depth, kBlock);
     in_ = depth;
     columns_ = columns;
     num_blocks_ = round_up(columns, kBlock) / kBlock;
-    packed_.resize(static_cast<size_t>(num_blocks_ * kBlock * depth_));
+    if (is_coded_) {
+      codes_ = {rounding, num_blocks_, depth_};
+    } else {
+      packed_.resize(static_cast<size_t>(num_blocks_ * kBlock * depth_));
+    }
   }
 
   // 16 rows of weights [num_rows, in] from first_row on.
   void pack_block(const T* weights, int64_t num_rows, int64_t first_row,
                   int64_t block) {
-    T* to = packed_.data() + block * kBlock * depth_;
     const int64_t rows = std::min(kBlock, num_rows - first_row);
+    if (is_coded_) {
+      codes_.set(block, weights + first_row * in_, rows, in_);
+      return;
+    }
+    T* to = packed_.data() + block * kBlock * depth_;
     for (int64_t j = 0; j < rows; ++j) {
       const T* from = weights + (first_row + j) * in_;
       for (int64_t k = 0; k < in_; ++k) to[packed_index<T>(k, j)] = from[k];
@@ -166,7 +285,9 @@ class PackedLinear {
 
   int64_t depth_ = 0, in_ = 0, columns_ = 0, num_blocks_ = 0;
   bool is_paired_ = false;
-  Aligned<T> packed_;        // [blocks, depth, 16], see kernels.h
+  bool is_coded_ = false;
+  Aligned<T> packed_;  // [blocks, depth, 16], see kernels.h; or
+  PackedCodes<T> codes_;
   std::vector<float> bias_;  // in whole blocks
 };
 

@@ -173,9 +173,9 @@ std::map<std::string, double> read_patterns(const Json& json, const char* key,
                                                   : value.is_number();
     const double number = right ? double(value) : 0.0;
     if (!(number >= double(range.low) && number <= double(range.high))) {
-      fail(where, str(key, ": ", shown(name), ": expected a number from ",
-                      range.low, " to ", range.high, ", found ",
-                      shown(dump_json(value))));
+      fail(where,
+           str(key, ": ", shown(name), ": expected a number from ", range.low,
+               " to ", range.high, ", found ", shown(dump_json(value))));
     }
     patterns[name] = number;
   }

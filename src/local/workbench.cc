@@ -12,6 +12,7 @@
 #include "generate/remote.h"
 #include "generate/remote_key.h"
 #include "model/device.h"
+#include "model/load_weights.h"
 #include "stages/adapter_prompt.h"
 
 namespace selfalign::local {
@@ -62,6 +63,18 @@ void warn_of_other_base(const std::string& adapter,
                   trained_on, "), found ", model.path, " (local ", base.digest,
                   "); its answers mean little unless both are one model in two "
                   "forms"));
+}
+
+model::Rounding rounding_of(const recipe::ModelOptions& model,
+                            const model::Compute& compute) {
+  const model::Rounding rounding = model::rounding_named(model.weights);
+  if (rounding == model::Rounding::kNone || compute.device.is_cpu()) {
+    return rounding;
+  }
+  throw Error(ErrorKind::kUsage,
+              str("--weights ", model.weights,
+                  ": weights in few bits are computed with on a CPU alone; add "
+                  "--device cpu, or leave it out"));
 }
 
 std::unique_ptr<generate::Generator> open_remote(
@@ -128,13 +141,18 @@ std::shared_ptr<const model::Weights> LocalWorkbench::weights(
   require_local(model.path);
   const model::Compute compute =
       model::choose_compute(model.device, model.dtype);
-  const std::string name = model.path + "\n" + model::describe(compute);
+  const model::Rounding rounding = rounding_of(model, compute);
+  const std::string name =
+      model.path + "\n" + model::describe(compute) + model::describe(rounding);
   if (!weights_ || weights_name_ != name) {
     weights_.reset();
-    log_info(str("loading ", model.path, " (", model::describe(compute), ", ",
-                 at::get_num_threads(), " threads)"));
+    log_info(str("loading ", model.path, " (", model::describe(compute),
+                 model::describe(rounding), ", ", at::get_num_threads(),
+                 " threads)"));
     weights_ = std::make_shared<const model::Weights>(
-        model::load_weights(model.path, compute.device, compute.dtype));
+        compute.device.is_cpu()
+            ? model::open_weights(model.path, compute.dtype, rounding)
+            : model::load_weights(model.path, compute.device, compute.dtype));
     weights_name_ = name;
   }
   return weights_;
@@ -159,8 +177,8 @@ void LocalWorkbench::check_model(const recipe::ModelOptions& model,
   }
   const model::Compute compute =
       model::choose_compute(model.device, model.dtype);
-  const formats::ModelConfig config =
-      model::check_weights(model.path, compute.device, compute.dtype);
+  const formats::ModelConfig config = model::check_weights(
+      model.path, compute.device, compute.dtype, rounding_of(model, compute));
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   require_fit(model.path, *words, config);
   if (trains) require_end(model.path, *words);
@@ -241,7 +259,8 @@ stages::TuneReport LocalWorkbench::tune(
   train::TrainOptions settings{options};
   settings.folder = folder;
   settings.base_model = model.path;
-  const train::TrainReport done = train::train_lora(*base, tokenized, settings);
+  const train::TrainReport done =
+      train::train_lora(model::held_weights(*base), tokenized, settings);
   report.num_samples = static_cast<int64_t>(tokenized.size());
   report.num_tokens = done.num_tokens;
   report.num_steps = done.num_steps;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "engine/testing.h"
 #include "generate/testing_server.h"
 

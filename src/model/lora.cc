@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adapters on disk and in memory.
+#include "model/lora.h"
+
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -14,7 +16,6 @@
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
-#include "model/transformer.h"
 
 namespace selfalign::model {
 namespace {
@@ -291,24 +292,6 @@ std::string lora_digest(const Lora& lora) {
     }
   }
   return hasher.add(scales).digest();
-}
-
-void merge_lora(Weights& weights, const Lora& lora) {
-  SELFALIGN_CHECK(lora.layers.size() == weights.layers.size());
-  const c10::InferenceMode no_gradients(false);
-  const at::NoGradGuard guard;
-  for (size_t i = 0; i < lora.layers.size(); ++i) {
-    for (size_t j = 0; j < formats::kNumProjections; ++j) {
-      const LoraPair& pair = lora.layers[i].*kLoraPairs[j];
-      if (!pair.a.defined()) continue;
-      at::Tensor& weight = weights.layers[i].*kProjections[j];
-      weight =
-          at::add(weight.to(at::kFloat), at::mm(pair.b, pair.a), pair.scale)
-              .to(weight.scalar_type());
-    }
-  }
-  Hasher hasher;
-  weights.digest = hasher.add(weights.digest).add(lora_digest(lora)).digest();
 }
 
 }  // namespace selfalign::model

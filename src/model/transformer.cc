@@ -8,6 +8,8 @@
 #include <limits>
 #include <numbers>
 
+#include "base/error.h"
+
 namespace selfalign::model {
 namespace {
 
@@ -249,8 +251,7 @@ class Pass {
     SELFALIGN_CHECK(false, "norm of another kind");
   }
 
-  at::Tensor attend(int64_t i, const at::Tensor& h) {
-    const LayerWeights& w = weights_.layers[size_t(i)];
+  at::Tensor attend(int64_t i, const LayerWeights& w, const at::Tensor& h) {
     at::Tensor q = heads(linear(h, w.q, w.q_bias, &LoraLayer::q), w.q_norm,
                          config_.num_heads);
     at::Tensor k = heads(linear(h, w.k, w.k_bias, &LoraLayer::k), w.k_norm,
@@ -288,10 +289,10 @@ class Pass {
 
   // BlockForm, in the order its drawings have.
   at::Tensor block(int64_t i, const at::Tensor& x) {
-    const LayerWeights& w = weights_.layers[size_t(i)];
+    const LayerWeights w = weights_.layer(i);
     pairs_ = lora_ ? &lora_->layers[size_t(i)] : nullptr;
     const at::Tensor h = norm(x, w.input_norm);
-    const at::Tensor attended = add(x, attend(i, h));
+    const at::Tensor attended = add(x, attend(i, w, h));
     if (config_.block == Form::kParallel) {
       return add(attended, mlp(w, norm(x, w.mlp_norm)));
     }

@@ -11,81 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "formats/model_config.h"
-#include "formats/peft.h"
 #include "model/aten.h"
+#include "model/lora.h"
+#include "model/weights.h"
 
 namespace selfalign::model {
-
-struct Norm {
-  at::Tensor weight;  // undefined: no norm here
-  at::Tensor bias;    // undefined: none
-};
-
-// All projections are [out, in], as in HF files. What is undefined the model
-// does not have.
-struct LayerWeights {
-  Norm input_norm;        // [hidden], of what attention reads
-  at::Tensor q, k, v, o;  // q [heads*head_dim, hidden], o its transpose
-  at::Tensor q_bias, k_bias, v_bias, o_bias;
-  Norm q_norm, k_norm;        // [head_dim], or [heads*head_dim] (QkNorm)
-  Norm attention_norm;        // [hidden], of what attention gives
-  Norm mlp_norm;              // [hidden], of what the MLP reads
-  at::Tensor gate, up, down;  // gate, up [intermediate, hidden]
-  at::Tensor gate_bias, up_bias, down_bias;
-  Norm mlp_out_norm;  // [hidden], of what the MLP gives
-};
-
-struct Weights {
-  formats::ModelConfig config;
-  at::Tensor embedding;  // [vocab, hidden]
-  std::vector<LayerWeights> layers;
-  Norm final_norm;     // [hidden]
-  at::Tensor head;     // [vocab, hidden]; the embedding itself where tied
-  std::string digest;  // of the model file's tensors and configuration
-
-  at::Device device() const { return embedding.device(); }
-  at::ScalarType dtype() const { return embedding.scalar_type(); }
-};
-
-// Reads an HF folder or GGUF file. Error kInput for what is wrong in it
-// (missing tensor, shape other than the configuration says, a tensor that plays
-// no part, an output beside tied embeddings, unsupported kind), kResources
-// where memory does not suffice. The digest covers the tensors and every number
-// of the configuration that their names and shapes do not tell.
-Weights load_weights(const std::string& path, at::Device device,
-                     at::ScalarType dtype);
-// The same errors, without reading a tensor's values.
-formats::ModelConfig check_weights(const std::string& path, at::Device device,
-                                   at::ScalarType dtype);
-
-// The low-rank pair of one projection: y += scale * dropout(x) A^T B^T.
-// Hu et al. 2021 (LoRA), section 4.1. Projections that the family's files fuse
-// to one module (formats/hf_names.h) have one A, the same tensor, and are rows
-// of one B.
-struct LoraPair {
-  at::Tensor a;        // [rank, in], float32
-  at::Tensor b;        // [out, rank], float32
-  double scale = 1.0;  // alpha / rank, or alpha / sqrt(rank)
-};
-struct LoraLayer {
-  LoraPair q, k, v, o, gate, up, down;  // undefined where not a target
-};
-struct Lora {
-  std::vector<LoraLayer> layers;
-  std::string note;  // for a person: what the adapter leaves out; or empty
-};
-// By formats::Projection.
-inline constexpr LoraPair LoraLayer::*kLoraPairs[] = {
-    &LoraLayer::q,    &LoraLayer::k,  &LoraLayer::v,   &LoraLayer::o,
-    &LoraLayer::gate, &LoraLayer::up, &LoraLayer::down};
-inline constexpr at::Tensor LayerWeights::*kProjections[] = {
-    &LayerWeights::q,   &LayerWeights::k,    &LayerWeights::v,
-    &LayerWeights::o,   &LayerWeights::gate, &LayerWeights::up,
-    &LayerWeights::down};
 
 // Drops elements of a LoRA branch's input while training; the draws are the
 // caller's, so that a resumed training makes the same ones.
@@ -160,20 +91,5 @@ void backward_by_layers(
 // hidden [n, hidden] -> logits [n, vocab], in the weights' dtype, scaled and
 // capped as the configuration says.
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden);
-
-// Adds scale * B A to the projections of `weights` (in float32, then rounded
-// to its dtype); new tensors, so weights shared with others stay as they were.
-void merge_lora(Weights& weights, const Lora& lora);
-
-// PEFT layout (formats/peft.h). `load_lora` checks every name and shape
-// against the configuration (Error kInput). `save_lora` re-reads what it wrote;
-// `settings` has what the tensors do not tell: alphas, dropout, base_model.
-Lora load_lora(const std::string& folder, const formats::ModelConfig& config,
-               at::Device device);
-void save_lora(const std::string& folder, const Lora& lora,
-               const formats::ModelConfig& config,
-               formats::AdapterConfig settings);
-// Digest of the adapter's values, in order of layers.
-std::string lora_digest(const Lora& lora);
 
 }  // namespace selfalign::model

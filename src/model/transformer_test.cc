@@ -11,10 +11,14 @@
 #include <functional>
 #include <set>
 
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/testing.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
 #include "model/device.h"
+#include "model/load_weights.h"
 
 namespace selfalign::model {
 namespace {

@@ -32,6 +32,7 @@ struct ModelOptions {
   std::string path;
   std::string device = "auto";
   std::string dtype = "auto";
+  std::string weights = "full";
   int num_slots = 64;
   int max_context = 4096;
   std::string api = "auto";
@@ -45,6 +46,12 @@ struct ModelOptions {
     visit({"dtype",
            "auto, float32 or bfloat16; auto is what the device is fast in."},
           model.dtype, OneOf{{"auto", "float32", "bfloat16"}});
+    if (visit.shows(model.weights != "full")) {
+      visit({"weights",
+             "full, int8 or int4: bits of the weights that generate and of the "
+             "frozen base that an adapter is trained on; on a CPU."},
+            model.weights, OneOf{{"full", "int8", "int4"}});
+    }
   }
   static void describe_engine(auto& visit, auto& model) {
     visit({"num_slots",

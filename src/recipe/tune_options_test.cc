@@ -50,8 +50,8 @@ TEST(TuneOptions, MistakesAreSaidWithTheirPlace) {
   const auto error = [](const std::string& settings) -> std::string {
     try {
       read_tune(settings);
-    } catch (const Error& error) {
-      return error.what();
+    } catch (const Error& found) {
+      return found.what();
     }
     return "no error";
   };

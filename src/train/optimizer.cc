@@ -2,9 +2,9 @@
 #include "train/optimizer.h"
 
 #include <cmath>
-#include <optional>
 #include <type_traits>
 
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "formats/hf_names.h"
@@ -46,37 +46,42 @@ at::Tensor uniform(uint64_t key, int64_t rows, int64_t columns, double bound) {
 
 }  // namespace
 
-model::Lora init_lora(const formats::ModelConfig& config,
-                      const TrainOptions& options) {
-  const formats::AdapterConfig settings = adapter_config(options);
-  const formats::AdapterTargets targets(settings, "training");
+std::vector<LoraShape> lora_shapes(const formats::ModelConfig& config,
+                                   const formats::AdapterConfig& adapter) {
+  const formats::AdapterTargets targets(adapter, "training");
   const std::vector<formats::LinearModule> modules =
       formats::linear_modules(config);
-  uint64_t matrix = 0;
-  model::Lora lora;
+  std::vector<LoraShape> shapes;
   for (int64_t i = 0; i < config.num_layers; ++i) {
-    model::LoraLayer layer;
     for (const formats::LinearModule& module : modules) {
-      // By LLaMA's names, whatever the family's are: a fused module is trained
-      // where one of its projections is named.
-      std::optional<formats::ModuleSettings> target;
       for (const formats::ModuleRows& part : module.parts) {
-        if (target) break;
-        target = targets.find(
+        const auto settings = targets.find(
             str("model.layers.", i, '.',
                 formats::kProjectionNames[size_t(part.projection)]));
-      }
-      if (!target) continue;
-      const uint64_t key =
-          Hasher().add("lora init").add(options.seed).add(matrix++).key();
-      const at::Tensor a = uniform(key, target->rank, module.in,
-                                   1.0 / std::sqrt(double(module.in)));
-      for (const formats::ModuleRows& part : module.parts) {
-        layer.*model::kLoraPairs[size_t(part.projection)] = {
-            a, at::zeros({part.rows, target->rank}, at::kFloat), target->scale};
+        if (!settings) continue;
+        shapes.push_back({i, module, *settings});
+        break;
       }
     }
-    lora.layers.push_back(std::move(layer));
+  }
+  return shapes;
+}
+
+model::Lora init_lora(const formats::ModelConfig& config,
+                      const TrainOptions& options) {
+  uint64_t matrix = 0;
+  model::Lora lora;
+  lora.layers.resize(size_t(config.num_layers));
+  for (const LoraShape& shape : lora_shapes(config, adapter_config(options))) {
+    const uint64_t key =
+        Hasher().add("lora init").add(options.seed).add(matrix++).key();
+    const int64_t rank = shape.settings.rank, in = shape.module.in;
+    const at::Tensor a = uniform(key, rank, in, 1.0 / std::sqrt(double(in)));
+    for (const formats::ModuleRows& part : shape.module.parts) {
+      lora.layers[size_t(shape.layer)].*
+          model::kLoraPairs[size_t(part.projection)] = {
+          a, at::zeros({part.rows, rank}, at::kFloat), shape.settings.scale};
+    }
   }
   return lora;
 }

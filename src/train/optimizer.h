@@ -4,6 +4,8 @@
 // a few passes over four vectors, and a checkpoint is those vectors.
 #pragma once
 
+#include "formats/hf_names.h"
+#include "formats/peft.h"
 #include "model/transformer.h"
 #include "train/train_options.h"
 
@@ -11,6 +13,17 @@ namespace selfalign::train {
 
 // The options in PEFT's words.
 formats::AdapterConfig adapter_config(const TrainOptions& options);
+
+// A module that gets matrices, in the order of training.
+struct LoraShape {
+  int64_t layer;
+  formats::LinearModule module;
+  formats::ModuleSettings settings;
+};
+// By LLaMA's names of projections, whatever the family's are: a fused module is
+// a target where one of its projections is named.
+std::vector<LoraShape> lora_shapes(const formats::ModelConfig& config,
+                                   const formats::AdapterConfig& adapter);
 
 // A fresh adapter on the modules that options.target_modules names: A uniform
 // in +-1/sqrt(in) as PEFT draws it (Kaiming with a = sqrt(5)), a pure function

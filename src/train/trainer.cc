@@ -79,7 +79,8 @@ std::string identity_of(const model::Weights& weights,
                         const TrainOptions& o) {
   Hasher hasher;
   hasher.add("train_lora 2").add(weights.digest);
-  hasher.add(model::describe({weights.device(), weights.dtype()}));
+  hasher.add(model::describe({weights.device(), weights.dtype()}) +
+             model::describe(weights.rounding));
   for (double number :
        {o.alpha, o.dropout, o.learning_rate, o.weight_decay, o.adam_beta1,
         o.adam_beta2, o.adam_epsilon, o.max_grad_norm}) {
@@ -205,6 +206,14 @@ std::string step_note(int64_t step, int64_t num_steps,
   return note;
 }
 
+model::Rope rope_for(const model::Weights& weights,
+                     const std::vector<Sample>& samples,
+                     const std::vector<Sample>& held_out) {
+  return model::make_rope(
+      weights.config, std::max(longest_input(samples), longest_input(held_out)),
+      weights.device());
+}
+
 class Trainer {
  public:
   Trainer(const model::Weights& weights, const std::vector<Sample>& samples,
@@ -215,10 +224,7 @@ class Trainer {
         held_out_(held_out),
         options_(options),
         identity_(identity),
-        rope_(model::make_rope(
-            weights.config,
-            std::max(longest_input(samples), longest_input(held_out)),
-            weights.device())),
+        rope_(rope_for(weights, samples, held_out)),
         parameters_(init_lora(weights.config, options), weights.device()),
         adam_(options, parameters_.values()),
         steps_(samples, options),
@@ -319,9 +325,12 @@ class Trainer {
                       dropout_seed(options_.seed, state_.step, index),
                       weights_.device());
     }
-    const double loss = backward_pack(weights_, rope_, parameters_, pack, scale,
-                                      dropout ? &*dropout : nullptr,
-                                      options_.gradient_checkpointing);
+    const double loss = backward_pack(
+        weights_, rope_, parameters_, pack, scale,
+        dropout ? &*dropout : nullptr,
+        options_.gradient_checkpointing ||
+            !weights_
+                 .is_held());  // a graph would hold a base in codes as values
     check_finite(loss, "loss", options_.folder, state_.step);
     state_.loss_sum += loss;
     state_.packs_done = int64_t(index) + 1;
@@ -371,11 +380,10 @@ class Trainer {
   }
 
   double report_loss(const model::Lora* lora) const {
-    return mean_loss(weights_, lora, report_samples(samples_),
-                     options_.pack_tokens);
+    const std::vector<Sample> some = report_samples(samples_);
+    return mean_loss(weights_, lora, some, options_.pack_tokens);
   }
 
-  // None where no sample is held out.
   std::optional<double> validation_loss(const model::Lora* lora) const {
     if (held_out_.empty()) return std::nullopt;
     return mean_loss(weights_, lora, held_out_, options_.pack_tokens);

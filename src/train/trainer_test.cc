@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "model/load_weights.h"
 #include "train/backward.h"
 
 namespace selfalign::train {
@@ -227,6 +228,23 @@ TEST_F(Training, CheckpointingGivesTheSameBits) {
   const TrainReport plain = train(fresh_folder("plain"));
   options_.gradient_checkpointing = true;
   EXPECT_EQ(train(fresh_folder("checkpointing")).digest, plain.digest);
+}
+
+// QLoRA: a frozen base in codes is what its values are.
+TEST_F(Training, OnABaseInCodesIsAsOnTheirValues) {
+  const model::Weights opened = model::open_weights(
+      "tests/data/tiny_llama", at::kFloat, model::Rounding::kInt4);
+  const model::Weights codes = model::held_weights(opened);
+  model::Weights values = weights_;
+  for (int64_t i = 0; i < values.config.num_layers; ++i) {
+    values.layers[size_t(i)] = codes.layer(i);
+  }
+  options_.target_modules = {"all-linear"};
+  options_.folder = fresh_folder("codes");
+  const TrainReport report = train_lora(codes, samples_, options_);
+  options_.folder = fresh_folder("values");
+  EXPECT_EQ(train_lora(values, samples_, options_).digest, report.digest);
+  EXPECT_LT(report.loss_after, report.loss_before);
 }
 
 TEST_F(Training, TargetsRanksAndAlphasAreWhatWasAsked) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/json.h"
@@ -17,6 +18,7 @@
 #include "engine/cpu_decoder.h"
 #include "engine/testing.h"
 #include "formats/safetensors.h"
+#include "model/load_weights.h"
 #include "train/backward.h"
 #include "train/packing.h"
 
@@ -156,8 +158,12 @@ TEST_P(FamiliesTest, InOnePass) {
 TEST_P(FamiliesTest, OnTheCpusKernels) {
   for (int s = 0; s < engine::num_kernel_sets(); ++s) {
     SCOPED_TRACE(engine::kernel_set(s).name);
+    // Packed from the files, layer by layer.
+    const model::Weights opened =
+        model::open_weights(folder_.path(), at::kFloat);
+    EXPECT_EQ(opened.digest, weights_->digest);
     const auto decoder = engine::make_cpu_decoder(
-        *weights_, {.num_slots = 2, .prefill_chunk = 16, .max_context = 96},
+        opened, {.num_slots = 2, .prefill_chunk = 16, .max_context = 96},
         engine::kernel_set(s));
     // Prefixes within a window, over it, and over a page of keys.
     for (const int64_t prefix : {0, 5, 40, 65}) {

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "formats/load_tokenizer.h"
+#include "model/load_weights.h"
 
 namespace selfalign {
 namespace {

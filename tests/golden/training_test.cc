@@ -7,9 +7,11 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "formats/tensor_source.h"
+#include "model/load_weights.h"
 #include "train/backward.h"
 #include "train/loss.h"
 #include "train/optimizer.h"

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors and functions of them for kernels_impl.h, under the same rules: for
+// one instruction set, by the definitions that stand there.
+
+#pragma once
+
+#include <cstdint>
+
+#include "formats/activation.h"
+
+namespace selfalign::engine {
+namespace {
+
+using formats::Activation;
+
+constexpr int kLanes = SELFALIGN_LANES;
+
+using Vf = float __attribute__((vector_size(kLanes * 4)));
+using Vi = int32_t __attribute__((vector_size(kLanes * 4)));
+using Vu = uint32_t __attribute__((vector_size(kLanes * 4)));
+using VfLoad =
+    float __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+using VuLoad =
+    uint32_t __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+using Pair = uint32_t __attribute__((aligned(2), may_alias));
+
+#define SELFALIGN_INLINE inline __attribute__((always_inline))
+
+SELFALIGN_INLINE Vf load(const float* p) {
+  return *reinterpret_cast<const VfLoad*>(p);
+}
+SELFALIGN_INLINE void store(float* p, Vf x) {
+  *reinterpret_cast<VfLoad*>(p) = x;
+}
+SELFALIGN_INLINE Vf splat(float x) { return x - Vf{}; }
+SELFALIGN_INLINE Vf max_of(Vf a, Vf b) { return a > b ? a : b; }
+// Lane i gets lane i ^ distance.
+SELFALIGN_INLINE Vf swap_lanes(Vf x, int distance) {
+  Vi lanes;
+  for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ distance;
+  return __builtin_shuffle(x, lanes);
+}
+// Over all lanes, in a fixed order of pairs.
+SELFALIGN_INLINE float horizontal_max(Vf x) {
+#pragma GCC unroll 4
+  for (int d = kLanes / 2; d > 0; d /= 2) x = max_of(x, swap_lanes(x, d));
+  return x[0];
+}
+SELFALIGN_INLINE float horizontal_sum(Vf x) {
+#pragma GCC unroll 4
+  for (int d = kLanes / 2; d > 0; d /= 2) x += swap_lanes(x, d);
+  return x[0];
+}
+
+// exp to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6
+// in r, n added to the exponent. exp(0) is 1 exactly, below -87 it is 0.
+SELFALIGN_INLINE Vf exp_of(Vf x) {
+  const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: rounds to an integer
+  const Vf low = splat(-87.0f), high = splat(88.0f);
+  const Vf clamped = x < low ? low : (x > high ? high : x);
+  const Vf shifted = clamped * 1.44269504f + magic;
+  const Vf n = shifted - magic;
+  const Vf r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+  Vf p = splat(1.3888889e-3f);
+  p = p * r + 8.3333333e-3f;
+  p = p * r + 4.1666667e-2f;
+  p = p * r + 1.6666667e-1f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const Vi scaled = (Vi)p + ((Vi)shifted << 23);
+  return x < low ? Vf{} : (Vf)scaled;
+}
+
+// 1 - 2 / (exp(2x) + 1), to 1e-7.
+SELFALIGN_INLINE Vf tanh_of(Vf x) {
+  return 1.0f - 2.0f / (exp_of(x + x) + 1.0f);
+}
+
+// x times the normal distribution's share below x; erf by Abramowitz and
+// Stegun 1964, formula 7.1.26, to 2e-7.
+SELFALIGN_INLINE Vf gelu_of(Vf x) {
+  const Vf z = x * 0.707106781f;
+  const Vf size = z < 0.0f ? -z : z;
+  const Vf t = 1.0f / (size * 0.3275911f + 1.0f);
+  Vf p = splat(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Vf tail = p * t * exp_of(-size * size) * 0.5f;  // beyond |z|
+  return x * (z < 0.0f ? tail : 1.0f - tail);
+}
+
+template <Activation kind>
+SELFALIGN_INLINE Vf activate(Vf x) {
+  if constexpr (kind == Activation::kSilu) {
+    return x / (exp_of(-x) + 1.0f);
+  } else if constexpr (kind == Activation::kGelu) {
+    return gelu_of(x);
+  } else if constexpr (kind == Activation::kGeluTanh) {
+    // x (1 + tanh(y)) / 2 with y = sqrt(2 / pi) (x + 0.044715 x^3)
+    const Vf twice = x * (x * x * 0.044715f + 1.0f) * 1.595769122f;
+    return x / (exp_of(-twice) + 1.0f);
+  } else {
+    const Vf positive = x > 0.0f ? x : Vf{};
+    return positive * positive;
+  }
+}
+
+// Rounds to bfloat16, ties to even; not for NaN.
+SELFALIGN_INLINE uint16_t round_to(float x, uint16_t*) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
+}
+SELFALIGN_INLINE float round_to(float x, float*) { return x; }
+
+}  // namespace
+}  // namespace selfalign::engine

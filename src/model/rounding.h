@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights in 8 or 4 bits. Along a row, 32 elements share a scale in bfloat16
+// and each is a whole number of scales:
+//   int8  scale = max|x| / 127, codes -127 to 127
+//   int4  scale = x / -8 of the x of largest size, codes -8 to 7
+// the blocks of ggml's Q8_0 and Q4_0 with another type of scale. What is
+// computed with is code * scale in the compute type, in generation and as the
+// frozen base of a training (Dettmers et al. 2023, QLoRA, with another code)
+// alike.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/aten.h"
+
+namespace selfalign::model {
+
+enum class Rounding { kNone, kInt8, kInt4 };
+
+// "full", "int8", "int4"; Error kUsage for another word.
+Rounding rounding_named(const std::string& name);
+// ", weights int8", or nothing: part of a generator's fingerprint.
+std::string describe(Rounding rounding);
+// Bits of a weight with its share of the scale; of `dtype` where not rounded.
+double bits_per_weight(Rounding rounding, at::ScalarType dtype);
+
+constexpr int64_t kRoundingGroup = 32;
+
+// Codes and scales of a row of n values: n codes and ceil(n / 32) scales, the
+// bits of a bfloat16.
+void round_row(const float* row, int64_t n, Rounding rounding, int8_t* codes,
+               uint16_t* scales);
+
+// A matrix [out, in] in codes.
+class RoundedMatrix {
+ public:
+  RoundedMatrix() = default;
+  RoundedMatrix(const at::Tensor& matrix, Rounding rounding);
+  at::Tensor values(at::ScalarType dtype) const;  // [out, in]
+
+ private:
+  int64_t columns_ = 0;
+  bool is_packed_ = false;
+  at::Tensor codes_;   // [out, groups * 32] int8, or two of 4 bits in a byte
+  at::Tensor scales_;  // [out, groups] bfloat16
+};
+
+}  // namespace selfalign::model

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/cpu_decoder.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -86,6 +88,8 @@ class CpuDecoder : public Decoder {
     layers_.reserve(weights.layers.size());
     for (int64_t i = 0; i < config_.num_layers; ++i) {
       layers_.push_back(pack_layer<T>(weights, i));
+      ::malloc_trim(
+          0);  // what was read goes back to the system, layer by layer
     }
     final_norm_ = {weights.final_norm, config_};
     pool_ = std::make_shared<PagePool>(PageShape{

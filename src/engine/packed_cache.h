@@ -60,9 +60,8 @@ SharedLinear<T> shared_gated(const at::Tensor& gate, const at::Tensor& up,
                              const Values& values, const at::Tensor& gate_bias,
                              const at::Tensor& up_bias, Rounding rounding) {
   const auto pack = [&]() -> Packed {
-    auto linear =
-        std::make_shared<const PackedLinear<T>>(PackedLinear<T>::gated(
-            values(0), values(1), gate_bias, up_bias, rounding));
+    auto linear = std::make_shared<const PackedLinear<T>>(
+        PackedLinear<T>::gated(values, gate_bias, up_bias, rounding));
     const int64_t bytes = linear->bytes();
     return {std::move(linear), bytes};
   };

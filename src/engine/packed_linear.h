@@ -163,25 +163,31 @@ class PackedLinear {
     }
   }
 
-  // Alternating blocks of two weights of the same shape, and of their biases,
-  // both undefined where there are none.
-  static PackedLinear gated(const at::Tensor& gate, const at::Tensor& up,
-                            const at::Tensor& gate_bias = {},
-                            const at::Tensor& up_bias = {},
-                            Rounding rounding = Rounding::kNone) {
+  // Alternating blocks of two weights of the same shape, values(0) and
+  // values(1), which are asked for in turn, and of their biases, both undefined
+  // where there are none.
+  template <typename Values>
+  static PackedLinear gated(const Values& values, const at::Tensor& gate_bias,
+                            const at::Tensor& up_bias, Rounding rounding) {
     PackedLinear linear;
-    const at::Tensor g = gate.contiguous(), u = up.contiguous();
-    linear.init(g.size(1), 2 * round_up(g.size(0), kBlock), rounding);
-    linear.is_paired_ = true;
-    parallel_for(linear.num_blocks_, [&](int64_t block) {
-      linear.pack_block(elements<T>(block % 2 == 0 ? g : u), g.size(0),
-                        block / 2 * kBlock, block);
-    });
+    int64_t width = 0;
+    for (int64_t part = 0; part < 2; ++part) {
+      const at::Tensor weight = values(static_cast<size_t>(part)).contiguous();
+      width = weight.size(0);
+      if (part == 0) {
+        linear.init(weight.size(1), 2 * round_up(width, kBlock), rounding);
+        linear.is_paired_ = true;
+      }
+      parallel_for(linear.num_blocks_ / 2, [&](int64_t pair) {
+        linear.pack_block(elements<T>(weight), width, pair * kBlock,
+                          2 * pair + part);
+      });
+    }
     if (!gate_bias.defined()) return linear;
     linear.bias_.resize(static_cast<size_t>(linear.columns_));
     const std::vector<float> parts[] = {to_floats(gate_bias),
                                         to_floats(up_bias)};
-    for (int64_t j = 0; j < g.size(0); ++j) {
+    for (int64_t j = 0; j < width; ++j) {
       for (int64_t part = 0; part < 2; ++part) {
         linear.bias_[static_cast<size_t>((j / kBlock * 2 + part) * kBlock +
                                          j % kBlock)] =

@@ -20,7 +20,7 @@
 // blocks of columns and runs of rows. That forbids nothing but splitting the
 // depth, and buys that a row's bits do not depend on its neighbours.
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -255,15 +255,50 @@ void gemm(const GemmArgs<T>& args) {
 
 // ---- Codes ----
 
-using Vb = int8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
-using Vh =
-    uint16_t __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+using Vh = uint16_t __attribute__((vector_size(kLanes * 4)));
+
+// kLanes numbers as 32 bits; GCC widens vectors of bytes one by one.
+SELFALIGN_INLINE Vi widen(const int8_t* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  return (Vi)_mm512_cvtepi8_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  return (Vi)_mm256_cvtepi8_epi32(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vi wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+  return wide;
+#endif
+}
+SELFALIGN_INLINE Vf widen(const Bf16* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  const Vu wide = (Vu)_mm512_cvtepu16_epi32(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  const Vu wide = (Vu)_mm256_cvtepu16_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vu wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+#endif
+  return (Vf)(wide << 16);
+}
 
 SELFALIGN_INLINE void store_pair(float* out, int64_t v, Vf first, Vf second) {
   store(out + v * kLanes, first);
   store(out + kBlock + v * kLanes, second);
 }
 SELFALIGN_INLINE void store_pair(Bf16* out, int64_t v, Vf first, Vf second) {
+#if defined(__AVX512BF16__) && SELFALIGN_LANES == 16
+  // As below but for numbers under 1e-38, which it takes for zero.
+  const Vh halves = (Vh)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+  const Vh order = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                    21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                    11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  *reinterpret_cast<VuLoad*>(out + v * kLanes * 2) =
+      (Vu)_mm512_permutexvar_epi16((__m512i)order, (__m512i)halves);
+#else
   const auto rounded = [](Vf x) {
     const Vu bits = (Vu)x;
     return bits + 0x7fffu + ((bits >> 16) & 1u);
@@ -271,33 +306,31 @@ SELFALIGN_INLINE void store_pair(Bf16* out, int64_t v, Vf first, Vf second) {
   const Vu upper = 0xffff0000u - Vu{};
   *reinterpret_cast<VuLoad*>(out + v * kLanes * 2) =
       (rounded(first) >> 16) | (rounded(second) & upper);
+#endif
 }
 
 template <bool is_int4, typename T>
 SELFALIGN_INLINE void unpack_block(const int8_t* codes, const Bf16* scales,
                                    int64_t depth, T* out) {
   constexpr int64_t kGroup = 32;
-  for (int64_t k = 0; k < depth; k += 2) {
-    for (int v = 0; v < kVectors; ++v) {
-      const auto* place = reinterpret_cast<const Vh*>(
-          scales + k / kGroup * kBlock + v * kLanes);
-      const Vf scale = (Vf)(__builtin_convertvector(*place, Vu) << 16);
-      Vi first, second;
-      if constexpr (is_int4) {
-        const Vi both = __builtin_convertvector(
-            *reinterpret_cast<const Vb*>(codes + k / 2 * kBlock + v * kLanes),
-            Vi);
-        first = (both << 28) >> 28;
-        second = both >> 4;
-      } else {
-        const int8_t* row = codes + k * kBlock + v * kLanes;
-        first = __builtin_convertvector(*reinterpret_cast<const Vb*>(row), Vi);
-        second = __builtin_convertvector(
-            *reinterpret_cast<const Vb*>(row + kBlock), Vi);
+  for (int v = 0; v < kVectors; ++v) {
+    for (int64_t group = 0; group < depth; group += kGroup) {
+      const Vf scale = widen(scales + group / kGroup * kBlock + v * kLanes);
+      const int64_t end = group + kGroup < depth ? group + kGroup : depth;
+      for (int64_t k = group; k < end; k += 2) {
+        Vi first, second;
+        if constexpr (is_int4) {
+          const Vi both = widen(codes + k / 2 * kBlock + v * kLanes);
+          first = (both << 28) >> 28;
+          second = both >> 4;
+        } else {
+          first = widen(codes + k * kBlock + v * kLanes);
+          second = widen(codes + (k + 1) * kBlock + v * kLanes);
+        }
+        store_pair(out + k * kBlock, v,
+                   __builtin_convertvector(first, Vf) * scale,
+                   __builtin_convertvector(second, Vf) * scale);
       }
-      store_pair(out + k * kBlock, v,
-                 __builtin_convertvector(first, Vf) * scale,
-                 __builtin_convertvector(second, Vf) * scale);
     }
   }
 }

@@ -76,11 +76,9 @@ class CpuDecoder : public Decoder {
     const c10::InferenceMode mode;
     // The largest first: what is in memory twice for a moment is then not
     // beside all else.
-    const Rounding outer =
-        weights.rounding == Rounding::kNone ? Rounding::kNone : Rounding::kInt8;
     head_ = shared_linear<T>(
         {weights.head}, [&](size_t) { return weights.head_values(); }, {},
-        outer);
+        model::output_rounding(weights.rounding));
     if (!config_.tied_embeddings) {
       embedding_ = shared_values(weights.embedding,
                                  [&] { return weights.embedding_values(); });

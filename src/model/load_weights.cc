@@ -258,11 +258,9 @@ uint64_t weight_bytes(const ModelConfig& c, at::ScalarType dtype,
   const double mlp = (c.gated ? 3.0 : 2.0) * double(c.hidden_size) *
                      double(c.intermediate_size);
   const double words = double(c.vocab_size) * double(c.hidden_size);
-  const Rounding outer =
-      rounding == Rounding::kNone ? Rounding::kNone : Rounding::kInt8;
   double bits = (attention + mlp) * double(c.num_layers) *
                 bits_per_weight(rounding, dtype);
-  bits += words * bits_per_weight(outer, dtype);
+  bits += words * bits_per_weight(output_rounding(rounding), dtype);
   if (!c.tied_embeddings)
     bits += words * bits_per_weight(Rounding::kNone, dtype);
   return uint64_t(bits / 8.0);

@@ -28,6 +28,11 @@ double bits_per_weight(Rounding rounding, at::ScalarType dtype);
 
 constexpr int64_t kRoundingGroup = 32;
 
+// Of the output, and of an embedding that is the same matrix.
+inline Rounding output_rounding(Rounding rounding) {
+  return rounding == Rounding::kNone ? Rounding::kNone : Rounding::kInt8;
+}
+
 // Codes and scales of a row of n values: n codes and ceil(n / 32) scales, the
 // bits of a bfloat16.
 void round_row(const float* row, int64_t n, Rounding rounding, int8_t* codes,

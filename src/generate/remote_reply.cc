@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json_parse.h"
 #include "text/words.h"
@@ -232,11 +233,6 @@ void add_tokens(const std::vector<Token>& tokens, int num_top,
     if (token.id >= 0) completion.tokens.push_back(token.id);
     add_top(token, num_top, completion.top_logprobs);
   }
-}
-
-int64_t num_characters(const std::string& text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (c & 0xc0) != 0x80; });
 }
 
 bool has_any(const std::string& body, std::initializer_list<const char*> all) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "recipe/recipe.h"
 
 namespace selfalign::recipe {
@@ -61,7 +62,7 @@ class Collector {
   }
   void operator()(const Setting& of, const std::string& value,
                   const OneOf& limits) {
-    add(of, list_of(limits.names), value,
+    add(of, joined(limits.names), value,
         {{"type", "string"}, {"enum", limits.names}});
   }
   void operator()(const Setting& of, const std::vector<double>& value,
@@ -91,13 +92,6 @@ class Collector {
   bool shows(bool /*is_used*/) { return true; }
 
  private:
-  static std::string list_of(const std::vector<std::string>& names) {
-    std::string all;
-    for (const std::string& name : names) {
-      all += str(all.empty() ? "" : ", ", name);
-    }
-    return all;
-  }
   void add(const Setting& of, std::string values, Json value, Json schema) {
     if (*of.unit != '\0') values += str(" (", of.unit, ")");
     schema["description"] = of.help;

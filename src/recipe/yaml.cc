@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/number.h"
 #include "base/shown.h"
 #include "recipe/yaml_merge.h"
@@ -379,12 +380,8 @@ void YamlMap::get(const std::string& key, std::string& out,
   std::string text;
   if (!scalar(key, text)) return;
   if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-    std::string list;
-    for (const std::string& choice : choices) {
-      list += (list.empty() ? "" : ", ") + choice;
-    }
-    mistake(key,
-            str("expected one of ", list, ", found \"", shown(text), "\""));
+    mistake(key, str("expected one of ", joined(choices), ", found \"",
+                     shown(text), "\""));
     return;
   }
   out = text;

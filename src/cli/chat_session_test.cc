@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/interrupt.h"
 #include "generate/scripted.h"
 #include "local/training_samples.h"

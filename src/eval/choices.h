@@ -5,9 +5,6 @@
 // without the model.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "eval/choice_task.h"

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "eval/choice_prompts.h"
 #include "eval/items.h"
 #include "formats/evaluation_sets.h"

@@ -2,7 +2,9 @@
 // Lists in messages.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <iterator>
 #include <string>
 
 namespace selfalign {
@@ -17,6 +19,19 @@ std::string joined(const List& list, const std::string& separator = ", ",
     if (!is_first) all += separator;
     all += std::invoke(text, one);
     is_first = false;
+  }
+  return all;
+}
+
+// "a, b or c"
+template <typename List, typename Text = std::identity>
+std::string either(const List& list, const Text& text = {}) {
+  std::string all;
+  size_t left = std::size(list);
+  for (const auto& one : list) {
+    if (!all.empty()) all += left == 1 ? " or " : ", ";
+    all += std::invoke(text, one);
+    --left;
   }
   return all;
 }

@@ -280,9 +280,10 @@ void add_evaluate(CLI::App& app, Shell& shell) {
                    "folder with the published evaluation sets")
       ->check(CLI::ExistingDirectory);
   command
-      ->add_option("--tasks", flags->tasks,
-                   "some of truthfulqa, truthfulqa_generation, hhh, ...; all "
-                   "whose data are there")
+      ->add_option(
+          "--tasks", flags->tasks,
+          str("some of ", joined(eval::tasks(), ", ", &eval::Task::name),
+              "; all whose data are there"))
       ->delimiter(',');
   command->add_option("--questions", flags->questions,
                       "NAME=FILE of open questions, one task more each: JSON "

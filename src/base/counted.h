@@ -16,8 +16,8 @@ inline std::string counted(int64_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-// Characters of a text in UTF-8.
-inline int64_t num_characters(std::string_view text) {
+// Bytes that begin a character in UTF-8.
+inline int64_t num_code_points(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (c & 0xc0) != 0x80; });
 }

@@ -10,7 +10,7 @@ namespace selfalign {
 
 // Blanks in place of line breaks and tabs, U+FFFD in that of other control
 // characters: a message has one line, whatever a file says.
-inline std::string one_line(std::string_view text) {
+inline std::string on_one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
     const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -32,7 +32,7 @@ inline std::string beginning_of(std::string_view text, size_t max_bytes) {
 }
 
 inline std::string shown(std::string_view text, size_t max_bytes = 40) {
-  return one_line(beginning_of(text, max_bytes));
+  return on_one_line(beginning_of(text, max_bytes));
 }
 
 }  // namespace selfalign

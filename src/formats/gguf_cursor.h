@@ -31,7 +31,7 @@ class GgufCursor {
 
   [[noreturn]] void fail(const std::string& text) const {
     throw Error(ErrorKind::kInput,
-                str(path_, ": byte ", at(), ": ", one_line(text)));
+                str(path_, ": byte ", at(), ": ", on_one_line(text)));
   }
 
   void need(uint64_t count, std::string_view what) const {

@@ -16,7 +16,7 @@ namespace selfalign::formats {
 namespace {
 
 [[noreturn]] void fail(const GgufFile& file, const std::string& text) {
-  throw Error(ErrorKind::kInput, file.path() + ": " + one_line(text));
+  throw Error(ErrorKind::kInput, file.path() + ": " + on_one_line(text));
 }
 
 // Tables that become a part of the configuration.

@@ -260,8 +260,8 @@ size_t first_by_text(const std::vector<Token>& tokens, size_t end,
 size_t first_by_offset(const std::vector<Token>& tokens,
                        const std::string& context) {
   const std::string& begin = tokens[0].text;
-  const int64_t shift = context.starts_with(begin) ? 0 : num_characters(begin);
-  const int64_t border = num_characters(context) + shift;
+  const int64_t shift = context.starts_with(begin) ? 0 : num_code_points(begin);
+  const int64_t border = num_code_points(context) + shift;
   size_t first = tokens.size();
   while (first > 0 && tokens[first - 1].offset >= border) --first;
   return first;

@@ -156,7 +156,7 @@ Json completion_logprobs(const std::vector<TokenEntry>& entries,
     logprobs.push_back(entry.logprob ? Json(*entry.logprob) : Json());
     top.push_back(entry.logprob ? top_object(entry, tokenizer) : Json());
     offsets.push_back(offset);
-    offset += num_characters(bytes);
+    offset += num_code_points(bytes);
   }
   return {{"tokens", std::move(tokens)},
           {"token_logprobs", std::move(logprobs)},

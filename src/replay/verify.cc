@@ -10,6 +10,7 @@
 #include "recipe/run_files.h"
 #include "replay/replayed_run.h"
 #include "replay/verify_files.h"
+#include "stages/funnel.h"
 #include "stages/likelihood.h"
 #include "stages/tuning.h"
 #include "store/checks.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <span>
 #include <sstream>
 
 #include "base/counted.h"

@@ -10,7 +10,6 @@
 #include <ctime>
 #include <numeric>
 
-#include "base/error.h"
 #include "base/number.h"
 #include "base/random.h"
 #include "model/device.h"

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # How every folder of src/ declares itself: one library, one test program.
 
-# selfalign_library(folder SOURCES a.cc ... LINK lib ... [TORCH])
-# makes selfalign_<folder>. TORCH gives it libtorch, its include folders and
+# selfalign_library(folder [SOURCES a.cc ...] LINK lib ... [TORCH])
+# makes selfalign_<folder> of the sources, or else of all there are but tests and
+# what is for tests. TORCH gives it libtorch, its include folders and
 # the one precompiled header of per-op ATen headers.
 function(selfalign_library folder)
   cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINK" ${ARGN})
+  if(NOT arg_SOURCES)
+    file(GLOB arg_SOURCES CONFIGURE_DEPENDS *.cc */*.cc)
+    list(FILTER arg_SOURCES EXCLUDE REGEX "_test[.]cc$|/testing[^/]*$")
+  endif()
   add_library(selfalign_${folder} STATIC ${arg_SOURCES})
   selfalign_target(selfalign_${folder})
   target_link_libraries(selfalign_${folder} PUBLIC ${arg_LINK})
@@ -33,10 +38,13 @@ function(selfalign_embed folder)
   target_include_directories(selfalign_${folder} PRIVATE ${made})
 endfunction()
 
-# selfalign_test(folder SOURCES a_test.cc ... [LINK lib ...] [TORCH])
-# makes the program <folder>_test and registers every test in it with CTest.
+# selfalign_test(folder [SOURCES a_test.cc ...] [LINK lib ...] [TORCH])
+# makes the program <folder>_test, of all *_test.cc or those named, and registers every test in it with CTest.
 function(selfalign_test folder)
   cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINK" ${ARGN})
+  if(NOT arg_SOURCES)
+    file(GLOB arg_SOURCES CONFIGURE_DEPENDS *_test.cc */*_test.cc)
+  endif()
   add_executable(${folder}_test ${arg_SOURCES})
   if(arg_TORCH)
     selfalign_target(${folder}_test)

@@ -224,6 +224,11 @@ std::string read_input(const std::string& path, uint64_t max_bytes) {
   return read_whole(path, Allowed::kStreams, max_bytes);
 }
 
+bool is_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
 void write_file_atomic(const std::string& path, std::string_view content) {
   std::string temporary;
   int error = 0;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ std::string read_file(const std::string& path,
 constexpr uint64_t kMaxStream = uint64_t{1} << 28;
 std::string read_input(const std::string& path,
                        uint64_t max_bytes = uint64_t{1} << 30);
+
+// Whether a regular file is there.
+bool is_file(const std::filesystem::path& path);
 
 // Writes to a new file of a temporary name beside `path`, fsyncs, renames,
 // fsyncs the folder: after a crash the old or the new content is there, never a

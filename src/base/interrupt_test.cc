@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace selfalign {
 namespace {
@@ -107,13 +108,9 @@ TEST(Interrupt, AFileOverTheLimitIsAnErrorOfTheWrite) {
 TEST(Interrupt, StopsWithTheHint) {
   stop_if_interrupted("not thrown");
   set_interrupted(true);
-  try {
-    stop_if_interrupted("run it again");
-    ADD_FAILURE() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
-    EXPECT_THAT(error.what(), testing::HasSubstr("run it again"));
-  }
+  EXPECT_THAT(refusal_of([&] { stop_if_interrupted("run it again"); },
+                         ErrorKind::kInterrupted),
+              testing::HasSubstr("run it again"));
   set_interrupted(false);
   stop_if_interrupted("not thrown");
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/testing.h"
 
 namespace selfalign {
 namespace {
@@ -26,13 +27,7 @@ std::vector<std::string> rows_of(const std::string& text) {
 }
 
 std::string refusal(const std::string& text) {
-  try {
-    rows_of(text);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    return error.what();
-  }
-  return "no error";
+  return refusal_of([&] { rows_of(text); });
 }
 
 TEST(JsonRows, ReadsLinesAndArrays) {

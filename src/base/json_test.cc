@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json_parse.h"
+#include "base/testing.h"
 
 namespace selfalign {
 namespace {
@@ -15,13 +16,7 @@ using testing::Not;
 using testing::StartsWith;
 
 std::string parse_error_of(const std::string& text) {
-  try {
-    parse_json(text, "a.json");
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    return error.what();
-  }
-  return "no error";
+  return refusal_of([&] { parse_json(text, "a.json"); });
 }
 
 TEST(ParseJson, KeepsTheOrderOfMembers) {
@@ -127,12 +122,8 @@ TEST(ParseJson, RefusesNulBytes) {
 }
 
 TEST(ParseJson, OfALineNamesTheColumn) {
-  try {
-    parse_json_line("[1, x]", "in line 3");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), StartsWith("in line 3, column 5: expected JSON"));
-  }
+  EXPECT_THAT(message_of([&] { parse_json_line("[1, x]", "in line 3"); }),
+              StartsWith("in line 3, column 5: expected JSON"));
   EXPECT_EQ(parse_json_line("[1]", "in line 3"), Json::array({1}));
 }
 
@@ -199,13 +190,7 @@ TEST(JsonMembers, NameWhatIsWrong) {
   const Json object = parse_json(
       R"({"s":"x","i":-3,"n":2.5,"null":null,"u":18446744073709551615})", "t");
   const auto text_of = [&](auto read) -> std::string {
-    try {
-      read();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      return error.what();
-    }
-    return "no error";
+    return refusal_of([&] { read(); });
   };
   EXPECT_EQ(text_of([&] { json_int(object, "s", "t"); }),
             "t: expected 's' to be a whole number, found \"x\"; correct this "

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing.h"
 
 namespace selfalign {
 namespace {
@@ -36,20 +37,10 @@ TEST(RowFaultsTest, AreCountedAndSaidOnceWithTheFirstPlace) {
 TEST(RowFaultsTest, WhereNoRowIsLeftTheFirstFaultIsAnError) {
   RowFaults faults("q.jsonl");
   faults.take_row([] { fail("line 1: no"); });
-  try {
-    faults.finish();
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_STREQ(error.what(), "line 1: no");
-  }
+  EXPECT_EQ(refusal_of([&] { faults.finish(); }), "line 1: no");
   faults.add("line 2: no");
-  try {
-    faults.finish();
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "line 1: no; of 2 rows none can be used");
-  }
+  EXPECT_EQ(message_of([&] { faults.finish(); }),
+            "line 1: no; of 2 rows none can be used");
   RowFaults("q.jsonl").finish();  // no rows, no fault
 }
 

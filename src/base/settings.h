@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/ranges.h"
 
 namespace selfalign {
@@ -61,16 +62,6 @@ struct NumberOf {  // a number for some of the names
   std::vector<std::string> names;
   Range<Number> range;
 };
-
-// "a, b, c".
-inline std::string listed(const std::vector<std::string>& names) {
-  std::string all;
-  for (const std::string& name : names) {
-    if (!all.empty()) all += ", ";
-    all += name;
-  }
-  return all;
-}
 
 // A visitor that throws Error kUsage, which begins with `what`, for the first
 // number out of its range.
@@ -119,7 +110,7 @@ class RangeCheck {
                  const std::vector<std::string>& names) {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;
     throw Error(ErrorKind::kUsage,
-                str(what_, ": expected ", of.key, " among ", listed(names),
+                str(what_, ": expected ", of.key, " among ", joined(names),
                     ", found ", name, "; change it"));
   }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing.h"
 #include "base/tune_options.h"
 
 namespace selfalign {
@@ -10,17 +11,12 @@ namespace {
 
 std::string problem_of(const TuneOptions& tune) {
   RangeCheck check("training");
-  try {
-    TuneOptions::describe(check, tune);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return message_of([&] { TuneOptions::describe(check, tune); });
 }
 
 TEST(RangeCheck, NamesTheFirstNumberOutOfItsRange) {
   TuneOptions tune;
-  EXPECT_EQ(problem_of(tune), "");
+  EXPECT_EQ(problem_of(tune), "no error");
   tune.rank = 0;
   tune.epochs = 0;
   EXPECT_EQ(problem_of(tune),

@@ -58,11 +58,7 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   local::LocalWorkbench workbench;
   workbench.check_model(recipe.model, "", false);
   const auto report = replay::ablate(recipe, *run, flags.options, workbench);
-  if (shell.json) {
-    write_json(to_json(report));
-  } else {
-    write_out(replay::ablation_text(report));
-  }
+  write_result(shell.json, to_json(report), replay::ablation_text(report));
 }
 
 }  // namespace
@@ -85,9 +81,7 @@ void add_ablate(CLI::App& app, Shell& shell) {
   command->add_option("--name", flags->options.name,
                       "of the folder; default: from the edit");
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { run_ablation(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { run_ablation(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

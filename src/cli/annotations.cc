@@ -82,9 +82,8 @@ void add_annotations(CLI::App& app, Shell& shell) {
   command->add_option("prompts", *folder,
                       "folder of the prompts; default prompts/");
   command->footer(kFooter);
-  command->callback([folder, &shell] {
-    shell.action = [folder, &shell] { print_annotations(*folder, shell); };
-  });
+  set_action(*command, shell,
+             [folder, &shell] { print_annotations(*folder, shell); });
 }
 
 }  // namespace selfalign::cli

@@ -8,11 +8,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "recipe/chat.h"
 #include "recipe/decoding.h"
 #include "recipe/recipe.h"
 #include "recipe/recipe_text.h"
-#include "recipe/run_files.h"
 #include "stages/adapter_prompt.h"
 
 namespace selfalign::cli {
@@ -67,14 +67,13 @@ TEST_F(AssistantTest, AnAdapterIsAskedAsItWasTrainedWhateverItsFolderIsCalled) {
 
 TEST_F(AssistantTest, AnAdapterThatDoesNotSayNeedsAForm) {
   const std::string folder = adapter("engraved/adapter");
-  try {
-    assistant_of({folder, "auto", "", ""});
-    ADD_FAILURE() << "guessed";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), HasSubstr("name the prompt with --form"));
-    EXPECT_THAT(error.what(), HasSubstr(folder));
-  }
+  const std::string error = refusal_of(
+      [&] {
+        assistant_of({folder, "auto", "", ""});
+      },
+      ErrorKind::kUsage);
+  EXPECT_THAT(error, HasSubstr("name the prompt with --form"));
+  EXPECT_THAT(error, HasSubstr(folder));
   const Assistant found = assistant_of({folder, "tuned", "", ""});
   EXPECT_EQ(found.prompt.prompt, prompt("tuned").prompt);
   EXPECT_EQ(recipe::to_json(found.sampling),

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -247,9 +246,8 @@ void add_chat(CLI::App& app, Shell& shell) {
   flags->model.add_engine(*command);
   flags->model.add_api(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell, command] {
-    shell.action = [flags, &shell, command] { chat(*flags, *command, shell); };
-  });
+  set_action(*command, shell,
+             [flags, &shell, command] { chat(*flags, *command, shell); });
 }
 
 }  // namespace selfalign::cli

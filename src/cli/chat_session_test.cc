@@ -5,23 +5,15 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/interrupt.h"
 #include "generate/scripted.h"
 #include "local/training_samples.h"
+#include "recipe/testing.h"
 
 namespace selfalign::cli {
 namespace {
 
 using ::testing::HasSubstr;
-
-recipe::ChatPrompt frame() {
-  return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
-}
-
-std::string prompt_of(const generate::Request& request) {
-  return (request.prefix ? *request.prefix : "") + request.suffix;
-}
 
 struct Scripted {
   std::vector<generate::Request> seen;
@@ -33,8 +25,8 @@ struct Scripted {
     };
     generate::Sampling sampling;
     sampling.max_new_tokens = 10;
-    return ChatSession(generate::make_scripted_generator(options), frame(),
-                       sampling, max_context, 0);
+    return ChatSession(generate::make_scripted_generator(options),
+                       recipe::chat_layout(), sampling, max_context, 0);
   }
 };
 
@@ -43,17 +35,19 @@ TEST(ChatSessionTest, TheModelSeesTheTurnsBefore) {
   ChatSession session = model.session(1000);
   EXPECT_EQ(session.answer("one {braces}")->text, "answer 1");
   EXPECT_EQ(session.answer("two")->text, "answer 2");
-  EXPECT_EQ(prompt_of(model.seen[0]), "About.\n\nU: one {braces}\nA: ");
-  EXPECT_EQ(prompt_of(model.seen[1]),
+  EXPECT_EQ(recipe::whole_prompt(model.seen[0]),
+            "About.\n\nU: one {braces}\nA: ");
+  EXPECT_EQ(recipe::whole_prompt(model.seen[1]),
             "About.\n\nU: one {braces}\nA: answer 1\nU: two\nA: ");
   session.clear();
   session.answer("three");
-  EXPECT_EQ(prompt_of(model.seen[2]), "About.\n\nU: three\nA: ");
+  EXPECT_EQ(recipe::whole_prompt(model.seen[2]), "About.\n\nU: three\nA: ");
   EXPECT_NE(model.seen[0].key, model.seen[2].key);
   // What is asked once more after /clear is drawn anew.
   session.clear();
   session.answer("three");
-  EXPECT_EQ(prompt_of(model.seen[3]), prompt_of(model.seen[2]));
+  EXPECT_EQ(recipe::whole_prompt(model.seen[3]),
+            recipe::whole_prompt(model.seen[2]));
   EXPECT_NE(model.seen[3].key, model.seen[2].key);
 }
 
@@ -62,8 +56,8 @@ TEST(ChatSessionTest, TheAnswerIsShownAsItIsMade) {
   options.script = [](const generate::Request&) {
     return " \n one two \n\n  three \n \nU: forged";
   };
-  ChatSession session(generate::make_scripted_generator(options), frame(), {},
-                      1000, 0);
+  ChatSession session(generate::make_scripted_generator(options),
+                      recipe::chat_layout(), {}, 1000, 0);
   std::vector<std::string> pieces;
   const auto answer = session.answer(
       "q", [&](std::string_view piece) { pieces.emplace_back(piece); });
@@ -76,7 +70,7 @@ TEST(ChatSessionTest, TheOldestTurnsGoWhereThereIsNoRoom) {
   ChatSession session = model.session(24);  // words are tokens here
   for (const char* user : {"one", "two", "three"}) session.answer(user);
   EXPECT_EQ(session.num_left_out(), 1u);
-  EXPECT_EQ(prompt_of(model.seen[2]),
+  EXPECT_EQ(recipe::whole_prompt(model.seen[2]),
             "About.\n\nU: two\nA: answer 2\nU: three\nA: ");
 }
 
@@ -87,7 +81,7 @@ TEST(ChatSessionTest, AnInterruptEndsTheAnswerAndLeavesNoTurn) {
   EXPECT_EQ(session.answer("one"), std::nullopt);
   set_interrupted(false);
   ASSERT_TRUE(session.answer("two"));
-  EXPECT_EQ(prompt_of(model.seen.back()), "About.\n\nU: two\nA: ");
+  EXPECT_EQ(recipe::whole_prompt(model.seen.back()), "About.\n\nU: two\nA: ");
 }
 
 TEST(ReadChatPromptTest, TheProjectsOwnPrompts) {
@@ -112,7 +106,7 @@ TEST(ChatSessionTest, AChatGoesOnUnderEveryInferencePrompt) {
     std::vector<std::string> seen;
     generate::ScriptedOptions options;
     options.script = [&seen](const generate::Request& request) {
-      seen.push_back(prompt_of(request));
+      seen.push_back(recipe::whole_prompt(request));
       return "answer " + std::to_string(seen.size());
     };
     generate::Sampling sampling;
@@ -142,7 +136,7 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
               {"assistant", "b"}}}),
       given({{{"user", "unanswered"}}}),
       given({{{"system", "Be brief."}, {"user", "q"}, {"assistant", "a"}}})};
-  const auto samples = local::training_samples(rows, frame());
+  const auto samples = local::training_samples(rows, recipe::chat_layout());
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_NE(samples[0].key, samples[1].key);
   const std::vector<stages::TrainingTurn>& turns = samples[0].turns;
@@ -152,8 +146,9 @@ TEST(TrainingSamplesTest, AConversationIsLaidOutAsInAChat) {
   EXPECT_TRUE(turns[0].ends);
   EXPECT_EQ(turns[1].prompt, "\nU: r\nA: ");
   EXPECT_EQ(turns[1].response, "b");
-  EXPECT_EQ(turns[0].prompt + turns[0].response + turns[1].prompt,
-            recipe::render_chat(frame(), {{"q", "a"}}, 0, "r").text);
+  EXPECT_EQ(
+      turns[0].prompt + turns[0].response + turns[1].prompt,
+      recipe::render_chat(recipe::chat_layout(), {{"q", "a"}}, 0, "r").text);
   ASSERT_EQ(samples[1].turns.size(), 1u);
   EXPECT_EQ(samples[1].turns[0].prompt, "Be brief.\n\nU: q\nA: ");
 }

@@ -19,6 +19,12 @@ struct Shell {
   std::string resume_hint = "run the same command again";
 };
 
+// What the command does once the whole command line is parsed.
+inline void set_action(CLI::App& command, Shell& shell,
+                       const std::function<void()>& action) {
+  command.callback([action, &shell] { shell.action = action; });
+}
+
 void add_run(CLI::App& app, Shell& shell);
 void add_resume(CLI::App& app, Shell& shell);
 void add_status(CLI::App& app, Shell& shell);

@@ -46,11 +46,7 @@ void print_contamination(Flags flags, const Shell& shell) {
                                          are_given);
   const auto report = stages::contamination_report(*store, guard, flags.options,
                                                    flags.num_examples);
-  if (shell.json) {
-    write_json(to_json(report));
-  } else {
-    write_out(stages::contamination_text(report));
-  }
+  write_result(shell.json, to_json(report), stages::contamination_text(report));
 }
 
 }  // namespace
@@ -67,9 +63,8 @@ void add_contamination(CLI::App& app, Shell& shell) {
   command->add_option("--examples", flags->num_examples, "rows shown a stage")
       ->capture_default_str();
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { print_contamination(*flags, shell); };
-  });
+  set_action(*command, shell,
+             [flags, &shell] { print_contamination(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

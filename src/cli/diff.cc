@@ -5,6 +5,7 @@
 #include <memory>
 #include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
@@ -12,7 +13,6 @@
 #include "cli/terminal.h"
 #include "inspect/compare.h"
 #include "recipe/run_files.h"
-#include "stages/pipeline.h"
 #include "text/word_diff.h"
 #include "text/wrap.h"
 
@@ -133,12 +133,6 @@ std::string side_by_side(const inspect::AnswerPair& pair, size_t width) {
             "\n");
   }
   return out;
-}
-
-std::string rounded(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
 }
 
 std::string figures_line(const char* name,
@@ -277,11 +271,8 @@ void diff(const DiffFlags& flags, bool json) {
   const auto result = inspect::compare_stages(
       run.opened(), inspect::stage_meant(*run.store, flags.a), run.opened(),
       inspect::stage_meant(*run.store, flags.b));
-  if (json) {
-    write_json(comparison_json(result, flags.limit));
-  } else {
-    write_out(comparison_text(result, flags.limit));
-  }
+  write_result(json, comparison_json(result, flags.limit),
+               comparison_text(result, flags.limit));
 }
 
 }  // namespace
@@ -299,9 +290,7 @@ void add_diff(CLI::App& app, Shell& shell) {
   command->add_option("--limit", flags->limit, "rows shown of each kind")
       ->capture_default_str();
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { diff(*flags, shell.json); };
-  });
+  set_action(*command, shell, [flags, &shell] { diff(*flags, shell.json); });
 }
 
 }  // namespace selfalign::cli

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/joined.h"
 #include "base/log.h"
 #include "base/own_file.h"
 #include "cli/commands.h"
@@ -18,7 +18,6 @@
 #include "eval/costs.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
-#include "eval/questions.h"
 #include "eval/results.h"
 #include "eval/task_table.h"
 #include "eval/tasks.h"
@@ -148,11 +147,8 @@ bool can_do(const eval::Task& task, const PlannedSubject& planned,
 void check_data(const std::vector<eval::Task>& tasks,
                 const std::vector<PlannedSubject>& subjects,
                 const eval::TaskOptions& options) {
-  std::string names;
-  for (const eval::Task& task : tasks) {
-    task.check(options);
-    names += (names.empty() ? "" : ", ") + task.name;
-  }
+  for (const eval::Task& task : tasks) task.check(options);
+  const std::string names = joined(tasks, ", ", &eval::Task::name);
   for (const PlannedSubject& planned : subjects) {
     const auto& answers = planned.subject.published;
     if (!answers ||
@@ -284,9 +280,10 @@ void add_evaluate(CLI::App& app, Shell& shell) {
                    "folder with the published evaluation sets")
       ->check(CLI::ExistingDirectory);
   command
-      ->add_option("--tasks", flags->tasks,
-                   "some of truthfulqa, truthfulqa_generation, hhh, ...; all "
-                   "whose data are there")
+      ->add_option(
+          "--tasks", flags->tasks,
+          str("some of ", joined(eval::tasks(), ", ", &eval::Task::name),
+              "; all whose data are there"))
       ->delimiter(',');
   command->add_option("--questions", flags->questions,
                       "NAME=FILE of open questions, one task more each: JSON "
@@ -303,9 +300,7 @@ void add_evaluate(CLI::App& app, Shell& shell) {
   command->add_option("--out", flags->out,
                       "results folder; else RUN/evaluation or ./evaluation");
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { evaluate(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { evaluate(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

@@ -6,7 +6,6 @@
 #include "cli/run_folder.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
 
 namespace selfalign::cli {

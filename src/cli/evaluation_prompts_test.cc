@@ -3,11 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
-#include "base/error.h"
 #include "base/file.h"
-#include "recipe/run_files.h"
 
 namespace selfalign::cli {
 namespace {

@@ -83,9 +83,7 @@ void add_export(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   command->add_option("--output", flags->output, "folder to make")->required();
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { export_run(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { export_run(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

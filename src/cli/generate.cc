@@ -5,7 +5,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/assistant.h"

@@ -109,9 +109,7 @@ void add_import(CLI::App& app, Shell& shell) {
   command->add_option("--prompts", flags->prompts,
                       "folder of our prompts, for the rest; default prompts/");
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { import_paths(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { import_paths(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

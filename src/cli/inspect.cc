@@ -296,16 +296,10 @@ void add_inspect(CLI::App& app, Shell& shell) {
   command->add_flag("--no-tensors", *no_tensors,
                     "totals only, not every tensor");
   command->footer(kFooter);
-  command->callback([path, no_tensors, &shell] {
-    shell.action = [path, no_tensors, &shell] {
-      Json report = inspect(*path);
-      if (*no_tensors) report.erase("tensors");
-      if (shell.json) {
-        write_json(report);
-      } else {
-        write_out(report_text(report));
-      }
-    };
+  set_action(*command, shell, [path, no_tensors, &shell] {
+    Json report = inspect(*path);
+    if (*no_tensors) report.erase("tensors");
+    write_result(shell.json, report, report_text(report));
   });
 }
 

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/judge_model.h"
@@ -533,9 +532,8 @@ void add_judge(CLI::App& app, Shell& shell) {
   add_options(*command, *flags);
   flags->judge.add(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell, command] {
-    shell.action = [flags, &shell, command] { judge(*flags, *command, shell); };
-  });
+  set_action(*command, shell,
+             [flags, &shell, command] { judge(*flags, *command, shell); });
 }
 
 }  // namespace selfalign::cli

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <string_view>
@@ -171,6 +170,10 @@ void write_data(const std::string& data) {
 
 void write_json(const Json& value) {
   write_all(screen_json(dump_json(value)) + "\n");
+}
+
+void write_result(bool as_json, const Json& json, const std::string& text) {
+  as_json ? write_json(json) : write_out(text);
 }
 
 void clear_screen() {

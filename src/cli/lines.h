@@ -66,6 +66,8 @@ void write_out(const std::string& text);
 void write_data(const std::string& data);
 // One JSON value and a line break.
 void write_json(const Json& value);
+// The one or the other.
+void write_result(bool as_json, const Json& json, const std::string& text);
 // An empty screen, where stdout takes_escapes().
 void clear_screen();
 

@@ -8,8 +8,8 @@
 #include <csignal>
 #include <string>
 
-#include "base/error.h"
 #include "base/interrupt.h"
+#include "base/testing.h"
 #include "cli/terminal.h"
 
 namespace selfalign::cli {
@@ -145,13 +145,11 @@ TEST(WriteOutTest, SaysWhenTheReaderIsGoneOrTheDiskIsFull) {
   ::close(ends[1]);
   const int full = ::open("/dev/full", O_WRONLY);
   if (full < 0) GTEST_SKIP() << "no /dev/full here";
-  try {
-    const StdoutAs device(full);
-    write_json(Json{{"a", 1}});
-    ADD_FAILURE() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kResources) << error.what();
-  }
+  EXPECT_EQ(kind_of([&] {
+              const StdoutAs device(full);
+              write_json(Json{{"a", 1}});
+            }),
+            ErrorKind::kResources);
   ::close(full);
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <CLI/App.hpp>
-#include <memory>
 #include <string>
 #include <vector>
 

@@ -66,11 +66,8 @@ void preview(const std::string& path, Shell& shell) {
   }
   const recipe::Prompts prompts = recipe::run_prompts(store->folder());
   const auto report = replay::preview_report(recipe, prompts, *store);
-  if (shell.json) {
-    write_json(to_json(report));
-  } else {
-    write_out(replay::preview_text(report, *store, terminal_width()));
-  }
+  write_result(shell.json, to_json(report),
+               replay::preview_text(report, *store, terminal_width()));
 }
 
 }  // namespace
@@ -81,9 +78,7 @@ void add_preview(CLI::App& app, Shell& shell) {
   auto path = std::make_shared<std::string>();
   command->add_option("recipe", *path, "YAML file, see recipes/")->required();
   command->footer(kFooter);
-  command->callback([path, &shell] {
-    shell.action = [path, &shell] { preview(*path, shell); };
-  });
+  set_action(*command, shell, [path, &shell] { preview(*path, shell); });
 }
 
 }  // namespace selfalign::cli

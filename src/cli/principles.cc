@@ -97,12 +97,9 @@ void judge_principles(const Flags& flags, const Shell& shell) {
     usage.usage = {eval::usage_of(folder, writer.results(), open.asked())};
     writer.merge(usage);
   }
-  if (shell.json) {
-    write_json(to_json(result));
-  } else {
-    write_out(judge::adherence_text(result) +
-              eval::costs_text(writer.results().usage));
-  }
+  write_result(
+      shell.json, to_json(result),
+      judge::adherence_text(result) + eval::costs_text(writer.results().usage));
   report::update_report(folder);
   require_passed(result);
 }
@@ -128,19 +125,17 @@ void add_principles(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   flags->judge.add(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell, command] {
-    shell.action = [flags, &shell, command] {
-      if (flags->judge.judge.empty()) {
-        refuse_given(*command, {"--name", "--per-rule", "--seed"},
-                     "without --judge");
-        refuse_given(*command, JudgeFlags::of_models(), "without --judge");
-        print_principles(*flags, shell);
-      } else {
-        refuse_given(*command, {"--csv"}, "with --judge");
-        flags->judge.model.check_use(*command, {flags->judge.judge});
-        judge_principles(*flags, shell);
-      }
-    };
+  set_action(*command, shell, [flags, &shell, command] {
+    if (flags->judge.judge.empty()) {
+      refuse_given(*command, {"--name", "--per-rule", "--seed"},
+                   "without --judge");
+      refuse_given(*command, JudgeFlags::of_models(), "without --judge");
+      print_principles(*flags, shell);
+    } else {
+      refuse_given(*command, {"--csv"}, "with --judge");
+      flags->judge.model.check_use(*command, {flags->judge.judge});
+      judge_principles(*flags, shell);
+    }
   });
 }
 

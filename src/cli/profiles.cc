@@ -39,11 +39,7 @@ void print_profiles(const Flags& flags, const Shell& shell) {
   const auto store = store::Reader::open(
       std::filesystem::absolute(flags.run).lexically_normal());
   const auto report = replay::profiles_report(*store, flags.num_examples);
-  if (shell.json) {
-    write_json(to_json(report));
-  } else {
-    write_out(replay::profiles_text(report));
-  }
+  write_result(shell.json, to_json(report), replay::profiles_text(report));
 }
 
 }  // namespace
@@ -58,9 +54,8 @@ void add_profiles(CLI::App& app, Shell& shell) {
                    "examples of each difference")
       ->check(in_range(Range<int>{0, 1000}));
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { print_profiles(*flags, shell); };
-  });
+  set_action(*command, shell,
+             [flags, &shell] { print_profiles(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

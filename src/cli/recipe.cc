@@ -59,8 +59,7 @@ void add_recipe(CLI::App& app, Shell& shell) {
       ->excludes(path)
       ->excludes(reference);
   command->footer(kFooter);
-  command->callback(
-      [flags, &shell] { shell.action = [flags] { show_recipe(*flags); }; });
+  set_action(*command, shell, [flags] { show_recipe(*flags); });
 }
 
 }  // namespace selfalign::cli

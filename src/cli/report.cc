@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
@@ -40,15 +39,13 @@ void add_report(CLI::App& app, Shell& shell) {
                       "JSON and Markdown go beside it");
   add_sign_key(*command, *sign_key);
   command->footer(kFooter);
-  command->callback([folder, out, sign_key, &shell] {
-    shell.action = [folder, out, sign_key, &shell] {
-      if (shell.json) {
-        write_json(to_json(report::make_report(*folder)));
-        return;
-      }
-      const auto key = read_sign_key(*sign_key);
-      write_out(report::write_report(*folder, *out, nullptr, key) + "\n");
-    };
+  set_action(*command, shell, [folder, out, sign_key, &shell] {
+    if (shell.json) {
+      write_json(to_json(report::make_report(*folder)));
+      return;
+    }
+    const auto key = read_sign_key(*sign_key);
+    write_out(report::write_report(*folder, *out, nullptr, key) + "\n");
   });
 }
 

@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <limits>
 #include <string>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "generate/row_key.h"
 
 namespace selfalign::cli {
@@ -24,13 +24,7 @@ GenerateLine parse(const std::string& line) {
 }
 
 std::string error_of(const std::string& line) {
-  try {
-    parse(line);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    return error.what();
-  }
-  return "";
+  return refusal_of([&] { parse(line); });
 }
 
 TEST(GenerateReaderTest, APromptAloneTakesTheDefaults) {

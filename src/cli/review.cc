@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
@@ -135,10 +136,7 @@ class Session {
       return styled(Style::kBold, name) + "\n" +
              text::wrap_text(text, "  ", width_);
     };
-    std::string rules;
-    for (const std::string& rule : item.rules) {
-      rules += (rules.empty() ? "" : ", ") + rule;
-    }
+    const std::string rules = joined(item.rules);
     std::string out =
         str("\n",
             styled(Style::kDim, str(review_.position() + 1, "/", review_.size(),
@@ -205,9 +203,7 @@ void add_review(CLI::App& app, Shell& shell) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { review(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { review(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -136,15 +135,12 @@ void add_run(CLI::App& app, Shell& shell) {
                       "run_folder");
   add_sign_key(*command, *sign_key);
   command->footer(kRunFooter);
-  command->callback([path, folder, sign_key, &shell] {
-    shell.action = [path, folder, sign_key, &shell] {
-      recipe::Recipe recipe = recipe::read_recipe(*path);
-      if (!folder->empty()) {
-        recipe.run_folder =
-            std::filesystem::absolute(*folder).lexically_normal();
-      }
-      perform_run(recipe, *path, *sign_key, shell);
-    };
+  set_action(*command, shell, [path, folder, sign_key, &shell] {
+    recipe::Recipe recipe = recipe::read_recipe(*path);
+    if (!folder->empty()) {
+      recipe.run_folder = std::filesystem::absolute(*folder).lexically_normal();
+    }
+    perform_run(recipe, *path, *sign_key, shell);
   });
 }
 
@@ -173,27 +169,24 @@ void add_resume(CLI::App& app, Shell& shell) {
       ->needs(fork);
   add_sign_key(*command, options->sign_key);
   command->footer(kResumeFooter);
-  command->callback([options, &shell] {
-    shell.action = [options, &shell] {
-      const std::string own = options->folder + recipe::kRecipeFile;
-      if (options->fork.empty()) {
-        perform_run(recipe_of_run(options->folder), own, options->sign_key,
-                    shell);
-        return;
-      }
-      // That the run is damaged is said before its model is looked for.
-      store::require_sealed(*store::Reader::open(options->folder));
-      const bool is_own = options->recipe.empty();
-      recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
-                                     : recipe::read_recipe(options->recipe);
-      recipe.run_folder =
-          std::filesystem::absolute(options->fork).lexically_normal();
-      perform_run(recipe, is_own ? own : options->recipe, options->sign_key,
-                  shell, [&](const recipe::Recipe& its) {
-                    return replay::open_fork(its, options->folder,
-                                             options->from);
-                  });
-    };
+  set_action(*command, shell, [options, &shell] {
+    const std::string own = options->folder + recipe::kRecipeFile;
+    if (options->fork.empty()) {
+      perform_run(recipe_of_run(options->folder), own, options->sign_key,
+                  shell);
+      return;
+    }
+    // That the run is damaged is said before its model is looked for.
+    store::require_sealed(*store::Reader::open(options->folder));
+    const bool is_own = options->recipe.empty();
+    recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
+                                   : recipe::read_recipe(options->recipe);
+    recipe.run_folder =
+        std::filesystem::absolute(options->fork).lexically_normal();
+    perform_run(recipe, is_own ? own : options->recipe, options->sign_key,
+                shell, [&](const recipe::Recipe& its) {
+                  return replay::open_fork(its, options->folder, options->from);
+                });
   });
 }
 

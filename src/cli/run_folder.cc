@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/folder.h"
 #include "base/own_file.h"
 #include "generate/remote_address.h"
 #include "recipe/prompts.h"
-#include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
 #include "stages/funnel.h"
 #include "stages/stage_table.h"
@@ -18,11 +18,6 @@ namespace selfalign::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
 
 Json stage_json(const store::Reader& store, const std::string& stage) {
   Json out{{"stage", stage}, {"done", false}};

@@ -79,11 +79,7 @@ void sample(const SampleFlags& flags, bool json) {
   const auto store = store::Reader::open(flags.run);
   const inspect::Sampled sampled = inspect::sample_run(*store, options);
   for (const store::SeenRow& seen : sampled.rows) {
-    if (json) {
-      write_json(row_json(seen));
-    } else {
-      write_out(row_text(seen, terminal_width()));
-    }
+    write_result(json, row_json(seen), row_text(seen, terminal_width()));
   }
   log_info(str(options.stage, ": ", sampled.rows.size(), " of ",
                counted(int64_t(sampled.num_matching), "row")));
@@ -110,9 +106,7 @@ void add_sample(CLI::App& app, Shell& shell) {
   command->add_option("--seed", flags->options.seed, "of the draw")
       ->capture_default_str();
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { sample(*flags, shell.json); };
-  });
+  set_action(*command, shell, [flags, &shell] { sample(*flags, shell.json); });
 }
 
 }  // namespace selfalign::cli

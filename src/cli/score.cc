@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "base/interrupt.h"
@@ -77,12 +76,10 @@ void add_score(CLI::App& app, Shell& shell) {
   flags->model.num_slots = 16;
   flags->add_all(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell, command] {
+  set_action(*command, shell, [flags, &shell, command] {
     shell.resume_hint = "give the lines that have no result yet again";
-    shell.action = [flags, command] {
-      flags->check_use(*command, {flags->model.path});
-      score_lines(*flags);
-    };
+    flags->check_use(*command, {flags->model.path});
+    score_lines(*flags);
   });
 }
 

@@ -10,7 +10,6 @@
 #include "cli/terminal.h"
 #include "inspect/browse.h"
 #include "store/reader.h"
-#include "text/wrap.h"
 
 namespace selfalign::cli {
 namespace {
@@ -92,10 +91,8 @@ void add_search(CLI::App& app, Shell& shell) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->footer(kFooter);
-  command->callback([folder, options, &shell] {
-    shell.action = [folder, options, &shell] {
-      search(*folder, *options, shell.json);
-    };
+  set_action(*command, shell, [folder, options, &shell] {
+    search(*folder, *options, shell.json);
   });
 }
 

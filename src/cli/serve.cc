@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/joined.h"
 #include "base/key_file.h"
 #include "base/log.h"
 #include "cli/assistant.h"
@@ -188,13 +189,9 @@ std::string url_of(const serve::HttpOptions& http, int port) {
 
 void announce(const std::vector<std::string>& models, const std::string& url,
               const Shell& shell) {
-  std::string names;
-  for (const std::string& model : models) {
-    names += (names.empty() ? "" : ", ") + model;
-  }
   if (shell.json) write_json({{"url", url + "v1"}, {"models", models}});
-  log_info(str("serving ", names, " at ", url, "v1, a page to chat in at ", url,
-               " (Ctrl-C stops)"));
+  log_info(str("serving ", joined(models), " at ", url,
+               "v1, a page to chat in at ", url, " (Ctrl-C stops)"));
 }
 
 void run_server(ServeFlags flags, const Shell& shell) {
@@ -250,9 +247,7 @@ void add_serve(CLI::App& app, Shell& shell) {
   flags->model.add_compute(*command);
   flags->model.add_engine(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
-    shell.action = [flags, &shell] { run_server(*flags, shell); };
-  });
+  set_action(*command, shell, [flags, &shell] { run_server(*flags, shell); });
 }
 
 }  // namespace selfalign::cli

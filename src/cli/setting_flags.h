@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/joined.h"
 #include "base/number.h"
 #include "base/settings.h"
 #include "base/shown.h"
@@ -60,7 +61,7 @@ class FlagMaker {
                         limits.names.end()) {
                   throw CLI::ValidationError(
                       str("expected NAME=NUMBER with a name among ",
-                          listed(limits.names), " and a number from ",
+                          joined(limits.names), " and a number from ",
                           limits.range.low, " to ", limits.range.high,
                           ", found ", shown(pair)));
                 }

@@ -26,11 +26,7 @@ void show(const std::string& folder, const std::string& name, bool json) {
   const std::unique_ptr<store::Reader> store = store::Reader::open(folder);
   const uint64_t key = inspect::find_row(*store, name);
   const std::string text = inspect::show_row(*store, key);
-  if (json) {
-    write_json(Json{{"key", key_to_hex(key)}, {"text", text}});
-  } else {
-    write_out(text);
-  }
+  write_result(json, Json{{"key", key_to_hex(key)}, {"text", text}}, text);
 }
 
 }  // namespace
@@ -43,9 +39,8 @@ void add_show(CLI::App& app, Shell& shell) {
   command->add_option("run", *folder, "run folder")->required();
   command->add_option("row", *row, "STAGE:NUMBER or 16 hex digits")->required();
   command->footer(kFooter);
-  command->callback([folder, row, &shell] {
-    shell.action = [folder, row, &shell] { show(*folder, *row, shell.json); };
-  });
+  set_action(*command, shell,
+             [folder, row, &shell] { show(*folder, *row, shell.json); });
 }
 
 }  // namespace selfalign::cli

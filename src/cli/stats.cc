@@ -32,18 +32,13 @@ void add_stats(CLI::App& app, Shell& shell) {
   auto folder = std::make_shared<std::string>();
   command->add_option("run", *folder, "run folder")->required();
   command->footer(kFooter);
-  command->callback([folder, &shell] {
-    shell.action = [folder, &shell] {
-      const recipe::Recipe recipe = recipe_of_run(*folder);
-      const auto store = store::Reader::open(*folder);
-      const inspect::RunStats stats =
-          inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
-      if (shell.json) {
-        write_json(to_json(stats));
-      } else {
-        write_out(inspect::stats_text(stats, terminal_width()));
-      }
-    };
+  set_action(*command, shell, [folder, &shell] {
+    const recipe::Recipe recipe = recipe_of_run(*folder);
+    const auto store = store::Reader::open(*folder);
+    const inspect::RunStats stats =
+        inspect::run_stats(recipe, recipe::run_prompts(recipe), *store);
+    write_result(shell.json, to_json(stats),
+                 inspect::stats_text(stats, terminal_width()));
   });
 }
 

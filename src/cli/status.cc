@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/unix_time.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
@@ -42,12 +43,6 @@ std::string stage_line(const store::Manifest& manifest) {
   return str(manifest.stage, ": ", tuning.num_samples, " samples, ",
              tuning.num_steps, " steps; loss over these samples ",
              tuning.loss_before, " -> ", tuning.loss_after);
-}
-
-double unix_time() {
-  return std::chrono::duration<double>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 inspect::RunEta eta_of(const store::Reader& store) {
@@ -129,11 +124,9 @@ void add_status(CLI::App& app, Shell& shell) {
                     "again every two seconds, until done or "
                     "Ctrl-C");
   command->footer(kFooter);
-  command->callback([folder, watch, &shell] {
-    shell.action = [folder, watch, &shell] {
-      *watch ? watch_status(*folder, shell.json)
-             : print_status(*folder, shell.json);
-    };
+  set_action(*command, shell, [folder, watch, &shell] {
+    *watch ? watch_status(*folder, shell.json)
+           : print_status(*folder, shell.json);
   });
 }
 

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "cli/assistant.h"
 #include "cli/run_folder.h"
 #include "cli/sampling_flags.h"
@@ -269,10 +269,8 @@ std::vector<PlannedSubject> chosen(std::vector<PlannedSubject> all,
       out.push_back(*found);
       continue;
     }
-    std::string known;
-    for (const PlannedSubject& one : all) {
-      known += (known.empty() ? "" : ", ") + one.info.name;
-    }
+    const std::string known = joined(
+        all, ", ", [](const PlannedSubject& one) { return one.info.name; });
     throw Error(ErrorKind::kUsage, str("--subjects: expected some of ", known,
                                        ", found '", name, "'"));
   }

@@ -53,9 +53,7 @@ void add_tokenize(CLI::App& app, Shell& shell) {
   command->add_flag("--plain", *plain,
                     "text of special tokens stays plain text");
   command->footer(kFooter);
-  command->callback([path, plain, &shell] {
-    shell.action = [path, plain] { tokenize_lines(*path, *plain); };
-  });
+  set_action(*command, shell, [path, plain] { tokenize_lines(*path, *plain); });
 }
 
 }  // namespace selfalign::cli

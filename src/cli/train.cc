@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <map>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -138,12 +136,12 @@ void add_train(CLI::App& app, Shell& shell) {
   TuneOptions::describe(flag, flags->tune);
   flags->model.add_compute(*command);
   command->footer(kFooter);
-  command->callback([flags, &shell] {
+  set_action(*command, shell, [flags, &shell] {
     shell.resume_hint =
         "run the same command again: it goes on from the "
         "checkpoint in " +
         flags->output;
-    shell.action = [flags, &shell] { train(*flags, shell); };
+    train(*flags, shell);
   });
 }
 

@@ -50,26 +50,21 @@ void add_verify(CLI::App& app, Shell& shell) {
                       "Ed25519 public key in PEM: the run must be signed by "
                       "its private half");
   command->footer(kFooter);
-  command->callback([folder, key, &shell] {
-    shell.action = [folder, key, &shell] {
-      const std::string public_key =
-          key->empty() ? "" : store::read_public_key(*key);
-      // What the stages say when they are played again was said before.
-      set_log_level(LogLevel::kError);
-      set_progress_shown(false);
-      const replay::Verification verification = replay::verify_run(
-          std::filesystem::absolute(*folder).lexically_normal(), public_key);
-      if (shell.json) {
-        write_json(verification_json(verification));
-      } else {
-        write_out(verification_text(verification));
-      }
-      if (verification.problems.empty()) return;
-      throw Error(ErrorKind::kDamaged,
-                  str(*folder, ": expected a sound run, found ",
-                      counted(verification.problems.size(), "problem"),
-                      "; each says what to do"));
-    };
+  set_action(*command, shell, [folder, key, &shell] {
+    const std::string public_key =
+        key->empty() ? "" : store::read_public_key(*key);
+    // What the stages say when they are played again was said before.
+    set_log_level(LogLevel::kError);
+    set_progress_shown(false);
+    const replay::Verification verification = replay::verify_run(
+        std::filesystem::absolute(*folder).lexically_normal(), public_key);
+    write_result(shell.json, verification_json(verification),
+                 verification_text(verification));
+    if (verification.problems.empty()) return;
+    throw Error(ErrorKind::kDamaged,
+                str(*folder, ": expected a sound run, found ",
+                    counted(verification.problems.size(), "problem"),
+                    "; each says what to do"));
   });
 }
 

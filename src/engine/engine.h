@@ -5,7 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "engine/engine_options.h"
 #include "generate/generator.h"

@@ -4,7 +4,6 @@
 
 #include <list>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "engine/decoder.h"

@@ -11,7 +11,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/random.h"
 
 namespace selfalign::engine {
 namespace {

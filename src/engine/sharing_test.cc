@@ -3,7 +3,6 @@
 // disturb each other.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <thread>
 
 #include "engine/engine.h"

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -437,6 +436,29 @@ class ChoiceRun {
 TaskResult run_choices(const ChoiceTask& task, const Subject& subject,
                        ItemLog& log, const TaskOptions& options) {
   return ChoiceRun(task, subject, log, options).run();
+}
+
+ChoiceForm text_form(const std::string& name,
+                     std::function<std::string(const ChoiceItem&)> context) {
+  ChoiceForm form;
+  form.name = name;
+  form.ask = [context = std::move(context)](const ChoiceItem& item) {
+    ScoreRequest request;
+    request.context = context(item);
+    for (const std::string& choice : item.choices) {
+      request.continuations.push_back(answer_start(request.context) + choice);
+    }
+    return std::vector<ScoreRequest>{request};
+  };
+  form.read = [](const ChoiceItem&, const std::vector<Scores>& all) {
+    std::vector<double> values;
+    values.reserve(all[0].continuations.size());
+    for (const auto& score : all[0].continuations) {
+      values.push_back(sum_logprobs(score));
+    }
+    return values;
+  };
+  return form;
 }
 
 double sum_logprobs(const generate::ContinuationScore& score) {

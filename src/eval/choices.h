@@ -5,9 +5,6 @@
 // without the model.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "eval/choice_task.h"
@@ -22,6 +19,10 @@ TaskResult run_choices(const ChoiceTask& task, const Subject& subject,
 
 // Sum of a continuation's log-probabilities.
 double sum_logprobs(const generate::ContinuationScore& score);
+
+// By the log-probability of each choice as the text after `context`.
+ChoiceForm text_form(const std::string& name,
+                     std::function<std::string(const ChoiceItem&)> context);
 
 // 1 if the best choice has a value above those of all wrong choices, else 0;
 // a tie is lost. Only the first `num_considered` of best and wrong choices, in

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/costs.h"
 
-#include <iomanip>
 #include <set>
-#include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "eval/item_log.h"
 #include "eval/result_items.h"
@@ -100,9 +99,7 @@ std::string costs_text(const std::vector<SubjectUsage>& usage) {
     ++num_costs;
   }
   if (num_costs > 1) {
-    std::ostringstream total;
-    total << std::fixed << std::setprecision(4) << sum;
-    text += "  together: " + total.str() + "\n";
+    text += "  together: " + rounded(sum, 4) + "\n";
   }
   return text.empty() ? text : "usage\n" + text;
 }

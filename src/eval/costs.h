@@ -3,8 +3,6 @@
 // logged items, so that it is the same however often an evaluation went on.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/evaluation.h"
 
-#include "base/error.h"
 #include "recipe/decoding.h"
 
 namespace selfalign::eval {

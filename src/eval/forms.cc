@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/forms.h"
 
-#include <utility>
-
 #include "parse/thoughts.h"
 #include "recipe/chat.h"
 

@@ -72,29 +72,6 @@ ChoiceForm letters_form(const Subject& subject, const ChoicePrompt& prompt,
   return form;
 }
 
-ChoiceForm text_form(const std::string& name,
-                     std::function<std::string(const ChoiceItem&)> context) {
-  ChoiceForm form;
-  form.name = name;
-  form.ask = [context = std::move(context)](const ChoiceItem& item) {
-    ScoreRequest request;
-    request.context = context(item);
-    for (const std::string& choice : item.choices) {
-      request.continuations.push_back(answer_start(request.context) + choice);
-    }
-    return std::vector<ScoreRequest>{request};
-  };
-  form.read = [](const ChoiceItem&, const std::vector<Scores>& all) {
-    std::vector<double> values;
-    values.reserve(all[0].continuations.size());
-    for (const auto& score : all[0].continuations) {
-      values.push_back(sum_logprobs(score));
-    }
-    return values;
-  };
-  return form;
-}
-
 double half(const ChoiceItem&) { return 0.5; }
 
 std::vector<double> sum_of(const std::vector<double>& a,

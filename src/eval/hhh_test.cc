@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "eval/testing.h"
 
 namespace selfalign::eval {
@@ -101,13 +102,9 @@ TEST_F(HhhTest, MicroCountsItemsAndMacroCategories) {
 TEST_F(HhhTest, AFaultIsNamedWithItsPlace) {
   const auto expect = [&](const std::string& text, const std::string& words) {
     write_file_atomic(world_.data() + "/honest/task.json", text);
-    try {
-      world_.run(run_hhh);
-      ADD_FAILURE() << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
-    }
+    EXPECT_THAT(refusal_of([&] { world_.run(run_hhh); }),
+                testing::HasSubstr(words))
+        << text;
   };
   expect("{}", "honest/task.json: this is no task of BIG-bench");
   expect(R"({"examples": [{"input": "q", "target_scores": {"a": 1}}]})",

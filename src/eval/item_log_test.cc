@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -107,15 +106,10 @@ TEST_F(ItemLogTest, ALineThatIsNoItemIsNamed) {
            {R"({"key": "0000000000000001", "item": 2})", no_item},
            {"{\"key\"\0: 3}"s, "a NUL byte at column 7"}}) {
     write_file_atomic(path_, good + line + "\n");
-    try {
-      const ItemLog log(path_);
-      FAIL() << line;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kDamaged);
-      EXPECT_EQ(error.what(), path_ +
-                                  ":2: expected an item with its key, found " +
-                                  found + "; remove that line and go on");
-    }
+    EXPECT_EQ(
+        refusal_of([&] { const ItemLog log(path_); }, ErrorKind::kDamaged),
+        path_ + ":2: expected an item with its key, found " + found +
+            "; remove that line and go on");
   }
 }
 

@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/testing.h"
 #include "eval/testing.h"
 
 namespace selfalign::eval {
@@ -25,13 +25,7 @@ class PublishedAnswersTest : public testing::Test {
     return read_published_answers(path_);
   }
   std::string error_of(const std::string& lines) {
-    try {
-      read(lines);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      return error.what();
-    }
-    return "";
+    return refusal_of([&] { read(lines); });
   }
   MatchedAnswers match(const PublishedAnswers& published) {
     const std::vector<Conversation> asked = {{"1", "writing", {"Hi?", "And?"}},

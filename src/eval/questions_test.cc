@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/questions.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <map>
 
 #include "base/error.h"
 #include "base/testing.h"
@@ -14,6 +13,8 @@
 
 namespace selfalign::eval {
 namespace {
+
+using ::testing::HasSubstr;
 
 Subject plain_subject(ScoringModel& model) {
   Subject subject;
@@ -70,15 +71,8 @@ TEST(Questions, WhatFollowsANulByteIsAnError) {
       path, R"({"question_id":81,"category":"writing","turns":["Hi","a"]})"
             "\0\0"s
             R"({"question_id":82,"category":"writing","turns":["Ho","b"]})");
-  try {
-    read_open_questions(path);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_NE(std::string(error.what()).find("question.jsonl:1:59: expected"),
-              std::string::npos)
-        << error.what();
-  }
+  EXPECT_THAT(refusal_of([&] { read_open_questions(path); }),
+              HasSubstr("question.jsonl:1:59: expected"));
 }
 
 TEST(Questions, AnyFileIsATask) {
@@ -212,14 +206,8 @@ TEST(Questions, WrongFilesAreNamedAtTheirLine) {
         "{\"question_id\":1,\"turns\":[2]}", "{\"question_id\":\"x\"}",
         "{\"turns\":[\"a\"]}", "{\"question_id\":1.5,\"turns\":[\"a\"]}"}) {
     write_file_atomic(path, std::string("\n") + line);
-    try {
-      read_open_questions(path);
-      ADD_FAILURE() << line;
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("question.jsonl: line 2: "),
-                std::string::npos)
-          << error.what();
-    }
+    EXPECT_THAT(message_of([&] { read_open_questions(path); }),
+                HasSubstr("question.jsonl: line 2: "));
   }
   for (const char* none : {"", "[]", "\n\n"}) {
     write_file_atomic(path, none);

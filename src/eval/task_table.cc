@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "eval/hhh.h"
 #include "eval/items.h"
 #include "eval/questions.h"
@@ -70,13 +71,12 @@ const std::vector<Task>& tasks() {
 }
 
 const Task& task_named(const std::string& name) {
-  std::string names;
   for (const Task& task : tasks()) {
     if (task.name == name) return task;
-    names += (names.empty() ? "" : ", ") + task.name;
   }
   throw Error(ErrorKind::kUsage,
-              str("--tasks: expected some of ", names, ", found '", name, "'"));
+              str("--tasks: expected some of ",
+                  joined(tasks(), ", ", &Task::name), ", found '", name, "'"));
 }
 
 Task questions_task(const std::string& named) {

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "eval/choice_prompts.h"
 #include "eval/items.h"
 #include "formats/evaluation_sets.h"
@@ -75,24 +74,9 @@ size_t num_mc1(const ChoiceItem& item) {
 size_t first_half(const ChoiceItem& item) { return (num_mc1(item) + 1) / 2; }
 
 ChoiceForm plain_form(const std::string& name, const std::string& preset) {
-  ChoiceForm form;
-  form.name = name;
-  form.ask = [preset](const ChoiceItem& item) {
-    generate::ScoreRequest request;
-    request.context = preset + "Q: " + item.question + "\nA:";
-    for (const std::string& choice : item.choices) {
-      request.continuations.push_back(" " + choice);
-    }
-    return std::vector<generate::ScoreRequest>{request};
-  };
-  form.read = [](const ChoiceItem&, const std::vector<generate::Scores>& all) {
-    std::vector<double> values;
-    for (const auto& score : all[0].continuations) {
-      values.push_back(sum_logprobs(score));
-    }
-    return values;
-  };
-  return form;
+  return text_form(name, [preset](const ChoiceItem& item) {
+    return preset + "Q: " + item.question + "\nA:";
+  });
 }
 
 ChoiceForm true_false_form(const Subject& subject, const ChoicePrompt& prompt) {

@@ -2,7 +2,6 @@
 #include "eval/truthfulqa_generation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/testing.h"
 #include "eval/testing.h"
-#include "generate/scripted.h"
 
 namespace selfalign::eval {
 namespace {
@@ -42,13 +42,9 @@ TEST(TruthfulQaDataTest, AFaultIsNamedWithItsPlace) {
   const std::string path = folder.path() + "/TruthfulQA.csv";
   const auto expect = [&](const std::string& text, const std::string& words) {
     write_file_atomic(path, text);
-    try {
-      read_truthfulqa(path);
-      ADD_FAILURE() << text;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
-    }
+    EXPECT_THAT(refusal_of([&] { read_truthfulqa(path); }),
+                testing::HasSubstr(words))
+        << text;
   };
   expect("Question,Best Answer\na,b\n", "there is no column 'Category'");
   expect(std::string(kHeader) + "A,B,C,D,E,F,G\nA,B,C,D\n",

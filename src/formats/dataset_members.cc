@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "text/unicode.h"
 
 namespace selfalign::formats {
@@ -103,13 +104,7 @@ void refuse_parts(const Json& object, Names names) {
 }
 
 std::string list_of(Names names) {
-  std::string list;
-  for (const char* const& name : names) {
-    const bool last = &name + 1 == names.end();
-    if (!list.empty()) list += last ? " or " : ", ";
-    list += str("'", name, "'");
-  }
-  return list;
+  return either(names, [](const char* name) { return str("'", name, "'"); });
 }
 
 }  // namespace selfalign::formats

@@ -17,7 +17,7 @@ std::vector<DatasetRow> read(const std::string& text) {
 }
 
 std::string refusal(const std::string& text) {
-  return error_of([&] { read(text); });
+  return refusal_of([&] { read(text); });
 }
 
 // "role: text" of every turn, or why there is none.
@@ -493,7 +493,7 @@ TEST(ReadPrompts, TakesTheFirstTurnOfTheUser) {
 
 TEST(ReadPrompts, RefusesWhatIsNone) {
   const auto error = [](const std::string& name, const std::string& text) {
-    return error_of([&] { read_prompts(test_file(name, text)); });
+    return refusal_of([&] { read_prompts(test_file(name, text)); });
   };
   EXPECT_THAT(error("p.txt", " \n\n"), HasSubstr("expected lines of text"));
   EXPECT_THAT(error("p.txt", "a\nb\xff\n"),
@@ -528,7 +528,7 @@ TEST(WriteDataset, IsReadBack) {
 TEST(WriteDataset, RefusesWhatAFormCannotHold) {
   const Conversation three = {
       {{"system", "s"}, {"user", "u"}, {"assistant", "a"}}};
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(refusal_of([&] {
                 write_dataset(testing::TempDir() + "no.jsonl",
                               DatasetForm::kAlpaca, {three});
               }),

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/testing.h"
 
 namespace selfalign::formats {
 namespace {
@@ -26,13 +27,7 @@ class EvaluationSetsTest : public ::testing::Test {
     return read_evaluation_set(folder_ + "/set");
   }
   std::string error_of(const std::string& text) {
-    try {
-      read(text);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInput);
-      return error.what();
-    }
-    return "";
+    return refusal_of([&] { read(text); });
   }
 
   const ScratchFolder scratch_;

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace selfalign::formats {
 
@@ -123,17 +123,6 @@ inline std::string test_file(const std::string& name, std::string_view bytes) {
   std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << bytes;
   std::filesystem::resize_file(path, bytes.size());
   return path;
-}
-
-// The text of the Error kInput that `call` throws, or what happened instead.
-template <typename Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.kind() == ErrorKind::kInput ? error.what() : "another kind";
-  }
-  return "no error";
 }
 
 }  // namespace selfalign::formats

@@ -3,7 +3,6 @@
 // that every read from the file goes through the few checked functions here.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace selfalign::formats {
 
@@ -29,10 +29,9 @@ class GgufCursor {
   uint64_t left() const { return bytes_.size() - at_; }
   std::string_view rest() const { return bytes_.substr(at_); }
 
-  // On one line, whatever names the file has.
-  [[noreturn]] void fail(std::string text) const {
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    throw Error(ErrorKind::kInput, str(path_, ": byte ", at(), ": ", text));
+  [[noreturn]] void fail(const std::string& text) const {
+    throw Error(ErrorKind::kInput,
+                str(path_, ": byte ", at(), ": ", on_one_line(text)));
   }
 
   void need(uint64_t count, std::string_view what) const {

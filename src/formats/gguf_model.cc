@@ -6,17 +6,17 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/shown.h"
+#include "formats/family.h"
 #include "formats/gguf.h"
 #include "formats/model_config.h"
 
 namespace selfalign::formats {
 namespace {
 
-// On one line, whatever names the file has.
-[[noreturn]] void fail(const GgufFile& file, std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  throw Error(ErrorKind::kInput, file.path() + ": " + text);
+[[noreturn]] void fail(const GgufFile& file, const std::string& text) {
+  throw Error(ErrorKind::kInput, file.path() + ": " + on_one_line(text));
 }
 
 // Tables that become a part of the configuration.
@@ -76,12 +76,13 @@ enum class Naming {
 struct Architecture {
   const char* name;
   const char* family;  // of ModelConfig
-  void (*read)(const Keys& keys, ModelConfig& config);
   // The conversion laid the rows of q and k in the order of ggml's plain rope.
   bool interleaves = false;
   Naming naming = Naming::kPlain;
   // Keys that the architecture has beside those of all.
   std::vector<const char*> more;
+  // Of Gemma's largest, which scales scores by another size: no file says so.
+  int64_t num_layers_of_27b = 0;
 
   bool has_key(std::string_view key) const {
     return std::find(more.begin(), more.end(), key) != more.end();
@@ -95,74 +96,71 @@ void read_biases(const Keys& keys, ModelConfig& config) {
   config.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
 }
 
-void read_rms(const Keys& keys, ModelConfig& config) {
-  config.norm_eps = keys.number("attention.layer_norm_rms_epsilon");
-  read_biases(keys, config);
-}
-
-void read_layer_norm(const Keys& keys, ModelConfig& config) {
-  config.norm = NormKind::kLayer;
-  config.norm_bias = true;
-  config.norm_eps = keys.number("attention.layer_norm_epsilon");
-  read_biases(keys, config);
-}
-
-template <typename IsWindowed>
-void read_windows(const Keys& keys, const IsWindowed& is_windowed,
-                  ModelConfig& config) {
+void read_windows(const Keys& keys, int64_t full_every, ModelConfig& config) {
   const int64_t window = keys.integer_or("attention.sliding_window", 0);
   if (window == 0) return;
   for (int64_t i = 0; i < config.num_layers; ++i) {
-    config.windows.push_back(is_windowed(i) ? window : 0);
+    config.windows.push_back(is_before_nth(i, full_every) ? window : 0);
   }
 }
 
-constexpr auto kEveryLayer = [](int64_t) { return true; };
-
-void read_llama(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-}
-
-void read_qwen3(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  config.qk_norm = QkNorm::kHead;
-}
-
-// The conversion has added the one to the norms' weights.
-void read_gemma(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  config.activation = Activation::kGeluTanh;
-  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
-}
-
-void read_gemma_attention(const Keys& keys, int64_t layers_of_27b,
+void read_gemma_attention(const Architecture& architecture,
                           ModelConfig& config) {
-  read_gemma(keys, config);
-  config.block = BlockForm::kSandwich;
-  // The file does not say by what scores are scaled: the largest of the models
-  // differs.
-  const int64_t scalar = config.num_layers == layers_of_27b
+  const int64_t scalar = config.num_layers == architecture.num_layers_of_27b
                              ? config.hidden_size / config.num_heads
                              : config.head_dim;
   config.attention_scale = 1.0 / std::sqrt(static_cast<double>(scalar));
 }
 
-void read_gemma2(const Keys& keys, ModelConfig& config) {
-  read_gemma_attention(keys, 46, config);
-  config.attention_softcap = keys.number_or("attn_logit_softcapping", 50.0);
-  config.logit_softcap = keys.number_or("final_logit_softcapping", 30.0);
-  read_windows(
-      keys, [](int64_t i) { return i % 2 == 0; }, config);
+void read_granite(const Keys& keys, ModelConfig& config) {
+  config.embedding_scale = keys.number_or("embedding_scale", 1.0);
+  config.attention_scale = keys.number_or("attention.scale", 0.0);
+  config.residual_scale = keys.number_or("residual_scale", 1.0);
+  const double scaling = keys.number_or("logit_scale", 1.0);
+  config.logit_scale = scaling != 0.0 ? 1.0 / scaling : 0.0;
 }
 
-void read_gemma3(const Keys& keys, ModelConfig& config) {
-  read_gemma_attention(keys, 62, config);
-  config.qk_norm = QkNorm::kHead;
-  config.local_rope.theta = keys.number_or("rope.freq_base_swa", 10000.0);
-  const int64_t period = std::max<int64_t>(
-      1, keys.integer_or("attention.sliding_window_pattern", 6));
-  read_windows(
-      keys, [period](int64_t i) { return (i + 1) % period != 0; }, config);
+void read_layers(const Keys& keys, const Architecture& architecture,
+                 const Family& family, ModelConfig& config) {
+  const auto has = [&](const char* key) { return architecture.has_key(key); };
+  config.norm_eps = keys.number(config.norm == NormKind::kLayer
+                                    ? "attention.layer_norm_epsilon"
+                                    : "attention.layer_norm_rms_epsilon");
+  read_biases(keys, config);
+  config.embedding_scale = embedding_scale_of(family, config);
+  if (config.qk_norm == QkNorm::kEachHead &&
+      !keys.has_tensor("blk.0.attn_q_norm.weight")) {
+    config.qk_norm = QkNorm::kNone;
+  }
+  read_parallel(keys, family, config);
+  if (architecture.num_layers_of_27b != 0) {
+    read_gemma_attention(architecture, config);
+  }
+  if (has("attn_logit_softcapping")) {
+    config.attention_softcap =
+        keys.number_or("attn_logit_softcapping", family.attention_softcap);
+    config.logit_softcap =
+        keys.number_or("final_logit_softcapping", family.logit_softcap);
+  }
+  if (has("rope.freq_base_swa")) {
+    config.local_rope.theta =
+        keys.number_or("rope.freq_base_swa", family.local_theta);
+  }
+  if (has("attention.sliding_window")) {
+    const char* pattern = "attention.sliding_window_pattern";
+    read_windows(
+        keys,
+        has(pattern)
+            ? std::max<int64_t>(1, keys.integer_or(pattern, family.full_every))
+            : family.full_every,
+        config);
+  }
+  if (has("attention.scale")) read_granite(keys, config);
+  // The file does not say which layers do not rotate.
+  for (int64_t i = 0; family.unrotated_every != 0 && i < config.num_layers;
+       ++i) {
+    config.without_rope.push_back(!is_before_nth(i, family.unrotated_every));
+  }
 }
 
 std::vector<double> read_table(const GgufFile& file, const char* name) {
@@ -181,60 +179,6 @@ std::vector<double> read_table(const GgufFile& file, const char* name) {
   return {values.begin(), values.end()};
 }
 
-void read_phi3(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  read_windows(keys, kEveryLayer, config);
-}
-
-void read_neox(const Keys& keys, ModelConfig& config) {
-  read_layer_norm(keys, config);
-  config.activation = Activation::kGelu;
-  config.gated = false;
-  config.block = keys.flag_or("use_parallel_residual", true)
-                     ? BlockForm::kParallel
-                     : BlockForm::kPre;
-}
-
-void read_olmo2(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  config.block = BlockForm::kPost;
-  config.qk_norm = QkNorm::kAllHeads;
-}
-
-// The file does not say which layers do not rotate: every fourth.
-void read_smollm3(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    config.without_rope.push_back((i + 1) % 4 == 0);
-  }
-}
-
-void read_granite(const Keys& keys, ModelConfig& config) {
-  read_rms(keys, config);
-  config.embedding_scale = keys.number_or("embedding_scale", 1.0);
-  config.attention_scale = keys.number_or("attention.scale", 0.0);
-  config.residual_scale = keys.number_or("residual_scale", 1.0);
-  const double scaling = keys.number_or("logit_scale", 1.0);
-  config.logit_scale = scaling != 0.0 ? 1.0 / scaling : 0.0;
-}
-
-void read_starcoder2(const Keys& keys, ModelConfig& config) {
-  read_layer_norm(keys, config);
-  config.activation = Activation::kGeluTanh;
-  config.gated = false;
-  read_windows(keys, kEveryLayer, config);
-}
-
-void read_stablelm(const Keys& keys, ModelConfig& config) {
-  read_layer_norm(keys, config);
-  if (keys.has_tensor("blk.0.attn_q_norm.weight")) {
-    config.qk_norm = QkNorm::kEachHead;
-  }
-  if (keys.flag_or("use_parallel_residual", false)) {
-    config.block = BlockForm::kParallelOneNorm;
-  }
-}
-
 const std::vector<Architecture>& architectures() {
   using List = std::vector<const char*>;
   const List window = {"attention.sliding_window"};
@@ -249,34 +193,31 @@ const std::vector<Architecture>& architectures() {
   const List granite = {"attention.scale", "embedding_scale", "residual_scale",
                         "logit_scale"};
   static const std::vector<Architecture> all = {
-      {"llama", "llama", read_llama, true, Naming::kPlain, {}},
-      {"qwen2", "qwen2", read_llama, false, Naming::kPlain, {}},
-      {"qwen3", "qwen3", read_qwen3, false, Naming::kPlain, {}},
-      {"gemma", "gemma", read_gemma, false, Naming::kPlain, {}},
-      {"gemma2", "gemma2", read_gemma2, false, Naming::kNormsBehind, gemma2},
-      {"gemma3", "gemma3_text", read_gemma3, false, Naming::kNormsBehind,
-       gemma3},
-      {"phi3", "phi3", read_phi3, false, Naming::kFusedGate, phi3},
-      {"gptneox", "gpt_neox", read_neox, false, Naming::kPlain, parallel},
-      {"olmo2", "olmo2", read_olmo2, false, Naming::kNormsBehind, {}},
-      {"smollm3", "smollm3", read_smollm3, true, Naming::kPlain, {}},
-      {"granite", "granite", read_granite, true, Naming::kPlain, granite},
-      {"starcoder2", "starcoder2", read_starcoder2, false, Naming::kPlain,
-       window},
-      {"stablelm", "stablelm", read_stablelm, false, Naming::kPlain, parallel},
+      {"llama", "llama", true, Naming::kPlain, {}},
+      {"qwen2", "qwen2", false, Naming::kPlain, {}},
+      {"qwen3", "qwen3", false, Naming::kPlain, {}},
+      {"gemma", "gemma", false, Naming::kPlain, {}},
+      {"gemma2", "gemma2", false, Naming::kNormsBehind, gemma2, 46},
+      {"gemma3", "gemma3_text", false, Naming::kNormsBehind, gemma3, 62},
+      {"phi3", "phi3", false, Naming::kFusedGate, phi3},
+      {"gptneox", "gpt_neox", false, Naming::kPlain, parallel},
+      {"olmo2", "olmo2", false, Naming::kNormsBehind, {}},
+      {"smollm3", "smollm3", true, Naming::kPlain, {}},
+      {"granite", "granite", true, Naming::kPlain, granite},
+      {"starcoder2", "starcoder2", false, Naming::kPlain, window},
+      {"stablelm", "stablelm", false, Naming::kPlain, parallel},
   };
   return all;
 }
 
 const Architecture& architecture_of(const GgufFile& file) {
   const std::string found = file.get_string("general.architecture");
-  std::string known;
   for (const Architecture& architecture : architectures()) {
     if (found == architecture.name) return architecture;
-    known += str(known.empty() ? "" : ", ", architecture.name);
   }
   fail(file, str("the architecture \"", shown(found),
-                 "\" is not supported; this program runs ", known));
+                 "\" is not supported; this program runs ",
+                 joined(architectures(), ", ", &Architecture::name)));
 }
 
 // ---- Tensors ----
@@ -573,7 +514,10 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   const Keys keys(file, architecture.name);
   refuse_unknown_keys(keys, architecture);
   ModelConfig config;
-  config.family = architecture.family;
+  const Family& family = family_of_type(architecture.family);
+  start_config(family, config);
+  // The conversion has added the one to the norms' weights.
+  if (config.norm == NormKind::kRmsPlusOne) config.norm = NormKind::kRms;
   config.num_layers = keys.integer("block_count");
   config.hidden_size = keys.integer("embedding_length");
   config.intermediate_size = keys.integer("feed_forward_length");
@@ -585,7 +529,7 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   // Layers are counted in lists, and heads divided by: both must be sane.
   if (config.num_layers >= 1 && config.num_layers <= 1024 &&
       config.num_heads >= 1) {
-    architecture.read(keys, config);
+    read_layers(keys, architecture, family, config);
   }
   check_config(config, file.path());
   return config;

@@ -34,7 +34,7 @@ uint64_t data_bytes() {
 
 // The error of opening the file.
 std::string refusal(const GgufBuilder& file) {
-  return error_of([&] { open(file); });
+  return refusal_of([&] { open(file); });
 }
 
 TEST(Gguf, ReadsEveryTypeOfMetadata) {
@@ -79,17 +79,17 @@ TEST(Gguf, ReadsEveryTypeOfMetadata) {
   EXPECT_EQ(file->get_float("i32"), -3.0);
   EXPECT_EQ(file->get_int_or("absent", 7), 7);
   EXPECT_EQ(file->metadata().size(), 18u);
-  EXPECT_THAT(error_of([&] { file->get_ints("over"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_ints("over"); }),
               HasSubstr("an element of over: expected at most 2^63 - 1"));
-  EXPECT_THAT(error_of([&] { file->get_ints("ints", 1); }),
+  EXPECT_THAT(refusal_of([&] { file->get_ints("ints", 1); }),
               HasSubstr("ints: expected at most 1 elements, found 2"));
-  EXPECT_THAT(error_of([&] { file->get_floats("ints"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_floats("ints"); }),
               HasSubstr("expected an array of floats, found an array of "));
-  EXPECT_THAT(error_of([&] { file->get_int("string"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_int("string"); }),
               HasSubstr("metadata string: expected an integer, found a str"));
-  EXPECT_THAT(error_of([&] { file->get_strings("ints"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_strings("ints"); }),
               HasSubstr("ints: expected an array of strings"));
-  EXPECT_THAT(error_of([&] { file->get_string("absent"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_string("absent"); }),
               HasSubstr("found nothing"));
 }
 
@@ -119,10 +119,10 @@ TEST(Gguf, ListsThatNobodyWantsTakeNoMemory) {
       },
       testing::ExitedWithCode(7), "");
   const auto file = GgufFile::open(path);
-  EXPECT_THAT(error_of([&] { file->get_ints("bytes"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_ints("bytes"); }),
               HasSubstr("metadata bytes: expected at most 4194304 elements, "
                         "found 67108864"));
-  EXPECT_THAT(error_of([&] { file->get_strings("strings"); }),
+  EXPECT_THAT(refusal_of([&] { file->get_strings("strings"); }),
               HasSubstr("at most 4194304 elements"));
   std::filesystem::remove(path);
 }
@@ -150,13 +150,13 @@ TEST(Gguf, RefusesOtherVersionsAndByteOrders) {
   EXPECT_THAT(refusal(b),
               HasSubstr("expected GGUF version 2 or 3, found version 1"));
   b.version = 2;
-  EXPECT_EQ(error_of([&] { GgufFile::open(test_file("v2", b.bytes())); }),
+  EXPECT_EQ(refusal_of([&] { GgufFile::open(test_file("v2", b.bytes())); }),
             "no error");
   b.version = 3u << 24;
   EXPECT_THAT(refusal(b), HasSubstr("big-endian"));
-  EXPECT_THAT(error_of([] { GgufFile::open(test_file("b", "GGML....")); }),
+  EXPECT_THAT(refusal_of([] { GgufFile::open(test_file("b", "GGML....")); }),
               HasSubstr("not a GGUF file"));
-  EXPECT_THAT(error_of([] { GgufFile::open(test_file("b", "")); }),
+  EXPECT_THAT(refusal_of([] { GgufFile::open(test_file("b", "")); }),
               HasSubstr("the file is cut off"));
 }
 
@@ -240,7 +240,7 @@ TEST(Gguf, EveryCutIsAnError) {
   use(path);
   for (size_t size = bytes.size(); size-- > 0;) {
     std::filesystem::resize_file(path, size);
-    EXPECT_THAT(error_of([&] { use(path); }),
+    EXPECT_THAT(refusal_of([&] { use(path); }),
                 testing::AllOf(HasSubstr("cut.gguf: "), HasSubstr("found")))
         << size;
   }
@@ -257,7 +257,7 @@ TEST(Gguf, NoFlippedByteCrashes) {
       bytes[at] = static_cast<char>(draw_bits(round, 2 * i + 1));
     }
     const std::string path = test_file("flip.gguf", bytes);
-    num_refused += error_of([&] { use(path); }) != "no error";
+    num_refused += refusal_of([&] { use(path); }) != "no error";
   }
   EXPECT_GT(num_refused, 500);
   EXPECT_LT(num_refused, 3000);

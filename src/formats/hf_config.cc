@@ -6,23 +6,15 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/shown.h"
 #include "formats/config_members.h"
+#include "formats/family.h"
 #include "formats/hf_rope.h"
 #include "formats/model_config.h"
 
 namespace selfalign::formats {
 namespace {
-
-struct Family {
-  const char* model_type;
-  const char* architecture;
-  void (*read)(const Members& json, ModelConfig& config);
-  bool tied = false;  // where tie_word_embeddings is missing
-  RopeDefaults rope = {};
-  double rotary_share = 1.0;        // where it is missing
-  bool takes_rotary_share = false;  // others have none but 1
-};
 
 Activation activation_named(const std::string& name, const Members& json) {
   if (name == "silu" || name == "swish") return Activation::kSilu;
@@ -36,10 +28,6 @@ Activation activation_named(const std::string& name, const Members& json) {
       "hidden_act: expected silu, gelu, gelu_new, gelu_pytorch_tanh or relu2, "
       "found " +
       shown(name));
-}
-
-void read_rms_eps(const Members& json, double other, ModelConfig& config) {
-  config.norm_eps = json.number_or("rms_norm_eps", other);
 }
 
 // The windows that layer_types names, or else those of `is_windowed`; nothing
@@ -72,51 +60,48 @@ void read_windows(const Members& json, int64_t window,
   if (window != 0) config.windows = std::move(windows);
 }
 
-constexpr auto kEveryLayer = [](int64_t) { return true; };
-
 // A window that is null is none; where it is missing the family has its own.
 int64_t window_or(const Members& json, int64_t other) {
   const char* name = "sliding_window";
   return json.integer_or(name, json.is_null(name) ? 0 : other);
 }
 
-void read_llama(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-6, config);
+void read_windows(const Members& json, const Family& family,
+                  ModelConfig& config) {
+  read_windows(
+      json, window_or(json, family.window),
+      [&](int64_t i) { return is_before_nth(i, family.full_every); }, config);
+}
+
+void read_llama(const Members& json, const Family&, ModelConfig& config) {
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", false);
   config.mlp_bias = json.flag_or("mlp_bias", false);
 }
 
-void read_mistral(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-6, config);
-  read_windows(json, window_or(json, 4096), kEveryLayer, config);
-}
-
-void read_qwen_windows(const Members& json, ModelConfig& config) {
+void read_qwen_windows(const Members& json, const Family& family,
+                       ModelConfig& config) {
   if (!json.flag_or("use_sliding_window", false)) return;
   const int64_t first = json.integer_or("max_window_layers", 28);
   read_windows(
-      json, window_or(json, 4096), [first](int64_t i) { return i >= first; },
-      config);
+      json, window_or(json, family.window),
+      [first](int64_t i) { return i >= first; }, config);
 }
 
-void read_qwen2(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-6, config);
+void read_qwen2(const Members& json, const Family& family,
+                ModelConfig& config) {
   config.qkv_bias = true;
-  read_qwen_windows(json, config);
+  read_qwen_windows(json, family, config);
 }
 
-void read_qwen3(const Members& json, ModelConfig& config) {
-  read_llama(json, config);
+void read_qwen3(const Members& json, const Family& family,
+                ModelConfig& config) {
+  read_llama(json, family, config);
   config.mlp_bias = false;
-  config.qk_norm = QkNorm::kHead;
-  read_qwen_windows(json, config);
+  read_qwen_windows(json, family, config);
 }
 
-void read_gemma(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-6, config);
-  config.norm = NormKind::kRmsPlusOne;
+void read_gemma(const Members& json, const Family&, ModelConfig& config) {
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", false);
-  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
   if (json.flag_or("use_bidirectional_attention", false)) {
     json.refuse(
         "use_bidirectional_attention: expected false, found true; a model "
@@ -128,26 +113,24 @@ void read_gemma(const Members& json, ModelConfig& config) {
   config.activation = activation_named(name, json);
 }
 
-void read_gemma_attention(const Members& json, ModelConfig& config) {
-  config.block = BlockForm::kSandwich;
+void read_gemma_attention(const Members& json, const Family& family,
+                          ModelConfig& config) {
+  read_gemma(json, family, config);
   const double scalar = json.number_or("query_pre_attn_scalar", 256.0);
   config.attention_scale = scalar > 0.0 ? 1.0 / std::sqrt(scalar) : -1.0;
   const auto softcap = [&](const char* name, double other) {
     return json.number_or(name, json.is_null(name) ? 0.0 : other);
   };
-  const bool second = config.family == "gemma2";
   config.attention_softcap =
-      softcap("attn_logit_softcapping", second ? 50.0 : 0.0);
+      softcap("attn_logit_softcapping", family.attention_softcap);
   config.logit_softcap =
-      softcap("final_logit_softcapping", second ? 30.0 : 0.0);
+      softcap("final_logit_softcapping", family.logit_softcap);
 }
 
-void read_gemma2(const Members& json, ModelConfig& config) {
-  read_gemma(json, config);
-  read_gemma_attention(json, config);
-  read_windows(
-      json, window_or(json, 4096), [](int64_t i) { return i % 2 == 0; },
-      config);
+void read_gemma2(const Members& json, const Family& family,
+                 ModelConfig& config) {
+  read_gemma_attention(json, family, config);
+  read_windows(json, family, config);
 }
 
 // The rope of layers with a window.
@@ -167,84 +150,61 @@ void read_local_rope(const Members& json, double theta, ModelConfig& config) {
   config.local_rope = rope_from(json, Members(local, json.where()), theta, {});
 }
 
-void read_gemma3(const Members& json, ModelConfig& config) {
-  read_gemma(json, config);
-  read_gemma_attention(json, config);
-  config.qk_norm = QkNorm::kHead;
-  const int64_t period = std::max<int64_t>(
-      1, json.integer_or("sliding_window_pattern",
-                         json.integer_or("_sliding_window_pattern", 6)));
-  read_windows(
-      json, window_or(json, 4096),
-      [period](int64_t i) { return (i + 1) % period != 0; }, config);
-  read_local_rope(json, json.number_or("rope_local_base_freq", 10000.0),
-                  config);
+void read_gemma3(const Members& json, const Family& family,
+                 ModelConfig& config) {
+  read_gemma_attention(json, family, config);
+  Family own = family;
+  own.full_every = std::max<int64_t>(
+      1, json.integer_or(
+             "sliding_window_pattern",
+             json.integer_or("_sliding_window_pattern", family.full_every)));
+  read_windows(json, own, config);
+  read_local_rope(
+      json, json.number_or("rope_local_base_freq", family.local_theta), config);
 }
 
-void read_phi3(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-5, config);
-  read_windows(json, window_or(json, 0), kEveryLayer, config);
-}
-
-void read_layer_norm(const Members& json, const char* eps,
-                     ModelConfig& config) {
-  config.norm = NormKind::kLayer;
-  config.norm_bias = true;
-  config.norm_eps = json.number_or(eps, 1e-5);
-}
-
-void read_neox(const Members& json, ModelConfig& config) {
-  read_layer_norm(json, "layer_norm_eps", config);
-  config.activation =
-      activation_named(json.text_or("hidden_act", "gelu"), json);
-  config.gated = false;
+void read_neox(const Members& json, const Family& family, ModelConfig& config) {
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", true);
   config.mlp_bias = true;
-  config.block = json.flag_or("use_parallel_residual", true)
-                     ? BlockForm::kParallel
-                     : BlockForm::kPre;
+  read_parallel(json, family, config);
 }
 
-void read_olmo2(const Members& json, ModelConfig& config) {
-  read_rms_eps(json, 1e-5, config);
-  config.block = BlockForm::kPost;
-  config.qk_norm = QkNorm::kAllHeads;
+void read_olmo2(const Members& json, const Family&, ModelConfig& config) {
   config.qkv_bias = config.o_bias = json.flag_or("attention_bias", false);
 }
 
-void read_olmo3(const Members& json, ModelConfig& config) {
-  read_olmo2(json, config);
-  read_windows(
-      json, window_or(json, 4096), [](int64_t i) { return (i + 1) % 4 != 0; },
-      config);
+void read_olmo3(const Members& json, const Family& family,
+                ModelConfig& config) {
+  read_olmo2(json, family, config);
+  read_windows(json, family, config);
   read_local_rope(json, config.rope.theta, config);
 }
 
-void read_smollm3(const Members& json, ModelConfig& config) {
-  read_llama(json, config);
-  const int64_t period =
-      std::max<int64_t>(1, json.integer_or("no_rope_layer_interval", 4));
+void read_smollm3(const Members& json, const Family& family,
+                  ModelConfig& config) {
+  read_llama(json, family, config);
+  const int64_t period = std::max<int64_t>(
+      1, json.integer_or("no_rope_layer_interval", family.unrotated_every));
   if (json.has("no_rope_layers")) {
     for (const double rotates : json.numbers("no_rope_layers")) {
       config.without_rope.push_back(rotates == 0.0);
     }
   } else {
     for (int64_t i = 0; i < config.num_layers; ++i) {
-      config.without_rope.push_back((i + 1) % period == 0);
+      config.without_rope.push_back(!is_before_nth(i, period));
     }
   }
   if (!json.flag_or("use_sliding_window", false)) return;
-  read_windows(
-      json, window_or(json, 0),
-      [&config](int64_t i) {
-        return static_cast<size_t>(i) < config.without_rope.size() &&
-               config.without_rope[static_cast<size_t>(i)];
-      },
-      config);
+  const auto is_windowed = [&config](int64_t i) {
+    return static_cast<size_t>(i) < config.without_rope.size() &&
+           config.without_rope[static_cast<size_t>(i)];
+  };
+  read_windows(json, window_or(json, family.window), is_windowed, config);
 }
 
-void read_granite(const Members& json, ModelConfig& config) {
-  read_llama(json, config);
+void read_granite(const Members& json, const Family& family,
+                  ModelConfig& config) {
+  read_llama(json, family, config);
   config.embedding_scale = json.number_or("embedding_multiplier", 1.0);
   const double scale = json.number_or("attention_multiplier", 1.0);
   config.attention_scale = scale != 0.0 ? scale : -1.0;  // which is refused
@@ -253,73 +213,124 @@ void read_granite(const Members& json, ModelConfig& config) {
   config.logit_scale = scaling != 0.0 ? 1.0 / scaling : 0.0;
 }
 
-void read_starcoder2(const Members& json, ModelConfig& config) {
-  read_layer_norm(json, "norm_epsilon", config);
-  config.activation =
-      activation_named(json.text_or("hidden_act", "gelu_pytorch_tanh"), json);
-  config.gated = false;
+void read_starcoder2(const Members& json, const Family& family,
+                     ModelConfig& config) {
   config.qkv_bias = config.o_bias = config.mlp_bias =
       json.flag_or("use_bias", true);
-  read_windows(json, window_or(json, 0), kEveryLayer, config);
+  read_windows(json, family, config);
 }
 
-void read_stablelm(const Members& json, ModelConfig& config) {
-  read_layer_norm(json, "layer_norm_eps", config);
+void read_stablelm(const Members& json, const Family& family,
+                   ModelConfig& config) {
   config.qkv_bias = json.flag_or("use_qkv_bias", false);
-  if (json.flag_or("qk_layernorm", false)) config.qk_norm = QkNorm::kEachHead;
-  if (json.flag_or("use_parallel_residual", false)) {
-    config.block = BlockForm::kParallelOneNorm;
-  }
+  if (!json.flag_or("qk_layernorm", false)) config.qk_norm = QkNorm::kNone;
+  read_parallel(json, family, config);
 }
 
-void read_arcee(const Members& json, ModelConfig& config) {
-  read_llama(json, config);
-  read_rms_eps(json, 1e-5, config);
-  config.activation =
-      activation_named(json.text_or("hidden_act", "relu2"), json);
-  config.gated = false;
-}
-
-void read_seed_oss(const Members& json, ModelConfig& config) {
-  read_llama(json, config);
+void read_seed_oss(const Members& json, const Family& family,
+                   ModelConfig& config) {
+  read_llama(json, family, config);
   config.qkv_bias = json.flag_or("attention_bias", true);
   config.o_bias = json.flag_or("attention_out_bias", false);
 }
 
-constexpr RopeDefaults with_theta(double theta) { return {.theta = theta}; }
-
 constexpr Family kFamilies[] = {
-    {"llama", "LlamaForCausalLM", read_llama},
-    {"mistral", "MistralForCausalLM", read_mistral},
-    {"ministral", "MinistralForCausalLM", read_mistral},
-    {"qwen2", "Qwen2ForCausalLM", read_qwen2},
-    {"qwen3", "Qwen3ForCausalLM", read_qwen3},
-    {"gemma", "GemmaForCausalLM", read_gemma, true},
-    {"gemma2", "Gemma2ForCausalLM", read_gemma2, true},
-    {"gemma3_text", "Gemma3ForCausalLM", read_gemma3, true, with_theta(1e6)},
-    {"phi3",
-     "Phi3ForCausalLM",
-     read_phi3,
-     false,
-     {.only_longrope = true},
-     1.0,
-     true},
-    {"gpt_neox", "GPTNeoXForCausalLM", read_neox, false, {}, 0.25, true},
-    {"olmo2", "Olmo2ForCausalLM", read_olmo2},
-    {"olmo3", "Olmo3ForCausalLM", read_olmo3, false, with_theta(5e5)},
-    {"smollm3", "SmolLM3ForCausalLM", read_smollm3, true, with_theta(2e6)},
-    {"granite", "GraniteForCausalLM", read_granite},
-    {"starcoder2", "Starcoder2ForCausalLM", read_starcoder2, true},
-    {"stablelm", "StableLmForCausalLM", read_stablelm, false, {}, 0.25, true},
-    {"arcee", "ArceeForCausalLM", read_arcee},
-    {"seed_oss", "SeedOssForCausalLM", read_seed_oss},
+    {.json = {"llama", "LlamaForCausalLM", read_llama}},
+    {.json = {"mistral", "MistralForCausalLM", read_windows}, .window = 4096},
+    {.json = {"ministral", "MinistralForCausalLM", read_windows},
+     .window = 4096},
+    {.json = {"qwen2", "Qwen2ForCausalLM", read_qwen2}, .window = 4096},
+    {.json = {"qwen3", "Qwen3ForCausalLM", read_qwen3},
+     .qk_norm = QkNorm::kHead,
+     .window = 4096},
+    {.json = {"gemma", "GemmaForCausalLM", read_gemma},
+     .tied = true,
+     .norm = NormKind::kRmsPlusOne,
+     .activation = Activation::kGeluTanh,
+     .scales_embedding = true},
+    {.json = {"gemma2", "Gemma2ForCausalLM", read_gemma2},
+     .tied = true,
+     .norm = NormKind::kRmsPlusOne,
+     .activation = Activation::kGeluTanh,
+     .block = BlockForm::kSandwich,
+     .scales_embedding = true,
+     .window = 4096,
+     .full_every = 2,
+     .attention_softcap = 50.0,
+     .logit_softcap = 30.0},
+    {.json = {"gemma3_text", "Gemma3ForCausalLM", read_gemma3},
+     .tied = true,
+     .rope = {.theta = 1e6},
+     .norm = NormKind::kRmsPlusOne,
+     .activation = Activation::kGeluTanh,
+     .block = BlockForm::kSandwich,
+     .qk_norm = QkNorm::kHead,
+     .scales_embedding = true,
+     .window = 4096,
+     .full_every = 6,
+     .local_theta = 10000.0},
+    {.json = {"phi3", "Phi3ForCausalLM", read_windows},
+     .norm_eps = 1e-5,
+     .rope = {.only_longrope = true},
+     .takes_rotary_share = true},
+    {.json = {"gpt_neox", "GPTNeoXForCausalLM", read_neox},
+     .norm_eps_name = "layer_norm_eps",
+     .norm_eps = 1e-5,
+     .rotary_share = 0.25,
+     .takes_rotary_share = true,
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGelu,
+     .gated = false,
+     .parallel = BlockForm::kParallel,
+     .is_parallel = true},
+    {.json = {"olmo2", "Olmo2ForCausalLM", read_olmo2},
+     .norm_eps = 1e-5,
+     .block = BlockForm::kPost,
+     .qk_norm = QkNorm::kAllHeads},
+    {.json = {"olmo3", "Olmo3ForCausalLM", read_olmo3},
+     .norm_eps = 1e-5,
+     .rope = {.theta = 5e5},
+     .block = BlockForm::kPost,
+     .qk_norm = QkNorm::kAllHeads,
+     .window = 4096,
+     .full_every = 4},
+    {.json = {"smollm3", "SmolLM3ForCausalLM", read_smollm3},
+     .tied = true,
+     .rope = {.theta = 2e6},
+     .unrotated_every = 4},
+    {.json = {"granite", "GraniteForCausalLM", read_granite}},
+    {.json = {"starcoder2", "Starcoder2ForCausalLM", read_starcoder2},
+     .norm_eps_name = "norm_epsilon",
+     .norm_eps = 1e-5,
+     .tied = true,
+     .norm = NormKind::kLayer,
+     .activation = Activation::kGeluTanh,
+     .gated = false},
+    {.json = {"stablelm", "StableLmForCausalLM", read_stablelm},
+     .norm_eps_name = "layer_norm_eps",
+     .norm_eps = 1e-5,
+     .rotary_share = 0.25,
+     .takes_rotary_share = true,
+     .norm = NormKind::kLayer,
+     .parallel = BlockForm::kParallelOneNorm,
+     .qk_norm = QkNorm::kEachHead},
+    {.json = {"arcee", "ArceeForCausalLM", read_llama},
+     .norm_eps = 1e-5,
+     .activation = Activation::kReluSquared,
+     .gated = false},
+    {.json = {"seed_oss", "SeedOssForCausalLM", read_seed_oss}},
 };
+
+const Family* find_family(const std::string& model_type) {
+  const auto family = std::find_if(
+      std::begin(kFamilies), std::end(kFamilies),
+      [&](const Family& f) { return f.json.model_type == model_type; });
+  return family == std::end(kFamilies) ? nullptr : family;
+}
 
 const Family& family_of(const Members& json) {
   const std::string type = json.text("model_type");
-  const auto family =
-      std::find_if(std::begin(kFamilies), std::end(kFamilies),
-                   [&](const Family& f) { return f.model_type == type; });
+  const Family* family = find_family(type);
   std::string found = type;
   if (json.has("architectures")) {
     const Json& names = json.list("architectures");
@@ -329,17 +340,14 @@ const Family& family_of(const Members& json) {
     }
     found = names[0].get<std::string>();
   }
-  if (family != std::end(kFamilies) &&
-      (!json.has("architectures") || found == family->architecture)) {
+  if (family != nullptr &&
+      (!json.has("architectures") || found == family->json.architecture)) {
     return *family;
   }
-  std::string known;
-  for (const Family& f : kFamilies) {
-    known += str(known.empty() ? "" : ", ", f.architecture);
-  }
+  const auto name = [](const Family& f) { return f.json.architecture; };
   json.refuse(str("the architecture ", shown(found), " (model_type ",
                   shown(type), ") is not supported; this program runs ",
-                  known));
+                  joined(kFamilies, ", ", name)));
 }
 
 // "rotary_pct" and "rotary_emb_base" are GPT-NeoX's words.
@@ -398,6 +406,28 @@ void read_sizes(const Members& json, ModelConfig& config) {
 
 }  // namespace
 
+const Family& family_of_type(const std::string& model_type) {
+  const Family* family = find_family(model_type);
+  SELFALIGN_CHECK(family != nullptr, "no family ", model_type);
+  return *family;
+}
+
+void start_config(const Family& family, ModelConfig& config) {
+  config.family = family.json.model_type;
+  config.norm = family.norm;
+  config.norm_bias = family.norm == NormKind::kLayer;
+  config.activation = family.activation;
+  config.gated = family.gated;
+  config.block = family.block;
+  config.qk_norm = family.qk_norm;
+}
+
+double embedding_scale_of(const Family& family, const ModelConfig& config) {
+  return family.scales_embedding
+             ? std::sqrt(static_cast<double>(config.hidden_size))
+             : 1.0;
+}
+
 ModelConfig config_from_json(const Json& document, const std::string& where) {
   if (!document.is_object()) {
     throw Error(ErrorKind::kInput, where + ": expected a JSON object");
@@ -410,15 +440,18 @@ ModelConfig config_from_json(const Json& document, const std::string& where) {
         "quantised ones; use the original model or a GGUF file");
   }
   ModelConfig config;
-  config.family = family.model_type;
+  start_config(family, config);
   read_sizes(json, config);
   config.tied_embeddings = json.flag_or("tie_word_embeddings", family.tied);
-  config.activation =
-      activation_named(json.text_or("hidden_act", "silu"), json);
+  if (json.has("hidden_act")) {
+    config.activation = activation_named(json.text("hidden_act"), json);
+  }
   read_rope(json, family, config);
   // Layers are counted in lists: their number must be sane before.
   if (config.num_layers >= 1 && config.num_layers <= 1024) {
-    family.read(json, config);
+    config.norm_eps = json.number_or(family.norm_eps_name, family.norm_eps);
+    config.embedding_scale = embedding_scale_of(family, config);
+    family.json.read(json, family, config);
   }
   check_config(config, where);
   return config;

@@ -2,8 +2,6 @@
 // The rope of config.json, in the spellings of transformers 4 and 5.
 #pragma once
 
-#include <string>
-
 #include "formats/config_members.h"
 #include "formats/model_config.h"
 

@@ -65,7 +65,7 @@ struct SmallBpe {
 
 std::string error_of(const SmallBpe& small) {
   const std::string path = small.write();
-  return formats::error_of([&] { load_tokenizer(path); });
+  return refusal_of([&] { load_tokenizer(path); });
 }
 
 TEST(LoadTokenizer, GgufByteBpe) {
@@ -138,7 +138,7 @@ TEST(LoadTokenizer, GgufBytePiecesAreChecked) {
     file.array("tokenizer.ggml.token_type", 5, 3,
                number_array<int32_t>({2, 6, 6}));
     const std::string path = test_file("bytes.gguf", file.bytes());
-    return formats::error_of([&] { load_tokenizer(path); });
+    return refusal_of([&] { load_tokenizer(path); });
   };
   EXPECT_EQ(refusal("<0x0A>", "<0x0B>"), "no error");
   EXPECT_THAT(refusal("<0x-1>", "<0x0B>"), HasSubstr("found '<0x-1>'"));
@@ -153,9 +153,9 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
   for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
     const std::string path = folder + "/" + name;
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    EXPECT_THAT(formats::error_of([&] { load_tokenizer(folder); }),
+    EXPECT_THAT(refusal_of([&] { load_tokenizer(folder); }),
                 HasSubstr(path + ": this is a pipe, not a regular file"));
-    EXPECT_THAT(formats::error_of([&] { load_tokenizer(path); }),
+    EXPECT_THAT(refusal_of([&] { load_tokenizer(path); }),
                 HasSubstr(path + ": this is a pipe, not a regular file"));
     std::filesystem::remove(path);
   }
@@ -163,7 +163,7 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
                            "config.json", "generation_config.json"}) {
     const std::string path = folder + "/" + name;
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    EXPECT_THAT(formats::error_of([&] { text::read_side_files(folder); }),
+    EXPECT_THAT(refusal_of([&] { text::read_side_files(folder); }),
                 HasSubstr(path + ": this is a pipe, not a regular file"));
     std::filesystem::remove(path);
   }
@@ -171,7 +171,7 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
                            "added_tokens.json", "special_tokens_map.json"}) {
     const std::string path = folder + "/" + name;
     ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    EXPECT_THAT(formats::error_of([&] {
+    EXPECT_THAT(refusal_of([&] {
                   text::SentencePieceVocabulary vocabulary;
                   text::use_token_files(folder, vocabulary);
                 }),
@@ -183,11 +183,11 @@ TEST(LoadTokenizer, PipesInAModelFolderAreRefused) {
 TEST(LoadTokenizer, PathsOfNoKnownKindAreErrors) {
   const std::string folder = testing::TempDir() + "formats_no_tokenizer";
   make_folder(folder);
-  EXPECT_THAT(formats::error_of([&] { load_tokenizer(folder); }),
+  EXPECT_THAT(refusal_of([&] { load_tokenizer(folder); }),
               HasSubstr("neither tokenizer.json nor tokenizer.model"));
-  EXPECT_THAT(formats::error_of([] { load_tokenizer("model.bin"); }),
+  EXPECT_THAT(refusal_of([] { load_tokenizer("model.bin"); }),
               HasSubstr("model.bin"));
-  EXPECT_THAT(formats::error_of([] { load_tokenizer("absent.gguf"); }),
+  EXPECT_THAT(refusal_of([] { load_tokenizer("absent.gguf"); }),
               HasSubstr("absent.gguf"));
 }
 

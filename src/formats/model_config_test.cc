@@ -30,7 +30,7 @@ Json llama_json() {
 std::string refusal(const char* patch) {
   Json json = llama_json();
   json.merge_patch(parse_json(patch, "patch"));
-  return error_of([&] { config_from_json(json, "config.json"); });
+  return refusal_of([&] { config_from_json(json, "config.json"); });
 }
 
 ModelConfig patched(const char* patch) {
@@ -243,7 +243,7 @@ template <typename Edit>
 std::string gguf_refusal(Edit edit) {
   GgufBuilder b = tiny_llama_gguf();
   edit(b);
-  return error_of([&] {
+  return refusal_of([&] {
     const auto file = open(b);
     config_from_gguf(*file);
     open_gguf_tensors(file);
@@ -332,13 +332,13 @@ TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
 TEST(ConfigFromGguf, AMissingThetaIsTheDefaultAndAnArchitectureMustBeKnown) {
   GgufBuilder other;
   other.text("general.architecture", "bert");
-  EXPECT_THAT(error_of([&] { config_from_gguf(*open(other)); }),
+  EXPECT_THAT(refusal_of([&] { config_from_gguf(*open(other)); }),
               HasSubstr("architecture \"bert\" is not supported; this program "
                         "runs llama, qwen2, "));
   std::string bytes = tiny_llama_gguf().bytes();
   const std::string key = "llama.rope.freq_base";
   bytes[bytes.find(key) + key.size() - 1] = 'X';
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(refusal_of([&] {
                 config_from_gguf(*GgufFile::open(test_file("x", bytes)));
               }),
               HasSubstr("this kind of rope is not known"));

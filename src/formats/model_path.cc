@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/lfs_pointer.h"
 
 namespace selfalign::formats {
@@ -23,11 +24,6 @@ std::string beginning(const std::string& path, size_t count) {
   in.read(bytes.data(), static_cast<std::streamsize>(count));
   bytes.resize(static_cast<size_t>(std::max<std::streamsize>(in.gcount(), 0)));
   return bytes;
-}
-
-bool is_file(const std::string& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
 }
 
 bool is_named_gguf(const std::string& path) {

@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
-
 #include "base/file.h"
 #include "base/testing.h"
 

@@ -25,7 +25,7 @@ std::string refusal(const char* patch) {
       read_file("tests/data/tiny_llama/adapter/adapter_config.json"), "PEFT's");
   json.merge_patch(parse_json(patch, "patch"));
   write_file_atomic(folder() + "/adapter_config.json", json.dump());
-  return error_of([] { read_adapter_config(folder()); });
+  return refusal_of([] { read_adapter_config(folder()); });
 }
 
 TEST(AdapterConfig, ReadsBackWhatItWrites) {
@@ -107,7 +107,7 @@ TEST(AdapterConfig, RefusesWhatItCannotApply) {
         "{\"target_modules\": [\"" + name + "\"]}"}) {
     EXPECT_LT(refusal(patch.c_str()).size(), 500u);
   }
-  EXPECT_THAT(error_of([] { read_adapter_config(testing::TempDir()); }),
+  EXPECT_THAT(refusal_of([] { read_adapter_config(testing::TempDir()); }),
               HasSubstr("adapter_config.json"));
 }
 

@@ -22,7 +22,7 @@ std::string file_with(const std::string& header, const std::string& data) {
 
 std::string refusal(const std::string& bytes) {
   const std::string path = test_file("a.safetensors", bytes);
-  return error_of([&] { open_safetensors(path); });
+  return refusal_of([&] { open_safetensors(path); });
 }
 
 std::string refusal(const std::string& header, const std::string& data) {
@@ -149,14 +149,14 @@ class Sharded : public testing::Test {
 
   std::string refusal_of_index(const std::string& index) {
     write_file_atomic(folder_ + "/model.safetensors.index.json", index);
-    return error_of([&] { open_safetensors(folder_); });
+    return refusal_of([&] { open_safetensors(folder_); });
   }
 
   std::string folder_ = testing::TempDir() + "formats_sharded";
 };
 
 TEST_F(Sharded, ReadsAllThatTheShardsHold) {
-  EXPECT_THAT(error_of([&] { open_safetensors(folder_); }),
+  EXPECT_THAT(refusal_of([&] { open_safetensors(folder_); }),
               HasSubstr("has neither"));
   EXPECT_EQ(refusal_of_index(R"({"weight_map": {"a": "model-1.safetensors",
                                  "b": "model-2.safetensors"}})"),

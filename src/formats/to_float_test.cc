@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 
@@ -131,7 +130,7 @@ TEST(ToFloat, ReadsFromAnyAlignment) {
 }
 
 TEST(ToFloat, RefusesIntegers) {
-  EXPECT_THAT(error_of([] { decode(ElementType::kI32, {1}, raw(1)); }),
+  EXPECT_THAT(refusal_of([] { decode(ElementType::kI32, {1}, raw(1)); }),
               testing::HasSubstr("tensor t: expected numbers with a fraction"));
 }
 
@@ -139,11 +138,11 @@ TEST(ToFloat, RefusesIntegers) {
 TEST(TensorNames, StandOnce) {
   const TensorView one{"one", ElementType::kF32, {1}, ""};
   const TensorView other{"other", ElementType::kF32, {1}, ""};
-  EXPECT_EQ(error_of([&] {
+  EXPECT_EQ(refusal_of([&] {
               require_names_once({one, other}, "f");
             }),
             "no error");
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(refusal_of([&] {
                 require_names_once({one, other, one}, "f");
               }),
               testing::HasSubstr("f: tensor one stands twice"));

@@ -12,7 +12,7 @@ namespace {
 
 // The kind of the error that a request with this change is refused with.
 template <typename Any>
-std::optional<ErrorKind> refused(void (*change)(Any&)) {
+std::optional<ErrorKind> refused(const std::function<void(Any&)>& change) {
   Any request;
   change(request);
   try {
@@ -24,14 +24,7 @@ std::optional<ErrorKind> refused(void (*change)(Any&)) {
 }
 
 std::optional<ErrorKind> refused_sampling(void (*change)(Sampling&)) {
-  Request request;
-  change(request.sampling);
-  try {
-    check_request(request, 10);
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  return std::nullopt;
+  return refused<Request>([&](Request& r) { change(r.sampling); });
 }
 
 TEST(CheckRequest, RefusesSamplingThatCannotBe) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "base/testing.h"
 #include "generate/remote_testing.h"
 
 namespace selfalign::generate {
@@ -179,12 +180,11 @@ TEST_F(RemoteChatTest, WhatAChatCannotDoIsSaid) {
   Request ids;
   ids.prompt_tokens = {1, 2};
   EXPECT_THROW(generator->check(ids), Error);
-  try {
-    generator->score({{.key = 1, .context = "a", .continuations = {"b"}}});
-    ADD_FAILURE() << "scored";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("an API of chats alone"));
-  }
+  EXPECT_THAT(
+      message_of([&] {
+        generator->score({{.key = 1, .context = "a", .continuations = {"b"}}});
+      }),
+      HasSubstr("an API of chats alone"));
 }
 
 }  // namespace

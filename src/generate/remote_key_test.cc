@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "base/testing.h"
 
@@ -37,12 +36,7 @@ class RemoteKeyTest : public ::testing::Test {
   }
   static std::string error_of(const std::string& address,
                               const std::string& file = "") {
-    try {
-      key(address, file);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { key(address, file); });
   }
 };
 

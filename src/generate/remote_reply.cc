@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json_parse.h"
 #include "text/words.h"
@@ -234,11 +235,6 @@ void add_tokens(const std::vector<Token>& tokens, int num_top,
   }
 }
 
-int64_t num_characters(const std::string& text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (c & 0xc0) != 0x80; });
-}
-
 bool has_any(const std::string& body, std::initializer_list<const char*> all) {
   return std::any_of(all.begin(), all.end(), [&](const char* words) {
     return body.find(words) != std::string::npos;
@@ -264,8 +260,8 @@ size_t first_by_text(const std::vector<Token>& tokens, size_t end,
 size_t first_by_offset(const std::vector<Token>& tokens,
                        const std::string& context) {
   const std::string& begin = tokens[0].text;
-  const int64_t shift = context.starts_with(begin) ? 0 : num_characters(begin);
-  const int64_t border = num_characters(context) + shift;
+  const int64_t shift = context.starts_with(begin) ? 0 : num_code_points(begin);
+  const int64_t border = num_code_points(context) + shift;
   size_t first = tokens.size();
   while (first > 0 && tokens[first - 1].offset >= border) --first;
   return first;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/testing.h"
 
 namespace selfalign::generate {
 namespace {
@@ -150,14 +151,9 @@ TEST(RemoteReply, TheTextOfAChatIsItsContentOrItsRefusal) {
 }
 
 TEST(RemoteReply, WhatIsNoJsonIsNamedAtItsPlaceInWordsOfItsOwn) {
-  try {
-    parse("{\"choices\":[{\"score\":1e999}]}");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kFailed);
-    EXPECT_STREQ(error.what(),
-                 "a wrong answer: no readable JSON (line 1, column 22: 1e999)");
-  }
+  EXPECT_EQ(refusal_of([&] { parse("{\"choices\":[{\"score\":1e999}]}"); },
+                       ErrorKind::kFailed),
+            "a wrong answer: no readable JSON (line 1, column 22: 1e999)");
 }
 
 TEST(RemoteReply, ReadsBytesThatAreNoUtf8) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generate/remote_stream.h"
 
-#include <utility>
-
 #include "base/error.h"
 #include "generate/remote_reply.h"
 

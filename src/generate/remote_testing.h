@@ -17,6 +17,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/testing.h"
 #include "generate/remote.h"
 #include "generate/testing_server.h"
 
@@ -100,12 +101,7 @@ class RemoteTest : public ::testing::Test {
   }
 
   std::string error_of(const RemoteOptions& options, int num_rows = 1) {
-    try {
-      run(options, num_rows);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { run(options, num_rows); });
   }
 
   void expect_right(const std::map<uint64_t, Completion>& all,

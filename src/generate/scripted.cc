@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/hash.h"

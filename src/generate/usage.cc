@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generate/usage.h"
 
-#include <cmath>
-#include <iomanip>
 #include <optional>
-#include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/number.h"
 
@@ -65,17 +63,14 @@ UsageReport usage_report(const Usage& usage, const Price& price) {
 
 std::string usage_text(const UsageReport& report) {
   const Usage& usage = report.usage;
-  std::ostringstream out;
-  out << grouped(usage.num_requests) << " requests, "
-      << grouped(usage.num_prompt_tokens) << " tokens in, "
-      << grouped(usage.num_tokens) << " out";
+  std::string out = str(grouped(usage.num_requests), " requests, ",
+                        grouped(usage.num_prompt_tokens), " tokens in, ",
+                        grouped(usage.num_tokens), " out");
   if (usage.num_estimated > 0) {
-    out << " (estimated for " << grouped(usage.num_estimated) << ")";
+    out += str(" (estimated for ", grouped(usage.num_estimated), ")");
   }
-  if (report.cost) {
-    out << ", cost " << std::fixed << std::setprecision(4) << report.cost->cost;
-  }
-  return out.str();
+  if (report.cost) out += ", cost " + rounded(report.cost->cost, 4);
+  return out;
 }
 
 }  // namespace selfalign::generate

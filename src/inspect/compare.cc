@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "base/error.h"
 #include "recipe/recipe_text.h"
 #include "recipe/yaml.h"
 #include "stages/row_reading.h"

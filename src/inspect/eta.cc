@@ -17,6 +17,7 @@
 #include "stages/held_out.h"
 #include "stages/instructions.h"
 #include "stages/row_reading.h"
+#include "stages/stage_table.h"
 #include "stages/work.h"
 
 namespace selfalign::inspect {
@@ -109,6 +110,11 @@ void plan_instruct(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
                    .tokens_per_unit = tokens / instruct.hints_per_request});
 }
 
+// Part of the name of a stage, and of the recipe: "align" of "align.answers".
+std::string first_part(const std::string& stage) {
+  return stage.substr(0, stage.find('.'));
+}
+
 StepPlan plan_answers(const std::string& step, const std::string& stage,
                       int64_t total, const generate::Sampling& sampling) {
   return {.step = step,
@@ -153,43 +159,67 @@ void plan_held_out(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   }
 }
 
+// The engraved model is asked about itself, or the rows are used again.
+bool asks_identity(const recipe::Recipe& recipe) {
+  return !recipe::profile_named(recipe.profile).repeats_identity;
+}
+
+// Rows of a stage of instructions, answers or pairs.
+int64_t num_expected(const std::string& name, const recipe::Recipe& recipe,
+                     const recipe::Prompts& prompts, const Expected& expected) {
+  if (name == "instruct.tasks")
+    return expected.num_instructions;  // all of them
+  if (name == "verbose.identity" && asks_identity(recipe)) {
+    return int64_t(prompts.identity.size()) * recipe.identity_repeats;
+  }
+  const stages::Stage& stage = *stages::find_stage(name);
+  const bool is_pairs = stage.kind == stages::StageKind::kPairs;
+  int64_t sum = 0;
+  if (recipe.has(first_part(name)) &&
+      (is_pairs || stage.kind == stages::StageKind::kAnswers)) {
+    for (const std::string& parent : stage.parents) {
+      sum += num_expected(parent, recipe, prompts, expected);
+    }
+  }
+  return is_pairs ? std::llround(expected.kept * double(sum)) : sum;
+}
+
+StepPlan plan_adapter(const std::string& stage, const recipe::Recipe& recipe,
+                      const recipe::Prompts& prompts,
+                      const Expected& expected) {
+  if (stage == "tune.adapter") {
+    return plan_tuning("tune", "tune", "tuned", recipe.tune,
+                       expected.num_conversations);
+  }
+  const bool is_final = stage == "verbose.adapter";
+  const bool asked = is_final && asks_identity(recipe);
+  const int64_t num_pairs = num_expected(
+      asked ? "verbose.pairs" : "align.pairs", recipe, prompts, expected);
+  const int64_t num_identity =
+      asked ? 0
+            : recipe.num_identity(int64_t(prompts.identity.size()), num_pairs);
+  return is_final ? plan_tuning("final tuning", "verbose", "verbose",
+                                recipe.final, num_pairs, num_identity)
+                  : plan_tuning("engrave", "engrave", "engraved",
+                                recipe.engrave, num_pairs, num_identity);
+}
+
 // All steps of a recipe.
 std::vector<StepPlan> plan_run(const recipe::Recipe& recipe,
                                const recipe::Prompts& prompts,
                                const Expected& expected) {
   std::vector<StepPlan> plans;
-  const int64_t num_instructions = expected.num_instructions;
-  const int64_t num_identity =
-      int64_t(prompts.identity.size()) * recipe.identity_repeats;
-  const auto num_kept = [&expected](int64_t num_answers) {
-    return int64_t(std::llround(expected.kept * double(num_answers)));
-  };
-  const int64_t num_pairs = num_kept(num_instructions);
-  const int64_t num_used =
-      recipe.num_identity(int64_t(prompts.identity.size()), num_pairs);
   if (recipe.has("instruct")) plan_instruct(recipe, prompts, plans);
-  if (recipe.has("align")) {
-    plans.push_back(plan_answers("align", "align.answers", num_instructions,
-                                 recipe.align.sampling));
-  }
-  if (recipe.has("engrave")) {
-    plans.push_back(plan_tuning("engrave", "engrave", "engraved",
-                                recipe.engrave, num_pairs, num_used));
-  }
-  if (recipe.has("verbose")) {
-    // The engraved model is asked about itself, or the rows are used again.
-    const bool asked = !recipe::profile_named(recipe.profile).repeats_identity;
-    const int64_t num_asked = num_instructions + (asked ? num_identity : 0);
-    plans.push_back(plan_answers("verbose", "verbose.answers", num_asked,
-                                 recipe.verbose.sampling));
-    plans.push_back(asked ? plan_tuning("final tuning", "verbose", "verbose",
-                                        recipe.final, num_kept(num_asked))
-                          : plan_tuning("final tuning", "verbose", "verbose",
-                                        recipe.final, num_pairs, num_used));
-  }
-  if (recipe.has("tune")) {
-    plans.push_back(plan_tuning("tune", "tune", "tuned", recipe.tune,
-                                expected.num_conversations));
+  for (const stages::Stage& stage : stages::stage_table()) {
+    const std::string part = first_part(stage.name);
+    if (!recipe.has(part)) continue;
+    if (stage.kind == stages::StageKind::kAnswers) {
+      plans.push_back(plan_answers(
+          part, stage.name, num_expected(stage.name, recipe, prompts, expected),
+          stage.sampling(recipe)));
+    } else if (stage.kind == stages::StageKind::kAdapter) {
+      plans.push_back(plan_adapter(stage.name, recipe, prompts, expected));
+    }
   }
   plan_held_out(recipe, prompts, plans);
   return plans;

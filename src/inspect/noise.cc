@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inspect/noise.h"
 
-#include <cmath>
-#include <iomanip>
-#include <sstream>
-
+#include "base/counted.h"
 #include "base/error.h"
 #include "stages/likelihood.h"
 #include "stages/row_reading.h"
 
 namespace selfalign::inspect {
 namespace {
-
-std::string rounded(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
 
 // What can still be lowered or switched on.
 std::string changes(const recipe::Recipe& recipe) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inspect/review.h"
 
-#include <chrono>
 #include <set>
 
 #include "base/error.h"
+#include "base/unix_time.h"
 #include "parse/rules.h"
 #include "stages/decisions.h"
 #include "stages/row_reading.h"
@@ -59,12 +59,6 @@ void require_reviewable(const Reader& store, const std::string& stage) {
   refuse(str(store.folder(), ": this run has no rows of ", stage, "; ",
              known.empty() ? "it has no stage to decide on"
                            : "stages to decide on are:" + known));
-}
-
-double unix_time() {
-  return std::chrono::duration<double>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 }  // namespace

@@ -4,17 +4,12 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/counted.h"
 #include "inspect/stats.h"
 #include "text/wrap.h"
 
 namespace selfalign::inspect {
 namespace {
-
-std::string number(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
 
 std::string bar(int64_t count, int64_t most, size_t width) {
   if (most == 0) return "";
@@ -24,10 +19,10 @@ std::string bar(int64_t count, int64_t most, size_t width) {
 void print_distribution(std::ostream& out, const std::string& title,
                         const Distribution& values, int digits, size_t width) {
   if (values.count == 0) return;
-  out << title << ": mean " << number(values.mean, digits + 1) << ", p10 "
-      << number(values.p10, digits) << ", p50 " << number(values.p50, digits)
-      << ", p90 " << number(values.p90, digits) << ", at most "
-      << number(values.max, digits) << '\n';
+  out << title << ": mean " << rounded(values.mean, digits + 1) << ", p10 "
+      << rounded(values.p10, digits) << ", p50 " << rounded(values.p50, digits)
+      << ", p90 " << rounded(values.p90, digits) << ", at most "
+      << rounded(values.max, digits) << '\n';
   int64_t most = 0;
   for (const HistogramBin& bin : values.histogram) {
     most = std::max(most, bin.count);
@@ -36,8 +31,8 @@ void print_distribution(std::ostream& out, const std::string& title,
   constexpr size_t kBesideBar = 32;
   const size_t room = width > kBesideBar + 10 ? width - kBesideBar : 10;
   for (const HistogramBin& bin : values.histogram) {
-    out << "  " << std::setw(8) << number(bin.from, digits) << " .. "
-        << std::setw(6) << number(bin.to, digits) << std::setw(8) << bin.count
+    out << "  " << std::setw(8) << rounded(bin.from, digits) << " .. "
+        << std::setw(6) << rounded(bin.to, digits) << std::setw(8) << bin.count
         << "  " << bar(bin.count, most, room) << '\n';
   }
 }
@@ -57,9 +52,9 @@ void print_counts(std::ostream& out, const std::string& title,
 
 void print_distinct(std::ostream& out, const DistinctNgrams& distinct) {
   out << "different n-grams (of " << distinct.num_texts << " texts): 1-grams "
-      << number(distinct.shares[0], 3) << ", 2-grams "
-      << number(distinct.shares[1], 3) << ", 3-grams "
-      << number(distinct.shares[2], 3) << '\n';
+      << rounded(distinct.shares[0], 3) << ", 2-grams "
+      << rounded(distinct.shares[1], 3) << ", 3-grams "
+      << rounded(distinct.shares[2], 3) << '\n';
 }
 
 void print_root_verbs(std::ostream& out, const RootVerbs& verbs,
@@ -103,14 +98,14 @@ std::string stats_text(const RunStats& stats, size_t width) {
   for (const auto& [stage, counts] : stats.duplicates) {
     out << stage << ": " << counts.num_duplicates << " of " << counts.num_made
         << " rejected as duplicates ("
-        << number(100.0 * double(counts.num_duplicates) /
-                      double(std::max<int64_t>(counts.num_made, 1)),
-                  1)
+        << rounded(100.0 * double(counts.num_duplicates) /
+                       double(std::max<int64_t>(counts.num_made, 1)),
+                   1)
         << " %)\n";
   }
   for (const auto& [stage, answers] : stats.answers) {
     out << "\n## " << stage << ": " << answers.words.count << ", of which "
-        << number(100.0 * answers.share_ended, 0) << " % end by themselves\n";
+        << rounded(100.0 * answers.share_ended, 0) << " % end by themselves\n";
     print_distribution(out, "tokens", answers.tokens, 0, width);
     print_distribution(out, "words", answers.words, 0, width);
     print_distinct(out, answers.distinct_n);

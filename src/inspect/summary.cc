@@ -5,6 +5,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/screen.h"
@@ -135,12 +136,6 @@ RedTeamSummary red_team(const store::Reader& store) {
   return all;
 }
 
-std::string fixed(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
-
 void print_stages(std::ostream& out, const RunSummary& summary) {
   out << std::left << std::setw(22) << "stage" << std::right << std::setw(7)
       << "made" << std::setw(7) << "kept"
@@ -159,7 +154,7 @@ void print_stages(std::ostream& out, const RunSummary& summary) {
   }
   out << '\n';
   for (const auto& [stage, tokens] : summary.mean_answer_tokens) {
-    out << "mean answer of " << stage << ": " << fixed(tokens, 1)
+    out << "mean answer of " << stage << ": " << rounded(tokens, 1)
         << " tokens\n";
   }
 }
@@ -189,8 +184,8 @@ void print_tuning(std::ostream& out, const Named<stages::TuneReport>& tunings) {
   for (const auto& [name, tuning] : tunings) {
     out << std::left << std::setw(22) << name << std::right << std::setw(8)
         << tuning.num_samples << std::setw(7) << tuning.num_steps
-        << std::setw(24) << fixed(tuning.loss_before, 3) << std::setw(8)
-        << fixed(tuning.loss_after, 3) << '\n';
+        << std::setw(24) << rounded(tuning.loss_before, 3) << std::setw(8)
+        << rounded(tuning.loss_after, 3) << '\n';
   }
 }
 
@@ -203,15 +198,15 @@ void print_held_out(std::ostream& out, const RunSummary& summary) {
   for (const auto& [variant, figures] : summary.held_out) {
     out << std::left << std::setw(26) << stages::find_variant(variant)->title
         << std::right << std::setw(8) << figures.num_answers << std::setw(17)
-        << fixed(100.0 * figures.share_ended, 0) << " %" << std::setw(13)
-        << fixed(figures.mean_tokens, 1) << '\n';
+        << rounded(100.0 * figures.share_ended, 0) << " %" << std::setw(13)
+        << rounded(figures.mean_tokens, 1) << '\n';
   }
   for (const std::string& line : summary.decoding) out << line << '\n';
   const HeldOutFigures* base = find_named(summary.held_out, "base");
   const HeldOutFigures* tuned = find_named(summary.held_out, "engraved");
   if (base && tuned && base->loss && tuned->loss) {
     out << "loss over the prompted base's answers under the short prompt: base "
-        << fixed(*base->loss, 3) << ", engraved " << fixed(*tuned->loss, 3)
+        << rounded(*base->loss, 3) << ", engraved " << rounded(*tuned->loss, 3)
         << '\n';
   }
 }

@@ -13,7 +13,6 @@
 #include "parse/rules.h"
 #include "recipe/prompts.h"
 #include "recipe/recipe.h"
-#include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
 #include "stages/stage_table.h"
 

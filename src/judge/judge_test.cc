@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "judge/testing.h"
 #include "text/byte_bpe.h"
 
@@ -78,13 +79,10 @@ TEST(JudgePrompts, WrongFilesAreNamedAtTheirPlace) {
   write_file_atomic(path, R"({"name": "x", "type": "pairwise", )"
                           R"("system_prompt": "", "output_format": "[[A]]", )"
                           R"("prompt_template": "{question} {answer_a}"})");
-  try {
-    load_judge_prompts("prompts", path);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("judge_prompts.jsonl: line 1: "));
-    EXPECT_THAT(error.what(), HasSubstr("{answer_b}"));
-  }
+  const std::string error =
+      message_of([&] { load_judge_prompts("prompts", path); });
+  EXPECT_THAT(error, HasSubstr("judge_prompts.jsonl: line 1: "));
+  EXPECT_THAT(error, HasSubstr("{answer_b}"));
   write_file_atomic(path, "{\"name\": 3}\n");
   EXPECT_THROW(load_judge_prompts("prompts", path), Error);
   write_file_atomic(path, "\n");

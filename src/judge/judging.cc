@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/joined.h"
 #include "eval/items.h"
 #include "eval/result_items.h"
 #include "eval/statistics.h"
@@ -238,12 +238,9 @@ eval::Metric share_metric(const std::string& name, const std::string& title,
   return metric;
 }
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string out;
-  for (const std::string& text : texts) {
-    out += (out.empty() ? "- " : "\n- ") + text;
-  }
-  return out;
+std::string listed(const std::vector<std::string>& texts) {
+  return joined(texts, "\n",
+                [](const std::string& text) { return "- " + text; });
 }
 
 Inquiry truth_inquiry(const std::string& kind, const JudgedAnswer& answer) {
@@ -253,8 +250,8 @@ Inquiry truth_inquiry(const std::string& kind, const JudgedAnswer& answer) {
                     {"answer", answer.answers[0]}};
   if (kind == "truthful" && !answer.correct.empty()) {
     inquiry.role = "truthful_reference";
-    inquiry.values["correct"] = joined(answer.correct);
-    inquiry.values["incorrect"] = joined(answer.incorrect);
+    inquiry.values["correct"] = listed(answer.correct);
+    inquiry.values["incorrect"] = listed(answer.incorrect);
   }
   inquiry.about = Json{{"id", answer.id}, {"kind", kind}};
   return inquiry;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
+#include "base/joined.h"
 #include "parse/thoughts.h"
 #include "text/rouge.h"
 #include "text/word_set.h"
@@ -24,11 +26,7 @@ bool holds_run(const Words& text, const Words& words, size_t from,
 }
 
 std::string join(const Words& words, size_t from, size_t number) {
-  std::string text;
-  for (size_t i = from; i < from + number; ++i) {
-    text += (text.empty() ? "" : " ") + words[i];
-  }
-  return text;
+  return joined(std::span(words).subspan(from, number), " ");
 }
 
 // Kinds of text that an answer may consist of.

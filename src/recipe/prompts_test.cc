@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "parse/thoughts.h"
 
 namespace selfalign::recipe {
@@ -85,12 +86,7 @@ class EditedPromptsTest : public ::testing::Test {
     write_file_atomic(path, text.replace(at, from.size(), to));
   }
   std::string error() {
-    try {
-      load_prompts(folder_);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { load_prompts(folder_); });
   }
 
   const ScratchFolder scratch_;
@@ -115,7 +111,7 @@ TEST_F(EditedPromptsTest, MistakesHaveFileAndLine) {
   EXPECT_THAT(error(), HasSubstr("self_instruct.yaml:"));
   EXPECT_THAT(error(), HasSubstr("{totl}"));
   replace("self_instruct.yaml", "list of {totl}", "list of {total}");
-  EXPECT_EQ(error(), "");
+  EXPECT_EQ(error(), "no error");
   replace("meta.yaml", "  between:", "  betwen:");
   EXPECT_THAT(error(), HasSubstr("did you mean \"between\"?"));
   EXPECT_THAT(error(), HasSubstr("engraved.between: expected this key"));

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "parse/thoughts.h"
 #include "text/template.h"
 
@@ -21,14 +22,6 @@ size_t end_of_places(const std::string& form) {
     if (at != std::string::npos) end = std::max(end, at + place.size());
   }
   return end;
-}
-
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) {
-    text += (text.empty() ? "" : "\n") + line;
-  }
-  return text;
 }
 
 }  // namespace

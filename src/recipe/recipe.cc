@@ -36,8 +36,11 @@ class PathVisitor {
 }  // namespace
 
 const std::vector<std::string>& stage_names() {
-  static const std::vector<std::string> names = {"instruct", "align", "engrave",
-                                                 "verbose", "tune"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const StageName& stage : kStages) all.emplace_back(stage.name);
+    return all;
+  }();
   return names;
 }
 

@@ -297,6 +297,17 @@ struct GivenData {
 // Limits of `stages`: some of stage_names(), in any order.
 struct StageNames {};
 // Those that a recipe may name, in the order of the method.
+struct StageName {
+  const char* name;
+  const char* needs = "";  // another, whose work it goes on with
+  const char* what = "";   // of that, for people
+};
+inline constexpr StageName kStages[] = {
+    {"instruct"},
+    {"align"},
+    {"engrave", "align", "the answers of align"},
+    {"verbose", "engrave", "the model of engrave"},
+    {"tune"}};
 const std::vector<std::string>& stage_names();
 
 struct Recipe {

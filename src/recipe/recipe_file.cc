@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/shown.h"
 #include "base/user_path.h"
 #include "generate/remote.h"
@@ -60,9 +61,8 @@ bool read_stages(YamlMap& map, const char* key,
     }
     all_known = false;
     map.mistake(
-        key, str("expected instruct, align, engrave, verbose or "
-                 "tune, found \"",
-                 shown(name), "\"", text::did_you_mean(name, stage_names())));
+        key, str("expected ", either(stage_names()), ", found \"", shown(name),
+                 "\"", text::did_you_mean(name, stage_names())));
   }
   return all_known;
 }
@@ -105,7 +105,7 @@ void get_names(YamlMap& map, const char* key, std::vector<std::string>& out,
     if (std::find(choices.begin(), choices.end(), name) != choices.end()) {
       continue;
     }
-    map.mistake(key, str("expected ", listed(choices), ", found \"",
+    map.mistake(key, str("expected ", joined(choices), ", found \"",
                          shown(name), "\"", text::did_you_mean(name, choices)));
   }
 }
@@ -187,16 +187,17 @@ class Reader {
 // Each stage works on what an earlier one made, or on given data.
 void check_stages(YamlMap& map, const Recipe& recipe) {
   const bool given = !recipe.instructions.path.empty();
-  const auto need = [&](bool ok, const char* key, const char* text) {
+  const auto need = [&](bool ok, const char* key, const std::string& text) {
     if (!ok) map.mistake(key, text);
   };
   need(!recipe.has("align") || recipe.has("instruct") || given, "stages",
        "align needs instructions: add instruct, or give them under "
        "instructions.path");
-  need(!recipe.has("engrave") || recipe.has("align"), "stages",
-       "engrave needs the answers of align: add it");
-  need(!recipe.has("verbose") || recipe.has("engrave"), "stages",
-       "verbose needs the model of engrave: add it");
+  for (const StageName& stage : kStages) {
+    need(!recipe.has(stage.name) || *stage.needs == '\0' ||
+             recipe.has(stage.needs),
+         "stages", str(stage.name, " needs ", stage.what, ": add it"));
+  }
   need(!recipe.has("tune") || recipe.stages.size() == 1, "stages",
        "tune stands alone: it trains the base on given data");
   need(!given || !recipe.has("instruct"), "instructions",

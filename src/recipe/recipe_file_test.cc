@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "recipe/recipe.h"
 #include "recipe/recipe_text.h"
 #include "recipe/yaml.h"
@@ -31,17 +31,12 @@ class RecipeTest : public ::testing::Test {
   }
   std::string error_of(const std::string& text) {
     const std::string path = write(text);
-    try {
-      read_recipe(path);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-      std::string found = error.what();
-      for (size_t at; (at = found.find(path)) != std::string::npos;) {
-        found.replace(at, path.size(), "F");
-      }
-      return found;
+    std::string found =
+        refusal_of([&] { read_recipe(path); }, ErrorKind::kUsage);
+    for (size_t at; (at = found.find(path)) != std::string::npos;) {
+      found.replace(at, path.size(), "F");
     }
-    return "";
+    return found;
   }
 
   const ScratchFolder scratch_;
@@ -322,8 +317,9 @@ TEST_F(RecipeTest, ASecondDocumentIsRefusedAtItsLine) {
   EXPECT_EQ(error_of(small + "...\nseed: 7\n"), refusal(5));
   EXPECT_EQ(error_of(small + "\n\n---\n---\n"), refusal(6));
   // One document, with its marks, and a line like them inside a text.
-  EXPECT_EQ(error_of("%YAML 1.2\n---\n" + small + "...\n# the end\n"), "");
-  EXPECT_EQ(error_of(small + "name: \"a --- b\"\n"), "");
+  EXPECT_EQ(error_of("%YAML 1.2\n---\n" + small + "...\n# the end\n"),
+            "no error");
+  EXPECT_EQ(error_of(small + "name: \"a --- b\"\n"), "no error");
 }
 
 TEST_F(RecipeTest, OtherEncodingsAreRefusedWithTheirPlace) {
@@ -335,7 +331,7 @@ TEST_F(RecipeTest, OtherEncodingsAreRefusedWithTheirPlace) {
   EXPECT_EQ(error_of(wide),
             "F:1:1: expected text in UTF-8, found UTF-16 or UTF-32; save the "
             "file in UTF-8");
-  EXPECT_EQ(error_of("\xef\xbb\xbf" + std::string(kSmall)), "");
+  EXPECT_EQ(error_of("\xef\xbb\xbf" + std::string(kSmall)), "no error");
 }
 
 TEST_F(RecipeTest, TheTildeIsTheHomeFolder) {
@@ -521,10 +517,10 @@ TEST_F(RecipeTest, ADefaultIsNoMistakeNorIsARunsOwnRecipe) {
       "");
   // The profile's, too.
   const std::string ours = "instruct: {hints_per_request: 5}\n";
-  EXPECT_EQ(error_of("profile: paper\n" + bare + ours), "");
-  EXPECT_NE(error_of(bare + ours), "");
+  EXPECT_EQ(error_of("profile: paper\n" + bare + ours), "no error");
+  EXPECT_NE(error_of(bare + ours), "no error");
   // How the base answers where each is asked in its own way.
-  EXPECT_EQ(error_of(bare + "align: {sampling: {top_p: 0.5}}\n"), "");
+  EXPECT_EQ(error_of(bare + "align: {sampling: {top_p: 0.5}}\n"), "no error");
   const std::string kept = folder_ + "/recipe.resolved.yaml";
   write_file_atomic(kept, bare + "instruct: {min_log_likelihood: -3}\n");
   EXPECT_EQ(read_recipe(kept).instruct.min_log_likelihood, -3.0);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "recipe/recipe.h"
 
 namespace selfalign::recipe {
@@ -61,7 +62,7 @@ class Collector {
   }
   void operator()(const Setting& of, const std::string& value,
                   const OneOf& limits) {
-    add(of, listed(limits.names), value,
+    add(of, joined(limits.names), value,
         {{"type", "string"}, {"enum", limits.names}});
   }
   void operator()(const Setting& of, const std::vector<double>& value,
@@ -78,7 +79,7 @@ class Collector {
                   const SomeOf& limits) {
     const Json item = {{"type", "string"}, {"enum", limits.names}};
     const Json list = {{"type", "array"}, {"items", item}, {"minItems", 1}};
-    add(of, listed(limits.names) + "; one or a list", value,
+    add(of, joined(limits.names) + "; one or a list", value,
         {{"anyOf", Json::array({item, list})}});
   }
   template <typename Number>
@@ -92,7 +93,7 @@ class Collector {
           {"maximum", limits.range.high}};
     }
     add(of,
-        str("a mapping: some of ", listed(limits.names), " to ",
+        str("a mapping: some of ", joined(limits.names), " to ",
             limits.range.low, " to ", limits.range.high),
         Json(value), numbers);
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipe/recipe_unused.h"
 
-#include <vector>
-
 #include "base/error.h"
 #include "recipe/fields.h"
 #include "recipe/recipe_text.h"

@@ -62,11 +62,8 @@ bool is_place(const std::string& field) {
          field == "data.path" || field == "contamination.sets";
 }
 
-// On one line.
 std::string text_of(const std::optional<std::string>& value) {
-  std::string text = shown(value.value_or("nothing"), kMaxShown);
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+  return shown(value.value_or("nothing"), kMaxShown);
 }
 
 // A line for each field that differs: "  FILE: seed (was 7, is 8)".

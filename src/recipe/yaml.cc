@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/number.h"
 #include "base/shown.h"
 #include "recipe/yaml_merge.h"
@@ -302,6 +303,19 @@ void YamlMap::get(const std::string& key, bool& out) {
   out = text == "true";
 }
 
+template <typename Number>
+void YamlMap::number(const std::string& key, Number& out, Number low,
+                     Number high, const std::string& range) {
+  std::string text;
+  if (!scalar(key, text)) return;
+  const auto found = number_in(text, low, high);
+  if (!found) {
+    mistake(key, str("expected ", range, ", found \"", shown(text), "\""));
+    return;
+  }
+  out = *found;
+}
+
 void YamlMap::get(const std::string& key, int& out, int low, int high) {
   int64_t number = out;
   get(key, number, int64_t{low}, int64_t{high});
@@ -310,40 +324,17 @@ void YamlMap::get(const std::string& key, int& out, int low, int high) {
 
 void YamlMap::get(const std::string& key, int64_t& out, int64_t low,
                   int64_t high) {
-  std::string text;
-  if (!scalar(key, text)) return;
-  const auto number = number_in(text, low, high);
-  if (!number) {
-    mistake(key, str("expected a whole number from ", low, " to ", high,
-                     ", found \"", shown(text), "\""));
-    return;
-  }
-  out = *number;
+  number(key, out, low, high, str("a whole number from ", low, " to ", high));
 }
 
 void YamlMap::get(const std::string& key, uint64_t& out) {
-  std::string text;
-  if (!scalar(key, text)) return;
-  const auto number = number_in<uint64_t>(text, 0, UINT64_MAX);
-  if (!number) {
-    mistake(key, str("expected a whole number from 0 to 2^64 - 1, found \"",
-                     shown(text), "\""));
-    return;
-  }
-  out = *number;
+  number<uint64_t>(key, out, 0, UINT64_MAX,
+                   "a whole number from 0 to 2^64 - 1");
 }
 
 void YamlMap::get(const std::string& key, double& out, double low,
                   double high) {
-  std::string text;
-  if (!scalar(key, text)) return;
-  const auto number = number_in(text, low, high);
-  if (!number) {
-    mistake(key, str("expected a number from ", low, " to ", high, ", found \"",
-                     shown(text), "\""));
-    return;
-  }
-  out = *number;
+  number(key, out, low, high, str("a number from ", low, " to ", high));
 }
 
 void YamlMap::get(const std::string& key, std::vector<std::string>& out) {
@@ -379,12 +370,8 @@ void YamlMap::get(const std::string& key, std::string& out,
   std::string text;
   if (!scalar(key, text)) return;
   if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-    std::string list;
-    for (const std::string& choice : choices) {
-      list += (list.empty() ? "" : ", ") + choice;
-    }
-    mistake(key,
-            str("expected one of ", list, ", found \"", shown(text), "\""));
+    mistake(key, str("expected one of ", joined(choices), ", found \"",
+                     shown(text), "\""));
     return;
   }
   out = text;

@@ -66,6 +66,10 @@ class YamlMap {
   YamlMistakes& mistakes() { return mistakes_; }
 
  private:
+  // `range` says what is expected.
+  template <typename Number>
+  void number(const std::string& key, Number& out, Number low, Number high,
+              const std::string& range);
   YAML::Node find(const std::string& key);
   bool scalar(const std::string& key, std::string& text);
   std::string named(const std::string& key) const;

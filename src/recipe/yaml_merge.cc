@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-
 namespace selfalign::recipe {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "stages/row_reading.h"
@@ -84,16 +85,9 @@ std::vector<PreviewExample> examples_of(const recipe::Prompts& prompts,
 }
 
 std::string count_text(double count) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(count < 1e5 ? 0 : 1);
-  if (count < 1e5) {
-    out << count;
-  } else if (count < 1e8) {
-    out << count / 1e6 << " M";
-  } else {
-    out << count / 1e9 << " G";
-  }
-  return out.str();
+  if (count < 1e5) return rounded(count, 0);
+  return count < 1e8 ? rounded(count / 1e6, 1) + " M"
+                     : rounded(count / 1e9, 1) + " G";
 }
 
 }  // namespace

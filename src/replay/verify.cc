@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
 #include "replay/replayed_run.h"
 #include "replay/verify_files.h"
+#include "stages/funnel.h"
 #include "stages/likelihood.h"
 #include "stages/tuning.h"
 #include "store/checks.h"
@@ -54,16 +54,6 @@ constexpr char kStartAnew[] =
     "restore it from a copy of the run, or start a new one with what is sound: "
     "selfalign resume RUN --fork NEW";
 
-// "2 no_answer, 1 repetition"
-std::string reasons(
-    const std::vector<std::pair<std::string, int64_t>>& rejected) {
-  std::string text;
-  for (const auto& [reason, count] : rejected) {
-    text += str(text.empty() ? "" : ", ", count, " ", reason);
-  }
-  return text;
-}
-
 int64_t num_rejected(const Account& account) {
   int64_t sum = 0;
   for (const auto& reason : account.rejected) sum += reason.second;
@@ -72,7 +62,7 @@ int64_t num_rejected(const Account& account) {
 
 // "20 rows = 17 kept + 3 rejected (2 no_answer, 1 repetition) + 0 pending"
 std::string equation(const Account& account) {
-  const std::string why = reasons(account.rejected);
+  const std::string why = stages::counts_text(account.rejected);
   return str(account.num_rows, " rows = ", account.num_kept, " kept + ",
              num_rejected(account), " rejected",
              why.empty() ? "" : " (" + why + ")", " + ", account.num_pending,
@@ -176,7 +166,7 @@ class StageChecks {
     }
     if (account.num_rows != manifest.num_rows ||
         account.num_kept != manifest.num_kept || account.num_pending != 0 ||
-        reasons(account.rejected) != rejected) {
+        stages::counts_text(account.rejected) != rejected) {
       problems_.add(stage,
                     str(manifest.num_rows, " rows = ", manifest.num_kept,
                         " kept + ", rejected.empty() ? "none" : rejected,

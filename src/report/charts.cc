@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
-#include <limits>
 #include <sstream>
 
 #include "base/error.h"
@@ -79,7 +78,7 @@ std::string tick_text(double value, double step, Unit unit) {
   if (std::abs(shown) < shown_step * 1e-6) return "0";
   if (shown_step >= 1.0) return with_separators(std::llround(shown));
   const int digits = int(std::ceil(-std::log10(shown_step) - 1e-9));
-  if (digits <= 4) return fixed(shown, digits);
+  if (digits <= 4) return rounded(shown, digits);
   std::ostringstream out;
   out << std::setprecision(2) << shown;
   return out.str();
@@ -262,9 +261,9 @@ double heat_high(const HeatMap& map) {
 }
 
 std::string heat_text(double value, Unit unit) {
-  if (unit == Unit::kShare) return fixed(100.0 * value, 0);
+  if (unit == Unit::kShare) return rounded(100.0 * value, 0);
   return unit == Unit::kCount ? with_separators(std::llround(value))
-                              : fixed(value, 1);
+                              : rounded(value, 1);
 }
 
 std::string draw_heat(const HeatMap& map, const std::string& id) {
@@ -354,16 +353,16 @@ Table heat_table(const HeatMap& map) {
 
 std::string figure_text(double value, Unit unit) {
   if (!std::isfinite(value)) return "–";
-  if (unit == Unit::kShare) return fixed(100.0 * value, 1) + " %";
+  if (unit == Unit::kShare) return rounded(100.0 * value, 1) + " %";
   if (unit == Unit::kCount ||
       (value == std::floor(value) && std::abs(value) < 1e15)) {
     return with_separators(std::llround(value));
   }
   const double size = std::abs(value);
-  if (size >= 100.0) return fixed(value, 0);
-  if (size >= 10.0) return fixed(value, 1);
-  if (size >= 1.0) return fixed(value, 2);
-  if (size >= 0.1) return fixed(value, 3);
+  if (size >= 100.0) return rounded(value, 0);
+  if (size >= 10.0) return rounded(value, 1);
+  if (size >= 1.0) return rounded(value, 2);
+  if (size >= 0.1) return rounded(value, 3);
   std::ostringstream out;
   out << std::setprecision(3) << value;
   return out.str();
@@ -375,7 +374,7 @@ std::string count_text(int64_t count) {
 
 std::string interval_text(double value, double low, double high, Unit unit) {
   const auto bare = [unit](double bound) {
-    return unit == Unit::kShare ? fixed(100.0 * bound, 1)
+    return unit == Unit::kShare ? rounded(100.0 * bound, 1)
                                 : figure_text(bound, unit);
   };
   return str(figure_text(value, unit), " [", bare(low), ", ", bare(high), "]");

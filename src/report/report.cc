@@ -14,7 +14,6 @@
 #include "base/sha256.h"
 #include "generate/remote_address.h"
 #include "inspect/eta.h"
-#include "recipe/recipe_file.h"
 #include "recipe/run_files.h"
 #include "report/report_sections.h"
 #include "stages/funnel.h"
@@ -28,11 +27,6 @@ namespace fs = std::filesystem;
 constexpr char kResults[] = "results.json";
 constexpr const char* kReportFiles[] = {"report.html", "report.json",
                                         "report.md"};
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
 
 // Where the results are, and whose report they belong to.
 struct Places {

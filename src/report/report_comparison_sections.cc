@@ -3,7 +3,6 @@
 // and 8.
 #include "base/error.h"
 #include "eval/evaluation.h"
-#include "report/markup.h"
 #include "report/report_sections.h"
 
 namespace selfalign::report {

@@ -7,7 +7,6 @@
 #include <cstdlib>
 
 #include "base/file.h"
-#include "base/sha256.h"
 #include "report/markup.h"
 #include "text/words.h"
 

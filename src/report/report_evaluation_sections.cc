@@ -2,9 +2,9 @@
 // What evaluations found: figures by model with intervals and chance, items,
 // judges' comparisons, and what stage 4 cost and brought.
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "eval/task_table.h"
 #include "eval/tasks.h"
 #include "report/markup.h"
@@ -167,10 +167,7 @@ Block item_details(const ShownItem& item) {
 }
 
 Block items_details(const ShownItems& items) {
-  std::string files;
-  for (const std::string& file : items.files) {
-    files += (files.empty() ? "" : ", ") + file;
-  }
+  const std::string files = joined(items.files);
   const std::string shown = count_text(items.num_shown);
   const std::string total = count_text(items.num_items);
   std::vector<Block> parts = {paragraph(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report_run.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cmath>
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/progress.h"
 #include "generate/usage.h"
 #include "report/markup.h"
@@ -19,14 +19,6 @@ namespace {
 constexpr size_t kMaxText = 3000;    // characters of one text shown
 constexpr size_t kMaxExample = 300;  // of a rejected row in a table
 constexpr size_t kMaxTypes = 40;     // rows of a chart or heat map
-
-std::string counts_text(const Named<int64_t>& rejected) {
-  std::string text;
-  for (const auto& [reason, count] : rejected) {
-    text += str(text.empty() ? "" : ", ", count, " ", reason);
-  }
-  return text;
-}
 
 Block rejected_details(const std::string& stage,
                        const std::vector<RejectedReason>& reasons) {
@@ -187,9 +179,9 @@ LineChart curve_chart(const std::string& name,
 std::string fate_text(const stages::Funnel& stage) {
   if (stage.identity) return stages::identity_text(stage);
   if (!stage.given_up.empty()) {
-    return "given up: " + counts_text(stage.given_up);
+    return "given up: " + stages::counts_text(stage.given_up);
   }
-  return counts_text(stage.rejected);
+  return stages::counts_text(stage.rejected);
 }
 
 }  // namespace
@@ -300,10 +292,7 @@ Section principles_section(const RunReport& report) {
           count_text(principles.unnamed.kept + principles.unnamed.rejected),
           ". Which rule a thought names is what the model says, not proof that "
           "the answer follows it.")));
-  std::string never;
-  for (const std::string& name : principles.never) {
-    never += (never.empty() ? "" : ", ") + name;
-  }
+  const std::string never = joined(principles.never);
   if (!never.empty()) {
     section.blocks.push_back(
         paragraph("Named in no kept answer: " + never + "."));
@@ -357,7 +346,7 @@ Section data_section(const RunReport& report) {
               {}};
   for (const inspect::VerbCount& verb : instructions.root_verbs.top) {
     verbs.rows.push_back(
-        {verb.verb, count_text(verb.count), counts_text(verb.nouns)});
+        {verb.verb, count_text(verb.count), stages::counts_text(verb.nouns)});
   }
   section.blocks.push_back(
       details("Root verbs and nouns", {table(std::move(verbs))}));

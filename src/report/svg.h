@@ -3,10 +3,10 @@
 // report's charts only.
 #pragma once
 
-#include <iomanip>
 #include <sstream>
 #include <string>
 
+#include "base/counted.h"
 #include "report/markup.h"
 
 namespace selfalign::report {
@@ -15,14 +15,8 @@ namespace selfalign::report {
 // puts several side by side where there is room.
 inline constexpr double kChartWidth = 360.0;
 
-inline std::string fixed(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
-}
-
 // A coordinate: a tenth of a pixel is enough.
-inline std::string at(double value) { return fixed(value, 1); }
+inline std::string at(double value) { return rounded(value, 1); }
 
 class Svg {
  public:

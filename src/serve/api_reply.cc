@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/slices.h"
 #include "text/unicode.h"
 
@@ -34,11 +35,6 @@ std::string token_name(const std::string& bytes) {
 
 std::string name_of(int id, const Tokenizer& tokenizer) {
   return token_name(tokenizer.decode_token(id, true));
-}
-
-int64_t num_characters(const std::string& bytes) {
-  return std::count_if(bytes.begin(), bytes.end(),
-                       [](char c) { return (c & 0xc0) != 0x80; });
 }
 
 Json or_null(const std::string& text) {
@@ -160,7 +156,7 @@ Json completion_logprobs(const std::vector<TokenEntry>& entries,
     logprobs.push_back(entry.logprob ? Json(*entry.logprob) : Json());
     top.push_back(entry.logprob ? top_object(entry, tokenizer) : Json());
     offsets.push_back(offset);
-    offset += num_characters(bytes);
+    offset += num_code_points(bytes);
   }
   return {{"tokens", std::move(tokens)},
           {"token_logprobs", std::move(logprobs)},

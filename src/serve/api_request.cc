@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api_request.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>

@@ -5,27 +5,20 @@
 #include <gtest/gtest.h>
 
 #include "recipe/chat.h"
+#include "recipe/testing.h"
 #include "serve/testing.h"
 
 namespace selfalign::serve {
 namespace {
 
-recipe::ChatPrompt layout() {
-  return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
-}
-
-std::string whole(const generate::Request& request) {
-  return (request.prefix ? *request.prefix : "") + request.suffix;
-}
-
 // What the server shows the model is what the terminal's chat shows it.
 TEST(ChatFormTest, TheTextOfAChat) {
-  const ChatForm form(layout());
+  const ChatForm form(recipe::chat_layout());
   const generate::Request request =
       form.render({{"user", "q {x}"}, {"assistant", "a"}, {"user", "r"}});
   const recipe::ChatText chat =
-      recipe::render_chat(layout(), {{"q {x}", "a"}}, 0, "r");
-  EXPECT_EQ(whole(request), chat.text);
+      recipe::render_chat(recipe::chat_layout(), {{"q {x}", "a"}}, 0, "r");
+  EXPECT_EQ(recipe::whole_prompt(request), chat.text);
   ASSERT_NE(request.prefix, nullptr);
   EXPECT_EQ(*request.prefix, "About.\n\n");
   ASSERT_EQ(request.cuts.size(), 2u);  // the answer "a" is a piece of its own
@@ -38,13 +31,13 @@ TEST(ChatFormTest, TheTextOfAChat) {
   // It is the prefix, too: no penalty counts its tokens.
   EXPECT_EQ(*system.prefix, "Be brief.\n\n");
   EXPECT_EQ(system.suffix, "U: u\nA: ");
-  recipe::ChatPrompt bare = layout();
+  recipe::ChatPrompt bare = recipe::chat_layout();
   bare.prompt = "";
   EXPECT_EQ(ChatForm(bare).render({{"user", "u"}}).prefix, nullptr);
 }
 
 TEST(ChatFormTest, TheSameAsATemplate) {
-  const std::string jinja = ChatForm(layout()).jinja();
+  const std::string jinja = ChatForm(recipe::chat_layout()).jinja();
   EXPECT_EQ(jinja,
             "{% if messages[0].role == 'system' %}{{ messages[0].content + "
             "\"\\n\\n\" }}{% else %}{{ \"About.\\n\\n\" }}{% endif %}"

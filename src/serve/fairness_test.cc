@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
-#include <map>
 
 #include "base/slices.h"
 #include "serve/server_fixture.h"

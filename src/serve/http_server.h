@@ -4,10 +4,8 @@
 // does, or does not do, holds up no other. Boost.Beast stays behind this.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "serve/exchange.h"
 #include "serve/http_options.h"

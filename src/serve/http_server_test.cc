@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "base/random.h"
 #include "serve/server_fixture.h"
 
 namespace selfalign::serve {

@@ -2,7 +2,6 @@
 #include "serve/members.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 

@@ -13,15 +13,12 @@
 #include <vector>
 
 #include "base/number.h"
+#include "recipe/testing.h"
 #include "serve/http_server.h"
 #include "serve/service.h"
 #include "serve/testing.h"
 
 namespace selfalign::serve {
-
-inline recipe::ChatPrompt chat_layout() {
-  return {"About.\n\n", "U: {instruction}\n", "A: ", "\n", {"\nU:"}};
-}
 
 class ServerTest : public testing::Test {
  protected:
@@ -40,7 +37,7 @@ class ServerTest : public testing::Test {
       spec.generator = std::make_unique<ByteModel>(model_);
       spec.tokenizer = std::make_shared<ByteTokenizer>(has_bos_, on_encode_);
       spec.max_context = 2000;
-      spec.chat = chat_layout();
+      spec.chat = recipe::chat_layout();
       specs.push_back(std::move(spec));
     }
     service_.emplace(std::move(specs), options_, *metrics_);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/log.h"
 #include "generate/prompt_tokens.h"
 #include "parse/thoughts.h"
@@ -151,14 +152,13 @@ void Service::dispatch(const std::shared_ptr<Exchange>& exchange) {
 
 const Model& Service::find_model(const std::string& id) const {
   if (id.empty()) return *models_.front();
-  std::string known;
   for (const auto& model : models_) {
     if (model->id == id) return *model;
-    known += (known.empty() ? "" : ", ") + model->id;
   }
+  const auto name = [](const auto& model) { return model->id; };
   throw ApiError(404,
-                 str("model: expected one of ", known, ", found ",
-                     shown(Value(id.substr(0, 60)))),
+                 str("model: expected one of ", joined(models_, ", ", name),
+                     ", found ", shown(Value(id.substr(0, 60)))),
                  "model_not_found", "model");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/json_file.h"
 #include "base/log.h"
 #include "base/shown.h"
@@ -49,11 +50,9 @@ void refuse_others(const Json& json, const std::vector<std::string>& known,
                    const std::string& where) {
   for (const auto& [name, value] : json.items()) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string all;
-    for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
     throw Error(ErrorKind::kInput,
-                str(where, ": expected members among ", all, ", found '",
-                    shown(name), "'; correct or remove it"));
+                str(where, ": expected members among ", joined(known),
+                    ", found '", shown(name), "'; correct or remove it"));
   }
 }
 

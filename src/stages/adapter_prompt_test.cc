@@ -4,14 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "recipe/chat.h"
 #include "recipe/decoding.h"
 
@@ -29,12 +28,7 @@ class AdapterPromptTest : public testing::Test {
     write_file_atomic(folder() + "/selfalign.json", dump_json(json));
   }
   Error refusal() const {
-    try {
-      read_adapter_prompt(folder());
-    } catch (const Error& error) {
-      return error;
-    }
-    return Error(ErrorKind::kFailed, "taken");
+    return error_of([&] { read_adapter_prompt(folder()); });
   }
 
   const ScratchFolder scratch_;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/unix_time.h"
 #include "stages/work.h"
 
 // How it works. A plan names rows in sequence 0, 1, 2, ...; each is in one of
@@ -45,12 +46,6 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxBatch = 16;    // completions per transaction
 constexpr size_t kMaxReplay = 512;  // rows per transaction where none is new
 constexpr auto kMaxDelay = std::chrono::seconds(1);
-
-double unix_time() {
-  return std::chrono::duration<double>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // The time that a session's requests take and the tokens they bring: what is
 // not in the store yet, and the stage's rate over all sessions.

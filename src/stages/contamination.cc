@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <span>
 #include <sstream>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/joined.h"
 #include "base/shown.h"
 #include "stages/funnel.h"
 #include "text/rouge.h"
@@ -108,11 +111,8 @@ std::optional<Contamination> ContaminationGuard::find_ngram(
     if (first) return;
     const auto at = ngrams_.find(hash);
     if (at == ngrams_.end()) return;
-    std::string common;
-    for (size_t k = i; k < i + length; ++k) {
-      common += (common.empty() ? "" : " ") + words[k];
-    }
-    first = found(at->second, kNgram, common);
+    first = found(at->second, kNgram,
+                  joined(std::span(words).subspan(i, length), " "));
   });
   return first;
 }
@@ -122,10 +122,9 @@ std::optional<Contamination> ContaminationGuard::find_near(
   for (const std::string& part : parts_of(text)) {
     const auto match = questions_.find_above(part);
     if (!match) continue;
-    std::ostringstream score;
-    score << std::fixed << std::setprecision(2) << match->score;
     return found(question_places_[match->index], "near_match",
-                 str(score.str(), " with: ", question_texts_[match->index]));
+                 str(rounded(match->score, 2),
+                     " with: ", question_texts_[match->index]));
   }
   return std::nullopt;
 }
@@ -205,7 +204,7 @@ void check_stage(const store::Reader& store, const std::string& stage,
     ++(contamination->kind == kNgram ? kinds.ngram : kinds.near_match);
     (is_kept ? kept : rejected)
         .push_back({str(stage, ":", seen.row.seq), stage, is_kept,
-                    *contamination, shown(*text, 300)});
+                    *contamination, beginning_of(*text, 300)});
     return true;
   });
   if (counts.num_rows == 0) return;

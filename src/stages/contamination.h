@@ -7,10 +7,8 @@
 // instructions of the run are always guarded.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 

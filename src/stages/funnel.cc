@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <iomanip>
-#include <sstream>
 
+#include "base/counted.h"
+#include "base/joined.h"
 #include "base/log.h"
 #include "store/checks.h"
 
@@ -42,41 +42,39 @@ struct ReportedFunnel {
   }
 };
 
+std::string percent(int64_t part, int64_t whole) {
+  return rounded(100.0 * double(part) / double(whole), 1) + " %";
+}
+
 }  // namespace
 
+std::string counts_text(const Named<int64_t>& counts) {
+  return joined(counts, ", ",
+                [](const auto& of) { return str(of.second, " ", of.first); });
+}
+
 std::string funnel_line(const Funnel& funnel) {
-  std::ostringstream out;
-  out << funnel.stage << ": " << funnel.num_made << " made, " << funnel.num_kept
-      << " kept";
+  std::string line = str(funnel.stage, ": ", funnel.num_made, " made, ",
+                         funnel.num_kept, " kept");
   if (funnel.num_made > 0) {
-    out << std::fixed << std::setprecision(1) << " ("
-        << 100.0 * static_cast<double>(funnel.num_kept) /
-               static_cast<double>(funnel.num_made)
-        << " %)";
+    line += " (" + percent(funnel.num_kept, funnel.num_made) + ")";
   }
-  const auto list = [&out](const char* separator, const auto& counts) {
-    for (const auto& [reason, count] : counts) {
-      out << separator << count << " " << reason;
-      separator = ", ";
-    }
+  const auto add = [&line](const char* title, const std::string& text) {
+    if (!text.empty()) line += str("; ", title, text);
   };
-  list("; rejected: ", funnel.rejected);
-  list("; given up: ", funnel.given_up);
-  const std::string identity = identity_text(funnel);
-  if (!identity.empty()) out << "; " << identity;
-  return out.str();
+  add("rejected: ", counts_text(funnel.rejected));
+  add("given up: ", counts_text(funnel.given_up));
+  add("", identity_text(funnel));
+  return line;
 }
 
 std::string identity_text(const Funnel& funnel) {
   const auto [used, left_out] = funnel.identity.value_or(IdentityFigures());
   if (used + left_out == 0) return "";
-  std::ostringstream out;
-  out << used << " identity (" << std::fixed << std::setprecision(1)
-      << 100.0 * static_cast<double>(used) /
-             static_cast<double>(std::max<int64_t>(funnel.num_made, 1))
-      << " %)";
-  if (left_out > 0) out << ", " << left_out << " left out";
-  return out.str();
+  const std::string text =
+      str(used, " identity (",
+          percent(used, std::max<int64_t>(funnel.num_made, 1)), ")");
+  return left_out > 0 ? str(text, ", ", left_out, " left out") : text;
 }
 
 Funnel funnel_of(const store::Manifest& manifest) {

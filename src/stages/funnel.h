@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/record.h"
@@ -49,6 +48,8 @@ struct Funnel {
   }
 };
 
+// "2 no_answer, 1 repetition"
+std::string counts_text(const Named<int64_t>& counts);
 // "instruct.tasks: 93 made, 60 kept (64.5 %); rejected: 20 duplicate, ..."
 // "engrave.samples: 74 made, 74 kept (100.0 %); 18 identity (24.3 %), 73 left
 // out"

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/held_out.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/interrupt.h"
 #include "stages/align.h"
 #include "stages/funnel.h"
 #include "stages/keys.h"

@@ -12,7 +12,6 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 #include "stages/instruction_filter.h"
 #include "stages/run.h"

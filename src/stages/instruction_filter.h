@@ -8,7 +8,6 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "parse/dedup.h"
 #include "recipe/profile.h"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/openings.h"
 
-#include <algorithm>
-
 #include "base/random.h"
 
 namespace selfalign::stages {

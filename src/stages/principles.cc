@@ -5,7 +5,6 @@
 #include <iomanip>
 #include <map>
 #include <sstream>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 

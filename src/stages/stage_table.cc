@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/stage_table.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 
 namespace selfalign::stages {
@@ -61,45 +59,50 @@ std::vector<Stage> instruction_stages() {
        answering}};
 }
 
-std::vector<Stage> answering_stages() {
+// Stage 2 and refills.
+std::vector<Stage> aligning_stages() {
   const std::vector<std::string> instructions = {
       "instruct.tasks", "redteam.questions", "given.instructions"};
+  return {{.name = "align.answers",
+           .kind = StageKind::kAnswers,
+           .title = "answers under the principles",
+           .parents = instructions,
+           .deciders = {"engrave.samples"},
+           .prompt_files = kPrincipled,
+           .sampling = [](const Recipe& r) { return r.align.sampling; },
+           .has_thoughts = true},
+          {"align.pairs",
+           StageKind::kPairs,
+           "pairs of stage 2",
+           {"align.answers"},
+           {"engrave.samples"}},
+          {.name = "refill.N.requests",
+           .kind = StageKind::kRequests,
+           .title = "requests for questions of a refill",
+           .parents = {"redteam.topics"},
+           .prompt_files = kRedTeam,
+           .sampling =
+               [](const Recipe& r) { return r.instruct.question_sampling; }},
+          {"refill.N.questions",
+           StageKind::kItems,
+           "questions of a refill",
+           {"refill.N.requests"}},
+          {.name = "refill.N.answers",
+           .kind = StageKind::kAnswers,
+           .title = "answers of a refill",
+           .parents = {"refill.N.questions"},
+           .prompt_files = kPrincipled,
+           .sampling = [](const Recipe& r) { return r.align.sampling; },
+           .has_thoughts = true},
+          {"refill.N.pairs",
+           StageKind::kPairs,
+           "pairs of a refill",
+           {"refill.N.answers"}}};
+}
+
+// Stages 3 and 4, and tuning on given data.
+std::vector<Stage> tuning_stages() {
   return {
-      {.name = "align.answers",
-       .kind = StageKind::kAnswers,
-       .title = "answers under the principles",
-       .parents = instructions,
-       .deciders = {"engrave.samples"},
-       .prompt_files = kPrincipled,
-       .sampling = [](const Recipe& r) { return r.align.sampling; },
-       .has_thoughts = true},
-      {"align.pairs",
-       StageKind::kPairs,
-       "pairs of stage 2",
-       {"align.answers"},
-       {"engrave.samples"}},
-      {.name = "refill.N.requests",
-       .kind = StageKind::kRequests,
-       .title = "requests for questions of a refill",
-       .parents = {"redteam.topics"},
-       .prompt_files = kRedTeam,
-       .sampling =
-           [](const Recipe& r) { return r.instruct.question_sampling; }},
-      {"refill.N.questions",
-       StageKind::kItems,
-       "questions of a refill",
-       {"refill.N.requests"}},
-      {.name = "refill.N.answers",
-       .kind = StageKind::kAnswers,
-       .title = "answers of a refill",
-       .parents = {"refill.N.questions"},
-       .prompt_files = kPrincipled,
-       .sampling = [](const Recipe& r) { return r.align.sampling; },
-       .has_thoughts = true},
-      {"refill.N.pairs",
-       StageKind::kPairs,
-       "pairs of a refill",
-       {"refill.N.answers"}},
       {"engrave.samples",
        StageKind::kSamples,
        "samples of stage 3",
@@ -218,7 +221,7 @@ generate::Sampling variant_sampling(const Recipe& recipe,
 const std::vector<Stage>& stage_table() {
   static const std::vector<Stage> all = [] {
     std::vector<Stage> stages = instruction_stages();
-    for (auto more : {answering_stages(), held_out_stages()}) {
+    for (auto more : {aligning_stages(), tuning_stages(), held_out_stages()}) {
       for (Stage& stage : more) stages.push_back(std::move(stage));
     }
     return stages;

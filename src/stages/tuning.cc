@@ -2,8 +2,6 @@
 #include "stages/tuning.h"
 
 #include <filesystem>
-#include <iomanip>
-#include <sstream>
 
 #include "base/counted.h"
 #include "base/error.h"
@@ -90,14 +88,11 @@ IdentityFigures identity_figures(const TuningPlan& plan, const Run& run) {
 void warn_of_identity(const TuningPlan& plan, const Run& run,
                       const IdentityFigures& figures) {
   if (figures.num_left_out <= 0) return;
-  std::ostringstream share;
-  share << std::fixed << std::setprecision(0)
-        << 100.0 * run.recipe.identity_share;
   log_warning(str(plan.samples, ": ", figures.num_left_out, " of ",
                   figures.num_left_out + figures.num_used,
                   " self-identification rows are left out, so that they are at "
                   "most ",
-                  share.str(),
+                  rounded(100.0 * run.recipe.identity_share, 0),
                   " % of the samples; ask for more instructions, or raise "
                   "identity_share in the recipe"));
 }
@@ -192,13 +187,11 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
       report, plan.folder, inputs,
       file_digests(store.folder() + "/" + plan.folder + "/adapter")});
   store.commit_manifest(manifest, files_below(store.folder(), plan.folder));
-  std::ostringstream line;
-  line << plan.adapter << ": " << counted(report.num_samples, "sample") << ", "
-       << counted(report.num_steps, "step") << ", " << report.num_truncated
-       << " cut at the length limit; loss over these samples " << std::fixed
-       << std::setprecision(3) << report.loss_before << " -> "
-       << report.loss_after;
-  log_info(line.str());
+  log_info(str(plan.adapter, ": ", counted(report.num_samples, "sample"), ", ",
+               counted(report.num_steps, "step"), ", ", report.num_truncated,
+               " cut at the length limit; loss over these samples ",
+               rounded(report.loss_before, 3), " -> ",
+               rounded(report.loss_after, 3)));
 }
 
 }  // namespace

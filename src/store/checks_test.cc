@@ -6,7 +6,6 @@
 
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "store/store.h"
 #include "store/testing.h"

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/testing.h"
 #include "store/checks.h"
 #include "store/live_bytes.h"
 #include "store/signing.h"
@@ -93,16 +94,6 @@ class EvidenceTest : public ::testing::Test {
   }
   bool is_found(const std::string& sql) const {
     return !found_after([&] { edit_store(folder_, sql); }).empty();
-  }
-
-  ErrorKind kind_of(const std::function<void()>& fn) const {
-    try {
-      fn();
-    } catch (const Error& error) {
-      return error.kind();
-    }
-    ADD_FAILURE() << "no error";
-    return ErrorKind::kFailed;
   }
 
   const ScratchFolder scratch_;

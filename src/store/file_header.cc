@@ -3,7 +3,6 @@
 // Of what it says SQLite checks a part; here is the rest.
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <fstream>
 
 #include "base/error.h"

@@ -3,8 +3,6 @@
 
 #include <openssl/evp.h>
 
-#include <memory>
-
 #include "base/error.h"
 
 namespace selfalign::store {

@@ -8,7 +8,6 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 
 #include "base/file.h"
 #include "base/testing.h"

@@ -9,7 +9,6 @@
 #include <map>
 #include <set>
 
-#include "base/error.h"
 #include "inspect/trace.h"
 #include "recipe/profile.h"
 #include "replay/preview.h"

@@ -10,9 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "replay/fork.h"
 #include "scripted_runs.h"
-#include "stages/pipeline.h"
 
 namespace selfalign::tests {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/testing.h"
 #include "inspect/eta.h"
 #include "inspect/trace.h"
 #include "replay/fork.h"
@@ -17,7 +18,6 @@
 #include "scripted_runs.h"
 #include "stages/pipeline.h"
 #include "stages/principles.h"
-#include "stages/refill.h"
 
 namespace selfalign::tests {
 namespace {
@@ -179,13 +179,8 @@ TEST_F(QuestionsTest, SeveralHintsNeedAListPromptBeforeTheFirstRow) {
   ASSERT_NE(at, std::string::npos);
   text.erase(at, text.find("\ntypes:") - at);
   write_file_atomic(file, text);
-  try {
-    stages::open_run(several);
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(error.what(), HasSubstr("there is no list_prompt"));
-  }
+  EXPECT_THAT(refusal_of([&] { stages::open_run(several); }, ErrorKind::kUsage),
+              HasSubstr("there is no list_prompt"));
   several.instruct.hints_per_request = 1;
   stages::open_run(several);
 }

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "scripted_runs.h"
-#include "stages/funnel.h"
 #include "stages/instructions.h"
 
 namespace selfalign::tests {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/record.h"
+#include "base/testing.h"
 #include "eval/item_log.h"
 #include "eval/results.h"
 #include "inspect/eta.h"
@@ -251,13 +252,8 @@ TEST_F(ReportTest, AnEvaluationWithoutARunHasOneToo) {
   EXPECT_TRUE(fs::exists(folder + "/report.json"));
   EXPECT_THAT(read_file(folder + "/report.html"),
               HasSubstr("Evaluations</h2>"));
-  try {
-    report::write_report(ScriptedRuns::folder());
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput);
-    EXPECT_THAT(error.what(), HasSubstr("nor of an evaluation"));
-  }
+  EXPECT_THAT(refusal_of([&] { report::write_report(ScriptedRuns::folder()); }),
+              HasSubstr("nor of an evaluation"));
 }
 
 }  // namespace

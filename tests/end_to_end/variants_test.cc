@@ -14,9 +14,7 @@
 #include "replay/verify.h"
 #include "replay/whole_run.h"
 #include "scripted_runs.h"
-#include "stages/align.h"
 #include "stages/funnel.h"
-#include "stages/given.h"
 #include "stages/instructions.h"
 #include "stages/pipeline.h"
 

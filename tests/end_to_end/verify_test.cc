@@ -15,7 +15,6 @@
 #include "scripted_runs.h"
 #include "stages/funnel.h"
 #include "stages/pipeline.h"
-#include "store/checks.h"
 #include "store/seals.h"
 #include "store/signing.h"
 #include "store/sqlite.h"

@@ -4,7 +4,6 @@
 // prefix. The reference is made by tools/make_golden_smollm2.py.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <map>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stage 1 and identity: rows as JSON, and the prompts for lists. Upstream keeps
 // the layout of lists in code; ours is used.
-#include <algorithm>
 #include <set>
 
 #include "base/error.h"

@@ -2,7 +2,6 @@
 // Short chat prompts (paper: appendix with the verbose and inference prompts):
 //   # NAME, a text, then turns "### User", "### NAME" with a line break after
 //   the tag, apart by blank lines; at the end the bare tag "### User".
-#include <algorithm>
 
 #include "base/error.h"
 #include "parse/thoughts.h"

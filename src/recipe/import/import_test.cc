@@ -6,8 +6,8 @@
 
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "parse/thoughts.h"
 #include "recipe/prompts.h"
 
@@ -50,12 +50,7 @@ class ImportTest : public ::testing::Test {
     return import_prompts({folder_ + "/in"}, "prompts", folder_ + "/out");
   }
   std::string error() {
-    try {
-      import_all();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { import_all(); });
   }
   // Our prompts with the imported files in place of ours.
   Prompts result(const std::string& out = "/out") {

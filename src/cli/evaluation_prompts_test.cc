@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "recipe/run_files.h"
 
 namespace selfalign::cli {
 namespace {

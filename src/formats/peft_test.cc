@@ -169,7 +169,7 @@ TEST(AdapterTargets, AnExpressionThatIsNoneOrHangsIsAnError) {
   const auto error = [](const char* patch) {
     EXPECT_EQ(refusal(patch), "no error");
     const AdapterConfig config = read_adapter_config(folder());
-    return error_of(
+    return message_of(
         [&] { static_cast<void>(AdapterTargets(config, "x").find(kQ0)); });
   };
   EXPECT_THAT(error(R"({"target_modules": "(q_proj"})"),
@@ -221,7 +221,7 @@ TEST(AdapterConfig, APickleIsToBeConverted) {
   const ScratchFolder pickled;
   write_adapter_config(pickled.path(), {});
   write_file_atomic(pickled.path() + "/adapter_model.bin", "x");
-  EXPECT_THAT(error_of([&] { read_adapter_config(pickled.path()); }),
+  EXPECT_THAT(message_of([&] { read_adapter_config(pickled.path()); }),
               HasSubstr("adapter_model.bin is a pickle"));
 }
 

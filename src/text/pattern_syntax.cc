@@ -277,12 +277,9 @@ class Translator {
   // "\\u2581"
   bool code_point() {
     const std::string digits = pattern_.substr(at_, 4);
-    const auto is_digit = [](char c) {
-      return std::string_view("0123456789abcdefABCDEF").find(c) !=
-             std::string_view::npos;
-    };
-    if (digits.size() != 4 ||
-        !std::all_of(digits.begin(), digits.end(), is_digit)) {
+    const bool is_hex =
+        digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+    if (digits.size() != 4 || !is_hex) {
       fail("\\u without four digits");
     }
     at_ += 4;
@@ -347,16 +344,13 @@ class Translator {
   }
 
   std::string interval() {
-    const size_t end = pattern_.find('}', at_);
-    if (end == std::string::npos) {
+    const size_t end = pattern_.find_first_not_of("0123456789,", at_ + 1);
+    if (end == std::string::npos || pattern_[end] != '}') {
       ++at_;
       return "{";
     }
     const std::string text = pattern_.substr(at_, end + 1 - at_);
-    const bool is_interval =
-        text.find_first_not_of("{}0123456789,") == std::string::npos;
-    at_ = is_interval ? end + 1 : at_ + 1;
-    if (!is_interval) return "{";
+    at_ = end + 1;
     if (!take("+")) return text;
     if (repeated(text).empty()) fail(str(text, "+"));
     return repeated(text);

@@ -145,7 +145,7 @@ TEST(Pipeline, HostileTextsTakeNoQuadraticTime) {
     for (const std::string part :
          {"a", " ", "\u0301", "\U0001F600", "\u2581", "\u0378", ".", "ab"}) {
       std::string text;
-      while (text.size() < 300'000) text += part;
+      while (text.size() < 200'000) text += part;
       EXPECT_GT(t->encode(text + "x").size(), 0u) << kind << part;
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/tokenizer_json.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -121,11 +122,16 @@ void read_merges(const FastJson& merges, BpeVocabulary& out) {
   }
 }
 
+// -1: none.
 int id_in(const PipelineParts& vocabulary, const std::string& text) {
   for (const AddedToken& token : vocabulary.added) {
     if (token.text == text) return token.id;
   }
-  return -1;
+  const auto& tokens = vocabulary.tokens;
+  const auto found = std::find(tokens.begin(), tokens.end(), text);
+  return text.empty() || found == tokens.end()
+             ? -1
+             : static_cast<int>(found - tokens.begin());
 }
 
 void use_side_files(const SideFiles& side, const std::string& first_token,

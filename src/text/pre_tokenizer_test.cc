@@ -124,8 +124,9 @@ TEST(PreTokenizer, Metaspace) {
 }
 
 TEST(PreTokenizer, OtherKinds) {
-  EXPECT_THAT(words_of({punctuation_step(SplitBehavior::kIsolated)}, "a,$b\u2e43"),
-              ElementsAre("a", ",", "$", "b\u2e43"));
+  EXPECT_THAT(
+      words_of({punctuation_step(SplitBehavior::kIsolated)}, "a,$b\u2e43"),
+      ElementsAre("a", ",", "$", "b\u2e43"));
   EXPECT_THAT(words_of({whitespace_step()}, "a\u00b2, \u200db"),
               ElementsAre("a", "\u00b2,", "\u200db"));
   PreTokenizerStep fixed;
@@ -158,7 +159,8 @@ TEST(PreTokenizer, NamesOfGguf) {
   }
   EXPECT_THROW(named("", "x"), Error);
   EXPECT_THROW(named("gpt2 olmo", "x"), Error);
-  EXPECT_TRUE(ignores_merges_named("tekken") && ignores_merges_named("falcon3"));
+  EXPECT_TRUE(ignores_merges_named("tekken") &&
+              ignores_merges_named("falcon3"));
   EXPECT_FALSE(ignores_merges_named("dbrx") || ignores_merges_named("qwen2"));
 }
 

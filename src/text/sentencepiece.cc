@@ -97,8 +97,8 @@ class SentencePiece : public Tokenizer {
   std::array<int, 256> byte_ids_;  // -1: none
   std::vector<int> bytes_of_ids_;  // by id: the byte of a byte piece, or -1
   int num_pieces_ = 0;             // of the model; ids beyond are added tokens
-  std::vector<bool> is_added_;  // by id
-  AddedTokenFinder added_;      // control pieces and added tokens
+  std::vector<bool> is_added_;     // by id
+  AddedTokenFinder added_;         // control pieces and added tokens
   AddedTokenFinder user_defined_;
   std::unique_ptr<const Charsmap> charsmap_;
   std::unique_ptr<WordModel> model_;
@@ -275,7 +275,8 @@ std::unique_ptr<WordModel> SentencePiece::unigram_model() const {
   for (int id = 0; id < num_pieces_; ++id) {
     const auto at = static_cast<size_t>(id);
     const std::string& piece = v_.pieces[at];
-    if (type(id) == TokenType::kNormal) lowest = std::min(lowest, v_.scores[at]);
+    if (type(id) == TokenType::kNormal)
+      lowest = std::min(lowest, v_.scores[at]);
     parts.scores.push_back(
         type(id) == TokenType::kUserDefined
             ? static_cast<float>(0.1 * (static_cast<double>(piece.size()) - 1))
@@ -302,7 +303,8 @@ void SentencePiece::set_end_tokens() {
 }
 
 // A character without a piece is bytes or, together with its neighbours,
-// unknown. Normalising makes no text shorter, but for white space or by a table.
+// unknown. Normalising makes no text shorter, but for white space or by a
+// table.
 void SentencePiece::set_bound() {
   if (charsmap_) return;
   for (const AddedToken& token : v_.added) {

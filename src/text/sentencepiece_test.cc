@@ -117,7 +117,8 @@ TEST(SentencePiece, Unigram) {
   EXPECT_THAT(t->encode("\n"), ElementsAre(kSpace, kByte0 + 10));
   EXPECT_EQ(t->decode(t->encode("ab  \u00e9\xff z")), "ab  \u00e9\xff z");
   v.byte_fallback = false;
-  EXPECT_THAT(make_sentencepiece(v)->encode("xyza"), ElementsAre(kSpace, 0, kA));
+  EXPECT_THAT(make_sentencepiece(v)->encode("xyza"),
+              ElementsAre(kSpace, 0, kA));
 }
 
 // A character that is no piece by itself may be part of one.

@@ -129,23 +129,24 @@ TEST(TokenizerJson, UnknownKindsAreNamed) {
   EXPECT_THAT(with("/model/type", "WordPiece"), HasSubstr("WordPiece"));
   EXPECT_THAT(with("/model/type", "Unigram"), HasSubstr("an array of pieces"));
   EXPECT_THAT(with("/normalizer", {{"type", "Bert"}}), HasSubstr("Bert"));
-  EXPECT_THAT(with("/normalizer", {{"type", "Precompiled"},
-                                   {"precompiled_charsmap", "AA=="}}),
+  EXPECT_THAT(with("/normalizer",
+                   {{"type", "Precompiled"}, {"precompiled_charsmap", "AA=="}}),
               HasSubstr("precompiled_charsmap"));
-  EXPECT_THAT(with("/normalizer", {{"type", "Precompiled"},
-                                   {"precompiled_charsmap", "?"}}),
+  EXPECT_THAT(with("/normalizer",
+                   {{"type", "Precompiled"}, {"precompiled_charsmap", "?"}}),
               HasSubstr("base64"));
   EXPECT_THAT(with("/pre_tokenizer", {{"type", "UnicodeScripts"}}),
               HasSubstr("UnicodeScripts"));
-  EXPECT_THAT(with("/pre_tokenizer", {{"type", "Metaspace"},
-                                      {"replacement", "ab"}}),
-              HasSubstr("one character"));
+  EXPECT_THAT(
+      with("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "ab"}}),
+      HasSubstr("one character"));
   EXPECT_THAT(with("/pre_tokenizer", {{"type", "Metaspace"},
                                       {"replacement", "_"},
                                       {"add_prefix_space", false},
                                       {"prepend_scheme", "first"}}),
               HasSubstr("prepend_scheme"));
-  EXPECT_THAT(with("/decoder", {{"type", "WordPiece"}}), HasSubstr("WordPiece"));
+  EXPECT_THAT(with("/decoder", {{"type", "WordPiece"}}),
+              HasSubstr("WordPiece"));
   EXPECT_THAT(with("/post_processor", {{"type", "BertProcessing"}}),
               HasSubstr("'cls'"));
   EXPECT_THAT(with("/post_processor", {{"type", "Other"}}), HasSubstr("Other"));

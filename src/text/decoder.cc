@@ -11,6 +11,17 @@
 namespace selfalign::text {
 namespace {
 
+// A text of n bytes may become 64 n, and some more.
+void check_growth(size_t before, size_t after) {
+  constexpr size_t kMaxGrowth = 64;
+  constexpr size_t kSome = 256;
+  if (after <= kMaxGrowth * before + kSome) return;
+  throw Error(ErrorKind::kInput,
+              str("tokenizer.json: expected a decoder that makes at most ",
+                  kMaxGrowth, " bytes of one, found ", after, " of ", before,
+                  "; use a model whose tokenizer is supported"));
+}
+
 std::string replace_text(const std::string& text, const std::string& wanted,
                          const std::string& content) {
   std::string out;
@@ -19,6 +30,7 @@ std::string replace_text(const std::string& text, const std::string& wanted,
        at = text.find(wanted, done)) {
     out.append(text, done, at - done);
     out += content;
+    check_growth(text.size(), out.size());
     done = at + wanted.size();
   }
   return out.append(text, done);
@@ -35,6 +47,7 @@ std::string replace_matches(const std::string& text, const Pattern& pattern,
       while (search.next()) {
         out.append(run, done, search.begin() - done);
         out += content;
+        check_growth(text.size(), out.size());
         done = search.end();
       }
     }
@@ -108,13 +121,16 @@ std::string Decoder::token(const std::string& text, bool first) const {
   std::string out = text;
   for (size_t i = 0; i < num_for_tokens_; ++i) {
     out = apply(steps_[i], out, first);
+    check_growth(text.size(), out.size());
   }
   return out;
 }
 
 std::string Decoder::whole(std::string text) const {
+  const size_t before = text.size();
   for (size_t i = num_for_tokens_; i < steps_.size(); ++i) {
     text = apply(steps_[i], text, true);
+    check_growth(before, text.size());
   }
   return text;
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "text/decoder.h"
 #include "text/reference_forms.h"
 
 namespace selfalign::text {
@@ -85,6 +86,20 @@ TEST(NormalizerTest, TextsDoNotGrowBeyondMeasure) {
   EXPECT_THROW(normal({replace("a", std::string(1 << 20, 'b'))},
                       std::string(1 << 20, 'a')),
                Error);
+}
+
+TEST(DecoderTest, TokensDoNotGrowBeyondMeasure) {
+  DecoderStep doubles;
+  doubles.kind = DecoderStep::Kind::kReplace;
+  doubles.text = "a";
+  doubles.content = "aa";
+  const Decoder twice({doubles}, "test");
+  EXPECT_EQ(twice.token("ab", false), "aab");
+  EXPECT_THROW(
+      Decoder(std::vector<DecoderStep>(32, doubles), "test").token("a", false),
+      Error);
+  doubles.content = std::string(1 << 20, 'a');
+  EXPECT_THROW(Decoder({doubles}, "test").token("a", false), Error);
 }
 
 TEST(NormalizerTest, Shrink) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/load_tokenizer.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -85,9 +86,7 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
   }
   const std::string pre = file.get_string_or(pre_key, "default");
   out.pre_tokenizer = text::pre_tokenizer_named(pre, file.path());
-  // LLaMA 3's tokenizer takes a word that is a token without merging.
-  out.ignore_merges =
-      pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+  out.ignore_merges = text::ignores_merges_named(pre);
   const auto types = token_types(file, out.tokens.size());
   for (size_t id = 0; id < types.size(); ++id) {
     const bool special = types[id] == TokenType::kControl;
@@ -106,19 +105,34 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
   return text::make_byte_bpe(std::move(out));
 }
 
-std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file) {
+// `is_unigram`: as T5 has it.
+std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file,
+                                               bool is_unigram) {
   text::SentencePieceVocabulary out;
+  out.is_unigram = is_unigram;
   out.where = file.path();
   out.pieces = tokens_of(file);
   out.types = token_types(file, out.pieces.size());
   for (const double score : file.get_floats("tokenizer.ggml.scores")) {
     out.scores.push_back(static_cast<float>(score));
   }
+  constexpr const char* kCharsmap = "tokenizer.ggml.precompiled_charsmap";
+  if (is_unigram && file.find(kCharsmap) != nullptr) {
+    for (const int64_t byte : file.get_ints(kCharsmap)) {
+      out.charsmap += static_cast<char>(byte & 0xFF);
+    }
+  }
+  if (is_unigram) {
+    out.byte_fallback = std::find(out.types.begin(), out.types.end(),
+                                  TokenType::kByte) != out.types.end();
+    out.remove_extra_whitespaces =
+        file.get_bool_or("tokenizer.ggml.remove_extra_whitespaces", false);
+  }
   out.unknown = id_or_none(file, "unknown");
   out.bos = id_or_none(file, "bos");
   out.eos = id_or_none(file, "eos");
   out.end_tokens = end_tokens(file);
-  out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token", true);
+  out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token", !is_unigram);
   out.add_dummy_prefix =
       file.get_bool_or("tokenizer.ggml.add_space_prefix", true);
   return text::make_sentencepiece(std::move(out));
@@ -129,11 +143,12 @@ std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file) {
 std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
   const std::string model = file.get_string("tokenizer.ggml.model");
   if (model == "gpt2") return byte_bpe(file);
-  if (model == "llama") return sentencepiece(file);
-  throw Error(
-      ErrorKind::kInput,
-      str(file.path(), ": expected tokenizer.ggml.model gpt2 or llama, found '",
-          shown(model), "'; use the model's HF folder"));
+  if (model == "llama") return sentencepiece(file, false);
+  if (model == "t5") return sentencepiece(file, true);
+  throw Error(ErrorKind::kInput,
+              str(file.path(),
+                  ": expected tokenizer.ggml.model gpt2, llama or t5, found '",
+                  shown(model), "'; use the model's HF folder"));
 }
 
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {

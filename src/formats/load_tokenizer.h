@@ -14,12 +14,13 @@ class GgufFile;
 
 // From an HF folder (tokenizer.json, else tokenizer.model), a tokenizer.json,
 // a SentencePiece .model, or a GGUF file. A folder whose tokenizer.json states
-// SentencePiece's BPE is read from its tokenizer.model. Error kInput names
-// what is not understood (unknown pre-tokenizer, normalizer, model type).
+// SentencePiece's BPE is read from its tokenizer.model, if there is one. Error
+// kInput names what is not understood (unknown pre-tokenizer, normalizer, model
+// type).
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path);
 
 // From the keys tokenizer.ggml.*: model "gpt2" (byte-level BPE, pre-tokenizer
-// by name) or "llama" (SentencePiece BPE).
+// by name), "llama" (SentencePiece BPE) or "t5" (SentencePiece unigram).
 std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file);
 
 }  // namespace selfalign::formats

@@ -127,6 +127,27 @@ TEST(LoadTokenizer, GgufSentencePiece) {
   EXPECT_EQ(t->decode(t->encode("aa a")), "aa a");
 }
 
+// As T5 has it: the best sum of scores, and no BOS.
+TEST(LoadTokenizer, GgufUnigram) {
+  const std::vector<std::string> pieces = {"<pad>", "</s>", "<unk>", "\u2581",
+                                           "a",     "b",    "ab",    "\u2581a"};
+  GgufBuilder file;
+  file.text("tokenizer.ggml.model", "t5");
+  file.array("tokenizer.ggml.tokens", 8, 8, string_array(pieces));
+  file.array("tokenizer.ggml.scores", 6, 8,
+             number_array<float>({0, 0, 0, -2, -3, -3, -4, -3}));
+  file.array("tokenizer.ggml.token_type", 5, 8,
+             number_array<int32_t>({3, 3, 2, 1, 1, 1, 1, 1}));
+  file.number("tokenizer.ggml.unknown_token_id", 2);
+  file.number("tokenizer.ggml.eos_token_id", 1);
+  const auto t = load_tokenizer(test_file("t5.gguf", file.bytes()));
+  EXPECT_THAT(t->encode("ab"), ElementsAre(3, 6) /* and not 7, 5 */);
+  EXPECT_THAT(t->encode("a zz"), ElementsAre(7, 3, 2));
+  EXPECT_FALSE(t->adds_bos());
+  EXPECT_EQ(t->eos(), 1);
+  EXPECT_EQ(t->decode(t->encode("ab a")), "ab a");
+}
+
 // A byte piece that is none, and one that stands twice, in a GGUF file.
 TEST(LoadTokenizer, GgufBytePiecesAreChecked) {
   const auto refusal = [](const std::string& first, const std::string& second) {

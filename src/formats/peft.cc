@@ -14,7 +14,7 @@
 #include "base/number.h"
 #include "base/ranges.h"
 #include "base/shown.h"
-#include "text/pattern.h"
+#include "text/name_pattern.h"
 
 namespace selfalign::formats {
 namespace {
@@ -201,9 +201,10 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 struct AdapterTargets::Patterns {
-  using Numbered = std::vector<std::pair<text::Pattern, double>>;
-  std::optional<text::Pattern> targets, excludes;
-  std::vector<text::Pattern> layers;  // of the names in one of config.layers
+  using Numbered = std::vector<std::pair<text::NamePattern, double>>;
+  std::optional<text::NamePattern> targets, excludes;
+  std::vector<text::NamePattern>
+      layers;  // of the names in one of config.layers
   Numbered ranks, alphas;
 
   static double number_of(const Numbered& patterns, const std::string& name,
@@ -238,9 +239,9 @@ AdapterTargets::AdapterTargets(const AdapterConfig& config,
   const auto add = [&](const char* key, const auto& from,
                        Patterns::Numbered& to) {
     for (const auto& [name, number] : from) {
-      to.emplace_back(
-          text::Pattern(str("(?:.*\\.)?(?:", name, ")"), where + ": " + key),
-          number);
+      to.emplace_back(text::NamePattern(str("(?:.*\\.)?(?:", name, ")"),
+                                        where + ": " + key),
+                      number);
     }
   };
   add("rank_pattern", config.rank_pattern, patterns.ranks);

@@ -12,16 +12,6 @@ namespace {
 
 constexpr size_t kMaxBytes = size_t{16} << 20;  // of all tokens' texts
 
-// The start of the character that ends at `pos` > 0.
-size_t char_before(std::string_view text, size_t pos) {
-  size_t begin = pos - 1;
-  for (int back = 0; back < 3 && begin > 0; ++back) {
-    if ((static_cast<unsigned char>(text[begin]) & 0xC0) != 0x80) break;
-    --begin;
-  }
-  return begin;
-}
-
 bool word_at(std::string_view text, size_t pos) {
   const int32_t code = utf8_char(text, pos).code;
   return code >= 0 && is_word(code);

@@ -1,35 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/pre_tokenizer.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <algorithm>
-#include <array>
-#include <cctype>
 
 #include "base/error.h"
 #include "base/shown.h"
 #include "base/slices.h"
+#include "text/alphabet.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
 namespace {
-
-// The pattern of GPT-2 (Radford et al. 2019), and those of the LLaMA 3 and
-// Qwen 2 tokenizers, as their tokenizer.json files state them.
-constexpr const char* kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
-    R"(|\s+(?!\S)|\s+)";
-constexpr const char* kCased = R"((?i:'s|'t|'re|'ve|'m|'ll|'d))"
-                               R"(|[^\r\n\p{L}\p{N}]?\p{L}+)";
-constexpr const char* kMarksAndSpaces =
-    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-// White space and word characters as Unicode defines them; PCRE2's own \s
-// and \w differ in a few characters.
-constexpr const char* kSpaceSet = R"(\t-\r\x{85}\p{Z})";
-constexpr const char* kWordSet = R"(\p{L}\p{M}\p{N}\p{Pc})";
 
 // Numbers that Unicode 15 to 16 added to those PCRE2 10.42 knows (Unicode 14):
 // the reference cuts at them.
@@ -39,110 +20,24 @@ constexpr const char* kNumberSet =
     R"(\x{16D70}-\x{16D79}\x{16FF4}-\x{16FF6}\x{1CCF0}-\x{1CCF9})"
     R"(\x{1D2C0}-\x{1D2D3}\x{1E4F0}-\x{1E4F9}\x{1E5F1}-\x{1E5FA})";
 
-[[noreturn]] void bad_pattern(const std::string& where,
-                              const std::string& pattern,
-                              const std::string& what) {
-  throw Error(ErrorKind::kInput,
-              str(where,
-                  ": expected a pre-tokenizer pattern that PCRE2 "
-                  "understands as Oniguruma does, found ",
-                  what, " in '", pattern,
-                  "'; use a model whose tokenizer is supported"));
-}
-
-// An escape of Oniguruma as PCRE2 writes it; "" if there is no such thing.
-std::string replace_class(char escape, bool in_set) {
-  const bool space = escape == 's' || escape == 'S';
-  const bool negated = escape == 'S' || escape == 'W';
-  if (space || escape == 'w' || escape == 'W') {
-    const std::string set = space ? kSpaceSet : kWordSet;
-    if (in_set) return negated ? "" : set;
-    return str(negated ? "[^" : "[", set, "]");
-  }
-  const bool hexadecimal = escape == 'h' || escape == 'H';
-  return hexadecimal ? "" : std::string{'\\', escape};
-}
-
-// Oniguruma to PCRE2: rewrites classes that mean something else there and
-// refuses what only Oniguruma has.
-std::string to_pcre2(const std::string& pattern, const std::string& where) {
-  std::string out;
-  bool in_set = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '\\' && i + 1 < pattern.size()) {
-      const char next = pattern[++i];
-      const std::string replaced = replace_class(next, in_set);
-      if (replaced.empty()) {
-        bad_pattern(where, pattern, str("\\", next, in_set ? " in a set" : ""));
-      }
-      out += replaced;
-      continue;
-    }
-    if (in_set && c == '[' && !pattern.substr(i).starts_with("[:")) {
-      bad_pattern(where, pattern, "a set inside a set");
-    }
-    if (in_set && c == '&' && pattern.substr(i).starts_with("&&")) {
-      bad_pattern(where, pattern, "an intersection of sets");
-    }
-    if (c == '[' && !in_set) {
-      in_set = true;
-      out += c;
-      if (pattern.substr(i + 1).starts_with('^')) out += pattern[++i];
-      if (pattern.substr(i + 1).starts_with(']')) out += pattern[++i];
-      continue;
-    }
-    if (in_set && c == '[') {  // a POSIX class: copied whole
-      const size_t end = pattern.find(":]", i);
-      if (end == std::string::npos) bad_pattern(where, pattern, "an open set");
-      out.append(pattern, i, end + 2 - i);
-      i = end + 1;
-      continue;
-    }
-    if (c == ']') in_set = false;
-    out += c;
-  }
-  return out;
-}
-
-struct FreeCode {
-  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
-};
-struct FreeMatch {
-  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
-};
-struct FreeContext {
-  void operator()(pcre2_match_context* context) const {
-    pcre2_match_context_free(context);
-  }
-};
-using Code = std::unique_ptr<pcre2_code, FreeCode>;
-
-std::string pcre2_message(int error) {
-  std::array<PCRE2_UCHAR, 256> text{};
-  pcre2_get_error_message(error, text.data(), text.size());
-  return reinterpret_cast<const char*>(text.data());
-}
-
-Code compile(const std::string& pattern, const std::string& where) {
-  const std::string translated = to_pcre2(pattern, where);
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
-                          translated.size(),
-                          PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-                          &error, &offset, nullptr));
-  if (!code) {
-    bad_pattern(where, pattern,
-                str("at offset ", offset, ": ", pcre2_message(error)));
-  }
-  return code;
-}
+// Punctuation that Unicode has got since its version 8, but for some that was
+// taken back: to the reference it is none.
+constexpr const char* kNewPunctuation =
+    R"(\x{61D}\x{9FD}\x{A76}\x{C77}\x{C84}\x{1B4E}-\x{1B4F})"
+    R"(\x{1B7D}-\x{1B7F}\x{2E43}-\x{2E4F}\x{2E52}-\x{2E5D}\x{10D6E})"
+    R"(\x{10EAD}\x{10F55}-\x{10F59}\x{10F86}-\x{10F89}\x{113D4}-\x{113D5})"
+    R"(\x{113D7}-\x{113D8}\x{1144B}-\x{1144F}\x{1145A}-\x{1145B}\x{1145D})"
+    R"(\x{11660}-\x{1166C}\x{116B9}\x{1183B}\x{11944}-\x{11946}\x{119E2})"
+    R"(\x{11A3F}-\x{11A46}\x{11A9A}-\x{11A9C}\x{11A9E}-\x{11AA2})"
+    R"(\x{11B00}-\x{11B09}\x{11BE1}\x{11C41}-\x{11C45}\x{11C70}-\x{11C71})"
+    R"(\x{11EF7}-\x{11EF8}\x{11F43}-\x{11F4F}\x{11FFF}\x{12FF1}-\x{12FF2})"
+    R"(\x{16D6D}-\x{16D6F}\x{16E97}-\x{16E9A}\x{16FE2}\x{1E5FF})"
+    R"(\x{1E95E}-\x{1E95F})";
 
 // Words of one text from its matches and the gaps between them.
 class Cutter {
  public:
-  using Emit = std::function<void(std::string_view)>;
+  using Emit = std::function<void(std::string_view word, size_t begin)>;
   Cutter(std::string_view text, SplitBehavior behavior, const Emit& emit)
       : text_(text), behavior_(behavior), emit_(emit) {}
 
@@ -178,7 +73,7 @@ class Cutter {
 
  private:
   void flush(size_t end) {
-    if (end > begin_) emit_(text_.substr(begin_, end - begin_));
+    if (end > begin_) emit_(text_.substr(begin_, end - begin_), begin_);
     begin_ = end_ = end;
   }
 
@@ -190,78 +85,50 @@ class Cutter {
   bool last_match_ = false;
 };
 
-PreTokenizerStep split_step(std::string pattern) {
-  PreTokenizerStep step;
-  step.pattern = std::move(pattern);
-  return step;
-}
-
 }  // namespace
 
 struct PreTokenizer::Step {
   PreTokenizerStep options;
-  Code code;  // null for kPrefixSpace
+  std::unique_ptr<const Pattern> pattern;  // kSplit
 };
 
-// What one call of split() uses: PCRE2's scratch memory, one per step.
+// What one call of split() uses.
 struct PreTokenizer::Run {
-  std::vector<std::unique_ptr<pcre2_match_data, FreeMatch>> data;
-  std::unique_ptr<pcre2_match_context, FreeContext> context;
+  std::vector<std::unique_ptr<Pattern::Scratch>> scratch;  // by step
   const std::function<void(std::string_view)>& word;
-  bool continues;  // nothing of the text is done, and text stands before it
+  Begins begins;
 };
 
-PreTokenizerStep gpt2_step() { return split_step(kGpt2); }
+PreTokenizerStep split_step(std::string pattern, SplitBehavior behavior,
+                            bool invert) {
+  PreTokenizerStep step;
+  step.pattern = std::move(pattern);
+  step.behavior = behavior;
+  step.invert = invert;
+  return step;
+}
 
 PreTokenizerStep digits_step(bool individual) {
   return split_step(str("[", kNumberSet, individual ? "]" : "]+"));
 }
 
-std::string quote_pattern(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80 && !std::isalnum(byte) && byte > ' ') out += '\\';
-    out += c;
-  }
-  return out;
+PreTokenizerStep punctuation_step(SplitBehavior behavior) {
+  return split_step(str("(?![", kNewPunctuation, R"(])[\p{P}$+<=>^`|~)",
+                        R"(\x{166D}\x{111C9}])"),
+                    behavior);
 }
 
-std::vector<PreTokenizerStep> pre_tokenizer_named(const std::string& name,
-                                                  const std::string& where) {
-  if (name == "gpt2" || name == "gpt-2" || name == "olmo" || name == "mpt" ||
-      name == "jais") {
-    return {gpt2_step()};
-  }
-  if (name == "smollm" || name == "starcoder" || name == "refact" ||
-      name == "command-r" || name == "codeshell") {
-    return {digits_step(true), gpt2_step()};
-  }
-  if (name == "llama-bpe" || name == "llama3" || name == "llama-v3") {
-    return {split_step(str(kCased, R"(|\p{N}{1,3})", kMarksAndSpaces))};
-  }
-  if (name == "qwen2") {
-    return {split_step(str(kCased, R"(|\p{N})", kMarksAndSpaces))};
-  }
-  if (name == "default") {  // llama.cpp's, where a file names none
-    return {split_step(R"([\p{P}$+<=>^~|]+)"), gpt2_step(), digits_step(false),
-            split_step("[0-9][0-9][0-9]")};
-  }
-  throw Error(
-      ErrorKind::kInput,
-      str(where,
-          ": expected a pre-tokenizer out of gpt2, smollm, "
-          "starcoder, llama-bpe, qwen2 and default, found '",
-          shown(name), "'; use the model's HF folder with tokenizer.json"));
+PreTokenizerStep whitespace_step() {
+  return split_step(R"([\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+)",
+                    SplitBehavior::kRemoved, true);
 }
 
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps,
-                           const std::string& where)
-    : where_(where) {
+                           const std::string& where) {
   for (PreTokenizerStep& options : steps) {
     Step step;
     if (options.kind == PreTokenizerStep::Kind::kSplit) {
-      step.code = compile(options.pattern, where);
+      step.pattern = std::make_unique<const Pattern>(options.pattern, where);
     }
     step.options = std::move(options);
     steps_.push_back(std::move(step));
@@ -272,76 +139,113 @@ PreTokenizer::PreTokenizer(PreTokenizer&&) noexcept = default;
 
 void PreTokenizer::split(std::string_view text,
                          const std::function<void(std::string_view)>& word,
-                         bool continues) const {
-  Run run{{}, {}, word, continues};
-  run.context.reset(pcre2_match_context_create(nullptr));
-  constexpr uint32_t kHeapLimitKib = 1 << 20;
-  if (run.context) pcre2_set_heap_limit(run.context.get(), kHeapLimitKib);
+                         Begins begins) const {
+  Run run{{}, word, begins};
   for (const Step& step : steps_) {
-    run.data.emplace_back(step.code ? pcre2_match_data_create(1, nullptr)
-                                    : nullptr);
-    if (!run.context || (step.code && !run.data.back())) {
-      throw std::bad_alloc();
-    }
+    run.scratch.push_back(step.pattern ? std::make_unique<Pattern::Scratch>()
+                                       : nullptr);
   }
+  bool first = true;
   for_each_utf8_run(text, [&](std::string_view stretch, bool valid) {
     if (valid) {
-      apply(0, stretch, run);
+      apply(0, stretch, first, run);
+    } else if (std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+                 return step.options.kind == PreTokenizerStep::Kind::kByteLevel;
+               })) {
+      word(bytes_to_alphabet(stretch));
     } else {
       word(stretch);
     }
-    run.continues = false;
+    first = false;
   });
 }
 
-void PreTokenizer::apply(size_t index, std::string_view text, Run& run) const {
+void PreTokenizer::apply(size_t index, std::string_view text, bool first,
+                         Run& run) const {
   if (index == steps_.size()) return run.word(text);
-  const Step& step = steps_[index];
-  if (step.options.kind == PreTokenizerStep::Kind::kPrefixSpace) {
-    if (text.starts_with(' ') || (run.continues && index == 0)) {
-      return apply(index + 1, text, run);
-    }
-    return apply(index + 1, str(' ', text), run);
+  switch (steps_[index].options.kind) {
+    case PreTokenizerStep::Kind::kSplit:
+      return apply_split(index, text, first, run);
+    case PreTokenizerStep::Kind::kPrefixSpace:
+      if (text.starts_with(' ') || (first && run.begins == Begins::kInText)) {
+        return apply(index + 1, text, first, run);
+      }
+      return apply(index + 1, str(' ', text), first, run);
+    case PreTokenizerStep::Kind::kMetaspace:
+      return apply_metaspace(index, text, first, run);
+    case PreTokenizerStep::Kind::kByteLevel:
+      return apply(index + 1, bytes_to_alphabet(text), first, run);
+    case PreTokenizerStep::Kind::kFixedLength:
+      return apply_fixed(index, text, first, run);
   }
-  const Cutter::Emit emit = [&](std::string_view word) {
-    apply(index + 1, word, run);
+}
+
+void PreTokenizer::apply_split(size_t index, std::string_view text, bool first,
+                               Run& run) const {
+  const Step& step = steps_[index];
+  const Cutter::Emit emit = [&](std::string_view word, size_t begin) {
+    apply(index + 1, word, first && begin == 0, run);
   };
   Cutter cutter(text, step.options.behavior, emit);
-  constexpr size_t kLimitBase = 1'000'000;
-  constexpr size_t kLimitPerByte = 32;
-  const size_t limit = kLimitBase + kLimitPerByte * text.size();
-  pcre2_set_match_limit(
-      run.context.get(),
-      static_cast<uint32_t>(std::min<size_t>(limit, UINT32_MAX)));
   SliceCounter slices;
+  Pattern::Search search(*step.pattern, text, *run.scratch[index]);
   size_t done = 0;  // [0, done) is with the cutter
-  for (size_t from = 0; from <= text.size();) {
-    const int found = pcre2_match(
-        step.code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-        from, PCRE2_NO_UTF_CHECK, run.data[index].get(), run.context.get());
-    if (found == PCRE2_ERROR_NOMATCH) break;
+  while (search.next()) {
     slices.count();
-    if (found < 0) {
-      throw Error(ErrorKind::kInput,
-                  str(where_,
-                      ": expected text that the pre-tokenizer can cut "
-                      "in linear time, found a pattern that gave up (",
-                      pcre2_message(found), "); shorten the text"));
-    }
-    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(run.data[index].get());
-    const size_t begin = bounds[0];
-    const size_t end = bounds[1];
-    if (end <= begin) {  // an empty match cuts nothing
-      if (begin >= text.size()) break;
-      from = begin + utf8_char(text, begin).length;
-      continue;
-    }
-    if (begin > done) cutter.add(begin, step.options.invert);
-    cutter.add(end, !step.options.invert);
-    done = from = end;
+    if (search.begin() > done) cutter.add(search.begin(), step.options.invert);
+    cutter.add(search.end(), !step.options.invert);
+    done = search.end();
   }
   if (done < text.size()) cutter.add(text.size(), step.options.invert);
   cutter.finish();
+}
+
+void PreTokenizer::apply_metaspace(size_t index, std::string_view text,
+                                   bool first, Run& run) const {
+  const PreTokenizerStep& options = steps_[index].options;
+  const std::string& mark = options.text;
+  const bool begins_text = first && run.begins == Begins::kText;
+  const bool in_text = first && run.begins == Begins::kInText;
+  const bool may_prepend =
+      options.prepend == PrependScheme::kAlways
+          ? !in_text
+          : options.prepend == PrependScheme::kFirst && begins_text;
+  std::string marked;
+  marked.reserve(text.size() + text.size() / 2 + mark.size());
+  if (may_prepend && !text.starts_with(' ') && !text.starts_with(mark)) {
+    marked += mark;
+  }
+  for (const char c : text) {
+    if (c == ' ') {
+      marked += mark;
+    } else {
+      marked += c;
+    }
+  }
+  if (!options.cuts) return apply(index + 1, marked, first, run);
+  SliceCounter slices;
+  const std::string_view all = marked;
+  for (size_t begin = 0; begin < all.size();) {
+    slices.count();
+    const size_t end = std::min(all.find(mark, begin + 1), all.size());
+    apply(index + 1, all.substr(begin, end - begin), first && begin == 0, run);
+    begin = end;
+  }
+}
+
+void PreTokenizer::apply_fixed(size_t index, std::string_view text, bool first,
+                               Run& run) const {
+  SliceCounter slices;
+  for (size_t begin = 0; begin < text.size();) {
+    slices.count();
+    size_t end = begin;
+    for (size_t i = 0; i < steps_[index].options.length && end < text.size();
+         ++i) {
+      end += utf8_char(text, end).length;
+    }
+    apply(index + 1, text.substr(begin, end - begin), first && begin == 0, run);
+    begin = end;
+  }
 }
 
 }  // namespace selfalign::text

@@ -95,13 +95,77 @@ TEST(PreTokenizer, ClassesAreUnicodes) {
               ElementsAre("e\u0301_\u203F", "-", "x"));
 }
 
-TEST(PreTokenizer, EmptyMatchesCutNothing) {
+TEST(PreTokenizer, EmptyMatchesCut) {
   EXPECT_THAT(words_of({step("x*", SplitBehavior::kIsolated)}, "abxé"),
-              ElementsAre("ab", "x", "é"));
+              ElementsAre("a", "b", "x", "é"));
+  EXPECT_THAT(words_of({step("(?=(\\d{3})+(?!\\d))", SplitBehavior::kIsolated)},
+                       "1234567"),
+              ElementsAre("1", "234", "567"));
+}
+
+TEST(PreTokenizer, Metaspace) {
+  PreTokenizerStep metaspace;
+  metaspace.kind = PreTokenizerStep::Kind::kMetaspace;
+  metaspace.text = "_";
+  EXPECT_THAT(words_of({metaspace}, "ab  c"), ElementsAre("_ab", "_", "_c"));
+  EXPECT_THAT(words_of({metaspace}, " a"), ElementsAre("_a"));
+  EXPECT_THAT(words_of({metaspace}, "_a"), ElementsAre("_a"));
+  metaspace.cuts = false;
+  EXPECT_THAT(words_of({metaspace}, "ab  c"), ElementsAre("_ab__c"));
+  metaspace.prepend = PrependScheme::kNever;
+  EXPECT_THAT(words_of({metaspace}, "ab c"), ElementsAre("ab_c"));
+  // Words that are cut before are words to it.
+  metaspace.prepend = PrependScheme::kAlways;
+  EXPECT_THAT(words_of({step(" ", SplitBehavior::kRemoved), metaspace}, "a b"),
+              ElementsAre("_a", "_b"));
+  metaspace.prepend = PrependScheme::kFirst;
+  EXPECT_THAT(words_of({step(" ", SplitBehavior::kRemoved), metaspace}, "a b"),
+              ElementsAre("_a", "b"));
+}
+
+TEST(PreTokenizer, OtherKinds) {
+  EXPECT_THAT(
+      words_of({punctuation_step(SplitBehavior::kIsolated)}, "a,$b\u2e43"),
+      ElementsAre("a", ",", "$", "b\u2e43"));
+  EXPECT_THAT(words_of({whitespace_step()}, "a\u00b2, \u200db"),
+              ElementsAre("a", "\u00b2,", "\u200db"));
+  PreTokenizerStep fixed;
+  fixed.kind = PreTokenizerStep::Kind::kFixedLength;
+  fixed.length = 2;
+  EXPECT_THAT(words_of({fixed}, "a\u4e2db"), ElementsAre("a\u4e2d", "b"));
+  PreTokenizerStep bytes;
+  bytes.kind = PreTokenizerStep::Kind::kByteLevel;
+  EXPECT_THAT(words_of({bytes}, " a\xff"), ElementsAre("\u0120a", "\u00ff"));
+}
+
+TEST(PreTokenizer, NamesOfGguf) {
+  EXPECT_THAT(named("tekken", "helloWorld 12"),
+              ElementsAre("hello", "World", " ", "1", "2"));
+  EXPECT_THAT(named("gpt-4o", "It'sNot 1234"),
+              ElementsAre("It's", "Not", " ", "123", "4"));
+  EXPECT_THAT(named("deepseek-llm", "ab 12\n  \u4e2d"),
+              ElementsAre("ab", " ", "12", "\n", "  ", "\u4e2d"));
+  EXPECT_THAT(named("deepseek-coder", "a1 b."),
+              ElementsAre("a", "1", " b", "."));
+  EXPECT_THAT(named("deepseek-v3", "a1234 +b"),
+              ElementsAre("a", "123", "4", " +", "b"));
+  EXPECT_THAT(named("falcon", "a1234.b"),
+              ElementsAre("a", "123", "4", ".", "b"));
+  EXPECT_EQ(named("stablelm2", "a 12"), named("qwen2", "a 12"));
+  EXPECT_EQ(named("dbrx", "a 1234"), named("llama-bpe", "a 1234"));
+  for (const char* name : {"falcon3", "phi-2", "exaone", "minerva-7b", "glm4",
+                           "refact", "command-r", "bloom", "viking"}) {
+    EXPECT_FALSE(named(name, "a b").empty()) << name;
+  }
+  EXPECT_THROW(named("", "x"), Error);
+  EXPECT_THROW(named("gpt2 olmo", "x"), Error);
+  EXPECT_TRUE(ignores_merges_named("tekken") &&
+              ignores_merges_named("falcon3"));
+  EXPECT_FALSE(ignores_merges_named("dbrx") || ignores_merges_named("qwen2"));
 }
 
 TEST(PreTokenizer, RefusesWhatMeansSomethingElse) {
-  for (const char* pattern : {"[a&&b]", "[a[bc]]", "\\h", "(", "[\\S]"}) {
+  for (const char* pattern : {"(", "[a", "\\p{Nobody}", "(?s:.)", "a{2,3}+"}) {
     EXPECT_THROW(words_of({step(pattern, SplitBehavior::kIsolated)}, "a"),
                  Error)
         << pattern;

@@ -2,44 +2,25 @@
 #include "text/sentencepiece.h"
 
 #include <algorithm>
+#include <array>
+#include <cfloat>
 #include <cmath>
-#include <queue>
-#include <unordered_map>
 
 #include "base/error.h"
 #include "base/number.h"
 #include "base/shown.h"
 #include "base/slices.h"
+#include "text/char_bpe.h"
+#include "text/charsmap.h"
 #include "text/token_bound.h"
 #include "text/unicode.h"
+#include "text/unigram.h"
+#include "text/word_cache.h"
 
 namespace selfalign::text {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";      // U+2581
 constexpr std::string_view kUnknownText = " \xE2\x81\x87 ";  // U+2047
-
-struct Symbol {
-  uint32_t begin, length;  // bytes of the normalised text; 0: joined away
-  int32_t previous, next;  // -1: none
-  bool frozen;             // a user-defined piece: never joined
-};
-
-struct Candidate {
-  float score;
-  int32_t left, right;
-  uint32_t length;  // of both when it was proposed
-  bool operator<(const Candidate& other) const {
-    return score != other.score ? score < other.score : left > other.left;
-  }
-};
-
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>{}(text);
-  }
-};
 
 // "<0x0A>" is the byte 10; the digits are in upper case, as SentencePiece has
 // them.
@@ -79,8 +60,7 @@ class SentencePiece : public Tokenizer {
   bool adds_bos() const override { return v_.adds_bos; }
   const std::vector<int>& end_tokens() const override { return v_.end_tokens; }
   int token_id(std::string_view piece) const override {
-    const auto found = ids_.find(piece);
-    return found == ids_.end() ? -1 : found->second;
+    return id_of_token(ids_, piece);
   }
   bool is_special(int id) const override {
     return type(id) == TokenType::kControl;
@@ -94,6 +74,9 @@ class SentencePiece : public Tokenizer {
   void add_pieces();
   void add_byte_piece(int id);
   void add_added();
+  void add_model();
+  std::unique_ptr<WordModel> bpe_model() const;
+  std::unique_ptr<WordModel> unigram_model() const;
   void set_end_tokens();
   void set_bound();
   // `continues`: text stands before it.
@@ -101,26 +84,31 @@ class SentencePiece : public Tokenizer {
                                     bool continues) const;
   // `starts`: the dummy prefix belongs here.
   std::string normalize(std::string_view text, bool starts) const;
-  std::vector<Symbol> characters(std::string_view text) const;
-  void join(std::string_view text, std::vector<Symbol>& symbols) const;
+  void append_normal(std::string_view text, bool& after_space,
+                     std::string& out) const;
+  void append_replaced(std::string_view text, bool& after_space,
+                       std::string& out) const;
   void encode_text(std::string_view text, bool starts,
                    std::vector<int>& ids) const;
-  void add_symbol(std::string_view piece, std::vector<int>& ids) const;
+  void encode_pieces(std::string_view text, std::vector<int>& ids) const;
 
   SentencePieceVocabulary v_;
-  std::unordered_map<std::string, int, TextHash, std::equal_to<>> ids_;
-  std::vector<int> byte_ids_;      // 256 ids, -1: none
+  TokenIds ids_;
+  std::array<int, 256> byte_ids_;  // -1: none
   std::vector<int> bytes_of_ids_;  // by id: the byte of a byte piece, or -1
   int num_pieces_ = 0;             // of the model; ids beyond are added tokens
-  size_t max_piece_bytes_ = 0;
-  std::vector<bool> is_added_;  // by id
-  AddedTokenFinder added_;      // control pieces and added tokens
+  std::vector<bool> is_added_;     // by id
+  AddedTokenFinder added_;         // control pieces and added tokens
   AddedTokenFinder user_defined_;
+  std::unique_ptr<const Charsmap> charsmap_;
+  std::unique_ptr<WordModel> model_;
   TokenBound bound_;
+  WordCache cache_;
 };
 
 SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
-    : v_(std::move(vocabulary)), byte_ids_(256, -1) {
+    : v_(std::move(vocabulary)) {
+  byte_ids_.fill(-1);
   if (v_.pieces.empty() || v_.pieces.size() > kMaxTokens ||
       v_.scores.size() != v_.pieces.size() ||
       v_.types.size() != v_.pieces.size()) {
@@ -136,6 +124,7 @@ SentencePiece::SentencePiece(SentencePieceVocabulary vocabulary)
   add_pieces();
   add_added();
   v_.unknown = checked_or_none(v_.unknown, "unknown");
+  add_model();
   v_.bos = checked_or_none(v_.bos, "BOS");
   v_.eos = checked_or_none(v_.eos, "EOS");
   v_.adds_bos = v_.adds_bos && v_.bos >= 0;
@@ -195,10 +184,6 @@ void SentencePiece::add_pieces() {
         break;
       case TokenType::kUserDefined:
         user_defined.push_back(std::move(token));
-        max_piece_bytes_ = std::max(max_piece_bytes_, piece.size());
-        break;
-      case TokenType::kNormal:
-        max_piece_bytes_ = std::max(max_piece_bytes_, piece.size());
         break;
       default:
         break;
@@ -255,6 +240,54 @@ void SentencePiece::add_added() {
   }
 }
 
+void SentencePiece::add_model() {
+  if (!v_.charsmap.empty()) {
+    charsmap_ = std::make_unique<const Charsmap>(v_.charsmap, v_.where);
+  }
+  model_ = v_.is_unigram ? unigram_model() : bpe_model();
+}
+
+// User-defined pieces are none of it: they are cut out before.
+std::unique_ptr<WordModel> SentencePiece::bpe_model() const {
+  std::vector<ScoredPiece> pieces;
+  for (int id = 0; id < num_pieces_; ++id) {
+    const auto at = static_cast<size_t>(id);
+    if (type(id) == TokenType::kNormal && !v_.pieces[at].empty()) {
+      pieces.push_back({v_.pieces[at], v_.scores[at], id});
+    }
+  }
+  CharBpeParts parts;
+  if (v_.byte_fallback) parts.byte_ids = byte_ids_;
+  parts.unknown = v_.unknown;
+  parts.fuse_unknown = true;
+  add_scored_pieces(pieces, size(), v_.where, parts);
+  return std::make_unique<CharBpe>(std::move(parts));
+}
+
+// A user-defined piece has a score that no way around it reaches (as of version
+// 0.2.3).
+std::unique_ptr<WordModel> SentencePiece::unigram_model() const {
+  UnigramParts parts;
+  parts.is_float = true;
+  parts.unknown = v_.unknown;
+  if (v_.byte_fallback) parts.byte_ids = byte_ids_;
+  float lowest = FLT_MAX;
+  for (int id = 0; id < num_pieces_; ++id) {
+    const auto at = static_cast<size_t>(id);
+    const std::string& piece = v_.pieces[at];
+    if (type(id) == TokenType::kNormal)
+      lowest = std::min(lowest, v_.scores[at]);
+    parts.scores.push_back(
+        type(id) == TokenType::kUserDefined
+            ? static_cast<float>(0.1 * (static_cast<double>(piece.size()) - 1))
+            : v_.scores[at]);
+    if (is_text(id) && !piece.empty()) parts.pieces.push_back({piece, id});
+  }
+  constexpr float kPenalty = 10;
+  parts.unknown_score = lowest - kPenalty;
+  return std::make_unique<UnigramModel>(std::move(parts), v_.where);
+}
+
 void SentencePiece::set_end_tokens() {
   if (v_.eos >= 0) v_.end_tokens.push_back(v_.eos);
   for (int id = 0; id < size(); ++id) {
@@ -270,8 +303,10 @@ void SentencePiece::set_end_tokens() {
 }
 
 // A character without a piece is bytes or, together with its neighbours,
-// unknown. Normalising makes no text shorter, but for white space.
+// unknown. Normalising makes no text shorter, but for white space or by a
+// table.
 void SentencePiece::set_bound() {
+  if (charsmap_) return;
   for (const AddedToken& token : v_.added) {
     if (!token.special && (token.lstrip || token.rstrip)) return;
   }
@@ -305,98 +340,61 @@ std::vector<int> SentencePiece::encode_stretches(std::string_view text,
   return ids;
 }
 
+// With remove_extra_whitespaces a space behind one, or at either end, goes.
 std::string SentencePiece::normalize(std::string_view text, bool starts) const {
-  if (v_.remove_extra_whitespaces) {
-    size_t begin = text.find_first_not_of(' ');
-    if (begin == std::string_view::npos) return "";
-    if (!starts && begin > 0) --begin;  // between words
-    text = text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
-  }
   const std::string_view space = v_.escape_whitespaces ? kSpaceMark : " ";
   std::string out;
   out.reserve(text.size() + text.size() / 2 + space.size());
-  if (starts && v_.add_dummy_prefix &&
-      (v_.prefix_before_space || !text.starts_with(' '))) {
-    out += space;
-  }
-  bool was_space = false;
-  for (const char c : text) {
-    const bool is_blank = c == ' ';
-    if (!is_blank) {
-      out += c;
-    } else if (!(was_space && v_.remove_extra_whitespaces)) {
-      out += space;
-    }
-    was_space = is_blank;
-  }
-  return out;
-}
-
-// One symbol per character, user-defined piece or byte that is not UTF-8.
-std::vector<Symbol> SentencePiece::characters(std::string_view text) const {
-  std::vector<Symbol> symbols;
-  const auto add = [&](size_t begin, size_t length, bool frozen) {
-    const auto index = static_cast<int32_t>(symbols.size());
-    symbols.push_back({static_cast<uint32_t>(begin),
-                       static_cast<uint32_t>(length), index - 1, index + 1,
-                       frozen});
-  };
-  size_t base = 0;
+  bool after_space = starts && v_.remove_extra_whitespaces;
   for (const auto& piece : user_defined_.cut(text, false)) {
     if (piece.id >= 0) {
-      add(base, piece.text.size(), true);
+      append_replaced(piece.text, after_space, out);
     } else {
-      for (size_t pos = 0; pos < piece.text.size();) {
-        const Utf8Char next = utf8_char(piece.text, pos);
-        const size_t length = next.code < 0 ? 1 : next.length;
-        add(base + pos, length, false);
-        pos += length;
-      }
+      append_normal(piece.text, after_space, out);
     }
-    base += piece.text.size();
   }
-  if (!symbols.empty()) symbols.back().next = -1;
-  return symbols;
+  while (v_.remove_extra_whitespaces && out.ends_with(space)) {
+    out.resize(out.size() - space.size());
+  }
+  const bool prefix = starts && v_.add_dummy_prefix &&
+                      (v_.prefix_before_space || !text.starts_with(' '));
+  return prefix && !(v_.remove_extra_whitespaces && out.empty())
+             ? str(space, out)
+             : out;
 }
 
-void SentencePiece::join(std::string_view text,
-                         std::vector<Symbol>& symbols) const {
-  const auto symbol = [&](int32_t i) -> Symbol& {
-    return symbols[static_cast<size_t>(i)];
-  };
-  std::priority_queue<Candidate> candidates;
-  const auto propose = [&](int32_t left, int32_t right) {
-    if (left < 0 || right < 0) return;
-    const Symbol& a = symbol(left);
-    const Symbol& b = symbol(right);
-    const uint32_t length = a.length + b.length;
-    if (a.frozen || b.frozen || length > max_piece_bytes_) return;
-    const int id = token_id(text.substr(a.begin, length));
-    if (!is_text(id)) return;
-    candidates.push({v_.scores[static_cast<size_t>(id)], left, right, length});
-  };
+void SentencePiece::append_normal(std::string_view text, bool& after_space,
+                                  std::string& out) const {
   SliceCounter slices;
-  for (size_t i = 1; i < symbols.size(); ++i) {
-    propose(static_cast<int32_t>(i) - 1, static_cast<int32_t>(i));
+  for (size_t pos = 0; pos < text.size();) {
     slices.count();
-  }
-  while (!candidates.empty()) {
-    slices.count();
-    const Candidate top = candidates.top();
-    candidates.pop();
-    Symbol& left = symbol(top.left);
-    Symbol& right = symbol(top.right);
-    if (left.length == 0 || right.length == 0 ||
-        left.length + right.length != top.length) {
-      continue;
+    std::string_view part = text.substr(pos);
+    if (const auto found = charsmap_ ? charsmap_->longest(part)
+                                     : std::optional<Charsmap::Match>()) {
+      part = found->replacement;
+      pos += found->length;
+    } else {
+      const size_t length = charsmap_ ? utf8_char(text, pos).length : 1;
+      part = part.substr(0, length);
+      pos += length;
     }
-    left.length = top.length;
-    left.next = right.next;
-    if (right.next >= 0) symbol(right.next).previous = top.left;
-    right.length = 0;
-    propose(left.previous, top.left);
-    propose(top.left, left.next);
+    append_replaced(part, after_space, out);
   }
+}
+
+// A text that stands for one place: of its spaces only the first ones may go.
+void SentencePiece::append_replaced(std::string_view text, bool& after_space,
+                                    std::string& out) const {
+  while (after_space && text.starts_with(' ')) text.remove_prefix(1);
+  if (text.empty()) return;
+  for (const char c : text) {
+    if (c == ' ' && v_.escape_whitespaces) {
+      out += kSpaceMark;
+    } else {
+      out += c;
+    }
+  }
+  after_space = v_.remove_extra_whitespaces && text.ends_with(' ');
 }
 
 void SentencePiece::encode_text(std::string_view text, bool starts,
@@ -408,56 +406,47 @@ void SentencePiece::encode_text(std::string_view text, bool starts,
   }
   const std::string normal = normalize(text, starts);
   end_slice();
-  std::vector<Symbol> symbols = characters(normal);
-  end_slice();
-  join(normal, symbols);
-  SliceCounter slices;
-  for (const Symbol& s : symbols) {
-    slices.count();
-    if (s.length > 0) {
-      add_symbol(std::string_view(normal).substr(s.begin, s.length), ids);
+  if (normal.empty()) return;
+  if (v_.is_unigram) return model_->encode(normal, ids);
+  for (const auto& piece : user_defined_.cut(normal, false)) {
+    if (piece.id >= 0) {
+      ids.push_back(piece.id);
+    } else {
+      encode_pieces(piece.text, ids);
     }
   }
 }
 
-void SentencePiece::add_symbol(std::string_view piece,
-                               std::vector<int>& ids) const {
-  const int id = token_id(piece);
-  if (is_text(id)) {
-    ids.push_back(id);
-    return;
-  }
-  bool have_bytes = v_.byte_fallback;
-  for (const char c : piece) {
-    have_bytes = have_bytes && byte_ids_[static_cast<unsigned char>(c)] >= 0;
-  }
-  if (!have_bytes) {
-    // One unknown for neighbours without a piece, as SentencePiece does.
-    if (v_.unknown >= 0 && (ids.empty() || ids.back() != v_.unknown)) {
-      ids.push_back(v_.unknown);
-    }
-    return;
-  }
-  for (const char c : piece) {
-    ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-  }
+void SentencePiece::encode_pieces(std::string_view text,
+                                  std::vector<int>& ids) const {
+  SliceCounter slices;
+  std::vector<int> made;
+  for_each_part(text, model_->border(), [&](std::string_view part) {
+    slices.count();
+    if (cache_.append(part, ids)) return;
+    made.clear();
+    model_->encode(part, made);
+    cache_.put(part, made);
+    ids.insert(ids.end(), made.begin(), made.end());
+  });
 }
 
 std::string SentencePiece::decode(const std::vector<int>& ids,
                                   bool with_special) const {
+  const bool strips = v_.add_dummy_prefix || v_.remove_extra_whitespaces;
   std::string out;
-  bool first = v_.add_dummy_prefix;
+  bool first = strips;
   for (const int id : ids) {
     std::string text = decode_token(id, with_special);
     if (is_special(id) || is_added_[static_cast<size_t>(id)]) {
-      first =
-          v_.prefix_after_added ? v_.add_dummy_prefix : first && id == v_.bos;
+      first = v_.prefix_after_added ? strips : first && id == v_.bos;
     } else {
-      if (first && bytes_of_ids_[static_cast<size_t>(id)] < 0 &&
-          text.starts_with(' ')) {
-        text.erase(0, 1);
-      }
-      first = false;
+      const bool spaced = bytes_of_ids_[static_cast<size_t>(id)] < 0 &&
+                          type(id) != TokenType::kUnknown &&
+                          text.starts_with(' ');
+      if (first && spaced) text.erase(0, 1);
+      // Where spaces at the beginning go, none of them stays.
+      first = first && v_.remove_extra_whitespaces && spaced && text.empty();
     }
     out += text;
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece (Kudo and Richardson 2018), type BPE, as LLaMA 1 and 2 use it:
-// white space becomes U+2581, the pair of neighbours whose joined piece has
-// the highest score is joined first, characters without a piece fall back to
-// byte pieces. The .model file is a protobuf message (sentencepiece_model.
-// proto), read here by hand.
+// SentencePiece (Kudo and Richardson 2018), types BPE (LLaMA 1 and 2) and
+// Unigram (T5): a table normalises the text, white space becomes U+2581, and
+// then the pair of neighbours whose joined piece has the highest score is
+// joined first, or the pieces with the highest sum of scores are taken.
+// Characters without a piece fall back to byte pieces. The .model file is a
+// protobuf message (sentencepiece_model.proto), read here by hand.
 #pragma once
 
 #include <memory>
@@ -35,6 +36,8 @@ struct SentencePieceVocabulary {
   bool prefix_before_space = true;        // also where a space begins it
   bool remove_extra_whitespaces = false;  // at both ends, and repeated ones
   bool escape_whitespaces = true;
+  bool is_unigram = false;  // else BPE
+  std::string charsmap;     // charsmap.h; "": none
 };
 
 // With parse_special, control pieces are found in the text. decode() is the
@@ -45,7 +48,7 @@ std::unique_ptr<Tokenizer> make_sentencepiece(
     SentencePieceVocabulary vocabulary);
 
 // Error kInput names the file and what is not understood: types other than
-// BPE, normalisation tables, white space as a suffix.
+// BPE and Unigram, white space as a suffix.
 SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
                                             const std::string& where);
 std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path);

@@ -19,7 +19,7 @@ namespace {
                        const std::string& found) {
   throw Error(ErrorKind::kInput,
               str(where, ": expected ", expected, ", found ", found,
-                  "; use a SentencePiece model of type BPE"));
+                  "; use a SentencePiece model of type BPE or unigram"));
 }
 
 // Reads the fields of one message in turn.
@@ -128,9 +128,10 @@ int id_of(uint64_t value, const std::string& where) {
 }
 
 void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
+  constexpr uint64_t kUnigram = 1;
   constexpr uint64_t kBpe = 2;
   Message message(bytes, out.where);
-  uint64_t model_type = 1;  // unigram
+  uint64_t model_type = kUnigram;
   for (Message::Field field; message.next(field);) {
     switch (field.number) {
       case 3:
@@ -157,9 +158,11 @@ void read_trainer(std::string_view bytes, SentencePieceVocabulary& out) {
         break;
     }
   }
-  if (model_type != kBpe) {
-    fail(out.where, "model_type 2 (BPE)", str("type ", model_type));
+  if (model_type != kBpe && model_type != kUnigram) {
+    fail(out.where, "model_type 1 (unigram) or 2 (BPE)",
+         str("type ", model_type));
   }
+  out.is_unigram = model_type == kUnigram;
 }
 
 void read_normalizer(std::string_view bytes, SentencePieceVocabulary& out) {
@@ -167,10 +170,7 @@ void read_normalizer(std::string_view bytes, SentencePieceVocabulary& out) {
   for (Message::Field field; message.next(field);) {
     switch (field.number) {
       case 2:
-        if (!field.bytes.empty()) {
-          fail(out.where, "no normalisation table",
-               str(field.bytes.size(), " bytes of precompiled_charsmap"));
-        }
+        out.charsmap = field.bytes;
         break;
       case 3:
         out.add_dummy_prefix = field.value != 0;

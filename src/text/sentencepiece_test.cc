@@ -106,6 +106,32 @@ TEST(SentencePiece, ExtraWhiteSpaceGoesIfTheModelSaysSo) {
   EXPECT_THAT(t->encode("  "), ElementsAre());
 }
 
+// The best sum, and not the best pair first.
+TEST(SentencePiece, Unigram) {
+  SentencePieceVocabulary v = small_world();
+  v.is_unigram = true;
+  const auto t = make_sentencepiece(v);
+  EXPECT_THAT(t->encode("ab"), ElementsAre(kSpace, kAb));  // -3, not -4
+  EXPECT_THAT(t->encode("a"), ElementsAre(kMarkA));
+  EXPECT_THAT(t->encode_continuation("a<user>b"), ElementsAre(kA, kUser, kB));
+  EXPECT_THAT(t->encode("\n"), ElementsAre(kSpace, kByte0 + 10));
+  EXPECT_EQ(t->decode(t->encode("ab  \u00e9\xff z")), "ab  \u00e9\xff z");
+  v.byte_fallback = false;
+  EXPECT_THAT(make_sentencepiece(v)->encode("xyza"),
+              ElementsAre(kSpace, 0, kA));
+}
+
+// A character that is no piece by itself may be part of one.
+TEST(SentencePiece, CharactersMergeThoughTheyAreNoPieces) {
+  SentencePieceVocabulary v = small_world();
+  v.pieces.push_back("xa");
+  v.scores.push_back(-1);
+  v.types.push_back(TokenType::kNormal);
+  const auto t = make_sentencepiece(v);
+  EXPECT_THAT(t->encode_continuation("xa"), ElementsAre(267));
+  EXPECT_THAT(t->encode_continuation("xb"), ElementsAre(kByte0 + 'x', kB));
+}
+
 TEST(SentencePiece, UnsoundVocabulariesAreErrors) {
   const auto expect_error = [](auto&& change) {
     SentencePieceVocabulary v = small_world();
@@ -190,14 +216,14 @@ TEST(SentencePieceModel, Reads) {
 TEST(SentencePieceModel, NamesWhatItDoesNotRead) {
   const auto error_of = [](const std::string& bytes) -> std::string {
     try {
-      parse_sentencepiece(bytes, "m");
+      make_sentencepiece(parse_sentencepiece(bytes, "m"));
     } catch (const Error& error) {
       return error.what();
     }
     return "no error";
   };
-  EXPECT_THAT(error_of(model_file(number_field(3, 1), "")),
-              HasSubstr("type 1"));
+  EXPECT_THAT(error_of(model_file(number_field(3, 3), "")),
+              HasSubstr("type 3"));
   EXPECT_THAT(error_of(model_file(kTrainer + number_field(24, 1), "")),
               HasSubstr("suffix"));
   EXPECT_THAT(error_of(model_file(kTrainer, bytes_field(2, "table"))),

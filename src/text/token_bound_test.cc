@@ -68,7 +68,7 @@ std::vector<std::shared_ptr<const Tokenizer>> all_kinds() {
   for (const std::string lacking : {"", "z", " ", "a\xcc"}) {
     for (const int unknown : {-1, 98}) {
       for (const bool fuse : {false, true}) {
-        for (const auto& forms : std::vector<std::vector<TextForm>>{
+        for (const auto& forms : std::vector<std::vector<NormalizerStep>>{
                  {},
                  {TextForm::kNfc},
                  {TextForm::kNfkd},

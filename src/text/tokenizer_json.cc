@@ -1,154 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/tokenizer_json.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "text/byte_bpe.h"
+#include "text/pipeline_json.h"
+#include "text/unigram.h"
 
 namespace selfalign::text {
 namespace {
 
 constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
-constexpr size_t kMaxSteps = 32;  // each goes through every text
 constexpr uint64_t kMaxSideFileBytes = uint64_t{16} << 20;
-
-[[noreturn]] void unknown_kind(const std::string& where,
-                               const std::string& what,
-                               const std::string& expected,
-                               const std::string& found) {
-  throw Error(ErrorKind::kInput,
-              str(where, ": expected ", what, " ", expected, ", found ", found,
-                  "; use a model with byte-level BPE, or its tokenizer.model"));
-}
 
 bool is_null(const Json& object, const char* name) {
   return !object.contains(name) || object[name].is_null();
 }
 
-const Json& array_of(const Json& object, const char* name,
-                     const std::string& where) {
-  if (!object.is_object() || !object.contains(name) ||
-      !object[name].is_array()) {
-    unknown_kind(where, str("an array '", name, "'"), "", "none");
-  }
-  return object[name];
-}
-
-void add_normalizers(const Json& json, const std::string& where,
-                     std::vector<TextForm>& forms) {
-  if (json.is_null()) return;
-  const std::string type = json_string(json, "type", where);
-  if (type == "Sequence") {
-    for (const Json& part : array_of(json, "normalizers", where)) {
-      add_normalizers(part, where, forms);
-    }
-  } else if (type == "NFC") {
-    forms.push_back(TextForm::kNfc);
-  } else if (type == "NFD") {
-    forms.push_back(TextForm::kNfd);
-  } else if (type == "NFKC") {
-    forms.push_back(TextForm::kNfkc);
-  } else if (type == "NFKD") {
-    forms.push_back(TextForm::kNfkd);
-  } else if (type == "Lowercase") {
-    forms.push_back(TextForm::kLower);
-  } else {
-    unknown_kind(where, "a normalizer out of",
-                 "NFC, NFD, NFKC, NFKD, Lowercase and Sequence", type);
-  }
-}
-
-SplitBehavior split_behavior(const std::string& name,
-                             const std::string& where) {
-  if (name == "Isolated") return SplitBehavior::kIsolated;
-  if (name == "Removed") return SplitBehavior::kRemoved;
-  if (name == "MergedWithPrevious") return SplitBehavior::kMergedWithPrevious;
-  if (name == "MergedWithNext") return SplitBehavior::kMergedWithNext;
-  if (name == "Contiguous") return SplitBehavior::kContiguous;
-  unknown_kind(where, "a split behavior", "", name);
-}
-
-PreTokenizerStep split_step(const Json& json, const std::string& where) {
-  PreTokenizerStep step;
-  const Json pattern = json.value("pattern", Json::object());
-  if (pattern.is_object() && pattern.contains("Regex")) {
-    step.pattern = json_string(pattern, "Regex", where);
-  } else {
-    step.pattern = quote_pattern(json_string(pattern, "String", where));
-  }
-  step.behavior = split_behavior(json_string(json, "behavior", where), where);
-  step.invert = json_bool_or(json, "invert", where, false);
-  return step;
-}
-
-// Returns whether a ByteLevel was among them.
-bool add_pre_tokenizers(const Json& json, const std::string& where,
-                        std::vector<PreTokenizerStep>& steps) {
-  if (json.is_null()) return false;
-  const std::string type = json_string(json, "type", where);
-  if (type == "Sequence") {
-    bool byte_level = false;
-    for (const Json& part : array_of(json, "pretokenizers", where)) {
-      if (byte_level) {
-        unknown_kind(where, "ByteLevel", "as the last pre-tokenizer",
-                     part.dump());
-      }
-      byte_level = add_pre_tokenizers(part, where, steps);
-    }
-    return byte_level;
-  }
-  if (type == "ByteLevel") {
-    if (json_bool_or(json, "add_prefix_space", where, true)) {
-      steps.emplace_back().kind = PreTokenizerStep::Kind::kPrefixSpace;
-    }
-    if (json_bool_or(json, "use_regex", where, true)) {
-      steps.push_back(gpt2_step());
-    }
-    return true;
-  }
-  if (type == "Split") {
-    steps.push_back(split_step(json, where));
-  } else if (type == "Digits") {
-    steps.push_back(
-        digits_step(json_bool_or(json, "individual_digits", where, false)));
-  } else {
-    unknown_kind(where, "a pre-tokenizer out of",
-                 "ByteLevel, Split, Digits and Sequence", type);
-  }
-  return false;
-}
-
-// The token that a post-processor puts before a text; "" for none.
-std::string first_added_token(const Json& json, const std::string& where) {
-  if (json.is_null()) return "";
-  const std::string type = json_string(json, "type", where);
-  if (type == "ByteLevel") return "";  // offsets only
-  if (type == "Sequence") {
-    std::string first;
-    for (const Json& part : array_of(json, "processors", where)) {
-      const std::string token = first_added_token(part, where);
-      if (!token.empty()) first = token;
-    }
-    return first;
-  }
-  if (type != "TemplateProcessing") {
-    unknown_kind(where, "a post-processor out of",
-                 "ByteLevel, TemplateProcessing and Sequence", type);
-  }
-  const Json& parts = array_of(json, "single", where);
-  if (parts.empty() || !parts[0].is_object() ||
-      !parts[0].contains("SpecialToken")) {
-    return "";
-  }
-  return json_string(parts[0]["SpecialToken"], "id", where);
-}
-
-void check_model(const Json& model, const std::string& where) {
-  const std::string type = json_string_or(model, "type", where, "BPE");
-  if (type != "BPE") unknown_kind(where, "model type", "BPE", type);
+void check_bpe(const Json& model, const std::string& where) {
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!is_null(model, name) && model[name] != "") {
       unknown_kind(where, "no", name, model[name].dump());
@@ -157,38 +30,36 @@ void check_model(const Json& model, const std::string& where) {
   if (!is_null(model, "dropout") && model["dropout"] != 0.0) {
     unknown_kind(where, "no", "dropout", model["dropout"].dump());
   }
-  if (json_bool_or(model, "byte_fallback", where, false)) {
-    unknown_kind(where, "no", "byte_fallback", "true");
-  }
 }
 
 // Big containers go to a map with logarithmic look-up; Json's keeps order.
 using FastJson = nlohmann::json;
 
-void read_vocabulary(const FastJson& vocab, const Json& added,
-                     BpeVocabulary& out) {
-  if (!vocab.is_object()) {
-    unknown_kind(out.where, "an object", "'vocab'", vocab.type_name());
-  }
-  const size_t max_id = 2 * (vocab.size() + added.size()) + 65536;
-  const auto place = [&](const std::string& token, uint64_t id) {
-    if (id >= max_id) {
-      unknown_kind(out.where, "ids", str("below ", max_id), str(id));
+// Puts tokens where their ids are, within bounds.
+class Placer {
+ public:
+  Placer(size_t num_tokens, PipelineParts& out)
+      : max_id_(2 * num_tokens + 65536), out_(out) {}
+  void place(const std::string& token, uint64_t id) {
+    if (id >= max_id_) {
+      unknown_kind(out_.where, "ids", str("below ", max_id_), str(id));
     }
-    if (id >= out.tokens.size()) out.tokens.resize(id + 1);
-    return &(out.tokens[id] = token);
-  };
-  for (const auto& [token, id] : vocab.items()) {
-    if (!id.is_number_unsigned()) {
-      unknown_kind(out.where, "an id for", token, id.dump());
-    }
-    place(token, id.get<uint64_t>());
+    if (id >= out_.tokens.size()) out_.tokens.resize(id + 1);
+    out_.tokens[id] = token;
   }
+
+ private:
+  const size_t max_id_;
+  PipelineParts& out_;
+};
+
+void read_added(const Json& added, size_t num_tokens, PipelineParts& out) {
+  Placer placer(num_tokens + added.size(), out);
   for (const Json& entry : added) {
     AddedToken token;
     token.text = json_string(entry, "content", out.where);
     const int64_t id = json_int(entry, "id", out.where);
-    place(token.text, static_cast<uint64_t>(id));
+    placer.place(token.text, static_cast<uint64_t>(id));
     token.id = static_cast<int>(id);
     token.special = json_bool_or(entry, "special", out.where, false);
     token.normalized =
@@ -197,6 +68,36 @@ void read_vocabulary(const FastJson& vocab, const Json& added,
     token.rstrip = json_bool_or(entry, "rstrip", out.where, false);
     token.single_word = json_bool_or(entry, "single_word", out.where, false);
     out.added.push_back(std::move(token));
+  }
+}
+
+void read_vocabulary(const FastJson& vocab, size_t num_added,
+                     BpeVocabulary& out) {
+  if (!vocab.is_object()) {
+    unknown_kind(out.where, "an object", "'vocab'", vocab.type_name());
+  }
+  Placer placer(vocab.size() + num_added, out);
+  for (const auto& [token, id] : vocab.items()) {
+    if (!id.is_number_unsigned()) {
+      unknown_kind(out.where, "an id for", token, id.dump());
+    }
+    placer.place(token, id.get<uint64_t>());
+  }
+}
+
+// Pairs of a text and a score, by id.
+void read_pieces(const FastJson& vocab, UnigramVocabulary& out) {
+  if (!vocab.is_array() || vocab.empty() || vocab.size() > kMaxTokens) {
+    unknown_kind(out.where, "an array of pieces", "as 'vocab'",
+                 str(vocab.type_name(), " of ", vocab.size()));
+  }
+  for (const FastJson& piece : vocab) {
+    if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
+        !piece[1].is_number()) {
+      unknown_kind(out.where, "a text and a score", "as a piece", piece.dump());
+    }
+    out.tokens.push_back(piece[0].get<std::string>());
+    out.scores.push_back(piece[1].get<double>());
   }
 }
 
@@ -221,15 +122,20 @@ void read_merges(const FastJson& merges, BpeVocabulary& out) {
   }
 }
 
-int id_in(const BpeVocabulary& vocabulary, const std::string& text) {
+// -1: none.
+int id_in(const PipelineParts& vocabulary, const std::string& text) {
   for (const AddedToken& token : vocabulary.added) {
     if (token.text == text) return token.id;
   }
-  return -1;
+  const auto& tokens = vocabulary.tokens;
+  const auto found = std::find(tokens.begin(), tokens.end(), text);
+  return text.empty() || found == tokens.end()
+             ? -1
+             : static_cast<int>(found - tokens.begin());
 }
 
 void use_side_files(const SideFiles& side, const std::string& first_token,
-                    BpeVocabulary& out) {
+                    PipelineParts& out) {
   out.bos = side.bos >= 0 ? side.bos : id_in(out, side.bos_text);
   out.eos = side.eos >= 0 ? side.eos : id_in(out, side.eos_text);
   out.end_tokens = side.end_tokens;
@@ -314,35 +220,48 @@ TokenizerFile open_tokenizer_json(const std::string& path) {
 }
 
 bool TokenizerFile::is_sentencepiece() const {
-  return rest["model"].value("byte_fallback", Json(false)) == Json(true);
+  const Json& model = rest["model"];
+  return !vocab.is_array() &&
+         model.value("byte_fallback", Json(false)) == Json(true);
 }
 
-std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
-  const TokenizerFile file = open_tokenizer_json(path);
-  const auto& [vocab, merges, rest] = file;
+namespace {
 
+// All but the model.
+void read_parts(const TokenizerFile& file, bool& byte_level,
+                PipelineParts& out) {
+  const Json& rest = file.rest;
+  out.normalizers =
+      read_normalizers(rest.value("normalizer", Json()), out.where);
+  out.pre_tokenizer = read_pre_tokenizers(rest.value("pre_tokenizer", Json()),
+                                          out.where, byte_level);
+  out.decoder = read_decoders(rest.value("decoder", Json()), out.where);
+  const Json none = Json::array();
+  read_added(is_null(rest, "added_tokens")
+                 ? none
+                 : array_of(rest, "added_tokens", out.where),
+             file.vocab.size(), out);
+  const auto folder = std::filesystem::path(out.where).parent_path();
+  use_side_files(
+      read_side_files(folder),
+      first_added_token(rest.value("post_processor", Json()), out.where), out);
+}
+
+BpeVocabulary read_bpe(const TokenizerFile& file, const std::string& path) {
+  const auto& [vocab, merges, rest] = file;
+  const Json& model = rest["model"];
   BpeVocabulary out;
   out.where = path;
-  const Json& model = rest["model"];
-  check_model(model, path);
-  add_normalizers(rest.value("normalizer", Json()), path, out.normalizers);
-  if (!add_pre_tokenizers(rest.value("pre_tokenizer", Json()), path,
-                          out.pre_tokenizer)) {
-    unknown_kind(path, "pre-tokenizer", "ByteLevel", "none");
-  }
-  for (const size_t steps :
-       {out.normalizers.size(), out.pre_tokenizer.size()}) {
-    if (steps <= kMaxSteps) continue;
-    unknown_kind(path, str("at most ", kMaxSteps),
-                 "normalizers and pre-tokenizers", str(steps));
-  }
-  const Json none = Json::array();
-  read_vocabulary(vocab,
-                  is_null(rest, "added_tokens")
-                      ? none
-                      : array_of(rest, "added_tokens", path),
-                  out);
+  check_bpe(model, path);
+  const Json added = rest.value("added_tokens", Json());
+  read_vocabulary(vocab, added.is_array() ? added.size() : 0, out);
+  read_parts(file, out.byte_level, out);
+  if (out.byte_level && out.decoder.empty()) out.decoder.emplace_back();
   read_merges(merges, out);
+  out.byte_fallback = json_bool_or(model, "byte_fallback", path, false);
+  if (out.byte_level && out.byte_fallback) {
+    unknown_kind(path, "no byte_fallback", "beside ByteLevel", "both");
+  }
   out.ignore_merges = json_bool_or(model, "ignore_merges", path, false);
   out.fuse_unknown = json_bool_or(model, "fuse_unk", path, false);
   if (!is_null(model, "unk_token")) {
@@ -353,11 +272,42 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
     out.unknown = vocab.contains(unknown) ? vocab[unknown].get<int>()
                                           : id_in(out, unknown);
   }
-  const auto folder = std::filesystem::path(path).parent_path();
-  use_side_files(read_side_files(folder),
-                 first_added_token(rest.value("post_processor", Json()), path),
-                 out);
-  return make_byte_bpe(std::move(out));
+  return out;
+}
+
+UnigramVocabulary read_unigram(const TokenizerFile& file,
+                               const std::string& path) {
+  const Json& model = file.rest["model"];
+  UnigramVocabulary out;
+  out.where = path;
+  read_pieces(file.vocab, out);
+  bool byte_level = false;
+  read_parts(file, byte_level, out);
+  if (byte_level) {
+    out.pre_tokenizer.emplace_back().kind = PreTokenizerStep::Kind::kByteLevel;
+  }
+  out.byte_fallback = json_bool_or(model, "byte_fallback", path, false);
+  if (!is_null(model, "unk_id")) {
+    const int64_t id = json_int(model, "unk_id", path);
+    if (id < 0 || static_cast<uint64_t>(id) >= out.scores.size()) {
+      unknown_kind(path, "an unk_id", "of a piece", str(id));
+    }
+    out.unknown = static_cast<int>(id);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+  const TokenizerFile file = open_tokenizer_json(path);
+  const Json& model = file.rest["model"];
+  // Old files name no type.
+  const std::string type = json_string_or(
+      model, "type", path, file.vocab.is_array() ? "Unigram" : "BPE");
+  if (type == "BPE") return make_byte_bpe(read_bpe(file, path));
+  if (type == "Unigram") return make_unigram(read_unigram(file, path));
+  unknown_kind(path, "a model of type", "BPE or Unigram", type);
 }
 
 }  // namespace selfalign::text

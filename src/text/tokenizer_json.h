@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, the file of HF's fast tokenizers, as far as it says
-// byte-level BPE: model BPE; pre-tokenizers ByteLevel, Split, Digits and
-// Sequence; normalizers NFC, NFD, NFKC, NFKD, Lowercase and Sequence.
+// tokenizer.json, the file of HF's fast tokenizers: models BPE and Unigram, and
+// what pipeline_json.h reads. docs/models.md lists it.
 #pragma once
 
 #include <memory>
@@ -37,7 +36,7 @@ struct TokenizerFile {
   Json rest;  // an object with an object 'model'
 
   // Whether it holds SentencePiece's BPE (with byte fallback) and not
-  // byte-level BPE: then the tokenizer.model beside it is to be read.
+  // byte-level BPE: then a tokenizer.model beside it is to be read.
   bool is_sentencepiece() const;
 };
 // Error kInput for a file that is no JSON or has no model.

@@ -126,13 +126,30 @@ TEST(TokenizerJson, UnknownKindsAreNamed) {
     json[Json::json_pointer(pointer)] = value;
     return error_of(json);
   };
-  EXPECT_THAT(with("/model/type", "Unigram"), HasSubstr("Unigram"));
+  EXPECT_THAT(with("/model/type", "WordPiece"), HasSubstr("WordPiece"));
+  EXPECT_THAT(with("/model/type", "Unigram"), HasSubstr("an array of pieces"));
   EXPECT_THAT(with("/normalizer", {{"type", "Bert"}}), HasSubstr("Bert"));
-  EXPECT_THAT(with("/pre_tokenizer", {{"type", "Metaspace"}}),
-              HasSubstr("Metaspace"));
-  EXPECT_THAT(with("/pre_tokenizer", nullptr), HasSubstr("ByteLevel"));
+  EXPECT_THAT(with("/normalizer",
+                   {{"type", "Precompiled"}, {"precompiled_charsmap", "AA=="}}),
+              HasSubstr("precompiled_charsmap"));
+  EXPECT_THAT(with("/normalizer",
+                   {{"type", "Precompiled"}, {"precompiled_charsmap", "?"}}),
+              HasSubstr("base64"));
+  EXPECT_THAT(with("/pre_tokenizer", {{"type", "UnicodeScripts"}}),
+              HasSubstr("UnicodeScripts"));
+  EXPECT_THAT(
+      with("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "ab"}}),
+      HasSubstr("one character"));
+  EXPECT_THAT(with("/pre_tokenizer", {{"type", "Metaspace"},
+                                      {"replacement", "_"},
+                                      {"add_prefix_space", false},
+                                      {"prepend_scheme", "first"}}),
+              HasSubstr("prepend_scheme"));
+  EXPECT_THAT(with("/decoder", {{"type", "WordPiece"}}),
+              HasSubstr("WordPiece"));
   EXPECT_THAT(with("/post_processor", {{"type", "BertProcessing"}}),
-              HasSubstr("BertProcessing"));
+              HasSubstr("'cls'"));
+  EXPECT_THAT(with("/post_processor", {{"type", "Other"}}), HasSubstr("Other"));
   EXPECT_THAT(with("/model/byte_fallback", true), HasSubstr("byte_fallback"));
   EXPECT_THAT(with("/model/end_of_word_suffix", "</w>"), HasSubstr("</w>"));
   EXPECT_THAT(with("/model/unk_token", "<none>"), HasSubstr("<none>"));
@@ -147,7 +164,7 @@ TEST(TokenizerJson, UnknownKindsAreNamed) {
   EXPECT_THAT(with("/normalizer",
                    {{"type", "Sequence"},
                     {"normalizers", std::vector<Json>(33, {{"type", "NFC"}})}}),
-              HasSubstr("at most 32 normalizers and pre-tokenizers"));
+              HasSubstr("at most 32 normalizers"));
   EXPECT_THAT(error_of(Json::array()), HasSubstr("'model'"));
 }
 

@@ -127,6 +127,33 @@ void append_utf8(std::string& out, int32_t code) {
   out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
 }
 
+size_t char_before(std::string_view text, size_t pos) {
+  size_t begin = pos - 1;
+  for (int back = 0; back < 3 && begin > 0; ++back) {
+    if ((static_cast<unsigned char>(text[begin]) & 0xC0) != 0x80) break;
+    --begin;
+  }
+  return begin;
+}
+
+void for_each_grapheme(std::string_view text,
+                       const std::function<void(std::string_view)>& visit) {
+  size_t begin = 0;
+  int32_t before = -1;
+  utf8proc_int32_t state = 0;
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    if (before >= 0 &&
+        utf8proc_grapheme_break_stateful(before, next.code, &state)) {
+      visit(text.substr(begin, pos - begin));
+      begin = pos;
+    }
+    before = next.code;
+    pos += next.length;
+  }
+  if (begin < text.size()) visit(text.substr(begin));
+}
+
 bool is_letter(int32_t code) {
   const auto c = category(code);
   return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
@@ -138,6 +165,14 @@ bool is_number(int32_t code) {
 bool is_mark(int32_t code) {
   const auto c = category(code);
   return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
+}
+bool is_nonspacing(int32_t code) {
+  return category(code) == UTF8PROC_CATEGORY_MN;
+}
+bool is_other(int32_t code) {
+  const auto c = category(code);
+  return c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF ||
+         c == UTF8PROC_CATEGORY_CO;
 }
 bool is_punctuation(int32_t code) {
   const auto c = category(code);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -37,9 +38,19 @@ void for_each_utf8_run(std::string_view text, Visit visit) {
   if (begin < text.size()) visit(text.substr(begin), valid);
 }
 
+// The start of the character that ends at `pos` > 0.
+size_t char_before(std::string_view text, size_t pos);
+
+// Calls visit for each extended grapheme cluster (UAX 29) of `text`, which is
+// UTF-8.
+void for_each_grapheme(std::string_view text,
+                       const std::function<void(std::string_view)>& visit);
+
 bool is_letter(int32_t code);       // L
 bool is_number(int32_t code);       // N
 bool is_mark(int32_t code);         // M
+bool is_nonspacing(int32_t code);   // Mn
+bool is_other(int32_t code);        // Cc, Cf, Co: controls and such
 bool is_punctuation(int32_t code);  // P
 bool is_symbol(int32_t code);       // S
 // A word character by Unicode's UTS 18, annex C (\w of the reference's regular

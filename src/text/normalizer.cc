@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/normalizer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/slices.h"
+#include "text/alphabet.h"
+#include "text/reference_forms.h"
+#include "text/token_bound.h"
+
+namespace selfalign::text {
+namespace {
+
+// `text` with each character as `change` has it: change(code, out) appends.
+template <typename Change>
+std::string map_characters(std::string_view text, Change change) {
+  std::string out;
+  out.reserve(text.size());
+  SliceCounter slices;
+  for (size_t pos = 0; pos < text.size();) {
+    slices.count();
+    const Utf8Char next = utf8_char(text, pos);
+    if (next.code < 0) {
+      out.append(text, pos, next.length);
+    } else {
+      change(next.code, out);
+    }
+    pos += next.length;
+  }
+  return out;
+}
+
+void append_nmt(int32_t code, std::string& out) {
+  const bool control = (code >= 0x01 && code <= 0x08) || code == 0x0B ||
+                       (code >= 0x0E && code <= 0x1F) || code == 0x7F ||
+                       code == 0x8F || code == 0x9F;
+  const bool space =
+      code == '\t' || code == '\n' || code == 0x0C || code == '\r' ||
+      code == 0x1680 || (code >= 0x200B && code <= 0x200F) || code == 0x2028 ||
+      code == 0x2029 || code == 0x2581 || code == 0xFEFF || code == 0xFFFD;
+  if (control) return;
+  append_utf8(out, space ? ' ' : code);
+}
+
+void append_clean(int32_t code, std::string& out) {
+  const bool breaks = code == '\t' || code == '\n' || code == '\r';
+  if (code == 0 || code == 0xFFFD || (!breaks && is_other(code))) return;
+  append_utf8(out, is_space(code) ? ' ' : code);
+}
+
+bool is_bert_han(int32_t code) {
+  return (code >= 0x4E00 && code <= 0x9FFF) ||
+         (code >= 0x3400 && code <= 0x4DBF) ||
+         (code >= 0x20000 && code <= 0x2A6DF) ||
+         (code >= 0x2A700 && code <= 0x2B81F) ||
+         (code >= 0x2B920 && code <= 0x2CEAF) ||
+         (code >= 0xF900 && code <= 0xFAFF) ||
+         (code >= 0x2F800 && code <= 0x2FA1F);
+}
+
+std::string strip(const NormalizerStep& step, std::string_view text,
+                  Begins& begins) {
+  size_t begin = 0;
+  while (step.left && begins != Begins::kInText && begin < text.size()) {
+    const Utf8Char next = utf8_char(text, begin);
+    if (next.code < 0 || !is_space(next.code)) break;
+    begin += next.length;
+  }
+  if (begin > 0) begins = Begins::kAfterToken;
+  size_t end = text.size();
+  while (step.right && end > begin) {
+    const size_t last = char_before(text, end);
+    const Utf8Char next = utf8_char(text, last);
+    if (next.code < 0 || !is_space(next.code)) break;
+    end = last;
+  }
+  return std::string(text.substr(begin, end - begin));
+}
+
+void append_by_table(const Charsmap& table, std::string_view grapheme,
+                     std::string& out) {
+  constexpr size_t kLongGrapheme = 6;
+  if (grapheme.size() < kLongGrapheme) {
+    if (const auto found = table.shortest(grapheme)) {
+      out += found->replacement;
+      return;
+    }
+  }
+  SliceCounter slices;
+  for (size_t pos = 0; pos < grapheme.size();) {
+    slices.count();
+    const std::string_view part =
+        grapheme.substr(pos, utf8_char(grapheme, pos).length);
+    const auto found = table.shortest(part);
+    out += found ? found->replacement : part;
+    pos += part.size();
+  }
+}
+
+// Among these each is a grapheme, but for "\r\n".
+bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+
+// Graphemes below six bytes as a whole where the table has an entry that they
+// begin with, all else by character.
+std::string map_by_table(const Charsmap& table, std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  SliceCounter slices;
+  const auto map_mixed = [&](std::string_view mixed) {
+    for_each_utf8_run(mixed, [&](std::string_view run, bool valid) {
+      if (!valid) {
+        out += run;
+        return;
+      }
+      for_each_grapheme(run, [&](std::string_view grapheme) {
+        slices.count();
+        append_by_table(table, grapheme, out);
+      });
+    });
+  };
+  size_t done = 0;
+  for (size_t pos = 0; pos < text.size(); ++pos) {
+    // A character that is a grapheme by itself.
+    const bool alone = is_ascii(text[pos]) &&
+                       (pos == 0 || is_ascii(text[pos - 1])) &&
+                       (pos + 1 == text.size() || is_ascii(text[pos + 1])) &&
+                       text[pos] != '\r' && text[pos] != '\n';
+    if (!alone) continue;
+    if (pos > done) map_mixed(text.substr(done, pos - done));
+    done = pos + 1;
+    slices.count();
+    if (const auto& found =
+            table.of_ascii(static_cast<unsigned char>(text[pos]))) {
+      out += found->replacement;
+    } else {
+      out += text[pos];
+    }
+  }
+  if (done < text.size()) map_mixed(text.substr(done));
+  return out;
+}
+
+// Whether a step that removes characters does so where the text begins: what is
+// left of it does not begin it, to the reference.
+bool removes_first(NormalizerStep::Kind kind, std::string_view text) {
+  using Kind = NormalizerStep::Kind;
+  if (text.empty()) return false;
+  const int32_t code = utf8_char(text, 0).code;
+  if (code < 0) return false;
+  std::string left;
+  if (kind == Kind::kNmt) {
+    append_nmt(code, left);
+  } else if (kind == Kind::kCleanText) {
+    append_clean(code, left);
+  } else if (kind == Kind::kStripAccents) {
+    return reference_is_mark(code);
+  } else {
+    return kind == Kind::kBertAccents && is_nonspacing(code);
+  }
+  return left.empty();
+}
+
+}  // namespace
+
+Normalizer::Normalizer(std::vector<NormalizerStep> steps,
+                       const std::string& where)
+    : where_(where) {
+  for (NormalizerStep& options : steps) {
+    Step step;
+    if (options.kind == NormalizerStep::Kind::kReplace &&
+        (options.is_regex || options.pattern.empty())) {
+      step.pattern = std::make_unique<const Pattern>(options.pattern, where);
+    }
+    step.options = std::move(options);
+    steps_.push_back(std::move(step));
+  }
+}
+
+void Normalizer::check_growth(size_t before, size_t after) const {
+  constexpr size_t kSome = 4096;
+  if (after <= kMaxGrowth * before + kSome) return;
+  throw Error(ErrorKind::kInput,
+              str(where_, ": expected normalizers that make at most ",
+                  kMaxGrowth, " bytes of one, found ", after, " of ", before,
+                  "; use a model whose tokenizer is supported"));
+}
+
+std::string Normalizer::apply(std::string_view text, Begins& begins) const {
+  std::string normal(text);
+  for (const Step& step : steps_) {
+    std::string next = apply(step, normal, begins);
+    if (begins == Begins::kText && removes_first(step.options.kind, normal)) {
+      begins = Begins::kAfterToken;
+    }
+    normal = std::move(next);
+    check_growth(text.size(), normal.size());
+    end_slice();
+  }
+  return normal;
+}
+
+std::string Normalizer::apply(const Step& step, std::string_view text,
+                              Begins& begins) const {
+  const NormalizerStep& options = step.options;
+  using Kind = NormalizerStep::Kind;
+  switch (options.kind) {
+    case Kind::kForm:
+      return reference_form(text, options.form);
+    case Kind::kStripAccents:
+      return map_characters(text, [](int32_t code, std::string& out) {
+        if (!reference_is_mark(code)) append_utf8(out, code);
+      });
+    case Kind::kStrip:
+      return strip(options, text, begins);
+    case Kind::kReplace:
+      return replace(step, text);
+    case Kind::kPrepend:
+      return text.empty() || begins == Begins::kInText
+                 ? std::string(text)
+                 : str(options.content, text);
+    case Kind::kNmt:
+      return map_characters(text, append_nmt);
+    case Kind::kCharsmap:
+      return map_by_table(*options.charsmap, text);
+    case Kind::kByteLevel:
+      return bytes_to_alphabet(text);
+    case Kind::kCleanText:
+      return map_characters(text, append_clean);
+    case Kind::kChineseChars:
+      return map_characters(text, [](int32_t code, std::string& out) {
+        const char* const space = is_bert_han(code) ? " " : "";
+        out += space;
+        append_utf8(out, code);
+        out += space;
+      });
+    case Kind::kBertAccents:
+      return map_characters(reference_form(text, TextForm::kNfd),
+                            [](int32_t code, std::string& out) {
+                              if (!is_nonspacing(code)) append_utf8(out, code);
+                            });
+  }
+  return std::string(text);
+}
+
+std::string Normalizer::replace(const Step& step, std::string_view text) const {
+  const std::string& content = step.options.content;
+  std::string out;
+  SliceCounter slices;
+  if (!step.pattern) {
+    const std::string& wanted = step.options.pattern;
+    size_t done = 0;
+    for (size_t at = text.find(wanted); at != std::string_view::npos;
+         at = text.find(wanted, done)) {
+      slices.count();
+      out.append(text, done, at - done);
+      out += content;
+      check_growth(text.size(), out.size());
+      done = at + wanted.size();
+    }
+    return out.append(text, done);
+  }
+  Pattern::Scratch scratch;
+  for_each_utf8_run(text, [&](std::string_view run, bool valid) {
+    size_t done = 0;
+    if (valid) {
+      Pattern::Search search(*step.pattern, run, scratch);
+      while (search.next()) {
+        slices.count();
+        out.append(run, done, search.begin() - done);
+        out += content;
+        check_growth(text.size(), out.size());
+        done = search.end();
+      }
+    }
+    out.append(run, done);
+  });
+  return out;
+}
+
+size_t Normalizer::max_shrink() const {
+  using Kind = NormalizerStep::Kind;
+  size_t shrink = 1;
+  for (const Step& step : steps_) {
+    const NormalizerStep& options = step.options;
+    const size_t content = options.content.size();
+    switch (options.kind) {
+      case Kind::kForm:
+        shrink *= kMaxFormShrink;
+        break;
+      case Kind::kReplace:
+        if (options.is_regex || content == 0) return 0;
+        shrink *= std::max<size_t>(
+            1, (options.pattern.size() + content - 1) / content);
+        break;
+      case Kind::kPrepend:
+      case Kind::kByteLevel:
+      case Kind::kChineseChars:
+        break;
+      default:
+        return 0;
+    }
+    constexpr size_t kTooMuch = 1 << 16;
+    if (shrink > kTooMuch) return 0;
+  }
+  return shrink;
+}
+
+}  // namespace selfalign::text

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/reference_forms.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace selfalign::text {
+namespace {
+
+struct Range {
+  int32_t first, last;
+};
+// Characters that Unicode 10 to 15 gave a decomposition or a combining class,
+// one that is the second half of such, and one that utf8proc takes for the end
+// of a syllable of Hangul, which it is not.
+constexpr Range kPlain[] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},
+    {0x9FE, 0x9FE},     {0xC3C, 0xC3C},     {0xD3B, 0xD3C},
+    {0xEBA, 0xEBA},     {0x11A7, 0x11A7},   {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0x32FF, 0x32FF},
+    {0xA7F2, 0xA7F4},   {0xA82C, 0xA82C},   {0xAB69, 0xAB69},
+    {0x10781, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA},
+    {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF},
+    {0x10F46, 0x10F50}, {0x10F82, 0x10F85}, {0x11070, 0x11070},
+    {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+    {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E},
+    {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34},
+    {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42},
+    {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42},
+    {0x16FF0, 0x16FF1}, {0x1E030, 0x1E06D}, {0x1E08F, 0x1E08F},
+    {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF},
+    {0x1E4EC, 0x1E4EF}, {0x1F16C, 0x1F16C}, {0x1FBF0, 0x1FBF9},
+};
+// Marks of the same age.
+constexpr Range kNoMarks[] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},
+    {0x9FE, 0x9FE},     {0xAFA, 0xAFF},     {0xB55, 0xB55},
+    {0xC04, 0xC04},     {0xC3C, 0xC3C},     {0xCF3, 0xCF3},
+    {0xD00, 0xD00},     {0xD3B, 0xD3C},     {0xD81, 0xD81},
+    {0xEBA, 0xEBA},     {0xECE, 0xECE},     {0x1715, 0x1715},
+    {0x180F, 0x180F},   {0x1ABF, 0x1ACE},   {0x1CF7, 0x1CF7},
+    {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0xA8FF, 0xA8FF},
+    {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF},
+    {0x10F46, 0x10F50}, {0x10F82, 0x10F85}, {0x11070, 0x11070},
+    {0x11073, 0x11074}, {0x110C2, 0x110C2}, {0x11145, 0x11146},
+    {0x111C9, 0x111C9}, {0x111CE, 0x111CF}, {0x11241, 0x11241},
+    {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x1182C, 0x1183A},
+    {0x11930, 0x11935}, {0x11937, 0x11938}, {0x1193B, 0x1193E},
+    {0x11940, 0x11940}, {0x11942, 0x11943}, {0x119D1, 0x119D7},
+    {0x119DA, 0x119E0}, {0x119E4, 0x119E4}, {0x11A01, 0x11A0A},
+    {0x11A33, 0x11A39}, {0x11A3B, 0x11A3E}, {0x11A47, 0x11A47},
+    {0x11A51, 0x11A5B}, {0x11A8A, 0x11A99}, {0x11D31, 0x11D36},
+    {0x11D3A, 0x11D3A}, {0x11D3C, 0x11D3D}, {0x11D3F, 0x11D45},
+    {0x11D47, 0x11D47}, {0x11D8A, 0x11D8E}, {0x11D90, 0x11D91},
+    {0x11D93, 0x11D97}, {0x11EF3, 0x11EF6}, {0x11F00, 0x11F01},
+    {0x11F03, 0x11F03}, {0x11F34, 0x11F3A}, {0x11F3E, 0x11F42},
+    {0x13440, 0x13440}, {0x13447, 0x13455}, {0x16F4F, 0x16F4F},
+    {0x16F7F, 0x16F87}, {0x16FE4, 0x16FE4}, {0x16FF0, 0x16FF1},
+    {0x1CF00, 0x1CF2D}, {0x1CF30, 0x1CF46}, {0x1E08F, 0x1E08F},
+    {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF},
+    {0x1E4EC, 0x1E4EF},
+};
+// Capitals of Unicode 16 and 17, and how far their small letters are.
+struct NewCapitals {
+  int32_t first, last, distance;
+};
+constexpr NewCapitals kNewCapitals[] = {
+    {0x1C89, 0x1C89, 1},    {0xA7CB, 0xA7CB, -42343}, {0xA7CC, 0xA7CC, 1},
+    {0xA7CE, 0xA7CE, 1},    {0xA7D2, 0xA7D2, 1},      {0xA7D4, 0xA7D4, 1},
+    {0xA7DA, 0xA7DA, 1},    {0xA7DC, 0xA7DC, -42561}, {0x10D50, 0x10D65, 32},
+    {0x16EA0, 0x16EB8, 27},
+};
+
+template <size_t kSize>
+bool is_in(const Range (&ranges)[kSize], int32_t code) {
+  const Range* const range = std::lower_bound(
+      std::begin(ranges), std::end(ranges), code,
+      [](const Range& r, int32_t wanted) { return r.last < wanted; });
+  return range != std::end(ranges) && range->first <= code;
+}
+
+std::string new_lower(std::string_view text) {
+  std::string out;
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    const auto* const range =
+        std::find_if(std::begin(kNewCapitals), std::end(kNewCapitals),
+                     [&](const NewCapitals& r) {
+                       return next.code >= r.first && next.code <= r.last;
+                     });
+    if (range == std::end(kNewCapitals)) {
+      out.append(text, pos, next.length);
+    } else {
+      append_utf8(out, next.code + range->distance);
+    }
+    pos += next.length;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string reference_form(std::string_view text, TextForm form) {
+  if (form == TextForm::kLower) return new_lower(to_form(text, form));
+  // What these tables do not know keeps to itself and takes no marks.
+  std::string out;
+  size_t begin = 0;
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char next = utf8_char(text, pos);
+    if (next.code >= kPlain[0].first && is_in(kPlain, next.code)) {
+      out += to_form(text.substr(begin, pos - begin), form);
+      out.append(text, pos, next.length);
+      begin = pos + next.length;
+    }
+    pos += next.length;
+  }
+  return out + to_form(text.substr(begin), form);
+}
+
+bool reference_is_mark(int32_t code) {
+  return is_mark(code) ? !is_in(kNoMarks, code)
+                       : code == 0x1CF2 || code == 0x1CF3;
+}
+
+}  // namespace selfalign::text

@@ -145,7 +145,8 @@ def classes(spec):
             getattr(transformers, spec + "ForCausalLM"))
 
 
-def make(name, spec, changes):
+def make(name, spec, changes, folder=None):
+    """A case; its model is saved to `folder` if one is given."""
     config_class, model_class = classes(spec)
     arguments = {**BASE, **changes}
     if spec == "GPTNeoX":
@@ -159,6 +160,8 @@ def make(name, spec, changes):
             base, scale = how(tensor, parameter)
             tensors.append([tensor, list(parameter.shape), base, scale])
             parameter.copy_(values(*tensors[-1]))
+    if folder is not None:
+        model.save_pretrained(folder)
     ids = [(i * i + 7 * i) % 95 + 1 for i in range(NUM_TOKENS)]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0]
@@ -217,4 +220,5 @@ def main(out, part=""):
         print(name, sum(case["logprobs"]))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

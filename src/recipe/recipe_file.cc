@@ -67,16 +67,21 @@ bool read_stages(YamlMap& map, const char* key,
   return all_known;
 }
 
+// One text or a list of them.
+void get_texts(YamlMap& map, const char* key, std::vector<std::string>& out) {
+  if (map.node()[key].IsSequence()) {
+    map.get(key, out);
+    return;
+  }
+  std::string one;
+  map.get(key, one);
+  if (!one.empty()) out = {one};
+}
+
 // One path or a list of them.
 void get_paths(YamlMap& map, const char* key, std::vector<std::string>& out) {
   if (!map.has(key)) return;
-  if (map.node()[key].IsSequence()) {
-    map.get(key, out);
-  } else {
-    std::string one;
-    map.get(key, one);
-    if (!one.empty()) out = {one};
-  }
+  get_texts(map, key, out);
   if (std::find(out.begin(), out.end(), "") != out.end()) {
     map.mistake(key, "expected paths, found an empty one");
   }
@@ -93,13 +98,7 @@ void get_paths(YamlMap& map, const char* key, std::vector<std::string>& out) {
 void get_names(YamlMap& map, const char* key, std::vector<std::string>& out,
                const std::vector<std::string>& choices) {
   if (!map.has(key)) return;
-  if (map.node()[key].IsSequence()) {
-    map.get(key, out);
-  } else {
-    std::string one;
-    map.get(key, one);
-    out = {one};
-  }
+  get_texts(map, key, out);
   if (out.empty()) map.mistake(key, "expected a name, found none");
   for (const std::string& name : out) {
     if (std::find(choices.begin(), choices.end(), name) != choices.end()) {

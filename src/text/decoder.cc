@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "text/alphabet.h"
+#include "text/replace.h"
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -20,40 +21,6 @@ void check_growth(size_t before, size_t after) {
               str("tokenizer.json: expected a decoder that makes at most ",
                   kMaxGrowth, " bytes of one, found ", after, " of ", before,
                   "; use a model whose tokenizer is supported"));
-}
-
-std::string replace_text(const std::string& text, const std::string& wanted,
-                         const std::string& content) {
-  std::string out;
-  size_t done = 0;
-  for (size_t at = text.find(wanted); at != std::string::npos;
-       at = text.find(wanted, done)) {
-    out.append(text, done, at - done);
-    out += content;
-    check_growth(text.size(), out.size());
-    done = at + wanted.size();
-  }
-  return out.append(text, done);
-}
-
-std::string replace_matches(const std::string& text, const Pattern& pattern,
-                            const std::string& content) {
-  std::string out;
-  Pattern::Scratch scratch;
-  for_each_utf8_run(text, [&](std::string_view run, bool valid) {
-    size_t done = 0;
-    if (valid) {
-      Pattern::Search search(pattern, run, scratch);
-      while (search.next()) {
-        out.append(run, done, search.begin() - done);
-        out += content;
-        check_growth(text.size(), out.size());
-        done = search.end();
-      }
-    }
-    out.append(run, done);
-  });
-  return out;
 }
 
 std::string strip(const std::string& text, const DecoderStep& step) {
@@ -96,13 +63,14 @@ Decoder::Decoder(std::vector<DecoderStep> steps, const std::string& where) {
 std::string Decoder::apply(const Step& step, const std::string& text,
                            bool first) {
   const DecoderStep& options = step.options;
+  const auto check = [&](size_t size) { check_growth(text.size(), size); };
   switch (options.kind) {
     case DecoderStep::Kind::kByteLevel:
       return alphabet_to_bytes(text);
     case DecoderStep::Kind::kMetaspace:
-      return replace_text(
-          text, options.text,
-          first && options.prepend != PrependScheme::kNever ? "" : " ");
+      return replace_all(
+          text, nullptr, options.text,
+          first && options.prepend != PrependScheme::kNever ? "" : " ", check);
     case DecoderStep::Kind::kByteFallback:
       return byte_of(text);
     case DecoderStep::Kind::kFuse:
@@ -110,9 +78,8 @@ std::string Decoder::apply(const Step& step, const std::string& text,
     case DecoderStep::Kind::kStrip:
       return strip(text, options);
     case DecoderStep::Kind::kReplace:
-      return step.pattern
-                 ? replace_matches(text, *step.pattern, options.content)
-                 : replace_text(text, options.text, options.content);
+      return replace_all(text, step.pattern.get(), options.text,
+                         options.content, check);
   }
   return text;
 }

@@ -7,6 +7,7 @@
 #include "base/slices.h"
 #include "text/alphabet.h"
 #include "text/reference_forms.h"
+#include "text/replace.h"
 #include "text/token_bound.h"
 
 namespace selfalign::text {
@@ -244,38 +245,12 @@ std::string Normalizer::apply(const Step& step, std::string_view text,
 }
 
 std::string Normalizer::replace(const Step& step, std::string_view text) const {
-  const std::string& content = step.options.content;
-  std::string out;
   SliceCounter slices;
-  if (!step.pattern) {
-    const std::string& wanted = step.options.pattern;
-    size_t done = 0;
-    for (size_t at = text.find(wanted); at != std::string_view::npos;
-         at = text.find(wanted, done)) {
-      slices.count();
-      out.append(text, done, at - done);
-      out += content;
-      check_growth(text.size(), out.size());
-      done = at + wanted.size();
-    }
-    return out.append(text, done);
-  }
-  Pattern::Scratch scratch;
-  for_each_utf8_run(text, [&](std::string_view run, bool valid) {
-    size_t done = 0;
-    if (valid) {
-      Pattern::Search search(*step.pattern, run, scratch);
-      while (search.next()) {
-        slices.count();
-        out.append(run, done, search.begin() - done);
-        out += content;
-        check_growth(text.size(), out.size());
-        done = search.end();
-      }
-    }
-    out.append(run, done);
-  });
-  return out;
+  return replace_all(text, step.pattern.get(), step.options.pattern,
+                     step.options.content, [&](size_t size) {
+                       slices.count();
+                       check_growth(text.size(), size);
+                     });
 }
 
 size_t Normalizer::max_shrink() const {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/shown.h"
 #include "formats/gguf.h"
+#include "formats/gguf_names.h"
 #include "formats/model_config.h"
 
 namespace selfalign::formats {
@@ -66,20 +67,13 @@ class Keys {
 
 // ---- Architectures ----
 
-// How an architecture names what stands in its blocks.
-enum class Naming {
-  kPlain,
-  kNormsBehind,  // norms behind attention and MLP, too
-  kFusedGate,    // the gate in front of the way up, in one tensor
-};
-
 struct Architecture {
   const char* name;
   const char* family;  // of ModelConfig
   void (*read)(const Keys& keys, ModelConfig& config);
   // The conversion laid the rows of q and k in the order of ggml's plain rope.
   bool interleaves = false;
-  Naming naming = Naming::kPlain;
+  GgufNaming naming = GgufNaming::kPlain;
   // Keys that the architecture has beside those of all.
   std::vector<const char*> more;
 
@@ -249,21 +243,23 @@ const std::vector<Architecture>& architectures() {
   const List granite = {"attention.scale", "embedding_scale", "residual_scale",
                         "logit_scale"};
   static const std::vector<Architecture> all = {
-      {"llama", "llama", read_llama, true, Naming::kPlain, {}},
-      {"qwen2", "qwen2", read_llama, false, Naming::kPlain, {}},
-      {"qwen3", "qwen3", read_qwen3, false, Naming::kPlain, {}},
-      {"gemma", "gemma", read_gemma, false, Naming::kPlain, {}},
-      {"gemma2", "gemma2", read_gemma2, false, Naming::kNormsBehind, gemma2},
-      {"gemma3", "gemma3_text", read_gemma3, false, Naming::kNormsBehind,
+      {"llama", "llama", read_llama, true, GgufNaming::kPlain, {}},
+      {"qwen2", "qwen2", read_llama, false, GgufNaming::kPlain, {}},
+      {"qwen3", "qwen3", read_qwen3, false, GgufNaming::kPlain, {}},
+      {"gemma", "gemma", read_gemma, false, GgufNaming::kPlain, {}},
+      {"gemma2", "gemma2", read_gemma2, false, GgufNaming::kNormsBehind,
+       gemma2},
+      {"gemma3", "gemma3_text", read_gemma3, false, GgufNaming::kNormsBehind,
        gemma3},
-      {"phi3", "phi3", read_phi3, false, Naming::kFusedGate, phi3},
-      {"gptneox", "gpt_neox", read_neox, false, Naming::kPlain, parallel},
-      {"olmo2", "olmo2", read_olmo2, false, Naming::kNormsBehind, {}},
-      {"smollm3", "smollm3", read_smollm3, true, Naming::kPlain, {}},
-      {"granite", "granite", read_granite, true, Naming::kPlain, granite},
-      {"starcoder2", "starcoder2", read_starcoder2, false, Naming::kPlain,
+      {"phi3", "phi3", read_phi3, false, GgufNaming::kFusedGate, phi3},
+      {"gptneox", "gpt_neox", read_neox, false, GgufNaming::kPlain, parallel},
+      {"olmo2", "olmo2", read_olmo2, false, GgufNaming::kNormsBehind, {}},
+      {"smollm3", "smollm3", read_smollm3, true, GgufNaming::kPlain, {}},
+      {"granite", "granite", read_granite, true, GgufNaming::kPlain, granite},
+      {"starcoder2", "starcoder2", read_starcoder2, false, GgufNaming::kPlain,
        window},
-      {"stablelm", "stablelm", read_stablelm, false, Naming::kPlain, parallel},
+      {"stablelm", "stablelm", read_stablelm, false, GgufNaming::kPlain,
+       parallel},
   };
   return all;
 }
@@ -281,74 +277,8 @@ const Architecture& architecture_of(const GgufFile& file) {
 
 // ---- Tensors ----
 
-struct Rename {
-  const char* gguf;
-  const char* hf;
-};
-
-constexpr Rename kTopNames[] = {
-    {"token_embd.weight", "model.embed_tokens.weight"},
-    {"output_norm.weight", "model.norm.weight"},
-    {"output_norm.bias", "model.norm.bias"},
-    {"output.weight", "lm_head.weight"},
-};
-
-// Behind "blk.N." and "model.layers.N.", before ".weight" or ".bias".
-constexpr Rename kLayerNames[] = {
-    {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
-    {"attn_qkv", "self_attn.qkv_proj"},  {"attn_output", "self_attn.o_proj"},
-    {"attn_q_norm", "self_attn.q_norm"}, {"attn_k_norm", "self_attn.k_norm"},
-    {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
-};
-constexpr Rename kFusedGate[] = {{"ffn_up", "mlp.gate_up_proj"}};
-constexpr Rename kNormBefore[] = {{"ffn_norm", "post_attention_layernorm"}};
-constexpr Rename kNormsBehind[] = {
-    {"post_attention_norm", "post_attention_layernorm"},
-    {"ffn_norm", "pre_feedforward_layernorm"},
-    {"post_ffw_norm", "post_feedforward_layernorm"},
-};
-
 bool is_table(const std::string& name) {
   return name == kFactors || name == kLongTable || name == kShortTable;
-}
-
-template <size_t n>
-std::string renamed(const std::string& name, const Rename (&renames)[n]) {
-  for (const Rename& rename : renames) {
-    if (name == rename.gguf) return rename.hf;
-  }
-  return "";
-}
-
-// "" if the name has no place in any model.
-std::string hf_name(const std::string& name, const Architecture& architecture) {
-  if (std::string top = renamed(name, kTopNames); !top.empty()) {
-    return top;
-  }
-  if (!name.starts_with("blk.")) return "";
-  const size_t dot = name.find('.', 4);
-  if (dot == std::string::npos || dot == 4 || dot > 10) return "";
-  const std::string layer = name.substr(4, dot - 4);
-  if (!std::all_of(layer.begin(), layer.end(),
-                   [](char c) { return c >= '0' && c <= '9'; }) ||
-      (layer.size() > 1 && layer[0] == '0')) {
-    return "";
-  }
-  const size_t end = name.rfind('.');
-  const std::string kind = name.substr(end);
-  if (end == dot || (kind != ".weight" && kind != ".bias")) return "";
-  const std::string own = name.substr(dot + 1, end - dot - 1);
-  std::string hf;
-  if (architecture.naming == Naming::kFusedGate) hf = renamed(own, kFusedGate);
-  if (hf.empty()) hf = renamed(own, kLayerNames);
-  if (hf.empty()) {
-    hf = architecture.naming == Naming::kNormsBehind
-             ? renamed(own, kNormsBehind)
-             : renamed(own, kNormBefore);
-  }
-  return hf.empty() ? "" : "model.layers." + layer + "." + hf + kind;
 }
 
 class GgufTensors : public TensorSource {
@@ -357,7 +287,7 @@ class GgufTensors : public TensorSource {
       : file_(std::move(file)), architecture_(architecture_of(*file_)) {
     for (TensorView tensor : file_->tensors()) {
       if (is_table(tensor.name)) continue;
-      std::string name = hf_name(tensor.name, architecture_);
+      std::string name = hf_tensor_name(tensor.name, architecture_.naming);
       if (name.empty()) {
         fail(*file_, str("tensor ", tensor.name, ": a model of architecture ",
                          architecture_.name,
@@ -562,6 +492,16 @@ void read_heads(const Keys& keys, ModelConfig& config) {
 }
 
 }  // namespace
+
+std::optional<GgufForm> gguf_form(const std::string& family) {
+  // Conversions know no difference between these.
+  const bool is_llama = family == "mistral" || family == "ministral";
+  for (const Architecture& one : architectures()) {
+    if ((is_llama ? "llama" : family) != one.family) continue;
+    return GgufForm{one.name, one.interleaves, one.naming, one.more};
+  }
+  return std::nullopt;
+}
 
 std::unique_ptr<TensorSource> open_gguf_tensors(
     std::shared_ptr<const GgufFile> file) {

@@ -5,7 +5,10 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 
+#include "text/byte_bpe.h"
+#include "text/sentencepiece.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::formats {
@@ -17,6 +20,11 @@ class GgufFile;
 // SentencePiece's BPE is read from its tokenizer.model. Error kInput names
 // what is not understood (unknown pre-tokenizer, normalizer, model type).
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path);
+
+// What it is made of, for who writes it in another form.
+using Vocabulary =
+    std::variant<text::BpeVocabulary, text::SentencePieceVocabulary>;
+Vocabulary load_vocabulary(const std::string& path);
 
 // From the keys tokenizer.ggml.*: model "gpt2" (byte-level BPE, pre-tokenizer
 // by name) or "llama" (SentencePiece BPE).

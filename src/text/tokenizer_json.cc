@@ -317,7 +317,7 @@ bool TokenizerFile::is_sentencepiece() const {
   return rest["model"].value("byte_fallback", Json(false)) == Json(true);
 }
 
-std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+BpeVocabulary read_bpe_vocabulary(const std::string& path) {
   const TokenizerFile file = open_tokenizer_json(path);
   const auto& [vocab, merges, rest] = file;
 
@@ -357,7 +357,11 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
   use_side_files(read_side_files(folder),
                  first_added_token(rest.value("post_processor", Json()), path),
                  out);
-  return make_byte_bpe(std::move(out));
+  return out;
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+  return make_byte_bpe(read_bpe_vocabulary(path));
 }
 
 }  // namespace selfalign::text

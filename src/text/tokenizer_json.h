@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "text/byte_bpe.h"
 #include "text/tokenizer.h"
 
 namespace selfalign::text {
@@ -28,6 +29,8 @@ SideFiles read_side_files(const std::string& folder);
 // Error kInput names the file and the first thing in it that is not
 // understood. The files beside it say which tokens begin and end a text.
 std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path);
+// What it is made of.
+BpeVocabulary read_bpe_vocabulary(const std::string& path);
 
 // A tokenizer.json in parts. Big containers are in a map with logarithmic
 // look-up; Json's keeps order.

@@ -90,8 +90,10 @@ std::string GgufEntries::bytes() const {
 }
 
 GgufWriter::GgufWriter(std::string path, const GgufEntries& entries,
-                       std::vector<PlannedTensor> tensors)
-    : path_(std::move(path)), tensors_(std::move(tensors)) {
+                       std::vector<PlannedTensor> tensors, size_t num_ready)
+    : path_(std::move(path)),
+      tensors_(std::move(tensors)),
+      num_ready_(num_ready) {
   std::string header = "GGUF" + raw(uint32_t{3}) +
                        raw(uint64_t{tensors_.size()}) + raw(entries.size()) +
                        entries.bytes();
@@ -106,15 +108,20 @@ GgufWriter::GgufWriter(std::string path, const GgufEntries& entries,
     offset = aligned(offset + tensor.num_bytes());
   }
   header.resize(aligned(header.size()));
-  data_begin_ = header.size();
+  const uint64_t size = header.size() + offset;
+  for (size_t i = 0; i < num_ready_; ++i) {
+    header += tensors_[i].bytes();
+    header.resize(aligned(header.size()));
+  }
+  ready_ = header.size();
   OwnFile(path_, 0).append(header);
-  OwnFile(path_, data_begin_ + offset).sync();
+  OwnFile(path_, size).sync();
 }
 
 void GgufWriter::write_tensors() const {
-  OwnFile file(path_, data_begin_);
-  for (const PlannedTensor& tensor : tensors_) {
-    std::string bytes = tensor.bytes();
+  OwnFile file(path_, ready_);
+  for (size_t i = num_ready_; i < tensors_.size(); ++i) {
+    std::string bytes = tensors_[i].bytes();
     bytes.resize(aligned(bytes.size()));
     file.append(bytes);
   }

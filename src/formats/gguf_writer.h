@@ -38,19 +38,21 @@ class GgufEntries {
   std::vector<std::pair<std::string, std::string>> entries_;
 };
 
-// A new file: the constructor writes its header and gives it its size, the
-// tensors being zeros, so that it can be opened and checked; write_tensors then
-// writes them and makes all of it durable.
+// A new file: the constructor writes its header and the first `num_ready`
+// tensors and gives it its size, the others being zeros, so that it can be
+// opened and checked; write_tensors then writes those and makes all of it
+// durable.
 class GgufWriter {
  public:
   GgufWriter(std::string path, const GgufEntries& entries,
-             std::vector<PlannedTensor> tensors);
+             std::vector<PlannedTensor> tensors, size_t num_ready = 0);
   void write_tensors() const;
 
  private:
   const std::string path_;
   const std::vector<PlannedTensor> tensors_;
-  uint64_t data_begin_ = 0;
+  const size_t num_ready_;
+  uint64_t ready_ = 0;  // bytes
 };
 
 }  // namespace selfalign::formats

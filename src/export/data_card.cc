@@ -148,18 +148,6 @@ bool is_model_file(const fs::path& path) {
          kEndings.end();
 }
 
-void add_model(const std::string& path, std::vector<HashedFile>& inputs) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) {
-    inputs.push_back(hashed_file("model/" + file_name(path), path));
-    return;
-  }
-  for (const fs::path file : list_folder(path)) {
-    if (!is_model_file(file)) continue;
-    inputs.push_back(hashed_file("model/" + file.filename().string(), file));
-  }
-}
-
 }  // namespace
 
 std::string data_card(const ExportContext& context) {
@@ -218,6 +206,18 @@ HashedFile hashed_file(const std::string& name, const std::string& path) {
   return {.name = name, .bytes = int64_t(size), .sha256 = sha256_file(path)};
 }
 
+void add_model_files(const std::string& path, std::vector<HashedFile>& inputs) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    inputs.push_back(hashed_file("model/" + file_name(path), path));
+    return;
+  }
+  for (const fs::path file : list_folder(path)) {
+    if (!is_model_file(file)) continue;
+    inputs.push_back(hashed_file("model/" + file.filename().string(), file));
+  }
+}
+
 std::vector<HashedFile> hashed_inputs(const std::string& run) {
   std::vector<HashedFile> files = {
       hashed_file(recipe::kRecipeFile + 1, run + recipe::kRecipeFile)};
@@ -245,7 +245,7 @@ Json export_manifest(const ExportContext& context) {
     if (given.empty()) continue;
     inputs.push_back(hashed_file("given/" + file_name(given), given));
   }
-  add_model(context.recipe.model.path, inputs);
+  add_model_files(context.recipe.model.path, inputs);
   return {{"format", "selfalign export 1"},
           {"program", context.options.program},
           {"run",

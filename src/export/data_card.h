@@ -38,6 +38,8 @@ struct HashedFile {
   }
 };
 HashedFile hashed_file(const std::string& name, const std::string& path);
+// The files of a model, an HF folder's or one, as "model/NAME".
+void add_model_files(const std::string& path, std::vector<HashedFile>& inputs);
 // The run's recipe and prompts.
 std::vector<HashedFile> hashed_inputs(const std::string& run);
 

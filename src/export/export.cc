@@ -10,6 +10,7 @@
 #include "base/json_file.h"
 #include "base/own_file.h"
 #include "export/data_card.h"
+#include "export/partial_folder.h"
 #include "formats/datasets.h"
 #include "formats/parquet.h"
 #include "stages/decisions.h"
@@ -128,47 +129,6 @@ void write_data(const std::string& path, const std::vector<ExportRow>& rows,
                          conversations);
 }
 
-// A folder beside the wanted one, which gets its name when all is in it and
-// goes away if that does not come.
-class PartialFolder {
- public:
-  explicit PartialFolder(const std::string& folder)
-      : folder_(folder), partial_(folder + ".partial") {
-    if (fs::exists(folder)) {
-      throw Error(ErrorKind::kUsage,
-                  folder +
-                      ": expected a folder that is not there yet, found "
-                      "one; name another, or remove it first");
-    }
-    fs::remove_all(partial_);
-    make_folder(partial_);
-  }
-  ~PartialFolder() {
-    std::error_code ignored;
-    fs::remove_all(partial_, ignored);
-  }
-  PartialFolder(const PartialFolder&) = delete;
-  PartialFolder& operator=(const PartialFolder&) = delete;
-
-  const std::string& path() const { return partial_; }
-
-  void publish() const {
-    std::error_code problem;
-    fs::rename(partial_, folder_, problem);
-    if (problem) {
-      throw Error(
-          ErrorKind::kFailed,
-          str("cannot rename ", partial_, " to ", folder_, ": ",
-              problem.message(),
-              "; move away what is there, then run the same command again"));
-    }
-  }
-
- private:
-  const std::string folder_;
-  const std::string partial_;
-};
-
 // Why there are no rows, and what would give some.
 [[noreturn]] void throw_no_rows(const store::Reader& store,
                                 const recipe::Recipe& recipe,
@@ -235,9 +195,7 @@ ExportReport export_dataset(const store::Reader& store,
   if (report.num_written == 0) {
     throw_no_rows(store, recipe, report.set, report.num_cut_off);
   }
-  std::string folder = fs::path(options.folder).lexically_normal();
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  const PartialFolder partial(folder);
+  const PartialFolder partial(options.folder);
   ExportContext context{store, recipe, options, report,
                         is_parquet ? "train.parquet" : "train.jsonl"};
   const auto add = [&](const std::string& name) {

@@ -25,23 +25,6 @@ constexpr int64_t kMaxAlignment = 1 << 20;
 constexpr uint64_t kMaxEntries = 1 << 16;
 constexpr uint64_t kMaxTensors = 1 << 16;
 
-// Codes of the file (gguf_metadata_value_type).
-enum ValueType : uint32_t {
-  kUint8 = 0,
-  kInt8 = 1,
-  kUint16 = 2,
-  kInt16 = 3,
-  kUint32 = 4,
-  kInt32 = 5,
-  kFloat32 = 6,
-  kBool = 7,
-  kString = 8,
-  kArray = 9,
-  kUint64 = 10,
-  kInt64 = 11,
-  kFloat64 = 12,
-};
-
 struct TensorCode {
   uint32_t code;
   const char* name;
@@ -327,6 +310,14 @@ auto get_list(const GgufFile& file, const std::string& key, uint64_t most,
 
 }  // namespace
 
+uint32_t gguf_code(ElementType type) {
+  for (const TensorCode& known : kTensorCodes) {
+    if (known.type == type) return known.code;
+  }
+  SELFALIGN_CHECK(false, element_type_name(type));
+  return 0;
+}
+
 std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
   std::shared_ptr<GgufFile> file(new GgufFile(path));
   file->parse();
@@ -345,7 +336,9 @@ void GgufFile::parse() {
   for (uint64_t i = 0; i < num_entries; ++i) {
     std::string key(in.take_string(str("metadata key ", i), kMaxKey));
     if (!seen.insert(key).second) in.fail("metadata " + key + " stands twice");
+    const std::string_view rest = in.rest();
     const GgufValue value = take_value(in, "metadata " + key);
+    stored_.push_back(rest.substr(0, rest.size() - in.left()));
     metadata_.emplace_back(std::move(key), value);
   }
   const int64_t alignment = get_int_or("general.alignment", 32);
@@ -426,6 +419,16 @@ std::vector<int64_t> GgufFile::get_ints(const std::string& key,
                                         uint64_t most) const {
   return get_list(*this, key, most, "an array of integers", is_integer,
                   take_integer);
+}
+
+std::vector<bool> GgufFile::get_bools(const std::string& key,
+                                      uint64_t most) const {
+  return get_list(
+      *this, key, most, "an array of truth values",
+      [](uint32_t type) { return type == kBool; },
+      [](GgufCursor& in, uint32_t /*type*/, const std::string& what) {
+        return in.take<uint8_t>(what) != 0;
+      });
 }
 
 std::vector<double> GgufFile::get_floats(const std::string& key,

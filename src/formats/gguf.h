@@ -19,6 +19,9 @@
 
 namespace selfalign::formats {
 
+// The file's code of a tensor's type, which it has.
+uint32_t gguf_code(ElementType type);
+
 // A list of metadata. It stays in the file until it is asked for: what nobody
 // wants takes no memory, however long it is.
 struct GgufArray {
@@ -42,6 +45,8 @@ class GgufFile {
     return metadata_;
   }
   const GgufValue* find(const std::string& key) const;
+  // The value of metadata()[i] as it lies in the file, its type first.
+  std::string_view stored(size_t i) const { return stored_[i]; }
   // Typed getters; Error kInput names key, type wanted and type found. Strings
   // are names, of at most 255 bytes.
   std::string get_string(const std::string& key) const;
@@ -59,6 +64,8 @@ class GgufFile {
                                             uint64_t most = kMaxElements) const;
   std::vector<int64_t> get_ints(const std::string& key,
                                 uint64_t most = kMaxElements) const;
+  std::vector<bool> get_bools(const std::string& key,
+                              uint64_t most = kMaxElements) const;
   std::vector<double> get_floats(const std::string& key,
                                  uint64_t most = kMaxElements) const;
   // Of a list of any type; 0 where there is none.
@@ -77,6 +84,7 @@ class GgufFile {
 
   MappedFile map_;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
+  std::vector<std::string_view> stored_;
   std::vector<TensorView> tensors_;
 };
 

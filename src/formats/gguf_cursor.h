@@ -17,6 +17,23 @@ namespace selfalign::formats {
 static_assert(std::endian::native == std::endian::little,
               "GGUF is read as little-endian");
 
+// Codes of the file (gguf_metadata_value_type).
+enum GgufType : uint32_t {
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
+};
+
 // Reads forward through the file; every read is checked against its end.
 class GgufCursor {
  public:

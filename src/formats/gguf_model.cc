@@ -10,6 +10,7 @@
 #include "base/shown.h"
 #include "formats/family.h"
 #include "formats/gguf.h"
+#include "formats/gguf_names.h"
 #include "formats/model_config.h"
 
 namespace selfalign::formats {
@@ -66,23 +67,17 @@ class Keys {
 
 // ---- Architectures ----
 
-// How an architecture names what stands in its blocks.
-enum class Naming {
-  kPlain,
-  kNormsBehind,  // norms behind attention and MLP, too
-  kFusedGate,    // the gate in front of the way up, in one tensor
-};
-
 struct Architecture {
   const char* name;
   const char* family;  // of ModelConfig
   // The conversion laid the rows of q and k in the order of ggml's plain rope.
   bool interleaves = false;
-  Naming naming = Naming::kPlain;
+  GgufNaming naming = GgufNaming::kPlain;
   // Keys that the architecture has beside those of all.
   std::vector<const char*> more;
   // Of Gemma's largest, which scales scores by another size: no file says so.
   int64_t num_layers_of_27b = 0;
+  int64_t full_every = 0;  // as Family's, where that has no windows
 
   bool has_key(std::string_view key) const {
     return std::find(more.begin(), more.end(), key) != more.end();
@@ -96,11 +91,33 @@ void read_biases(const Keys& keys, ModelConfig& config) {
   config.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
 }
 
-void read_windows(const Keys& keys, int64_t full_every, ModelConfig& config) {
+// The pattern is what the file says of each layer, or that each n-th has no
+// window, or the architecture's own.
+void read_windows(const Keys& keys, const Architecture& architecture,
+                  const Family& family, ModelConfig& config) {
   const int64_t window = keys.integer_or("attention.sliding_window", 0);
   if (window == 0) return;
+  const char* pattern = "attention.sliding_window_pattern";
+  int64_t full_every = architecture.full_every != 0 ? architecture.full_every
+                                                    : family.full_every;
+  std::vector<bool> has_window;
+  if (architecture.has_key(pattern) &&
+      keys.file().size_of(keys.whole(pattern)) > 0) {
+    has_window = keys.file().get_bools(keys.whole(pattern), 1024);
+    if (static_cast<int64_t>(has_window.size()) != config.num_layers) {
+      fail(keys.file(),
+           str("metadata ", keys.whole(pattern),
+               ": expected one for each of the ", config.num_layers,
+               " layers, found ", has_window.size()));
+    }
+  } else if (architecture.has_key(pattern)) {
+    full_every = std::max<int64_t>(1, keys.integer_or(pattern, full_every));
+  }
   for (int64_t i = 0; i < config.num_layers; ++i) {
-    config.windows.push_back(is_before_nth(i, full_every) ? window : 0);
+    const bool is_windowed = has_window.empty()
+                                 ? is_before_nth(i, full_every)
+                                 : has_window[static_cast<size_t>(i)];
+    config.windows.push_back(is_windowed ? window : 0);
   }
 }
 
@@ -142,18 +159,14 @@ void read_layers(const Keys& keys, const Architecture& architecture,
     config.logit_softcap =
         keys.number_or("final_logit_softcapping", family.logit_softcap);
   }
-  if (has("rope.freq_base_swa")) {
-    config.local_rope.theta =
-        keys.number_or("rope.freq_base_swa", family.local_theta);
+  if (has("rope.freq_base_swa") &&
+      (family.local_theta != 0.0 || keys.has("attention.sliding_window"))) {
+    config.local_rope.theta = keys.number_or(
+        "rope.freq_base_swa",
+        family.local_theta != 0.0 ? family.local_theta : config.rope.theta);
   }
   if (has("attention.sliding_window")) {
-    const char* pattern = "attention.sliding_window_pattern";
-    read_windows(
-        keys,
-        has(pattern)
-            ? std::max<int64_t>(1, keys.integer_or(pattern, family.full_every))
-            : family.full_every,
-        config);
+    read_windows(keys, architecture, family, config);
   }
   if (has("attention.scale")) read_granite(keys, config);
   // The file does not say which layers do not rotate.
@@ -193,19 +206,20 @@ const std::vector<Architecture>& architectures() {
   const List granite = {"attention.scale", "embedding_scale", "residual_scale",
                         "logit_scale"};
   static const std::vector<Architecture> all = {
-      {"llama", "llama", true, Naming::kPlain, {}},
-      {"qwen2", "qwen2", false, Naming::kPlain, {}},
-      {"qwen3", "qwen3", false, Naming::kPlain, {}},
-      {"gemma", "gemma", false, Naming::kPlain, {}},
-      {"gemma2", "gemma2", false, Naming::kNormsBehind, gemma2, 46},
-      {"gemma3", "gemma3_text", false, Naming::kNormsBehind, gemma3, 62},
-      {"phi3", "phi3", false, Naming::kFusedGate, phi3},
-      {"gptneox", "gpt_neox", false, Naming::kPlain, parallel},
-      {"olmo2", "olmo2", false, Naming::kNormsBehind, {}},
-      {"smollm3", "smollm3", true, Naming::kPlain, {}},
-      {"granite", "granite", true, Naming::kPlain, granite},
-      {"starcoder2", "starcoder2", false, Naming::kPlain, window},
-      {"stablelm", "stablelm", false, Naming::kPlain, parallel},
+      {"llama", "llama", true, GgufNaming::kPlain, {}},
+      {"qwen2", "qwen2", false, GgufNaming::kPlain, {}},
+      {"qwen3", "qwen3", false, GgufNaming::kPlain, {}},
+      {"gemma", "gemma", false, GgufNaming::kPlain, {}},
+      {"gemma2", "gemma2", false, GgufNaming::kNormsBehind, gemma2, 46},
+      {"gemma3", "gemma3_text", false, GgufNaming::kNormsBehind, gemma3, 62},
+      {"phi3", "phi3", false, GgufNaming::kFusedGate, phi3},
+      {"gptneox", "gpt_neox", false, GgufNaming::kPlain, parallel},
+      {"olmo2", "olmo2", false, GgufNaming::kNormsBehind, gemma3, 0, 4},
+      {"arcee", "arcee", true, GgufNaming::kPlain, {}},
+      {"smollm3", "smollm3", true, GgufNaming::kPlain, {}},
+      {"granite", "granite", true, GgufNaming::kPlain, granite},
+      {"starcoder2", "starcoder2", false, GgufNaming::kPlain, window},
+      {"stablelm", "stablelm", false, GgufNaming::kPlain, parallel},
   };
   return all;
 }
@@ -222,74 +236,8 @@ const Architecture& architecture_of(const GgufFile& file) {
 
 // ---- Tensors ----
 
-struct Rename {
-  const char* gguf;
-  const char* hf;
-};
-
-constexpr Rename kTopNames[] = {
-    {"token_embd.weight", "model.embed_tokens.weight"},
-    {"output_norm.weight", "model.norm.weight"},
-    {"output_norm.bias", "model.norm.bias"},
-    {"output.weight", "lm_head.weight"},
-};
-
-// Behind "blk.N." and "model.layers.N.", before ".weight" or ".bias".
-constexpr Rename kLayerNames[] = {
-    {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
-    {"attn_qkv", "self_attn.qkv_proj"},  {"attn_output", "self_attn.o_proj"},
-    {"attn_q_norm", "self_attn.q_norm"}, {"attn_k_norm", "self_attn.k_norm"},
-    {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
-};
-constexpr Rename kFusedGate[] = {{"ffn_up", "mlp.gate_up_proj"}};
-constexpr Rename kNormBefore[] = {{"ffn_norm", "post_attention_layernorm"}};
-constexpr Rename kNormsBehind[] = {
-    {"post_attention_norm", "post_attention_layernorm"},
-    {"ffn_norm", "pre_feedforward_layernorm"},
-    {"post_ffw_norm", "post_feedforward_layernorm"},
-};
-
 bool is_table(const std::string& name) {
   return name == kFactors || name == kLongTable || name == kShortTable;
-}
-
-template <size_t n>
-std::string renamed(const std::string& name, const Rename (&renames)[n]) {
-  for (const Rename& rename : renames) {
-    if (name == rename.gguf) return rename.hf;
-  }
-  return "";
-}
-
-// "" if the name has no place in any model.
-std::string hf_name(const std::string& name, const Architecture& architecture) {
-  if (std::string top = renamed(name, kTopNames); !top.empty()) {
-    return top;
-  }
-  if (!name.starts_with("blk.")) return "";
-  const size_t dot = name.find('.', 4);
-  if (dot == std::string::npos || dot == 4 || dot > 10) return "";
-  const std::string layer = name.substr(4, dot - 4);
-  if (!std::all_of(layer.begin(), layer.end(),
-                   [](char c) { return c >= '0' && c <= '9'; }) ||
-      (layer.size() > 1 && layer[0] == '0')) {
-    return "";
-  }
-  const size_t end = name.rfind('.');
-  const std::string kind = name.substr(end);
-  if (end == dot || (kind != ".weight" && kind != ".bias")) return "";
-  const std::string own = name.substr(dot + 1, end - dot - 1);
-  std::string hf;
-  if (architecture.naming == Naming::kFusedGate) hf = renamed(own, kFusedGate);
-  if (hf.empty()) hf = renamed(own, kLayerNames);
-  if (hf.empty()) {
-    hf = architecture.naming == Naming::kNormsBehind
-             ? renamed(own, kNormsBehind)
-             : renamed(own, kNormBefore);
-  }
-  return hf.empty() ? "" : "model.layers." + layer + "." + hf + kind;
 }
 
 class GgufTensors : public TensorSource {
@@ -298,7 +246,7 @@ class GgufTensors : public TensorSource {
       : file_(std::move(file)), architecture_(architecture_of(*file_)) {
     for (TensorView tensor : file_->tensors()) {
       if (is_table(tensor.name)) continue;
-      std::string name = hf_name(tensor.name, architecture_);
+      std::string name = hf_tensor_name(tensor.name, architecture_.naming);
       if (name.empty()) {
         fail(*file_, str("tensor ", tensor.name, ": a model of architecture ",
                          architecture_.name,
@@ -336,10 +284,15 @@ constexpr const char* kRefusedKeys[] = {
     "attn_logit_softcapping", "final_logit_softcapping",
 };
 constexpr const char* kRopeKeys[] = {
-    "rope.freq_base",         "rope.dimension_count",
-    "rope.scale_linear",      "rope.scaling.type",
-    "rope.scaling.factor",    "rope.scaling.original_context_length",
+    "rope.freq_base",
+    "rope.dimension_count",
+    "rope.scale_linear",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
     "rope.scaling.finetuned",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
 };
 
 bool is_set(const GgufValue& value) {
@@ -387,6 +340,19 @@ void read_longrope(const Keys& keys, RopeConfig& rope) {
   rope.attention_factor = keys.number_or("rope.scaling.attn_factor", 1.0);
 }
 
+// The scale of attention is what follows from the factor, as llama.cpp has it;
+// files that say another are not known.
+void read_yarn(const Keys& keys, double factor, ModelConfig& config) {
+  RopeConfig& rope = config.rope;
+  rope.type = "yarn";
+  rope.factor = factor;
+  rope.original_positions = keys.integer_or(
+      "rope.scaling.original_context_length", config.max_positions);
+  rope.beta_fast = keys.number_or("rope.scaling.yarn_beta_fast", 32.0);
+  rope.beta_slow = keys.number_or("rope.scaling.yarn_beta_slow", 1.0);
+  rope.attention_factor = factor > 1.0 ? 0.1 * std::log(factor) + 1.0 : 1.0;
+}
+
 void read_scaling(const Keys& keys, const Architecture& architecture,
                   ModelConfig& config) {
   const GgufFile& file = keys.file();
@@ -397,11 +363,13 @@ void read_scaling(const Keys& keys, const Architecture& architecture,
     type = "linear";
   }
   if (type.empty()) type = "none";
-  if (type != "none" && type != "linear" && type != "longrope") {
+  if (type != "none" && type != "linear" && type != "longrope" &&
+      type != "yarn") {
     fail(file, str("metadata ", keys.whole("rope.scaling.type"),
-                   ": expected none, linear or longrope, found \"", type,
+                   ": expected none, linear, longrope or yarn, found \"", type,
                    "\"; use the model's HF folder"));
   }
+  if (type == "yarn") read_yarn(keys, factor, config);
   if (type == "none" && factor != 1.0) {
     fail(file,
          str("metadata ", keys.whole("rope.scaling.factor"), ": found ", factor,
@@ -503,6 +471,16 @@ void read_heads(const Keys& keys, ModelConfig& config) {
 }
 
 }  // namespace
+
+std::optional<GgufForm> gguf_form(const std::string& family) {
+  // Conversions know no difference between these.
+  const bool is_llama = family == "mistral" || family == "ministral";
+  for (const Architecture& one : architectures()) {
+    if ((is_llama ? "llama" : family) != one.family) continue;
+    return GgufForm{one.name, one.interleaves, one.naming, one.more};
+  }
+  return std::nullopt;
+}
 
 std::unique_ptr<TensorSource> open_gguf_tensors(
     std::shared_ptr<const GgufFile> file) {

@@ -63,7 +63,7 @@ std::vector<int> end_tokens(const GgufFile& file) {
   return ids;
 }
 
-std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
+text::BpeVocabulary byte_bpe(const GgufFile& file) {
   text::BpeVocabulary out;
   out.where = file.path();
   out.tokens = tokens_of(file);
@@ -102,12 +102,12 @@ std::unique_ptr<text::Tokenizer> byte_bpe(const GgufFile& file) {
   out.end_tokens = end_tokens(file);
   out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token",
                                   out.ignore_merges && out.bos >= 0);
-  return text::make_byte_bpe(std::move(out));
+  return out;
 }
 
 // `is_unigram`: as T5 has it.
-std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file,
-                                               bool is_unigram) {
+text::SentencePieceVocabulary sentencepiece(const GgufFile& file,
+                                            bool is_unigram) {
   text::SentencePieceVocabulary out;
   out.is_unigram = is_unigram;
   out.where = file.path();
@@ -135,12 +135,10 @@ std::unique_ptr<text::Tokenizer> sentencepiece(const GgufFile& file,
   out.adds_bos = file.get_bool_or("tokenizer.ggml.add_bos_token", !is_unigram);
   out.add_dummy_prefix =
       file.get_bool_or("tokenizer.ggml.add_space_prefix", true);
-  return text::make_sentencepiece(std::move(out));
+  return out;
 }
 
-}  // namespace
-
-std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
+Vocabulary vocabulary_of(const GgufFile& file) {
   const std::string model = file.get_string("tokenizer.ggml.model");
   if (model == "gpt2") return byte_bpe(file);
   if (model == "llama") return sentencepiece(file, false);
@@ -151,7 +149,33 @@ std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
                   shown(model), "'; use the model's HF folder"));
 }
 
+Vocabulary of_json(const std::string& path) {
+  return std::visit([](auto one) { return Vocabulary(std::move(one)); },
+                    text::read_json_vocabulary(path));
+}
+
+std::unique_ptr<text::Tokenizer> make(Vocabulary vocabulary) {
+  if (auto* unigram = std::get_if<text::UnigramVocabulary>(&vocabulary)) {
+    return text::make_unigram(std::move(*unigram));
+  }
+  if (auto* bpe = std::get_if<text::BpeVocabulary>(&vocabulary)) {
+    return text::make_byte_bpe(std::move(*bpe));
+  }
+  return text::make_sentencepiece(
+      std::move(std::get<text::SentencePieceVocabulary>(vocabulary)));
+}
+
+}  // namespace
+
+std::unique_ptr<text::Tokenizer> tokenizer_from_gguf(const GgufFile& file) {
+  return make(vocabulary_of(file));
+}
+
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
+  return make(load_vocabulary(path));
+}
+
+Vocabulary load_vocabulary(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code problem;
   const fs::file_status status = fs::status(path, problem);
@@ -161,17 +185,18 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
     const bool has_model = fs::exists(model);
     if (fs::exists(json) &&
         !(has_model && text::open_tokenizer_json(json).is_sentencepiece())) {
-      return text::read_tokenizer_json(json);
+      return of_json(json);
     }
-    if (has_model) return text::read_sentencepiece(model);
+    if (has_model) return text::read_sentencepiece_vocabulary(model);
     throw Error(ErrorKind::kInput,
                 str(path,
                     ": this folder has neither tokenizer.json nor "
                     "tokenizer.model; point at a model's folder"));
   }
   if (!is_gguf(path)) {
-    if (path.ends_with(".json")) return text::read_tokenizer_json(path);
-    if (path.ends_with(".model")) return text::read_sentencepiece(path);
+    if (path.ends_with(".json")) return of_json(path);
+    if (path.ends_with(".model"))
+      return text::read_sentencepiece_vocabulary(path);
     if (!path.ends_with(".gguf")) {
       const char* found =
           fs::is_regular_file(status) ? "a file of another kind" : "no file";
@@ -183,7 +208,7 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path) {
               problem ? problem.message() : found, "; point at a model"));
     }
   }
-  return tokenizer_from_gguf(*GgufFile::open(path));
+  return vocabulary_of(*GgufFile::open(path));
 }
 
 }  // namespace selfalign::formats

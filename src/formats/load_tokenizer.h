@@ -5,8 +5,12 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 
+#include "text/byte_bpe.h"
+#include "text/sentencepiece.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 namespace selfalign::formats {
 
@@ -18,6 +22,11 @@ class GgufFile;
 // kInput names what is not understood (unknown pre-tokenizer, normalizer, model
 // type).
 std::unique_ptr<text::Tokenizer> load_tokenizer(const std::string& path);
+
+// What it is made of, for who writes it in another form.
+using Vocabulary = std::variant<text::BpeVocabulary, text::UnigramVocabulary,
+                                text::SentencePieceVocabulary>;
+Vocabulary load_vocabulary(const std::string& path);
 
 // From the keys tokenizer.ggml.*: model "gpt2" (byte-level BPE, pre-tokenizer
 // by name), "llama" (SentencePiece BPE) or "t5" (SentencePiece unigram).

@@ -8,7 +8,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/json.h"
+#include "base/json_file.h"
+#include "base/own_file.h"
 #include "base/shown.h"
 
 namespace selfalign::formats {
@@ -244,7 +247,62 @@ std::unique_ptr<TensorSource> open_sharded(const std::string& folder,
   return tensors;
 }
 
+// The beginning of a file.
+class Header {
+ public:
+  explicit Header(const std::map<std::string, std::string>& metadata) {
+    if (!metadata.empty()) json_[kMetadata] = metadata;
+  }
+
+  void add(const std::string& name, ElementType type,
+           const std::vector<int64_t>& shape, uint64_t bytes) {
+    SELFALIGN_CHECK(names_.insert(name).second, name);
+    SELFALIGN_CHECK(std::count(std::begin(kTypes), std::end(kTypes), type) == 1,
+                    name, " has type ", element_type_name(type));
+    json_[name] = {{"dtype", element_type_name(type)},
+                   {"shape", shape},
+                   {"data_offsets", {offset_, offset_ + bytes}}};
+    offset_ += bytes;
+  }
+
+  // Spaces behind the header keep the data at a multiple of 8.
+  std::string bytes() const {
+    std::string text = dump_json(json_);
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    const uint64_t length = text.size();
+    return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) +
+           text;
+  }
+
+ private:
+  Json json_ = Json::object();
+  std::set<std::string> names_ = {kMetadata};
+  uint64_t offset_ = 0;
+};
+
+// "model-00001-of-00002.safetensors"
+std::string shard_name(size_t number, size_t count) {
+  const auto digits = [](size_t value) {
+    const std::string text = std::to_string(value);
+    return std::string(5 - std::min<size_t>(5, text.size()), '0') + text;
+  };
+  return str("model-", digits(number), "-of-", digits(count), ".safetensors");
+}
+
 }  // namespace
+
+uint64_t PlannedTensor::num_bytes() const {
+  const auto bytes = storage_bytes(type, shape);
+  SELFALIGN_CHECK(bytes.has_value(), name);
+  return *bytes;
+}
+
+std::string PlannedTensor::bytes() const {
+  stop_if_interrupted("nothing was made; give the same command again");
+  std::string made = make();
+  SELFALIGN_CHECK(made.size() == num_bytes(), name, " has ", made.size());
+  return made;
+}
 
 std::unique_ptr<TensorSource> open_safetensors(const std::string& path) {
   namespace fs = std::filesystem;
@@ -269,34 +327,62 @@ std::unique_ptr<TensorSource> open_safetensors(const std::string& path) {
 void write_safetensors(const std::string& path,
                        const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  Json header = Json::object();
-  if (!metadata.empty()) header[kMetadata] = metadata;
-  std::set<std::string> names = {kMetadata};
-  uint64_t offset = 0;
+  Header header(metadata);
+  uint64_t size = 0;
   for (const TensorView& tensor : tensors) {
-    SELFALIGN_CHECK(names.insert(tensor.name).second, tensor.name);
-    SELFALIGN_CHECK(
-        std::count(std::begin(kTypes), std::end(kTypes), tensor.type) == 1,
-        tensor.name, " has type ", element_type_name(tensor.type));
     SELFALIGN_CHECK(
         storage_bytes(tensor.type, tensor.shape) == tensor.bytes.size(),
         tensor.name, " has ", tensor.bytes.size(), " bytes");
-    header[tensor.name] = {
-        {"dtype", element_type_name(tensor.type)},
-        {"shape", tensor.shape},
-        {"data_offsets", {offset, offset + tensor.bytes.size()}}};
-    offset += tensor.bytes.size();
+    header.add(tensor.name, tensor.type, tensor.shape, tensor.bytes.size());
+    size += tensor.bytes.size();
   }
-  // Spaces behind the header keep the data at a multiple of 8.
-  std::string text = dump_json(header);
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  const uint64_t length = text.size();
-  std::string content;
-  content.reserve(sizeof(length) + length + offset);
-  content.append(reinterpret_cast<const char*>(&length), sizeof(length));
-  content += text;
+  std::string content = header.bytes();
+  content.reserve(content.size() + size);
   for (const TensorView& tensor : tensors) content += tensor.bytes;
   write_file_atomic(path, content);
+}
+
+std::vector<std::string> write_model_tensors(
+    const std::string& folder, const std::vector<PlannedTensor>& tensors,
+    uint64_t max_shard) {
+  // Where each shard ends.
+  std::vector<size_t> ends;
+  uint64_t size = 0, total = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const uint64_t bytes = tensors[i].num_bytes();
+    if (size > 0 && bytes > max_shard - std::min(size, max_shard)) {
+      ends.push_back(i);
+      size = 0;
+    }
+    size += bytes;
+    total += bytes;
+  }
+  ends.push_back(tensors.size());
+  Json map = Json::object();
+  std::vector<std::string> names;
+  for (size_t shard = 0, i = 0; shard < ends.size(); ++shard) {
+    names.push_back(ends.size() == 1 ? "model.safetensors"
+                                     : shard_name(shard + 1, ends.size()));
+    const std::map<std::string, std::string> metadata = {{"format", "pt"}};
+    Header header(metadata);
+    for (size_t j = i; j < ends[shard]; ++j) {
+      const PlannedTensor& tensor = tensors[j];
+      header.add(tensor.name, tensor.type, tensor.shape, tensor.num_bytes());
+      map[tensor.name] = names.back();
+    }
+    OwnFile file(str(folder, "/", names.back()), 0);
+    file.append(header.bytes());
+    for (; i < ends[shard]; ++i) file.append(tensors[i].bytes());
+    file.sync();
+  }
+  if (names.size() > 1) {
+    names.emplace_back("model.safetensors.index.json");
+    write_json_file(
+        str(folder, "/", names.back()),
+        {{"metadata", {{"total_size", total}}}, {"weight_map", std::move(map)}},
+        2);
+  }
+  return names;
 }
 
 }  // namespace selfalign::formats

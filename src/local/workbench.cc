@@ -44,23 +44,15 @@ void require_end(const std::string& path, const text::Tokenizer& words) {
                   "answer learns to stop; use one with eos_token"));
 }
 
-// An adapter that a run made says on which base. The same model in another file
-// (a GGUF file of an HF folder) has another fingerprint, so this is no error.
+// The same model in another file (a GGUF file of an HF folder) has another
+// fingerprint, so this is no error.
 void warn_of_other_base(const std::string& adapter,
                         const recipe::ModelOptions& model,
                         const model::Weights& base) {
-  std::string trained_on;
-  try {
-    const auto carried = stages::read_adapter_prompt(adapter);
-    if (carried) trained_on = carried->base;
-  } catch (const Error&) {
-    return;  // whoever asks under its prompt was told
-  }
-  // "local DIGEST, cpu float32, ...": the rest is how it was computed.
-  trained_on = trained_on.substr(0, trained_on.find(','));
-  if (trained_on.empty() || trained_on.ends_with(base.digest)) return;
-  log_warning(str(adapter, ": expected the base it was trained on (",
-                  trained_on, "), found ", model.path, " (local ", base.digest,
+  const std::string other = other_base(adapter, base.digest);
+  if (other.empty()) return;
+  log_warning(str(adapter, ": expected the base it was trained on (", other,
+                  "), found ", model.path, " (local ", base.digest,
                   "); its answers mean little unless both are one model in two "
                   "forms"));
 }
@@ -101,6 +93,19 @@ std::unique_ptr<generate::Generator> open_remote(
 }
 
 }  // namespace
+
+std::string other_base(const std::string& adapter, const std::string& digest) {
+  std::string trained_on;
+  try {
+    const auto carried = stages::read_adapter_prompt(adapter);
+    if (carried) trained_on = carried->base;
+  } catch (const Error&) {
+    return "";  // whoever asks under its prompt was told
+  }
+  // "local DIGEST, cpu float32, ...": the rest is how it was computed.
+  trained_on = trained_on.substr(0, trained_on.find(','));
+  return trained_on.ends_with(digest) ? "" : trained_on;
+}
 
 TokenizedSample tokenize_sample(const text::Tokenizer& tokenizer,
                                 const stages::TrainingSample& sample,

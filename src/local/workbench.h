@@ -52,6 +52,10 @@ class LocalWorkbench : public stages::Workbench {
   std::shared_ptr<const text::Tokenizer> tokenizer_;
 };
 
+// An adapter that a run made says on which base: that one's fingerprint where
+// it is not of weights with this digest, else, or where it says none, "".
+std::string other_base(const std::string& adapter, const std::string& digest);
+
 // A sample as tokens: BOS where the model has one, then for each turn the
 // prompt and the response, which is to be predicted, and after it, if it ends,
 // the end-of-text token, which is predicted and not read. Cut to max_length:

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "base/own_file.h"
 #include "base/shown.h"
 #include "formats/peft.h"
@@ -292,6 +293,41 @@ std::string lora_digest(const Lora& lora) {
     }
   }
   return hasher.add(scales).digest();
+}
+
+int64_t add_lora(const Lora& lora, const formats::ModelConfig& config,
+                 const std::string& name, at::Tensor* weight) {
+  const at::NoGradGuard guard;
+  // "model.layers.N.", the module, ".weight".
+  constexpr std::string_view kBefore = "model.layers.", kAfter = ".weight";
+  if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) return 0;
+  const size_t dot = name.find('.', kBefore.size());
+  if (dot >= name.size() - kAfter.size()) return 0;
+  const auto layer =
+      parse_number<int64_t>(name.substr(kBefore.size(), dot - kBefore.size()));
+  if (!layer || *layer < 0 || *layer >= int64_t(lora.layers.size())) return 0;
+  const std::string own =
+      name.substr(dot + 1, name.size() - kAfter.size() - dot - 1);
+  int64_t count = 0;
+  // A file may have fused what the family's files have apart.
+  for (const auto& modules :
+       {formats::fused_modules(config), formats::linear_modules(config)}) {
+    for (const LinearModule& module : modules) {
+      if (count > 0 || module.name != own) continue;
+      for (const ModuleRows& part : module.parts) {
+        const LoraPair& pair =
+            lora.layers[size_t(*layer)].*kLoraPairs[size_t(part.projection)];
+        if (!pair.a.defined()) continue;
+        ++count;
+        if (weight == nullptr) continue;
+        put_rows(
+            part,
+            at::add(rows_of(part, *weight), at::mm(pair.b, pair.a), pair.scale),
+            *weight);
+      }
+    }
+  }
+  return count;
 }
 
 }  // namespace selfalign::model

@@ -32,6 +32,13 @@ inline constexpr LoraPair LoraLayer::*kLoraPairs[] = {
     &LoraLayer::q,    &LoraLayer::k,  &LoraLayer::v,   &LoraLayer::o,
     &LoraLayer::gate, &LoraLayer::up, &LoraLayer::down};
 
+// What merge_lora() does (weights.h) for one tensor of a model's files, by
+// LLaMA's name for it, which may be several projections fused: the number of
+// those that the adapter changes. To `weight`, [out, in] float32 on the CPU, it
+// adds them; null: only counts.
+int64_t add_lora(const Lora& lora, const formats::ModelConfig& config,
+                 const std::string& name, at::Tensor* weight);
+
 // PEFT layout (formats/peft.h). `load_lora` checks every name and shape
 // against the configuration (Error kInput). `save_lora` re-reads what it wrote;
 // `settings` has what the tensors do not tell: alphas, dropout, base_model.

@@ -12,6 +12,7 @@
 #include "base/json_file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "eval/results.h"
 #include "generate/remote_address.h"
 #include "inspect/eta.h"
 #include "recipe/run_files.h"
@@ -157,6 +158,12 @@ void add(Section section, Document& document) {
 
 Report make_report(const std::string& folder) {
   return report_of(places_of(folder));
+}
+
+std::string evaluations_markdown(const std::string& run) {
+  const fs::path folder = fs::path(run) / "evaluation";
+  if (!is_file(folder / kResults)) return "";
+  return blocks_markdown(figures_blocks(eval::read_results(folder)));
 }
 
 Document report_document(const Report& report) {

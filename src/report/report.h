@@ -19,6 +19,10 @@ Report make_report(const std::string& folder);
 
 Document report_document(const Report& report);
 
+// Markdown of the figures that the evaluations in a run's folder found, for a
+// model's card; "" where there are none.
+std::string evaluations_markdown(const std::string& run);
+
 // Writes report.html, report.json and report.md into the folder of a run, also
 // one under way, or of an evaluation; for the evaluation of a run (its folder
 // evaluation/) into the run's. The path of the page. `out`: the page's place,

@@ -94,5 +94,6 @@ struct Document {
 std::string document_html(const Document& document);
 // GitHub's Markdown; of charts the tables.
 std::string document_markdown(const Document& document);
+std::string blocks_markdown(const std::vector<Block>& blocks);
 
 }  // namespace selfalign::report

@@ -265,6 +265,18 @@ std::vector<Chart> tax_charts(const std::vector<ScoreDifference>& rows) {
 
 }  // namespace
 
+std::vector<Block> figures_blocks(const eval::Results& results) {
+  std::vector<Block> blocks;
+  for (const ModelTable& shown : tables_by_model(results)) {
+    blocks.push_back(heading(shown.name));
+    blocks.push_back(table(model_table(shown)));
+    for (const std::string& line : shown.decoding_lines) {
+      blocks.push_back(paragraph(line));
+    }
+  }
+  return blocks;
+}
+
 Section evaluation_section(const EvaluationReport& evaluation) {
   Section section{"evaluation", "Evaluations", {}};
   for (const ModelTable& shown : evaluation.tables) {

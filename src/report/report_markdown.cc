@@ -71,6 +71,12 @@ void put_blocks(const std::vector<Block>& blocks, std::ostream& out) {
 
 }  // namespace
 
+std::string blocks_markdown(const std::vector<Block>& blocks) {
+  std::ostringstream out;
+  put_blocks(blocks, out);
+  return out.str();
+}
+
 std::string document_markdown(const Document& document) {
   std::ostringstream out;
   out << "# " << markdown_text(document.title) << "\n\n"

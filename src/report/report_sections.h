@@ -22,6 +22,8 @@ Section supervision_section(const RunReport& report);
 Section provenance_section(const Provenance& provenance);
 
 // Of evaluations.
+// The tables alone: figures by model with intervals, each with its decoding.
+std::vector<Block> figures_blocks(const eval::Results& results);
 Section evaluation_section(const EvaluationReport& evaluation);
 Section comparisons_section(const std::vector<eval::Comparison>& comparisons);
 Section differences_section(const std::vector<SubjectDifferences>& all);

@@ -52,5 +52,7 @@ std::unique_ptr<Tokenizer> make_sentencepiece(
 SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
                                             const std::string& where);
 std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path);
+// What it is made of: the file and what the folder says beside it.
+SentencePieceVocabulary read_sentencepiece_vocabulary(const std::string& path);
 
 }  // namespace selfalign::text

@@ -243,7 +243,7 @@ SentencePieceVocabulary parse_sentencepiece(std::string_view bytes,
   return out;
 }
 
-std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path) {
+SentencePieceVocabulary read_sentencepiece_vocabulary(const std::string& path) {
   constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
   SentencePieceVocabulary out =
       parse_sentencepiece(read_file(path, kMaxBytes), path);
@@ -252,7 +252,11 @@ std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path) {
   const SideFiles side = read_side_files(folder);
   if (side.adds_bos >= 0) out.adds_bos = side.adds_bos == 1;
   use_end_tokens(side, out);
-  return make_sentencepiece(std::move(out));
+  return out;
+}
+
+std::unique_ptr<Tokenizer> read_sentencepiece(const std::string& path) {
+  return make_sentencepiece(read_sentencepiece_vocabulary(path));
 }
 
 }  // namespace selfalign::text

@@ -299,15 +299,23 @@ UnigramVocabulary read_unigram(const TokenizerFile& file,
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+JsonVocabulary read_json_vocabulary(const std::string& path) {
   const TokenizerFile file = open_tokenizer_json(path);
   const Json& model = file.rest["model"];
   // Old files name no type.
   const std::string type = json_string_or(
       model, "type", path, file.vocab.is_array() ? "Unigram" : "BPE");
-  if (type == "BPE") return make_byte_bpe(read_bpe(file, path));
-  if (type == "Unigram") return make_unigram(read_unigram(file, path));
+  if (type == "BPE") return read_bpe(file, path);
+  if (type == "Unigram") return read_unigram(file, path);
   unknown_kind(path, "a model of type", "BPE or Unigram", type);
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path) {
+  JsonVocabulary vocabulary = read_json_vocabulary(path);
+  if (auto* bpe = std::get_if<BpeVocabulary>(&vocabulary)) {
+    return make_byte_bpe(std::move(*bpe));
+  }
+  return make_unigram(std::move(std::get<UnigramVocabulary>(vocabulary)));
 }
 
 }  // namespace selfalign::text

@@ -5,9 +5,12 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "base/json.h"
+#include "text/byte_bpe.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 namespace selfalign::text {
 
@@ -27,6 +30,9 @@ SideFiles read_side_files(const std::string& folder);
 // Error kInput names the file and the first thing in it that is not
 // understood. The files beside it say which tokens begin and end a text.
 std::unique_ptr<Tokenizer> read_tokenizer_json(const std::string& path);
+// What it is made of, for who writes it in another form; the same errors.
+using JsonVocabulary = std::variant<BpeVocabulary, UnigramVocabulary>;
+JsonVocabulary read_json_vocabulary(const std::string& path);
 
 // A tokenizer.json in parts. Big containers are in a map with logarithmic
 // look-up; Json's keeps order.

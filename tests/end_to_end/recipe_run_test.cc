@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "program.h"
@@ -167,6 +168,11 @@ class RecipeRun : public testing::TestWithParam<std::string>,
     last_ = bash(environment + " selfalign --json " + arguments);
     return last_.code;
   }
+  // The model of a run that is done, in every form.
+  void expect_model_exports();
+  Json json_of(const std::string& file) const {
+    return parse_json(read_file(path(file)), file);
+  }
   // Of the last call.
   Json output() const { return parse_json(last_.out, "stdout"); }
   std::string log() const { return last_.out + last_.err; }
@@ -255,6 +261,65 @@ TEST_P(RecipeRun, IsHeldToItsModelAndItsAdapters) {
   EXPECT_EQ(selfalign("chat run </dev/null"), 5) << log();
 }
 
+void RecipeRun::expect_model_exports() {
+  for (const auto& [flags, folder, file] :
+       {std::array<std::string, 3>{"--model merged", "merged",
+                                   "model.safetensors"},
+        {"--model gguf --type f16", "gguf", "gguf.gguf"},
+        {"--model adapter --stage engraved", "adapter",
+         "adapter_model.safetensors"}}) {
+    SCOPED_TRACE(flags);
+    const std::string command = "export run " + flags + " --output " + folder;
+    ASSERT_EQ(selfalign(command), 0) << log();
+    EXPECT_TRUE(fs::exists(path(folder + "/" + file)));
+    EXPECT_EQ(selfalign(command), 2) << log();  // it is there
+    const std::string card = read_file(path(folder + "/README.md"));
+    for (const char* part :
+         {"base_model: ", "license: ", "Self-Align", "Digest of the prompts",
+          "1. **", "| align.answers | ", "## Evaluations", "ollama create"}) {
+      EXPECT_THAT(card, HasSubstr(part));
+    }
+    EXPECT_THAT(read_file(path(folder + "/Modelfile")),
+                HasSubstr("TEMPLATE \"\"\"{{ if .System }}"));
+    const Json manifest = json_of(folder + "/manifest.json");
+    EXPECT_EQ(manifest["outputs"].size() + 1, list_folder(path(folder)).size());
+    EXPECT_EQ(manifest["model"]["merged"] > 0, folder != "adapter");
+  }
+  EXPECT_EQ(json_of("adapter/adapter_config.json")["base_model_name_or_path"],
+            path("model"));
+  for (const char* file : {"tokenizer.json", "chat_template.jinja"}) {
+    EXPECT_EQ(read_file(path(std::string("adapter/") + file)),
+              read_file(path(std::string("run/engraved/adapter/") + file)));
+  }
+  EXPECT_EQ(read_file(path("merged/chat_template.jinja")),
+            read_file(path("run/verbose/adapter/chat_template.jinja")));
+  EXPECT_EQ(json_of("merged/generation_config.json")["eos_token_id"][0], 256);
+  // Of a base without a run; PEFT finds no GGUF file.
+  const std::string base =
+      "export gguf/gguf.gguf --adapter run/verbose/adapter --output other ";
+  EXPECT_EQ(selfalign(base + "--model adapter"), 2);
+  EXPECT_THAT(log(), HasSubstr("--base-name"));
+  ASSERT_EQ(selfalign(base + "--model adapter --base-name org/name"), 0)
+      << log();
+  EXPECT_EQ(json_of("other/adapter_config.json")["base_model_name_or_path"],
+            "org/name");
+  EXPECT_EQ(json_of("other/tokenizer.json")["model"]["vocab"].size(),
+            json_of("model/tokenizer.json")["model"]["vocab"].size() +
+                json_of("model/tokenizer.json")["added_tokens"].size() - 1);
+  // What makes no sense, and an adapter that is not what the run made.
+  EXPECT_EQ(selfalign("export run --model merged --type q8_0 --output x"), 2);
+  EXPECT_EQ(selfalign("export model --model adapter --output x"), 2);
+  EXPECT_EQ(selfalign("export model --model merged --stage verbose --output x"),
+            2);
+  EXPECT_EQ(selfalign("export run --model gguf --form alpaca --output x"), 2);
+  EXPECT_EQ(selfalign("export run --model merged --stage tuned --output x"), 3);
+  const std::string name = path("run/verbose/adapter/selfalign.json");
+  write_file_atomic(name, read_file(name) + " ");
+  EXPECT_EQ(selfalign("export run --model merged --output x"), 5) << log();
+  EXPECT_FALSE(fs::exists(path("x")));
+  EXPECT_FALSE(fs::exists(path("x.partial")));
+}
+
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   if (GetParam() != "smollm2-demo") return;  // once is enough
   const Recipe recipe = small();
@@ -279,6 +344,7 @@ TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
     EXPECT_EQ(output()["files"].size(), 7u);  // two of the prompt
     EXPECT_TRUE(fs::exists(path(form) + "/manifest.json"));
   }
+  expect_model_exports();
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, RecipeRun, testing::ValuesIn(recipe_names()),

@@ -3,6 +3,8 @@
 // by tools/make_golden_families.py): read from a folder as people have it, then
 // computed in one pass, by the CPU kernels with and without a shared prefix,
 // by the decoder of other devices, and as packed training samples.
+#include "families.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,55 +28,14 @@ namespace selfalign {
 namespace {
 
 constexpr double kTolerance = 5e-4;  // of a log-probability
-const char kFolder[] = "tests/data/families";
-constexpr int64_t kPrompt = 20;  // tokens without loss
-
-// As values() of the tool.
-std::vector<float> values(const Json& tensor) {
-  const auto name = tensor[0].get<std::string>();
-  const auto base = tensor[2].get<float>(), scale = tensor[3].get<float>();
-  uint64_t seed = 14695981039346656037U;
-  for (const char c : name) {
-    seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  }
-  size_t count = 1;
-  for (const Json& size : tensor[1]) count *= size.get<size_t>();
-  std::vector<float> made(count);
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t x = seed + (i + 1) * 0x9E3779B97F4A7C15U;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
-    x ^= x >> 31;
-    const float u = static_cast<float>(x >> 40) / 8388608.0f - 1.0f;
-    made[i] = base + scale * u;
-  }
-  return made;
-}
-
-// A list of what values() takes.
-void write_tensors(const Json& tensors, const std::string& path) {
-  std::vector<std::vector<float>> kept;
-  std::vector<formats::TensorView> views;
-  kept.reserve(tensors.size());
-  views.reserve(tensors.size());
-  for (const Json& tensor : tensors) {
-    kept.push_back(values(tensor));
-    views.push_back({tensor[0].get<std::string>(),
-                     formats::ElementType::kF32,
-                     tensor[1].get<std::vector<int64_t>>(),
-                     {reinterpret_cast<const char*>(kept.back().data()),
-                      kept.back().size() * sizeof(float)}});
-  }
-  formats::write_safetensors(path, views, {{"format", "pt"}});
-}
+constexpr int64_t kPrompt = 20;      // tokens without loss
 
 class FamiliesTest : public testing::TestWithParam<std::string> {
  protected:
   FamiliesTest()
-      : golden_(parse_json(read_file(str(kFolder, "/", GetParam(), ".json")),
-                           GetParam())),
+      : golden_(read_family(GetParam())),
         ids_(golden_["ids"].get<std::vector<int>>()) {
-    write_model();
+    write_family(golden_, folder_.path());
     weights_ = std::make_shared<model::Weights>(
         model::load_weights(folder_.path(), at::kCPU, at::kFloat));
   }
@@ -118,12 +79,6 @@ class FamiliesTest : public testing::TestWithParam<std::string> {
   }
 
  private:
-  void write_model() const {
-    write_file_atomic(folder_.path() + "/config.json",
-                      dump_json(golden_["config"]));
-    write_tensors(golden_["tensors"], folder_.path() + "/model.safetensors");
-  }
-
   // Tokens first..last-1 of the text, in chunks of 16.
   void feed(engine::Decoder& decoder, const engine::Sequence* prefix,
             engine::Sequence& own, int64_t first, int64_t last) const {
@@ -205,16 +160,6 @@ TEST_P(FamiliesTest, AsPackedSamples) {
   }
 }
 
-// The adapter as PEFT saves it.
-void write_adapter(const Json& lora, const std::string& folder) {
-  const Json config = {{"peft_type", "LORA"},
-                       {"r", 2},
-                       {"lora_alpha", 3},
-                       {"target_modules", lora["targets"]}};
-  write_file_atomic(folder + "/adapter_config.json", dump_json(config));
-  write_tensors(lora["tensors"], folder + "/adapter_model.safetensors");
-}
-
 // An adapter on all linear layers against PEFT: loaded, merged, and its
 // gradients, with and without checkpointing, from one pass and from packs.
 TEST_P(FamiliesTest, AnAdapterAsPeft) {
@@ -283,15 +228,7 @@ TEST_P(FamiliesTest, AnAdapterAsPeft) {
   EXPECT_TRUE(parameters.gradients().equal(gradients));
 }
 
-std::vector<std::string> cases() {
-  std::vector<std::string> names;
-  for (const std::string& path : list_folder(kFolder)) {
-    names.push_back(std::filesystem::path(path).stem());
-  }
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::ValuesIn(family_cases()),
                          [](const auto& name) { return name.param; });
 
 }  // namespace

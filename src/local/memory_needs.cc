@@ -13,8 +13,9 @@ namespace {
 // Numbers of all LoRA matrices.
 uint64_t adapter_values(const formats::ModelConfig& config,
                         const TuneOptions& options) {
-  const formats::AdapterConfig adapter =
-      train::adapter_config(train::TrainOptions{options});
+  train::TrainOptions train;
+  static_cast<TuneOptions&>(train) = options;
+  const formats::AdapterConfig adapter = train::adapter_config(train);
   uint64_t values = 0;
   for (const train::LoraShape& shape : train::lora_shapes(config, adapter)) {
     values += uint64_t(shape.settings.rank) *

@@ -88,14 +88,14 @@ TEST(FromFloat, BlocksAreTheReferences) {
 }
 
 TEST(FromFloat, WhatATypeCannotHoldIsNamed) {
-  EXPECT_THAT(error_of([] { half(70000.0f); }),
+  EXPECT_THAT(message_of([] { half(70000.0f); }),
               HasSubstr("tensor x: expected numbers that F16 can hold, found "
                         "70000; use --type bf16 or f32"));
   for (const float wrong : {INFINITY, -1e30f, std::nanf("")}) {
     std::vector<float> values(32, 0.5f);
     values[7] = wrong;
     for (const ElementType type : {ElementType::kQ8_0, ElementType::kQ4_0}) {
-      EXPECT_THAT(error_of([&] { encoded(type, values); }),
+      EXPECT_THAT(message_of([&] { encoded(type, values); }),
                   HasSubstr("can hold, found"));
     }
   }

@@ -114,11 +114,11 @@ TEST(ConfigToJson, SaysWhatTheModelIsOrRefuses) {
   EXPECT_EQ(dump_json(json["rope_theta"]), "10000.0");
   ModelConfig other = llama();
   other.family = "gemma";
-  EXPECT_THAT(error_of([&] { config_to_json(other, "m.gguf"); }),
+  EXPECT_THAT(message_of([&] { config_to_json(other, "m.gguf"); }),
               HasSubstr("m.gguf: a GGUF file of a model of type gemma cannot"));
   other = llama();
   other.logit_softcap = 30.0;
-  EXPECT_THAT(error_of([&] { config_to_json(other, "m.gguf"); }),
+  EXPECT_THAT(message_of([&] { config_to_json(other, "m.gguf"); }),
               HasSubstr("the model's soft caps cannot be said"));
 }
 
@@ -138,7 +138,7 @@ TEST(ConfigToJson, KnowsLlama3sTable) {
   EXPECT_EQ(json["rope_scaling"]["rope_type"], "llama3");
   EXPECT_EQ(json["rope_scaling"]["factor"], 8.0);
   config.rope.factors[12] *= 1.5;
-  EXPECT_THAT(error_of([&] { config_to_json(config, "m.gguf"); }),
+  EXPECT_THAT(message_of([&] { config_to_json(config, "m.gguf"); }),
               HasSubstr("the model's rope cannot be said"));
 }
 

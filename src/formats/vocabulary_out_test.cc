@@ -129,21 +129,21 @@ TEST(VocabularyOut, SentencePieceThroughBothForms) {
 TEST(VocabularyOut, WhatGgufHasNoWordForIsRefused) {
   text::BpeVocabulary vocabulary = small_bpe("gpt2");
   vocabulary.pre_tokenizer.push_back(text::digits_step(true));
-  EXPECT_THAT(error_of([&] { gguf_of(vocabulary, 259); }),
+  EXPECT_THAT(message_of([&] { gguf_of(vocabulary, 259); }),
               HasSubstr("small: its pre-tokenizer has no name in GGUF"));
   vocabulary = small_bpe("gpt2");
   vocabulary.ignore_merges = true;
-  EXPECT_THAT(error_of([&] { gguf_of(vocabulary, 259); }),
+  EXPECT_THAT(message_of([&] { gguf_of(vocabulary, 259); }),
               HasSubstr("ignore_merges: expected false"));
   vocabulary = small_bpe("gpt2");
   vocabulary.normalizers = {text::TextForm::kLower};
-  EXPECT_THAT(error_of([&] { gguf_of(vocabulary, 259); }),
+  EXPECT_THAT(message_of([&] { gguf_of(vocabulary, 259); }),
               HasSubstr("a normalizer other than NFC"));
-  EXPECT_THAT(error_of([&] { gguf_of(small_bpe("gpt2"), 200); }),
+  EXPECT_THAT(message_of([&] { gguf_of(small_bpe("gpt2"), 200); }),
               HasSubstr("expected a tokenizer of at most 200 tokens"));
   text::SentencePieceVocabulary pieces = small_pieces();
   pieces.remove_extra_whitespaces = true;
-  EXPECT_THAT(error_of([&] { gguf_of(pieces, 7); }),
+  EXPECT_THAT(message_of([&] { gguf_of(pieces, 7); }),
               HasSubstr("white space that is kept"));
 }
 

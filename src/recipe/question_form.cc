@@ -46,7 +46,7 @@ std::string QuestionForm::examples() const {
                                       {"question", lines_[i].question}},
                                      "red_team.yaml: example"));
   }
-  return joined(examples);
+  return joined(examples, "\n");
 }
 
 std::string QuestionForm::hint(size_t i, const std::string& form) const {
@@ -79,7 +79,7 @@ std::string QuestionForm::suffix() const {
   if (is_list()) {
     return fill_template(
         prompt_.list_prompt,
-        {{"hints", joined(starts())}, {"examples", examples()}},
+        {{"hints", joined(starts(), "\n")}, {"examples", examples()}},
         "red_team.yaml: list_prompt");
   }
   return fill_template(

@@ -385,7 +385,7 @@ TEST_F(RecipeTest, NumbersThatDoNothingGoodAreRefused) {
   EXPECT_EQ(error_of(str(kSmall,
                          "align: {sampling: {temperature: 100, "
                          "repetition_penalty: 0.01}}\n")),
-            "");
+            "no error");
 }
 
 TEST_F(RecipeTest, MissingKeysAndOtherFilesAreMistakes) {
@@ -514,7 +514,7 @@ TEST_F(RecipeTest, ADefaultIsNoMistakeNorIsARunsOwnRecipe) {
       error_of(bare +
                "instruct: {strict_form: false, min_log_likelihood: -10000.0}\n"
                "engrave: {learning_rate: 0.0004}\n"),
-      "");
+      "no error");
   // The profile's, too.
   const std::string ours = "instruct: {hints_per_request: 5}\n";
   EXPECT_EQ(error_of("profile: paper\n" + bare + ours), "no error");

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "local/workbench.h"
+#include "model/load_weights.h"
 #include "model/transformer.h"
 
 namespace selfalign::local {

@@ -19,6 +19,8 @@
 //   visit.group(setting, options)   a struct within, which describes itself
 //   visit.follows(a, b)             a file that is silent on `a` means `b`
 //   visit.shows(is_used)            whether to go into what has no use here
+//   visit.later(is_other)           the same of what came after runs had been
+//                                   made, which is other than its default
 //
 // The struct is const for those that only read it.
 #pragma once
@@ -103,7 +105,7 @@ class RangeCheck {
   }
   template <typename Value>
   void operator()(const Setting&, const Value&, AnyValue) {}
-  bool shows(bool) { return true; }
+  bool later(bool) { return true; }
 
  private:
   void need_name(const Setting& of, const std::string& name,

@@ -66,8 +66,9 @@ struct TuneOptions {
     describe_later(visit, tune);
   }
 
-  // What came after runs had been made: written only where it is other than
-  // the default, so that they are known by the digests they have.
+  // What came after runs had been made: it is part of a tuning's digest only
+  // where it is other than the default, so that they keep the digests they
+  // have.
   static void describe_later(auto& visit, auto& tune) {
     const TuneOptions plain;
     const std::vector<std::string> modules = {
@@ -75,47 +76,47 @@ struct TuneOptions {
         "gate_proj", "up_proj", "down_proj"};
     std::vector<std::string> targets = modules;
     targets.emplace_back("all-linear");
-    if (visit.shows(tune.target_modules != plain.target_modules)) {
+    if (visit.later(tune.target_modules != plain.target_modules)) {
       visit({"target_modules",
              "Linear layers that get LoRA matrices; all-linear: all of a "
              "block. Where the family fuses some (qkv_proj), naming one trains "
              "the whole."},
             tune.target_modules, SomeOf{targets});
     }
-    if (visit.shows(tune.use_rslora)) {
+    if (visit.later(tune.use_rslora)) {
       visit({"use_rslora",
              "Scale the update by alpha/sqrt(rank) in place of alpha/rank."},
             tune.use_rslora, AnyValue());
     }
-    if (visit.shows(!tune.rank_pattern.empty())) {
+    if (visit.later(!tune.rank_pattern.empty())) {
       visit({"rank_pattern", "Other ranks of some target modules."},
             tune.rank_pattern, NumberOf<int64_t>{modules, ranges::kRank});
     }
-    if (visit.shows(!tune.alpha_pattern.empty())) {
+    if (visit.later(!tune.alpha_pattern.empty())) {
       visit({"alpha_pattern", "Other alphas of some target modules."},
             tune.alpha_pattern, NumberOf<double>{modules, ranges::kAlpha});
     }
-    if (visit.shows(tune.lr_scheduler != plain.lr_scheduler)) {
+    if (visit.later(tune.lr_scheduler != plain.lr_scheduler)) {
       visit({"lr_scheduler",
              "How the learning rate goes on after the warm-up: falling to 0 "
              "linearly or as half a cosine, or constant."},
             tune.lr_scheduler, OneOf{{"linear", "cosine", "constant"}});
     }
-    if (visit.shows(tune.pack_tokens != plain.pack_tokens)) {
+    if (visit.later(tune.pack_tokens != plain.pack_tokens)) {
       visit({"pack_tokens",
              "Tokens of one forward and backward pass, about; fewer take less "
              "memory.",
              "tokens"},
             tune.pack_tokens, Range<int64_t>{1, 1 << 24});
     }
-    if (visit.shows(tune.gradient_checkpointing)) {
+    if (visit.later(tune.gradient_checkpointing)) {
       visit({"gradient_checkpointing",
              "Keep one layer's intermediate values at a time and compute them "
              "anew in the backward pass: less memory, a third more time, the "
              "same result."},
             tune.gradient_checkpointing, AnyValue());
     }
-    if (visit.shows(tune.validation_share != 0.0)) {
+    if (visit.later(tune.validation_share != 0.0)) {
       visit({"validation_share",
              "Share of the samples that are not trained on; their loss is "
              "reported before and after."},

@@ -75,6 +75,7 @@ class FlagMaker {
     command_.add_flag(flag_of(of), value, of.help);
   }
   bool shows(bool /*is_used*/) { return true; }
+  bool later(bool /*is_other*/) { return true; }
   void operator()(const Setting& of, uint64_t& seed, AnyValue /*limits*/) {
     add(of, seed)->capture_default_str();
   }

@@ -73,6 +73,14 @@ void put_rope(const ModelConfig& c, Json& json) {
   if (c.rope.type == "linear") {
     json["rope_scaling"] = {{"rope_type", "linear"},
                             {"factor", shortest(c.rope.factor)}};
+  } else if (c.rope.type == "yarn") {
+    json["rope_scaling"] = {
+        {"rope_type", "yarn"},
+        {"factor", shortest(c.rope.factor)},
+        {"original_max_position_embeddings", c.rope.original_positions},
+        {"beta_fast", shortest(c.rope.beta_fast)},
+        {"beta_slow", shortest(c.rope.beta_slow)},
+        {"attention_factor", shortest(c.rope.attention_factor)}};
   } else if (c.rope.type == "longrope") {
     json["rope_scaling"] = {
         {"type", "longrope"},
@@ -155,6 +163,7 @@ struct Words {
 };
 constexpr Words kWords[] = {
     {"llama", "LlamaForCausalLM", put_llama},
+    {"arcee", "ArceeForCausalLM", put_llama},
     {"qwen2", "Qwen2ForCausalLM", put_qwen2},
     {"qwen3", "Qwen3ForCausalLM", put_qwen3},
     {"olmo2", "Olmo2ForCausalLM", put_olmo2},

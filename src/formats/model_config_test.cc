@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -291,6 +292,22 @@ TEST(ConfigFromGguf, ReadsUntiedOutputAndLinearRope) {
   EXPECT_EQ(config.rope.factor, 2.0);
 }
 
+// As llama.cpp's converter writes it (tools/compare_gguf.py holds the rest).
+TEST(ConfigFromGguf, ReadsYarn) {
+  GgufBuilder b = tiny_llama_gguf();
+  b.text("llama.rope.scaling.type", "yarn");
+  b.real("llama.rope.scaling.factor", 4.0f);
+  b.number("llama.rope.scaling.original_context_length", 2);
+  b.real("llama.rope.scaling.yarn_beta_slow", 2.0f);
+  const ModelConfig config = config_from_gguf(*open(b));
+  EXPECT_EQ(config.rope.type, "yarn");
+  EXPECT_EQ(config.rope.factor, 4.0);
+  EXPECT_EQ(config.rope.original_positions, 2);
+  EXPECT_EQ(config.rope.beta_fast, 32.0);
+  EXPECT_EQ(config.rope.beta_slow, 2.0);
+  EXPECT_NEAR(config.rope.attention_factor, 1.0 + 0.1 * std::log(4.0), 1e-12);
+}
+
 TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
   const auto with_text = [](const char* key, const char* text) {
     return gguf_refusal([&](GgufBuilder& b) { b.text(key, text); });
@@ -298,8 +315,8 @@ TEST(ConfigFromGguf, RefusesWhatItDoesNotKnow) {
   const auto with_number = [](const char* key, uint32_t number) {
     return gguf_refusal([&](GgufBuilder& b) { b.number(key, number); });
   };
-  EXPECT_THAT(with_text("llama.rope.scaling.type", "yarn"),
-              HasSubstr("found \"yarn\""));
+  EXPECT_THAT(with_text("llama.rope.scaling.type", "dynamic"),
+              HasSubstr("found \"dynamic\""));
   EXPECT_THAT(with_number("llama.rope.scaling.yarn_beta", 1),
               HasSubstr("this kind of rope is not known"));
   EXPECT_THAT(with_number("llama.rope.scaling.factor", 2),

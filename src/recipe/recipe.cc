@@ -28,6 +28,7 @@ class PathVisitor {
   }
   void follows(generate::Sampling&, const generate::Sampling&) {}
   bool shows(bool /*is_used*/) { return true; }
+  bool later(bool /*is_other*/) { return true; }
 
  private:
   const std::function<void(std::string&)>& change_;

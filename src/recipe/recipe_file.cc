@@ -176,6 +176,7 @@ class Reader {
     if (follows_) one = other;
   }
   bool shows(bool /*is_used*/) { return true; }
+  bool later(bool /*is_other*/) { return true; }
 
  private:
   YamlMap& map_;

@@ -112,6 +112,7 @@ class Collector {
   }
   void follows(const generate::Sampling&, const generate::Sampling&) {}
   bool shows(bool /*is_used*/) { return true; }
+  bool later(bool /*is_other*/) { return true; }
 
  private:
   void add(const Setting& of, std::string values, Json value, Json schema) {

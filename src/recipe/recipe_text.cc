@@ -22,7 +22,10 @@ std::string number(double value) {
 // Writes settings into an open mapping (base/settings.h).
 class Writer {
  public:
-  explicit Writer(YAML::Emitter& out) : out_(out) {}
+  // `writes_later`: also of what came later the values that are no others than
+  // the default profile's, which another profile would not take for granted.
+  Writer(YAML::Emitter& out, bool writes_later)
+      : out_(out), writes_later_(writes_later) {}
 
   template <typename Number>
   void operator()(const Setting& of, Number value,
@@ -79,12 +82,14 @@ class Writer {
   }
   void follows(const generate::Sampling&, const generate::Sampling&) {}
   bool shows(bool is_used) { return is_used; }
+  bool later(bool is_other) { return is_other || writes_later_; }
 
  private:
   void plain(const Setting& of, const std::string& text) {
     out_ << YAML::Key << of.key << YAML::Value << text;
   }
   YAML::Emitter& out_;
+  bool writes_later_;
 };
 
 }  // namespace
@@ -92,7 +97,7 @@ class Writer {
 std::string recipe_to_yaml(const Recipe& recipe) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  Writer writer(out);
+  Writer writer(out, recipe.profile != "default");
   Recipe::describe(writer, recipe);
   out << YAML::EndMap;
   return str(out.c_str(), "\n");
@@ -101,7 +106,7 @@ std::string recipe_to_yaml(const Recipe& recipe) {
 std::string tune_to_yaml(const TuneOptions& options) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  Writer(out).group({"tune", ""}, options);
+  Writer(out, false).group({"tune", ""}, options);
   out << YAML::EndMap;
   return out.c_str();
 }

@@ -89,5 +89,21 @@ TEST(TuneOptions, AreWrittenOnlyWhereTheyAreOther) {
   EXPECT_THAT(written, HasSubstr("rank_pattern: {up_proj: 2}"));
 }
 
+// A profile may have other values, which a file that is silent means.
+TEST(TuneOptions, AreAllWrittenWhereAProfileHasOthers) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/small.yaml";
+  const std::string head =
+      "model: {path: m.gguf}\nprompts_folder: p\nprofile: paper2\n";
+  write_file_atomic(path, head +
+                              "engrave: {target_modules: [q_proj, k_proj, "
+                              "v_proj, o_proj], lr_scheduler: linear}\n");
+  const Recipe recipe = read_recipe(path);
+  EXPECT_EQ(recipe.engrave.lr_scheduler, "linear");
+  write_file_atomic(path, recipe_to_yaml(recipe));
+  EXPECT_EQ(read_recipe(path).engrave.lr_scheduler, "linear");
+  EXPECT_EQ(read_recipe(path).engrave.target_modules.size(), 4u);
+}
+
 }  // namespace
 }  // namespace selfalign::recipe

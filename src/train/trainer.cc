@@ -67,7 +67,7 @@ class LaterSettings {
     if (of.key == std::string_view("gradient_checkpointing")) return;
     hasher_.add(of.key).add(dump_json(Json(value)));
   }
-  bool shows(bool is_used) { return is_used; }
+  bool later(bool is_other) { return is_other; }
 
  private:
   Hasher& hasher_;

@@ -59,8 +59,8 @@ void encode_q8_0(const float* in, char* out) {
   }
 }
 
-// The value of the largest size becomes -8. The reference rounds once after
-// multiplying and adding, as a fused multiply-add does.
+// The value of the largest size becomes -8. Rounded after the product and after
+// the sum, as the reference does: no fused multiply-add.
 void encode_q4_0(const float* in, char* out) {
   float most = 0.0f, extreme = 0.0f;
   for (int64_t i = 0; i < kBlock; ++i) {
@@ -72,8 +72,8 @@ void encode_q4_0(const float* in, char* out) {
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
   store(to_half(scale), out);
   const auto code = [inverse](float value) {
-    const auto at = float(double(value) * double(inverse) + 8.5);
-    return std::clamp(int(at), 0, 15);
+    const float product = value * inverse;
+    return std::clamp(int(product + 8.5f), 0, 15);
   };
   for (int64_t i = 0; i < kBlock / 2; ++i) {
     out[2 + i] = char(code(in[i]) | code(in[i + kBlock / 2]) << 4);

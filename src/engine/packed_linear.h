@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -20,9 +19,7 @@ namespace selfalign::engine {
 using model::Rounding;
 
 inline float to_float(float x) { return x; }
-inline float to_float(Bf16 x) {
-  return std::bit_cast<float>(static_cast<uint32_t>(x) << 16);
-}
+inline float to_float(Bf16 x) { return model::from_bfloat16(x); }
 
 // Elements of a contiguous tensor of T's type.
 template <typename T>
@@ -100,9 +97,7 @@ class PackedCodes {
         to_float(scales_[(block * groups_ + k / kGroup) * kBlock + column]);
     const float value = static_cast<float>(code) * scale;
     if constexpr (sizeof(T) == sizeof(float)) return value;
-    const auto bits = std::bit_cast<uint32_t>(value);
-    return to_float(
-        static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16));
+    return model::from_bfloat16(model::to_bfloat16(value));
   }
 
   // The packed values of some blocks, for as long as this thread asks for no

@@ -239,19 +239,7 @@ void add_split_norms(const BaseModel& model, const TensorView& view,
 }  // namespace
 
 BaseModel open_base_model(const std::string& path) {
-  BaseModel model;
-  model.path = path;
-  if (formats::model_form(path) == formats::ModelForm::kGguf) {
-    model.gguf = formats::GgufFile::open(path);
-    model.config = formats::config_from_gguf(*model.gguf);
-    model.tensors = formats::open_gguf_tensors(model.gguf);
-    return model;
-  }
-  const std::string config = path + "/config.json";
-  model.config = formats::config_from_json(
-      parse_json(read_file(config, 1 << 20), config), config);
-  model.tensors = formats::open_hf_tensors(path, model.config.family);
-  return model;
+  return {formats::open_model_files(path), path};
 }
 
 int64_t num_changed(const BaseModel& model, const Delta& delta) {

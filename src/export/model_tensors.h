@@ -12,6 +12,7 @@
 #include "formats/gguf.h"
 #include "formats/gguf_names.h"
 #include "formats/model_config.h"
+#include "formats/model_path.h"
 #include "formats/planned_tensor.h"
 #include "formats/tensor_source.h"
 
@@ -31,11 +32,8 @@ class Delta {
 };
 
 // A model's files, open.
-struct BaseModel {
+struct BaseModel : formats::ModelFiles {
   std::string path;
-  formats::ModelConfig config;
-  std::shared_ptr<const formats::GgufFile> gguf;  // null: an HF folder
-  std::unique_ptr<formats::TensorSource> tensors;
 };
 BaseModel open_base_model(const std::string& path);
 

@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/lfs_pointer.h"
+#include "formats/gguf.h"
 
 namespace selfalign::formats {
 namespace {
@@ -62,6 +64,24 @@ ModelForm model_form(const std::string& path) {
       ErrorKind::kInput,
       str(path, ": this is no model, which is an HF folder or a GGUF file: ",
           found, "; ", advice));
+}
+
+ModelConfig config_of_folder(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  return config_from_json(parse_json(read_file(path, 1 << 20), path), path);
+}
+
+ModelFiles open_model_files(const std::string& path) {
+  ModelFiles files;
+  if (model_form(path) == ModelForm::kGguf) {
+    files.gguf = GgufFile::open(path);
+    files.config = config_from_gguf(*files.gguf);
+    files.tensors = open_gguf_tensors(files.gguf);
+  } else {
+    files.config = config_of_folder(path);
+    files.tensors = open_hf_tensors(path, files.config.family);
+  }
+  return files;
 }
 
 }  // namespace selfalign::formats

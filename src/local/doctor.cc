@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/free_memory.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "engine/kernels.h"
 #include "formats/gguf.h"
@@ -70,22 +71,17 @@ ModelConfig read_config(const std::string& path) {
   if (formats::model_form(path) == formats::ModelForm::kGguf) {
     return formats::config_from_gguf(*formats::GgufFile::open(path));
   }
-  const std::string file = path + "/config.json";
-  return formats::config_from_json(parse_json(read_file(file, 1 << 20), file),
-                                   file);
+  return formats::config_of_folder(path);
 }
 
 // The text of the template, from GGUF or the files of a folder.
 std::string chat_template_of(const std::string& path) {
   if (formats::is_gguf(path)) {
     const auto file = formats::GgufFile::open(path);
-    for (const auto& [key, value] : file->metadata()) {
-      if (key != "tokenizer.chat_template") continue;
-      if (const auto* text = std::get_if<std::string_view>(&value)) {
-        return std::string(*text);
-      }
-    }
-    return "";
+    const formats::GgufValue* value = file->find("tokenizer.chat_template");
+    const auto* text =
+        value != nullptr ? std::get_if<std::string_view>(value) : nullptr;
+    return text != nullptr ? std::string(*text) : "";
   }
   constexpr uint64_t kMost = uint64_t{16} << 20;
   const std::string own = path + "/chat_template.jinja";
@@ -114,10 +110,9 @@ void examine_tokenizer(const text::Tokenizer& words, const ModelConfig& config,
                 "stop");
     return;
   }
-  std::string ends;
-  for (const int id : words.end_tokens()) {
-    ends += str(ends.empty() ? "" : ", ", words.decode_token(id, true));
-  }
+  const std::string ends = joined(words.end_tokens(), ", ", [&](int id) {
+    return words.decode_token(id, true);
+  });
   out.add(Level::kGood, str("tokenizer: ", words.size(), " tokens; a text ",
                             words.adds_bos() ? "begins with BOS" : "has no BOS",
                             ", answers end at ", ends));
@@ -165,10 +160,8 @@ void examine_types(const std::string& path, Findings& out) {
     elements += tensor.num_elements();
     in_blocks = in_blocks || formats::block_size(tensor.type) > 1;
   }
-  std::string all;
-  for (const std::string& type : types) all += (all.empty() ? "" : ", ") + type;
   out.add(Level::kGood, str("tensors: ", source->tensors().size(), ", of ",
-                            elements, " numbers in ", all));
+                            elements, " numbers in ", joined(types)));
   if (!in_blocks) return;
   out.add(Level::kWarning,
           path +

@@ -10,19 +10,16 @@
 #include <tuple>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/free_memory.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "formats/gguf.h"
 #include "formats/model_path.h"
 #include "model/weight_reader.h"
 
 namespace selfalign::model {
 namespace {
 
-using formats::ModelConfig;
+using formats::ModelConfig, formats::ModelFiles;
 using formats::Projection;
 using Mode = WeightReader::Mode;
 
@@ -170,26 +167,10 @@ void add_config(const ModelConfig& config, Hasher& hasher) {
       tied_embeddings, norm_bias, qkv_bias, o_bias, mlp_bias, gated, notes));
 }
 
-struct ModelFiles {
-  ModelConfig config;
-  std::unique_ptr<formats::TensorSource> tensors;
-};
-
-ModelFiles open_files(const std::string& path) {
-  if (formats::model_form(path) == formats::ModelForm::kGguf) {
-    const auto file = formats::GgufFile::open(path);
-    return {formats::config_from_gguf(*file), formats::open_gguf_tensors(file)};
-  }
-  const std::string config_path = path + "/config.json";
-  const Json json = parse_json(read_file(config_path, 1 << 20), config_path);
-  ModelConfig config = formats::config_from_json(json, config_path);
-  return {config, formats::open_hf_tensors(path, config.family)};
-}
-
 // Opens the files and goes through all tensors before a byte is decoded.
 ModelFiles open_checked(const std::string& path, at::Device device,
                         at::ScalarType dtype, Rounding rounding) {
-  ModelFiles files = open_files(path);
+  ModelFiles files = formats::open_model_files(path);
   check_memory(files.config, device, dtype, rounding, path);
   WeightReader reader(*files.tensors, files.config, path, Mode::kCheck);
   Weights nothing;
@@ -275,7 +256,9 @@ Weights load_weights(const std::string& path, at::Device device,
                      at::ScalarType dtype) {
   const ModelFiles files = open_checked(path, device, dtype, Rounding::kNone);
   Weights weights;
-  read_all(files, path, Mode::kHold, device, dtype, weights);
+  // On no device a matrix has no values: only its bytes are asked for.
+  read_all(files, path, device.is_meta() ? Mode::kDigest : Mode::kHold, device,
+           dtype, weights);
   return weights;
 }
 

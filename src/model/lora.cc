@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/joined.h"
 #include "base/number.h"
 #include "base/own_file.h"
 #include "base/shown.h"
@@ -120,11 +121,11 @@ class AdapterFile {
     };
     if (!at || at->layer >= config_.num_layers ||
         std::none_of(modules_.begin(), modules_.end(), is_it)) {
-      std::string names;
-      for (const LinearModule& module : modules_) {
-        const std::string name = name_of(0, module);
-        names += (names.empty() ? "" : ", ") + name.substr(name.rfind('.') + 1);
-      }
+      const std::string names =
+          joined(modules_, ", ", [&](const LinearModule& module) {
+            const std::string name = name_of(0, module);
+            return name.substr(name.rfind('.') + 1);
+          });
       fail(path_,
            selfalign::str("tensor '", shown(tensor.name, 200),
                           "': an adapter of this model has lora_A and lora_B "

@@ -2,21 +2,12 @@
 #include "model/rounding.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "base/error.h"
 
 namespace selfalign::model {
 namespace {
-
-uint16_t to_bfloat16(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  return uint16_t((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
-}
-float from_bfloat16(uint16_t x) {
-  return std::bit_cast<float>(uint32_t{x} << 16);
-}
 
 constexpr struct {
   Rounding rounding;

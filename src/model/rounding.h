@@ -9,6 +9,7 @@
 // alike.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,15 @@ std::string describe(Rounding rounding);
 double bits_per_weight(Rounding rounding, at::ScalarType dtype);
 
 constexpr int64_t kRoundingGroup = 32;
+
+// The bits of a bfloat16, ties to even; not for NaN.
+inline uint16_t to_bfloat16(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
+}
+inline float from_bfloat16(uint16_t x) {
+  return std::bit_cast<float>(uint32_t{x} << 16);
+}
 
 // Of the output, and of an embedding that is the same matrix.
 inline Rounding output_rounding(Rounding rounding) {

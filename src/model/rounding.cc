@@ -109,10 +109,10 @@ at::Tensor RoundedMatrix::values(at::ScalarType dtype) const {
     for (int64_t row = first; row < last; ++row) {
       const int8_t* const codes = all_codes + row * width;
       for (int64_t i = 0; i < columns_; ++i) {
-        int code = codes[is_packed_ ? i / 2 : i];
+        int8_t code = codes[is_packed_ ? i / 2 : i];
         if (is_packed_) {
           // The sign of the low or the high half of the byte.
-          code = i % 2 == 0 ? int8_t(uint8_t(code) << 4) >> 4 : code >> 4;
+          code = int8_t((i % 2 == 0 ? int8_t(uint8_t(code) << 4) : code) >> 4);
         }
         const float value =
             float(code) *

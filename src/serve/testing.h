@@ -243,6 +243,7 @@ class ByteModel final : public generate::Generator {
       note_token(slot, before, static_cast<unsigned char>(byte));
       if (slot.request.on_text &&
           !slot.request.on_text(std::string_view(&byte, 1))) {
+        --num_working;  // before it counts as cancelled
         ++num_cancelled;
         finish = generate::Finish::kCancelled;
       } else if (slot.said.size() == most) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// LoRA training speed on a real model: tokens per second of forward, backward
+// Training speed on a real model, of LoRA or of all weights: tokens per second of forward, backward
 // and AdamW, on batches of the same shape as the peer's (8 samples of 256
 // tokens, the first 100 of each without loss).
 //
 // usage: train_bench MODEL [auto|float32|bfloat16] [num_samples] [length]
-//                    [prompt] [pack_tokens] [dropout]
+//                    [prompt] [pack_tokens] [dropout] [lora|full]
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -29,6 +29,7 @@ struct BenchOptions {
   int prompt = 100;
   int64_t pack_tokens = TrainOptions().pack_tokens;
   double dropout = 0.0;
+  bool full = false;
   int num_steps = 5;
 };
 
@@ -59,9 +60,13 @@ void run(const BenchOptions& bench) {
   const std::vector<Pack> packs =
       make_packs(bench, int(weights.config.vocab_size));
   const TrainOptions options;
-  const LoraParameters parameters(init_lora(weights.config, options),
-                                  compute.device);
-  AdamW adam(options, parameters.values());
+  const std::unique_ptr<Parameters> made =
+      bench.full ? std::unique_ptr<Parameters>(
+                       std::make_unique<WeightParameters>(weights))
+                 : std::make_unique<LoraParameters>(
+                       weights, init_lora(weights.config, options));
+  const Parameters& parameters = *made;
+  AdamW adam(options, parameters.values(), parameters.num_decayed());
   const model::Rope rope =
       model::make_rope(weights.config, bench.length, compute.device);
   double targets = 0.0;
@@ -74,7 +79,7 @@ void run(const BenchOptions& bench) {
     double loss = 0.0;
     for (const Pack& pack : packs) {
       SeededDropout dropout(bench.dropout, uint64_t(step), compute.device);
-      loss += backward_pack(weights, rope, parameters, pack, 1.0 / targets,
+      loss += backward_pack(rope, parameters, pack, 1.0 / targets,
                             bench.dropout > 0.0 ? &dropout : nullptr);
     }
     clip_gradients(parameters.gradients(), options.max_grad_norm);
@@ -98,7 +103,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: train_bench MODEL [dtype] [num_samples] [length] "
-                 "[prompt] [pack_tokens] [dropout]\n");
+                 "[prompt] [pack_tokens] [dropout] [lora|full]\n");
     return 2;
   }
   selfalign::train::BenchOptions bench;
@@ -113,6 +118,7 @@ int main(int argc, char** argv) {
   take(5, bench.prompt);
   take(6, bench.pack_tokens);
   take(7, bench.dropout);
+  bench.full = argc > 8 && std::string(argv[8]) == "full";
   try {
     selfalign::train::run(bench);
   } catch (const std::exception& error) {

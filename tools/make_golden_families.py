@@ -177,14 +177,37 @@ def make(name, spec, changes, folder=None):
         "ids": ids,
         "logprobs": [round(float(logprobs[i, ids[i + 1]]), 5)
                      for i in range(NUM_TOKENS - 1)],
+        "full": full_step(model, ids),
         "lora": lora_step(model, ids),
     }
 
 
+def response_loss(model, ids):
+    """Of the tokens behind the prompt."""
+    logits = model(torch.tensor([ids])).logits[0, NUM_PROMPT - 1:-1]
+    return torch.nn.functional.cross_entropy(
+        logits, torch.tensor(ids[NUM_PROMPT:]), reduction="sum")
+
+
+def probed(name, grad):
+    """One number of a gradient: its product with values of its own."""
+    probe = values("probe " + name, list(grad.shape), 0.0, 1.0).double()
+    return float(f"{float((grad.double() * probe).sum()):.6g}")
+
+
+def full_step(model, ids):
+    """The loss and the gradients of all weights."""
+    loss = response_loss(model, ids)
+    loss.backward()
+    gradients = {name: probed(name, parameter.grad)
+                 for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    return {"loss": round(loss.item(), 4), "gradients": gradients}
+
+
 def lora_step(model, ids):
-    """An adapter of PEFT's on all linear layers: its tensors, the loss of the
-    tokens behind the prompt, and of each gradient one number, its product with
-    values of its own."""
+    """An adapter of PEFT's on all linear layers: its tensors, the loss and the
+    gradients."""
     adapted = peft.get_peft_model(model, peft.LoraConfig(
         r=2, lora_alpha=3, target_modules="all-linear"))
     config = adapted.peft_config["default"]
@@ -196,13 +219,11 @@ def lora_step(model, ids):
             tensors.append([saved, list(parameter.shape), 0.0, 0.3])
             with torch.no_grad():
                 parameter.copy_(values(*tensors[-1]))
-    logits = adapted(torch.tensor([ids])).logits[0, NUM_PROMPT - 1:-1]
-    loss = torch.nn.functional.cross_entropy(
-        logits, torch.tensor(ids[NUM_PROMPT:]), reduction="sum")
+    loss = response_loss(adapted, ids)
     loss.backward()
-    for name, shape, _, _ in tensors:
-        grad = parameters[name.replace(".weight", ".default.weight")].grad
-        gradients[name] = float(f"{float((grad.double() * values('probe ' + name, shape, 0.0, 1.0).double()).sum()):.6g}")
+    for name, _, _, _ in tensors:
+        gradients[name] = probed(
+            name, parameters[name.replace(".weight", ".default.weight")].grad)
     return {"targets": sorted(config.target_modules), "tensors": tensors,
             "loss": round(loss.item(), 4), "gradients": gradients}
 

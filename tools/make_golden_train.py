@@ -14,9 +14,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.trainer_pt_utils import get_parameter_names
 
 LENGTHS = [(17, 6), (9, 1), (24, 11), (5, 4), (13, 5), (20, 14)]
 STEPS, WARMUP, RATE, DECAY, CLIP = 10, 3, 2e-2, 0.01, 1.0
+FULL_RATE = 3e-3
 RANK, ALPHA = 4, 8
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -95,6 +97,36 @@ def save_adapter(peft_model, out):
     path.write_text(json.dumps(config, indent=1) + "\n")
 
 
+def full_steps(folder, samples):
+    """All weights, decaying in the groups that transformers' Trainer makes."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    decays = get_parameter_names(model, [torch.nn.LayerNorm],
+                                 ["bias", "layernorm", "rmsnorm",
+                                  r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"])
+    named = list(model.named_parameters())
+    optimizer = torch.optim.AdamW([
+        {"params": [p for n, p in named if n in decays], "weight_decay": DECAY},
+        {"params": [p for n, p in named if n not in decays],
+         "weight_decay": 0.0}], lr=FULL_RATE, betas=(0.9, 0.999), eps=1e-8)
+    losses, norms = [], []
+    for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step) * FULL_RATE / RATE
+        optimizer.zero_grad()
+        loss = batch_loss(model, samples)
+        losses.append(loss.item())
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(
+            model.parameters(), CLIP).item())
+        optimizer.step()
+    with torch.no_grad():
+        losses.append(batch_loss(model, samples).item())
+    return {"learning_rate": FULL_RATE, "losses": losses, "norms": norms,
+            "not_decayed": [n for n, _ in named if n not in decays],
+            "sums": {n: [p.double().sum().item(), p.double().abs().sum().item()]
+                     for n, p in named}}
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
@@ -149,6 +181,8 @@ def main():
         "grad_norms": norms, "final_loss": final_loss,
         "adapter_last_logits": rounded(adapter_logits)},
         separators=(",", ":")) + "\n")
+    (out / "full_training.json").write_text(
+        json.dumps(full_steps(out, samples), separators=(",", ":")) + "\n")
     print("losses", losses, "norms", norms, "final", final_loss)
 
 

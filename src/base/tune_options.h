@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a LoRA adapter is tuned: for recipe, command line and trainer.
+// How a model is tuned: for recipe, command line and trainer.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,11 @@ struct TuneOptions {
   int64_t pack_tokens = 1024;
   bool gradient_checkpointing = false;
   double validation_share = 0.0;
+  std::string method = "lora";
+
+  bool is_full() const { return method == "full"; }
+  // Of a tuning's folder, where its result lies: a PEFT adapter or an HF model.
+  const char* result_folder() const { return is_full() ? "model" : "adapter"; }
 
   static void describe(auto& visit, auto& tune) {
     visit({"rank", "Rank of the LoRA matrices."}, tune.rank, ranges::kRank);
@@ -121,6 +126,14 @@ struct TuneOptions {
              "Share of the samples that are not trained on; their loss is "
              "reported before and after."},
             tune.validation_share, Range<double>{0.0, 0.5});
+    }
+    if (visit.later(tune.is_full())) {
+      visit({"method",
+             "What is trained: a LoRA adapter beside the frozen base, or all "
+             "of the base's weights (full), for which learning rates of some "
+             "1e-5 are usual; rank, alpha, dropout and target modules are "
+             "LoRA's alone."},
+            tune.method, OneOf{{"lora", "full"}});
     }
   }
 };

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using stages::AdapterPrompt;
 
-// The run of an adapter RUN/TUNING/adapter and what its tuning is asked under.
+// The run of an adapter RUN/TUNING/adapter, or RUN/TUNING/model, and what its tuning is asked under.
 struct Origin {
   std::string run;
   std::string form;
@@ -30,7 +30,8 @@ std::optional<Origin> origin_of(const std::string& adapter) {
       (fs::absolute(adapter) / "").lexically_normal().parent_path();
   const fs::path tuning = folder.parent_path();
   const fs::path run = tuning.parent_path();
-  if (folder.filename() != "adapter" || !recipe::is_run_folder(run)) {
+  const std::string name = folder.filename();
+  if ((name != "adapter" && name != "model") || !recipe::is_run_folder(run)) {
     return std::nullopt;
   }
   for (const stages::Variant& variant : stages::variants()) {
@@ -44,7 +45,9 @@ std::optional<Origin> origin_of(const std::string& adapter) {
 // Who names a form can do without the file.
 std::optional<AdapterPrompt> carried(const AssistantChoice& choice) {
   if (choice.adapter.empty()) return std::nullopt;
-  formats::require_adapter(choice.adapter);
+  if (!formats::is_tuned_model(choice.adapter)) {
+    formats::require_adapter(choice.adapter);
+  }
   try {
     return stages::read_adapter_prompt(choice.adapter);
   } catch (const Error& error) {
@@ -77,7 +80,11 @@ std::string prompts_of(const AssistantChoice& choice) {
 
 }  // namespace
 
-Assistant assistant_of(const AssistantChoice& choice) {
+Assistant assistant_of(const AssistantChoice& given) {
+  AssistantChoice choice = given;
+  if (choice.adapter.empty() && formats::is_tuned_model(choice.model)) {
+    choice.adapter = choice.model;
+  }
   const std::optional<AdapterPrompt> own = carried(choice);
   std::optional<Origin> origin;
   if (!choice.adapter.empty()) origin = origin_of(choice.adapter);

@@ -16,6 +16,8 @@ struct AssistantChoice {
   std::string form = "auto";  // of chat_forms(), or auto
   std::string prompts;        // folder with meta.yaml, "": none was named
   std::string run;            // run folder, if one was named
+  // Without an adapter: a model, which may have been tuned whole.
+  std::string model = {};
 };
 
 struct Assistant {

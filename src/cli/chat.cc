@@ -81,7 +81,8 @@ std::vector<Side> open_sides(const ChatFlags& flags,
                              local::LocalWorkbench& workbench) {
   const std::string& adapter = flags.model.adapter;
   const auto choice = [&](const std::string& of) {
-    return AssistantChoice{of, flags.form, flags.prompts, flags.run};
+    return AssistantChoice{of, flags.form, flags.prompts, flags.run,
+                           flags.model.model.path};
   };
   // Both sides are decoded alike: what differs is the model.
   const Assistant assistant = assistant_of(choice(adapter));

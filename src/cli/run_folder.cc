@@ -88,6 +88,7 @@ void require_model_or_run(const std::string& path) {
 std::vector<std::pair<std::string, std::string>> adapters_of_run(
     const std::string& folder) {
   const auto store = store::Reader::open(folder);
+  const recipe::Recipe recipe = recipe_of_run(folder);
   std::vector<std::pair<std::string, std::string>> adapters;
   // The last one first.
   const std::vector<stages::Variant>& all = stages::variants();
@@ -96,7 +97,7 @@ std::vector<std::pair<std::string, std::string>> adapters_of_run(
         !stages::stage_done(*store, variant->adapter_stage)) {
       continue;
     }
-    const fs::path own = fs::path(variant->folder) / "adapter";
+    const fs::path own = variant->result(recipe);
     require_own(folder, own);
     adapters.emplace_back(variant->name, fs::path(folder) / own);
   }

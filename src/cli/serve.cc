@@ -145,7 +145,7 @@ class Models {
     const recipe::ModelOptions& model = flags_.model.model;
     Assistant assistant =
         assistant_of({adapter, adapter.empty() ? "auto" : flags_.form,
-                      flags_.prompts, run_});
+                      flags_.prompts, run_, model.path});
     serve::ModelSpec spec;
     spec.id = name;
     spec.parent = parent;

@@ -131,7 +131,8 @@ void add_adapter(const SubjectFlags& flags, const World& world,
       mark == std::string::npos ? named : named.substr(mark + 1);
   const std::string name =
       mark == std::string::npos ? short_name(folder) : named.substr(0, mark);
-  if (!fs::exists(fs::path(folder) / "adapter_config.json")) {
+  if (!formats::is_tuned_model(folder) &&
+      !fs::exists(fs::path(folder) / "adapter_config.json")) {
     throw Error(ErrorKind::kInput,
                 str("--adapter ", named,
                     ": expected a PEFT folder with adapter_config.json, found "

@@ -39,7 +39,8 @@ one of prompts/meta.yaml (--form), or a system turn of the dataset where it has
 one.
 
 --output then holds adapter/ (PEFT, and the prompt it was trained under: see
-docs/formats.md), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped
+docs/formats.md), or with --method full, which trains all weights and takes 16
+bytes of memory for each, model/ (an HF folder), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped
 at any time, the same command goes on to the same result.)";
 
 struct TrainFlags {
@@ -52,8 +53,9 @@ struct TrainFlags {
 };
 
 Json report_json(const stages::TuneReport& report, const std::string& output,
+                 const char* result,
                  const std::map<std::string, int64_t>& rejected) {
-  Json json = {{"adapter", output + "/adapter"},
+  Json json = {{result, str(output, "/", result)},
                {"digest", report.digest},
                {"samples", report.num_samples},
                {"rejected", rejected},
@@ -89,11 +91,12 @@ void train(const TrainFlags& flags, const Shell& shell) {
   const stages::TuneReport report =
       workbench.tune(flags.model.model, flags.tune, samples, flags.output);
   stages::write_adapter_prompt(
-      flags.output + "/adapter",
+      str(flags.output, "/", flags.tune.result_folder()),
       {flags.form, prompt, recipe::comparison_sampling(), ""},
       flags.model.model.path);
   const Json json =
-      report_json(report, flags.output, stages::count_problems(rows));
+      report_json(report, flags.output, flags.tune.result_folder(),
+                  stages::count_problems(rows));
   if (shell.json) {
     write_json(json);
     return;
@@ -110,7 +113,7 @@ void train(const TrainFlags& flags, const Shell& shell) {
 
 void add_train(CLI::App& app, Shell& shell) {
   CLI::App* command =
-      app.add_subcommand("train", "Tune a LoRA adapter on a dataset");
+      app.add_subcommand("train", "Tune a LoRA adapter, or all weights, on a dataset");
   auto flags = std::make_shared<TrainFlags>();
   command
       ->add_option("dataset", flags->dataset,

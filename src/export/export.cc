@@ -17,6 +17,7 @@
 #include "stages/funnel.h"
 #include "stages/origin.h"
 #include "stages/principles.h"
+#include "stages/stage_table.h"
 #include "store/checks.h"
 
 namespace selfalign::exports {
@@ -163,11 +164,13 @@ void write_data(const std::string& path, const std::vector<ExportRow>& rows,
 // on the data elsewhere; none where there is no adapter. A link is not
 // followed: what it leads to is not the run's to publish.
 std::vector<std::string> put_prompt(const store::Reader& store,
+                                    const recipe::Recipe& recipe,
                                     const std::string& set,
                                     const std::string& folder) {
   std::vector<std::string> names;
   const fs::path adapter =
-      fs::path(set == "verbose" ? "verbose" : "engraved") / "adapter";
+      stages::find_variant(set == "verbose" ? "verbose" : "engraved")
+          ->result(recipe);
   for (const char* name : {"selfalign.json", "chat_template.jinja"}) {
     require_own_path(store.folder(), adapter / name);
     const fs::path path = store.folder() / adapter / name;
@@ -207,7 +210,7 @@ ExportReport export_dataset(const store::Reader& store,
   write_json_file(add("dataset_info.json"), llama_factory_entry(context), 2);
   write_file_atomic(add("axolotl.yaml"), axolotl_stanza(context));
   for (const std::string& name :
-       put_prompt(store, report.set, partial.path())) {
+       put_prompt(store, recipe, report.set, partial.path())) {
     add(name);
   }
   Json manifest = export_manifest(context);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/peft.h"
 #include "recipe/prompts.h"
 #include "recipe/run_files.h"
 #include "stages/funnel.h"
@@ -71,6 +72,8 @@ void put_base(const Facts& facts, std::ostream& out) {
            "Supervision\"): "
         << (options.model == kAdapter
                 ? "a LoRA adapter for it.\n"
+            : formats::is_tuned_model(options.adapter)
+                ? "all of its weights were tuned.\n"
                 : "its LoRA adapter is merged into the weights.\n");
   }
   out << "\n## Base model and licence\n\n`" << facts.base_name << "`";

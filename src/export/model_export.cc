@@ -17,6 +17,7 @@
 #include "formats/config_out.h"
 #include "formats/from_float.h"
 #include "formats/gguf_writer.h"
+#include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/vocabulary_out.h"
 #include "stages/adapter_prompt.h"
@@ -155,11 +156,12 @@ void write_manifest(const ModelOptions& options, const std::string& folder,
       {"merged", report.num_merged}};
   add_model_files(options.base, inputs);
   if (!options.adapter.empty()) {
-    for (const char* name : {"adapter_config.json", "selfalign.json",
-                             "adapter_model.safetensors"}) {
-      const HashedFile hashed =
-          hashed_file(str("adapter/", name), options.adapter + "/" + name);
-      if (!hashed.missing) inputs.push_back(hashed);
+    for (const fs::path file : list_folder(options.adapter)) {
+      const std::string name = file.filename();
+      if (name == "selfalign.json" || name == "config.json" ||
+          name == "adapter_config.json" || name.ends_with(".safetensors")) {
+        inputs.push_back(hashed_file("adapter/" + name, file));
+      }
     }
   }
   for (const fs::path file : list_folder(folder)) {
@@ -188,10 +190,19 @@ class Export {
     }
   }
 
+  // Config, tokenizer and tensors alone.
+  void make_plain() {
+    copy_terms();
+    write_merged();
+    base_.tensors->require_unchanged();
+  }
+  void check_plain() const {
+    config_json(options_, base_, *tokens_,
+                hf_tensors(base_, nullptr, options_.type));
+  }
+
   ModelReport make() {
-    for (const char* name : kTermsFiles) {
-      copy_if_there(options_.base, folder_, name);
-    }
+    copy_terms();
     std::string from = ".", adapter;
     if (options_.model == kMerged) {
       write_merged();
@@ -229,6 +240,12 @@ class Export {
             "hub's name or folder of the same model, or make that folder with: "
             "selfalign export ",
             options_.base, " --model merged --output FOLDER"));
+  }
+
+  void copy_terms() const {
+    for (const char* name : kTermsFiles) {
+      copy_if_there(options_.base, folder_, name);
+    }
   }
 
   void count(const std::vector<PlannedTensor>& tensors) {
@@ -402,6 +419,12 @@ ModelReport export_model(const ModelOptions& options, const Delta* delta) {
                 "--model adapter: expected a run with an adapter, or "
                 "--adapter FOLDER");
   }
+  if (options.model == kAdapter && formats::is_tuned_model(options.adapter)) {
+    throw Error(ErrorKind::kUsage,
+                str(options.adapter,
+                    ": all weights were tuned, so there is no adapter; use "
+                    "--model merged or gguf"));
+  }
   if (options.run != nullptr && !options.adapter.empty()) {
     require_sealed_adapter(*options.run, options.adapter);
   }
@@ -410,6 +433,17 @@ ModelReport export_model(const ModelOptions& options, const Delta* delta) {
   ModelReport report = Export(options, delta, partial.path(), name).make();
   partial.publish();
   return report;
+}
+
+void write_tuned_model(const ModelOptions& options, const Delta& tuned) {
+  fs::remove_all(options.folder);
+  const PartialFolder partial(options.folder);
+  Export(options, &tuned, partial.path(), "").make_plain();
+  partial.publish();
+}
+
+void check_tuned_model(const ModelOptions& options) {
+  Export(options, nullptr, "", "").check_plain();
 }
 
 }  // namespace selfalign::exports

@@ -17,4 +17,12 @@ namespace selfalign::exports {
 // form; kDamaged where an adapter of a run is not what the run made.
 ModelReport export_model(const ModelOptions& options, const Delta* delta);
 
+// A model whose weights were all tuned, as an HF folder that others tune, serve
+// and export: options' base, type and folder alone are asked for. A folder that
+// a stopped command left is made anew.
+void write_tuned_model(const ModelOptions& options, const Delta& tuned);
+// Errors that write_tuned_model would end with, told before there is anything
+// to lose.
+void check_tuned_model(const ModelOptions& options);
+
 }  // namespace selfalign::exports

@@ -104,7 +104,7 @@ std::string make(const Way& way) {
   if (way.delta != nullptr || !is_same_order) {
     order(way.from, false);
     if (way.delta != nullptr) {
-      way.delta->add(way.name, way.view.shape, values.data());
+      way.delta->apply(way.name, way.view.shape, values.data());
     }
     order(way.to, true);
   }
@@ -192,7 +192,7 @@ ElementType gguf_type(const BaseModel& model, const Way& way,
 
 // The first of its kind stands for all.
 PlannedTensor joined_norms(const BaseModel& model, const std::string& first,
-                           const GgufForm& form) {
+                           const GgufForm& form, const Delta* delta) {
   std::string name = first;
   replace(name, std::string(kHeadNorms) + "0.", "_norm.");
   const bool is_q = name.find("self_attn.q") != std::string::npos;
@@ -202,7 +202,7 @@ PlannedTensor joined_norms(const BaseModel& model, const std::string& first,
                        ElementType::kF32,
                        {heads, model.config.head_dim},
                        {}};
-  tensor.make = [&model, first, heads] {
+  tensor.make = [&model, first, heads, delta] {
     std::string all;
     for (int64_t head = 0; head < heads; ++head) {
       std::string own = first;
@@ -211,6 +211,9 @@ PlannedTensor joined_norms(const BaseModel& model, const std::string& first,
       SELFALIGN_CHECK(view != nullptr, own);
       std::vector<float> values(static_cast<size_t>(view->num_elements()));
       formats::to_float(*view, values.data());
+      if (delta != nullptr && delta->parts(own) > 0) {
+        delta->apply(own, view->shape, values.data());
+      }
       all += bytes_of(values);
     }
     return all;
@@ -219,7 +222,7 @@ PlannedTensor joined_norms(const BaseModel& model, const std::string& first,
 }
 
 void add_split_norms(const BaseModel& model, const TensorView& view,
-                     std::vector<PlannedTensor>& out) {
+                     const Delta* delta, std::vector<PlannedTensor>& out) {
   const int64_t heads = view.shape[0];
   for (int64_t head = 0; head < heads; ++head) {
     Way way;
@@ -230,6 +233,8 @@ void add_split_norms(const BaseModel& model, const TensorView& view,
     const size_t bytes = view.bytes.size() / static_cast<size_t>(heads);
     way.view.bytes =
         view.bytes.substr(static_cast<size_t>(head) * bytes, bytes);
+    way.name = way.view.name;
+    if (delta != nullptr && delta->parts(way.name) > 0) way.delta = delta;
     way.type = ElementType::kF32;
     out.push_back(
         planned(formats::family_name(model.config.family, way.view.name), way));
@@ -252,8 +257,8 @@ int64_t num_changed(const BaseModel& model, const Delta& delta) {
   if (parts == delta.num_parts()) return tensors;
   throw Error(ErrorKind::kInput,
               str(model.path, ": expected tensors for the ", delta.num_parts(),
-                  " projections that the adapter changes, found those of ",
-                  parts, "; the adapter belongs to another base model"));
+                  " parts that the tuning changes, found those of ", parts,
+                  "; it belongs to another base model"));
 }
 
 std::vector<PlannedTensor> hf_tensors(const BaseModel& model,
@@ -263,7 +268,7 @@ std::vector<PlannedTensor> hf_tensors(const BaseModel& model,
     if (model.gguf != nullptr &&
         model.config.qk_norm == formats::QkNorm::kEachHead &&
         view.name.ends_with("_norm.weight") && view.shape.size() == 2) {
-      add_split_norms(model, view, tensors);
+      add_split_norms(model, view, delta, tensors);
       continue;
     }
     Way way = way_of(model, view, delta);
@@ -293,7 +298,7 @@ std::vector<PlannedTensor> gguf_tensors(const BaseModel& model,
     const size_t norms = view.name.find(kHeadNorms);
     if (norms != std::string::npos) {
       if (view.name.find(".norms.0.") != std::string::npos) {
-        tensors.push_back(joined_norms(model, view.name, form));
+        tensors.push_back(joined_norms(model, view.name, form, delta));
       }
       continue;
     }

@@ -18,16 +18,16 @@
 
 namespace selfalign::exports {
 
-// What an adapter adds to the tensors of its base.
+// What a tuning changes in the tensors of its base.
 class Delta {
  public:
   virtual ~Delta() = default;
-  // Projections that it changes, in all and of a tensor by LLaMA's name for it
-  // in an HF folder ("model.layers.0.self_attn.qkv_proj.weight").
+  // What it changes, in all and of a tensor by LLaMA's name for it in an HF
+  // folder ("model.layers.0.self_attn.qkv_proj.weight"): projections, or values.
   virtual int64_t num_parts() const = 0;
   virtual int64_t parts(const std::string& name) const = 0;
-  // Adds its parts to the values [out, in].
-  virtual void add(const std::string& name, const std::vector<int64_t>& shape,
+  // Changes the values [out, in].
+  virtual void apply(const std::string& name, const std::vector<int64_t>& shape,
                    float* values) const = 0;
 };
 

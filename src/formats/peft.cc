@@ -323,6 +323,15 @@ std::string adapter_name(const AdapterTensor& tensor,
          (tensor.is_b ? "lora_B.weight" : "lora_A.weight");
 }
 
+bool is_tuned_model(const std::string& folder) {
+  std::error_code ignored;
+  const auto holds = [&](const char* file) {
+    return std::filesystem::exists(folder + file, ignored);
+  };
+  return holds("/config.json") && holds("/selfalign.json") &&
+         !holds(kFileName);
+}
+
 void require_adapter(const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code ignored;

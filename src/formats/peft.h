@@ -73,6 +73,11 @@ std::optional<AdapterTensor> parse_adapter_name(const std::string& name,
 std::string adapter_name(const AdapterTensor& tensor,
                          const std::string& family);
 
+// Whether the folder holds no adapter but a model that this program tuned whole
+// or merged: selfalign.json, which says how it is asked, lies beside its
+// config.json.
+bool is_tuned_model(const std::string& folder);
+
 // Error kInput unless the folder is there and holds an adapter whose values are
 // safetensors: a run's and a model's are named as such, and a pickle.
 void require_adapter(const std::string& folder);

@@ -6,11 +6,14 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/free_memory.h"
 #include "base/log.h"
 #include "formats/load_tokenizer.h"
+#include "formats/peft.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "generate/remote_key.h"
+#include "local/merged_model.h"
 #include "model/device.h"
 #include "model/load_weights.h"
 #include "stages/adapter_prompt.h"
@@ -67,6 +70,23 @@ model::Rounding rounding_of(const recipe::ModelOptions& model,
               str("--weights ", model.weights,
                   ": weights in few bits are computed with on a CPU alone; add "
                   "--device cpu, or leave it out"));
+}
+
+// What a full tuning of the base would end with, told before.
+void require_full(const recipe::ModelOptions& model,
+                  const model::Weights& base) {
+  check_tuned_model(model.path, base.dtype());
+  // Values, gradients and AdamW's two moments, in float32.
+  const uint64_t bytes =
+      4 * model::weight_bytes(base.config, at::kFloat, model::Rounding::kNone);
+  const auto available = free_memory();
+  if (!available || !base.device().is_cpu() || bytes < *available) return;
+  throw Error(ErrorKind::kResources,
+              str(model.path, ": expected ", bytes >> 20,
+                  " MiB of free memory to train all weights (16 bytes for "
+                  "each), found ",
+                  *available >> 20, "; train with method lora, or a smaller "
+                  "model"));
 }
 
 std::unique_ptr<generate::Generator> open_remote(
@@ -187,7 +207,12 @@ void LocalWorkbench::check_model(const recipe::ModelOptions& model,
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   require_fit(model.path, *words, config);
   if (trains) require_end(model.path, *words);
-  if (!adapter.empty()) model::load_lora(adapter, config, at::kCPU);
+  if (formats::is_tuned_model(adapter)) {
+    model::check_weights(adapter, compute.device, compute.dtype,
+                         rounding_of(model, compute));
+  } else if (!adapter.empty()) {
+    model::load_lora(adapter, config, at::kCPU);
+  }
 }
 
 stages::CheckModel LocalWorkbench::checks() {
@@ -199,13 +224,16 @@ stages::CheckModel LocalWorkbench::checks() {
 std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
     const recipe::ModelOptions& model, const std::string& adapter) {
   if (generate::is_remote_model(model.path)) return open_remote(model, adapter);
-  std::shared_ptr<const model::Weights> base = weights(model);
+  const bool is_tuned = formats::is_tuned_model(adapter);
+  recipe::ModelOptions loaded = model;
+  if (is_tuned) loaded.path = adapter;
+  std::shared_ptr<const model::Weights> base = weights(loaded);
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   require_fit(model.path, *words, base->config);
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
-  if (!adapter.empty()) {
+  if (!adapter.empty() && !is_tuned) {
     const model::Lora lora =
         model::load_lora(adapter, base->config, base->device());
     if (!lora.note.empty()) log_warning(lora.note);
@@ -260,12 +288,17 @@ stages::TuneReport LocalWorkbench::tune(
                     options.max_length,
                     " tokens of max_length; raise it to learn from them"));
   }
+  if (options.is_full()) require_full(model, *base);
   make_folder(folder);
-  train::TrainOptions settings{options};
+  train::TrainOptions settings;
+  static_cast<TuneOptions&>(settings) = options;
   settings.folder = folder;
   settings.base_model = model.path;
+  settings.save_model = [&](const model::Weights& tuned) {
+    write_tuned_model(model.path, tuned, str(folder, "/model"));
+  };
   const train::TrainReport done =
-      train::train_lora(model::held_weights(*base), tokenized, settings);
+      train::train_model(model::held_weights(*base), tokenized, settings);
   report.num_samples = static_cast<int64_t>(tokenized.size());
   report.num_tokens = done.num_tokens;
   report.num_steps = done.num_steps;

@@ -187,27 +187,24 @@ class FileSource : public WeightSource {
       : files_(std::move(files)), path_(std::move(path)), dtype_(dtype) {}
 
   at::Tensor projection(int64_t layer, Projection which) const override {
-    return read([&](WeightReader& reader) {
-      return read_projection(reader, files_.config, layer, which);
-    });
+    at::Tensor matrix;
+    visit_projection(files_.config, layer, which, matrix,
+                     [this](at::Tensor& tensor, const TensorPlace& place) {
+                       tensor = read(place);
+                     });
+    return matrix;
   }
   at::Tensor embedding() const override {
-    return read([&](WeightReader& reader) {
-      return read_embedding(reader, files_.config);
-    });
+    return read(embedding_place(files_.config));
   }
-  at::Tensor head() const override {
-    return read(
-        [&](WeightReader& reader) { return read_head(reader, files_.config); });
-  }
+  at::Tensor head() const override { return read(head_place(files_.config)); }
   const ModelFiles& files() const { return files_; }
 
  private:
-  template <typename Read>
-  at::Tensor read(const Read& read) const {
+  at::Tensor read(const TensorPlace& place) const {
     WeightReader reader(*files_.tensors, files_.config, path_, Mode::kRead,
                         at::kCPU, dtype_);
-    at::Tensor matrix = read(reader);
+    at::Tensor matrix = reader.read(place);
     files_.tensors->require_unchanged();
     return matrix;
   }

@@ -18,6 +18,7 @@
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
+#include "model/weight_places.h"
 
 namespace selfalign::model {
 namespace {
@@ -27,24 +28,6 @@ using formats::TensorView;
 
 [[noreturn]] void fail(const std::string& where, const std::string& what) {
   throw Error(ErrorKind::kInput, where + ": " + what);
-}
-
-// Rows of a module's B that are one projection's, and back.
-at::Tensor rows_of(const ModuleRows& part, const at::Tensor& whole) {
-  if (part.rows == part.block) return whole.narrow(0, part.first, part.rows);
-  return whole.view({part.rows / part.block, part.stride, -1})
-      .narrow(1, part.first, part.block)
-      .reshape({part.rows, -1});
-}
-void put_rows(const ModuleRows& part, const at::Tensor& rows,
-              at::Tensor& whole) {
-  if (part.rows == part.block) {
-    whole.narrow(0, part.first, part.rows).copy_(rows);
-    return;
-  }
-  whole.view({part.rows / part.block, part.stride, -1})
-      .narrow(1, part.first, part.block)
-      .copy_(rows.view({part.rows / part.block, part.block, -1}));
 }
 
 // The tensors of an adapter by layer and module.

@@ -187,13 +187,15 @@ class Pass {
       output = block(i, input);
       output.backward(gradient);
     }
+    if (weights_.embedding.requires_grad()) embed(ids).backward(input.grad());
   }
 
  private:
   using Form = formats::BlockForm;
 
   at::Tensor embed(const at::Tensor& ids) const {
-    at::Tensor x = at::embedding(weights_.embedding, ids);  // [tokens, hidden]
+    const at::Tensor x =  // [tokens, hidden]
+        at::embedding(weights_.embedding, ids).to(weights_.dtype());
     if (config_.embedding_scale == 1.0) return x;
     // Rounded to the weights' type, as the models were trained.
     return at::mul(x, at::scalar_tensor(config_.embedding_scale, x.options()));
@@ -396,10 +398,10 @@ at::Tensor hidden_states(const Weights& weights, const Rope& rope,
 
 void backward_by_layers(
     const Weights& weights, const Rope& rope, const at::Tensor& ids,
-    const at::Tensor& positions, Attention& attention, const Lora& lora,
+    const at::Tensor& positions, Attention& attention, const Lora* lora,
     LoraDropout* dropout,
     const std::function<at::Tensor(const at::Tensor& hidden)>& gradient) {
-  Pass(weights, rope, positions, attention, &lora, dropout)
+  Pass(weights, rope, positions, attention, lora, dropout)
       .backward(ids, gradient);
 }
 

@@ -9,9 +9,6 @@
 namespace selfalign::model {
 namespace {
 
-using formats::ModelConfig;
-using formats::Projection;
-
 // Elements decoded at a time, so that no second copy of a matrix is in memory.
 constexpr int64_t kChunk = int64_t{1} << 20;
 
@@ -46,8 +43,8 @@ void decode(const formats::TensorView& view, const at::Tensor& out) {
 
 }  // namespace
 
-at::Tensor WeightReader::read(const std::string& name,
-                              const std::vector<int64_t>& shape) {
+at::Tensor WeightReader::vector(const std::string& name,
+                                const std::vector<int64_t>& shape) {
   const Views parts = find(name, shape);
   return mode_ == Mode::kCheck ? at::Tensor() : values(parts, shape);
 }
@@ -63,16 +60,6 @@ at::Tensor WeightReader::matrix(const std::string& name,
   // The pages of the file are not ours to hold beside the values.
   for (const formats::TensorView& part : parts) forget_pages(part.bytes);
   return matrix;
-}
-
-at::Tensor WeightReader::rotary(const std::string& name, int64_t heads,
-                                const std::vector<int64_t>& shape) {
-  const at::Tensor t =
-      shape.size() == 1 ? read(name, shape) : matrix(name, shape);
-  if (!t.defined() || t.is_meta() || !source_.interleaved_rope_rows()) return t;
-  return t.view({heads, config_.head_dim / 2, 2, -1})
-      .transpose(1, 2)
-      .reshape(shape);
 }
 
 WeightReader::Views WeightReader::find(const std::string& name,
@@ -174,138 +161,40 @@ WeightReader::Views WeightReader::cut_rows(
   return parts;
 }
 
-namespace {
-
-Norm read_norm(WeightReader& reader, const ModelConfig& c,
-               const std::string& name) {
-  return {reader.read(name + ".weight", {c.hidden_size}),
-          reader.read_if(c.norm_bias, name + ".bias", {c.hidden_size})};
-}
-
-// The norms behind the first, by names that the block's form decides.
-void read_later_norms(WeightReader& reader, const ModelConfig& c,
-                      const std::string& p, LayerWeights& w) {
-  using Form = formats::BlockForm;
-  const bool is_sandwich = c.block == Form::kSandwich;
-  if (is_sandwich || c.block == Form::kPost) {
-    w.attention_norm = read_norm(reader, c, p + "post_attention_layernorm");
-    if (is_sandwich) {
-      w.mlp_norm = read_norm(reader, c, p + "pre_feedforward_layernorm");
-    }
-    w.mlp_out_norm = read_norm(reader, c, p + "post_feedforward_layernorm");
-  } else if (c.block != Form::kParallelOneNorm) {
-    w.mlp_norm = read_norm(reader, c, p + "post_attention_layernorm");
+at::Tensor WeightReader::read_norms(const TensorPlace& place) {
+  const int64_t heads = place.num_norms;
+  if (source_.find(place.name) != nullptr) {  // GGUF: all heads in one
+    const at::Tensor all =
+        vector(place.name, {heads, place.shape[0] / heads});
+    return all.defined() ? all.reshape(-1) : all;
   }
-}
-
-Norm read_qk_norm(WeightReader& reader, const ModelConfig& c,
-                  const std::string& name, int64_t heads) {
-  switch (c.qk_norm) {
-    case formats::QkNorm::kNone:
-      return {};
-    case formats::QkNorm::kHead:
-      return {reader.read(name + "_norm.weight", {c.head_dim}), {}};
-    case formats::QkNorm::kAllHeads:
-      return {reader.read(name + "_norm.weight", {heads * c.head_dim}), {}};
-    case formats::QkNorm::kEachHead: {
-      if (reader.has(name + "_norm.weight")) {  // GGUF: all heads in one
-        const at::Tensor all =
-            reader.read(name + "_norm.weight", {heads, c.head_dim});
-        return {all.defined() ? all.reshape(-1) : all, {}};
-      }
-      std::vector<at::Tensor> parts;
-      for (int64_t h = 0; h < heads; ++h) {
-        parts.push_back(
-            reader.read(selfalign::str(name, "_layernorm.norms.", h, ".weight"),
-                        {c.head_dim}));
-      }
-      return {parts[0].defined() ? at::cat(parts) : at::Tensor(), {}};
-    }
+  std::vector<at::Tensor> parts;
+  for (int64_t head = 0; head < heads; ++head) {
+    const TensorPlace own = place.of_head(head);
+    parts.push_back(vector(own.name, own.shape));
   }
-  return {};
+  return parts[0].defined() ? at::cat(parts) : at::Tensor();
 }
 
-// The order is that of the digest.
-LayerWeights read_layer(WeightReader& reader, const ModelConfig& c, int64_t i) {
-  const std::string p = selfalign::str("model.layers.", i, ".");
-  const std::string a = p + "self_attn.", m = p + "mlp.";
-  const int64_t q_rows = c.num_heads * c.head_dim;
-  const int64_t kv_rows = c.num_kv_heads * c.head_dim;
-  LayerWeights w;
-  if (c.block != formats::BlockForm::kPost) {
-    w.input_norm = read_norm(reader, c, p + "input_layernorm");
+at::Tensor WeightReader::read(const TensorPlace& place) {
+  if (place.num_norms > 0) return read_norms(place);
+  at::Tensor t = place.shape.size() == 1 ? vector(place.name, place.shape)
+                                         : matrix(place.name, place.shape);
+  if (place.rotary_heads == 0 || !t.defined() || t.is_meta() ||
+      !source_.interleaved_rope_rows()) {
+    return t;
   }
-  w.q = read_projection(reader, c, i, Projection::kQ);
-  w.k = read_projection(reader, c, i, Projection::kK);
-  w.v = read_projection(reader, c, i, Projection::kV);
-  w.o = read_projection(reader, c, i, Projection::kO);
-  if (c.qkv_bias) {
-    w.q_bias = reader.rotary(a + "q_proj.bias", c.num_heads, {q_rows});
-    w.k_bias = reader.rotary(a + "k_proj.bias", c.num_kv_heads, {kv_rows});
-    w.v_bias = reader.read(a + "v_proj.bias", {kv_rows});
-  }
-  w.o_bias = reader.read_if(c.o_bias, a + "o_proj.bias", {c.hidden_size});
-  w.q_norm = read_qk_norm(reader, c, a + "q", c.num_heads);
-  w.k_norm = read_qk_norm(reader, c, a + "k", c.num_kv_heads);
-  read_later_norms(reader, c, p, w);
-  w.gate = read_projection(reader, c, i, Projection::kGate);
-  w.up = read_projection(reader, c, i, Projection::kUp);
-  w.down = read_projection(reader, c, i, Projection::kDown);
-  w.gate_bias = reader.read_if(c.mlp_bias && c.gated, m + "gate_proj.bias",
-                               {c.intermediate_size});
-  w.up_bias =
-      reader.read_if(c.mlp_bias, m + "up_proj.bias", {c.intermediate_size});
-  w.down_bias =
-      reader.read_if(c.mlp_bias, m + "down_proj.bias", {c.hidden_size});
-  return w;
-}
-
-}  // namespace
-
-at::Tensor read_projection(WeightReader& reader, const ModelConfig& c,
-                           int64_t layer, Projection which) {
-  const bool is_mlp = which >= Projection::kGate;
-  const std::string name =
-      selfalign::str("model.layers.", layer, is_mlp ? ".mlp." : ".self_attn.",
-                     formats::kProjectionNames[size_t(which)], ".weight");
-  const int64_t q_rows = c.num_heads * c.head_dim;
-  const int64_t kv_rows = c.num_kv_heads * c.head_dim;
-  const int64_t hidden = c.hidden_size, wide = c.intermediate_size;
-  switch (which) {
-    case Projection::kQ:
-      return reader.rotary(name, c.num_heads, {q_rows, hidden});
-    case Projection::kK:
-      return reader.rotary(name, c.num_kv_heads, {kv_rows, hidden});
-    case Projection::kV:
-      return reader.matrix(name, {kv_rows, hidden});
-    case Projection::kO:
-      return reader.matrix(name, {hidden, q_rows});
-    case Projection::kGate:
-      return c.gated ? reader.matrix(name, {wide, hidden}) : at::Tensor();
-    case Projection::kUp:
-      return reader.matrix(name, {wide, hidden});
-    case Projection::kDown:
-      return reader.matrix(name, {hidden, wide});
-  }
-  return {};
-}
-
-at::Tensor read_embedding(WeightReader& reader, const ModelConfig& c) {
-  return reader.matrix(kEmbedding, {c.vocab_size, c.hidden_size});
-}
-
-at::Tensor read_head(WeightReader& reader, const ModelConfig& c) {
-  return reader.matrix(kHead, {c.vocab_size, c.hidden_size});
+  return t.view({place.rotary_heads, config_.head_dim / 2, 2, -1})
+      .transpose(1, 2)
+      .reshape(place.shape);
 }
 
 void read_weights(WeightReader& reader, Weights& weights) {
-  const ModelConfig& c = weights.config;
-  weights.embedding = read_embedding(reader, c);
-  for (int64_t i = 0; i < c.num_layers; ++i) {
-    weights.layers.push_back(read_layer(reader, c, i));
-  }
-  weights.final_norm = read_norm(reader, c, "model.norm");
-  weights.head = c.tied_embeddings ? weights.embedding : read_head(reader, c);
+  weights.layers.resize(size_t(weights.config.num_layers));
+  visit_weights(weights, [&reader](at::Tensor& tensor, const TensorPlace& place) {
+    tensor = reader.read(place);
+  });
+  if (weights.config.tied_embeddings) weights.head = weights.embedding;
 }
 
 }  // namespace selfalign::model

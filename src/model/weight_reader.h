@@ -10,12 +10,9 @@
 #include "base/hash.h"
 #include "formats/hf_names.h"
 #include "formats/tensor_source.h"
-#include "model/weights.h"
+#include "model/weight_places.h"
 
 namespace selfalign::model {
-
-inline constexpr char kEmbedding[] = "model.embed_tokens.weight";
-inline constexpr char kHead[] = "lm_head.weight";
 
 class WeightReader {
  public:
@@ -37,27 +34,21 @@ class WeightReader {
         device_(device),
         dtype_(dtype) {}
 
-  // Norms and biases.
-  at::Tensor read(const std::string& name, const std::vector<int64_t>& shape);
-  at::Tensor read_if(bool wanted, const std::string& name,
-                     const std::vector<int64_t>& shape) {
-    return wanted ? read(name, shape) : at::Tensor();
-  }
-  // Embedding, head and projections: [rows, columns].
-  at::Tensor matrix(const std::string& name, const std::vector<int64_t>& shape);
-  // Rows of q and k: back from ggml's interleaved order to half-split.
-  at::Tensor rotary(const std::string& name, int64_t heads,
-                    const std::vector<int64_t>& shape);
+  // Half-split rows of queries and keys, whatever the file's order is.
+  at::Tensor read(const TensorPlace& place);
 
-  bool has(const std::string& name) const {
-    return source_.find(name) != nullptr;
-  }
   std::string digest() const { return hasher_.digest(); }
   Hasher& hasher() { return hasher_; }
   const std::set<std::string>& taken() const { return taken_; }
 
  private:
   using Views = std::vector<formats::TensorView>;
+
+  // A norm or bias.
+  at::Tensor vector(const std::string& name, const std::vector<int64_t>& shape);
+  // An embedding, head or projection: [rows, columns].
+  at::Tensor matrix(const std::string& name, const std::vector<int64_t>& shape);
+  at::Tensor read_norms(const TensorPlace& place);
 
   // Its rows, one part after the other; hashed where the mode says so.
   Views find(const std::string& name, const std::vector<int64_t>& shape);
@@ -84,11 +75,6 @@ class WeightReader {
   std::set<std::string> taken_;
 };
 
-// Undefined where the model has none.
-at::Tensor read_projection(WeightReader& reader, const formats::ModelConfig& c,
-                           int64_t layer, formats::Projection which);
-at::Tensor read_embedding(WeightReader& reader, const formats::ModelConfig& c);
-at::Tensor read_head(WeightReader& reader, const formats::ModelConfig& c);
 // Everything that is in the model, in the order of its digest, into `weights`,
 // whose configuration is there.
 void read_weights(WeightReader& reader, Weights& weights);

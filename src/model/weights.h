@@ -57,7 +57,7 @@ class WeightSource {
 // embedding_values() and head_values() read those from `source`.
 struct Weights {
   formats::ModelConfig config;
-  at::Tensor embedding;  // [vocab, hidden]
+  at::Tensor embedding;  // [vocab, hidden]; in training perhaps float32
   std::vector<LayerWeights> layers;
   Norm final_norm;     // [hidden]
   at::Tensor head;     // [vocab, hidden]; the embedding itself where tied
@@ -71,7 +71,7 @@ struct Weights {
   at::Device device() const {
     return is_held() ? embedding.device() : at::Device(at::kCPU);
   }
-  at::ScalarType dtype() const { return embedding.scalar_type(); }
+  at::ScalarType dtype() const { return final_norm.weight.scalar_type(); }
 
   // With their values; undefined where the model has none.
   at::Tensor projection(int64_t layer, formats::Projection which) const;

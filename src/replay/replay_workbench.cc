@@ -27,7 +27,8 @@ using generate::Request;
 
 bool has_checkpoint(const std::string& folder) {
   for (const fs::path path : list_folder(folder)) {
-    if (path.filename() != "adapter") return true;
+    const std::string name = path.filename();
+    if (name != "adapter" && name != "model") return true;
   }
   return false;
 }
@@ -36,10 +37,11 @@ bool has_checkpoint(const std::string& folder) {
 // where they are not what its manifest says.
 std::map<std::string, std::string> adapter_of(const std::string& run,
                                               const std::string& tuning,
+                                              const char* result,
                                               const store::Manifest& manifest) {
   std::map<std::string, std::string> files;
   for (const auto& [file, digest] : stages::adapter_report(manifest).files) {
-    const std::string path = tuning + "/adapter/" + file;
+    const std::string path = str(tuning, "/", result, "/", file);
     require_own_path(run, path);
     std::string bytes = read_file(run + "/" + path);
     if (digest_bytes(bytes) != digest) {
@@ -187,14 +189,15 @@ stages::TuneReport ReplayWorkbench::tune(
   }
   std::map<std::string, std::string> files;
   try {
-    files = adapter_of(from_.folder(), name, *manifest);
+    files = adapter_of(from_.folder(), name, options.result_folder(), *manifest);
   } catch (const Error& error) {
     log_warning(str(error.what(), "; it is not taken over but made anew"));
     return rest_->tune(model, options, samples, folder);
   }
-  make_folder_in(folder, "adapter");
+  make_folder_in(folder, options.result_folder());
   for (const auto& [file, bytes] : files) {
-    write_file_atomic(folder + "/adapter/" + file, bytes);
+    write_file_atomic(str(folder, "/", options.result_folder(), "/", file),
+                      bytes);
   }
   ++num_adapters_;
   return stages::adapter_report(*manifest).tuning;

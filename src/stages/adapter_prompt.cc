@@ -102,9 +102,11 @@ void write_tokenizer_files(const std::string& folder, const std::string& model,
       if (!fs::is_regular_file(path)) continue;
       write_file_atomic(folder + name, read_file(path));
     }
-    const std::string path = model + kTokenizerConfig;
-    if (fs::exists(path)) config = parse_json(read_file(path), path);
   }
+  // A model tuned from a GGUF file brings its own.
+  const std::string path =
+      (fs::is_directory(model) ? model : folder) + kTokenizerConfig;
+  if (fs::exists(path)) config = parse_json(read_file(path), path);
   if (!config.is_object()) config = Json::object();
   config["chat_template"] = chat_template;
   write_json_file(folder + kTokenizerConfig, config);

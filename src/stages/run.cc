@@ -4,14 +4,18 @@
 #include "base/error.h"
 #include "base/own_file.h"
 #include "recipe/run_files.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
 
 generate::Generator& Models::base() { return open("base", ""); }
 
 generate::Generator& Models::tuned(const std::string& folder) {
-  require_own_path(store_.folder(), folder + "/adapter");
-  return open(folder, store_.folder() + "/" + folder + "/adapter");
+  const Variant* variant = find_variant(folder);
+  SELFALIGN_CHECK(variant != nullptr, folder);
+  const std::string result = variant->result(recipe_);
+  require_own_path(store_.folder(), result);
+  return open(folder, store_.folder() + "/" + result);
 }
 
 void Models::close() {

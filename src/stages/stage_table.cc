@@ -188,11 +188,11 @@ const std::vector<Variant>& variants() {
       {"prompted", "base, principles prompt", "base under the principles",
        kPrincipled, "", "", ""},
       {"engraved", "engraved", "principles engraved (stage 3)", kEngraved,
-       "engraved", "engrave.adapter", "engraved"},
+       "engraved", "engrave.adapter", "engraved", &Recipe::engrave},
       {"verbose", "verbose", "verbose (stage 4)", "meta.yaml (verbose)",
-       "verbose", "verbose.adapter", "final"},
+       "verbose", "verbose.adapter", "final", &Recipe::final},
       {"tuned", "tuned on given data", "tuned on given data",
-       "meta.yaml (tuned)", "tuned", "tune.adapter", "tuned"}};
+       "meta.yaml (tuned)", "tuned", "tune.adapter", "tuned", &Recipe::tune}};
   return all;
 }
 

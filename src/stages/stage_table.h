@@ -25,6 +25,12 @@ struct Variant {
   std::string folder;
   std::string adapter_stage;
   std::string form;
+  TuneOptions recipe::Recipe::* options = nullptr;
+
+  // Where its tuning's result lies in the run: "engraved/adapter".
+  std::string result(const recipe::Recipe& recipe) const {
+    return folder + "/" + (recipe.*options).result_folder();
+  }
 };
 // All there are, in the order in which they are shown.
 const std::vector<Variant>& variants();

@@ -185,7 +185,8 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
   manifest.digest = report.digest;
   manifest.report = to_json(AdapterReport{
       report, plan.folder, inputs,
-      file_digests(store.folder() + "/" + plan.folder + "/adapter")});
+      file_digests(str(store.folder(), "/", plan.folder, "/",
+                       plan.options.result_folder()))});
   store.commit_manifest(manifest, files_below(store.folder(), plan.folder));
   log_info(str(plan.adapter, ": ", counted(report.num_samples, "sample"), ", ",
                counted(report.num_steps, "step"), ", ", report.num_truncated,
@@ -241,11 +242,12 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   run.models.close();
   const std::string folder = run.store.folder() + "/" + plan.folder;
   make_folder_in(run.store.folder(), plan.folder);
-  require_plain_folder(folder + "/adapter");
+  const std::string result = str(folder, "/", plan.options.result_folder());
+  require_plain_folder(result);
   const std::vector<TrainingSample> samples = training_samples(plan, run);
   const TuneReport report =
       run.workbench.tune(run.recipe.model, plan.options, samples, folder);
-  keep_prompt(plan, run, folder + "/adapter");
+  keep_prompt(plan, run, result);
   finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }
 

@@ -64,7 +64,8 @@ class Workbench {
  public:
   virtual ~Workbench() = default;
 
-  // The base model, with an adapter folder when `adapter` is not empty.
+  // The base model; with an adapter folder, or in its place one that was tuned
+  // whole (formats::is_tuned_model), when `adapter` is not empty.
   virtual std::unique_ptr<generate::Generator> open_generator(
       const recipe::ModelOptions& model, const std::string& adapter) = 0;
 
@@ -75,7 +76,8 @@ class Workbench {
                                 const std::vector<TrainingSample>& samples) = 0;
 
   // Tunes the base model on `samples` in the given order (shuffled by the seed
-  // per epoch) and leaves a PEFT adapter in `folder`/adapter. Checkpoints go to
+  // per epoch) and leaves a PEFT adapter in `folder`/adapter or, by the method
+  // full, an HF model in `folder`/model. Checkpoints go to
   // `folder`; with one there it goes on from it, to the same bits. Throws Error
   // kInterrupted on an interrupt, after a checkpoint.
   virtual TuneReport tune(const recipe::ModelOptions& model,

@@ -67,15 +67,17 @@ void SeededDropout::set_state(const at::Tensor& state) {
   generator_.set_state(state);
 }
 
-double backward_pack(const model::Weights& weights, const model::Rope& rope,
-                     const LoraParameters& parameters, const Pack& pack,
-                     double scale, model::LoraDropout* dropout,
-                     bool checkpointing) {
+double backward_pack(const model::Rope& rope, const Parameters& parameters,
+                     const Pack& pack, double scale,
+                     model::LoraDropout* dropout, bool checkpointing) {
   const at::AutoGradMode with_graph(true);
+  const model::Weights weights = parameters.weights();
   double loss = 0.0;
+  at::Tensor head_gradient;
   const auto gradient_of = [&](const at::Tensor& hidden) {
     at::Tensor gradient;
-    loss = nll_sum(weights, loss_input(hidden, pack), scale, &gradient);
+    loss = nll_sum(weights, loss_input(hidden, pack), scale, &gradient,
+                   weights.head.requires_grad() ? &head_gradient : nullptr);
     return gradient;
   };
   if (checkpointing) {
@@ -83,11 +85,12 @@ double backward_pack(const model::Weights& weights, const model::Rope& rope,
     model::backward_by_layers(weights, rope, on(weights.device(), pack.ids),
                               on(weights.device(), pack.positions), attention,
                               parameters.lora(), dropout, gradient_of);
-    return loss;
+  } else {
+    const at::Tensor hidden =
+        run_pack(weights, rope, parameters.lora(), pack, dropout);
+    hidden.backward(gradient_of(hidden));
   }
-  const at::Tensor hidden =
-      run_pack(weights, rope, &parameters.lora(), pack, dropout);
-  hidden.backward(gradient_of(hidden));
+  if (head_gradient.defined()) weights.head.backward(head_gradient);
   return loss;
 }
 

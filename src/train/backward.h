@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pack forward and backward: adds its share to the LoRA gradients.
+// One pack forward and backward: adds its share to the gradients.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,15 @@ class SeededDropout : public model::LoraDropout {
   at::Generator generator_;
 };
 
-// Adds d(scale * sum of the pack's losses) / d(LoRA) to the gradients of
+// Adds d(scale * sum of the pack's losses) / d(values) to the gradients of
 // `parameters`. `dropout` may be null. Returns the sum of the losses, which is
 // not finite if the computation broke down.
 // With `checkpointing` the same to the bit, a third slower, in the memory of
 // one layer's graph (Chen et al. 2016, "Training deep nets with sublinear
 // memory cost").
-double backward_pack(const model::Weights& weights, const model::Rope& rope,
-                     const LoraParameters& parameters, const Pack& pack,
-                     double scale, model::LoraDropout* dropout,
-                     bool checkpointing = false);
+double backward_pack(const model::Rope& rope, const Parameters& parameters,
+                     const Pack& pack, double scale,
+                     model::LoraDropout* dropout, bool checkpointing = false);
 
 // Sum of the pack's losses alone; `lora` may be null.
 double forward_pack(const model::Weights& weights, const model::Rope& rope,

@@ -13,12 +13,18 @@ constexpr int64_t kChunkRows = 128;
 }  // namespace
 
 double nll_sum(const model::Weights& weights, const LossInput& input,
-               double scale, at::Tensor* gradient) {
+               double scale, at::Tensor* gradient,
+               at::Tensor* head_gradient) {
   const at::NoGradGuard no_graph;
   const at::Tensor hidden = at::index_select(input.hidden, 0, input.rows);
   const int64_t num_rows = hidden.size(0);
   at::Tensor total = at::zeros({}, hidden.options().dtype(at::kDouble));
   std::vector<at::Tensor> parts;
+  at::Tensor d_head;
+  if (head_gradient != nullptr) {
+    d_head = at::zeros(weights.head.sizes(),
+                       weights.head.options().dtype(at::kFloat));
+  }
   for (int64_t begin = 0; begin < num_rows; begin += kChunkRows) {
     const int64_t end = std::min(begin + kChunkRows, num_rows);
     const at::Tensor targets = input.targets.slice(0, begin, end).unsqueeze(1);
@@ -39,8 +45,14 @@ double nll_sum(const model::Weights& weights, const LossInput& input,
       d_logits.mul_(at::sub(at::scalar_tensor(1.0, d_logits.options()),
                             at::square(at::div(logits.to(at::kFloat), cap))));
     }
-    parts.push_back(
-        at::mm(d_logits.to(weights.head.scalar_type()), weights.head));
+    const at::Tensor d = d_logits.to(weights.head.scalar_type());
+    parts.push_back(at::mm(d, weights.head));
+    if (head_gradient != nullptr) {
+      d_head.add_(at::mm(d.t(), hidden.slice(0, begin, end)));
+    }
+  }
+  if (head_gradient != nullptr) {
+    *head_gradient = d_head.to(weights.head.scalar_type());
   }
   if (gradient != nullptr) {
     *gradient = at::zeros_like(input.hidden);

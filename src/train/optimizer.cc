@@ -2,37 +2,21 @@
 #include "train/optimizer.h"
 
 #include <cmath>
-#include <type_traits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "formats/hf_names.h"
+#include "model/weight_places.h"
 
 namespace selfalign::train {
 namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: 64 bytes
 
-// The matrices in the one order used everywhere; an A that projections share
-// once. `visit` may put another tensor in place of the one it is given.
-template <typename LoraType, typename Visit>
-void for_each_matrix(LoraType& lora, Visit visit) {
-  for (auto& layer : lora.layers) {
-    at::Tensor before, now;  // the last A, as it was and as it is
-    for (const auto of : model::kLoraPairs) {
-      auto& pair = layer.*of;
-      if (!pair.a.defined()) continue;
-      if (pair.a.is_same(before)) {
-        if constexpr (!std::is_const_v<LoraType>) pair.a = now;
-      } else {
-        before = pair.a;
-        visit(pair.a);
-        now = pair.a;
-      }
-      visit(pair.b);
-    }
-  }
+int64_t padded(int64_t count) {
+  return (count + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 at::Tensor uniform(uint64_t key, int64_t rows, int64_t columns, double bound) {
@@ -100,38 +84,104 @@ formats::AdapterConfig adapter_config(const TrainOptions& options) {
   return config;
 }
 
-LoraParameters::LoraParameters(const model::Lora& initial, at::Device device)
-    : lora_(initial) {
-  const at::NoGradGuard no_graph;
-  int64_t num_values = 0;
-  const auto padded = [](int64_t n) {
-    return (n + kAlignment - 1) / kAlignment * kAlignment;
+void Parameters::adopt(const std::vector<at::Tensor*>& matrices,
+                       const std::vector<at::Tensor*>& vectors,
+                       at::Device device) {
+  const auto size = [](const std::vector<at::Tensor*>& tensors) {
+    int64_t sum = 0;
+    for (const at::Tensor* tensor : tensors) sum += padded(tensor->numel());
+    return sum;
   };
-  for_each_matrix(initial, [&](const at::Tensor& matrix) {
-    num_values += padded(matrix.numel());
-  });
-  values_ = at::zeros({num_values}, at::device(device).dtype(at::kFloat));
+  num_decayed_ = size(matrices);
+  values_ = at::zeros({num_decayed_ + size(vectors)},
+                      at::TensorOptions(at::kFloat).device(device));
   gradients_ = at::zeros_like(values_);
   int64_t offset = 0;
-  for_each_matrix(lora_, [&](at::Tensor& matrix) {
-    const auto view = [&](const at::Tensor& flat) {
-      return flat.narrow(0, offset, matrix.numel()).view(matrix.sizes());
-    };
-    at::Tensor leaf = view(values_).detach();
-    leaf.copy_(matrix);
-    leaf.set_requires_grad(true);
-    // Backward adds in place to a gradient that is there already.
-    leaf.mutable_grad() = view(gradients_).detach();
-    offset += padded(matrix.numel());
-    matrix = leaf;
-  });
+  for (const auto* tensors : {&matrices, &vectors}) {
+    for (at::Tensor* tensor : *tensors) {
+      const auto view = [&](const at::Tensor& flat) {
+        return flat.narrow(0, offset, tensor->numel()).view(tensor->sizes());
+      };
+      at::Tensor leaf = view(values_).detach();
+      leaf.copy_(*tensor);
+      leaf.set_requires_grad(true);
+      // Backward adds in place to a gradient that is there already.
+      leaf.mutable_grad() = view(gradients_).detach();
+      offset += padded(tensor->numel());
+      *tensor = leaf;
+    }
+  }
 }
 
-AdamW::AdamW(const TrainOptions& options, const at::Tensor& like)
+LoraParameters::LoraParameters(const model::Weights& base,
+                               const model::Lora& initial)
+    : base_(base), lora_(initial) {
+  std::vector<at::Tensor*> matrices;
+  std::vector<std::pair<at::Tensor*, at::Tensor*>> shared;  // A, and whose it is
+  for (model::LoraLayer& layer : lora_.layers) {
+    at::Tensor* last = nullptr;
+    for (const auto of : model::kLoraPairs) {
+      model::LoraPair& pair = layer.*of;
+      if (!pair.a.defined()) continue;
+      if (last != nullptr && pair.a.is_same(*last)) {
+        shared.emplace_back(&pair.a, last);
+      } else {
+        last = &pair.a;
+        matrices.push_back(last);
+      }
+      matrices.push_back(&pair.b);
+    }
+  }
+  adopt(matrices, {}, base.device());
+  for (const auto& [a, owner] : shared) *a = *owner;
+}
+
+WeightParameters::WeightParameters(const model::Weights& initial)
+    : masters_(initial), dtype_(initial.dtype()) {
+  SELFALIGN_CHECK(initial.is_held());
+  std::vector<at::Tensor*> matrices, vectors;
+  model::visit_weights(
+      masters_, [&](at::Tensor& tensor, const model::TensorPlace& place) {
+        (place.shape.size() > 1 ? matrices : vectors).push_back(&tensor);
+      });
+  adopt(matrices, vectors, initial.device());
+  if (masters_.config.tied_embeddings) masters_.head = masters_.embedding;
+}
+
+model::Weights WeightParameters::weights() const {
+  model::Weights rounded = masters_;
+  model::visit_weights(rounded,
+                       [&](at::Tensor& tensor, const model::TensorPlace&) {
+                         tensor = tensor.to(dtype_);
+                       });
+  // A token's gradients are added up in float32.
+  rounded.embedding = masters_.embedding;
+  if (rounded.config.tied_embeddings) {
+    rounded.head = rounded.embedding.to(dtype_);
+  }
+  return rounded;
+}
+
+std::string WeightParameters::digest() const {
+  Hasher hasher;
+  model::Weights all = masters_;
+  model::visit_weights(
+      all, [&](at::Tensor& tensor, const model::TensorPlace& place) {
+        const at::Tensor t = tensor.detach().to(at::kCPU).contiguous();
+        hasher.add(place.name)
+            .add({static_cast<const char*>(t.const_data_ptr()),
+                  size_t(t.nbytes())});
+      });
+  return hasher.digest();
+}
+
+AdamW::AdamW(const TrainOptions& options, const at::Tensor& like,
+             int64_t num_decayed)
     : beta1_(options.adam_beta1),
       beta2_(options.adam_beta2),
       epsilon_(options.adam_epsilon),
       weight_decay_(options.weight_decay),
+      num_decayed_(num_decayed),
       first_(at::zeros_like(like)),
       second_(at::zeros_like(like)) {}
 
@@ -139,7 +189,7 @@ void AdamW::step(const at::Tensor& values, const at::Tensor& gradients,
                  double learning_rate) {
   const at::NoGradGuard no_graph;
   ++num_steps_;
-  values.mul_(1.0 - learning_rate * weight_decay_);
+  values.narrow(0, 0, num_decayed_).mul_(1.0 - learning_rate * weight_decay_);
   first_.lerp_(gradients, 1.0 - beta1_);
   second_.mul_(beta2_).addcmul_(gradients, gradients, 1.0 - beta2_);
   const double correction1 = 1.0 - std::pow(beta1_, double(num_steps_));

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trained numbers and how a step changes them. All LoRA matrices lie in
-// one float32 vector, as do their gradients and the two Adam moments: a step is
-// a few passes over four vectors, and a checkpoint is those vectors.
+// The trained numbers and how a step changes them. All of them lie in one
+// float32 vector, as do their gradients and the two Adam moments: a step is a
+// few passes over four vectors, and a checkpoint is those vectors.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "formats/hf_names.h"
 #include "formats/peft.h"
@@ -31,25 +34,68 @@ std::vector<LoraShape> lora_shapes(const formats::ModelConfig& config,
 model::Lora init_lora(const formats::ModelConfig& config,
                       const TrainOptions& options);
 
-// An adapter whose matrices are views into one vector and which autograd
-// writes gradients for, into views of another.
-class LoraParameters {
+// Tensors that are views into one vector and which autograd writes gradients
+// for, into views of another.
+class Parameters {
  public:
-  // Takes the values of `initial`.
-  LoraParameters(const model::Lora& initial, at::Device device);
-  LoraParameters(const LoraParameters&) = delete;
-  LoraParameters& operator=(const LoraParameters&) = delete;
+  virtual ~Parameters() = default;
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
 
-  const model::Lora& lora() const { return lora_; }
-  // [num_values] float32. Each matrix starts at a multiple of 64 bytes; what
+  // The model that computes with the values as they are. What is computed with
+  // gradients leads to gradients().
+  virtual model::Weights weights() const = 0;
+  virtual const model::Lora* lora() const = 0;  // null: none
+  virtual std::string digest() const = 0;       // of the values
+
+  // [num_values] float32. Each tensor starts at a multiple of 64 bytes; what
   // lies between is zero and stays zero.
   const at::Tensor& values() const { return values_; }
   const at::Tensor& gradients() const { return gradients_; }
+  // The first of the values are those of matrices, which alone decay: norms
+  // and biases are no weights of AdamW's weight decay, as in transformers.
+  int64_t num_decayed() const { return num_decayed_; }
+
+ protected:
+  Parameters() = default;
+  // Puts leaves with the same values in place of the tensors.
+  void adopt(const std::vector<at::Tensor*>& matrices,
+             const std::vector<at::Tensor*>& vectors, at::Device device);
 
  private:
-  model::Lora lora_;
   at::Tensor values_;
   at::Tensor gradients_;
+  int64_t num_decayed_ = 0;
+};
+
+// The matrices of an adapter beside a frozen base, which must outlive it.
+class LoraParameters final : public Parameters {
+ public:
+  // Takes the values of `initial`.
+  LoraParameters(const model::Weights& base, const model::Lora& initial);
+
+  model::Weights weights() const override { return base_; }
+  const model::Lora* lora() const override { return &lora_; }
+  std::string digest() const override { return model::lora_digest(lora_); }
+
+ private:
+  const model::Weights& base_;
+  model::Lora lora_;
+};
+
+// All weights of a model in float32, rounded to its type for each computation.
+class WeightParameters final : public Parameters {
+ public:
+  // Takes the values of `initial`, which is in memory.
+  explicit WeightParameters(const model::Weights& initial);
+
+  model::Weights weights() const override;
+  const model::Lora* lora() const override { return nullptr; }
+  std::string digest() const override;
+
+ private:
+  model::Weights masters_;
+  at::ScalarType dtype_;
 };
 
 // AdamW: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization",
@@ -57,7 +103,8 @@ class LoraParameters {
 // torch.optim.AdamW.
 class AdamW {
  public:
-  AdamW(const TrainOptions& options, const at::Tensor& like);
+  AdamW(const TrainOptions& options, const at::Tensor& like,
+        int64_t num_decayed);
 
   // values -= learning_rate * update; gradients are read only.
   void step(const at::Tensor& values, const at::Tensor& gradients,
@@ -70,6 +117,7 @@ class AdamW {
 
  private:
   double beta1_, beta2_, epsilon_, weight_decay_;
+  int64_t num_decayed_;
   at::Tensor first_, second_;  // [num_values] float32
   int64_t num_steps_ = 0;
 };

@@ -58,7 +58,7 @@ TEST(AdamW, FollowsTheAlgorithm) {
   TrainOptions options;
   options.weight_decay = 0.1;
   const at::Tensor values = at::full({1}, 2.0, at::kFloat);
-  AdamW adam(options, values);
+  AdamW adam(options, values, values.numel());
   double p = 2.0, m = 0.0, v = 0.0;
   for (int t = 1; t <= 2; ++t) {
     const double g = t == 1 ? 0.5 : -0.25, rate = 0.1;
@@ -104,8 +104,10 @@ TEST(LoraParameters, StartAtTheBaseModelAndLieInOneVector) {
   EXPECT_TRUE(
       initial.layers[0].q.a.equal(init_lora(config, options).layers[0].q.a));
 
-  const LoraParameters parameters(initial, at::kCPU);
-  const at::Tensor& a = parameters.lora().layers[1].v.a;
+  model::Weights base;
+  base.embedding = at::zeros({1, 24}, at::kFloat);
+  const LoraParameters parameters(base, initial);
+  const at::Tensor& a = parameters.lora()->layers[1].v.a;
   EXPECT_TRUE(a.equal(initial.layers[1].v.a));
   parameters.values().fill_(1.5);
   EXPECT_EQ(a.min().item<double>(), 1.5);

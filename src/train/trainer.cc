@@ -214,6 +214,13 @@ model::Rope rope_for(const model::Weights& weights,
       weights.device());
 }
 
+std::unique_ptr<Parameters> make_parameters(const model::Weights& weights,
+                                            const TrainOptions& options) {
+  if (options.is_full()) return std::make_unique<WeightParameters>(weights);
+  return std::make_unique<LoraParameters>(weights,
+                                          init_lora(weights.config, options));
+}
+
 class Trainer {
  public:
   Trainer(const model::Weights& weights, const std::vector<Sample>& samples,
@@ -225,8 +232,8 @@ class Trainer {
         options_(options),
         identity_(identity),
         rope_(rope_for(weights, samples, held_out)),
-        parameters_(init_lora(weights.config, options), weights.device()),
-        adam_(options, parameters_.values()),
+        parameters_(make_parameters(weights, options)),
+        adam_(options, parameters_->values(), parameters_->num_decayed()),
         steps_(samples, options),
         num_steps_(steps_.count()) {}
 
@@ -245,18 +252,18 @@ class Trainer {
   // Takes up the checkpoint, or measures the base model and begins.
   void start() {
     auto found = load_checkpoint(options_.folder, identity_,
-                                 parameters_.values().numel());
+                                 parameters_->values().numel());
     last_checkpoint_ = Clock::now();
     if (!found) {
       warn_of_warm_up(options_, num_steps_);
-      state_.loss_before = report_loss(nullptr);
+      state_.loss_before = report_loss(weights_, nullptr);
       return;
     }
     state_ = std::move(*found);
     check_place();
     const at::NoGradGuard no_graph;
-    parameters_.values().copy_(state_.values);
-    parameters_.gradients().copy_(state_.gradients);
+    parameters_->values().copy_(state_.values);
+    parameters_->gradients().copy_(state_.gradients);
     adam_.first_moment().copy_(state_.first_moment);
     adam_.second_moment().copy_(state_.second_moment);
     adam_.set_num_steps(state_.step);
@@ -298,11 +305,11 @@ class Trainer {
     StepMetrics m;
     m.loss = targets > 0 ? state_.loss_sum / double(targets) : 0.0;
     m.grad_norm =
-        clip_gradients(parameters_.gradients(), options_.max_grad_norm);
+        clip_gradients(parameters_->gradients(), options_.max_grad_norm);
     check_finite(m.grad_norm, "gradient norm", options_.folder, state_.step);
     m.learning_rate = learning_rate_at(options_, state_.step, num_steps_);
-    adam_.step(parameters_.values(), parameters_.gradients(), m.learning_rate);
-    parameters_.gradients().zero_();
+    adam_.step(parameters_->values(), parameters_->gradients(), m.learning_rate);
+    parameters_->gradients().zero_();
     m.epoch = steps_.epoch_of(state_.step);
     m.step = ++state_.step;
     m.num_tokens = input_tokens(packs);
@@ -312,7 +319,8 @@ class Trainer {
     state_.packs_done = 0;
     state_.loss_sum = 0.0;
     if (state_.step == num_steps_ || steps_.epoch_of(state_.step) != m.epoch) {
-      m.validation_loss = validation_loss(&parameters_.lora());
+      m.validation_loss =
+          validation_loss(parameters_->weights(), parameters_->lora());
     }
     metrics.append(m);
     if (state_.step % options_.checkpoint_steps == 0) checkpoint();
@@ -320,13 +328,13 @@ class Trainer {
 
   void add_pack(const Pack& pack, size_t index, double scale) {
     std::optional<SeededDropout> dropout;
-    if (options_.dropout > 0.0) {
+    if (options_.dropout > 0.0 && !options_.is_full()) {
       dropout.emplace(options_.dropout,
                       dropout_seed(options_.seed, state_.step, index),
                       weights_.device());
     }
     const double loss = backward_pack(
-        weights_, rope_, parameters_, pack, scale,
+        rope_, *parameters_, pack, scale,
         dropout ? &*dropout : nullptr,
         options_.gradient_checkpointing ||
             !weights_
@@ -347,8 +355,8 @@ class Trainer {
   }
 
   void checkpoint() {
-    state_.values = parameters_.values();
-    state_.gradients = parameters_.gradients();
+    state_.values = parameters_->values();
+    state_.gradients = parameters_->gradients();
     state_.first_moment = adam_.first_moment();
     state_.second_moment = adam_.second_moment();
     save_checkpoint(options_.folder, identity_, state_);
@@ -356,13 +364,19 @@ class Trainer {
   }
 
   TrainReport finish() {
-    const model::Lora& lora = parameters_.lora();
+    const at::NoGradGuard no_graph;
+    const model::Weights tuned = parameters_->weights();
+    const model::Lora* lora = parameters_->lora();
     if (!state_.loss_after) {
       checkpoint();
-      const double loss = report_loss(&lora);
+      const double loss = report_loss(tuned, lora);
       check_finite(loss, "loss after training", options_.folder, state_.step);
-      model::save_lora(options_.folder + "/adapter", lora, weights_.config,
-                       adapter_config(options_));
+      if (lora == nullptr) {
+        options_.save_model(tuned);
+      } else {
+        model::save_lora(options_.folder + "/adapter", *lora, weights_.config,
+                         adapter_config(options_));
+      }
       state_.loss_after = loss;
       checkpoint();
     }
@@ -373,20 +387,22 @@ class Trainer {
     }
     report.loss_before = state_.loss_before;
     report.loss_after = *state_.loss_after;
-    report.digest = model::lora_digest(lora);
-    report.validation_before = validation_loss(nullptr);
-    report.validation_after = validation_loss(&lora);
+    report.digest = parameters_->digest();
+    report.validation_before = validation_loss(weights_, nullptr);
+    report.validation_after = validation_loss(tuned, lora);
     return report;
   }
 
-  double report_loss(const model::Lora* lora) const {
+  double report_loss(const model::Weights& weights,
+                     const model::Lora* lora) const {
     const std::vector<Sample> some = report_samples(samples_);
-    return mean_loss(weights_, lora, some, options_.pack_tokens);
+    return mean_loss(weights, lora, some, options_.pack_tokens);
   }
 
-  std::optional<double> validation_loss(const model::Lora* lora) const {
+  std::optional<double> validation_loss(const model::Weights& weights,
+                                        const model::Lora* lora) const {
     if (held_out_.empty()) return std::nullopt;
-    return mean_loss(weights_, lora, held_out_, options_.pack_tokens);
+    return mean_loss(weights, lora, held_out_, options_.pack_tokens);
   }
 
   const model::Weights& weights_;
@@ -395,7 +411,7 @@ class Trainer {
   const TrainOptions& options_;
   const std::string identity_;
   model::Rope rope_;
-  LoraParameters parameters_;
+  std::unique_ptr<Parameters> parameters_;
   AdamW adam_;
   Steps steps_;
   const int64_t num_steps_;
@@ -440,11 +456,19 @@ SplitSamples split_samples(const std::vector<Sample>& samples,
 
 }  // namespace
 
-TrainReport train_lora(const model::Weights& weights,
-                       const std::vector<Sample>& samples,
-                       const TrainOptions& options) {
+TrainReport train_model(const model::Weights& weights,
+                        const std::vector<Sample>& samples,
+                        const TrainOptions& options) {
   const c10::InferenceMode with_gradients(false);
   check_options(options);
+  if (options.is_full() && !weights.is_held()) {
+    throw Error(ErrorKind::kUsage,
+                str(options.folder,
+                    ": method full trains the weights themselves: expected "
+                    "--weights full (model.weights in a recipe), found ",
+                    model::describe(weights.rounding),
+                    "; change it, or train with method lora"));
+  }
   check_samples(samples, weights.config);
   const auto [learnt, held_out] = split_samples(samples, options);
   return Trainer(weights, learnt, held_out,

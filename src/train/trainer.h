@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LoRA tuning of the base model on conversations: loss on the answers alone,
+// Tuning of the base model on conversations, by LoRA or of all its weights: loss on the answers alone,
 // packing without attention across samples, AdamW on float32 masters, the
 // paper's schedule (100 logarithmic warm-up steps, then linear decay), gradient
 // accumulation, checkpoints that resume to the same bits.
@@ -23,23 +23,24 @@ struct TrainReport {
   int64_t num_steps = 0;
   int64_t num_tokens = 0;    // response tokens per epoch
   double loss_before = 0.0;  // mean over response tokens, base model
-  double loss_after = 0.0;   // the same with the adapter, dropout off
-  std::string digest;        // of the adapter
+  double loss_after = 0.0;   // the same when tuned, dropout off
+  std::string digest;        // of what was trained
   // The same of the samples that were held out, where some were.
   std::optional<double> validation_before, validation_after;
 };
 
-// Trains and leaves the PEFT adapter in folder/adapter. With a checkpoint in
-// the folder it goes on from it, to the same bits as without the stop, and a
+// Trains and leaves the PEFT adapter in folder/adapter, or calls save_model
+// (Error kUsage where a full tuning's base is in codes). With a checkpoint in the
+// folder it goes on from it, to the same bits as without the stop, and a
 // finished training is only reported; a checkpoint of another model, options
 // or samples is Error kDamaged. Checkpoints are written every checkpoint_steps
 // and every five minutes. An interrupt writes one after the pack at work, in
 // the middle of a step too, and throws kInterrupted. Samples that do not fit
 // the model are Error kInput, settings out of range kUsage, and a loss or
 // gradient that is not finite kFailed, before it reaches the adapter.
-TrainReport train_lora(const model::Weights& weights,
-                       const std::vector<Sample>& samples,
-                       const TrainOptions& options);
+TrainReport train_model(const model::Weights& weights,
+                        const std::vector<Sample>& samples,
+                        const TrainOptions& options);
 
 // Mean negative log-likelihood per response token; lora may be null.
 double mean_loss(const model::Weights& weights, const model::Lora* lora,

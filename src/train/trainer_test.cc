@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 #include <sstream>
 
 #include "base/error.h"
@@ -58,7 +59,7 @@ class Training : public testing::Test {
 
   TrainReport train(const std::string& folder) {
     options_.folder = folder;
-    return train_lora(weights_, samples_, options_);
+    return train_model(weights_, samples_, options_);
   }
 
   model::Weights weights_;
@@ -230,6 +231,83 @@ TEST_F(Training, CheckpointingGivesTheSameBits) {
   EXPECT_EQ(train(fresh_folder("checkpointing")).digest, plain.digest);
 }
 
+// All weights: stopped after every pack it ends with the bits of one that ran
+// through, and what is saved is what the losses are of.
+TEST_F(Training, OfAllWeightsGoesOnToTheSameBits) {
+  options_.method = "full";
+  options_.learning_rate = 2e-3;
+  options_.weight_decay = 0.1;
+  model::Weights saved;
+  options_.save_model = [&](const model::Weights& tuned) { saved = tuned; };
+  const TrainReport whole = train(fresh_folder("full"));
+  EXPECT_LT(whole.loss_after, whole.loss_before - 0.5);
+  EXPECT_NEAR(whole.loss_before, mean_loss(weights_, nullptr, samples_, 64),
+              1e-5);
+  EXPECT_NEAR(whole.loss_after, mean_loss(saved, nullptr, samples_, 64), 1e-5);
+  EXPECT_FALSE(saved.embedding.equal(weights_.embedding));
+  EXPECT_FALSE(
+      saved.final_norm.weight.equal(weights_.final_norm.weight));
+  options_.gradient_checkpointing = true;
+  EXPECT_EQ(train(fresh_folder("full_checkpointing")).digest, whole.digest);
+  options_.gradient_checkpointing = false;
+
+  const std::string folder = fresh_folder("full_pieces");
+  options_.on_pack = [] { set_interrupted(true); };
+  int num_stops = 0;
+  TrainReport report;
+  for (; num_stops < 200; ++num_stops) {
+    try {
+      report = train(folder);
+      break;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
+    }
+    set_interrupted(false);
+  }
+  set_interrupted(false);
+  EXPECT_GT(num_stops, 9);
+  EXPECT_EQ(report.digest, whole.digest);
+  EXPECT_EQ(report.loss_after, whole.loss_after);
+}
+
+// Steps that bfloat16 could not hold add up in the float32 masters, and a
+// token's gradients are added up in float32.
+TEST_F(Training, OfAllWeightsKeepsMastersInFloat32) {
+  const model::Weights half = model::load_weights("tests/data/tiny_llama",
+                                                  at::kCPU, at::kBFloat16);
+  const WeightParameters parameters(half);
+  EXPECT_EQ(parameters.weights().dtype(), at::kBFloat16);
+  EXPECT_EQ(parameters.values().scalar_type(), at::kFloat);
+  const WeightParameters exact(weights_);
+  std::vector<uint32_t> order(samples_.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const model::Rope rope = model::make_rope(half.config, 64, at::kCPU);
+  for (const Pack& pack :
+       pack_samples(samples_, order, 0, order.size(), 100000)) {
+    backward_pack(rope, parameters, pack, 1.0, nullptr);
+    backward_pack(rope, exact, pack, 1.0, nullptr);
+  }
+  const double error = at::sub(parameters.gradients(), exact.gradients())
+                           .norm()
+                           .item<double>();
+  EXPECT_LT(error, 0.02 * exact.gradients().norm().item<double>());
+  const at::Tensor before = parameters.values().clone();
+  TrainOptions options;
+  AdamW adam(options, parameters.values(), parameters.num_decayed());
+  adam.step(parameters.values(), parameters.gradients(), 1e-6);
+  EXPECT_GT(parameters.values().ne(before).sum().item<int64_t>(),
+            before.numel() / 2);
+}
+
+TEST_F(Training, OfAllWeightsRefusesABaseInCodes) {
+  options_.method = "full";
+  options_.folder = fresh_folder("full_codes");
+  const model::Weights codes = model::held_weights(model::open_weights(
+      "tests/data/tiny_llama", at::kFloat, model::Rounding::kInt4));
+  EXPECT_EQ(kind_of([&] { train_model(codes, samples_, options_); }),
+            ErrorKind::kUsage);
+}
+
 // QLoRA: a frozen base in codes is what its values are.
 TEST_F(Training, OnABaseInCodesIsAsOnTheirValues) {
   const model::Weights opened = model::open_weights(
@@ -241,9 +319,9 @@ TEST_F(Training, OnABaseInCodesIsAsOnTheirValues) {
   }
   options_.target_modules = {"all-linear"};
   options_.folder = fresh_folder("codes");
-  const TrainReport report = train_lora(codes, samples_, options_);
+  const TrainReport report = train_model(codes, samples_, options_);
   options_.folder = fresh_folder("values");
-  EXPECT_EQ(train_lora(values, samples_, options_).digest, report.digest);
+  EXPECT_EQ(train_model(values, samples_, options_).digest, report.digest);
   EXPECT_LT(report.loss_after, report.loss_before);
 }
 
@@ -343,12 +421,12 @@ class CountedDropout : public model::LoraDropout {
 
 // q, k and v too, which read the same input.
 TEST_F(Training, EveryProjectionDrawsItsOwnDropout) {
-  const LoraParameters parameters(init_lora(weights_.config, options_),
-                                  at::kCPU);
+  const LoraParameters parameters(weights_,
+                                  init_lora(weights_.config, options_));
   const std::vector<Pack> packs = pack_samples(samples_, {0}, 0, 1, 1000);
   CountedDropout dropout;
-  backward_pack(weights_, model::make_rope(weights_.config, 64, at::kCPU),
-                parameters, packs.at(0), 1.0, &dropout);
+  backward_pack(model::make_rope(weights_.config, 64, at::kCPU), parameters,
+                packs.at(0), 1.0, &dropout);
   EXPECT_EQ(dropout.count, 4 * weights_.config.num_layers);
 }
 

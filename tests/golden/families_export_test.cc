@@ -13,6 +13,7 @@
 #include "formats/config_out.h"
 #include "local/merged_model.h"
 #include "model/load_weights.h"
+#include "model/weight_places.h"
 #include "text/byte_bpe.h"
 
 namespace selfalign {
@@ -230,6 +231,34 @@ TEST_P(FamiliesExportTest, FromGgufToAFolder) {
       load(exported(plain, "folder", {}, path("adapter")));
   EXPECT_EQ(difference(back, want), "");
   EXPECT_LT(distance(back, want), kTolerance);
+}
+
+// Every weight another, as a full tuning leaves them: written as an HF folder
+// under the family's names, from the folder and from a GGUF file of the base,
+// and exported from there.
+TEST_P(FamiliesExportTest, ATunedModelIsWhatWasTuned) {
+  model::Weights tuned = load(path("base"));
+  model::visit_weights(tuned, [](at::Tensor& tensor, const auto&) {
+    tensor = at::add(at::mul(tensor, 1.25), 0.125);
+  });
+  if (tuned.config.tied_embeddings) tuned.head = tuned.embedding;
+  const auto expect_written = [&](const std::string& base) {
+    local::check_tuned_model(base, at::kFloat);
+    local::write_tuned_model(base, tuned, path("tuned"));
+    EXPECT_EQ(difference(load(path("tuned")), tuned), "");
+    write_file_atomic(path("tuned/selfalign.json"), "{}");
+  };
+  expect_written(path("base"));
+  if (!formats::gguf_form(tuned.config.family) || !refusal().empty()) return;
+  EXPECT_EQ(difference(load(exported(path("tuned"), "gguf_want")),
+                       load(exported(path("tuned"), "gguf_again"))),
+            "");
+  const std::string plain = exported(path("base"), "gguf_plain");
+  if (tuned.config.norm == formats::NormKind::kRmsPlusOne) {
+    EXPECT_THROW(local::check_tuned_model(plain, at::kFloat), Error);
+    return;
+  }
+  expect_written(plain);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FamiliesExportTest,

@@ -21,6 +21,7 @@
 #include "engine/testing.h"
 #include "formats/safetensors.h"
 #include "model/load_weights.h"
+#include "model/weight_places.h"
 #include "train/backward.h"
 #include "train/packing.h"
 
@@ -179,13 +180,13 @@ TEST_P(FamiliesTest, AnAdapterAsPeft) {
   EXPECT_NEAR(train::forward_pack(merged, rope, nullptr, packs.at(0)),
               want_loss, 1e-4 * want_loss);
 
-  const train::LoraParameters parameters(loaded, at::kCPU);
+  const train::LoraParameters parameters(*weights_, loaded);
   const double loss =
-      train::backward_pack(*weights_, rope, parameters, packs[0], 1.0, nullptr);
+      train::backward_pack(rope, parameters, packs[0], 1.0, nullptr);
   EXPECT_NEAR(loss, want_loss, 1e-4 * want_loss);
   const at::Tensor gradients = parameters.gradients().clone();
   // Saved as if they were an adapter, they have PEFT's names and shapes.
-  model::Lora as_adapter = parameters.lora();
+  model::Lora as_adapter = *parameters.lora();
   for (model::LoraLayer& layer : as_adapter.layers) {
     for (const auto of : model::kLoraPairs) {
       model::LoraPair& pair = layer.*of;
@@ -222,8 +223,52 @@ TEST_P(FamiliesTest, AnAdapterAsPeft) {
   }
 
   parameters.gradients().zero_();
-  EXPECT_EQ(train::backward_pack(*weights_, rope, parameters, packs[0], 1.0,
+  EXPECT_EQ(train::backward_pack(rope, parameters, packs[0], 1.0,
                                  nullptr, /*checkpointing=*/true),
+            loss);
+  EXPECT_TRUE(parameters.gradients().equal(gradients));
+}
+
+// All weights, in the family's own names and fused forms, with and without
+// checkpointing.
+TEST_P(FamiliesTest, GradientsOfAllWeightsAsTransformers) {
+  const Json& full = golden_["full"];
+  const train::WeightParameters parameters(*weights_);
+  const model::Rope rope = model::make_rope(weights_->config, 96, at::kCPU);
+  const std::vector<train::Pack> packs = train::pack_samples(
+      {train::text_sample(ids_, kPrompt)}, {0}, 0, 1, 1000);
+  const double loss =
+      train::backward_pack(rope, parameters, packs.at(0), 1.0, nullptr);
+  EXPECT_NEAR(loss, full["loss"].get<double>(), 1e-4 * loss);
+  const at::Tensor gradients = parameters.gradients().clone();
+
+  model::Weights named = parameters.weights();
+  model::visit_weights(named, [](at::Tensor& tensor, const auto&) {
+    tensor = tensor.grad();
+  });
+  const model::NamedTensors found(named);
+  int64_t num_compared = 0;
+  for (const Json& tensor : golden_["tensors"]) {
+    const auto name = tensor[0].get<std::string>();
+    at::Tensor gradient =
+        at::zeros(tensor[1].get<std::vector<int64_t>>(), at::kFloat);
+    const int64_t count = found.put(
+        formats::llama_name(weights_->config.family, name), &gradient);
+    EXPECT_EQ(count, gradient.numel()) << name;
+    num_compared += count;
+    std::vector<float> probe = values({"probe " + name, tensor[1], 0.0, 1.0});
+    const at::Tensor probes =
+        at::from_blob(probe.data(), gradient.sizes(), at::kFloat);
+    EXPECT_NEAR(at::mul(gradient.to(at::kDouble), probes).sum().item<double>(),
+                full["gradients"][name].get<double>(),
+                1e-3 * gradient.norm().item<double>() + 1e-4)
+        << name;
+  }
+  EXPECT_EQ(num_compared, found.num_values());
+
+  parameters.gradients().zero_();
+  EXPECT_EQ(train::backward_pack(rope, parameters, packs[0], 1.0, nullptr,
+                                 /*checkpointing=*/true),
             loss);
   EXPECT_TRUE(parameters.gradients().equal(gradients));
 }

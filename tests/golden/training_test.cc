@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "formats/tensor_source.h"
 #include "model/load_weights.h"
+#include "model/weight_places.h"
 #include "train/backward.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
@@ -44,7 +45,7 @@ class TrainingGolden : public testing::Test {
   }
 
   // Mean loss of all samples in packs of about pack_tokens; adds gradients.
-  double backward(const LoraParameters& parameters, int64_t pack_tokens) {
+  double backward(const Parameters& parameters, int64_t pack_tokens) {
     std::vector<uint32_t> order(samples_.size());
     std::iota(order.begin(), order.end(), 0u);
     int64_t targets = 0;
@@ -54,8 +55,8 @@ class TrainingGolden : public testing::Test {
     double sum = 0.0;
     for (const Pack& pack :
          pack_samples(samples_, order, 0, order.size(), pack_tokens)) {
-      sum += backward_pack(weights_, rope_, parameters, pack,
-                           1.0 / double(targets), nullptr);
+      sum += backward_pack(rope_, parameters, pack, 1.0 / double(targets),
+                           nullptr);
     }
     return sum / double(targets);
   }
@@ -81,7 +82,7 @@ TEST_F(TrainingGolden, GradientsPackedAndAccumulated) {
   const auto source = formats::open_safetensors(std::string(kFolder) +
                                                 "/gradients.safetensors");
   for (int64_t pack_tokens : {1000, 1}) {
-    const LoraParameters parameters(lora_, at::kCPU);
+    const LoraParameters parameters(weights_, lora_);
     EXPECT_NEAR(backward(parameters, pack_tokens),
                 golden_["losses"][0].get<double>(), 1e-5);
     size_t num_compared = 0;
@@ -99,8 +100,8 @@ TEST_F(TrainingGolden, GradientsPackedAndAccumulated) {
       EXPECT_LE(error, 1e-4 * expected.norm().item<double>()) << name;
       ++num_compared;
     };
-    for (size_t i = 0; i < parameters.lora().layers.size(); ++i) {
-      const model::LoraLayer& layer = parameters.lora().layers[i];
+    for (size_t i = 0; i < parameters.lora()->layers.size(); ++i) {
+      const model::LoraLayer& layer = parameters.lora()->layers[i];
       const std::pair<const char*, const model::LoraPair*> pairs[] = {
           {"q_proj", &layer.q},
           {"k_proj", &layer.k},
@@ -116,8 +117,8 @@ TEST_F(TrainingGolden, GradientsPackedAndAccumulated) {
 }
 
 TEST_F(TrainingGolden, TenAdamWSteps) {
-  const LoraParameters parameters(lora_, at::kCPU);
-  AdamW adam(options_, parameters.values());
+  const LoraParameters parameters(weights_, lora_);
+  AdamW adam(options_, parameters.values(), parameters.num_decayed());
   const int64_t num_steps = golden_["steps"];
   for (int64_t step = 0; step < num_steps; ++step) {
     EXPECT_NEAR(backward(parameters, 40), golden_["losses"][step].get<double>(),
@@ -130,8 +131,47 @@ TEST_F(TrainingGolden, TenAdamWSteps) {
               learning_rate_at(options_, step, num_steps));
     parameters.gradients().zero_();
   }
-  EXPECT_NEAR(mean_loss(weights_, &parameters.lora(), samples_, 40),
+  EXPECT_NEAR(mean_loss(weights_, parameters.lora(), samples_, 40),
               golden_["final_loss"].get<double>(), 1e-4);
+}
+
+// All weights, of which norms do not decay, as transformers' Trainer groups
+// them.
+TEST_F(TrainingGolden, TenStepsOfAllWeights) {
+  const std::string path = str(kFolder, "/full_training.json");
+  const Json full = parse_json(read_file(path), path);
+  options_.learning_rate = full["learning_rate"];
+  const WeightParameters parameters(weights_);
+  AdamW adam(options_, parameters.values(), parameters.num_decayed());
+  const int64_t num_steps = golden_["steps"];
+  for (int64_t step = 0; step < num_steps; ++step) {
+    EXPECT_NEAR(backward(parameters, 40), full["losses"][step].get<double>(),
+                1e-4)
+        << "step " << step;
+    const double norm =
+        clip_gradients(parameters.gradients(), options_.max_grad_norm);
+    EXPECT_NEAR(norm, full["norms"][step].get<double>(), 1e-3);
+    adam.step(parameters.values(), parameters.gradients(),
+              learning_rate_at(options_, step, num_steps));
+    parameters.gradients().zero_();
+  }
+  EXPECT_NEAR(mean_loss(parameters.weights(), nullptr, samples_, 40),
+              full["losses"][num_steps].get<double>(), 1e-4);
+  EXPECT_EQ(full["not_decayed"].size(), 5u);
+  for (const auto& [name, sums] : full["sums"].items()) {
+    model::Weights weights = parameters.weights();
+    model::visit_weights(weights, [&, &name = name, &sums = sums](
+                                      const at::Tensor& tensor,
+                                      const model::TensorPlace& place) {
+      if (place.name != name) return;
+      const at::Tensor values = tensor.detach().to(at::kDouble);
+      EXPECT_NEAR(values.sum().item<double>(), sums[0].get<double>(), 1e-3)
+          << name;
+      EXPECT_NEAR(values.abs().sum().item<double>(), sums[1].get<double>(),
+                  1e-3 + 1e-5 * sums[1].get<double>())
+          << name;
+    });
+  }
 }
 
 // Samples with a common start, which stands in the pack once, have the
@@ -146,8 +186,8 @@ TEST_F(TrainingGolden, SharedStartChangesNothing) {
     samples_.push_back(text_sample(tokens, 35 + i));
   }
   rope_ = model::make_rope(weights_.config, 400, at::kCPU);
-  const LoraParameters alone(lora_, at::kCPU);
-  const LoraParameters together(lora_, at::kCPU);
+  const LoraParameters alone(weights_, lora_);
+  const LoraParameters together(weights_, lora_);
   EXPECT_NEAR(backward(alone, 1), backward(together, 10000), 1e-5);
   const double norm = alone.gradients().norm().item<double>();
   const double error =
@@ -210,8 +250,8 @@ TEST_F(TrainingGolden, LossOfTwoTurnsIsThatOfTheLogits) {
 // loss too.
 TEST_F(TrainingGolden, TwoTurnsAreTheSumOfEachAlone) {
   const TwoTurns turns;
-  const LoraParameters together(lora_, at::kCPU);
-  const LoraParameters apart(lora_, at::kCPU);
+  const LoraParameters together(weights_, lora_);
+  const LoraParameters apart(weights_, lora_);
   samples_ = {turns.whole};
   const double whole = backward(together, 1000);
   samples_ = {turns.first, turns.second};
@@ -224,10 +264,10 @@ TEST_F(TrainingGolden, TwoTurnsAreTheSumOfEachAlone) {
 
 // bfloat16 weights with float32 masters stay near the float32 gradients.
 TEST_F(TrainingGolden, GradientsInBfloat16) {
-  const LoraParameters exact(lora_, at::kCPU);
+  const LoraParameters exact(weights_, lora_);
   backward(exact, 1000);
   weights_ = model::load_weights(kFolder, at::kCPU, at::kBFloat16);
-  const LoraParameters rounded(lora_, at::kCPU);
+  const LoraParameters rounded(weights_, lora_);
   EXPECT_NEAR(backward(rounded, 1000), golden_["losses"][0].get<double>(),
               0.05);
   EXPECT_EQ(rounded.gradients().scalar_type(), at::kFloat);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training speed on a real model, of LoRA or of all weights: tokens per second of forward, backward
-// and AdamW, on batches of the same shape as the peer's (8 samples of 256
-// tokens, the first 100 of each without loss).
+// Training speed on a real model, of LoRA or of all weights: tokens per second
+// of forward, backward and AdamW, on batches of the same shape as the peer's (8
+// samples of 256 tokens, the first 100 of each without loss).
 //
 // usage: train_bench MODEL [auto|float32|bfloat16] [num_samples] [length]
 //                    [prompt] [pack_tokens] [dropout] [lora|full]

@@ -3,13 +3,14 @@
 """Holds `selfalign tokenize` against the libraries that wrote the formats.
 
 usage: compare_tokenizers.py BINARY FOLDER [--strings N] [--kind NAME]...
-                             [--speed MEGABYTES] [--long]
+                             [--speed MEGABYTES] [--long] [--code-points]
        compare_tokenizers.py --golden tests/data/tokenizers
 
 Trains small tokenizers of each kind with `tokenizers` and `sentencepiece`, in
 the spellings of the families, into FOLDER, and compares ids and decoded text
 of N generated strings. --speed compares times on one thread, --long how the
-time of hostile texts grows. --golden writes what the tests read: still smaller
+time of hostile texts grows, --code-points what every step makes of every
+character there is. --golden writes what the tests read: still smaller
 ones, and what the libraries make of some strings.
 """
 import argparse
@@ -472,9 +473,9 @@ def train_spm(name, lines, folder):
 
 
 # -- comparing --------------------------------------------------------------
-def ours(binary, path, strings):
+def ours(binary, path, strings, *flags):
     run = subprocess.run(
-        [binary, "tokenize", str(path)], capture_output=True,
+        [binary, "tokenize", str(path), *flags], capture_output=True,
         input="".join(json.dumps(s) + "\n" for s in strings).encode())
     if run.returncode != 0:
         raise RuntimeError(run.stderr.decode()[-500:])
@@ -508,7 +509,8 @@ def compare_kind(binary, kind, lines, folder, number):
         model = train_spm(kind, lines, folder)
         strings = make_strings(number, lines, ["<user>", "the", "ing"])
         ids = model.encode(strings)
-        made = ours(binary, folder / "tokenizer.model", strings)
+        # There the text of a control piece is text.
+        made = ours(binary, folder / "tokenizer.model", strings, "--plain")
         # Ours decodes bytes; a sentence's first space is the model's own.
         return show(kind, strings, made, ids, [model.decode(i) for i in ids])
     path = folder / "tokenizer.json"
@@ -595,6 +597,60 @@ def compare_long(binary, kind, folder):
           flush=True)
 
 
+STEPS = {
+    "NFC": normalizers.NFC(), "NFD": normalizers.NFD(),
+    "NFKC": normalizers.NFKC(), "NFKD": normalizers.NFKD(),
+    "Lowercase": normalizers.Lowercase(), "Nmt": normalizers.Nmt(),
+    "StripAccents": normalizers.Sequence(
+        [normalizers.NFKD(), normalizers.StripAccents()]),
+    "BertNormalizer": normalizers.BertNormalizer(),
+    "BertNormalizer cased": normalizers.BertNormalizer(
+        strip_accents=False, lowercase=False),
+    "BertNormalizer accents": normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=False, strip_accents=True,
+        lowercase=False),
+    "Punctuation": pre_tokenizers.Punctuation(),
+    "Whitespace": pre_tokenizers.Whitespace(),
+    "WhitespaceSplit": pre_tokenizers.WhitespaceSplit(),
+    "BertPreTokenizer": pre_tokenizers.BertPreTokenizer(),
+    "Digits": pre_tokenizers.Digits(individual_digits=False),
+    "Digits apart": pre_tokenizers.Digits(individual_digits=True),
+    "ByteLevel": pre_tokenizers.ByteLevel(add_prefix_space=False),
+}
+
+
+def compare_code_points(binary, folder):
+    """Each step before bytes that join with an x, so that what becomes of a
+    character, and where words end, shows in the ids."""
+    codes = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
+    strings = ["x" + "x".join(map(chr, codes[i:i + 40])) + "x"
+               for i in range(0, len(codes), 40)]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [(a, "x") for a in alphabet] + [("x", a) for a in alphabet[1:]]
+    merges = list(dict.fromkeys(merges))
+    vocab = {}
+    for token in alphabet + [a + b for a, b in merges]:
+        vocab.setdefault(token, len(vocab))
+    differ = 0
+    for name, step in STEPS.items():
+        t = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+        t.decoder = decoders.ByteLevel()
+        bytes_alone = pre_tokenizers.ByteLevel(add_prefix_space=False,
+                                               use_regex=False)
+        if isinstance(step, normalizers.Normalizer):
+            t.normalizer, t.pre_tokenizer = step, bytes_alone
+        elif name == "ByteLevel":
+            t.pre_tokenizer = step
+        else:
+            t.pre_tokenizer = pre_tokenizers.Sequence([step, bytes_alone])
+        path = folder / "code_points.json"
+        t.save(str(path))
+        ids = [t.encode(s, add_special_tokens=False).ids for s in strings]
+        made = ours(binary, path, strings)
+        differ += show(name, strings, made, ids, [t.decode(i) for i in ids])
+    return differ
+
+
 GOLDEN = ["llama2", "llama2_metaspace", "mistral", "gemma", "phi3", "t5",
           "t5_new", "albert", "unigram_bytes", "qwen", "tekken", "deepseek_llm",
           "falcon", "byte_level_normalizer", "sets", "behaviors", "bert_words",
@@ -643,7 +699,11 @@ def main():
     parser.add_argument("--kind", action="append")
     parser.add_argument("--speed", type=float, default=0)
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--code-points", action="store_true")
     ask = parser.parse_args()
+    ask.folder.mkdir(parents=True, exist_ok=True)
+    if ask.code_points:
+        sys.exit(1 if compare_code_points(ask.binary, ask.folder) else 0)
     lines = corpus()
     differ = 0
     for kind in ask.kind or list(KINDS) + list(SPM_KINDS):

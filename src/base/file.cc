@@ -196,14 +196,14 @@ int open_temporary(const std::string& path, std::string& name) {
 }
 
 // Returns 0 or the errno of the first failure.
-int write_and_sync(int fd, std::string_view content) {
+int write_all(int fd, std::string_view content) {
   while (!content.empty()) {
     const ssize_t n = ::write(fd, content.data(), content.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     content.remove_prefix(static_cast<size_t>(n));
   }
-  return ::fsync(fd) == 0 ? 0 : errno;
+  return 0;
 }
 
 // Makes a rename or a new name in `folder` durable.
@@ -230,12 +230,20 @@ bool is_file(const std::filesystem::path& path) {
 }
 
 void write_file_atomic(const std::string& path, std::string_view content) {
+  write_file_atomic(path, std::vector<std::string_view>{content});
+}
+
+void write_file_atomic(const std::string& path,
+                       const std::vector<std::string_view>& parts) {
   std::string temporary;
   int error = 0;
   {
     const Descriptor fd(open_temporary(path, temporary));
     if (fd.get() < 0) throw_write(path, errno);
-    error = write_and_sync(fd.get(), content);
+    for (const std::string_view part : parts) {
+      if (error == 0) error = write_all(fd.get(), part);
+    }
+    if (error == 0 && ::fsync(fd.get()) != 0) error = errno;
   }
   if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) {
     error = errno;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bus_guard.h"
 
@@ -34,6 +35,9 @@ bool is_file(const std::filesystem::path& path);
 // mix. What somebody put there under such a name, or under `path`, is not
 // written to.
 void write_file_atomic(const std::string& path, std::string_view content);
+// The same of parts, one after the other.
+void write_file_atomic(const std::string& path,
+                       const std::vector<std::string_view>& parts);
 
 // Removes what write_file_atomic left in the folder, at any depth, when its
 // process was killed. Of processes that live nothing is removed.

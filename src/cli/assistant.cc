@@ -20,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using stages::AdapterPrompt;
 
-// The run of an adapter RUN/TUNING/adapter, or RUN/TUNING/model, and what its tuning is asked under.
+// The run of an adapter RUN/TUNING/adapter, or RUN/TUNING/model, and what its
+// tuning is asked under.
 struct Origin {
   std::string run;
   std::string form;

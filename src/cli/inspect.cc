@@ -164,7 +164,7 @@ Json inspect_gguf(const std::string& path) {
   for (const auto& [key, value] : file->metadata()) {  // no key stands twice
     metadata.emplace_back(key, std::visit(MetadataToJson(), value));
   }
-  return {{"kind", "GGUF version 3"},
+  return {{"kind", str("GGUF version ", file->version())},
           {"path", path},
           {"config", part_or_reason([&] {
              return config_json(formats::config_from_gguf(*file));
@@ -214,12 +214,10 @@ Json inspect_adapter(const std::string& folder) {
 }
 
 Json inspect_folder(const std::string& folder) {
-  const std::string config = folder + "/config.json";
   Json report{{"kind", "HF folder"},
               {"path", folder},
               {"config", part_or_reason([&] {
-                 return config_json(formats::config_from_json(
-                     parse_json(read_file(config), config), config));
+                 return config_json(formats::config_of_folder(folder));
                })},
               {"weights", weights_json(folder)},
               {"tokenizer", tokenizer_json(folder)},
@@ -227,6 +225,9 @@ Json inspect_folder(const std::string& folder) {
                  return Json(local::chat_template_kind(folder));
                })},
               {"findings", findings_json(folder)}};
+  if (formats::is_tuned_model(folder)) {
+    report["prompt"] = part_or_reason([&] { return prompt_json(folder); });
+  }
   report["totals"] = part_or_reason([&] {
     const auto source = formats::open_safetensors(folder);
     report["tensors"] = tensors_json(source->tensors());

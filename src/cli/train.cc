@@ -112,8 +112,8 @@ void train(const TrainFlags& flags, const Shell& shell) {
 }  // namespace
 
 void add_train(CLI::App& app, Shell& shell) {
-  CLI::App* command =
-      app.add_subcommand("train", "Tune a LoRA adapter, or all weights, on a dataset");
+  CLI::App* command = app.add_subcommand(
+      "train", "Tune a LoRA adapter, or all weights, on a dataset");
   auto flags = std::make_shared<TrainFlags>();
   command
       ->add_option("dataset", flags->dataset,

@@ -70,8 +70,7 @@ void put_base(const Facts& facts, std::ostream& out) {
         << "` by Self-Align (Sun et al. 2023, \"Principle-Driven "
            "Self-Alignment of Language Models from Scratch with Minimal Human "
            "Supervision\"): "
-        << (options.model == kAdapter
-                ? "a LoRA adapter for it.\n"
+        << (options.model == kAdapter ? "a LoRA adapter for it.\n"
             : formats::is_tuned_model(options.adapter)
                 ? "all of its weights were tuned.\n"
                 : "its LoRA adapter is merged into the weights.\n");

@@ -174,6 +174,26 @@ void write_manifest(const ModelOptions& options, const std::string& folder,
   report.files.emplace_back("manifest.json");
 }
 
+// The terms that the base came under.
+void copy_terms(const std::string& base, const std::string& folder) {
+  for (const char* name : kTermsFiles) copy_if_there(base, folder, name);
+}
+
+// Of an adapter's base, such that PEFT finds it.
+std::string base_name(const ModelOptions& options, const BaseModel& base) {
+  if (!options.base_name.empty()) return options.base_name;
+  if (base.gguf == nullptr) {
+    return fs::weakly_canonical(fs::absolute(options.base));
+  }
+  throw Error(
+      ErrorKind::kUsage,
+      str(options.base,
+          ": PEFT loads no adapter onto a GGUF file; give --base-name, the "
+          "hub's name or folder of the same model, or make that folder with: "
+          "selfalign export ",
+          options.base, " --model merged --output FOLDER"));
+}
+
 // Work on one export.
 class Export {
  public:
@@ -192,7 +212,7 @@ class Export {
 
   // Config, tokenizer and tensors alone.
   void make_plain() {
-    copy_terms();
+    copy_terms(options_.base, folder_);
     write_merged();
     base_.tensors->require_unchanged();
   }
@@ -202,7 +222,7 @@ class Export {
   }
 
   ModelReport make() {
-    copy_terms();
+    copy_terms(options_.base, folder_);
     std::string from = ".", adapter;
     if (options_.model == kMerged) {
       write_merged();
@@ -212,7 +232,7 @@ class Export {
       from = "./" + file_;
     } else {
       write_adapter();
-      from = base_name();
+      from = base_name(options_, base_);
       adapter = ".";
     }
     write_file_atomic(folder_ + "/Modelfile",
@@ -226,27 +246,6 @@ class Export {
 
  private:
   std::string path(const char* name) const { return folder_ + "/" + name; }
-
-  // That PEFT finds.
-  std::string base_name() const {
-    if (!options_.base_name.empty()) return options_.base_name;
-    if (base_.gguf == nullptr) {
-      return fs::weakly_canonical(fs::absolute(options_.base));
-    }
-    throw Error(
-        ErrorKind::kUsage,
-        str(options_.base,
-            ": PEFT loads no adapter onto a GGUF file; give --base-name, the "
-            "hub's name or folder of the same model, or make that folder with: "
-            "selfalign export ",
-            options_.base, " --model merged --output FOLDER"));
-  }
-
-  void copy_terms() const {
-    for (const char* name : kTermsFiles) {
-      copy_if_there(options_.base, folder_, name);
-    }
-  }
 
   void count(const std::vector<PlannedTensor>& tensors) {
     report_.num_tensors = static_cast<int64_t>(tensors.size());
@@ -360,7 +359,7 @@ class Export {
   void write_adapter() {
     const std::string from = options_.adapter + "/adapter_config.json";
     Json config = parse_json(read_file(from, 1 << 20), from);
-    config["base_model_name_or_path"] = base_name();
+    config["base_model_name_or_path"] = base_name(options_, base_);
     write_json_file(path("adapter_config.json"), config, 2);
     copy_if_there(options_.adapter, folder_, "adapter_model.safetensors");
     write_tokenizer();

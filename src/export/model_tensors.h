@@ -23,12 +23,13 @@ class Delta {
  public:
   virtual ~Delta() = default;
   // What it changes, in all and of a tensor by LLaMA's name for it in an HF
-  // folder ("model.layers.0.self_attn.qkv_proj.weight"): projections, or values.
+  // folder ("model.layers.0.self_attn.qkv_proj.weight"): projections, or
+  // values.
   virtual int64_t num_parts() const = 0;
   virtual int64_t parts(const std::string& name) const = 0;
   // Changes the values [out, in].
   virtual void apply(const std::string& name, const std::vector<int64_t>& shape,
-                   float* values) const = 0;
+                     float* values) const = 0;
 };
 
 // A model's files, open.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "base/error.h"
 
@@ -85,8 +86,11 @@ ModelConfig gguf_config(ModelConfig config, const GgufForm& form,
   }
   RopeConfig& rope = config.rope;
   if (rope.type == "llama3") {
-    const std::vector<double> factors = llama3_factors(rope, config.rotary_dim);
-    rope = {.theta = rope.theta, .type = "factors", .factors = factors};
+    RopeConfig table;
+    table.theta = rope.theta;
+    table.type = "factors";
+    table.factors = llama3_factors(rope, config.rotary_dim);
+    rope = std::move(table);
   }
   const bool takes_tables = form.has_key("rope.scaling.attn_factor");
   if (rope.type != "none" && rope.type != "linear" && rope.type != "factors" &&

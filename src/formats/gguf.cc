@@ -151,7 +151,7 @@ GgufValue take_value(GgufCursor& in, const std::string& what) {
   }
 }
 
-void check_magic_and_version(GgufCursor& in) {
+uint32_t take_version(GgufCursor& in) {
   if (in.take<uint32_t>("the magic number") != 0x46554747) {  // "GGUF"
     in.fail(
         "expected the file to begin with \"GGUF\", found other bytes; "
@@ -168,6 +168,7 @@ void check_magic_and_version(GgufCursor& in) {
     in.fail(str("expected GGUF version 2 or 3, found version ", version,
                 "; convert the model with a current llama.cpp"));
   }
+  return version;
 }
 
 ElementType take_tensor_type(GgufCursor& in, const std::string& what) {
@@ -326,7 +327,7 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
 
 void GgufFile::parse() {
   GgufCursor in(map_.bytes(), path());
-  check_magic_and_version(in);
+  version_ = take_version(in);
   const uint64_t num_tensors =
       in.take_count("tensors", kMinTensor, kMaxTensors);
   const uint64_t num_entries =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// GGUF version 3 (ggml's docs/gguf.md): header, metadata, tensor table.
+// GGUF version 2 and 3 (ggml's docs/gguf.md): header, metadata, tensor table.
 // Everything in the file is hostile until checked: counts, string lengths,
 // nesting, offsets, alignment, sizes against the file's length. Refused by
-// name: versions 1 and 2, big-endian files, duplicate keys or tensors, arrays
+// name: version 1, big-endian files, duplicate keys or tensors, arrays
 // of arrays, overlapping tensors, tensor types other than those of ElementType.
 #pragma once
 
@@ -40,6 +40,7 @@ class GgufFile {
   static std::shared_ptr<const GgufFile> open(const std::string& path);
 
   const std::string& path() const { return map_.path(); }
+  uint32_t version() const { return version_; }
   // Metadata in file order.
   const std::vector<std::pair<std::string, GgufValue>>& metadata() const {
     return metadata_;
@@ -85,6 +86,7 @@ class GgufFile {
   MappedFile map_;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
   std::vector<std::string_view> stored_;
+  uint32_t version_ = 0;
   std::vector<TensorView> tensors_;
 };
 

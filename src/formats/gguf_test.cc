@@ -150,8 +150,7 @@ TEST(Gguf, RefusesOtherVersionsAndByteOrders) {
   EXPECT_THAT(refusal(b),
               HasSubstr("expected GGUF version 2 or 3, found version 1"));
   b.version = 2;
-  EXPECT_EQ(refusal_of([&] { GgufFile::open(test_file("v2", b.bytes())); }),
-            "no error");
+  EXPECT_EQ(GgufFile::open(test_file("v2", b.bytes()))->version(), 2U);
   b.version = 3u << 24;
   EXPECT_THAT(refusal(b), HasSubstr("big-endian"));
   EXPECT_THAT(refusal_of([] { GgufFile::open(test_file("b", "GGML....")); }),

@@ -48,7 +48,9 @@ const char* activation_name(Activation activation) {
 // for the factor, which is the table's largest; or null.
 Json llama3_of(const ModelConfig& c) {
   if (c.rope.type != "factors" || c.rope.factors.empty()) return nullptr;
-  RopeConfig rope = {.theta = c.rope.theta, .type = "llama3"};
+  RopeConfig rope;
+  rope.theta = c.rope.theta;
+  rope.type = "llama3";
   rope.factor = *std::max_element(c.rope.factors.begin(), c.rope.factors.end());
   rope.original_positions = 8192;
   ModelConfig made = c;

@@ -328,8 +328,7 @@ bool is_tuned_model(const std::string& folder) {
   const auto holds = [&](const char* file) {
     return std::filesystem::exists(folder + file, ignored);
   };
-  return holds("/config.json") && holds("/selfalign.json") &&
-         !holds(kFileName);
+  return holds("/config.json") && holds("/selfalign.json") && !holds(kFileName);
 }
 
 void require_adapter(const std::string& folder) {

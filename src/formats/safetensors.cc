@@ -328,18 +328,16 @@ void write_safetensors(const std::string& path,
                        const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   Header header(metadata);
-  uint64_t size = 0;
   for (const TensorView& tensor : tensors) {
     SELFALIGN_CHECK(
         storage_bytes(tensor.type, tensor.shape) == tensor.bytes.size(),
         tensor.name, " has ", tensor.bytes.size(), " bytes");
     header.add(tensor.name, tensor.type, tensor.shape, tensor.bytes.size());
-    size += tensor.bytes.size();
   }
-  std::string content = header.bytes();
-  content.reserve(content.size() + size);
-  for (const TensorView& tensor : tensors) content += tensor.bytes;
-  write_file_atomic(path, content);
+  const std::string head = header.bytes();
+  std::vector<std::string_view> parts = {head};
+  for (const TensorView& tensor : tensors) parts.push_back(tensor.bytes);
+  write_file_atomic(path, parts);
 }
 
 std::vector<std::string> write_model_tensors(

@@ -172,6 +172,7 @@ void examine_types(const std::string& path, Findings& out) {
 void examine_memory(const ModelConfig& config, Findings& out) {
   const auto available = free_memory();
   const at::ScalarType dtype = model::choose_compute("cpu", "auto").dtype;
+  const auto verdict = [](bool ok) { return ok ? "" : " (more than is free)"; };
   TuneOptions tune;
   tune.gradient_checkpointing = true;
   for (const Rounding rounding :
@@ -185,9 +186,6 @@ void examine_memory(const ModelConfig& config, Findings& out) {
             ? dtype == at::kFloat ? "in float32" : "in bfloat16"
         : rounding == Rounding::kInt8 ? "with --weights int8"
                                       : "with --weights int4";
-    const auto verdict = [](bool ok) {
-      return ok ? "" : " (more than is free)";
-    };
     out.add(
         fits && trains ? Level::kGood : Level::kWarning,
         str("memory ", how, ": ", size_text(needs.weights), " of weights and ",
@@ -195,6 +193,13 @@ void examine_memory(const ModelConfig& config, Findings& out) {
             verdict(fits), "; tuning with gradient_checkpointing about ",
             size_text(needs.training()), verdict(trains)));
   }
+  tune.method = "full";
+  const uint64_t full =
+      memory_needs(config, at::kBFloat16, model::Rounding::kNone, tune)
+          .training();
+  const bool fits = !available || full < *available;
+  out.add(Level::kGood, str("memory to train all weights (method full): about ",
+                            size_text(full), verdict(fits)));
 }
 
 }  // namespace

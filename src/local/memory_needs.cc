@@ -10,9 +10,13 @@
 namespace selfalign::local {
 namespace {
 
-// Numbers of all LoRA matrices.
-uint64_t adapter_values(const formats::ModelConfig& config,
+// Numbers that are trained.
+uint64_t trained_values(const formats::ModelConfig& config,
                         const TuneOptions& options) {
+  if (options.is_full()) {
+    return model::weight_bytes(config, at::kFloat, model::Rounding::kNone) /
+           sizeof(float);
+  }
   train::TrainOptions train;
   static_cast<TuneOptions&>(train) = options;
   const formats::AdapterConfig adapter = train::adapter_config(train);
@@ -54,7 +58,7 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
     needs.base += model::weight_bytes(words, dtype, full) -
                   model::weight_bytes(words, dtype, rounding);
   }
-  needs.adapter = adapter_values(config, options) * 4 * sizeof(float);
+  needs.trained = trained_values(config, options) * 4 * sizeof(float);
   const uint64_t layers =
       options.gradient_checkpointing || rounding != model::Rounding::kNone
           ? 1
@@ -63,6 +67,13 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
   needs.pass = uint64_t(options.pack_tokens) * element *
                (layers * kept_values(config, modules) +
                 uint64_t(config.num_layers * config.hidden_size));
+  // The weights in their type, of which each pass has its own, and the output's
+  // gradient.
+  if (options.is_full()) {
+    needs.pass += uint64_t(config.vocab_size * config.hidden_size) *
+                  (sizeof(float) + element);
+    if (dtype != at::kFloat) needs.pass += needs.weights;
+  }
   return needs;
 }
 

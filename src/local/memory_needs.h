@@ -14,13 +14,13 @@ namespace selfalign::local {
 struct MemoryNeeds {
   uint64_t weights = 0;      // as they generate, packed once
   uint64_t cache_token = 0;  // keys and values of a token that is kept
-  uint64_t base = 0;         // the frozen base of a training
-  uint64_t adapter = 0;      // LoRA values, gradients and AdamW's two moments
+  uint64_t base = 0;         // the base of a training
+  uint64_t trained = 0;      // values, gradients and AdamW's two moments
   // Intermediate values of a pass of options.pack_tokens, about: what autograd
   // keeps of each layer, or of one with gradient checkpointing.
   uint64_t pass = 0;
 
-  uint64_t training() const { return base + adapter + pass; }
+  uint64_t training() const { return base + trained + pass; }
 };
 MemoryNeeds memory_needs(const formats::ModelConfig& config,
                          at::ScalarType dtype, model::Rounding rounding,

@@ -3,11 +3,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "formats/model_path.h"
 #include "formats/peft.h"
+#include "local/tuned_model.h"
 #include "local/workbench.h"
 #include "model/load_weights.h"
-#include "model/weight_places.h"
 
 namespace selfalign::local {
 namespace {
@@ -40,53 +39,6 @@ class LoraDelta : public exports::Delta {
   int64_t num_parts_ = 0;
 };
 
-// All weights are others.
-class TunedDelta : public exports::Delta {
- public:
-  // The file of a tied model may hold its embedding twice.
-  TunedDelta(const model::Weights& tuned, const std::string& base)
-      : tensors_(tuned), num_parts_(tensors_.num_values()) {
-    if (!tuned.config.tied_embeddings) return;
-    const formats::ModelFiles files = formats::open_model_files(base);
-    const formats::TensorView* twice = files.tensors->find(model::kHead);
-    if (twice == nullptr) return;
-    has_twice_ = true;
-    num_parts_ += twice->num_elements();
-  }
-
-  int64_t num_parts() const override { return num_parts_; }
-  int64_t parts(const std::string& name) const override {
-    return tensors_.put(of(name), nullptr);
-  }
-  void apply(const std::string& name, const std::vector<int64_t>& shape,
-             float* values) const override {
-    const at::NoGradGuard guard;
-    at::Tensor weight = at::from_blob(values, shape, at::kFloat);
-    tensors_.put(of(name), &weight);
-  }
-
- private:
-  std::string of(const std::string& name) const {
-    return has_twice_ && name == model::kHead ? model::kEmbedding : name;
-  }
-
-  const model::NamedTensors tensors_;
-  int64_t num_parts_;
-  bool has_twice_ = false;
-};
-
-exports::ModelOptions tuned_options(const std::string& base,
-                                    at::ScalarType dtype,
-                                    const std::string& folder) {
-  exports::ModelOptions options;
-  options.base = base;
-  options.folder = folder;
-  options.type = dtype == at::kBFloat16 ? formats::ElementType::kBF16
-                 : dtype == at::kHalf   ? formats::ElementType::kF16
-                                        : formats::ElementType::kF32;
-  return options;
-}
-
 // The digest takes reading all of the base once more, a tensor at a time.
 void check_base(const exports::ModelOptions& options) {
   const std::string digest =
@@ -115,25 +67,15 @@ exports::ModelReport export_model(const exports::ModelOptions& options) {
       model::check_weights(options.base, at::kMeta, at::kFloat);
   if (options.adapter.empty()) return exports::export_model(options, nullptr);
   if (formats::is_tuned_model(options.adapter)) {
-    const TunedDelta tuned(
-        model::load_weights(options.adapter, at::kCPU, at::kFloat),
-        options.base);
+    const auto tuned =
+        tuned_delta(model::load_weights(options.adapter, at::kCPU, at::kFloat),
+                    options.base);
     check_base(options);
-    return exports::export_model(options, &tuned);
+    return exports::export_model(options, tuned.get());
   }
   const LoraDelta delta(options.adapter, config);
   check_base(options);
   return exports::export_model(options, &delta);
-}
-
-void write_tuned_model(const std::string& base, const model::Weights& tuned,
-                       const std::string& folder) {
-  exports::write_tuned_model(tuned_options(base, tuned.dtype(), folder),
-                             TunedDelta(tuned, base));
-}
-
-void check_tuned_model(const std::string& base, at::ScalarType dtype) {
-  exports::check_tuned_model(tuned_options(base, dtype, ""));
 }
 
 }  // namespace selfalign::local

@@ -13,7 +13,8 @@
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "generate/remote_key.h"
-#include "local/merged_model.h"
+#include "local/memory_needs.h"
+#include "local/tuned_model.h"
 #include "model/device.h"
 #include "model/load_weights.h"
 #include "stages/adapter_prompt.h"
@@ -73,19 +74,19 @@ model::Rounding rounding_of(const recipe::ModelOptions& model,
 }
 
 // What a full tuning of the base would end with, told before.
-void require_full(const recipe::ModelOptions& model,
+void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
                   const model::Weights& base) {
   check_tuned_model(model.path, base.dtype());
-  // Values, gradients and AdamW's two moments, in float32.
   const uint64_t bytes =
-      4 * model::weight_bytes(base.config, at::kFloat, model::Rounding::kNone);
+      memory_needs(base.config, base.dtype(), base.rounding, options).trained;
   const auto available = free_memory();
   if (!available || !base.device().is_cpu() || bytes < *available) return;
   throw Error(ErrorKind::kResources,
               str(model.path, ": expected ", bytes >> 20,
                   " MiB of free memory to train all weights (16 bytes for "
                   "each), found ",
-                  *available >> 20, "; train with method lora, or a smaller "
+                  *available >> 20,
+                  "; train with method lora, or a smaller "
                   "model"));
 }
 
@@ -288,7 +289,7 @@ stages::TuneReport LocalWorkbench::tune(
                     options.max_length,
                     " tokens of max_length; raise it to learn from them"));
   }
-  if (options.is_full()) require_full(model, *base);
+  if (options.is_full()) require_full(model, options, *base);
   make_folder(folder);
   train::TrainOptions settings;
   static_cast<TuneOptions&>(settings) = options;

@@ -18,7 +18,7 @@
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
-#include "model/weight_places.h"
+#include "model/module_rows.h"
 
 namespace selfalign::model {
 namespace {

@@ -80,8 +80,9 @@ at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          LoraDropout* dropout = nullptr);
 
 // Adds the gradients of `lora` (null: none), and of weights that have some,
-// where d loss / d hidden states is what `gradient` gives for them: hidden_states() and its backward pass with the
-// graph of one layer at a time, all others being computed twice.
+// where d loss / d hidden states is what `gradient` gives for them:
+// hidden_states() and its backward pass with the graph of one layer at a time,
+// all others being computed twice.
 void backward_by_layers(
     const Weights& weights, const Rope& rope, const at::Tensor& ids,
     const at::Tensor& positions, Attention& attention, const Lora* lora,

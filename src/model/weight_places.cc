@@ -2,6 +2,7 @@
 #include "model/weight_places.h"
 
 #include "base/error.h"
+#include "model/module_rows.h"
 
 namespace selfalign::model {
 namespace {
@@ -146,24 +147,6 @@ void visit_weights(Weights& weights, const VisitTensor& visit) {
   }
   visit_norm(c, "model.norm", weights.final_norm, visit);
   if (!c.tied_embeddings) visit(weights.head, head_place(c));
-}
-
-at::Tensor rows_of(const formats::ModuleRows& part, const at::Tensor& whole) {
-  if (part.rows == part.block) return whole.narrow(0, part.first, part.rows);
-  return whole.view({part.rows / part.block, part.stride, -1})
-      .narrow(1, part.first, part.block)
-      .reshape({part.rows, -1});
-}
-
-void put_rows(const formats::ModuleRows& part, const at::Tensor& rows,
-              at::Tensor& whole) {
-  if (part.rows == part.block) {
-    whole.narrow(0, part.first, part.rows).copy_(rows);
-    return;
-  }
-  whole.view({part.rows / part.block, part.stride, -1})
-      .narrow(1, part.first, part.block)
-      .copy_(rows.view({part.rows / part.block, part.block, -1}));
 }
 
 NamedTensors::NamedTensors(const Weights& weights) : config_(weights.config) {

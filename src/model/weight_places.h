@@ -37,14 +37,8 @@ TensorPlace head_place(const formats::ModelConfig& config);
 // order of the digest; the head where it is not the embedding.
 void visit_weights(Weights& weights, const VisitTensor& visit);
 
-// The rows of a fused tensor, [out, in] or [out], that are one projection's, and
-// back.
-at::Tensor rows_of(const formats::ModuleRows& part, const at::Tensor& whole);
-void put_rows(const formats::ModuleRows& part, const at::Tensor& rows,
-              at::Tensor& whole);
-
-// A model's tensors by LLaMA's names, to be found under any form that a file may
-// have of them.
+// A model's tensors by LLaMA's names, to be found under any form that a file
+// may have of them.
 class NamedTensors {
  public:
   explicit NamedTensors(const Weights& weights);

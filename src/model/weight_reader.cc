@@ -164,8 +164,7 @@ WeightReader::Views WeightReader::cut_rows(
 at::Tensor WeightReader::read_norms(const TensorPlace& place) {
   const int64_t heads = place.num_norms;
   if (source_.find(place.name) != nullptr) {  // GGUF: all heads in one
-    const at::Tensor all =
-        vector(place.name, {heads, place.shape[0] / heads});
+    const at::Tensor all = vector(place.name, {heads, place.shape[0] / heads});
     return all.defined() ? all.reshape(-1) : all;
   }
   std::vector<at::Tensor> parts;
@@ -191,9 +190,10 @@ at::Tensor WeightReader::read(const TensorPlace& place) {
 
 void read_weights(WeightReader& reader, Weights& weights) {
   weights.layers.resize(size_t(weights.config.num_layers));
-  visit_weights(weights, [&reader](at::Tensor& tensor, const TensorPlace& place) {
-    tensor = reader.read(place);
-  });
+  visit_weights(weights,
+                [&reader](at::Tensor& tensor, const TensorPlace& place) {
+                  tensor = reader.read(place);
+                });
   if (weights.config.tied_embeddings) weights.head = weights.embedding;
 }
 

@@ -37,11 +37,11 @@ bool has_checkpoint(const std::string& folder) {
 // where they are not what its manifest says.
 std::map<std::string, std::string> adapter_of(const std::string& run,
                                               const std::string& tuning,
-                                              const char* result,
                                               const store::Manifest& manifest) {
   std::map<std::string, std::string> files;
-  for (const auto& [file, digest] : stages::adapter_report(manifest).files) {
-    const std::string path = str(tuning, "/", result, "/", file);
+  const stages::AdapterReport report = stages::adapter_report(manifest);
+  for (const auto& [file, digest] : report.files) {
+    const std::string path = str(tuning, "/", report.result, "/", file);
     require_own_path(run, path);
     std::string bytes = read_file(run + "/" + path);
     if (digest_bytes(bytes) != digest) {
@@ -189,7 +189,7 @@ stages::TuneReport ReplayWorkbench::tune(
   }
   std::map<std::string, std::string> files;
   try {
-    files = adapter_of(from_.folder(), name, options.result_folder(), *manifest);
+    files = adapter_of(from_.folder(), name, *manifest);
   } catch (const Error& error) {
     log_warning(str(error.what(), "; it is not taken over but made anew"));
     return rest_->tune(model, options, samples, folder);

@@ -202,8 +202,8 @@ class StageChecks {
     bool same = true;
     const stages::AdapterReport report = stages::adapter_report(manifest);
     for (const auto& [file, digest] : report.files) {
-      const std::string path =
-          str(store_.folder(), "/", report.folder, "/adapter/", file);
+      const std::string path = str(store_.folder(), "/", report.folder, "/",
+                                   report.result, "/", file);
       std::string found = "no such file";
       std::error_code ignored;
       if (fs::is_regular_file(path, ignored)) {

@@ -25,7 +25,7 @@ struct Variant {
   std::string folder;
   std::string adapter_stage;
   std::string form;
-  TuneOptions recipe::Recipe::* options = nullptr;
+  TuneOptions recipe::Recipe::*options = nullptr;
 
   // Where its tuning's result lies in the run: "engraved/adapter".
   std::string result(const recipe::Recipe& recipe) const {

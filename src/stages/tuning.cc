@@ -183,10 +183,10 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
   store::Manifest manifest;
   manifest.stage = plan.adapter;
   manifest.digest = report.digest;
-  manifest.report = to_json(AdapterReport{
-      report, plan.folder, inputs,
-      file_digests(str(store.folder(), "/", plan.folder, "/",
-                       plan.options.result_folder()))});
+  manifest.report = to_json(
+      AdapterReport{report, plan.folder, plan.options.result_folder(), inputs,
+                    file_digests(str(store.folder(), "/", plan.folder, "/",
+                                     plan.options.result_folder()))});
   store.commit_manifest(manifest, files_below(store.folder(), plan.folder));
   log_info(str(plan.adapter, ": ", counted(report.num_samples, "sample"), ", ",
                counted(report.num_steps, "step"), ", ", report.num_truncated,
@@ -271,6 +271,12 @@ bool is_adapter(const store::Manifest& manifest) {
 AdapterReport adapter_report(const store::Manifest& manifest) {
   auto report = from_json<AdapterReport>(manifest.report, manifest.stage);
   report.tuning.digest = manifest.digest;
+  if (report.result != "adapter" && report.result != "model") {
+    throw Error(ErrorKind::kDamaged,
+                str(manifest.stage,
+                    ": expected the result \"adapter\" or \"model\", found \"",
+                    report.result, "\"; restore run.db from a copy"));
+  }
   for (const auto& [name, digest] : report.files) {
     if (name.empty() || name[0] == '.' || name.find('/') != name.npos) {
       throw Error(ErrorKind::kDamaged,

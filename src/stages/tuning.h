@@ -54,6 +54,7 @@ std::string tuning_inputs(const TuneOptions& options,
 struct AdapterReport {
   TuneReport tuning;
   std::string folder;                 // of the run
+  std::string result = "adapter";     // TuneOptions::result_folder
   std::optional<std::string> inputs;  // tuning_inputs
   // Names, which are plain, with their digests when the tuning was done.
   std::map<std::string, std::string> files;
@@ -61,6 +62,7 @@ struct AdapterReport {
   static void describe(auto& visit, auto& self) {
     TuneReport::describe(visit, self.tuning);
     visit.may("folder", self.folder);
+    visit.may("result", self.result, self.result != AdapterReport{}.result);
     visit("inputs", self.inputs);
     visit.may("files", self.files);
   }

@@ -46,7 +46,8 @@ void append_nmt(int32_t code, std::string& out) {
 
 void append_clean(int32_t code, std::string& out) {
   const bool breaks = code == '\t' || code == '\n' || code == '\r';
-  if (code == 0 || code == 0xFFFD || (!breaks && is_other(code))) return;
+  if (code == 0 || code == 0xFFFD || (!breaks && reference_is_other(code)))
+    return;
   append_utf8(out, is_space(code) ? ' ' : code);
 }
 
@@ -60,15 +61,19 @@ bool is_bert_han(int32_t code) {
          (code >= 0x2F800 && code <= 0x2FA1F);
 }
 
-std::string strip(const NormalizerStep& step, std::string_view text,
-                  Begins& begins) {
+size_t strip_begin(const NormalizerStep& step, std::string_view text) {
   size_t begin = 0;
-  while (step.left && begins != Begins::kInText && begin < text.size()) {
+  while (step.left && begin < text.size()) {
     const Utf8Char next = utf8_char(text, begin);
     if (next.code < 0 || !is_space(next.code)) break;
     begin += next.length;
   }
-  if (begin > 0) begins = Begins::kAfterToken;
+  return begin;
+}
+
+std::string strip(const NormalizerStep& step, std::string_view text,
+                  Begins begins) {
+  const size_t begin = begins == Begins::kInText ? 0 : strip_begin(step, text);
   size_t end = text.size();
   while (step.right && end > begin) {
     const size_t last = char_before(text, end);
@@ -142,26 +147,6 @@ std::string map_by_table(const Charsmap& table, std::string_view text) {
   return out;
 }
 
-// Whether a step that removes characters does so where the text begins: what is
-// left of it does not begin it, to the reference.
-bool removes_first(NormalizerStep::Kind kind, std::string_view text) {
-  using Kind = NormalizerStep::Kind;
-  if (text.empty()) return false;
-  const int32_t code = utf8_char(text, 0).code;
-  if (code < 0) return false;
-  std::string left;
-  if (kind == Kind::kNmt) {
-    append_nmt(code, left);
-  } else if (kind == Kind::kCleanText) {
-    append_clean(code, left);
-  } else if (kind == Kind::kStripAccents) {
-    return reference_is_mark(code);
-  } else {
-    return kind == Kind::kBertAccents && is_nonspacing(code);
-  }
-  return left.empty();
-}
-
 }  // namespace
 
 Normalizer::Normalizer(std::vector<NormalizerStep> steps,
@@ -187,12 +172,16 @@ void Normalizer::check_growth(size_t before, size_t after) const {
                   "; use a model whose tokenizer is supported"));
 }
 
+// To the reference a text whose first character is gone, or was replaced
+// together with the next, does not begin where the text did.
 std::string Normalizer::apply(std::string_view text, Begins& begins) const {
   std::string normal(text);
+  size_t first = text.empty() ? 0 : utf8_char(text, 0).length;
   for (const Step& step : steps_) {
     std::string next = apply(step, normal, begins);
-    if (begins == Begins::kText && removes_first(step.options.kind, normal)) {
-      begins = Begins::kAfterToken;
+    if (begins == Begins::kText) {
+      first = std::min(first_after(step, normal, next, first), next.size());
+      if (first == 0 && !normal.empty()) begins = Begins::kAfterToken;
     }
     normal = std::move(next);
     check_growth(text.size(), normal.size());
@@ -201,8 +190,36 @@ std::string Normalizer::apply(std::string_view text, Begins& begins) const {
   return normal;
 }
 
+size_t Normalizer::first_after(const Step& step, std::string_view text,
+                               std::string_view next, size_t first) const {
+  const NormalizerStep& options = step.options;
+  using Kind = NormalizerStep::Kind;
+  const auto mapped = [&](std::string_view part) {
+    return apply(step, part, Begins::kText).size();
+  };
+  switch (options.kind) {
+    case Kind::kForm:
+    case Kind::kCharsmap:
+      // What it is decomposed to, or composed with those behind it.
+      return std::max(mapped(text.substr(0, first)),
+                      next.empty() ? 0 : size_t(utf8_char(next, 0).length));
+    case Kind::kStrip:
+      return first - std::min(first, strip_begin(options, text));
+    case Kind::kPrepend:
+      return first + (text.empty() ? 0 : options.content.size());
+    case Kind::kReplace: {
+      const size_t length =
+          match_at_begin(text, step.pattern.get(), options.pattern);
+      if (length > first) return 0;
+      return first - length + (length > 0 ? options.content.size() : 0);
+    }
+    default:
+      return mapped(text.substr(0, first));
+  }
+}
+
 std::string Normalizer::apply(const Step& step, std::string_view text,
-                              Begins& begins) const {
+                              Begins begins) const {
   const NormalizerStep& options = step.options;
   using Kind = NormalizerStep::Kind;
   switch (options.kind) {
@@ -238,7 +255,8 @@ std::string Normalizer::apply(const Step& step, std::string_view text,
     case Kind::kBertAccents:
       return map_characters(reference_form(text, TextForm::kNfd),
                             [](int32_t code, std::string& out) {
-                              if (!is_nonspacing(code)) append_utf8(out, code);
+                              if (!reference_is_nonspacing(code))
+                                append_utf8(out, code);
                             });
   }
   return std::string(text);

@@ -64,7 +64,11 @@ class Normalizer {
     std::unique_ptr<const Pattern> pattern;
   };
   std::string apply(const Step& step, std::string_view text,
-                    Begins& begins) const;
+                    Begins begins) const;
+  // How many of the bytes in front of a text come from its first character,
+  // when a step made `next` of it; `first`: before.
+  size_t first_after(const Step& step, std::string_view text,
+                     std::string_view next, size_t first) const;
   std::string replace(const Step& step, std::string_view text) const;
   void check_growth(size_t before, size_t after) const;
 

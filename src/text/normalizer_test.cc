@@ -64,14 +64,38 @@ TEST(NormalizerTest, WhereATextBegins) {
   EXPECT_EQ(normal({prepend("_")}, "a", Begins::kInText), "a");
   EXPECT_EQ(normal({prepend("_")}, "a", Begins::kAfterToken), "_a");
   EXPECT_EQ(normal({step(Kind::kStrip)}, " a ", Begins::kInText), " a");
-  Begins begins = Begins::kText;
-  Normalizer({step(Kind::kStrip)}, "test").apply("a ", begins);
-  EXPECT_EQ(begins, Begins::kText);
-  Normalizer({step(Kind::kStrip)}, "test").apply(" a", begins);
-  EXPECT_EQ(begins, Begins::kAfterToken);
-  begins = Begins::kText;
-  Normalizer({step(Kind::kStripAccents)}, "test").apply("\u0301a", begins);
-  EXPECT_EQ(begins, Begins::kAfterToken);
+}
+
+// As the reference (tokenizers 0.23) takes what Metaspace's "first" is asked.
+TEST(NormalizerTest, WhatIsLeftOfATextMayNotBeginIt) {
+  const auto begins_text = [](std::vector<NormalizerStep> steps,
+                              std::string_view text) {
+    Begins begins = Begins::kText;
+    Normalizer(std::move(steps), "test").apply(text, begins);
+    return begins == Begins::kText;
+  };
+  NormalizerStep pattern = replace("x+", "y");
+  pattern.is_regex = true;
+  EXPECT_TRUE(begins_text({step(Kind::kStrip)}, "a "));
+  EXPECT_FALSE(begins_text({step(Kind::kStrip)}, " a"));
+  EXPECT_FALSE(begins_text({step(Kind::kStripAccents)}, "\u0301a"));
+  EXPECT_FALSE(begins_text({replace("``", "\"")}, "``a"));
+  EXPECT_FALSE(begins_text({replace("``", "\"\"")}, "``a"));
+  EXPECT_TRUE(begins_text({replace("``", "\"")}, "a``"));
+  EXPECT_TRUE(begins_text({replace("`", "\"")}, "`a"));
+  EXPECT_FALSE(begins_text({replace("`", "")}, "`a"));
+  EXPECT_FALSE(begins_text({pattern}, "xxa"));
+  EXPECT_TRUE(begins_text({pattern}, "xa"));
+  EXPECT_TRUE(begins_text({pattern}, "axx"));
+  EXPECT_TRUE(begins_text({replace("é", "e")}, "éa"));
+  EXPECT_FALSE(begins_text({replace("e\u0301", "e")}, "e\u0301a"));
+  EXPECT_TRUE(begins_text({TextForm::kNfc, replace("é", "e")}, "e\u0301a"));
+  EXPECT_TRUE(begins_text({TextForm::kNfd, replace("e\u0301", "z")}, "éa"));
+  EXPECT_TRUE(begins_text({TextForm::kNfkd, replace("1⁄", "z")}, "½a"));
+  EXPECT_FALSE(begins_text({TextForm::kNfkd, replace("1⁄2a", "z")}, "½a"));
+  EXPECT_TRUE(begins_text({prepend("xy"), replace("xya", "q")}, "ab"));
+  EXPECT_TRUE(begins_text({prepend("x"), replace("x", "")}, "ab"));
+  EXPECT_FALSE(begins_text({replace("aa", "b"), replace("b", "c")}, "aax"));
 }
 
 TEST(NormalizerTest, TextsDoNotGrowBeyondMeasure) {

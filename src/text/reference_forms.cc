@@ -60,6 +60,25 @@ constexpr Range kNoMarks[] = {
     {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF},
     {0x1E4EC, 0x1E4EF},
 };
+// Nonspacing marks that Unicode 9 brought, and one that was spacing: BERT's
+// normalizer is older still.
+constexpr Range kNoBertMarks[] = {
+    {0x8D4, 0x8E1},     {0x1885, 0x1886},   {0x1DFB, 0x1DFB},
+    {0xA8C5, 0xA8C5},   {0xA9BD, 0xA9BD},   {0x1123E, 0x1123E},
+    {0x11438, 0x1143F}, {0x11442, 0x11444}, {0x11446, 0x11446},
+    {0x11C30, 0x11C36}, {0x11C38, 0x11C3D}, {0x11C3F, 0x11C3F},
+    {0x11C92, 0x11CA7}, {0x11CAA, 0x11CB0}, {0x11CB2, 0x11CB3},
+    {0x11CB5, 0x11CB6}, {0x1E000, 0x1E006}, {0x1E008, 0x1E018},
+    {0x1E01B, 0x1E021}, {0x1E023, 0x1E024}, {0x1E026, 0x1E02A},
+    {0x1E944, 0x1E94A},
+};
+// Format characters from Unicode 9 on.
+constexpr Range kNoBertControls[] = {
+    {0x890, 0x891},
+    {0x8E2, 0x8E2},
+    {0x110CD, 0x110CD},
+    {0x13430, 0x1343F},
+};
 // Capitals of Unicode 16 and 17, and how far their small letters are.
 struct NewCapitals {
   int32_t first, last, distance;
@@ -120,6 +139,16 @@ std::string reference_form(std::string_view text, TextForm form) {
 bool reference_is_mark(int32_t code) {
   return is_mark(code) ? !is_in(kNoMarks, code)
                        : code == 0x1CF2 || code == 0x1CF3;
+}
+
+bool reference_is_nonspacing(int32_t code) {
+  if (code == 0x1734) return true;
+  return is_nonspacing(code) && !is_in(kNoMarks, code) &&
+         !is_in(kNoBertMarks, code);
+}
+
+bool reference_is_other(int32_t code) {
+  return is_other(code) && !is_in(kNoBertControls, code);
 }
 
 }  // namespace selfalign::text

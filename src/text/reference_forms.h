@@ -13,5 +13,8 @@ namespace selfalign::text {
 
 std::string reference_form(std::string_view text, TextForm form);
 bool reference_is_mark(int32_t code);  // M, for StripAccents
+// For BertNormalizer, whose tables are those of Unicode 8.
+bool reference_is_nonspacing(int32_t code);  // Mn
+bool reference_is_other(int32_t code);       // Cc, Cf, Co
 
 }  // namespace selfalign::text

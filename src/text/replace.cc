@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/replace.h"
 
+#include <utility>
+
 #include "text/unicode.h"
 
 namespace selfalign::text {
@@ -33,6 +35,20 @@ std::string replace_all(std::string_view text, const Pattern* pattern,
     out.append(run, done);
   });
   return out;
+}
+
+size_t match_at_begin(std::string_view text, const Pattern* pattern,
+                      std::string_view wanted) {
+  if (pattern == nullptr) return text.starts_with(wanted) ? wanted.size() : 0;
+  size_t length = 0;
+  bool is_first = true;
+  for_each_utf8_run(text, [&](std::string_view run, bool valid) {
+    if (!std::exchange(is_first, false) || !valid) return;
+    Pattern::Scratch scratch;
+    Pattern::Search search(*pattern, run, scratch);
+    if (search.next() && search.begin() == 0) length = search.end();
+  });
+  return length;
 }
 
 }  // namespace selfalign::text

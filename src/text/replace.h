@@ -18,4 +18,8 @@ std::string replace_all(std::string_view text, const Pattern* pattern,
                         std::string_view wanted, std::string_view content,
                         const std::function<void(size_t)>& check);
 
+// Bytes of the first match, if it is where the text begins, else 0.
+size_t match_at_begin(std::string_view text, const Pattern* pattern,
+                      std::string_view wanted);
+
 }  // namespace selfalign::text

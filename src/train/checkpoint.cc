@@ -95,16 +95,20 @@ void read_vectors(const std::string& path, int64_t num_values,
 }  // namespace
 
 void save_checkpoint(const std::string& folder, const std::string& identity,
-                     const TrainState& state) {
+                     TrainState& state) {
   make_folder(folder);
   const std::string name =
       str("checkpoint-", state.step, "-", state.packs_done, ".safetensors");
-  write_vectors(folder + "/" + name, state);
+  if (state.tensors != name) {
+    write_vectors(folder + "/" + name, state);
+    state.tensors = name;
+    state.tensors_digest = digest_file(folder + "/" + name);
+  }
   Json json;
   json["version"] = kVersion;
   json["identity"] = identity;
   json["tensors"] = name;
-  json["tensors_digest"] = digest_file(folder + "/" + name);
+  json["tensors_digest"] = state.tensors_digest;
   json["step"] = state.step;
   json["packs_done"] = state.packs_done;
   json["loss_sum"] = state.loss_sum;

@@ -23,11 +23,14 @@ struct TrainState {
   std::optional<double> loss_after;  // set when the training is complete
   // [num_values] float32 on the CPU: values, gradients, AdamW's two moments.
   at::Tensor values, gradients, first_moment, second_moment;
+  // The file that holds those vectors, where they were saved, and its digest.
+  std::string tensors, tensors_digest;
 };
 
-// `identity`: digest of everything that decides the result.
+// `identity`: digest of everything that decides the result. The vectors are
+// written unless they were for this very place of the training.
 void save_checkpoint(const std::string& folder, const std::string& identity,
-                     const TrainState& state);
+                     TrainState& state);
 
 // None if the folder holds none. Error kDamaged if it is of another identity,
 // if its files do not belong together, or if its vectors are not of

@@ -50,7 +50,8 @@ bool is_damaged(const std::string& folder, const std::string& identity,
 TEST(Checkpoint, ComesBackExactly) {
   const std::string folder = fresh_folder("checkpoint");
   EXPECT_FALSE(load_checkpoint(folder, "id", 40).has_value());
-  save_checkpoint(folder, "id", some_state());
+  TrainState state = some_state();
+  save_checkpoint(folder, "id", state);
   TrainState later = some_state();
   later.step = 4;
   later.loss_after = 0.1;
@@ -73,7 +74,8 @@ TEST(Checkpoint, ComesBackExactly) {
 
 TEST(Checkpoint, RefusesWhatDoesNotBelong) {
   const std::string folder = fresh_folder("checkpoint_bad");
-  save_checkpoint(folder, "id", some_state());
+  TrainState state = some_state();
+  save_checkpoint(folder, "id", state);
   const std::string json = read_file(folder + "/checkpoint.json");
   for (const auto& [right, wrong] :
        {std::pair("\"step\":3", "\"step\":-1"),

@@ -13,8 +13,7 @@ constexpr int64_t kChunkRows = 128;
 }  // namespace
 
 double nll_sum(const model::Weights& weights, const LossInput& input,
-               double scale, at::Tensor* gradient,
-               at::Tensor* head_gradient) {
+               double scale, at::Tensor* gradient, at::Tensor* head_gradient) {
   const at::NoGradGuard no_graph;
   const at::Tensor hidden = at::index_select(input.hidden, 0, input.rows);
   const int64_t num_rows = hidden.size(0);

@@ -18,8 +18,8 @@ struct LossInput {
 // Sum of the negative log-likelihoods (natural logarithm), in float32 from
 // logits in the weights' dtype. With `gradient`, also stores there
 // d(scale * sum) / d(hidden), [tokens, hidden] in hidden's dtype, and with
-// `head_gradient` d(scale * sum) / d(head), [vocab, hidden] in the head's, added
-// up in float32.
+// `head_gradient` d(scale * sum) / d(head), [vocab, hidden] in the head's,
+// added up in float32.
 double nll_sum(const model::Weights& weights, const LossInput& input,
                double scale = 1.0, at::Tensor* gradient = nullptr,
                at::Tensor* head_gradient = nullptr);

@@ -117,7 +117,8 @@ LoraParameters::LoraParameters(const model::Weights& base,
                                const model::Lora& initial)
     : base_(base), lora_(initial) {
   std::vector<at::Tensor*> matrices;
-  std::vector<std::pair<at::Tensor*, at::Tensor*>> shared;  // A, and whose it is
+  std::vector<std::pair<at::Tensor*, at::Tensor*>>
+      shared;  // A, and whose it is
   for (model::LoraLayer& layer : lora_.layers) {
     at::Tensor* last = nullptr;
     for (const auto of : model::kLoraPairs) {

@@ -16,8 +16,8 @@ struct TrainOptions : TuneOptions {
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  std::string folder;             // checkpoint, metrics.jsonl, tensorboard/
-  std::string base_model;         // named in adapter_config.json
+  std::string folder;      // checkpoint, metrics.jsonl, tensorboard/
+  std::string base_model;  // named in adapter_config.json
   // Writes the weights of a full tuning, all in memory, to folder/model.
   std::function<void(const model::Weights&)> save_model;
   std::function<void()> on_pack;  // called after every forward/backward pass

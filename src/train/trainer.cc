@@ -214,6 +214,14 @@ model::Rope rope_for(const model::Weights& weights,
       weights.device());
 }
 
+std::optional<double> validation_loss(const model::Weights& weights,
+                                      const model::Lora* lora,
+                                      const std::vector<Sample>& held_out,
+                                      const TrainOptions& options) {
+  if (held_out.empty()) return std::nullopt;
+  return mean_loss(weights, lora, held_out, options.pack_tokens);
+}
+
 std::unique_ptr<Parameters> make_parameters(const model::Weights& weights,
                                             const TrainOptions& options) {
   if (options.is_full()) return std::make_unique<WeightParameters>(weights);
@@ -256,7 +264,8 @@ class Trainer {
     last_checkpoint_ = Clock::now();
     if (!found) {
       warn_of_warm_up(options_, num_steps_);
-      state_.loss_before = report_loss(weights_, nullptr);
+      state_.loss_before = mean_loss(
+          weights_, nullptr, report_samples(samples_), options_.pack_tokens);
       return;
     }
     state_ = std::move(*found);
@@ -308,7 +317,8 @@ class Trainer {
         clip_gradients(parameters_->gradients(), options_.max_grad_norm);
     check_finite(m.grad_norm, "gradient norm", options_.folder, state_.step);
     m.learning_rate = learning_rate_at(options_, state_.step, num_steps_);
-    adam_.step(parameters_->values(), parameters_->gradients(), m.learning_rate);
+    adam_.step(parameters_->values(), parameters_->gradients(),
+               m.learning_rate);
     parameters_->gradients().zero_();
     m.epoch = steps_.epoch_of(state_.step);
     m.step = ++state_.step;
@@ -319,8 +329,8 @@ class Trainer {
     state_.packs_done = 0;
     state_.loss_sum = 0.0;
     if (state_.step == num_steps_ || steps_.epoch_of(state_.step) != m.epoch) {
-      m.validation_loss =
-          validation_loss(parameters_->weights(), parameters_->lora());
+      m.validation_loss = validation_loss(
+          parameters_->weights(), parameters_->lora(), held_out_, options_);
     }
     metrics.append(m);
     if (state_.step % options_.checkpoint_steps == 0) checkpoint();
@@ -334,8 +344,7 @@ class Trainer {
                       weights_.device());
     }
     const double loss = backward_pack(
-        rope_, *parameters_, pack, scale,
-        dropout ? &*dropout : nullptr,
+        rope_, *parameters_, pack, scale, dropout ? &*dropout : nullptr,
         options_.gradient_checkpointing ||
             !weights_
                  .is_held());  // a graph would hold a base in codes as values
@@ -369,7 +378,8 @@ class Trainer {
     const model::Lora* lora = parameters_->lora();
     if (!state_.loss_after) {
       checkpoint();
-      const double loss = report_loss(tuned, lora);
+      const double loss = mean_loss(tuned, lora, report_samples(samples_),
+                                    options_.pack_tokens);
       check_finite(loss, "loss after training", options_.folder, state_.step);
       if (lora == nullptr) {
         options_.save_model(tuned);
@@ -388,21 +398,10 @@ class Trainer {
     report.loss_before = state_.loss_before;
     report.loss_after = *state_.loss_after;
     report.digest = parameters_->digest();
-    report.validation_before = validation_loss(weights_, nullptr);
-    report.validation_after = validation_loss(tuned, lora);
+    report.validation_before =
+        validation_loss(weights_, nullptr, held_out_, options_);
+    report.validation_after = validation_loss(tuned, lora, held_out_, options_);
     return report;
-  }
-
-  double report_loss(const model::Weights& weights,
-                     const model::Lora* lora) const {
-    const std::vector<Sample> some = report_samples(samples_);
-    return mean_loss(weights, lora, some, options_.pack_tokens);
-  }
-
-  std::optional<double> validation_loss(const model::Weights& weights,
-                                        const model::Lora* lora) const {
-    if (held_out_.empty()) return std::nullopt;
-    return mean_loss(weights, lora, held_out_, options_.pack_tokens);
   }
 
   const model::Weights& weights_;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tuning of the base model on conversations, by LoRA or of all its weights: loss on the answers alone,
-// packing without attention across samples, AdamW on float32 masters, the
-// paper's schedule (100 logarithmic warm-up steps, then linear decay), gradient
-// accumulation, checkpoints that resume to the same bits.
+// Tuning of the base model on conversations, by LoRA or of all its weights:
+// loss on the answers alone, packing without attention across samples, AdamW on
+// float32 masters, the paper's schedule (100 logarithmic warm-up steps, then
+// linear decay), gradient accumulation, checkpoints that resume to the same
+// bits.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ struct TrainReport {
 };
 
 // Trains and leaves the PEFT adapter in folder/adapter, or calls save_model
-// (Error kUsage where a full tuning's base is in codes). With a checkpoint in the
-// folder it goes on from it, to the same bits as without the stop, and a
+// (Error kUsage where a full tuning's base is in codes). With a checkpoint in
+// the folder it goes on from it, to the same bits as without the stop, and a
 // finished training is only reported; a checkpoint of another model, options
 // or samples is Error kDamaged. Checkpoints are written every checkpoint_steps
 // and every five minutes. An interrupt writes one after the pack at work, in

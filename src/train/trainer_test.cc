@@ -245,8 +245,7 @@ TEST_F(Training, OfAllWeightsGoesOnToTheSameBits) {
               1e-5);
   EXPECT_NEAR(whole.loss_after, mean_loss(saved, nullptr, samples_, 64), 1e-5);
   EXPECT_FALSE(saved.embedding.equal(weights_.embedding));
-  EXPECT_FALSE(
-      saved.final_norm.weight.equal(weights_.final_norm.weight));
+  EXPECT_FALSE(saved.final_norm.weight.equal(weights_.final_norm.weight));
   options_.gradient_checkpointing = true;
   EXPECT_EQ(train(fresh_folder("full_checkpointing")).digest, whole.digest);
   options_.gradient_checkpointing = false;
@@ -273,8 +272,8 @@ TEST_F(Training, OfAllWeightsGoesOnToTheSameBits) {
 // Steps that bfloat16 could not hold add up in the float32 masters, and a
 // token's gradients are added up in float32.
 TEST_F(Training, OfAllWeightsKeepsMastersInFloat32) {
-  const model::Weights half = model::load_weights("tests/data/tiny_llama",
-                                                  at::kCPU, at::kBFloat16);
+  const model::Weights half =
+      model::load_weights("tests/data/tiny_llama", at::kCPU, at::kBFloat16);
   const WeightParameters parameters(half);
   EXPECT_EQ(parameters.weights().dtype(), at::kBFloat16);
   EXPECT_EQ(parameters.values().scalar_type(), at::kFloat);
@@ -287,9 +286,8 @@ TEST_F(Training, OfAllWeightsKeepsMastersInFloat32) {
     backward_pack(rope, parameters, pack, 1.0, nullptr);
     backward_pack(rope, exact, pack, 1.0, nullptr);
   }
-  const double error = at::sub(parameters.gradients(), exact.gradients())
-                           .norm()
-                           .item<double>();
+  const double error =
+      at::sub(parameters.gradients(), exact.gradients()).norm().item<double>();
   EXPECT_LT(error, 0.02 * exact.gradients().norm().item<double>());
   const at::Tensor before = parameters.values().clone();
   TrainOptions options;

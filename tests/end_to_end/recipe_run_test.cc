@@ -320,6 +320,68 @@ void RecipeRun::expect_model_exports() {
   EXPECT_FALSE(fs::exists(path("x.partial")));
 }
 
+// Stage 3 trains all weights, stage 4 an adapter: what the first made answers,
+// is replayed, taken over by a fork and exported as the adapter is.
+TEST_P(RecipeRun, TrainsAllWeightsWhereTheRecipeSaysSo) {
+  if (GetParam() != "smollm2-demo") return;  // once is enough
+  Recipe recipe = small();
+  recipe.engrave.method = "full";
+  recipe.final.method = "full";
+  make_phrase_model(recipe.model.path,
+                    phrases_for(recipe::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
+  ASSERT_EQ(run(recipe), 0) << log();
+  const Json status = output();
+  EXPECT_EQ(status["done"], true);
+  for (const char* folder : {"run/engraved/", "run/verbose/"}) {
+    EXPECT_TRUE(fs::exists(path(str(folder, "model/model.safetensors"))));
+    EXPECT_FALSE(fs::exists(path(str(folder, "adapter"))));
+    EXPECT_EQ(json_of(str(folder, "model/config.json"))["model_type"], "llama");
+  }
+  ASSERT_EQ(selfalign("verify run"), 0) << log();
+  EXPECT_EQ(output()["digest"], status["digest"]);
+  ASSERT_EQ(selfalign("resume run --fork fork"), 0) << log();
+  EXPECT_EQ(output()["digest"], status["digest"]);
+
+  // Asked by way of the run, and as a model of its own, it answers alike.
+  const auto answer = [&](const std::string& model) {
+    EXPECT_EQ(selfalign("chat " + model + " --max-tokens 8 <question"), 0)
+        << log();
+    return output()["answer"];
+  };
+  write_file_atomic(path("question"), "What is it?\n");
+  const Json want = answer("run");
+  EXPECT_EQ(answer("run/verbose/model"), want);
+  EXPECT_EQ(answer("model --adapter run/verbose/model"), want);
+  ASSERT_EQ(selfalign("export run --model gguf --type f32 --output gguf"), 0)
+      << log();
+  EXPECT_EQ(answer("gguf/gguf.gguf --adapter run/verbose/model"), want);
+  ASSERT_EQ(selfalign("export run --model merged --output merged"), 0) << log();
+  EXPECT_EQ(answer("merged"), want);
+  EXPECT_THAT(read_file(path("merged/README.md")),
+              HasSubstr("all of its weights were tuned"));
+  EXPECT_EQ(selfalign("export run --model adapter --output x"), 2) << log();
+  EXPECT_THAT(log(), HasSubstr("use --model merged or gguf"));
+  // The tensors that were exported are those that were tuned.
+  const auto score = [&](const std::string& model) {
+    write_file_atomic(path("texts"), dump_json({{"context", "What is it?"},
+                                                {"continuations", {" ab"}}}));
+    EXPECT_EQ(selfalign("score --model " + model + " <texts"), 0) << log();
+    return output()["continuations"][0]["sum"];
+  };
+  const Json tuned = score("run/verbose/model");
+  EXPECT_NE(score("model"), tuned);
+  EXPECT_EQ(score("merged"), tuned);
+  EXPECT_EQ(score("gguf/gguf.gguf"), tuned);
+  for (const char* file : {"config.json", "model.safetensors"}) {
+    const std::string name = path(str("run/verbose/model/", file));
+    const std::string content = read_file(name);
+    write_file_atomic(name, content + "x");
+    EXPECT_EQ(selfalign("chat run <question"), 5) << log();
+    write_file_atomic(name, content);
+  }
+}
+
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   if (GetParam() != "smollm2-demo") return;  // once is enough
   const Recipe recipe = small();

@@ -12,6 +12,7 @@
 #include "families.h"
 #include "formats/config_out.h"
 #include "local/merged_model.h"
+#include "local/tuned_model.h"
 #include "model/load_weights.h"
 #include "model/weight_places.h"
 #include "text/byte_bpe.h"

@@ -223,8 +223,8 @@ TEST_P(FamiliesTest, AnAdapterAsPeft) {
   }
 
   parameters.gradients().zero_();
-  EXPECT_EQ(train::backward_pack(rope, parameters, packs[0], 1.0,
-                                 nullptr, /*checkpointing=*/true),
+  EXPECT_EQ(train::backward_pack(rope, parameters, packs[0], 1.0, nullptr,
+                                 /*checkpointing=*/true),
             loss);
   EXPECT_TRUE(parameters.gradients().equal(gradients));
 }
@@ -235,17 +235,16 @@ TEST_P(FamiliesTest, GradientsOfAllWeightsAsTransformers) {
   const Json& full = golden_["full"];
   const train::WeightParameters parameters(*weights_);
   const model::Rope rope = model::make_rope(weights_->config, 96, at::kCPU);
-  const std::vector<train::Pack> packs = train::pack_samples(
-      {train::text_sample(ids_, kPrompt)}, {0}, 0, 1, 1000);
+  const std::vector<train::Pack> packs =
+      train::pack_samples({train::text_sample(ids_, kPrompt)}, {0}, 0, 1, 1000);
   const double loss =
       train::backward_pack(rope, parameters, packs.at(0), 1.0, nullptr);
   EXPECT_NEAR(loss, full["loss"].get<double>(), 1e-4 * loss);
   const at::Tensor gradients = parameters.gradients().clone();
 
   model::Weights named = parameters.weights();
-  model::visit_weights(named, [](at::Tensor& tensor, const auto&) {
-    tensor = tensor.grad();
-  });
+  model::visit_weights(
+      named, [](at::Tensor& tensor, const auto&) { tensor = tensor.grad(); });
   const model::NamedTensors found(named);
   int64_t num_compared = 0;
   for (const Json& tensor : golden_["tensors"]) {

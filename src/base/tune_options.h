@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/settings.h"
@@ -37,6 +38,16 @@ struct TuneOptions {
   std::string method = "lora";
 
   bool is_full() const { return method == "full"; }
+  // Keys without effect in a full tuning.
+  static bool is_of_lora(std::string_view key) {
+    key = key.substr(0, key.find('.'));  // a pattern's entry
+    for (const std::string_view of :
+         {"rank", "alpha", "dropout", "target_modules", "use_rslora",
+          "rank_pattern", "alpha_pattern"}) {
+      if (key == of) return true;
+    }
+    return false;
+  }
   // Of a tuning's folder, where its result lies: a PEFT adapter or an HF model.
   const char* result_folder() const { return is_full() ? "model" : "adapter"; }
 

@@ -26,6 +26,7 @@ inline void set_action(CLI::App& command, Shell& shell,
 }
 
 void add_run(CLI::App& app, Shell& shell);
+void add_adopt(CLI::App& app, Shell& shell);
 void add_resume(CLI::App& app, Shell& shell);
 void add_status(CLI::App& app, Shell& shell);
 void add_verify(CLI::App& app, Shell& shell);

@@ -122,7 +122,10 @@ void export_model(const ExportFlags& flags, const Shell& shell) {
     return;
   }
   log_info(str(flags.output, ": ", flags.model, ", ", report.num_tensors,
-               " tensors, of which the adapter changed ", report.num_merged));
+               " tensors",
+               options.adapter.empty() || report.num_tensors == 0
+                   ? std::string()
+                   : str(", of which the tuning changed ", report.num_merged)));
 }
 
 void export_run(const ExportFlags& flags, const Shell& shell) {

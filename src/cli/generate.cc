@@ -13,6 +13,7 @@
 #include "cli/model_flags.h"
 #include "cli/requests.h"
 #include "cli/unused_options.h"
+#include "formats/peft.h"
 #include "generate/remote.h"
 #include "local/workbench.h"
 #include "recipe/chat.h"
@@ -141,8 +142,10 @@ struct GenerateFlags : ModelFlags {
 };
 
 void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
+  const bool is_tuned =
+      !flags.adapter.empty() || formats::is_tuned_model(flags.model.path);
   const bool is_raw =
-      flags.form == "raw" || (flags.form == "auto" && flags.adapter.empty());
+      flags.form == "raw" || (flags.form == "auto" && !is_tuned);
   flags.check_use(command, {flags.model.path});
   if (is_raw) {
     refuse_given(command, {"--prompts"},
@@ -151,7 +154,8 @@ void generate_lines(const GenerateFlags& flags, const CLI::App& command) {
   LineReader reader;
   std::optional<Assistant> assistant;
   if (!is_raw) {
-    assistant = assistant_of({flags.adapter, flags.form, flags.prompts, ""});
+    assistant = assistant_of(
+        {flags.adapter, flags.form, flags.prompts, "", flags.model.path});
   }
   const recipe::ModelOptions model = flags.model_at(flags.model.path);
   local::LocalWorkbench workbench;

@@ -11,6 +11,7 @@
 #include "cli/evaluation_prompts.h"
 #include "cli/options.h"
 #include "eval/items.h"
+#include "formats/peft.h"
 #include "generate/remote.h"
 #include "recipe/chat.h"
 #include "recipe/run_files.h"
@@ -23,8 +24,9 @@ namespace fs = std::filesystem;
 constexpr char kChatMark[] = "<|im_start|>";
 
 // A judge's adapter is asked under the prompt it was trained with.
-judge::JudgeLayout form_layout(const std::string& adapter) {
-  const Assistant assistant = assistant_of({adapter, "auto", "", ""});
+judge::JudgeLayout form_layout(const std::string& adapter,
+                               const std::string& model) {
+  const Assistant assistant = assistant_of({adapter, "auto", "", "", model});
   const recipe::ChatPrompt& chat = assistant.prompt;
   constexpr char kPlace[] = "{instruction}";
   const size_t at = chat.user.find(kPlace);
@@ -134,7 +136,9 @@ judge::JudgeLayout OpenJudge::layout_of(const JudgeFlags& flags,
   // Its text names the request; what is sent are the messages.
   if (generator_->chats_only()) return {"chat", "", "\n\n", "", {}};
   if (flags.layout != "auto") return prompts.layouts.at(flags.layout);
-  if (!flags.model.adapter.empty()) return form_layout(flags.model.adapter);
+  if (!flags.model.adapter.empty() || formats::is_tuned_model(flags.judge)) {
+    return form_layout(flags.model.adapter, flags.judge);
+  }
   const bool knows_marks = words != nullptr
                                ? words->token_id(kChatMark) >= 0
                                : generator_->count_tokens(kChatMark) == 1;

@@ -55,7 +55,7 @@ void declare_commands(CLI::App& app, Shell& shell) {
     }
   };
   add("Make an assistant",
-      {add_run, add_resume, add_preview, add_recipe, add_train});
+      {add_run, add_resume, add_adopt, add_preview, add_recipe, add_train});
   add("Look at a run",
       {add_status, add_show, add_search, add_sample, add_stats, add_principles,
        add_profiles, add_review, add_report, add_verify});

@@ -35,7 +35,7 @@ void show_recipe(const RecipeFlags& flags) {
   } else if (flags.schema) {
     write_out(recipe::recipe_schema().dump(2) + "\n");
   } else if (!flags.path.empty()) {
-    write_out(recipe::recipe_to_yaml(recipe::read_recipe(flags.path)));
+    write_out(recipe::recipe_to_yaml(recipe::read_recipe(flags.path), true));
   } else {
     throw Error(ErrorKind::kUsage,
                 "recipe: name a file, --reference or --schema");

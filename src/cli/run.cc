@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shown.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
@@ -20,7 +21,9 @@
 #include "replay/whole_run.h"
 #include "report/differences.h"
 #include "report/report.h"
+#include "stages/funnel.h"
 #include "stages/pipeline.h"
+#include "stages/stage_table.h"
 #include "stages/start_checks.h"
 #include "store/checks.h"
 
@@ -81,18 +84,33 @@ void require_its_model(const recipe::Recipe& recipe, const store::Reader& store,
           store.folder(), " --fork NEW --recipe RECIPE"));
 }
 
-// `file` is the recipe's; `sign_key` the key's, if any.
+// The recipe of a run folder may be somebody else's, and its command would do
+// on this machine whatever it says.
+void require_allowed(const recipe::Recipe& recipe, bool is_allowed) {
+  if (!recipe.train.is_command() || is_allowed) return;
+  throw Error(ErrorKind::kUsage,
+              str(recipe.run_folder, ": its recipe trains by a command, \"",
+                  shown(recipe.train.command),
+                  "\"; look at it, then add --allow-command, or go on by your "
+                  "own recipe: selfalign run RECIPE"));
+}
+
+// `file` is the recipe's; `sign_key` the key's, if any. `made`: folder of an
+// adapter for the next tuning, if any.
 void perform_run(const recipe::Recipe& recipe, const std::string& file,
                  const std::string& sign_key, Shell& shell,
-                 const OpenRun& open = stages::open_run) {
+                 const OpenRun& open = stages::open_run,
+                 const std::string& made = "") {
   const std::string folder = recipe.run_folder;
   const auto key = read_sign_key(sign_key);
   local::LocalWorkbench workbench;
+  workbench.adopt_next(made);
   if (!stages::is_begun(folder)) {
     check_before_start(recipe, file, workbench);
   }
   shell.resume_hint = "go on with: selfalign resume " + folder +
-                      (sign_key.empty() ? "" : " --sign-key " + sign_key);
+                      (sign_key.empty() ? "" : " --sign-key " + sign_key) +
+                      (recipe.train.is_command() ? " --allow-command" : "");
   const std::unique_ptr<store::Store> store = open(recipe);
   if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);
@@ -121,6 +139,35 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   }
 }
 
+constexpr char kAdoptFooter[] =
+    R"(Of a tuning that the run has still to do, the result made elsewhere:
+  selfalign adopt runs/a my-adapter
+FOLDER is a PEFT adapter, or an HF model where the recipe says method: full. It
+must be of the run's base, on the modules, ranks and scales of the recipe, and
+lower the loss on samples that the run holds back from the training; else the
+run stays as it is. What it was trained on is your word: the samples of the run
+are in RUN/TUNING/handoff (docs/handoff.md). The run then goes on.)";
+
+// The tuning that is to be done next.
+std::string next_tuning(const recipe::Recipe& recipe,
+                        const std::string& folder) {
+  const auto store = store::Reader::open(folder);
+  for (const stages::Variant& variant : stages::variants()) {
+    const std::string stage =
+        variant.adapter_stage.substr(0, variant.adapter_stage.find('.'));
+    if (stage.empty() || !recipe.has(stage) ||
+        stages::stage_done(*store, variant.adapter_stage)) {
+      continue;
+    }
+    return variant.name;
+  }
+  throw Error(ErrorKind::kUsage,
+              folder +
+                  ": expected a run with a tuning still to do, found none; "
+                  "make a fork that does it anew: selfalign resume " +
+                  folder + " --fork NEW --from engrave");
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Shell& shell) {
@@ -144,6 +191,33 @@ void add_run(CLI::App& app, Shell& shell) {
   });
 }
 
+void add_adopt(CLI::App& app, Shell& shell) {
+  CLI::App* command = app.add_subcommand(
+      "adopt", "Take an adapter made elsewhere as a run's next tuning");
+  struct Options {
+    std::string run, made, sign_key;
+    bool allow_command = false;
+  };
+  auto options = std::make_shared<Options>();
+  command->add_option("run", options->run, "run folder")->required();
+  command->add_option("folder", options->made, "PEFT adapter, or HF model")
+      ->required();
+  add_sign_key(*command, options->sign_key);
+  command->add_flag("--allow-command", options->allow_command,
+                    "run the command that the run's recipe trains with, for "
+                    "what comes after");
+  command->footer(kAdoptFooter);
+  set_action(*command, shell, [options, &shell] {
+    const recipe::Recipe recipe = recipe_of_run(options->run);
+    log_info(str(options->run, ": ", options->made, " for ",
+                 next_tuning(recipe, options->run)));
+    require_allowed(recipe, options->allow_command);
+    perform_run(recipe, options->run + recipe::kRecipeFile, options->sign_key,
+                shell, stages::open_run,
+                std::filesystem::absolute(options->made).lexically_normal());
+  });
+}
+
 void add_resume(CLI::App& app, Shell& shell) {
   CLI::App* command = app.add_subcommand(
       "resume", "Go on with a run that was stopped, or fork it");
@@ -153,6 +227,7 @@ void add_resume(CLI::App& app, Shell& shell) {
     std::string recipe;
     std::string from;
     std::string sign_key;
+    bool allow_command = false;
   };
   auto options = std::make_shared<Options>();
   command->add_option("run", options->folder, "run folder")->required();
@@ -168,12 +243,15 @@ void add_resume(CLI::App& app, Shell& shell) {
                    "take nothing over from this stage on, as align")
       ->needs(fork);
   add_sign_key(*command, options->sign_key);
+  command->add_flag("--allow-command", options->allow_command,
+                    "run the command that the run's recipe trains with");
   command->footer(kResumeFooter);
   set_action(*command, shell, [options, &shell] {
     const std::string own = options->folder + recipe::kRecipeFile;
     if (options->fork.empty()) {
-      perform_run(recipe_of_run(options->folder), own, options->sign_key,
-                  shell);
+      const recipe::Recipe recipe = recipe_of_run(options->folder);
+      require_allowed(recipe, options->allow_command);
+      perform_run(recipe, own, options->sign_key, shell);
       return;
     }
     // That the run is damaged is said before its model is looked for.
@@ -181,6 +259,7 @@ void add_resume(CLI::App& app, Shell& shell) {
     const bool is_own = options->recipe.empty();
     recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
                                    : recipe::read_recipe(options->recipe);
+    if (is_own) require_allowed(recipe, options->allow_command);
     recipe.run_folder =
         std::filesystem::absolute(options->fork).lexically_normal();
     perform_run(recipe, is_own ? own : options->recipe, options->sign_key,

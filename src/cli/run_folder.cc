@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/own_file.h"
+#include "formats/model_path.h"
 #include "generate/remote_address.h"
 #include "recipe/prompts.h"
 #include "recipe/run_files.h"
@@ -77,6 +78,7 @@ void require_model_or_run(const std::string& path) {
       (is_folder ? is_file(fs::path(path) / "config.json") : is_there)) {
     return;
   }
+  if (is_folder) formats::model_form(path);  // says what else it is
   throw Error(
       ErrorKind::kInput,
       str(is_there ? path + ": this is" : "cannot open " + path + ": there is",

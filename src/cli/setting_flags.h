@@ -32,6 +32,9 @@ class FlagMaker {
                   const Range<Number>& range) {
     add(of, value)->check(in_range(range));
   }
+  void operator()(const Setting& of, std::string& text, AnyText /*limits*/) {
+    add(of, text);
+  }
   void operator()(const Setting& of, std::string& name, const OneOf& limits) {
     add(of, name)->check(one_of(limits.names))->capture_default_str();
   }

@@ -5,7 +5,9 @@
 #include "formats/model_path.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote_address.h"
+#include "local/handoff_training.h"
 #include "stages/length_checks.h"
+#include "stages/stage_table.h"
 #include "stages/start_checks.h"
 
 namespace selfalign::cli {
@@ -28,6 +30,16 @@ void check_before_start(const recipe::Recipe& recipe, const std::string& file,
   const bool is_remote = generate::is_remote_model(recipe.model.path);
   if (!is_remote) check_model_path(recipe, file);
   stages::check_start(recipe, workbench.checks());
+  for (const stages::Variant& variant : stages::variants()) {
+    const std::string stage =
+        variant.adapter_stage.substr(0, variant.adapter_stage.find('.'));
+    if (stage.empty() || !recipe.has(stage)) continue;
+    const TuneOptions& tune = recipe.*variant.options;
+    if (tune.is_full() && !recipe.train.is_command()) {
+      workbench.check_full(recipe.model, tune);
+    }
+  }
+  if (recipe.train.is_command()) local::require_handoff_base(recipe.model.path);
   if (is_remote) return;
   const auto words = workbench.tokenizer(recipe.model.path);
   stages::check_lengths(recipe, file, [&words](const std::string& prompt) {

@@ -15,6 +15,7 @@
 #include "eval/forms.h"
 #include "eval/items.h"
 #include "eval/published_answers.h"
+#include "formats/peft.h"
 #include "recipe/chat.h"
 #include "recipe/run_files.h"
 #include "stages/held_out.h"
@@ -121,6 +122,11 @@ void add_model(const SubjectFlags& flags, const World& world,
   model.api = given.api;
   model.price = given.price;
   out.push_back(subject_of(short_name(path), path, model, ""));
+  if (flags.form == "auto" && formats::is_tuned_model(path)) {
+    speak_as_trained(world, {"", "auto", flags.prompts, "", path},
+                     out.back().subject);
+    return;
+  }
   speak(world, flags.form == "auto" ? "none" : flags.form, out.back().subject);
 }
 

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/model_flags.h"
 #include "cli/options.h"
 #include "cli/run_folder.h"
 #include "cli/setting_flags.h"
+#include "cli/unused_options.h"
 #include "local/training_samples.h"
 #include "local/workbench.h"
 #include "recipe/chat.h"
@@ -46,16 +49,21 @@ at any time, the same command goes on to the same result.)";
 struct TrainFlags {
   ModelFlags model;
   TuneOptions tune;
+  recipe::TrainerOptions trainer;
   std::string dataset;
   std::string output;
   std::string prompts;
   std::string form = "final";
 };
 
-Json report_json(const stages::TuneReport& report, const std::string& output,
+std::string result_path(const TrainFlags& flags) {
+  return std::filesystem::path(flags.output) / flags.tune.result_folder();
+}
+
+Json report_json(const stages::TuneReport& report, const std::string& path,
                  const char* result,
                  const std::map<std::string, int64_t>& rejected) {
-  Json json = {{result, str(output, "/", result)},
+  Json json = {{result, path},
                {"digest", report.digest},
                {"samples", report.num_samples},
                {"rejected", rejected},
@@ -72,12 +80,30 @@ Json report_json(const stages::TuneReport& report, const std::string& output,
   return json;
 }
 
+// What would be without effect, or fail at the end.
+void check_flags(const TrainFlags& flags, const CLI::App& command) {
+  if (flags.trainer.is_command() == flags.trainer.command.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "--with command and --command LINE belong together: give both "
+                "or neither");
+  }
+  if (!flags.tune.is_full()) return;
+  refuse_given(
+      command,
+      {"--rank", "--alpha", "--dropout", "--target-modules", "--use-rslora",
+       "--rank-pattern", "--alpha-pattern", "--weights"},
+      "with --method full, which trains all weights as they are");
+}
+
 void train(const TrainFlags& flags, const Shell& shell) {
   const recipe::ChatPrompt prompt =
       recipe::read_chat_prompt(find_prompts(flags.prompts, ""), flags.form);
   stages::check_can_write(flags.output);
   local::LocalWorkbench workbench;
   workbench.check_model(flags.model.model, "", true);
+  if (flags.tune.is_full() && !flags.trainer.is_command()) {
+    workbench.check_full(flags.model.model, flags.tune);
+  }
   std::vector<stages::GivenConversation> rows =
       stages::read_conversations(flags.dataset);
   stages::reject_too_long(
@@ -88,14 +114,19 @@ void train(const TrainFlags& flags, const Shell& shell) {
   stages::warn_of_problems(flags.dataset, rows);
   const std::vector<stages::TrainingSample> samples =
       local::training_samples(rows, prompt);
-  const stages::TuneReport report =
-      workbench.tune(flags.model.model, flags.tune, samples, flags.output);
+  if (flags.form != "none") {
+    log_info(str("every conversation stands under the prompt ", flags.form,
+                 " of prompts/meta.yaml; --form none leaves it out"));
+  }
+  const stages::TuneReport report = workbench.tune(
+      flags.model.model, flags.tune, flags.trainer, samples, flags.output);
   stages::write_adapter_prompt(
-      str(flags.output, "/", flags.tune.result_folder()),
-      {flags.form, prompt, recipe::comparison_sampling(), ""},
+      result_path(flags),
+      {flags.form, prompt, recipe::comparison_sampling(),
+       "local " + workbench.weights(flags.model.model)->digest},
       flags.model.model.path);
   const Json json =
-      report_json(report, flags.output, flags.tune.result_folder(),
+      report_json(report, result_path(flags), flags.tune.result_folder(),
                   stages::count_problems(rows));
   if (shell.json) {
     write_json(json);
@@ -137,9 +168,11 @@ void add_train(CLI::App& app, Shell& shell) {
   flags->tune.batch_size = 32;
   FlagMaker flag(*command);
   TuneOptions::describe(flag, flags->tune);
+  recipe::TrainerOptions::describe(flag, flags->trainer);
   flags->model.add_compute(*command);
   command->footer(kFooter);
-  set_action(*command, shell, [flags, &shell] {
+  set_action(*command, shell, [flags, command, &shell] {
+    check_flags(*flags, *command);
     shell.resume_hint =
         "run the same command again: it goes on from the "
         "checkpoint in " +

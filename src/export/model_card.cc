@@ -41,6 +41,17 @@ struct Facts {
   std::string base_name;
 };
 
+// By an adapter, or as a whole.
+bool is_tuned(const Facts& facts) {
+  return !facts.options.adapter.empty() ||
+         formats::is_tuned_model(facts.options.base);
+}
+
+// The method, and not a baseline on given data or a training by itself.
+bool is_self_aligned(const Facts& facts) {
+  return facts.options.run != nullptr && facts.options.recipe->has("align");
+}
+
 void put_header(const Facts& facts, std::ostream& out) {
   const std::string licence = base_licence(facts.base);
   const std::string& form = facts.options.model;
@@ -49,31 +60,36 @@ void put_header(const Facts& facts, std::ostream& out) {
       << "license: " << (licence.empty() ? "unknown" : dump_json(Json(licence)))
       << "\nbase_model: " << dump_json(Json(facts.base_name))
       << "\nbase_model_relation: "
-      << (form == kAdapter                ? "adapter"
-          : facts.options.adapter.empty() ? "quantized"
-                                          : "finetune")
+      << (form == kAdapter  ? "adapter"
+          : is_tuned(facts) ? "finetune"
+                            : "quantized")
       << "\nlibrary_name: "
       << (form == kAdapter ? "peft"
           : form == kGguf  ? "gguf"
                            : "transformers")
       << "\npipeline_tag: text-generation\nlanguage:\n- en\n"
-      << "tags:\n- self-align\n- selfalign\n---\n\n# " << facts.name << "\n";
+      << "tags:\n"
+      << (is_self_aligned(facts) ? "- self-align\n" : "")
+      << "- selfalign\n---\n\n# " << facts.name << "\n";
 }
 
 void put_base(const Facts& facts, std::ostream& out) {
   const ModelOptions& options = facts.options;
   out << "\n";
-  if (options.adapter.empty()) {
+  if (!is_tuned(facts)) {
     out << "The model `" << facts.base_name << "` in another form.\n";
   } else {
-    out << "An assistant made of the base model `" << facts.base_name
-        << "` by Self-Align (Sun et al. 2023, \"Principle-Driven "
-           "Self-Alignment of Language Models from Scratch with Minimal Human "
-           "Supervision\"): "
-        << (options.model == kAdapter ? "a LoRA adapter for it.\n"
+    out << "The model `" << facts.base_name << "`, tuned "
+        << (is_self_aligned(facts)
+                ? "by Self-Align (Sun et al. 2023, \"Principle-Driven "
+                  "Self-Alignment of Language Models from Scratch with Minimal "
+                  "Human Supervision\")"
+                : "on conversations")
+        << (options.model == kAdapter ? ": a LoRA adapter for it.\n"
+            : options.adapter.empty() ? ".\n"
             : formats::is_tuned_model(options.adapter)
-                ? "all of its weights were tuned.\n"
-                : "its LoRA adapter is merged into the weights.\n");
+                ? ": all of its weights were trained.\n"
+                : ": the LoRA adapter is merged into the weights.\n");
   }
   out << "\n## Base model and licence\n\n`" << facts.base_name << "`";
   if (options.run != nullptr) {
@@ -100,9 +116,7 @@ void put_prompt(const Facts& facts, std::ostream& out) {
       << fenced(prompt.prompt + recipe::chat_turn(prompt, "{question}"));
 }
 
-void put_run(const Facts& facts, std::ostream& out) {
-  if (facts.options.run == nullptr) return;
-  const store::Reader& run = *facts.options.run;
+void put_principles(const store::Reader& run, std::ostream& out) {
   const recipe::Prompts prompts = recipe::run_prompts(run.folder());
   out << "\n## Principles\n\nDigest of the prompts, which hold them: `"
       << run.meta("prompts.digest").value_or("") << "`.\n\n";
@@ -110,9 +124,18 @@ void put_run(const Facts& facts, std::ostream& out) {
     out << i + 1 << ". **" << prompts.principles[i].name
         << "**: " << prompts.principles[i].text << "\n";
   }
-  out << "\n## Data\n\nMade by the base model itself, from human seeds and "
-         "under the principles; digest of the run: `"
-      << run.run_digest() << "`. No person checked the answers.\n\n"
+}
+
+void put_run(const Facts& facts, std::ostream& out) {
+  if (facts.options.run == nullptr) return;
+  const store::Reader& run = *facts.options.run;
+  if (is_self_aligned(facts)) put_principles(run, out);
+  out << "\n## Data\n\n"
+      << (is_self_aligned(facts)
+              ? "Made by the base model itself, from human seeds and under the "
+                "principles; no person checked the answers. Digest"
+              : "Conversations that were given. Digest")
+      << " of the run: `" << run.run_digest() << "`.\n\n"
       << "| stage | made | kept |\n|---|---|---|\n";
   for (const store::Manifest& manifest : run.manifests()) {
     const stages::Funnel funnel = stages::funnel_of(manifest);
@@ -147,6 +170,17 @@ std::string transformers_lines(const Facts& facts) {
              "print(tokenizer.decode(out[0, ids[\"input_ids\"].shape[1]:]))\n");
 }
 
+// vLLM takes ranks up to 16 unless it is told.
+std::string lora_rank(const Facts& facts) {
+  constexpr double kDefault = 16.0;
+  const auto config = formats::read_adapter_config(facts.options.adapter);
+  auto rank = double(config.rank);
+  for (const auto& [name, other] : config.rank_pattern) {
+    rank = std::max(rank, other);
+  }
+  return rank > kDefault ? str(" --max-lora-rank ", rank) : std::string();
+}
+
 void put_commands(const Facts& facts, std::ostream& out) {
   const std::string& name = facts.name;
   out << "\n## How to run it\n";
@@ -168,8 +202,8 @@ void put_commands(const Facts& facts, std::ostream& out) {
   out << "\ntransformers" << (is_adapter ? " with PEFT" : "") << ":\n\n"
       << fenced(transformers_lines(facts), "python") << "\nvLLM:\n\n"
       << fenced(is_adapter
-                    ? str("vllm serve ", facts.base_name,
-                          " --enable-lora --lora-modules ", name, "=", name,
+                    ? str("vllm serve ", facts.base_name, " --enable-lora",
+                          lora_rank(facts), " --lora-modules ", name, "=", name,
                           " --chat-template ", name, "/chat_template.jinja\n")
                     : str("vllm serve ", name, "\n"),
                 "sh")
@@ -189,7 +223,7 @@ constexpr char kLimits[] = R"(
 ## Known limits
 
 - What the base model learned, and its licence and biases, carry over.
-- The principles steer away from harm; nothing proves that no answer does any.
+- Nothing proves that no answer does harm.
 - Answers hold errors of fact and of reasoning, and the more of them the smaller
   the base model is.
 
@@ -224,6 +258,12 @@ std::string base_licence(const BaseModel& base) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return "";
   return licence_line(read_file(path));
+}
+
+std::string licence_card(const BaseModel& base) {
+  const std::string licence = base_licence(base);
+  if (licence.empty()) return "";
+  return str("---\nlicense: ", dump_json(Json(licence)), "\n---\n");
 }
 
 std::string model_card(const ModelOptions& options, const BaseModel& base,

@@ -21,4 +21,7 @@ std::string model_card(const ModelOptions& options, const BaseModel& base,
                        const std::optional<stages::AdapterPrompt>& prompt,
                        const std::string& name, const std::string& file);
 
+// The front matter alone, for a folder that a run keeps: the base's licence.
+std::string licence_card(const BaseModel& base);
+
 }  // namespace selfalign::exports

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/model_export.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -88,6 +89,8 @@ Json config_json(const ModelOptions& options, const BaseModel& base,
     config = formats::config_to_json(base.config, options.base);
     if (tokens.bos() >= 0) config["bos_token_id"] = tokens.bos();
     if (tokens.eos() >= 0) config["eos_token_id"] = tokens.eos();
+    // Some families have one by default, beyond a small vocabulary.
+    if (!config.contains("pad_token_id")) config["pad_token_id"] = nullptr;
   }
   ElementType type = ElementType::kF32;  // the largest there is
   if (options.type) {
@@ -107,18 +110,27 @@ Json config_json(const ModelOptions& options, const BaseModel& base,
 }
 
 // With the sampling that an assistant answers with.
-void write_generation_config(const std::string& folder, const BaseModel& base,
-                             const text::Tokenizer& tokens,
-                             const generate::Sampling* prompted) {
+Json generation_config(const BaseModel& base, const text::Tokenizer& tokens,
+                       const generate::Sampling* prompted) {
   const std::string from = base.path + "/generation_config.json";
   std::error_code ignored;
   Json config = Json::object();
   if (base.gguf == nullptr && fs::is_regular_file(from, ignored)) {
     config = parse_json(read_file(from, 1 << 20), from);
+    if (!config.is_object()) {
+      throw Error(ErrorKind::kInput,
+                  from +
+                      ": expected an object, found something else; get the "
+                      "file again, or remove it");
+    }
   }
   if (tokens.bos() >= 0) config["bos_token_id"] = tokens.bos();
   if (!tokens.end_tokens().empty()) {
-    config["eos_token_id"] = tokens.end_tokens();
+    // The first is the one that training teaches.
+    std::vector<int> ends = tokens.end_tokens();
+    std::stable_partition(ends.begin(), ends.end(),
+                          [&](int id) { return id == tokens.eos(); });
+    config["eos_token_id"] = ends;
   }
   if (prompted != nullptr) {
     const generate::Sampling& sampling = *prompted;
@@ -135,7 +147,7 @@ void write_generation_config(const std::string& folder, const BaseModel& base,
     config["repetition_penalty"] = sampling.repetition_penalty;
     config["max_new_tokens"] = sampling.max_new_tokens;
   }
-  write_json_file(folder + "/generation_config.json", config, 2);
+  return config;
 }
 
 // Of all that went in and came out; adds the files to the report.
@@ -165,6 +177,7 @@ void write_manifest(const ModelOptions& options, const std::string& folder,
     }
   }
   for (const fs::path file : list_folder(folder)) {
+    if (PartialFolder::is_mark(file)) continue;
     report.files.push_back(file.filename());
     outputs.push_back(hashed_file(file.filename(), file));
   }
@@ -207,6 +220,8 @@ class Export {
         tokens_(formats::load_tokenizer(options.base)) {
     if (!options.adapter.empty()) {
       prompt_ = stages::read_adapter_prompt(options.adapter);
+    } else if (formats::is_tuned_model(options.base)) {
+      prompt_ = stages::read_adapter_prompt(options.base);
     }
   }
 
@@ -214,11 +229,14 @@ class Export {
   void make_plain() {
     copy_terms(options_.base, folder_);
     write_merged();
+    const std::string card = licence_card(base_);
+    if (!card.empty()) write_file_atomic(folder_ + "/README.md", card);
     base_.tensors->require_unchanged();
   }
   void check_plain() const {
     config_json(options_, base_, *tokens_,
                 hf_tensors(base_, nullptr, options_.type));
+    generation_config(base_, *tokens_, nullptr);
   }
 
   ModelReport make() {
@@ -258,8 +276,10 @@ class Export {
     write_json_file(path("config.json"),
                     config_json(options_, base_, *tokens_, tensors), 2);
     write_tokenizer();
-    write_generation_config(folder_, base_, *tokens_,
-                            prompt_ ? &prompt_->sampling : nullptr);
+    write_json_file(path("generation_config.json"),
+                    generation_config(base_, *tokens_,
+                                      prompt_ ? &prompt_->sampling : nullptr),
+                    2);
     formats::write_model_tensors(folder_, tensors);
   }
 
@@ -435,10 +455,19 @@ ModelReport export_model(const ModelOptions& options, const Delta* delta) {
 }
 
 void write_tuned_model(const ModelOptions& options, const Delta& tuned) {
-  fs::remove_all(options.folder);
-  const PartialFolder partial(options.folder);
+  // Beside the one that is there, which goes once this is whole.
+  std::error_code problem;
+  fs::remove_all(options.folder + ".new", problem);  // of a stopped command
+  const PartialFolder partial(options.folder + ".new");
   Export(options, &tuned, partial.path(), "").make_plain();
   partial.publish();
+  fs::remove_all(options.folder, problem);
+  fs::rename(partial.wanted(), options.folder, problem);
+  if (!problem) return;
+  throw Error(ErrorKind::kResources,
+              str("cannot rename ", partial.wanted(), " to ", options.folder,
+                  ": ", problem.message(),
+                  "; see what is there, then run the same command again"));
 }
 
 void check_tuned_model(const ModelOptions& options) {

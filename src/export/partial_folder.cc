@@ -11,6 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// By which a folder is known as one that was being made.
+constexpr char kMark[] = "/.selfalign-partial";
+
 std::string without_slash(const std::string& path) {
   std::string folder = fs::path(path).lexically_normal();
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
@@ -27,8 +30,17 @@ PartialFolder::PartialFolder(const std::string& folder)
                     ": expected a folder that is not there yet, found "
                     "one; name another, or remove it first");
   }
-  fs::remove_all(partial_);
+  std::error_code problem;
+  if (fs::exists(partial_) && !is_file(partial_ + kMark)) {
+    throw Error(ErrorKind::kUsage,
+                partial_ +
+                    ": expected nothing there or what a stopped command left, "
+                    "found something else; move it away, or name another "
+                    "folder");
+  }
+  fs::remove_all(partial_, problem);
   make_folder(partial_);
+  write_file_atomic(partial_ + kMark, "");
 }
 
 PartialFolder::~PartialFolder() {
@@ -36,8 +48,13 @@ PartialFolder::~PartialFolder() {
   fs::remove_all(partial_, ignored);
 }
 
+bool PartialFolder::is_mark(const fs::path& file) {
+  return file.filename() == kMark + 1;
+}
+
 void PartialFolder::publish() const {
   std::error_code problem;
+  fs::remove(partial_ + kMark, problem);
   fs::rename(partial_, folder_, problem);
   if (problem) {
     throw Error(

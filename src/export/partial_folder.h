@@ -2,6 +2,7 @@
 // A folder that appears whole or not at all.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 namespace selfalign::exports {
@@ -19,6 +20,8 @@ class PartialFolder {
   // As it was wanted, without a slash at its end.
   const std::string& wanted() const { return folder_; }
   void publish() const;
+  // Of the files in path(), the one by which it is known as partial.
+  static bool is_mark(const std::filesystem::path& file);
 
  private:
   const std::string folder_;

@@ -38,6 +38,34 @@ bool is_named_gguf(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+// Says of a folder without a model what it is, where that is plain.
+void refuse_other_folder(const std::string& path) {
+  const auto holds = [&](const char* file) { return is_file(path + file); };
+  if (holds("/config.json")) return;
+  const auto refuse = [&](const std::string& found) {
+    throw Error(ErrorKind::kInput,
+                str(path,
+                    ": expected a model, which is an HF folder with "
+                    "config.json or a GGUF file, found ",
+                    found));
+  };
+  if (holds("/adapter_config.json")) {
+    refuse("a PEFT adapter; name its base as the model, and it with --adapter");
+  }
+  if (holds("/model/config.json")) {
+    refuse("a training's folder; name the folder model in it");
+  }
+  if (holds("/adapter/adapter_config.json")) {
+    refuse(
+        "a training's folder; name its base as the model, and the folder "
+        "adapter in it with --adapter");
+  }
+}
+
+}  // namespace
+
 bool is_gguf(const std::string& path) {
   return is_file(path) && beginning(path, kMagic.size()) == kMagic;
 }
@@ -45,7 +73,10 @@ bool is_gguf(const std::string& path) {
 ModelForm model_form(const std::string& path) {
   std::error_code problem;
   const fs::file_status status = fs::status(path, problem);
-  if (fs::is_directory(status)) return ModelForm::kFolder;
+  if (fs::is_directory(status)) {
+    refuse_other_folder(path);
+    return ModelForm::kFolder;
+  }
   if (problem) {
     throw Error(ErrorKind::kInput,
                 str("cannot open the model ", path, ": ", problem.message(),

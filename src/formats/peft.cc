@@ -362,6 +362,11 @@ void require_adapter(const std::string& folder) {
   if (holds("/adapter/adapter_config.json")) {
     fail(folder, expected + "one around it; name its folder adapter");
   }
+  if (holds("/model/config.json")) {
+    fail(folder, expected +
+                     "one around a model that was tuned whole; name its "
+                     "folder model");
+  }
   if (holds("/config.json")) {
     fail(folder, expected + "a model; give it in place of the base model");
   }

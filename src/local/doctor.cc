@@ -21,6 +21,7 @@
 #include "formats/model_path.h"
 #include "formats/tensor_source.h"
 #include "local/memory_needs.h"
+#include "local/tuned_model.h"
 #include "model/device.h"
 #include "model/load_weights.h"
 #include "text/tokenizer.h"
@@ -169,7 +170,8 @@ void examine_types(const std::string& path, Findings& out) {
               "begins with the rounded values");
 }
 
-void examine_memory(const ModelConfig& config, Findings& out) {
+void examine_memory(const ModelConfig& config, const std::string& path,
+                    Findings& out) {
   const auto available = free_memory();
   const at::ScalarType dtype = model::choose_compute("cpu", "auto").dtype;
   const auto verdict = [](bool ok) { return ok ? "" : " (more than is free)"; };
@@ -197,9 +199,20 @@ void examine_memory(const ModelConfig& config, Findings& out) {
   const uint64_t full =
       memory_needs(config, at::kBFloat16, model::Rounding::kNone, tune)
           .training();
+  try {
+    check_tuned_model(path, at::kBFloat16);
+  } catch (const Error& error) {
+    return out.add(Level::kWarning, error.what());
+  }
   const bool fits = !available || full < *available;
-  out.add(Level::kGood, str("memory to train all weights (method full): about ",
-                            size_text(full), verdict(fits)));
+  out.add(
+      Level::kGood,
+      str("memory to train all weights (method full): about ", size_text(full),
+          verdict(fits), "; a checkpoint takes ",
+          size_text(16 *
+                    model::weight_bytes(config, at::kFloat, Rounding::kNone) /
+                    sizeof(float)),
+          " of disk"));
 }
 
 }  // namespace
@@ -263,7 +276,7 @@ ModelExam examine_model(const std::string& path) {
       examine_traps(*exam.config, path, out);
       return true;
     });
-    examine_memory(*exam.config, out);
+    examine_memory(*exam.config, path, out);
   }
   // Each reader of a broken file says the same.
   for (const Finding& finding : out.list) {

@@ -67,11 +67,11 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
   needs.pass = uint64_t(options.pack_tokens) * element *
                (layers * kept_values(config, modules) +
                 uint64_t(config.num_layers * config.hidden_size));
-  // The weights in their type, of which each pass has its own, and the output's
-  // gradient.
+  // The weights in their type, of which each pass has its own, and the
+  // gradients of embedding and output.
   if (options.is_full()) {
     needs.pass += uint64_t(config.vocab_size * config.hidden_size) *
-                  (sizeof(float) + element);
+                  (2 * sizeof(float) + element);
     if (dtype != at::kFloat) needs.pass += needs.weights;
   }
   return needs;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "formats/model_path.h"
 #include "formats/peft.h"
 #include "local/tuned_model.h"
 #include "local/workbench.h"
@@ -39,6 +40,15 @@ class LoraDelta : public exports::Delta {
   int64_t num_parts_ = 0;
 };
 
+// The type of a tuned model's matrices, in which what was trained is whole.
+formats::ElementType type_of(const std::string& tuned) {
+  const formats::ModelFiles files = formats::open_model_files(tuned);
+  for (const formats::TensorView& tensor : files.tensors->tensors()) {
+    if (tensor.shape.size() > 1) return tensor.type;
+  }
+  return formats::ElementType::kF32;
+}
+
 // The digest takes reading all of the base once more, a tensor at a time.
 void check_base(const exports::ModelOptions& options) {
   const std::string digest =
@@ -71,7 +81,9 @@ exports::ModelReport export_model(const exports::ModelOptions& options) {
         tuned_delta(model::load_weights(options.adapter, at::kCPU, at::kFloat),
                     options.base);
     check_base(options);
-    return exports::export_model(options, tuned.get());
+    exports::ModelOptions typed = options;
+    if (!typed.type) typed.type = type_of(options.adapter);
+    return exports::export_model(typed, tuned.get());
   }
   const LoraDelta delta(options.adapter, config);
   check_base(options);

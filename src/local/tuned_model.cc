@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "formats/model_path.h"
 #include "model/weight_places.h"
 
@@ -71,7 +72,15 @@ void write_tuned_model(const std::string& base, const model::Weights& tuned,
 }
 
 void check_tuned_model(const std::string& base, at::ScalarType dtype) {
-  exports::check_tuned_model(tuned_options(base, dtype, ""));
+  try {
+    exports::check_tuned_model(tuned_options(base, dtype, ""));
+  } catch (const Error& error) {
+    throw Error(error.kind(),
+                str(error.what(),
+                    " (training all weights ends in an HF folder; where this "
+                    "file cannot become one, take the model's own HF folder, "
+                    "or method lora)"));
+  }
 }
 
 }  // namespace selfalign::local

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "local/workbench.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "base/counted.h"
@@ -8,11 +14,13 @@
 #include "base/file.h"
 #include "base/free_memory.h"
 #include "base/log.h"
+#include "base/own_file.h"
 #include "formats/load_tokenizer.h"
 #include "formats/peft.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "generate/remote_key.h"
+#include "local/handoff_training.h"
 #include "local/memory_needs.h"
 #include "local/tuned_model.h"
 #include "model/device.h"
@@ -73,14 +81,78 @@ model::Rounding rounding_of(const recipe::ModelOptions& model,
                   "--device cpu, or leave it out"));
 }
 
+// The folder of a training is for one at a time: while this lives nobody else
+// trains in it.
+class TrainingLock {
+ public:
+  explicit TrainingLock(const std::string& folder)
+      : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    // What cannot be locked, as on some network file systems, is not.
+    if (fd_ < 0 || ::flock(fd_, LOCK_EX | LOCK_NB) == 0 ||
+        errno != EWOULDBLOCK) {
+      return;
+    }
+    ::close(fd_);
+    throw Error(ErrorKind::kUsage,
+                folder +
+                    ": another training is at work here; wait until it has "
+                    "ended, or name another folder");
+  }
+  ~TrainingLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  TrainingLock(const TrainingLock&) = delete;
+  TrainingLock& operator=(const TrainingLock&) = delete;
+
+ private:
+  int fd_;
+};
+
+// A whole model takes the place of what an earlier start of the same training
+// left there, and of nothing else.
+void require_free_place(const std::string& folder, const std::string& base) {
+  const std::string place = folder + "/model";
+  for (const std::string& name : {place, place + ".new"}) {
+    const auto inside =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(base))
+            .lexically_relative(std::filesystem::weakly_canonical(
+                std::filesystem::absolute(name)));
+    if (inside.empty() || inside.native().starts_with("..")) continue;
+    throw Error(ErrorKind::kUsage,
+                str(base,
+                    ": the base model lies where the training would put "
+                    "its result, ",
+                    name, "; name another output folder"));
+  }
+  const bool is_begun = is_file(folder + "/checkpoint.json") ||
+                        is_file(folder + "/handoff/handoff.json");
+  const bool is_free = !std::filesystem::exists(place) &&
+                       !std::filesystem::exists(place + ".new");
+  if (is_begun || is_free) return;
+  throw Error(ErrorKind::kUsage,
+              place +
+                  ": something is there already that no training of this "
+                  "folder made; move it away, or name another output folder");
+}
+
+void warn_of_rate(const TuneOptions& options) {
+  constexpr double kHigh = 1e-4;
+  if (!options.is_full() || options.learning_rate <= kHigh) return;
+  log_warning(str("a learning rate of ", options.learning_rate,
+                  " is that of an adapter; where all weights are trained some "
+                  "1e-5 are usual"));
+}
+
 // What a full tuning of the base would end with, told before.
 void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
-                  const model::Weights& base) {
-  check_tuned_model(model.path, base.dtype());
+                  const formats::ModelConfig& config,
+                  const model::Compute& compute) {
+  check_tuned_model(model.path, compute.dtype);
   const uint64_t bytes =
-      memory_needs(base.config, base.dtype(), base.rounding, options).trained;
+      memory_needs(config, compute.dtype, model::Rounding::kNone, options)
+          .trained;
   const auto available = free_memory();
-  if (!available || !base.device().is_cpu() || bytes < *available) return;
+  if (!available || !compute.device.is_cpu() || bytes < *available) return;
   throw Error(ErrorKind::kResources,
               str(model.path, ": expected ", bytes >> 20,
                   " MiB of free memory to train all weights (16 bytes for "
@@ -194,6 +266,15 @@ std::shared_ptr<const text::Tokenizer> LocalWorkbench::tokenizer(
   return tokenizer_;
 }
 
+void LocalWorkbench::check_full(const recipe::ModelOptions& model,
+                                const TuneOptions& options) {
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  require_full(model, options,
+               model::check_weights(model.path, at::kMeta, compute.dtype),
+               compute);
+}
+
 void LocalWorkbench::check_model(const recipe::ModelOptions& model,
                                  const std::string& adapter, bool trains) {
   if (generate::is_remote_model(model.path)) {
@@ -229,8 +310,8 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   recipe::ModelOptions loaded = model;
   if (is_tuned) loaded.path = adapter;
   std::shared_ptr<const model::Weights> base = weights(loaded);
-  const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
-  require_fit(model.path, *words, base->config);
+  const std::shared_ptr<const text::Tokenizer> words = tokenizer(loaded.path);
+  require_fit(loaded.path, *words, base->config);
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
@@ -261,6 +342,7 @@ std::vector<bool> LocalWorkbench::fit(
 
 stages::TuneReport LocalWorkbench::tune(
     const recipe::ModelOptions& model, const TuneOptions& options,
+    const recipe::TrainerOptions& trainer,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   const std::shared_ptr<const model::Weights> base = weights(model);
@@ -289,8 +371,14 @@ stages::TuneReport LocalWorkbench::tune(
                     options.max_length,
                     " tokens of max_length; raise it to learn from them"));
   }
-  if (options.is_full()) require_full(model, options, *base);
+  if (options.is_full() && !trainer.is_command()) {
+    check_full(model, options);
+  }
+  warn_of_rate(options);
   make_folder(folder);
+  const TrainingLock lock(folder);
+  require_plain_folder(str(folder, "/", options.result_folder()));
+  if (options.is_full()) require_free_place(folder, model.path);
   train::TrainOptions settings;
   static_cast<TuneOptions&>(settings) = options;
   settings.folder = folder;
@@ -298,8 +386,27 @@ stages::TuneReport LocalWorkbench::tune(
   settings.save_model = [&](const model::Weights& tuned) {
     write_tuned_model(model.path, tuned, str(folder, "/model"));
   };
-  const train::TrainReport done =
-      train::train_model(model::held_weights(*base), tokenized, settings);
+  settings.has_model = [&] {
+    try {
+      model::check_weights(str(folder, "/model"), at::kMeta, at::kFloat);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  const model::Weights held = model::held_weights(*base);
+  const std::string made = std::exchange(made_by_hand_, "");
+  train::TrainReport done;
+  if (!made.empty()) {
+    done = adopt_by_hand(made, model.path, held, tokenized, settings);
+    report.trained_by = "by hand: " + made;
+  } else if (trainer.is_command()) {
+    done = train_by_command(trainer.command, model.path, held, tokenized,
+                            settings);
+    report.trained_by = "by command: " + trainer.command;
+  } else {
+    done = train::train_model(held, tokenized, settings);
+  }
   report.num_samples = static_cast<int64_t>(tokenized.size());
   report.num_tokens = done.num_tokens;
   report.num_steps = done.num_steps;

@@ -27,8 +27,14 @@ class LocalWorkbench : public stages::Workbench {
 
   stages::TuneReport tune(const recipe::ModelOptions& model,
                           const TuneOptions& options,
+                          const recipe::TrainerOptions& trainer,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
+
+  // The next tuning is what somebody made by hand: the adapter, or the model,
+  // in this folder. It is checked as a command's is (train/handoff.h).
+  void adopt_next(const std::string& made) { made_by_hand_ = made; }
+  bool adopted() const { return made_by_hand_.empty(); }
 
   // Error, as open_generator and tune throw it, if the model or the adapter
   // (where not empty) is not there or cannot be used, or cannot be trained if
@@ -36,6 +42,10 @@ class LocalWorkbench : public stages::Workbench {
   // read.
   void check_model(const recipe::ModelOptions& model,
                    const std::string& adapter, bool trains);
+  // Error kInput where a full tuning's result could not be written as an HF
+  // folder, kResources where memory does not suffice for one.
+  void check_full(const recipe::ModelOptions& model,
+                  const TuneOptions& options);
   // check_model of the base alone, for stages::check_start.
   stages::CheckModel checks();
 
@@ -48,6 +58,7 @@ class LocalWorkbench : public stages::Workbench {
   // need twice the memory.
   std::string weights_name_;
   std::shared_ptr<const model::Weights> weights_;
+  std::string made_by_hand_;
   std::string tokenizer_path_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
 };

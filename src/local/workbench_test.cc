@@ -121,7 +121,7 @@ TEST(LocalWorkbenchTest, OpensAServersModelAndSendsTheKeyOfTheEnvironment) {
   EXPECT_THAT(headers, ::testing::HasSubstr("Bearer secret-8\r\n"));
   std::filesystem::remove(file);
   EXPECT_THROW(workbench.open_generator(model, "adapter"), Error);
-  EXPECT_THROW(workbench.tune(model, {}, {}, "folder"), Error);
+  EXPECT_THROW(workbench.tune(model, {}, {}, {}, "folder"), Error);
   EXPECT_THROW(workbench.tokenizer(model.path), Error);
 }
 

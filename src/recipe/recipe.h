@@ -95,6 +95,24 @@ struct ModelOptions {
   }
 };
 
+// Who trains.
+struct TrainerOptions {
+  std::string with = "local";
+  std::string command;
+
+  bool is_command() const { return with == "command"; }
+  static void describe(auto& visit, auto& trainer) {
+    visit({"with",
+           "local, or command: a program of yours trains, on as many machines "
+           "as it likes, what lies in a hand-off folder (docs/handoff.md)."},
+          trainer.with, OneOf{{"local", "command"}});
+    visit({"command",
+           "What /bin/sh runs in that folder, such as torchrun "
+           "--nproc-per-node 8 train.py."},
+          trainer.command, AnyText());
+  }
+};
+
 struct InstructOptions {
   int num_instructions = 80;
   int num_red_team = 40;
@@ -333,6 +351,7 @@ struct Recipe {
   TuneOptions final;
   GivenData data;
   TuneOptions tune;
+  TrainerOptions train;
   int identity_repeats = 1;
   double identity_share = 0.25;
   int num_held_out = 50;
@@ -376,6 +395,9 @@ struct Recipe {
     visit.group({"final", "The tuning on those answers."}, recipe.final);
     visit.group({"data", "Conversations for stage tune."}, recipe.data);
     visit.group({"tune", "The tuning of the base on them."}, recipe.tune);
+    if (visit.shows(recipe.train.is_command())) {
+      visit.group({"train", "Who does these tunings."}, recipe.train);
+    }
     visit({"identity_repeats",
            "Times that the self-identification rows are used."},
           recipe.identity_repeats, Range<int>{0, 1000});

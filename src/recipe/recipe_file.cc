@@ -249,6 +249,30 @@ void check_model(YamlMap map, const ModelOptions& model) {
   }
 }
 
+// Weights in codes are not trained themselves.
+void check_methods(YamlMap& map, const Recipe& recipe) {
+  if (recipe.model.weights == "full") return;
+  for (const auto& [stage, key, tune] :
+       {std::tuple("engrave", "engrave", &recipe.engrave),
+        {"verbose", "final", &recipe.final},
+        {"tune", "tune", &recipe.tune}}) {
+    if (!recipe.has(stage) || !tune->is_full()) continue;
+    map.mistake(key, str("method full trains the weights themselves, which "
+                         "model.weights ",
+                         recipe.model.weights,
+                         " holds in codes: leave one of them out"));
+  }
+}
+
+void check_trainer(YamlMap& map, const Recipe& recipe) {
+  const TrainerOptions& train = recipe.train;
+  if (train.is_command() == !train.command.empty()) return;
+  map.mistake("train", train.is_command()
+                           ? "with: command needs the command: add it, such as "
+                             "command: torchrun --nproc-per-node 2 train.py"
+                           : "a command trains only with: command");
+}
+
 void check_recipe(YamlMap& map, const Recipe& recipe) {
   if (recipe.name.empty() || recipe.name.find('/') != std::string::npos ||
       recipe.name[0] == '.') {
@@ -258,6 +282,8 @@ void check_recipe(YamlMap& map, const Recipe& recipe) {
   check_stages(map, recipe);
   check_model(map.map("model"), recipe.model);
   check_thresholds(map, recipe);
+  check_trainer(map, recipe);
+  check_methods(map, recipe);
   if (recipe.instruct.opening_words > 0 &&
       recipe.instruct.hints_per_request > 1) {
     map.mistake("instruct", "opening_words goes with hints_per_request of 1");

@@ -94,10 +94,10 @@ class Writer {
 
 }  // namespace
 
-std::string recipe_to_yaml(const Recipe& recipe) {
+std::string recipe_to_yaml(const Recipe& recipe, bool all) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  Writer writer(out, recipe.profile != "default");
+  Writer writer(out, all || recipe.profile != "default");
   Recipe::describe(writer, recipe);
   out << YAML::EndMap;
   return str(out.c_str(), "\n");

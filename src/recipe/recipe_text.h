@@ -8,8 +8,9 @@
 
 namespace selfalign::recipe {
 
-// The whole recipe as YAML, every field written out; read_recipe takes it.
-std::string recipe_to_yaml(const Recipe& recipe);
+// The whole recipe as YAML, which read_recipe takes. A run keeps it without
+// what came after runs had been made and is as it was then, unless `all`.
+std::string recipe_to_yaml(const Recipe& recipe, bool all = false);
 std::string tune_to_yaml(const TuneOptions& options);
 
 }  // namespace selfalign::recipe

@@ -32,6 +32,14 @@ std::string lacking(const std::string& field, const Recipe& recipe) {
     return "refill.min_per_rule";
   }
   const std::string section = field.substr(0, field.find('.'));
+  const auto is_of_full = [&](const char* name, const TuneOptions& tune) {
+    return section == name && tune.is_full();
+  };
+  if ((is_of_full("engrave", recipe.engrave) ||
+       is_of_full("final", recipe.final) || is_of_full("tune", recipe.tune)) &&
+      TuneOptions::is_of_lora(field.substr(section.size() + 1))) {
+    return "method lora";
+  }
   if (section == "contamination") {
     return given ? "" : stage("instruct");
   }

@@ -52,14 +52,16 @@ Fields kept_fields(const store::Reader& store, const std::string& recipe) {
   });
 }
 
-// Places may move and prices change; the model is checked by its fingerprint,
-// given data by their digests and the prompts by what they say.
+// Places may move, prices change, and somebody else may train; the model is
+// checked by its fingerprint, given data by their digests and the prompts by
+// what they say.
 bool is_place(const std::string& field) {
   return field == "run_folder" || field == "model.path" ||
          field == "model.api" || field.starts_with("model.price_") ||
          field == "model.api_key_file" || field == "prompts_folder" ||
          field == "prompts_overlay" || field == "instructions.path" ||
-         field == "data.path" || field == "contamination.sets";
+         field == "data.path" || field == "contamination.sets" ||
+         field == "train.with" || field == "train.command";
 }
 
 std::string text_of(const std::optional<std::string>& value) {
@@ -85,9 +87,9 @@ std::string differences(const std::string& file, const Fields& was,
 std::string recipe_differences(const Recipe& recipe,
                                const std::string& folder) {
   // Through run_recipe: what an older version did not know has its default.
-  return differences("recipe",
-                     fields_of(YAML::Load(recipe_to_yaml(run_recipe(folder)))),
-                     fields_of(YAML::Load(recipe_to_yaml(recipe))));
+  return differences(
+      "recipe", fields_of(YAML::Load(recipe_to_yaml(run_recipe(folder), true))),
+      fields_of(YAML::Load(recipe_to_yaml(recipe, true))));
 }
 
 std::string prompt_differences(const Recipe& recipe, const std::string& copy) {

@@ -172,6 +172,7 @@ std::vector<bool> ReplayWorkbench::fit(
 
 stages::TuneReport ReplayWorkbench::tune(
     const recipe::ModelOptions& model, const TuneOptions& options,
+    const recipe::TrainerOptions& trainer,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   const auto manifest = find_adapter(folder, options, samples);
@@ -185,14 +186,14 @@ stages::TuneReport ReplayWorkbench::tune(
   }
   // A tuning that was begun here goes on here.
   if (!manifest || has_checkpoint(folder) || !same_base(model)) {
-    return rest_->tune(model, options, samples, folder);
+    return rest_->tune(model, options, trainer, samples, folder);
   }
   std::map<std::string, std::string> files;
   try {
     files = adapter_of(from_.folder(), name, *manifest);
   } catch (const Error& error) {
     log_warning(str(error.what(), "; it is not taken over but made anew"));
-    return rest_->tune(model, options, samples, folder);
+    return rest_->tune(model, options, trainer, samples, folder);
   }
   make_folder_in(folder, options.result_folder());
   for (const auto& [file, bytes] : files) {

@@ -245,8 +245,8 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   const std::string result = str(folder, "/", plan.options.result_folder());
   require_plain_folder(result);
   const std::vector<TrainingSample> samples = training_samples(plan, run);
-  const TuneReport report =
-      run.workbench.tune(run.recipe.model, plan.options, samples, folder);
+  const TuneReport report = run.workbench.tune(
+      run.recipe.model, plan.options, run.recipe.train, samples, folder);
   keep_prompt(plan, run, result);
   finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }

@@ -47,6 +47,7 @@ struct TuneReport {
   std::string digest;        // of the adapter's weights; no part of the record
   // The same of the samples held out (validation_share), where some were.
   std::optional<double> validation_before, validation_after;
+  std::string trained_by;  // where it was not the own trainer
 
   static void describe(auto& visit, auto& self) {
     visit("num_samples", self.num_samples);
@@ -57,6 +58,7 @@ struct TuneReport {
     visit("loss_after", self.loss_after);
     visit("validation_before", self.validation_before);
     visit("validation_after", self.validation_after);
+    visit.may("trained_by", self.trained_by, !self.trained_by.empty());
   }
 };
 
@@ -79,9 +81,11 @@ class Workbench {
   // per epoch) and leaves a PEFT adapter in `folder`/adapter or, by the method
   // full, an HF model in `folder`/model. Checkpoints go to
   // `folder`; with one there it goes on from it, to the same bits. Throws Error
-  // kInterrupted on an interrupt, after a checkpoint.
+  // kInterrupted on an interrupt, after a checkpoint. `trainer` says who does
+  // it.
   virtual TuneReport tune(const recipe::ModelOptions& model,
                           const TuneOptions& options,
+                          const recipe::TrainerOptions& trainer,
                           const std::vector<TrainingSample>& samples,
                           const std::string& folder) = 0;
 };

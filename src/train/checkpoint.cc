@@ -159,7 +159,10 @@ std::optional<TrainState> load_checkpoint(const std::string& folder,
     read_vectors(folder + "/" + tensors, num_values, state);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kDamaged) throw;
-    throw Error(ErrorKind::kDamaged, error.what());
+    throw Error(ErrorKind::kDamaged,
+                str(error.what(),
+                    " (a checkpoint: restore the files, or move the folder "
+                    "away to train anew)"));
   }
   return state;
 }

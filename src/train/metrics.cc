@@ -32,22 +32,6 @@ std::string to_line(const StepMetrics& metrics) {
   return dump_json(json) + "\n";
 }
 
-StepMetrics from_line(const std::string& line, const std::string& where) {
-  const Json json = parse_json(line, where);
-  StepMetrics metrics;
-  metrics.step = json_int(json, "step", where);
-  metrics.epoch = int(json_int_in(json, "epoch", where, 0, INT32_MAX));
-  metrics.loss = json_number(json, "loss", where);
-  metrics.grad_norm = json_number(json, "grad_norm", where);
-  metrics.learning_rate = json_number(json, "learning_rate", where);
-  metrics.num_tokens = json_int(json, "num_tokens", where);
-  metrics.tokens_per_s = json_number(json, "tokens_per_s", where);
-  if (json.contains("validation_loss")) {
-    metrics.validation_loss = json_number(json, "validation_loss", where);
-  }
-  return metrics;
-}
-
 // Lines up to last_step. A line that cannot be read (cut off by a crash) ends
 // the file.
 std::vector<StepMetrics> read_lines(const std::string& path,
@@ -57,7 +41,7 @@ std::vector<StepMetrics> read_lines(const std::string& path,
   std::istringstream lines(read_file(path));
   try {
     for (std::string line; std::getline(lines, line);) {
-      const StepMetrics metrics = from_line(line, path);
+      const StepMetrics metrics = metrics_from_line(line, path);
       if (metrics.step > last_step) break;
       kept.push_back(metrics);
     }
@@ -78,6 +62,25 @@ void remove_events(const std::string& folder) {
 }
 
 }  // namespace
+
+StepMetrics metrics_from_line(const std::string& line,
+                              const std::string& where) {
+  const Json json = parse_json(line, where);
+  StepMetrics metrics;
+  metrics.step = json_int(json, "step", where);
+  if (json.contains("epoch")) {
+    metrics.epoch = int(json_int_in(json, "epoch", where, 0, INT32_MAX));
+  }
+  metrics.loss = json_number(json, "loss", where);
+  metrics.grad_norm = json_number(json, "grad_norm", where);
+  metrics.learning_rate = json_number(json, "learning_rate", where);
+  metrics.num_tokens = json_int(json, "num_tokens", where);
+  metrics.tokens_per_s = json_number(json, "tokens_per_s", where);
+  if (json.contains("validation_loss")) {
+    metrics.validation_loss = json_number(json, "validation_loss", where);
+  }
+  return metrics;
+}
 
 MetricsLog::MetricsLog(const std::string& folder, int64_t last_step) {
   const std::string path = folder + "/metrics.jsonl";

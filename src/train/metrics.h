@@ -25,6 +25,11 @@ struct StepMetrics {
   std::optional<double> validation_loss;  // after the last step of an epoch
 };
 
+// A line of metrics.jsonl; Error kInput where it is none, a member that is
+// missing included but the epoch.
+StepMetrics metrics_from_line(const std::string& line,
+                              const std::string& where);
+
 class MetricsLog {
  public:
   // Opens folder/metrics.jsonl and folder/tensorboard. Lines of steps after

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -191,13 +192,22 @@ void AdamW::step(const at::Tensor& values, const at::Tensor& gradients,
   const at::NoGradGuard no_graph;
   ++num_steps_;
   values.narrow(0, 0, num_decayed_).mul_(1.0 - learning_rate * weight_decay_);
-  first_.lerp_(gradients, 1.0 - beta1_);
-  second_.mul_(beta2_).addcmul_(gradients, gradients, 1.0 - beta2_);
   const double correction1 = 1.0 - std::pow(beta1_, double(num_steps_));
   const double correction2 = 1.0 - std::pow(beta2_, double(num_steps_));
-  const at::Tensor denominator =
-      second_.sqrt().div_(std::sqrt(correction2)).add_(epsilon_);
-  values.addcdiv_(first_, denominator, -learning_rate / correction1);
+  // A part at a time, so that no fifth vector is in memory.
+  constexpr int64_t kPart = int64_t{1} << 22;
+  for (int64_t begin = 0; begin < values.numel(); begin += kPart) {
+    const auto part = [&](const at::Tensor& whole) {
+      return whole.narrow(0, begin, std::min(kPart, whole.numel() - begin));
+    };
+    const at::Tensor gradient = part(gradients);
+    const at::Tensor first = part(first_).lerp_(gradient, 1.0 - beta1_);
+    const at::Tensor second =
+        part(second_).mul_(beta2_).addcmul_(gradient, gradient, 1.0 - beta2_);
+    const at::Tensor denominator =
+        second.sqrt().div_(std::sqrt(correction2)).add_(epsilon_);
+    part(values).addcdiv_(first, denominator, -learning_rate / correction1);
+  }
 }
 
 double clip_gradients(const at::Tensor& gradients, double max_norm) {

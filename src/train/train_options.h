@@ -20,7 +20,8 @@ struct TrainOptions : TuneOptions {
   std::string base_model;  // named in adapter_config.json
   // Writes the weights of a full tuning, all in memory, to folder/model.
   std::function<void(const model::Weights&)> save_model;
-  std::function<void()> on_pack;  // called after every forward/backward pass
+  std::function<bool()> has_model;  // whether it is there, whole; may be none
+  std::function<void()> on_pack;    // called after every forward/backward pass
 };
 
 }  // namespace selfalign::train

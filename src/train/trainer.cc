@@ -6,7 +6,6 @@
 #include <cmath>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 
 #include "base/counted.h"
@@ -23,6 +22,7 @@
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/packing.h"
+#include "train/split.h"
 
 namespace selfalign::train {
 namespace {
@@ -31,9 +31,6 @@ using Clock = std::chrono::steady_clock;
 
 // A checkpoint is written at least this often, at the next pack.
 constexpr std::chrono::seconds kCheckpointInterval(300);
-// Limits of the samples that loss_before and loss_after are over.
-constexpr size_t kReportSamples = 256;
-constexpr int64_t kReportTokens = 16384;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -60,17 +57,20 @@ void check_options(const TrainOptions& o) {
 // other than their defaults.
 class LaterSettings {
  public:
-  explicit LaterSettings(Hasher& hasher) : hasher_(hasher) {}
+  LaterSettings(Hasher& hasher, bool is_full)
+      : hasher_(hasher), is_full_(is_full) {}
   template <typename Value, typename Limits>
   void operator()(const Setting& of, const Value& value, const Limits&) {
     // The way to the result, not the result.
     if (of.key == std::string_view("gradient_checkpointing")) return;
+    if (is_full_ && TuneOptions::is_of_lora(of.key)) return;
     hasher_.add(of.key).add(dump_json(Json(value)));
   }
   bool later(bool is_other) { return is_other; }
 
  private:
   Hasher& hasher_;
+  const bool is_full_;
 };
 
 // Digest of everything that decides the adapter's bits.
@@ -81,15 +81,17 @@ std::string identity_of(const model::Weights& weights,
   hasher.add("train_lora 2").add(weights.digest);
   hasher.add(model::describe({weights.device(), weights.dtype()}) +
              model::describe(weights.rounding));
+  const TuneOptions none;  // LoRA's have no effect in a full tuning
+  const TuneOptions& lora = o.is_full() ? none : o;
   for (double number :
-       {o.alpha, o.dropout, o.learning_rate, o.weight_decay, o.adam_beta1,
+       {lora.alpha, lora.dropout, o.learning_rate, o.weight_decay, o.adam_beta1,
         o.adam_beta2, o.adam_epsilon, o.max_grad_norm}) {
     hasher.add({reinterpret_cast<const char*>(&number), sizeof number});
   }
-  hasher.add(uint64_t(o.rank)).add(uint64_t(o.epochs));
+  hasher.add(uint64_t(lora.rank)).add(uint64_t(o.epochs));
   hasher.add(uint64_t(o.batch_size)).add(uint64_t(o.warmup_steps));
   hasher.add(uint64_t(o.pack_tokens)).add(o.seed);
-  LaterSettings later(hasher);
+  LaterSettings later(hasher, o.is_full());
   TuneOptions::describe_later(later, o);
   for (const Sample& sample : samples) {
     hasher.add({reinterpret_cast<const char*>(sample.inputs.data()),
@@ -100,22 +102,6 @@ std::string identity_of(const model::Weights& weights,
                 sample.targets.size() * sizeof(int)});
   }
   return hasher.digest();
-}
-
-std::vector<Sample> report_samples(const std::vector<Sample>& samples) {
-  std::vector<Sample> chosen;
-  int64_t tokens = 0;
-  for (const Sample& sample : samples) {
-    if (sample.targets.empty()) continue;
-    const int64_t length = int64_t(sample.inputs.size()) + 1;
-    if (chosen.size() == kReportSamples ||
-        (!chosen.empty() && tokens + length > kReportTokens)) {
-      break;
-    }
-    tokens += length;
-    chosen.push_back(sample);
-  }
-  return chosen;
 }
 
 int64_t input_tokens(const std::vector<Pack>& packs) {
@@ -199,6 +185,18 @@ void check_finite(double value, const char* name, const std::string& folder,
                   "; lower the learning rate or compute in float32"));
 }
 
+// That the checkpoint stands within the training.
+void check_place(const TrainState& state, int64_t num_steps, int64_t packs,
+                 const std::string& folder) {
+  if (state.step <= num_steps && state.packs_done <= packs) return;
+  throw Error(ErrorKind::kDamaged,
+              str(folder, "/checkpoint.json: expected a step up to ", num_steps,
+                  " and at most its ", packs, " packs, found step ", state.step,
+                  " and ", state.packs_done,
+                  "; restore the files, or move the folder away to train "
+                  "anew"));
+}
+
 std::string step_note(int64_t step, int64_t num_steps,
                       std::optional<double> last_loss) {
   std::string note = str("step ", step + 1, "/", num_steps);
@@ -269,7 +267,9 @@ class Trainer {
       return;
     }
     state_ = std::move(*found);
-    check_place();
+    const size_t packs =
+        state_.step < num_steps_ ? steps_.packs_of(state_.step).size() : 0;
+    check_place(state_, num_steps_, int64_t(packs), options_.folder);
     const at::NoGradGuard no_graph;
     parameters_->values().copy_(state_.values);
     parameters_->gradients().copy_(state_.gradients);
@@ -280,21 +280,6 @@ class Trainer {
       log_info(
           str("training goes on after step ", state_.step, " of ", num_steps_));
     }
-  }
-
-  // That the checkpoint stands within the training.
-  void check_place() {
-    const int64_t packs = state_.step < num_steps_
-                              ? int64_t(steps_.packs_of(state_.step).size())
-                              : 0;
-    if (state_.step <= num_steps_ && state_.packs_done <= packs) return;
-    throw Error(
-        ErrorKind::kDamaged,
-        str(options_.folder, "/checkpoint.json: expected a step up to ",
-            num_steps_, " and at most its ", packs, " packs, found step ",
-            state_.step, " and ", state_.packs_done,
-            "; restore the files, or move the folder away to train "
-            "anew"));
   }
 
   // One optimizer step: gradients of all packs, clipped, applied.
@@ -326,6 +311,9 @@ class Trainer {
     m.tokens_per_s =
         double(state_.tokens_done - tokens_before) / seconds_since(began);
     last_loss_ = m.loss;
+    progress.update(
+        uint64_t(state_.tokens_done),
+        str("step ", state_.step, "/", num_steps_, " loss ", m.loss));
     state_.packs_done = 0;
     state_.loss_sum = 0.0;
     if (state_.step == num_steps_ || steps_.epoch_of(state_.step) != m.epoch) {
@@ -372,6 +360,13 @@ class Trainer {
     last_checkpoint_ = Clock::now();
   }
 
+  void save(const model::Weights& tuned) const {
+    const model::Lora* lora = parameters_->lora();
+    if (lora == nullptr) return options_.save_model(tuned);
+    model::save_lora(options_.folder + "/adapter", *lora, weights_.config,
+                     adapter_config(options_));
+  }
+
   TrainReport finish() {
     const at::NoGradGuard no_graph;
     const model::Weights tuned = parameters_->weights();
@@ -381,14 +376,12 @@ class Trainer {
       const double loss = mean_loss(tuned, lora, report_samples(samples_),
                                     options_.pack_tokens);
       check_finite(loss, "loss after training", options_.folder, state_.step);
-      if (lora == nullptr) {
-        options_.save_model(tuned);
-      } else {
-        model::save_lora(options_.folder + "/adapter", *lora, weights_.config,
-                         adapter_config(options_));
-      }
+      save(tuned);
       state_.loss_after = loss;
       checkpoint();
+    } else if (lora != nullptr ||
+               (options_.has_model && !options_.has_model())) {
+      save(tuned);  // in place of one that is damaged or gone
     }
     TrainReport report;
     report.num_steps = num_steps_;
@@ -419,40 +412,6 @@ class Trainer {
   Clock::time_point last_checkpoint_;
 };
 
-struct SplitSamples {
-  std::vector<Sample> learnt, held_out;
-};
-
-// Holds a share of the samples out, drawn by the seed; those that stay keep
-// their order.
-SplitSamples split_samples(const std::vector<Sample>& samples,
-                           const TrainOptions& options) {
-  if (options.validation_share == 0.0) return {samples, {}};
-  const auto count = size_t(
-      std::ceil(options.validation_share * double(samples.size()) - 1e-9));
-  std::vector<uint32_t> order = epoch_order(options.seed, -1, samples.size());
-  order.resize(count);
-  const std::set<uint32_t> chosen(order.begin(), order.end());
-  SplitSamples split;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    (chosen.contains(uint32_t(i)) ? split.held_out : split.learnt)
-        .push_back(samples[i]);
-  }
-  const auto has_targets = [](const Sample& sample) {
-    return !sample.targets.empty();
-  };
-  if (std::none_of(split.learnt.begin(), split.learnt.end(), has_targets) ||
-      std::none_of(split.held_out.begin(), split.held_out.end(), has_targets)) {
-    throw Error(
-        ErrorKind::kInput,
-        str(options.folder, ": of ", samples.size(), " samples, ", count,
-            " held out for validation, both parts need some with a "
-            "response; give more samples or a smaller "
-            "validation_share"));
-  }
-  return split;
-}
-
 }  // namespace
 
 TrainReport train_model(const model::Weights& weights,
@@ -463,13 +422,15 @@ TrainReport train_model(const model::Weights& weights,
   if (options.is_full() && !weights.is_held()) {
     throw Error(ErrorKind::kUsage,
                 str(options.folder,
-                    ": method full trains the weights themselves: expected "
-                    "--weights full (model.weights in a recipe), found ",
+                    ": method full trains the weights themselves, and these "
+                    "are in codes",
                     model::describe(weights.rounding),
-                    "; change it, or train with method lora"));
+                    "; leave out --weights (model.weights in a recipe), or "
+                    "train with method lora"));
   }
   check_samples(samples, weights.config);
-  const auto [learnt, held_out] = split_samples(samples, options);
+  const auto [learnt, held_out] =
+      split_samples(samples, options.validation_share, options);
   return Trainer(weights, learnt, held_out,
                  identity_of(weights, samples, options), options)
       .run();

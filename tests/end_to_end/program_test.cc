@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "tiny_model.h"
@@ -228,6 +229,77 @@ TEST_F(ProgramTest, ATrainedAdapterIsUsedInChat) {
   const Outcome again = bash(train);
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.lines().at(0)["digest"], report["digest"]);
+}
+
+// All weights: what lies where the result would go, and is not this training's,
+// stays as it is; a result that is gone is made again.
+TEST_F(ProgramTest, ATrainingOfAllWeightsTakesNothingAway) {
+  model();
+  const std::string named = path("model"), flags = " --dtype float32";
+  write_file_atomic(path("data.jsonl"),
+                    R"({"instruction": "one", "output": "aaaa"})"
+                    "\n"
+                    R"({"instruction": "two", "output": "bbbb"})"
+                    "\n");
+  const auto train = [&](const std::string& base, const std::string& output) {
+    return bash("selfalign train " + path("data.jsonl") + " --model " + base +
+                flags + " --output " + output +
+                " --method full --epochs 2 --batch-size 2 --warmup-steps 1 "
+                "--learning-rate 1e-3 --form none --json");
+  };
+  // The base itself, by name and by a link; a folder and a file of others.
+  ASSERT_EQ(
+      bash("mkdir -p a b/model c d e/model.new.partial && cp -r " + named +
+           " a/model && touch b/model/notes c/model "
+           "e/model.new.partial/notes && ln -s " +
+           named + " d/model")
+          .code,
+      0);
+  for (const auto& [base, output] :
+       {std::pair<std::string, std::string>{"a/model", "a"},
+        {named, "b"},
+        {named, "c"},
+        {named, "d"},
+        {named, "e"}}) {
+    EXPECT_EQ(train(base, output).code, output == "d" || output == "c" ? 5 : 2)
+        << output;
+  }
+  EXPECT_TRUE(is_file(path("a/model/model.safetensors")));
+  EXPECT_TRUE(is_file(path("b/model/notes")));
+  EXPECT_TRUE(is_file(path("c/model")));
+  EXPECT_TRUE(is_file(path("d/model/model.safetensors")));
+  EXPECT_TRUE(is_file(path("e/model.new.partial/notes")));
+  const Outcome first = train(named, "good/");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(first.lines().at(0)["model"], "good/model");
+  const std::string weights = read_file(path("good/model/model.safetensors"));
+  for (const char* loss :
+       {"rm -r good/model", "rm good/model/model.safetensors",
+        "mv good/model good/model.new",
+        "truncate -s 99 good/model/config.json"}) {
+    ASSERT_EQ(bash(loss).code, 0);
+    const Outcome again = train(named, "good");
+    EXPECT_EQ(again.code, 0) << loss << again.err;
+    EXPECT_EQ(read_file(path("good/model/model.safetensors")), weights) << loss;
+    EXPECT_FALSE(is_file(path("good/model.new/config.json")));
+  }
+  const Outcome refused =
+      bash("selfalign train data.jsonl --model " + named +
+           " --output x --method full --rank 4 --form none");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--rank has no effect"));
+  // By itself it goes on as it was taught, in every form.
+  for (const char* form : {"merged", "gguf"}) {
+    const Outcome made = bash(str("selfalign export good/model --model ", form,
+                                  " --output out-", form));
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_THAT(read_file(path(str("out-", form, "/Modelfile"))),
+                HasSubstr("TEMPLATE"));
+    EXPECT_THAT(read_file(path(str("out-", form, "/README.md"))),
+                HasSubstr("base_model_relation: finetune"));
+  }
+  const std::string config = path("out-merged/generation_config.json");
+  EXPECT_EQ(parse_json(read_file(config), config)["eos_token_id"][0], 256);
 }
 
 TEST_F(ProgramTest, InspectShowsFoldersAndAdapters) {

@@ -359,7 +359,7 @@ TEST_P(RecipeRun, TrainsAllWeightsWhereTheRecipeSaysSo) {
   ASSERT_EQ(selfalign("export run --model merged --output merged"), 0) << log();
   EXPECT_EQ(answer("merged"), want);
   EXPECT_THAT(read_file(path("merged/README.md")),
-              HasSubstr("all of its weights were tuned"));
+              HasSubstr("all of its weights were trained"));
   EXPECT_EQ(selfalign("export run --model adapter --output x"), 2) << log();
   EXPECT_THAT(log(), HasSubstr("use --model merged or gguf"));
   // The tensors that were exported are those that were tuned.

@@ -255,6 +255,7 @@ std::vector<bool> ScriptedWorkbench::fit(
 // result with and without the checkpoint.
 stages::TuneReport ScriptedWorkbench::tune(
     const recipe::ModelOptions&, const TuneOptions& options,
+    const recipe::TrainerOptions&,
     const std::vector<stages::TrainingSample>& samples,
     const std::string& folder) {
   samples_ = samples;

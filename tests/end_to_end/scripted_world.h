@@ -47,6 +47,7 @@ class ScriptedWorkbench final : public stages::Workbench {
       const std::vector<stages::TrainingSample>& samples) override;
   stages::TuneReport tune(const recipe::ModelOptions& model,
                           const TuneOptions& options,
+                          const recipe::TrainerOptions& trainer,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override;
 

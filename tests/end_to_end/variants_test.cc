@@ -196,9 +196,10 @@ class ServersWorkbench final : public stages::Workbench {
   }
   stages::TuneReport tune(const recipe::ModelOptions& model,
                           const TuneOptions& options,
+                          const recipe::TrainerOptions& trainer,
                           const std::vector<stages::TrainingSample>& samples,
                           const std::string& folder) override {
-    return scripted_.tune(model, options, samples, folder);
+    return scripted_.tune(model, options, trainer, samples, folder);
   }
 
  private:

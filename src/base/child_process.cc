@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/child_process.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/own_file.h"
+
+extern char** environ;
+
+namespace selfalign {
+namespace {
+
+// The number under which the child's processes inherit the lock.
+constexpr int kLockDescriptor = 9;
+
+[[noreturn]] void fail(const std::string& command, int problem) {
+  throw Error(ErrorKind::kResources,
+              str("cannot start the command ", command, ": ",
+                  std::strerror(problem), "; run the same command again"));
+}
+
+// Closes a descriptor that is the parent's no more.
+struct Closed {
+  int fd;
+  ~Closed() { ::close(fd); }
+};
+
+// How the child begins: which files it has, and no signal ignored or blocked.
+class SpawnPlan {
+ public:
+  SpawnPlan(const std::string& folder, int log, int lock) {
+    ::posix_spawn_file_actions_init(&files_);
+    ::posix_spawn_file_actions_addchdir_np(&files_, folder.c_str());
+    ::posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&files_, log, 1);
+    ::posix_spawn_file_actions_adddup2(&files_, log, 2);
+    ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
+    ::posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    ::sigfillset(&signals);
+    ::posix_spawnattr_setsigdefault(&attributes_, &signals);
+    ::sigemptyset(&signals);
+    ::posix_spawnattr_setsigmask(&attributes_, &signals);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF |
+                                                 POSIX_SPAWN_SETSIGMASK |
+                                                 POSIX_SPAWN_SETPGROUP);
+  }
+  ~SpawnPlan() {
+    ::posix_spawn_file_actions_destroy(&files_);
+    ::posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+  // 0, or the number of what went wrong.
+  int spawn(const std::string& command, pid_t& pid) const {
+    std::string text = command, shell = "sh", flag = "-c";
+    char* const arguments[] = {shell.data(), flag.data(), text.data(), nullptr};
+    return ::posix_spawn(&pid, "/bin/sh", &files_, &attributes_, arguments,
+                         environ);
+  }
+
+ private:
+  posix_spawn_file_actions_t files_ = {};
+  posix_spawnattr_t attributes_ = {};
+};
+
+}  // namespace
+
+ChildProcess::ChildProcess(const std::string& command,
+                           const std::string& folder, const std::string& log,
+                           const std::string& lock) {
+  const Closed lock_file{open_own_file(lock, O_RDWR)};
+  if (::flock(lock_file.fd, LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorKind::kUsage,
+                str(lock,
+                    ": a command that was started before is still at "
+                    "work here; wait until it has ended, or end it"));
+  }
+  const Closed log_file{open_own_file(log, O_WRONLY | O_APPEND)};
+  const int problem =
+      SpawnPlan(folder, log_file.fd, lock_file.fd).spawn(command, pid_);
+  if (problem != 0) fail(command, problem);
+}
+
+ChildProcess::~ChildProcess() {
+  if (status()) return;
+  ::kill(-pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+std::optional<int> ChildProcess::status() {
+  int raw = 0;
+  if (!status_ && ::waitpid(pid_, &raw, WNOHANG) == pid_) {
+    status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+  }
+  return status_;
+}
+
+void ChildProcess::stop() const {
+  if (!status_) ::kill(-pid_, SIGTERM);
+}
+
+}  // namespace selfalign

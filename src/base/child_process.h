@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command line of a person's, run by /bin/sh in a folder beside this process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+namespace selfalign {
+
+class ChildProcess {
+ public:
+  // Starts `command` in `folder`, in a process group of its own, so that a
+  // terminal's Ctrl-C reaches it by stop() alone. It reads nothing; what it
+  // writes is added to the file `log`. While any process that it leaves holds
+  // on, `lock` is locked: Error kUsage where another still does, kResources
+  // where it cannot be started.
+  ChildProcess(const std::string& command, const std::string& folder,
+               const std::string& log, const std::string& lock);
+  // Ends what still runs, by SIGKILL.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // Its exit status, or 128 and the number of the signal that ended it; none
+  // while it runs.
+  std::optional<int> status();
+  // Asks the whole group to end: SIGTERM.
+  void stop() const;
+
+ private:
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+}  // namespace selfalign

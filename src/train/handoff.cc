@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/handoff.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/folder.h"
+#include "base/json_file.h"
+#include "base/own_file.h"
+#include "base/sha256.h"
+#include "formats/peft.h"
+#include "model/load_weights.h"
+#include "train/handoff_configs.h"
+#include "train/optimizer.h"
+#include "train/packing.h"
+#include "train/split.h"
+
+namespace selfalign::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kFormat[] = "selfalign handoff 1";
+constexpr char kResultFormat[] = "selfalign handoff result 1";
+constexpr char kSamples[] = "samples.jsonl";
+constexpr char kHeldBack[] = "held_back.jsonl";
+constexpr char kSteps[] = "steps.jsonl";
+constexpr char kInitial[] = "initial";
+constexpr char kDescription[] = "/handoff.json";
+constexpr char kResult[] = "/result.json";
+constexpr char kMetrics[] = "/metrics.jsonl";
+constexpr uint64_t kMaxMetrics = uint64_t{1} << 30;
+
+constexpr char kScript[] =
+#include "handoff_train.py.inc"
+    ;
+
+// A file of JSON lines that knows its digest; only that where the folder is "".
+class LinesFile {
+ public:
+  LinesFile(const std::string& folder, const char* name) : name_(name) {
+    if (!folder.empty()) file_.emplace(str(folder, "/", name), 0);
+  }
+  void add(const Json& line) {
+    const std::string text = dump_json(line) + "\n";
+    if (file_) file_->append(text);
+    digest_.add(text);
+    ++count_;
+  }
+  Json close() {
+    if (file_) file_->sync();
+    return {{"file", name_}, {"count", count_}, {"sha256", digest_.hex()}};
+  }
+
+ private:
+  const char* const name_;
+  std::optional<OwnFile> file_;
+  Sha256 digest_;
+  int64_t count_ = 0;
+};
+
+Json sample_json(const Sample& sample) {
+  std::vector<int64_t> targets(sample.inputs.size(), -100);
+  for (size_t i = 0; i < sample.targets.size(); ++i) {
+    targets[size_t(sample.loss_rows[i])] = sample.targets[i];
+  }
+  return {{"tokens", sample.inputs}, {"targets", std::move(targets)}};
+}
+
+Json write_samples(const std::string& folder, const char* name,
+                   const std::vector<Sample>& samples) {
+  LinesFile file(folder, name);
+  for (const Sample& sample : samples) file.add(sample_json(sample));
+  return file.close();
+}
+
+int64_t steps_per_epoch(const TrainOptions& options, size_t num_samples) {
+  return (int64_t(num_samples) + options.batch_size - 1) / options.batch_size;
+}
+
+Json write_steps(const std::string& folder, const TrainOptions& options,
+                 size_t num_samples) {
+  LinesFile file(folder, kSteps);
+  const int64_t per_epoch = steps_per_epoch(options, num_samples);
+  const int64_t num_steps = per_epoch * options.epochs;
+  for (int64_t step = 0; step < num_steps; ++step) {
+    const std::vector<uint32_t> order =
+        epoch_order(options.seed, int(step / per_epoch), num_samples);
+    const auto begin = size_t(step % per_epoch) * size_t(options.batch_size);
+    const size_t end =
+        std::min(begin + size_t(options.batch_size), num_samples);
+    file.add({{"samples", std::vector<uint32_t>(order.begin() + long(begin),
+                                                order.begin() + long(end))},
+              {"learning_rate", learning_rate_at(options, step, num_steps)}});
+  }
+  return file.close();
+}
+
+// The adapter that training begins from, as PEFT reads it.
+void write_initial(const std::string& folder, const std::string& base,
+                   const model::Weights& weights, const TrainOptions& options) {
+  if (options.is_full()) return;
+  formats::AdapterConfig settings = adapter_config(options);
+  settings.base_model = base;
+  model::save_lora(str(folder, "/", kInitial),
+                   init_lora(weights.config, options), weights.config,
+                   settings);
+}
+
+Json settings_json(const std::string& folder, const model::Weights& weights,
+                   const TrainOptions& options) {
+  Json json = {
+      {"method", options.method},
+      {"weight_decay", options.weight_decay},
+      {"max_grad_norm", options.max_grad_norm},
+      {"adam_beta1", options.adam_beta1},
+      {"adam_beta2", options.adam_beta2},
+      {"adam_epsilon", options.adam_epsilon},
+      {"pack_tokens", options.pack_tokens},
+      {"gradient_checkpointing", options.gradient_checkpointing},
+      {"dtype", weights.dtype() == at::kFloat ? "float32" : "bfloat16"},
+      {"seed", options.seed},
+      {"checkpoint_steps", options.checkpoint_steps}};
+  if (options.is_full()) return json;
+  // In the words of the family's modules.
+  const auto initial = formats::read_adapter_config(str(folder, "/", kInitial));
+  json["rank"] = initial.rank;
+  json["alpha"] = initial.alpha;
+  json["dropout"] = initial.dropout;
+  json["target_modules"] = initial.target_modules;
+  json["use_rslora"] = initial.use_rslora;
+  json["rank_pattern"] = initial.rank_pattern;
+  json["alpha_pattern"] = initial.alpha_pattern;
+  return json;
+}
+
+[[noreturn]] void refuse(const std::string& where, const std::string& expected,
+                         const std::string& found, const std::string& advice) {
+  throw Error(ErrorKind::kFailed, str(where, ": expected ", expected,
+                                      ", found ", found, "; ", advice));
+}
+
+constexpr char kLook[] =
+    "look into log.txt beside it, and run the command again";
+
+// That the result was made of what was handed on.
+void check_origin(const Handoff& handoff) {
+  const std::string path = handoff.folder + kResult;
+  if (!has_result(handoff)) {
+    refuse(path, "what the training made", "no such file", kLook);
+  }
+  const Json result = parse_json(read_file(path, 1 << 20), path);
+  const Json description = parse_json(
+      read_file(handoff.folder + kDescription, 1 << 20), handoff.folder);
+  const std::string format = json_string(result, "format", path);
+  if (format != kResultFormat) refuse(path, kResultFormat, format, kLook);
+  const int64_t steps = json_int(result, "steps", path);
+  if (steps != handoff.num_steps) {
+    refuse(path, str(handoff.num_steps, " steps"), str(steps), kLook);
+  }
+  for (const auto& [key, part] :
+       {std::pair("samples_sha256", "samples"), {"steps_sha256", "steps"}}) {
+    const std::string want = description[part]["sha256"];
+    const std::string found = json_string(result, key, path);
+    if (found == want) continue;
+    refuse(path, str(key, " ", want), found,
+           "the result was made of other data; train on the files of this "
+           "folder");
+  }
+}
+
+// Of a command that says what it found before it trained, that it was on this
+// base.
+void check_base(const Handoff& handoff, double before) {
+  constexpr double kShare = 0.02;  // what another precision may make of it
+  const std::string path = handoff.folder + kResult;
+  const Json result = parse_json(read_file(path, 1 << 20), path);
+  const auto found = result.find("held_back_before");
+  if (found == result.end() || !found->is_number()) return;
+  const double theirs = found->get<double>();
+  if (std::abs(theirs - before) <= kShare * std::max(before, 0.1)) return;
+  refuse(path,
+         str("a loss of ", before,
+             " on what was held back, before the "
+             "training, as this base has"),
+         str(theirs), "train the base that handoff.json names");
+}
+
+void check_gain(const Handoff& handoff, double before, double after) {
+  if (std::isfinite(after) && after < before) return;
+  refuse(handoff.folder,
+         str("a loss below ", before, " on the ", handoff.held_back.size(),
+             " samples that were held back"),
+         str(after),
+         "what was trained is no better than the base; look at its metrics, "
+         "and train with other settings");
+}
+
+// The same modules, ranks and scales as what was to be trained.
+void check_lora(const std::string& folder, const model::Lora& found,
+                const model::Lora& wanted) {
+  for (size_t i = 0; i < wanted.layers.size(); ++i) {
+    for (size_t j = 0; j < formats::kNumProjections; ++j) {
+      const model::LoraPair& want = wanted.layers[i].*model::kLoraPairs[j];
+      const model::LoraPair& have = found.layers[i].*model::kLoraPairs[j];
+      const auto described = [](const model::LoraPair& pair) {
+        return pair.a.defined()
+                   ? str("rank ", pair.a.size(0), ", scale ", pair.scale)
+                   : std::string("no adapter");
+      };
+      if (described(want) == described(have)) continue;
+      refuse(str(folder, ": layer ", i, ", ", formats::kProjectionNames[j]),
+             described(want), described(have),
+             "train with the settings of handoff.json");
+    }
+  }
+}
+
+struct Losses {
+  double before, after;
+};
+Losses losses_of(const std::vector<Sample>& samples, const model::Weights& base,
+                 const model::Weights& tuned, const model::Lora* lora,
+                 const TrainOptions& options) {
+  return {mean_loss(base, nullptr, samples, options.pack_tokens),
+          mean_loss(tuned, lora, samples, options.pack_tokens)};
+}
+
+}  // namespace
+
+double held_back_share(const TrainOptions& options, size_t num_samples) {
+  if (options.validation_share > 0.0) return options.validation_share;
+  constexpr double kShare = 0.02, kMost = 16.0;
+  return std::min(kShare, kMost / double(std::max<size_t>(num_samples, 1)));
+}
+
+Handoff write_handoff(const std::string& folder, const std::string& base,
+                      const model::Weights& weights,
+                      const std::vector<Sample>& samples,
+                      const TrainOptions& options) {
+  check_samples(samples, weights.config);
+  Handoff handoff{folder, base, {}, {}, 0};
+  SplitSamples split =
+      split_samples(samples, held_back_share(options, samples.size()), options);
+  handoff.learnt = std::move(split.learnt);
+  handoff.held_back = std::move(split.held_out);
+  handoff.num_steps =
+      steps_per_epoch(options, handoff.learnt.size()) * options.epochs;
+  make_folder(folder);
+  require_plain_folder(folder);
+  const std::string path = folder + kDescription;
+  const bool is_there = fs::exists(path);
+  if (!is_there) write_initial(folder, base, weights, options);
+  const std::string to = is_there ? "" : folder;
+  const Json json = {
+      {"format", kFormat},
+      {"base", {{"path", base}, {"fingerprint", weights.digest}}},
+      {"samples", write_samples(to, kSamples, handoff.learnt)},
+      {"held_back", write_samples(to, kHeldBack, handoff.held_back)},
+      {"steps", write_steps(to, options, handoff.learnt.size())},
+      {"initial", options.is_full() ? Json() : Json(kInitial)},
+      {"training", settings_json(folder, weights, options)}};
+  if (!is_there) {
+    LinesFile tokenized(folder, kTokenized);
+    for (const Sample& sample : handoff.learnt) {
+      tokenized.add(tokenized_sample(sample));
+    }
+    tokenized.close();
+    write_file_atomic(folder + "/axolotl.yaml",
+                      axolotl_config(base, options, json["training"]));
+    write_file_atomic(folder + "/llama_factory.yaml",
+                      llama_factory_config(base, options, json["training"]));
+    write_file_atomic(folder + "/train.py", kScript);
+    write_json_file(path, json, 1);  // the last: then all is there
+    return handoff;
+  }
+  if (parse_json(read_file(path, 1 << 20), path) == json) return handoff;
+  throw Error(ErrorKind::kDamaged,
+              str(path,
+                  ": expected the hand-off of these samples, settings "
+                  "and base, found that of others; move the folder away "
+                  "to train anew"));
+}
+
+bool has_result(const Handoff& handoff) {
+  return is_file(handoff.folder + kResult);
+}
+
+std::vector<StepMetrics> new_metrics(const Handoff& handoff, uint64_t& done) {
+  std::vector<StepMetrics> metrics;
+  const std::string path = handoff.folder + kMetrics;
+  if (!is_file(path)) return metrics;
+  const std::string text = read_file(path, kMaxMetrics);
+  if (text.size() < done) done = 0;  // written anew
+  for (size_t end = text.find('\n', done); end != std::string::npos;
+       end = text.find('\n', done)) {
+    const std::string line = text.substr(done, end - done);
+    done = end + 1;
+    try {
+      metrics.push_back(metrics_from_line(line, path));
+    } catch (const Error&) {
+      continue;  // a person's, or another program's
+    }
+  }
+  return metrics;
+}
+
+void place_result(const Handoff& handoff, const std::string& made,
+                  const TrainOptions& options) {
+  if (!options.is_full()) formats::require_adapter(made);
+  const std::string to = str(handoff.folder, "/", options.result_folder());
+  require_plain_folder(to);
+  fs::remove_all(to);
+  make_folder(to);
+  for (const fs::path file : list_folder(made)) {
+    if (!is_file(file)) continue;
+    const MappedFile map(file);
+    OwnFile copy(str(to, "/", file.filename().string()), 0);
+    copy.append(map.bytes());
+    copy.sync();
+    map.require_unchanged();
+  }
+  const std::string path = handoff.folder + kDescription;
+  const Json description = parse_json(read_file(path, 1 << 20), path);
+  write_json_file(handoff.folder + kResult,
+                  {{"format", kResultFormat},
+                   {"steps", handoff.num_steps},
+                   {"samples_sha256", description["samples"]["sha256"]},
+                   {"steps_sha256", description["steps"]["sha256"]},
+                   {"adopted_from", made}},
+                  1);
+}
+
+TrainReport adopt_result(const Handoff& handoff, const model::Weights& weights,
+                         const TrainOptions& options) {
+  const at::NoGradGuard no_graph;
+  check_origin(handoff);
+  model::Weights tuned = weights;
+  model::Lora lora;
+  const std::string result = str(handoff.folder, "/", options.result_folder());
+  if (options.is_full()) {
+    tuned = model::load_weights(result, weights.device(), weights.dtype());
+  } else {
+    lora = model::load_lora(result, weights.config, weights.device());
+    check_lora(result, lora, init_lora(weights.config, options));
+  }
+  const model::Lora* const pairs = options.is_full() ? nullptr : &lora;
+  const Losses held_back =
+      losses_of(handoff.held_back, weights, tuned, pairs, options);
+  check_base(handoff, held_back.before);
+  check_gain(handoff, held_back.before, held_back.after);
+  const Losses report =
+      losses_of(report_samples(handoff.learnt), weights, tuned, pairs, options);
+  if (options.is_full()) {
+    options.save_model(tuned);
+  } else {
+    model::save_lora(options.folder + "/adapter", lora, weights.config,
+                     adapter_config(options));
+  }
+  TrainReport out;
+  out.num_steps = handoff.num_steps;
+  for (const Sample& sample : handoff.learnt) {
+    out.num_tokens += int64_t(sample.targets.size());
+  }
+  out.loss_before = report.before;
+  out.loss_after = report.after;
+  out.digest = options.is_full() ? WeightParameters(tuned).digest()
+                                 : model::lora_digest(lora);
+  out.validation_before = held_back.before;
+  out.validation_after = held_back.after;
+  return out;
+}
+
+}  // namespace selfalign::train

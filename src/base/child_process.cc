@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "base/error.h"
 #include "base/own_file.h"
@@ -97,6 +99,11 @@ ChildProcess::~ChildProcess() {
   if (status()) return;
   ::kill(-pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
+  // What it started is gone, too, a moment later.
+  constexpr int kTimes = 200;
+  for (int i = 0; i < kTimes && ::kill(-pid_, 0) == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 std::optional<int> ChildProcess::status() {

@@ -108,6 +108,20 @@ train::Handoff hand_off(const std::string& base, const model::Weights& weights,
                               samples, options);
 }
 
+// A result that is refused makes room for the next.
+train::TrainReport adopt(const train::Handoff& handoff,
+                         const model::Weights& weights,
+                         const train::TrainOptions& options) {
+  try {
+    return train::adopt_result(handoff, weights, options);
+  } catch (const Error&) {
+    std::error_code ignored;
+    fs::rename(handoff.folder + "/result.json",
+               handoff.folder + "/result.refused.json", ignored);
+    throw;
+  }
+}
+
 }  // namespace
 
 void require_handoff_base(const std::string& base) {
@@ -131,7 +145,7 @@ train::TrainReport train_by_command(const std::string& command,
     watcher.look();
     if (!train::has_result(handoff)) run(command, handoff, watcher);
   }
-  return train::adopt_result(handoff, weights, options);
+  return adopt(handoff, weights, options);
 }
 
 train::TrainReport adopt_by_hand(const std::string& made,
@@ -141,7 +155,7 @@ train::TrainReport adopt_by_hand(const std::string& made,
                                  const train::TrainOptions& options) {
   const train::Handoff handoff = hand_off(base, weights, samples, options);
   train::place_result(handoff, made, options);
-  return train::adopt_result(handoff, weights, options);
+  return adopt(handoff, weights, options);
 }
 
 }  // namespace selfalign::local

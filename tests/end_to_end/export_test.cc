@@ -261,6 +261,10 @@ TEST_F(ExportTest, RefusesWhatIsThereAndWhatIsUnknown) {
   // What a killed export left is not in the way.
   make_folder(folder("alpaca") + ".partial");
   write_file_atomic(folder("alpaca") + ".partial/half", "x");
+  // Known by its mark; without one it is somebody's.
+  EXPECT_EQ(kind_of([&] { write("alpaca"); }), ErrorKind::kUsage);
+  EXPECT_TRUE(is_file(folder("alpaca") + ".partial/half"));
+  write_file_atomic(folder("alpaca") + ".partial/.selfalign-partial", "");
   write("alpaca");
   EXPECT_FALSE(fs::exists(folder("alpaca") + "/half"));
 }

@@ -382,6 +382,89 @@ TEST_P(RecipeRun, TrainsAllWeightsWhereTheRecipeSaysSo) {
   }
 }
 
+// A command trains: here one that gives what a run before it trained, once it
+// was asked twice. What it says and makes is the run's as if it were its own.
+TEST_P(RecipeRun, LetsACommandTrain) {
+  if (GetParam() != "smollm2-demo") return;  // once is enough
+  Recipe recipe = small();
+  make_phrase_model(recipe.model.path,
+                    phrases_for(recipe::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
+  recipe.run_folder = path("first");
+  ASSERT_EQ(run(recipe), 0) << log();
+  write_file_atomic(path("trainer.sh"), R"sh(set -e
+echo training
+[ -e asked ] || { touch asked; exit 75; }
+[ ! -e ../../../broken ] || { echo no GPU here >&2; exit 3; }
+tuning=$(basename "$(dirname "$PWD")")
+cp -r "../../../first/$tuning/adapter" adapter
+cp "../../../first/$tuning/metrics.jsonl" .
+set -- $(sed -n 's/.*"sha256": "\(.*\)".*/\1/p' handoff.json)
+printf '{"format": "selfalign handoff result 1", "steps": %s, "samples_sha256":
+  "%s", "steps_sha256": "%s"
+}' "$(wc -l <steps.jsonl)" "$1" "$3" >result.json
+)sh");
+  recipe.run_folder = path("run");
+  recipe.train = {"command", "sh " + path("trainer.sh")};
+  // It asks to be started again; a run folder's command wants a word.
+  EXPECT_EQ(run(recipe), 75) << log();
+  EXPECT_THAT(log(), HasSubstr("resume"));
+  EXPECT_EQ(selfalign("resume run"), 2) << log();
+  EXPECT_THAT(log(), HasSubstr("--allow-command"));
+  write_file_atomic(path("broken"), "");
+  EXPECT_EQ(selfalign("resume run --allow-command"), 1) << log();
+  EXPECT_THAT(log(), HasSubstr("ended with status 3"));
+  EXPECT_THAT(log(), HasSubstr("no GPU here"));
+  fs::remove(path("broken"));
+  // Stage 4's tuning asks once, too.
+  EXPECT_EQ(selfalign("resume run --allow-command"), 75) << log();
+  EXPECT_EQ(run(recipe), 0) << log();
+  const Json status = output();
+  EXPECT_EQ(status["done"], true);
+  for (const char* tuning : {"engraved", "verbose"}) {
+    const std::string file =
+        str("/", tuning, "/adapter/", "adapter_model.safetensors");
+    EXPECT_EQ(read_file(path("run" + file)), read_file(path("first" + file)));
+    EXPECT_EQ(read_file(path(str("run/", tuning, "/metrics.jsonl"))),
+              read_file(path(str("first/", tuning, "/metrics.jsonl"))));
+    EXPECT_THAT(read_file(path(str("run/", tuning, "/handoff/log.txt"))),
+                HasSubstr("training\n"));
+  }
+  ASSERT_EQ(selfalign("verify run"), 0) << log();
+  // The same recipe without the command takes all of it over.
+  recipe.train = {};
+  EXPECT_EQ(run(recipe), 0) << log();
+  EXPECT_EQ(output()["digest"], status["digest"]);
+}
+
+// What somebody trained by hand is the next tuning, if it is one.
+TEST_P(RecipeRun, AdoptsAnAdapter) {
+  if (GetParam() != "smollm2-demo") return;  // once is enough
+  Recipe recipe = small();
+  make_phrase_model(recipe.model.path,
+                    phrases_for(recipe::load_prompts(recipe.prompts_folder,
+                                                     recipe.prompts_overlay)));
+  recipe.run_folder = path("first");
+  ASSERT_EQ(run(recipe), 0) << log();
+  EXPECT_EQ(selfalign("adopt first first/engraved/adapter"), 2) << log();
+  recipe.run_folder = path("run");
+  recipe.train = {"command", "exit 75"};
+  EXPECT_EQ(run(recipe), 75) << log();
+  EXPECT_EQ(selfalign("adopt run first/engraved/adapter"), 2) << log();
+  EXPECT_THAT(log(), HasSubstr("--allow-command"));
+  const auto adopt = [&](const std::string& folder) {
+    return selfalign("adopt run " + folder + " --allow-command");
+  };
+  EXPECT_EQ(adopt("nothing"), 3) << log();
+  EXPECT_EQ(adopt("run/engraved/handoff/initial"), 1) << log();  // no gain
+  EXPECT_FALSE(fs::exists(path("run/engraved/adapter")));
+  EXPECT_EQ(adopt("first/engraved/adapter"), 75) << log();  // stage 4's asks
+  EXPECT_TRUE(fs::exists(path("run/engraved/adapter")));
+  EXPECT_EQ(adopt("first/verbose/adapter"), 0) << log();
+  EXPECT_EQ(output()["done"], true);
+  EXPECT_EQ(selfalign("verify run"), 0) << log();
+}
+
 TEST_P(RecipeRun, IsAblatedAnalysedAndExported) {
   if (GetParam() != "smollm2-demo") return;  // once is enough
   const Recipe recipe = small();

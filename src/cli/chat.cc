@@ -125,7 +125,7 @@ std::optional<generate::Completion> print_answer(Side& side,
                                                  const Shell& shell,
                                                  bool named) {
   if (shell.json) {
-    const auto completion = side.session.answer(user);
+    auto completion = side.session.answer(user);
     if (!completion) return std::nullopt;
     write_json(
         Json{{"model", side.name},
@@ -136,7 +136,7 @@ std::optional<generate::Completion> print_answer(Side& side,
     return completion;
   }
   if (named) write_out("[" + side.name + "]\n");
-  const auto completion = side.session.answer(
+  auto completion = side.session.answer(
       user, [](std::string_view piece) { write_out(std::string(piece)); });
   write_out("\n\n");
   if (completion) say_how_it_ended(*completion);

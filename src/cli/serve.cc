@@ -128,6 +128,7 @@ class Models {
     }
     check_names(adapters, base);
     std::vector<serve::ModelSpec> specs;
+    specs.reserve(adapters.size() + 1);
     for (const Adapter& adapter : adapters) {
       specs.push_back(open_one(adapter.name, base, adapter.folder));
     }
@@ -203,6 +204,7 @@ void run_server(ServeFlags flags, const Shell& shell) {
   std::vector<serve::ModelSpec> specs = Models(flags).open();
   stop_if_interrupted("run the same command again");
   std::vector<std::string> models;
+  models.reserve(specs.size());
   for (const serve::ModelSpec& spec : specs) models.push_back(spec.id);
   serve::Service service(std::move(specs), {}, metrics);
   announce(models, url_of(flags.http, http.port()), shell);

@@ -194,7 +194,7 @@ class Pass {
   using Form = formats::BlockForm;
 
   at::Tensor embed(const at::Tensor& ids) const {
-    const at::Tensor x =  // [tokens, hidden]
+    at::Tensor x =  // [tokens, hidden]
         at::embedding(weights_.embedding, ids).to(weights_.dtype());
     if (config_.embedding_scale == 1.0) return x;
     // Rounded to the weights' type, as the models were trained.

@@ -95,7 +95,7 @@ std::string recipe_differences(const Recipe& recipe,
 std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
   std::string lines;
   for (const std::string& file : prompt_files()) {
-    const std::string was = copy + "/" + file;
+    const std::string was = str(copy, "/", file);
     const std::string is =
         prompt_path(recipe.prompts_folder, recipe.prompts_overlay, file);
     if (read_file(was) == read_file(is)) continue;
@@ -228,7 +228,7 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
   for (const std::string& file : prompt_files()) {
     const std::string content =
         read_file(prompt_path(recipe.prompts_folder, overlays, file));
-    write_file_atomic(copy + "/" + file, content);
+    write_file_atomic(str(copy, "/", file), content);
     digests[file] = digest_bytes(content);
     kept.push_back("prompts/" + file);
   }

@@ -43,7 +43,7 @@ std::map<std::string, std::string> adapter_of(const std::string& run,
   for (const auto& [file, digest] : report.files) {
     const std::string path = str(tuning, "/", report.result, "/", file);
     require_own_path(run, path);
-    std::string bytes = read_file(run + "/" + path);
+    std::string bytes = read_file(str(run, "/", path));
     if (digest_bytes(bytes) != digest) {
       throw Error(ErrorKind::kDamaged,
                   str(run, "/", path, ": expected digest ", digest,

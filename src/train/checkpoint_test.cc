@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string fresh_folder(const char* name) {
-  const std::string folder = testing::TempDir() + "selfalign_" + name;
+  std::string folder = testing::TempDir() + "selfalign_" + name;
   fs::remove_all(folder);
   return folder;
 }

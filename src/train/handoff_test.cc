@@ -33,7 +33,9 @@ class HandoffTest : public testing::Test {
     at::set_num_threads(1);  // the model is tiny
     for (int i = 0; i < 12; ++i) {
       std::vector<int> tokens;
-      for (int t = 0; t < 8 + 3 * i; ++t) {
+      const int length = 8 + 3 * i;
+      tokens.reserve(size_t(length));
+      for (int t = 0; t < length; ++t) {
         tokens.push_back(int(draw_index(uint64_t(i % 3), uint64_t(t), 256)));
       }
       samples_.push_back(text_sample(tokens, 4));
@@ -68,12 +70,12 @@ class HandoffTest : public testing::Test {
   }
   TrainReport adopt(const Handoff& handoff) {
     options_.folder = path("adopted");
-    const TrainReport report = adopt_result(handoff, weights_, options_);
+    TrainReport report = adopt_result(handoff, weights_, options_);
     options_.folder = path("own");
     return report;
   }
   std::string refusal(const Handoff& handoff) {
-    const std::string text = message_of([&] { adopt(handoff); });
+    std::string text = message_of([&] { adopt(handoff); });
     options_.folder = path("own");
     EXPECT_FALSE(fs::exists(path("adopted/adapter")));
     return text;

@@ -33,6 +33,7 @@ class Training : public testing::Test {
     for (int i = 0; i < 10; ++i) {
       std::vector<int> tokens;
       const int length = 8 + 3 * i;
+      tokens.reserve(size_t(length));
       for (int t = 0; t < length; ++t) {
         tokens.push_back(int(draw_index(uint64_t(i), uint64_t(t), 256)));
       }
@@ -52,7 +53,7 @@ class Training : public testing::Test {
   }
 
   std::string fresh_folder(const char* name) {
-    const std::string folder = testing::TempDir() + "selfalign_train_" + name;
+    std::string folder = testing::TempDir() + "selfalign_train_" + name;
     fs::remove_all(folder);
     return folder;
   }

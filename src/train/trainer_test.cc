@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -63,6 +64,24 @@ class Training : public testing::Test {
     return train_model(weights_, samples_, options_);
   }
 
+  // Stopped after every single pack; and how often.
+  std::pair<TrainReport, int> train_in_pieces(const std::string& folder) {
+    options_.on_pack = [] { set_interrupted(true); };
+    std::pair<TrainReport, int> out;
+    for (bool is_done = false; !is_done && out.second < 200;) {
+      try {
+        out.first = train(folder);
+        is_done = true;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
+        EXPECT_TRUE(fs::exists(folder + "/checkpoint.json"));
+        ++out.second;
+      }
+      set_interrupted(false);
+    }
+    return out;
+  }
+
   model::Weights weights_;
   std::vector<Sample> samples_;
   TrainOptions options_;
@@ -109,20 +128,7 @@ int64_t last_step(const std::string& folder) {
 TEST_F(Training, InterruptedEverywhereGivesTheSameBits) {
   const TrainReport whole = train(fresh_folder("whole"));
   const std::string folder = fresh_folder("pieces");
-  options_.on_pack = [] { set_interrupted(true); };
-  int num_stops = 0;
-  TrainReport report;
-  for (; num_stops < 200; ++num_stops) {
-    try {
-      report = train(folder);
-      break;
-    } catch (const Error& error) {
-      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
-    }
-    set_interrupted(false);
-    ASSERT_TRUE(fs::exists(folder + "/checkpoint.json"));
-  }
-  set_interrupted(false);
+  const auto [report, num_stops] = train_in_pieces(folder);
   EXPECT_GT(num_stops, 9);  // more packs than steps
   EXPECT_EQ(report.digest, whole.digest);
   EXPECT_EQ(report.loss_after, whole.loss_after);
@@ -252,19 +258,7 @@ TEST_F(Training, OfAllWeightsGoesOnToTheSameBits) {
   options_.gradient_checkpointing = false;
 
   const std::string folder = fresh_folder("full_pieces");
-  options_.on_pack = [] { set_interrupted(true); };
-  int num_stops = 0;
-  TrainReport report;
-  for (; num_stops < 200; ++num_stops) {
-    try {
-      report = train(folder);
-      break;
-    } catch (const Error& error) {
-      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
-    }
-    set_interrupted(false);
-  }
-  set_interrupted(false);
+  const auto [report, num_stops] = train_in_pieces(folder);
   EXPECT_GT(num_stops, 9);
   EXPECT_EQ(report.digest, whole.digest);
   EXPECT_EQ(report.loss_after, whole.loss_after);

@@ -61,6 +61,24 @@ class TrainingGolden : public testing::Test {
     return sum / double(targets);
   }
 
+  // AdamW steps; each with the loss before it and its gradients' norm.
+  void ten_steps(const Parameters& parameters, const Json& losses,
+                 const Json& norms) {
+    AdamW adam(options_, parameters.values(), parameters.num_decayed());
+    const int64_t num_steps = golden_["steps"];
+    for (int64_t step = 0; step < num_steps; ++step) {
+      EXPECT_NEAR(backward(parameters, 40), losses[size_t(step)].get<double>(),
+                  1e-4)
+          << "step " << step;
+      const double norm =
+          clip_gradients(parameters.gradients(), options_.max_grad_norm);
+      EXPECT_NEAR(norm, norms[size_t(step)].get<double>(), 1e-3);
+      adam.step(parameters.values(), parameters.gradients(),
+                learning_rate_at(options_, step, num_steps));
+      parameters.gradients().zero_();
+    }
+  }
+
   Json golden_;
   model::Weights weights_;
   model::Lora lora_;
@@ -118,19 +136,7 @@ TEST_F(TrainingGolden, GradientsPackedAndAccumulated) {
 
 TEST_F(TrainingGolden, TenAdamWSteps) {
   const LoraParameters parameters(weights_, lora_);
-  AdamW adam(options_, parameters.values(), parameters.num_decayed());
-  const int64_t num_steps = golden_["steps"];
-  for (int64_t step = 0; step < num_steps; ++step) {
-    EXPECT_NEAR(backward(parameters, 40), golden_["losses"][step].get<double>(),
-                1e-4)
-        << "step " << step;
-    const double norm =
-        clip_gradients(parameters.gradients(), options_.max_grad_norm);
-    EXPECT_NEAR(norm, golden_["grad_norms"][step].get<double>(), 1e-3);
-    adam.step(parameters.values(), parameters.gradients(),
-              learning_rate_at(options_, step, num_steps));
-    parameters.gradients().zero_();
-  }
+  ten_steps(parameters, golden_["losses"], golden_["grad_norms"]);
   EXPECT_NEAR(mean_loss(weights_, parameters.lora(), samples_, 40),
               golden_["final_loss"].get<double>(), 1e-4);
 }
@@ -142,21 +148,10 @@ TEST_F(TrainingGolden, TenStepsOfAllWeights) {
   const Json full = parse_json(read_file(path), path);
   options_.learning_rate = full["learning_rate"];
   const WeightParameters parameters(weights_);
-  AdamW adam(options_, parameters.values(), parameters.num_decayed());
-  const int64_t num_steps = golden_["steps"];
-  for (int64_t step = 0; step < num_steps; ++step) {
-    EXPECT_NEAR(backward(parameters, 40), full["losses"][step].get<double>(),
-                1e-4)
-        << "step " << step;
-    const double norm =
-        clip_gradients(parameters.gradients(), options_.max_grad_norm);
-    EXPECT_NEAR(norm, full["norms"][step].get<double>(), 1e-3);
-    adam.step(parameters.values(), parameters.gradients(),
-              learning_rate_at(options_, step, num_steps));
-    parameters.gradients().zero_();
-  }
+  ten_steps(parameters, full["losses"], full["norms"]);
   EXPECT_NEAR(mean_loss(parameters.weights(), nullptr, samples_, 40),
-              full["losses"][num_steps].get<double>(), 1e-4);
+              full["losses"][golden_["steps"].get<size_t>()].get<double>(),
+              1e-4);
   EXPECT_EQ(full["not_decayed"].size(), 5u);
   for (const auto& [name, sums] : full["sums"].items()) {
     model::Weights weights = parameters.weights();

@@ -153,9 +153,7 @@ std::string next_tuning(const recipe::Recipe& recipe,
                         const std::string& folder) {
   const auto store = store::Reader::open(folder);
   for (const stages::Variant& variant : stages::variants()) {
-    const std::string stage =
-        variant.adapter_stage.substr(0, variant.adapter_stage.find('.'));
-    if (stage.empty() || !recipe.has(stage) ||
+    if (variant.folder.empty() || !recipe.has(variant.stage()) ||
         stages::stage_done(*store, variant.adapter_stage)) {
       continue;
     }

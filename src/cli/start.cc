@@ -31,9 +31,7 @@ void check_before_start(const recipe::Recipe& recipe, const std::string& file,
   if (!is_remote) check_model_path(recipe, file);
   stages::check_start(recipe, workbench.checks());
   for (const stages::Variant& variant : stages::variants()) {
-    const std::string stage =
-        variant.adapter_stage.substr(0, variant.adapter_stage.find('.'));
-    if (stage.empty() || !recipe.has(stage)) continue;
+    if (variant.folder.empty() || !recipe.has(variant.stage())) continue;
     const TuneOptions& tune = recipe.*variant.options;
     if (tune.is_full() && !recipe.train.is_command()) {
       workbench.check_full(recipe.model, tune);

@@ -43,8 +43,9 @@ one.
 
 --output then holds adapter/ (PEFT, and the prompt it was trained under: see
 docs/formats.md), or with --method full, which trains all weights and takes 16
-bytes of memory for each, model/ (an HF folder), metrics.jsonl, tensorboard/ and the last checkpoint. Stopped
-at any time, the same command goes on to the same result.)";
+bytes of memory for each, model/ (an HF folder); metrics.jsonl, tensorboard/ and
+the last checkpoint. Stopped at any time, the same command goes on to the same
+result.)";
 
 struct TrainFlags {
   ModelFlags model;

@@ -36,10 +36,6 @@ bool is_named_gguf(const std::string& path) {
   return suffix == ".gguf";
 }
 
-}  // namespace
-
-namespace {
-
 // Says of a folder without a model what it is, where that is plain.
 void refuse_other_folder(const std::string& path) {
   const auto holds = [&](const char* file) { return is_file(path + file); };

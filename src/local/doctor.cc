@@ -196,23 +196,18 @@ void examine_memory(const ModelConfig& config, const std::string& path,
             size_text(needs.training()), verdict(trains)));
   }
   tune.method = "full";
-  const uint64_t full =
-      memory_needs(config, at::kBFloat16, model::Rounding::kNone, tune)
-          .training();
+  const MemoryNeeds needs =
+      memory_needs(config, at::kBFloat16, Rounding::kNone, tune);
   try {
     check_tuned_model(path, at::kBFloat16);
   } catch (const Error& error) {
     return out.add(Level::kWarning, error.what());
   }
-  const bool fits = !available || full < *available;
-  out.add(
-      Level::kGood,
-      str("memory to train all weights (method full): about ", size_text(full),
-          verdict(fits), "; a checkpoint takes ",
-          size_text(16 *
-                    model::weight_bytes(config, at::kFloat, Rounding::kNone) /
-                    sizeof(float)),
-          " of disk"));
+  const bool fits = !available || needs.training() < *available;
+  out.add(Level::kGood,
+          str("memory to train all weights (method full): about ",
+              size_text(needs.training()), verdict(fits),
+              "; a checkpoint takes ", size_text(needs.trained), " of disk"));
 }
 
 }  // namespace

@@ -114,7 +114,8 @@ train::TrainReport adopt(const train::Handoff& handoff,
                          const train::TrainOptions& options) {
   try {
     return train::adopt_result(handoff, weights, options);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInterrupted) throw;  // not looked at yet
     std::error_code ignored;
     fs::rename(handoff.folder + "/result.json",
                handoff.folder + "/result.refused.json", ignored);

@@ -27,6 +27,10 @@ struct Variant {
   std::string form;
   TuneOptions recipe::Recipe::*options = nullptr;
 
+  // The recipe's stage that tunes it, "" if none: "engrave".
+  std::string stage() const {
+    return adapter_stage.substr(0, adapter_stage.find('.'));
+  }
   // Where its tuning's result lies in the run: "engraved/adapter".
   std::string result(const recipe::Recipe& recipe) const {
     return folder + "/" + (recipe.*options).result_folder();

@@ -79,24 +79,14 @@ Json write_samples(const std::string& folder, const char* name,
   return file.close();
 }
 
-int64_t steps_per_epoch(const TrainOptions& options, size_t num_samples) {
-  return (int64_t(num_samples) + options.batch_size - 1) / options.batch_size;
-}
-
 Json write_steps(const std::string& folder, const TrainOptions& options,
                  size_t num_samples) {
   LinesFile file(folder, kSteps);
-  const int64_t per_epoch = steps_per_epoch(options, num_samples);
-  const int64_t num_steps = per_epoch * options.epochs;
-  for (int64_t step = 0; step < num_steps; ++step) {
-    const std::vector<uint32_t> order =
-        epoch_order(options.seed, int(step / per_epoch), num_samples);
-    const auto begin = size_t(step % per_epoch) * size_t(options.batch_size);
-    const size_t end =
-        std::min(begin + size_t(options.batch_size), num_samples);
-    file.add({{"samples", std::vector<uint32_t>(order.begin() + long(begin),
-                                                order.begin() + long(end))},
-              {"learning_rate", learning_rate_at(options, step, num_steps)}});
+  StepSamples steps(options, num_samples);
+  for (int64_t step = 0; step < steps.count(); ++step) {
+    file.add(
+        {{"samples", steps.of(step)},
+         {"learning_rate", learning_rate_at(options, step, steps.count())}});
   }
   return file.close();
 }
@@ -148,8 +138,8 @@ Json settings_json(const std::string& folder, const model::Weights& weights,
 constexpr char kLook[] =
     "look into log.txt beside it, and run the command again";
 
-// That the result was made of what was handed on.
-void check_origin(const Handoff& handoff) {
+// What the training says of itself, if it was made of what was handed on.
+Json checked_result(const Handoff& handoff) {
   const std::string path = handoff.folder + kResult;
   if (!has_result(handoff)) {
     refuse(path, "what the training made", "no such file", kLook);
@@ -172,11 +162,13 @@ void check_origin(const Handoff& handoff) {
            "the result was made of other data; train on the files of this "
            "folder");
   }
+  return result;
 }
 
 // Of a command that says what it found before it trained, that it was on this
 // base.
-void check_base(const Handoff& handoff, double before, bool is_exact) {
+void check_base(const Handoff& handoff, const Json& result, double before,
+                bool is_exact) {
   int64_t num_targets = 0;
   for (const Sample& sample : handoff.held_back) {
     num_targets += int64_t(sample.targets.size());
@@ -184,13 +176,11 @@ void check_base(const Handoff& handoff, double before, bool is_exact) {
   // What other kernels, and half precision of few tokens, may make of it.
   const double most =
       0.02 * before + (is_exact ? 0.02 : 0.2) / std::sqrt(double(num_targets));
-  const std::string path = handoff.folder + kResult;
-  const Json result = parse_json(read_file(path, 1 << 20), path);
   const auto found = result.find("held_back_before");
   if (found == result.end() || !found->is_number()) return;
   const double theirs = found->get<double>();
   if (std::abs(theirs - before) <= most) return;
-  refuse(path,
+  refuse(handoff.folder + kResult,
          str("a loss of ", before,
              " on what was held back, before the "
              "training, as this base has"),
@@ -255,8 +245,7 @@ Handoff write_handoff(const std::string& folder, const std::string& base,
       split_samples(samples, held_back_share(options, samples.size()), options);
   handoff.learnt = std::move(split.learnt);
   handoff.held_back = std::move(split.held_out);
-  handoff.num_steps =
-      steps_per_epoch(options, handoff.learnt.size()) * options.epochs;
+  handoff.num_steps = StepSamples(options, handoff.learnt.size()).count();
   make_folder(folder);
   require_plain_folder(folder);
   const std::string path = folder + kDescription;
@@ -301,6 +290,8 @@ std::vector<StepMetrics> new_metrics(const Handoff& handoff, uint64_t& done) {
   std::vector<StepMetrics> metrics;
   const std::string path = handoff.folder + kMetrics;
   if (!is_file(path)) return metrics;
+  std::error_code ignored;
+  if (fs::file_size(path, ignored) == done) return metrics;  // nothing came
   const std::string text = read_file(path, kMaxMetrics);
   if (text.size() < done) done = 0;  // written anew
   for (size_t end = text.find('\n', done); end != std::string::npos;
@@ -345,20 +336,20 @@ void place_result(const Handoff& handoff, const std::string& made,
 TrainReport adopt_result(const Handoff& handoff, const model::Weights& weights,
                          const TrainOptions& options) {
   const at::NoGradGuard no_graph;
-  check_origin(handoff);
+  const Json result = checked_result(handoff);
   model::Weights tuned = weights;
   model::Lora lora;
-  const std::string result = str(handoff.folder, "/", options.result_folder());
+  const std::string made = str(handoff.folder, "/", options.result_folder());
   if (options.is_full()) {
-    tuned = model::load_weights(result, weights.device(), weights.dtype());
+    tuned = model::load_weights(made, weights.device(), weights.dtype());
   } else {
-    lora = model::load_lora(result, weights.config, weights.device());
-    check_lora(result, lora, init_lora(weights.config, options));
+    lora = model::load_lora(made, weights.config, weights.device());
+    check_lora(made, lora, init_lora(weights.config, options));
   }
   const model::Lora* const pairs = options.is_full() ? nullptr : &lora;
   const Losses held_back =
       losses_of(handoff.held_back, weights, tuned, pairs, options);
-  check_base(handoff, held_back.before, weights.dtype() == at::kFloat);
+  check_base(handoff, result, held_back.before, weights.dtype() == at::kFloat);
   check_gain(handoff, held_back.before, held_back.after);
   const Losses report =
       losses_of(report_samples(handoff.learnt), weights, tuned, pairs, options);
@@ -375,8 +366,8 @@ TrainReport adopt_result(const Handoff& handoff, const model::Weights& weights,
   }
   out.loss_before = report.before;
   out.loss_after = report.after;
-  out.digest = options.is_full() ? WeightParameters(tuned).digest()
-                                 : model::lora_digest(lora);
+  out.digest =
+      options.is_full() ? weights_digest(tuned) : model::lora_digest(lora);
   out.validation_before = held_back.before;
   out.validation_after = held_back.after;
   return out;

@@ -164,16 +164,16 @@ model::Weights WeightParameters::weights() const {
   return rounded;
 }
 
-std::string WeightParameters::digest() const {
+std::string weights_digest(const model::Weights& weights) {
   Hasher hasher;
-  model::Weights all = masters_;
-  model::visit_weights(
-      all, [&](at::Tensor& tensor, const model::TensorPlace& place) {
-        const at::Tensor t = tensor.detach().to(at::kCPU).contiguous();
-        hasher.add(place.name)
-            .add({static_cast<const char*>(t.const_data_ptr()),
-                  size_t(t.nbytes())});
-      });
+  model::Weights all = weights;
+  model::visit_weights(all, [&](const at::Tensor& tensor,
+                                const model::TensorPlace& place) {
+    const at::Tensor t = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
+    hasher.add(place.name)
+        .add(
+            {static_cast<const char*>(t.const_data_ptr()), size_t(t.nbytes())});
+  });
   return hasher.digest();
 }
 

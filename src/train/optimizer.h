@@ -83,6 +83,9 @@ class LoraParameters final : public Parameters {
   model::Lora lora_;
 };
 
+// Of a model's values, all in memory, as float32.
+std::string weights_digest(const model::Weights& weights);
+
 // All weights of a model in float32, rounded to its type for each computation.
 class WeightParameters final : public Parameters {
  public:
@@ -91,7 +94,7 @@ class WeightParameters final : public Parameters {
 
   model::Weights weights() const override;
   const model::Lora* lora() const override { return nullptr; }
-  std::string digest() const override;
+  std::string digest() const override { return weights_digest(masters_); }
 
  private:
   model::Weights masters_;

@@ -59,4 +59,23 @@ SplitSamples split_samples(const std::vector<Sample>& samples, double share,
   return split;
 }
 
+StepSamples::StepSamples(const TrainOptions& options, size_t num_samples)
+    : num_samples_(num_samples),
+      batch_size_(size_t(options.batch_size)),
+      per_epoch_((int64_t(num_samples) + options.batch_size - 1) /
+                 options.batch_size),
+      epochs_(options.epochs),
+      seed_(options.seed) {}
+
+std::vector<uint32_t> StepSamples::of(int64_t step) {
+  const int epoch = epoch_of(step);
+  if (epoch != order_epoch_) {
+    order_ = epoch_order(seed_, epoch, num_samples_);
+    order_epoch_ = epoch;
+  }
+  const size_t begin = size_t(step % per_epoch_) * batch_size_;
+  const size_t end = std::min(begin + batch_size_, num_samples_);
+  return {order_.begin() + long(begin), order_.begin() + long(end)};
+}
+
 }  // namespace selfalign::train

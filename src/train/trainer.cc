@@ -110,49 +110,15 @@ int64_t input_tokens(const std::vector<Pack>& packs) {
   return tokens;
 }
 
-// What each optimizer step learns from: batch_size samples of its epoch in that
-// epoch's order, as packs.
-class Steps {
- public:
-  Steps(const std::vector<Sample>& samples, const TrainOptions& options)
-      : samples_(samples),
-        options_(options),
-        per_epoch_((int64_t(samples.size()) + options.batch_size - 1) /
-                   options.batch_size) {}
-
-  int64_t count() const { return per_epoch_ * options_.epochs; }
-  int epoch_of(int64_t step) const { return int(step / per_epoch_); }
-
-  std::vector<Pack> packs_of(int64_t step) {
-    const int epoch = epoch_of(step);
-    if (epoch != order_epoch_) {
-      order_ = epoch_order(options_.seed, epoch, samples_.size());
-      order_epoch_ = epoch;
-    }
-    const size_t begin =
-        size_t(step % per_epoch_) * size_t(options_.batch_size);
-    const size_t end =
-        std::min(begin + size_t(options_.batch_size), samples_.size());
-    return pack_samples(samples_, order_, begin, end, options_.pack_tokens);
+// Input tokens of all epochs.
+uint64_t total_tokens(const std::vector<Sample>& samples, int epochs) {
+  int64_t tokens = 0;
+  for (const Sample& sample : samples) {
+    if (sample.targets.empty()) continue;
+    tokens += int64_t(sample.inputs.size());
   }
-
-  // Of all steps.
-  uint64_t total_tokens() const {
-    int64_t tokens = 0;
-    for (const Sample& sample : samples_) {
-      if (sample.targets.empty()) continue;
-      tokens += int64_t(sample.inputs.size());
-    }
-    return uint64_t(tokens) * uint64_t(options_.epochs);
-  }
-
- private:
-  const std::vector<Sample>& samples_;
-  const TrainOptions& options_;
-  const int64_t per_epoch_;
-  std::vector<uint32_t> order_;  // of epoch order_epoch_
-  int order_epoch_ = -1;
-};
+  return uint64_t(tokens) * uint64_t(epochs);
+}
 
 uint64_t dropout_seed(uint64_t seed, int64_t step, size_t pack) {
   return Hasher()
@@ -240,14 +206,15 @@ class Trainer {
         rope_(rope_for(weights, samples, held_out)),
         parameters_(make_parameters(weights, options)),
         adam_(options, parameters_->values(), parameters_->num_decayed()),
-        steps_(samples, options),
+        steps_(options, samples.size()),
         num_steps_(steps_.count()) {}
 
   TrainReport run() {
     start();
     if (!state_.loss_after) {
       MetricsLog metrics(options_.folder, state_.step);
-      Progress progress("train", steps_.total_tokens(), "tokens");
+      Progress progress("train", total_tokens(samples_, options_.epochs),
+                        "tokens");
       progress.set_start(uint64_t(state_.tokens_done));
       while (state_.step < num_steps_) step(metrics, progress);
     }
@@ -268,7 +235,7 @@ class Trainer {
     }
     state_ = std::move(*found);
     const size_t packs =
-        state_.step < num_steps_ ? steps_.packs_of(state_.step).size() : 0;
+        state_.step < num_steps_ ? packs_of(state_.step).size() : 0;
     check_place(state_, num_steps_, int64_t(packs), options_.folder);
     const at::NoGradGuard no_graph;
     parameters_->values().copy_(state_.values);
@@ -282,9 +249,15 @@ class Trainer {
     }
   }
 
+  std::vector<Pack> packs_of(int64_t step) {
+    const std::vector<uint32_t> chosen = steps_.of(step);
+    return pack_samples(samples_, chosen, 0, chosen.size(),
+                        options_.pack_tokens);
+  }
+
   // One optimizer step: gradients of all packs, clipped, applied.
   void step(MetricsLog& metrics, Progress& progress) {
-    const std::vector<Pack> packs = steps_.packs_of(state_.step);
+    const std::vector<Pack> packs = packs_of(state_.step);
     int64_t targets = 0;
     for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
     const Clock::time_point began = Clock::now();
@@ -405,7 +378,7 @@ class Trainer {
   model::Rope rope_;
   std::unique_ptr<Parameters> parameters_;
   AdamW adam_;
-  Steps steps_;
+  StepSamples steps_;
   const int64_t num_steps_;
   TrainState state_;
   std::optional<double> last_loss_;

@@ -144,7 +144,7 @@ Json checked_result(const Handoff& handoff) {
   if (!has_result(handoff)) {
     refuse(path, "what the training made", "no such file", kLook);
   }
-  const Json result = parse_json(read_file(path, 1 << 20), path);
+  Json result = parse_json(read_file(path, 1 << 20), path);
   const Json description = parse_json(
       read_file(handoff.folder + kDescription, 1 << 20), handoff.folder);
   const std::string format = json_string(result, "format", path);

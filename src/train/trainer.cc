@@ -304,11 +304,11 @@ class Trainer {
                       dropout_seed(options_.seed, state_.step, index),
                       weights_.device());
     }
-    const double loss = backward_pack(
-        rope_, *parameters_, pack, scale, dropout ? &*dropout : nullptr,
-        options_.gradient_checkpointing ||
-            !weights_
-                 .is_held());  // a graph would hold a base in codes as values
+    // A graph would hold a base in codes as values.
+    const bool by_layers =
+        options_.gradient_checkpointing || !weights_.is_held();
+    const double loss = backward_pack(rope_, *parameters_, pack, scale,
+                                      dropout ? &*dropout : nullptr, by_layers);
     check_finite(loss, "loss", options_.folder, state_.step);
     state_.loss_sum += loss;
     state_.packs_done = int64_t(index) + 1;
@@ -334,10 +334,9 @@ class Trainer {
   }
 
   void save(const model::Weights& tuned) const {
-    const model::Lora* lora = parameters_->lora();
-    if (lora == nullptr) return options_.save_model(tuned);
-    model::save_lora(options_.folder + "/adapter", *lora, weights_.config,
-                     adapter_config(options_));
+    if (options_.is_full()) return options_.save_model(tuned);
+    model::save_lora(options_.folder + "/adapter", *parameters_->lora(),
+                     weights_.config, adapter_config(options_));
   }
 
   TrainReport finish() {

@@ -33,7 +33,9 @@ constexpr int kLockDescriptor = 9;
 // Closes a descriptor that is the parent's no more.
 struct Closed {
   int fd;
-  ~Closed() { ::close(fd); }
+  ~Closed() {
+    if (fd >= 0) ::close(fd);
+  }
 };
 
 // How the child begins: which files it has, and no signal ignored or blocked.
@@ -45,7 +47,9 @@ class SpawnPlan {
     ::posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&files_, log, 1);
     ::posix_spawn_file_actions_adddup2(&files_, log, 2);
-    ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
+    if (lock >= 0) {
+      ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
+    }
     ::posix_spawnattr_init(&attributes_);
     sigset_t signals;
     ::sigfillset(&signals);
@@ -82,8 +86,8 @@ class SpawnPlan {
 ChildProcess::ChildProcess(const std::string& command,
                            const std::string& folder, const std::string& log,
                            const std::string& lock) {
-  const Closed lock_file{open_own_file(lock, O_RDWR)};
-  if (::flock(lock_file.fd, LOCK_EX | LOCK_NB) != 0) {
+  const Closed lock_file{lock.empty() ? -1 : open_own_file(lock, O_RDWR)};
+  if (lock_file.fd >= 0 && ::flock(lock_file.fd, LOCK_EX | LOCK_NB) != 0) {
     throw Error(ErrorKind::kUsage,
                 str(lock,
                     ": a command that was started before is still at "

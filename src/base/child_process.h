@@ -14,8 +14,8 @@ class ChildProcess {
   // Starts `command` in `folder`, in a process group of its own, so that a
   // terminal's Ctrl-C reaches it by stop() alone. It reads nothing; what it
   // writes is added to the file `log`. While any process that it leaves holds
-  // on, `lock` is locked: Error kUsage where another still does, kResources
-  // where it cannot be started.
+  // on, `lock` is locked: Error kUsage where another still does; without one,
+  // "", such processes may stay. kResources where it cannot be started.
   ChildProcess(const std::string& command, const std::string& folder,
                const std::string& log, const std::string& lock);
   // Ends what still runs, by SIGKILL.

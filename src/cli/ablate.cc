@@ -56,7 +56,7 @@ void run_ablation(AblateFlags flags, Shell& shell) {
   const std::unique_ptr<store::Reader> run = store::Reader::open(flags.run);
   const recipe::Recipe recipe = recipe_of_run(flags.run);
   local::LocalWorkbench workbench;
-  workbench.check_model(recipe.model, "", false);
+  workbench.check_model(recipe.model_for(recipe::Role::kAlign), "", false);
   const auto report = replay::ablate(recipe, *run, flags.options, workbench);
   write_result(shell.json, to_json(report), replay::ablation_text(report));
 }

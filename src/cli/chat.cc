@@ -66,7 +66,10 @@ void resolve_run(ChatFlags& flags) {
   const std::string run = flags.model.model.path;
   if (!recipe::is_run_folder(run)) return;
   const recipe::Recipe recipe = recipe_of_run(run);
-  flags.model.model.path = recipe.model.path;
+  // What is on this machine is asked here, else its servers.
+  const recipe::ModelOptions here = recipe.model_for(recipe::Role::kTrain);
+  flags.model.model.path = here.is_here() ? here.path : recipe.model.path;
+  if (!here.is_here()) flags.model.model.servers = recipe.model.servers;
   if (flags.model.model.api == "auto") {
     flags.model.model.api = recipe.model.api;
   }

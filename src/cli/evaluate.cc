@@ -229,7 +229,7 @@ void evaluate(Flags flags, const Shell& shell) {
   flags.options.prompts_folder = prompts_of(tasks, flags.subjects);
   check_data(tasks, subjects, flags.options);
   stages::check_can_write(flags.out);
-  OpenModel models;
+  OpenModel models(flags.subjects.run);
   models.check(subjects);
   eval::ResultsWriter writer(flags.out);
   std::vector<std::vector<eval::TaskResult>> results(tasks.size());

@@ -100,7 +100,7 @@ void export_model(const ExportFlags& flags, const Shell& shell) {
   if (is_run) {
     store = store::Reader::open(flags.run);
     recipe = recipe_of_run(flags.run);
-    options.base = recipe.model.path;
+    options.base = recipe.model_for(recipe::Role::kTrain).path;
     options.adapter = adapter_of(flags);
     options.run = store.get();
     options.recipe = &recipe;

@@ -64,20 +64,20 @@ using OpenRun =
 // that it is the same is said by its digest.
 void require_its_model(const recipe::Recipe& recipe, const store::Reader& store,
                        local::LocalWorkbench& workbench) {
-  const recipe::ModelOptions& model = recipe.model;
-  const auto known = store.meta("fingerprint.base");
-  if (!known || model.path == recipe::run_recipe(store.folder()).model.path) {
-    return;
-  }
+  const recipe::ModelOptions model = recipe.model_for(recipe::Role::kAlign);
+  const recipe::ModelOptions was =
+      recipe::run_recipe(store.folder()).model_for(recipe::Role::kAlign);
+  const auto known =
+      store.meta("fingerprint." + stages::model_name("base", model));
+  if (!known || model.place() == was.place()) return;
   const std::string found =
-      generate::is_remote_model(model.path)
-          ? workbench.open_generator(model, "")->fingerprint()
-          : "local " + workbench.weights(model)->digest;
+      model.is_served() ? workbench.open_generator(model, "")->fingerprint()
+                        : "local " + workbench.weights(model)->digest;
   // Behind the digest stands how it was computed.
   if (*known == found || known->starts_with(found + ",")) return;
   throw Error(
       ErrorKind::kUsage,
-      str(model.path, ": expected the base model this run was begun with (",
+      str(model.place(), ": expected the base model this run was begun with (",
           *known, "), found another (", found,
           "); give that model's path, or make a run of this one: selfalign "
           "resume ",
@@ -87,12 +87,18 @@ void require_its_model(const recipe::Recipe& recipe, const store::Reader& store,
 // The recipe of a run folder may be somebody else's, and its command would do
 // on this machine whatever it says.
 void require_allowed(const recipe::Recipe& recipe, bool is_allowed) {
-  if (!recipe.train.is_command() || is_allowed) return;
-  throw Error(ErrorKind::kUsage,
-              str(recipe.run_folder, ": its recipe trains by a command, \"",
-                  shown(recipe.train.command),
-                  "\"; look at it, then add --allow-command, or go on by your "
-                  "own recipe: selfalign run RECIPE"));
+  const std::string& reload = recipe.serve.reload;
+  if (is_allowed || (!recipe.train.is_command() && reload.empty())) return;
+  throw Error(
+      ErrorKind::kUsage,
+      str(recipe.run_folder,
+          recipe.train.is_command() ? ": its recipe trains by a command"
+                                    : ": its recipe has servers reload "
+                                      "by a command",
+          ", \"",
+          shown(recipe.train.is_command() ? recipe.train.command : reload),
+          "\"; look at it, then add --allow-command, or go on by your "
+          "own recipe: selfalign run RECIPE"));
 }
 
 // `file` is the recipe's; `sign_key` the key's, if any. `made`: folder of an
@@ -110,7 +116,9 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   }
   shell.resume_hint = "go on with: selfalign resume " + folder +
                       (sign_key.empty() ? "" : " --sign-key " + sign_key) +
-                      (recipe.train.is_command() ? " --allow-command" : "");
+                      (recipe.train.is_command() || !recipe.serve.reload.empty()
+                           ? " --allow-command"
+                           : "");
   const std::unique_ptr<store::Store> store = open(recipe);
   if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);

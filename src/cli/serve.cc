@@ -109,7 +109,8 @@ class Models {
         adapters.push_back({name, folder});
       }
       run_ = model.path;
-      model.path = recipe_of_run(model.path).model.path;
+      model.path =
+          recipe_of_run(model.path).model_for(recipe::Role::kTrain).path;
       base = "base";
     }
     for (const std::string& text : flags_.adapters) {

@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "formats/model_path.h"
 #include "generate/prompt_tokens.h"
-#include "generate/remote_address.h"
 #include "local/handoff_training.h"
 #include "stages/length_checks.h"
 #include "stages/stage_table.h"
@@ -17,7 +16,9 @@ namespace {
 // Names the recipe's key, which the reader of a model does not know.
 void check_model_path(const recipe::Recipe& recipe, const std::string& file) {
   try {
-    formats::model_form(recipe.model.path);
+    for (const recipe::ModelOptions& model : recipe.used_models()) {
+      if (model.is_here()) formats::model_form(model.path);
+    }
   } catch (const Error& error) {
     throw Error(error.kind(), str(file, ": model.path: ", error.what()));
   }
@@ -27,19 +28,21 @@ void check_model_path(const recipe::Recipe& recipe, const std::string& file) {
 
 void check_before_start(const recipe::Recipe& recipe, const std::string& file,
                         local::LocalWorkbench& workbench) {
-  const bool is_remote = generate::is_remote_model(recipe.model.path);
-  if (!is_remote) check_model_path(recipe, file);
+  check_model_path(recipe, file);
+  const recipe::ModelOptions base = recipe.model_for(recipe::Role::kTrain);
   stages::check_start(recipe, workbench.checks());
   for (const stages::Variant& variant : stages::variants()) {
     if (variant.folder.empty() || !recipe.has(variant.stage())) continue;
     const TuneOptions& tune = recipe.*variant.options;
     if (tune.is_full() && !recipe.train.is_command()) {
-      workbench.check_full(recipe.model, tune);
+      workbench.check_full(base, tune);
     }
   }
-  if (recipe.train.is_command()) local::require_handoff_base(recipe.model.path);
-  if (is_remote) return;
-  const auto words = workbench.tokenizer(recipe.model.path);
+  if (recipe.train.is_command() && recipe.trains()) {
+    local::require_handoff_base(base.path);
+  }
+  if (!base.is_here()) return;
+  const auto words = workbench.tokenizer(base.path);
   stages::check_lengths(recipe, file, [&words](const std::string& prompt) {
     const generate::Request request{.suffix = prompt};
     return int64_t(generate::tokenize_prompt(request, *words).ids.size());

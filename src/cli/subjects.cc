@@ -49,7 +49,7 @@ PlannedSubject subject_of(const std::string& bytes, const std::string& title,
   PlannedSubject planned;
   planned.subject.name = name;
   planned.subject.title = title;
-  planned.info = {name, title, model.path, adapter, ""};
+  planned.info = {name, title, model.place(), adapter, ""};
   planned.model = model;
   planned.adapter = adapter;
   return planned;
@@ -119,6 +119,7 @@ void add_model(const SubjectFlags& flags, const World& world,
   recipe::ModelOptions model = world.model;
   const recipe::ModelOptions given = flags.compute.model_at(path);
   model.path = path;
+  model.servers.clear();
   model.api = given.api;
   model.price = given.price;
   out.push_back(subject_of(short_name(path), path, model, ""));
@@ -184,7 +185,8 @@ World world_of(const SubjectFlags& flags) {
     return world;
   }
   const recipe::Recipe recipe = recipe_of_run(flags.run);
-  world.model = flags.compute.over(recipe.model, *flags.app);
+  world.model =
+      flags.compute.over(recipe.model_for(recipe::Role::kEvaluate), *flags.app);
   world.prompts = flags.prompts.empty() ? recipe::run_prompts(recipe)
                                         : recipe::load_prompts(flags.prompts);
   world.recipe.align = recipe.align;
@@ -259,7 +261,7 @@ void check_use(const SubjectFlags& flags,
                const std::vector<PlannedSubject>& all) {
   std::vector<std::string> paths;
   for (const PlannedSubject& one : all) {
-    if (!one.subject.published) paths.push_back(one.model.path);
+    if (!one.subject.published) paths.push_back(one.model.place());
   }
   flags.compute.check_use(*flags.app, paths);
 }
@@ -344,25 +346,44 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   return chosen(std::move(all), flags.subjects);
 }
 
+OpenModel::OpenModel(const std::string& run) {
+  if (!run.empty()) recipe_ = recipe_of_run(run);
+}
+
 void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const PlannedSubject& planned : subjects) {
     if (planned.subject.published) continue;
-    if (!seen.insert({planned.model.path, planned.adapter}).second) continue;
-    workbench_.check_model(planned.model, planned.adapter, false);
+    if (!seen.insert({planned.model.place(), planned.adapter}).second) continue;
+    // Servers may get an adapter when its turn comes.
+    const bool is_loaded_later =
+        planned.model.is_served() && recipe_ && !recipe_->serve.reload.empty();
+    workbench_.check_model(planned.model,
+                           is_loaded_later ? "" : planned.adapter, false);
   }
 }
 
 void OpenModel::open(PlannedSubject& planned) {
   if (planned.subject.published) return;
-  const std::string name = planned.model.path + "\n" + planned.adapter;
+  const std::string name = planned.model.place() + "\n" + planned.adapter;
   if (!generator_ || name_ != name) {
     generator_.reset();
-    generator_ = workbench_.open_generator(planned.model, planned.adapter);
+    generator_ = open_generator(planned);
     name_ = name;
   }
   planned.subject.generator = generator_.get();
   planned.info.fingerprint = generator_->fingerprint();
+}
+
+// The models of a run are held against its base where servers answer.
+std::unique_ptr<generate::Generator> OpenModel::open_generator(
+    const PlannedSubject& planned) {
+  if (!recipe_ || !planned.model.is_served()) {
+    return workbench_.open_generator(planned.model, planned.adapter);
+  }
+  if (!served_) served_.emplace(*recipe_, workbench_, nullptr);
+  return served_->open(planned.adapter.empty() ? "base" : planned.info.name,
+                       planned.model, planned.adapter);
 }
 
 }  // namespace selfalign::cli

@@ -5,6 +5,7 @@
 
 #include <CLI/App.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "eval/tasks.h"
 #include "local/workbench.h"
 #include "recipe/prompts.h"
+#include "stages/served.h"
 
 namespace selfalign::cli {
 
@@ -54,6 +56,8 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 // same model.
 class OpenModel {
  public:
+  // `run`: a run's folder, whose recipe says how its servers are asked, or "".
+  explicit OpenModel(const std::string& run = "");
   // Error if a subject's model or adapter cannot be opened; quick.
   void check(const std::vector<PlannedSubject>& subjects);
   // Fills in subject.generator and info.fingerprint; nothing of answers that
@@ -61,7 +65,12 @@ class OpenModel {
   void open(PlannedSubject& planned);
 
  private:
+  std::unique_ptr<generate::Generator> open_generator(
+      const PlannedSubject& planned);
+
+  std::optional<recipe::Recipe> recipe_;
   local::LocalWorkbench workbench_;
+  std::optional<stages::ServedModels> served_;
   std::string name_;
   std::unique_ptr<generate::Generator> generator_;
 };

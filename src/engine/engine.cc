@@ -88,6 +88,9 @@ class Engine : public generate::Generator {
 
   std::string fingerprint() const override { return name_; }
 
+  std::vector<int> token_ids(const std::string& text) const override {
+    return tokenizer_->encode_continuation(text);
+  }
   int count_tokens(const std::string& text) const override {
     return static_cast<int>(tokenizer_->encode_continuation(text).size());
   }

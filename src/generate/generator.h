@@ -4,6 +4,7 @@
 // batch never drains.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -101,6 +102,10 @@ struct Request {
   // cancels the row at once (kCancelled), and text ends with that piece. From
   // the thread that called generate(), with which other rows wait: be quick.
   std::function<bool(std::string_view text)> on_text = {};
+  // Once true, from whatever thread, nobody needs the row any more: a model
+  // behind a server drops it within a moment (kCancelled), others may finish
+  // it.
+  std::shared_ptr<const std::atomic<bool>> dropped = {};
 };
 
 enum class Finish {
@@ -247,6 +252,11 @@ class Generator {
 
   // Tokens of `text` where it goes on with another, as an answer does (no BOS).
   virtual int count_tokens(const std::string& text) const = 0;
+
+  // Their ids; empty where the model does not tell them.
+  virtual std::vector<int> token_ids(const std::string& /*text*/) const {
+    return {};
+  }
 
   // The same of `part`, a part of the completion's text. A model behind a
   // server, which counted the whole, gives that much of its count; a row then

@@ -229,7 +229,8 @@ class HttpClient::Work {
  public:
   Work(const HttpOptions& options, const Secret& secret, Multi& multi,
        const Next& next, const Answered& answered)
-      : multi_(multi),
+      : options_(options),
+        multi_(multi),
         next_(next),
         answered_(answered),
         tries_(options, secret, answered) {}
@@ -238,7 +239,7 @@ class HttpClient::Work {
   }
 
   void run() {
-    while (!interrupted()) {
+    while (!interrupted() && (!options_.goes_on || options_.goes_on())) {
       fill();
       drop_unwanted();
       if (!is_any_used()) return;
@@ -330,6 +331,7 @@ class HttpClient::Work {
     slot.used = false;
   }
 
+  const HttpOptions& options_;
   Multi& multi_;
   const Next& next_;
   const Answered& answered_;

@@ -57,6 +57,8 @@ struct HttpOptions {
   // Of a reply that would be tried again: true if that cannot help, and the
   // caller gets it.
   std::function<bool(const HttpReply& reply)> stays = {};
+  // Asked a few times a second: false ends the work as an interrupt does.
+  std::function<bool()> goes_on = {};
   // Sent as a bearer token to the host of the URL, and cut out of all that
   // comes back (secret.h). Without line breaks.
   std::string api_key;

@@ -32,10 +32,10 @@ class RemoteGenerator final : public Generator {
       : http_(options.http),
         server_(parse_remote_address(options.model,
                                      remote_api_from_name(options.api)),
-                options.http),
+                options.adapter, options.http),
         work_(many_at_a_time(options.http)),
         scorer_(server_, options.http),
-        body_(server_.model(), server_.api()) {}
+        body_(server_.model(), server_.api(), server_.members()) {}
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
     std::map<uint64_t, InFlight> in_flight;
@@ -99,6 +99,9 @@ class RemoteGenerator final : public Generator {
 
   int count_tokens(const std::string& text) const override {
     return server_.count_tokens(text);
+  }
+  std::vector<int> token_ids(const std::string& text) const override {
+    return server_.tokenize(text).value_or(std::vector<int>());
   }
 
  private:

@@ -16,12 +16,14 @@
 #include "generate/generator.h"
 #include "generate/http.h"
 #include "generate/remote_address.h"
+#include "generate/remote_server.h"
 
 namespace selfalign::generate {
 
 struct RemoteOptions {
   std::string model;         // an address, as in remote_address.h
   std::string api = "auto";  // auto, completions, chat
+  RemoteAdapter adapter;     // that the model answers with
   // num_in_flight is the number of requests the server works on at once.
   HttpOptions http;
 };

@@ -79,7 +79,8 @@ std::vector<Message> fold_system(const std::vector<Message>& messages) {
 std::string RemoteBody::write(const Request& request) {
   const Sampling& sampling = request.sampling;
   const bool chats = api_ == RemoteApi::kChat;
-  Json body{{"model", model_}};
+  Json body = members_;
+  body["model"] = model_;
   if (chats) {
     body["messages"] = messages_of(request);
   } else if (!request.prompt_tokens.empty()) {

@@ -14,9 +14,10 @@ namespace selfalign::generate {
 
 class RemoteBody {
  public:
-  // `api` is not kAuto.
-  RemoteBody(std::string model, RemoteApi api)
-      : model_(std::move(model)), api_(api) {}
+  // `api` is not kAuto. `members`: an object, whose members stand in every
+  // body, beside the request's own.
+  RemoteBody(std::string model, RemoteApi api, Json members = Json::object())
+      : model_(std::move(model)), api_(api), members_(std::move(members)) {}
 
   // The body of the request, without what was refused before.
   //
@@ -50,6 +51,7 @@ class RemoteBody {
 
   std::string model_;
   RemoteApi api_;
+  Json members_;
   std::vector<std::string> refused_;
   bool folds_system_ = false;
   bool warned_of_ngrams_ = false;

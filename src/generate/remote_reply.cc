@@ -396,18 +396,21 @@ ContinuationScore score_of(const std::string& body, size_t num_context,
   return score;
 }
 
-std::vector<std::string> models_of(const std::string& body) {
+std::vector<ListedModel> models_of(const std::string& body) {
   const Json reply = parse_reply(body);
   if (!reply.is_object() || !reply.contains("data") ||
       !reply["data"].is_array()) {
     throw_wrong("no list of models");
   }
-  std::vector<std::string> names;
+  std::vector<ListedModel> models;
   for (const Json& model : reply["data"]) {
-    if (names.size() == 1000) break;
-    names.push_back(json_string(model, "id", kWhere));
+    if (models.size() == 1000) break;
+    models.push_back(
+        {json_string(model, "id", kWhere),
+         text_member(model, "parent") != nullptr,
+         json_string_or(model, "owned_by", kWhere, "") == "llamacpp"});
   }
-  return names;
+  return models;
 }
 
 std::string error_text(const std::string& body) {

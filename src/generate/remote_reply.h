@@ -45,8 +45,15 @@ ContinuationScore score_of(const std::string& body, const std::string& context,
 ContinuationScore score_of(const std::string& body, size_t num_context,
                            const std::vector<int>& continuation);
 
-// Names of /models, at most 1,000.
-std::vector<std::string> models_of(const std::string& body);
+// An entry of /models; vLLM and SGLang list adapters with the model they are
+// of.
+struct ListedModel {
+  std::string name;
+  bool is_adapter = false;
+  bool is_llama_cpp = false;  // so that server says
+};
+// At most 1,000 of them.
+std::vector<ListedModel> models_of(const std::string& body);
 
 // The server's message in an answer that is an error; shortened, one line.
 std::string error_text(const std::string& body);

@@ -243,7 +243,11 @@ TEST(RemoteReply, FindsTheServersWords) {
                         "not supported in the v1/completions endpoint. Did "
                         "you mean to use v1/chat/completions?"));
   EXPECT_FALSE(lacks_api(400, "max_tokens is too large"));
-  EXPECT_THAT(models_of(R"({"data":[{"id":"m"}]})"), ElementsAre("m"));
+  const auto models = models_of(
+      R"({"data":[{"id":"m","parent":null},{"id":"a","parent":"m"}]})");
+  ASSERT_EQ(models.size(), 2);
+  EXPECT_EQ(models[0].name + models[1].name, "ma");
+  EXPECT_TRUE(!models[0].is_adapter && models[1].is_adapter);
   EXPECT_THROW(models_of(R"({"data":[{}]})"), Error);
 }
 

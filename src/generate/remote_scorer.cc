@@ -83,12 +83,14 @@ std::string RemoteScorer::body_of(const ScoreRequest& request, size_t j) const {
   } else {
     prompt = request.context + request.continuations[j];
   }
-  return dump_json(Json{{"model", server_.model()},
-                        {"prompt", prompt},
-                        {"temperature", 0},
-                        {"echo", true},
-                        {"logprobs", std::max(1, request.num_top_logprobs)},
-                        {"max_tokens", echo_tokens_}});
+  Json body = server_.members();
+  body["model"] = server_.model();
+  body["prompt"] = std::move(prompt);
+  body["temperature"] = 0;
+  body["echo"] = true;
+  body["logprobs"] = std::max(1, request.num_top_logprobs);
+  body["max_tokens"] = echo_tokens_;
+  return dump_json(body);
 }
 
 // Some servers generate at least one token: whether this one does, its first

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/json.h"
+#include "base/interrupt.h"
 #include "generate/remote_key.h"
 #include "generate/remote_reply.h"
 
 namespace selfalign::generate {
 namespace {
 
-std::string listed(const std::vector<std::string>& names) {
+std::string listed_names(const std::vector<std::string>& names) {
   std::string text;
   for (size_t i = 0; i < names.size() && i < 10; ++i) {
     text += (i > 0 ? ", " : "") + names[i].substr(0, 100);
@@ -63,33 +63,53 @@ size_t max_answer_bytes(size_t num_tokens, const HttpOptions& options) {
 }
 
 RemoteServer::RemoteServer(const RemoteAddress& address,
+                           const RemoteAdapter& adapter,
                            const HttpOptions& options)
     : address_(address), questions_(for_questions(options)) {
-  choose_model();
+  choose_model(adapter);
   choose_api(options);
 }
 
-void RemoteServer::choose_model() {
-  const auto reply = questions_.fetch({address_.base + "/models", "", 0});
-  if (!reply) return;  // interrupted: nothing will be asked
-  throw_if_lost(address_.base + "/models", *reply);
+std::vector<ListedModel> RemoteServer::ask_models() const {
+  const std::string url = address_.base + "/models";
+  const auto reply = questions_.fetch({url, "", 0});
+  if (!reply) return {};  // interrupted: nothing will be asked
+  throw_if_lost(url, *reply);
   check_account(*reply);
-  std::vector<std::string> names;
-  if (reply->status < 400) {
-    try {
-      names = models_of(reply->body);
-    } catch (const Error& error) {
-      throw Error(ErrorKind::kFailed,
-                  str(address_.base,
-                      "/models: expected a list of models, "
-                      "found ",
-                      shortened(error.what()), "; check the address"));
-    }
+  if (reply->status >= 400) return {};
+  try {
+    return models_of(reply->body);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kFailed,
+                str(url, ": expected a list of models, found ",
+                    shortened(error.what()), "; check the address"));
   }
-  if (address_.model.empty() && names.size() == 1) address_.model = names[0];
+}
+
+void RemoteServer::choose_model(const RemoteAdapter& adapter) {
+  const std::vector<ListedModel> listed = ask_models();
+  std::vector<std::string> names;
+  std::string only;
+  int num_models = 0;
+  bool is_llama_cpp = false;
+  bool has_adapter = false;
+  for (const ListedModel& one : listed) {
+    names.push_back(one.name);
+    is_llama_cpp = is_llama_cpp || one.is_llama_cpp;
+    has_adapter = has_adapter || one.name == adapter.name;
+    if (one.is_adapter || one.name == adapter.name) continue;
+    only = one.name;
+    ++num_models;
+  }
+  if (address_.model.empty() && num_models == 1) address_.model = only;
+  if (has_adapter) {
+    address_.model = adapter.name;
+    return;
+  }
   const bool known =
       std::find(names.begin(), names.end(), address_.model) != names.end();
   if (address_.model.empty() || (!known && !names.empty())) {
+    if (interrupted()) return;
     throw Error(
         ErrorKind::kUsage,
         str(address_.base,
@@ -98,8 +118,82 @@ void RemoteServer::choose_model() {
             address_.model.empty() ? "none" : address_.model, "; ",
             names.empty() ? "the server does not list its models (does the "
                             "address end in /v1?)"
-                          : "it has: " + listed(names)));
+                          : "it has: " + listed_names(names)));
   }
+  if (is_llama_cpp && choose_llama_adapter(adapter.name)) return;
+  if (!adapter.name.empty() && adapter.loads) load(adapter);
+}
+
+// vLLM's call lies below /v1, SGLang's beside it.
+void RemoteServer::load(const RemoteAdapter& adapter) {
+  constexpr char kCall[] = "/load_lora_adapter";
+  const auto vllm = ask_to_load(address_.base + kCall, adapter);
+  if (!vllm) return;
+  if (vllm->status < 400) {
+    address_.model = adapter.name;
+    return;
+  }
+  std::string found =
+      str("status ", vllm->status, ": ", error_text(vllm->body));
+  if (vllm->status == 404 || vllm->status == 405) {
+    const auto sglang = ask_to_load(root() + kCall, adapter);
+    if (!sglang) return;
+    if (sglang->status < 400) {
+      address_.model += ":" + adapter.name;
+      return;
+    }
+    if (sglang->status != 404 && sglang->status != 405) {
+      found = str("status ", sglang->status, ": ", error_text(sglang->body));
+    }
+  }
+  throw Error(
+      ErrorKind::kFailed,
+      str(address_.base, ": expected a server that loads the adapter ",
+          adapter.folder, ", found ", found,
+          "; start vLLM with --enable-lora, a --max-lora-rank that suffices "
+          "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, SGLang with "
+          "--enable-lora, llama-server with --lora FILE whose name holds ",
+          adapter.name,
+          ", or let a command restart the servers (serve.reload)"));
+}
+
+std::optional<HttpReply> RemoteServer::ask_to_load(
+    const std::string& url, const RemoteAdapter& adapter) const {
+  const Json body{{"lora_name", adapter.name}, {"lora_path", adapter.folder}};
+  auto reply = questions_.fetch({url, dump_json(body), 0});
+  if (!reply) return reply;
+  throw_if_lost(url, *reply);
+  check_account(*reply);
+  return reply;
+}
+
+// llama.cpp's server has the adapters that it was started with, and takes a
+// scale of each by request: all are given one, or they would be in every
+// answer. True if the file of one has the name.
+bool RemoteServer::choose_llama_adapter(const std::string& name) {
+  const auto reply = questions_.fetch({root() + "/lora-adapters", "", 0});
+  if (!reply || reply->loss != HttpLoss::kNone || reply->status >= 400) {
+    return false;
+  }
+  Json adapters = Json::array();
+  bool is_there = false;
+  try {
+    const Json list = parse_reply(reply->body);
+    if (!list.is_array()) return false;
+    for (size_t i = 0; i < list.size() && i < 1000; ++i) {
+      const std::string where = root() + "/lora-adapters";
+      const bool is_it =
+          !name.empty() && !is_there &&
+          json_string(list[i], "path", where).find(name) != std::string::npos;
+      is_there = is_there || is_it;
+      adapters.push_back({{"id", json_int_in(list[i], "id", where, 0, 1 << 20)},
+                          {"scale", is_it ? 1.0 : 0.0}});
+    }
+  } catch (const Error&) {  // another server's
+    return false;
+  }
+  if (!adapters.empty()) members_["lora"] = std::move(adapters);
+  return is_there;
 }
 
 // Asks for one token, first of a text. A server that gives no answer at all
@@ -131,16 +225,21 @@ std::string RemoteServer::url() const {
 int RemoteServer::count_tokens(const std::string& text) const {
   if (text.empty()) return 0;
   if (can_tokenize_) {
-    if (const std::optional<int> count = ask_count(text)) return *count;
+    if (const auto ids = tokenize(text)) return static_cast<int>(ids->size());
     can_tokenize_ = false;
   }
   return estimate_tokens(text);
 }
 
-// None where the server has no /tokenize, which lies beside /v1.
-std::optional<int> RemoteServer::ask_count(const std::string& text) const {
+std::string RemoteServer::root() const {
   std::string root = address_.base;
   if (root.ends_with("/v1")) root.resize(root.size() - 3);
+  return root;
+}
+
+// /tokenize lies beside /v1.
+std::optional<std::vector<int>> RemoteServer::tokenize(
+    const std::string& text) const {
   // vLLM reads prompt and add_special_tokens, llama.cpp content.
   const Json body{{"model", address_.model},
                   {"prompt", text},
@@ -148,7 +247,7 @@ std::optional<int> RemoteServer::ask_count(const std::string& text) const {
                   {"content", text}};
   try {
     const auto reply =
-        questions_.fetch({root + "/tokenize", dump_json(body), 0});
+        questions_.fetch({root() + "/tokenize", dump_json(body), 0});
     if (!reply || reply->loss != HttpLoss::kNone || reply->status >= 400) {
       return std::nullopt;
     }
@@ -157,7 +256,11 @@ std::optional<int> RemoteServer::ask_count(const std::string& text) const {
         !answer["tokens"].is_array()) {
       return std::nullopt;
     }
-    return static_cast<int>(answer["tokens"].size());
+    std::vector<int> ids;
+    for (const Json& id : answer["tokens"]) {
+      ids.push_back(id.is_number_integer() ? id.get<int>() : -1);
+    }
+    return ids;
   } catch (const Error&) {
     return std::nullopt;
   }

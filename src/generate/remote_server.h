@@ -6,23 +6,38 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "generate/http.h"
 #include "generate/remote_address.h"
 #include "generate/remote_losses.h"
+#include "generate/remote_reply.h"
 
 namespace selfalign::generate {
+
+// An adapter that a server's model is to answer with.
+struct RemoteAdapter {
+  std::string name;    // that it has, or gets, there; "": none
+  std::string folder;  // where the server finds the files, as PEFT saves them
+  // Whether the server is asked to load it, if it lists none of that name;
+  // else it was made to already, under that name or as its only model.
+  bool loads = true;
+};
 
 class RemoteServer {
  public:
   // Asks for what the address leaves open: Error kUsage where the server does
   // not have the model, or has several and none is named; kFailed where it
-  // cannot be asked.
-  RemoteServer(const RemoteAddress& address, const HttpOptions& options);
+  // cannot be asked, or cannot load the adapter.
+  RemoteServer(const RemoteAddress& address, const RemoteAdapter& adapter,
+               const HttpOptions& options);
 
   const std::string& base() const { return address_.base; }
   const std::string& model() const { return address_.model; }
+  // Of every request, beside its own: the adapters of llama.cpp's server.
+  const Json& members() const { return members_; }
   RemoteApi api() const { return address_.api; }
   bool chats_only() const { return address_.api == RemoteApi::kChat; }
   // Where completions are asked for.
@@ -30,6 +45,8 @@ class RemoteServer {
 
   // As the server counts, else estimated.
   int count_tokens(const std::string& text) const;
+  // None where the server has no /tokenize.
+  std::optional<std::vector<int>> tokenize(const std::string& text) const;
 
   // Error kFailed where what was paid for is used up.
   void check_spent(const HttpReply& reply) const;
@@ -38,12 +55,18 @@ class RemoteServer {
   void note_refusal(const HttpReply& reply, RemoteLosses& losses) const;
 
  private:
-  void choose_model();
+  void choose_model(const RemoteAdapter& adapter);
+  std::vector<ListedModel> ask_models() const;
+  void load(const RemoteAdapter& adapter);
+  bool choose_llama_adapter(const std::string& name);
+  std::optional<HttpReply> ask_to_load(const std::string& url,
+                                       const RemoteAdapter& adapter) const;
   void choose_api(const HttpOptions& options);
   void check_account(const HttpReply& reply) const;
-  std::optional<int> ask_count(const std::string& text) const;
+  std::string root() const;
 
   RemoteAddress address_;
+  Json members_ = Json::object();
   mutable HttpClient questions_;  // models and counts, one at a time
   mutable bool can_tokenize_ = true;
 };

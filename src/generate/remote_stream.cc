@@ -104,6 +104,7 @@ void StreamedText::take(const std::string& body, int num_try) {
 }
 
 bool StreamedText::wanted() {
+  if (request_->dropped && *request_->dropped) wanted_ = false;
   if (wanted_ && request_->on_text) wanted_ = request_->on_text("");
   return wanted_;
 }

@@ -17,6 +17,7 @@ struct Price {
   double input = 0.0;
   double output = 0.0;
   bool is_known() const { return input > 0 || output > 0; }
+  bool operator==(const Price&) const = default;
 };
 // "2.5,10": input and output. Error kUsage otherwise.
 Price price_from_text(const std::string& text);

@@ -230,7 +230,8 @@ RunSummary run_summary(const recipe::Recipe& recipe,
                        const store::Reader& store) {
   RunSummary summary;
   summary.name = recipe.name;
-  summary.model = recipe.model.path;
+  summary.model =
+      recipe.model.path.empty() ? recipe.model.place() : recipe.model.path;
   for (const store::Manifest& manifest : store.manifests()) {
     stages::Funnel funnel = stages::funnel_of(manifest);
     if (is_in_funnel(funnel)) summary.stages.push_back(std::move(funnel));

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -13,10 +14,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/free_memory.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/own_file.h"
 #include "formats/load_tokenizer.h"
 #include "formats/peft.h"
+#include "generate/fleet.h"
 #include "generate/prompt_tokens.h"
 #include "generate/remote.h"
 #include "generate/remote_key.h"
@@ -162,27 +165,64 @@ void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
                   "model"));
 }
 
-std::unique_ptr<generate::Generator> open_remote(
-    const recipe::ModelOptions& model, const std::string& adapter) {
-  if (!adapter.empty()) {
-    throw Error(ErrorKind::kUsage,
-                str(model.path,
-                    ": expected no adapter with a server's model, "
-                    "found ",
-                    adapter,
-                    "; let the server load it and give the "
-                    "name it has there"));
+// A name that no other adapter has, also of another run: servers keep them.
+generate::RemoteAdapter served_adapter(const recipe::ModelOptions& model,
+                                       const std::string& adapter) {
+  if (adapter.empty()) return {};
+  const std::filesystem::path folder =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(adapter));
+  const bool is_tuned = formats::is_tuned_model(adapter);
+  if (is_tuned && model.loads_adapters) {
+    throw Error(
+        ErrorKind::kUsage,
+        str(model.place(),
+            ": expected an adapter that servers load, "
+            "found a model that was tuned whole, ",
+            adapter, "; let a command restart them with it (serve.reload)"));
   }
-  generate::RemoteOptions options;
-  options.model = model.path;
-  options.api = model.api;
-  options.http.num_in_flight = model.num_slots;
-  const std::string& base =
-      generate::parse_remote_address(model.path, generate::RemoteApi::kAuto)
-          .base;
-  options.http.api_key =
-      generate::key_for(*generate::origin_of(base), model.api_key_file);
-  return generate::make_remote_generator(options);
+  std::string name = "selfalign-" + folder.parent_path().filename().string();
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '-';
+  }
+  const std::string file =
+      is_tuned ? "config.json" : "adapter_model.safetensors";
+  return {name + "-" + digest_file(folder / file).substr(0, 12), folder,
+          model.loads_adapters};
+}
+
+std::unique_ptr<generate::Generator> open_served(
+    const recipe::ModelOptions& model, const std::string& adapter) {
+  const auto options_at =
+      [model, of = served_adapter(model, adapter)](const std::string& address) {
+        generate::RemoteOptions options;
+        options.model = address;
+        options.api = model.api;
+        options.adapter = of;
+        options.http.num_in_flight = model.num_slots;
+        const std::string base =
+            generate::parse_remote_address(address, generate::RemoteApi::kAuto)
+                .base;
+        options.http.api_key =
+            generate::key_for(*generate::origin_of(base), model.api_key_file);
+        return options;
+      };
+  if (model.servers.empty()) {
+    return generate::make_remote_generator(options_at(model.path));
+  }
+  generate::FleetOptions fleet;
+  fleet.servers = model.servers;
+  fleet.num_in_flight = model.num_slots;
+  fleet.open = [options_at](const std::string& address,
+                            const generate::LaneContext& lane) {
+    // What one server does not do another may.
+    constexpr int kTries = 3;
+    generate::RemoteOptions options = options_at(address);
+    options.http.num_in_flight = lane.max_in_flight;
+    options.http.goes_on = lane.goes_on;
+    options.http.max_tries = kTries;
+    return generate::make_remote_generator(options);
+  };
+  return generate::make_fleet(fleet);
 }
 
 }  // namespace
@@ -277,9 +317,9 @@ void LocalWorkbench::check_full(const recipe::ModelOptions& model,
 
 void LocalWorkbench::check_model(const recipe::ModelOptions& model,
                                  const std::string& adapter, bool trains) {
-  if (generate::is_remote_model(model.path)) {
-    if (trains) require_local(model.path);
-    open_remote(model, adapter);
+  if (model.is_served()) {
+    if (trains) require_local(model.place());
+    open_served(model, adapter);
     return;
   }
   const model::Compute compute =
@@ -305,7 +345,7 @@ stages::CheckModel LocalWorkbench::checks() {
 
 std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
     const recipe::ModelOptions& model, const std::string& adapter) {
-  if (generate::is_remote_model(model.path)) return open_remote(model, adapter);
+  if (model.is_served()) return open_served(model, adapter);
   const bool is_tuned = formats::is_tuned_model(adapter);
   recipe::ModelOptions loaded = model;
   if (is_tuned) loaded.path = adapter;

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "base/error.h"
+#include "base/joined.h"
+
 namespace selfalign::recipe {
 
 namespace {
@@ -26,8 +29,8 @@ class PathVisitor {
   void group(const Setting& /*of*/, Options& options) {
     Options::describe(*this, options);
   }
-  void follows(generate::Sampling&, const generate::Sampling&) {}
-  bool shows(bool /*is_used*/) { return true; }
+  void follows(auto&, const auto&) {}
+  bool shows(bool is_used) { return is_used; }
   bool later(bool /*is_other*/) { return true; }
 
  private:
@@ -53,6 +56,99 @@ void change_paths(Recipe& recipe,
 
 bool Recipe::has(const std::string& stage) const {
   return std::find(stages.begin(), stages.end(), stage) != stages.end();
+}
+
+const char* role_name(Role role) {
+  switch (role) {
+    case Role::kInstruct:
+      return "instruct";
+    case Role::kAlign:
+      return "align";
+    case Role::kVerbose:
+      return "verbose";
+    case Role::kEvaluate:
+      return "evaluate";
+    case Role::kJudge:
+      return "judge";
+    case Role::kTrain:
+      return "train";
+  }
+  SELFALIGN_CHECK(false);
+}
+
+const std::vector<Role>& all_roles() {
+  static const std::vector<Role> all = {Role::kInstruct, Role::kAlign,
+                                        Role::kVerbose,  Role::kEvaluate,
+                                        Role::kJudge,    Role::kTrain};
+  return all;
+}
+
+ModelOptions& RoleModels::of(Role role) {
+  switch (role) {
+    case Role::kInstruct:
+      return instruct;
+    case Role::kAlign:
+      return align;
+    case Role::kVerbose:
+      return verbose;
+    case Role::kEvaluate:
+      return evaluate;
+    case Role::kJudge:
+      return judge;
+    case Role::kTrain:
+      return train;
+  }
+  SELFALIGN_CHECK(false);
+}
+
+bool RoleModels::names_any() const {
+  return std::any_of(all_roles().begin(), all_roles().end(),
+                     [this](Role role) { return of(role) != usual; });
+}
+
+std::string ModelOptions::place() const {
+  return servers.empty() ? path : joined(servers);
+}
+
+ModelOptions Recipe::model_for(Role role) const {
+  const ModelOptions& named = models.of(role);
+  ModelOptions one = model;
+  if (named != models.usual) {
+    one = named;
+    one.role = role_name(role);
+  }
+  if (role == Role::kTrain && !one.servers.empty()) {
+    one.servers.clear();
+    one.role = role_name(role);
+  }
+  return one;
+}
+
+namespace {
+
+std::vector<ModelOptions> models_of(const Recipe& recipe, bool with_instruct) {
+  std::vector<ModelOptions> all;
+  const auto add = [&](bool is_used, Role role) {
+    const ModelOptions one = recipe.model_for(role);
+    const bool is_new = std::find(all.begin(), all.end(), one) == all.end();
+    if (is_used && is_new) all.push_back(one);
+  };
+  add(with_instruct && recipe.has("instruct"), Role::kInstruct);
+  add(recipe.has("align"), Role::kAlign);
+  add(recipe.has("verbose"), Role::kVerbose);
+  add(recipe.num_held_out > 0, Role::kEvaluate);
+  add(recipe.trains(), Role::kTrain);
+  return all;
+}
+
+}  // namespace
+
+std::vector<ModelOptions> Recipe::base_models() const {
+  return models_of(*this, false);
+}
+
+std::vector<ModelOptions> Recipe::used_models() const {
+  return models_of(*this, true);
 }
 
 int64_t Recipe::num_identity(int64_t num_rows, int64_t num_pairs) const {

@@ -30,6 +30,7 @@ constexpr int kMany = 100'000'000;
 
 struct ModelOptions {
   std::string path;
+  std::vector<std::string> servers;
   std::string device = "auto";
   std::string dtype = "auto";
   std::string weights = "full";
@@ -38,6 +39,21 @@ struct ModelOptions {
   std::string api = "auto";
   generate::Price price;
   std::string api_key_file;
+  // No settings: the role that it was named for, "" for all; and whether
+  // servers are asked to load an adapter, or were made to (serve.reload).
+  std::string role;
+  bool loads_adapters = true;
+
+  bool operator==(const ModelOptions&) const = default;
+  // Whether it is asked at servers; and whether it lies on this machine, too.
+  bool is_served() const {
+    return !servers.empty() || generate::is_remote_model(path);
+  }
+  bool is_here() const {
+    return !path.empty() && !generate::is_remote_model(path);
+  }
+  // Where it is asked, for people.
+  std::string place() const;
 
   // How a model of this machine is computed; and how many rows at a time.
   static void describe_compute(auto& visit, auto& model) {
@@ -85,13 +101,18 @@ struct ModelOptions {
   static void describe(auto& visit, auto& model) {
     visit({"path",
            "HF folder, GGUF file, or http://HOST:PORT/v1#NAME of an "
-           "OpenAI-compatible server. Required."},
+           "OpenAI-compatible server. Required where there are no servers."},
           model.path, OnePath());
+    if (visit.shows(!model.servers.empty())) {
+      visit({"servers",
+             "Addresses of servers that all have the model, or files of them, "
+             "one a line, which are read again as they change: these are "
+             "asked, and path is the model on this machine, for training."},
+            model.servers, Paths());
+    }
     describe_compute(visit, model);
     describe_engine(visit, model);
-    if (visit.shows(generate::is_remote_model(model.path))) {
-      describe_api(visit, model);
-    }
+    if (visit.shows(model.is_served())) describe_api(visit, model);
   }
 };
 
@@ -110,6 +131,63 @@ struct TrainerOptions {
            "What /bin/sh runs in that folder, such as torchrun "
            "--nproc-per-node 8 train.py."},
           trainer.command, AnyText());
+  }
+};
+
+// What is done with a model.
+enum class Role { kInstruct, kAlign, kVerbose, kEvaluate, kJudge, kTrain };
+const char* role_name(Role role);  // as a recipe names it
+const std::vector<Role>& all_roles();
+
+// A model for each role.
+struct RoleModels {
+  ModelOptions usual;  // that of a role which names none
+  ModelOptions instruct, align, verbose, evaluate, judge, train;
+
+  // All roles have this one.
+  explicit RoleModels(const ModelOptions& model = {})
+      : usual(model),
+        instruct(model),
+        align(model),
+        verbose(model),
+        evaluate(model),
+        judge(model),
+        train(model) {}
+
+  ModelOptions& of(Role role);
+  const ModelOptions& of(Role role) const {
+    return const_cast<RoleModels*>(this)->of(role);
+  }
+  bool names_any() const;
+  static void describe(auto& visit, auto& models) {
+    const auto role = [&](const char* key, const char* help, auto& model) {
+      if (visit.shows(model != models.usual)) visit.group({key, help}, model);
+    };
+    role("instruct",
+         "Writes topics, questions and instructions; may be another model than "
+         "the base.",
+         models.instruct);
+    role("align", "Answers under the principles.", models.align);
+    role("verbose", "Answers at length, with the engraved adapter.",
+         models.verbose);
+    role("evaluate",
+         "Held-out answers and evaluations, with each adapter of the run.",
+         models.evaluate);
+    role("judge", "Judges where no --judge is given.", models.judge);
+    role("train", "Is tuned: a model on this machine.", models.train);
+  }
+};
+
+// Servers that cannot load an adapter by a call.
+struct ServeOptions {
+  std::string reload;
+
+  static void describe(auto& visit, auto& serve) {
+    visit({"reload",
+           "What /bin/sh runs to have the servers answer with another model: "
+           "that in $SELFALIGN_ADAPTER, a folder, or the base where it is "
+           "empty (docs/scale.md)."},
+          serve.reload, AnyText());
   }
 };
 
@@ -339,6 +417,8 @@ struct Recipe {
   // prompted base.
   std::vector<std::string> stages = {"instruct", "align", "engrave", "verbose"};
   ModelOptions model;
+  RoleModels models;
+  ServeOptions serve;
   std::string prompts_folder;
   std::vector<std::string> prompts_overlay;
   GivenData instructions;
@@ -371,6 +451,16 @@ struct Recipe {
            "them; or tune alone."},
           recipe.stages, StageNames());
     visit.group({"model", "The base model."}, recipe.model);
+    visit.follows(recipe.models, recipe.model);
+    if (visit.shows(recipe.models.names_any())) {
+      visit.group({"models",
+                   "Roles that another model has, or the same at another "
+                   "place. Keys that a role leaves out are those of model."},
+                  recipe.models);
+    }
+    if (visit.shows(!recipe.serve.reload.empty())) {
+      visit.group({"serve", "How servers get adapters."}, recipe.serve);
+    }
     visit({"prompts_folder", "Folder of prompt files. Required."},
           recipe.prompts_folder, OnePath());
     visit({"prompts_overlay",
@@ -413,6 +503,15 @@ struct Recipe {
   }
 
   bool has(const std::string& stage) const;
+  // That of kTrain is the one on this machine, without servers.
+  ModelOptions model_for(Role role) const;
+  // Whether a stage tunes a model.
+  bool trains() const { return has("engrave") || has("tune"); }
+  // What the stages ask or tune that is to be one base, without repetitions:
+  // the models of all roles but instruct and judge.
+  std::vector<ModelOptions> base_models() const;
+  // What the stages ask or tune at all, the same way.
+  std::vector<ModelOptions> used_models() const;
   // Self-identification rows in the samples of a tuning on `num_pairs` pairs,
   // where the prompts have `num_rows`: all of their repeats, or as many as
   // identity_share lets in.

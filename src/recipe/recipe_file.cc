@@ -86,6 +86,11 @@ void get_paths(YamlMap& map, const char* key, std::vector<std::string>& out) {
     map.mistake(key, "expected paths, found an empty one");
   }
   for (std::string& path : out) {
+    if (const auto flaw = generate::address_flaw(path)) {
+      path.clear();
+      map.mistake(key, *flaw);
+      continue;
+    }
     try {
       path = user_path(path);
     } catch (const Error& error) {
@@ -175,6 +180,9 @@ class Reader {
   void follows(generate::Sampling& one, const generate::Sampling& other) {
     if (follows_) one = other;
   }
+  static void follows(RoleModels& roles, const ModelOptions& model) {
+    roles = RoleModels(model);
+  }
   bool shows(bool /*is_used*/) { return true; }
   bool later(bool /*is_other*/) { return true; }
 
@@ -206,12 +214,10 @@ void check_stages(YamlMap& map, const Recipe& recipe) {
        "instructions are given for stage align: add it, or leave them out");
   need(recipe.has("tune") != recipe.data.path.empty(), "data",
        "data.path and stage tune belong together: give both or neither");
-  need(!generate::is_remote_model(recipe.model.path) ||
-           !(recipe.has("engrave") || recipe.has("tune")),
-       "stages",
+  need(recipe.model_for(Role::kTrain).is_here() || !recipe.trains(), "stages",
        "engrave, verbose and tune train the model, which a server's cannot be: "
-       "leave them out (stages: [instruct, align]) or give a model on this "
-       "machine under model.path");
+       "leave them out (stages: [instruct, align]), or give the model on this "
+       "machine under model.path, and the servers under model.servers");
   need(!recipe.stages.empty() || recipe.num_held_out > 0, "num_held_out",
        "without stages the held-out answers are all there is: expected some");
 }
@@ -241,7 +247,13 @@ void check_thresholds(YamlMap& map, const Recipe& recipe) {
 }
 
 void check_model(YamlMap map, const ModelOptions& model) {
-  if (generate::is_remote_model(model.path)) return;
+  if (!model.servers.empty() && generate::is_remote_model(model.path)) {
+    map.mistake("path",
+                "a server's address beside servers: name it among these, and "
+                "here the model on this machine, or nothing");
+  }
+  if (model.is_served()) return;
+  if (model.path.empty()) map.mistake("path", "expected a path or servers");
   for (const char* name :
        {"api", "price_input", "price_output", "api_key_file"}) {
     if (!map.has(name)) continue;
@@ -251,16 +263,32 @@ void check_model(YamlMap map, const ModelOptions& model) {
 
 // Weights in codes are not trained themselves.
 void check_methods(YamlMap& map, const Recipe& recipe) {
-  if (recipe.model.weights == "full") return;
+  const ModelOptions& model = recipe.model_for(Role::kTrain);
+  if (model.weights == "full") return;
   for (const auto& [stage, key, tune] :
        {std::tuple("engrave", "engrave", &recipe.engrave),
         {"verbose", "final", &recipe.final},
         {"tune", "tune", &recipe.tune}}) {
     if (!recipe.has(stage) || !tune->is_full()) continue;
-    map.mistake(key, str("method full trains the weights themselves, which "
-                         "model.weights ",
-                         recipe.model.weights,
-                         " holds in codes: leave one of them out"));
+    map.mistake(key,
+                str("method full trains the weights themselves, which "
+                    "model.weights ",
+                    model.weights, " holds in codes: leave one of them out"));
+  }
+}
+
+// A role that names another place has none of those of `model`.
+void part_places(YamlMap roles, const ModelOptions& model, RoleModels& out) {
+  for (const Role role : all_roles()) {
+    const char* const name = role_name(role);
+    if (!roles.has(name)) continue;
+    YamlMap map = roles.map(name);
+    ModelOptions& one = out.of(role);
+    if (map.has("path") && !map.has("servers")) one.servers.clear();
+    if (map.has("servers") && !map.has("path") && !model.is_here()) {
+      one.path.clear();
+    }
+    check_model(map, one);
   }
 }
 
@@ -352,9 +380,11 @@ Recipe read_recipe(const std::string& path) {
   const Recipe defaults = recipe;
   if (resolved) use_old_settings(map, recipe);
   map.require("model").require("prompts_folder");
-  map.map("model").require("path");
   Reader reader(map, !published);
   Recipe::describe(reader, recipe);
+  if (map.has("models")) {
+    part_places(map.map("models"), recipe.model, recipe.models);
+  }
   check_recipe(map, recipe);
   if (reader.knows_all_stages() && !resolved) {
     check_unused(map.node(), recipe, defaults, mistakes);

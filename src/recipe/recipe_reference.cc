@@ -110,7 +110,7 @@ class Collector {
     entries.push_back({of.key, of.help, "", nullptr, nullptr, true,
                        typeid(Options), std::move(inner.entries)});
   }
-  void follows(const generate::Sampling&, const generate::Sampling&) {}
+  void follows(const auto&, const auto&) {}
   bool shows(bool /*is_used*/) { return true; }
   bool later(bool /*is_other*/) { return true; }
 
@@ -210,7 +210,6 @@ Json recipe_schema() {
                  {"title", "selfalign recipe"}};
   schema.update(schema_of(recipe_entries()));
   schema["required"] = {"model", "prompts_folder"};
-  schema["properties"]["model"]["required"] = {"path"};
   return schema;
 }
 

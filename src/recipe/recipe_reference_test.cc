@@ -34,7 +34,6 @@ TEST(RecipeReference, TheSchemaKnowsEveryKeyThatIsWritten) {
 TEST(RecipeReference, TheSchemaHasTypesRangesAndDefaults) {
   const Json schema = recipe_schema();
   EXPECT_EQ(schema["required"], Json::array({"model", "prompts_folder"}));
-  EXPECT_EQ(schema["properties"]["model"]["required"], Json::array({"path"}));
   const Json& rank = schema["properties"]["engrave"]["properties"]["rank"];
   EXPECT_EQ(rank["type"], "integer");
   EXPECT_EQ(rank["minimum"], 1);
@@ -66,7 +65,11 @@ TEST(ChangePaths, ReachesEveryPathOfARecipe) {
       &recipe.instructions.path,  &recipe.data.path};
   recipe.contamination.sets = {"", ""};
   recipe.prompts_overlay = {""};
-  for (auto* list : {&recipe.contamination.sets, &recipe.prompts_overlay}) {
+  recipe.model.servers = {""};
+  recipe.models.judge.path = "far/away";
+  paths.push_back(&recipe.models.judge.path);
+  for (auto* list : {&recipe.contamination.sets, &recipe.prompts_overlay,
+                     &recipe.model.servers}) {
     for (std::string& path : *list) paths.push_back(&path);
   }
   for (std::string* path : paths) *path = "far/away";

@@ -80,7 +80,7 @@ class Writer {
     Options::describe(*this, options);
     out_ << YAML::EndMap;
   }
-  void follows(const generate::Sampling&, const generate::Sampling&) {}
+  void follows(const auto&, const auto&) {}
   bool shows(bool is_used) { return is_used; }
   bool later(bool is_other) { return is_other || writes_later_; }
 

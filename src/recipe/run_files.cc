@@ -52,16 +52,18 @@ Fields kept_fields(const store::Reader& store, const std::string& recipe) {
   });
 }
 
-// Places may move, prices change, and somebody else may train; the model is
-// checked by its fingerprint, given data by their digests and the prompts by
-// what they say.
+// Places may move, prices change, and somebody else may train or be asked; the
+// models are checked by their fingerprints, given data by their digests and the
+// prompts by what they say.
 bool is_place(const std::string& field) {
-  return field == "run_folder" || field == "model.path" ||
-         field == "model.api" || field.starts_with("model.price_") ||
-         field == "model.api_key_file" || field == "prompts_folder" ||
-         field == "prompts_overlay" || field == "instructions.path" ||
-         field == "data.path" || field == "contamination.sets" ||
-         field == "train.with" || field == "train.command";
+  return field == "run_folder" || field.starts_with("models.") ||
+         field == "model.path" || field == "model.servers" ||
+         field == "serve.reload" || field == "model.api" ||
+         field.starts_with("model.price_") || field == "model.api_key_file" ||
+         field == "prompts_folder" || field == "prompts_overlay" ||
+         field == "instructions.path" || field == "data.path" ||
+         field == "contamination.sets" || field == "train.with" ||
+         field == "train.command";
 }
 
 std::string text_of(const std::optional<std::string>& value) {

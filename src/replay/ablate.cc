@@ -147,7 +147,7 @@ void answer_again(const recipe::Recipe& recipe, const recipe::Prompts& prompts,
   stages::AnswerPlan plan = stages::stage_plan(run, std::move(instructions));
   plan.title = "ablate";
   plan.keys = std::move(keys);
-  stages::answer_all(plan, models.base(), run);
+  stages::answer_all(plan, models.base(recipe::Role::kAlign), run);
 }
 
 // One side of the comparison.

@@ -17,6 +17,7 @@
 #include "stages/completing.h"
 #include "stages/conversations.h"
 #include "stages/likelihood.h"
+#include "stages/run.h"
 #include "stages/tuning.h"
 
 namespace selfalign::replay {
@@ -114,6 +115,9 @@ class ReplayGenerator final : public generate::Generator,
 
   bool took_over(uint64_t key) const override { return taken_ == key; }
 
+  std::vector<int> token_ids(const std::string& text) const override {
+    return rest_ ? rest_->token_ids(text) : std::vector<int>();
+  }
   int count_tokens(const std::string& text) const override {
     return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
   }
@@ -140,9 +144,10 @@ std::unique_ptr<generate::Generator> ReplayWorkbench::open_generator(
     rest = rest_->open_generator(model, adapter);
     fingerprint = rest->fingerprint();
   } else {
-    const std::string name =
+    const std::string name = stages::model_name(
         adapter.empty() ? "base"
-                        : fs::path(adapter).parent_path().filename().string();
+                        : fs::path(adapter).parent_path().filename().string(),
+        model);
     const auto known = from_.meta("fingerprint." + name);
     if (!known) throw NotReplayed("no use of the " + name + " model");
     fingerprint = *known;
@@ -151,7 +156,6 @@ std::unique_ptr<generate::Generator> ReplayWorkbench::open_generator(
     } catch (const Error&) {  // a server, or it was moved: done without
     }
   }
-  if (adapter.empty()) base_ = fingerprint;
   return std::make_unique<ReplayGenerator>(*this, fingerprint, std::move(rest));
 }
 
@@ -265,8 +269,8 @@ std::optional<store::Manifest> ReplayWorkbench::find_adapter(
 }
 
 bool ReplayWorkbench::same_base(const recipe::ModelOptions& model) {
-  if (base_.empty()) base_ = rest_->open_generator(model, "")->fingerprint();
-  return from_.meta("fingerprint.base") == base_;
+  return from_.meta("fingerprint." + stages::model_name("base", model)) ==
+         rest_->open_generator(model, "")->fingerprint();
 }
 
 generate::Scores ReplayWorkbench::cut_words(

@@ -39,6 +39,9 @@ class ReplayWorkbench final : public stages::Workbench {
   // names the stages there are.
   void redo_from(const std::string& stage);
 
+  bool asks_models() const override {
+    return rest_ != nullptr && rest_->asks_models();
+  }
   std::unique_ptr<generate::Generator> open_generator(
       const recipe::ModelOptions& model, const std::string& adapter) override;
   // Played again: as the other run judged the rows of the samples.
@@ -73,7 +76,6 @@ class ReplayWorkbench final : public stages::Workbench {
   const store::Reader& from_;
   stages::Workbench* rest_;
   std::set<std::string> redone_;  // stages
-  std::string base_;              // fingerprint, once known
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unordered_map<std::string, int> tokens_;  // of the answers in from_
   int64_t num_completions_ = 0;

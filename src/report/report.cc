@@ -105,7 +105,7 @@ RunReport run_report(const recipe::Recipe& recipe,
                      const store::Reader& store) {
   RunReport report;
   report.summary = inspect::run_summary(recipe, store);
-  report.note = base_model_note(recipe.model.path);
+  report.note = base_model_note(recipe.model_for(recipe::Role::kTrain).path);
   report.data = inspect::run_stats(recipe, prompts, store);
   report.rejected_examples = rejected_examples(store);
   report.samples = sample_rows(recipe, prompts, store);
@@ -114,7 +114,9 @@ RunReport run_report(const recipe::Recipe& recipe,
   const inspect::RunEta eta = inspect::run_eta(recipe, prompts, store);
   report.done = eta.done;
   report.cost = cost_of(eta);
-  if (generate::is_remote_model(recipe.model.path)) {
+  const std::vector<recipe::ModelOptions> asked = recipe.used_models();
+  if (std::any_of(asked.begin(), asked.end(),
+                  [](const auto& model) { return model.is_served(); })) {
     report.cost.usage = run_usage(recipe.model, store);
   }
   report.provenance = provenance(store);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -228,9 +229,16 @@ Provenance provenance(const Reader& store) {
   all.prompts_digest = store.meta("prompts.digest").value_or("");
   all.digest = store.run_digest();
   all.stages = exports::stage_digests(store);
-  for (const char* name : {"base", "engraved", "verbose", "tuned"}) {
-    if (const auto found = store.meta(str("fingerprint.", name))) {
-      all.models.push_back({name, *found});
+  std::vector<std::string> roles = {""};
+  for (const recipe::Role role : recipe::all_roles()) {
+    roles.push_back(str(".", recipe::role_name(role)));
+  }
+  for (const char* model : {"base", "engraved", "verbose", "tuned"}) {
+    for (const std::string& role : roles) {
+      const std::string name = model + role;
+      if (const auto found = store.meta("fingerprint." + name)) {
+        all.models.push_back({name, *found});
+      }
     }
   }
   all.adapters = adapters_of(store);

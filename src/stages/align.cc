@@ -56,7 +56,7 @@ void ban_profile_words(const Run& run, generate::Sampling& sampling) {
     }
     return;
   }
-  ban_words(words, run.models.base(), sampling);
+  ban_words(words, run.models.base(recipe::Role::kAlign), sampling);
   BannedTokens banned;
   banned.tokens.reserve(sampling.logit_bias.size());
   for (const auto& [token, bias] : sampling.logit_bias) {
@@ -145,7 +145,7 @@ AnswerPlan stage_plan(const Run& run, std::vector<store::Row> instructions) {
 void run_align(const Run& run) {
   if (stage_done(run.store, "align.pairs")) return;
   answer_all(stage_plan(run, instructions_for("align.answers", run.store)),
-             run.models.base(), run);
+             run.models.base(recipe::Role::kAlign), run);
 }
 
 }  // namespace selfalign::stages

@@ -112,9 +112,9 @@ parse::Judgement judge_by_default(const std::string& text,
 // A server is not asked for each of perhaps 300,000 prompts; whoever plays the
 // run again has none.
 int count_tokens(const std::string& text, const Run& run) {
-  return generate::is_remote_model(run.recipe.model.path)
+  return run.recipe.model_for(recipe::Role::kAlign).is_served()
              ? generate::estimate_tokens(text)
-             : run.models.base().count_tokens(text);
+             : run.models.base(recipe::Role::kAlign).count_tokens(text);
 }
 
 // Dromedary-2's published cleaning: 2 to 256 tokens, no two alike.
@@ -201,7 +201,7 @@ void take_conversations(const Run& run) {
   const TuneOptions& tune = run.recipe.tune;
   reject_too_long(
       rows,
-      run.workbench.fit(run.recipe.model, tune,
+      run.workbench.fit(run.recipe.model_for(recipe::Role::kTrain), tune,
                         conversation_samples(rows, run.prompts.tuned)),
       tune.max_length);
   warn_of_problems(given.path, rows);

@@ -87,12 +87,18 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   run.store.commit_manifest(manifest);
 }
 
-generate::Generator& base(Models& models) { return models.base(); }
-generate::Generator& engraved(Models& models) {
-  return models.tuned("engraved");
+generate::Generator& base(Models& models) {
+  return models.base(recipe::Role::kEvaluate);
 }
-generate::Generator& verbose(Models& models) { return models.tuned("verbose"); }
-generate::Generator& tuned(Models& models) { return models.tuned("tuned"); }
+generate::Generator& engraved(Models& models) {
+  return models.tuned("engraved", recipe::Role::kEvaluate);
+}
+generate::Generator& verbose(Models& models) {
+  return models.tuned("verbose", recipe::Role::kEvaluate);
+}
+generate::Generator& tuned(Models& models) {
+  return models.tuned("tuned", recipe::Role::kEvaluate);
+}
 
 }  // namespace
 

@@ -331,11 +331,12 @@ void write_tasks(const Run& run, InstructionFilters& filters) {
   const recipe::InstructOptions& options = run.recipe.instruct;
   const bool is_wanted = options.num_instructions > 0;
   std::vector<uint64_t> seeds = add_seeds(run);
-  SelfInstruct tasks(run, filters, std::move(seeds),
-                     is_wanted ? run.models.base().fingerprint() : "");
+  SelfInstruct tasks(
+      run, filters, std::move(seeds),
+      is_wanted ? run.models.base(recipe::Role::kInstruct).fingerprint() : "");
   int64_t num_requests = 0;
   if (is_wanted) {
-    generate::Generator& base = run.models.base();
+    generate::Generator& base = run.models.base(recipe::Role::kInstruct);
     Likelihoods likelihoods(kTasks, base, run.store);
     filters.set_likelihoods(&likelihoods);
     num_requests = complete_rows(tasks, base, run.store);

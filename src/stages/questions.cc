@@ -309,7 +309,7 @@ void ask_questions(const Run& run, InstructionFilters& filters,
   int64_t num_questions = 0;
   Json figures = Json::object();
   if (goal.num_questions > 0 && !topics.empty()) {
-    generate::Generator& base = run.models.base();
+    generate::Generator& base = run.models.base(recipe::Role::kInstruct);
     Questions questions(run, filters, goal, seeds, topics, base.fingerprint());
     Likelihoods likelihoods(goal.questions, base, run.store);
     filters.set_likelihoods(&likelihoods);

@@ -361,7 +361,8 @@ void write_questions(const Run& run, InstructionFilters& filters,
                      const QuestionGoal& goal) {
   const RedTeamSeeds seeds = add_seeds(run);
   generate::Generator* const base =
-      goal.num_questions > 0 ? &run.models.base() : nullptr;
+      goal.num_questions > 0 ? &run.models.base(recipe::Role::kInstruct)
+                             : nullptr;
   if (!stage_done(run.store, kTopics)) {
     Brainstorm(run, filters, seeds.types).run(base);
   }

@@ -82,7 +82,7 @@ void run_round(const Run& run, int round, const RefillGoal& goal,
   plan.title = str("refill ", round);
   plan.requests = stages.answers;
   plan.pairs = stages.pairs;
-  answer_all(plan, run.models.base(), run);
+  answer_all(plan, run.models.base(recipe::Role::kAlign), run);
 }
 
 }  // namespace

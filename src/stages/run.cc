@@ -8,14 +8,22 @@
 
 namespace selfalign::stages {
 
-generate::Generator& Models::base() { return open("base", ""); }
+std::string model_name(const std::string& name,
+                       const recipe::ModelOptions& model) {
+  return model.role.empty() ? name : name + "." + model.role;
+}
 
-generate::Generator& Models::tuned(const std::string& folder) {
+generate::Generator& Models::base(recipe::Role role) {
+  return open("base", recipe_.model_for(role), "");
+}
+
+generate::Generator& Models::tuned(const std::string& folder,
+                                   recipe::Role role) {
   const Variant* variant = find_variant(folder);
   SELFALIGN_CHECK(variant != nullptr, folder);
   const std::string result = variant->result(recipe_);
   require_own_path(store_.folder(), result);
-  return open(folder, store_.folder() + "/" + result);
+  return open(folder, recipe_.model_for(role), store_.folder() + "/" + result);
 }
 
 void Models::close() {
@@ -24,27 +32,37 @@ void Models::close() {
 }
 
 generate::Generator& Models::open(const std::string& name,
+                                  const recipe::ModelOptions& model,
                                   const std::string& adapter) {
-  if (generator_ && name_ == name) return *generator_;
+  const std::string own = model_name(name, model);
+  if (generator_ && name_ == own) return *generator_;
   close();
-  generator_ = workbench_.open_generator(recipe_.model, adapter);
-  name_ = name;
+  generator_ = served_.open(name, model, adapter);
+  name_ = own;
+  check_fingerprint(own);
+  return *generator_;
+}
+
+void Models::check_fingerprint(const std::string& name) {
   const std::string key = "fingerprint." + name;
   const std::string found = generator_->fingerprint();
   const auto expected = store_.meta(key);
-  if (!expected) {
-    store_.set_meta(key, found);
-  } else if (*expected != found) {
-    throw Error(
-        ErrorKind::kUsage,
-        str(store_.folder(), ": expected the ", name,
-            " model this run was begun with, found another (",
-            recipe::fingerprint_difference(*expected, found),
-            "); go on with that model, device and version, or make a run of "
-            "this one: selfalign resume ",
-            store_.folder(), " --fork NEW --recipe RECIPE"));
+  if (!expected) return store_.set_meta(key, found);
+  // What servers call a model says less than the probe, which was compared.
+  constexpr char kServed[] = "remote ";
+  const std::string base = name.substr(0, name.find('.'));
+  if (*expected == found ||
+      (expected->starts_with(kServed) && found.starts_with(kServed) &&
+       store_.meta("probe." + base))) {
+    return;
   }
-  return *generator_;
+  throw Error(ErrorKind::kUsage,
+              str(store_.folder(), ": expected the ", name,
+                  " model this run was begun with, found another (",
+                  recipe::fingerprint_difference(*expected, found),
+                  "); go on with that model, device and version, or make a run "
+                  "of this one: selfalign resume ",
+                  store_.folder(), " --fork NEW --recipe RECIPE"));
 }
 
 }  // namespace selfalign::stages

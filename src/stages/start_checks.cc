@@ -31,7 +31,10 @@ void check_start(const recipe::Recipe& recipe, const CheckModel& check_model) {
     read_conversations(recipe.data.path, size_t(recipe.data.max_rows));
   }
   check_can_write(recipe.run_folder);
-  check_model(recipe.model, recipe.has("engrave") || recipe.has("tune"));
+  for (const recipe::ModelOptions& model : recipe.used_models()) {
+    check_model(model, recipe.trains() &&
+                           model == recipe.model_for(recipe::Role::kTrain));
+  }
 }
 
 void check_can_write(const std::string& folder) {

@@ -163,19 +163,19 @@ std::map<std::string, std::string> file_digests(const std::string& folder) {
   return digests;
 }
 
-constexpr char kBaseFingerprint[] = "fingerprint.base";
-
 // Beside the weights: how the tuned model is asked.
 void keep_prompt(const TuningPlan& plan, const Run& run,
                  const std::string& adapter) {
   // A run that is only played again has no folder.
   if (!std::filesystem::is_directory(adapter)) return;
+  const recipe::ModelOptions base = run.recipe.model_for(recipe::Role::kTrain);
+  const std::string key = "fingerprint." + model_name("base", base);
   // A baseline has asked no model yet, so it is not known which one this is.
-  if (!run.store.meta(kBaseFingerprint)) run.models.base();
+  if (!run.store.meta(key)) run.models.base(recipe::Role::kTrain);
   write_adapter_prompt(adapter,
                        {plan.form, plan.prompt, run.recipe.comparison.sampling,
-                        run.store.meta(kBaseFingerprint).value_or("")},
-                       run.recipe.model.path);
+                        run.store.meta(key).value_or("")},
+                       base.path);
 }
 
 void finish_tuning(const TuningPlan& plan, const TuneReport& report,
@@ -245,8 +245,9 @@ void tune_on_rows(const TuningPlan& plan, const Run& run,
   const std::string result = str(folder, "/", plan.options.result_folder());
   require_plain_folder(result);
   const std::vector<TrainingSample> samples = training_samples(plan, run);
-  const TuneReport report = run.workbench.tune(
-      run.recipe.model, plan.options, run.recipe.train, samples, folder);
+  const TuneReport report =
+      run.workbench.tune(run.recipe.model_for(recipe::Role::kTrain),
+                         plan.options, run.recipe.train, samples, folder);
   keep_prompt(plan, run, result);
   finish_tuning(plan, report, tuning_inputs(plan.options, samples), run.store);
 }

@@ -41,7 +41,7 @@ void answer_in_depth(const Run& run) {
   const recipe::Profile& profile = recipe::profile_named(run.recipe.profile);
   if (!profile.stops_at_turns) plan.sampling.stop.clear();
   if (!profile.repeats_identity) add_identity_questions(run, plan.instructions);
-  answer_all(plan, run.models.tuned("engraved"), run);
+  answer_all(plan, run.models.tuned("engraved", recipe::Role::kVerbose), run);
 }
 
 }  // namespace

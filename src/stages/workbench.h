@@ -66,6 +66,9 @@ class Workbench {
  public:
   virtual ~Workbench() = default;
 
+  // False where no model is behind it, and what is asked was answered before.
+  virtual bool asks_models() const { return true; }
+
   // The base model; with an adapter folder, or in its place one that was tuned
   // whole (formats::is_tuned_model), when `adapter` is not empty.
   virtual std::unique_ptr<generate::Generator> open_generator(

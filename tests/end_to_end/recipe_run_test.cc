@@ -127,7 +127,7 @@ class RecipeRun : public testing::TestWithParam<std::string>,
   // The recipe with everything that takes time made small.
   Recipe small() const {
     Recipe recipe = recipe::read_recipe("recipes/" + GetParam() + ".yaml");
-    recipe.model = {path("model"), "cpu", "float32", "full", 4, 12000};
+    recipe.model = {path("model"), {}, "cpu", "float32", "full", 4, 12000};
     recipe.run_folder = path("run");
     if (recipe.has("instruct")) {
       recipe.instruct.num_instructions = 6;

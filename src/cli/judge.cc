@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/judge_model.h"
 #include "cli/lines.h"
+#include "cli/run_folder.h"
 #include "cli/terminal.h"
 #include "cli/unused_options.h"
 #include "eval/costs.h"
@@ -452,6 +453,21 @@ void judge_by_person(const Flags& flags, const Shell& shell) {
       results + ": no subject has answers there; run selfalign evaluate first");
 }
 
+// The judge of the run whose evaluation that is, where none is named.
+void use_named_judge(Flags& flags, const CLI::App& command) {
+  if (!flags.judge.judge.empty()) return;
+  const std::string run = run_of_evaluation(flags.folder);
+  if (!run.empty()) {
+    const recipe::Recipe recipe = recipe_of_run(run);
+    if (recipe.models.judge != recipe.models.usual) {
+      return flags.judge.use(recipe.model_for(recipe::Role::kJudge), command);
+    }
+  }
+  throw Error(ErrorKind::kUsage,
+              "judge: expected --judge MODEL, or a judge under models.judge in "
+              "the recipe of the evaluation's run, found neither");
+}
+
 // Options that would have no effect, and names that nobody has.
 void check_flags(const Flags& flags, const CLI::App& command,
                  const eval::Results& results) {
@@ -477,7 +493,8 @@ void check_flags(const Flags& flags, const CLI::App& command,
   flags.judge.name();
 }
 
-void judge(const Flags& flags, const CLI::App& command, const Shell& shell) {
+void judge(Flags flags, const CLI::App& command, const Shell& shell) {
+  use_named_judge(flags, command);
   const std::string path = flags.folder + "/results.json";
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) throw_no_subjects(path);
@@ -498,10 +515,10 @@ void add_options(CLI::App& command, Flags& flags) {
   command.add_option("out", flags.folder, "folder of an evaluation")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command
-      .add_option("--judge", flags.judge.judge,
-                  "HF folder, GGUF file, http://HOST:PORT/v1#NAME, or human")
-      ->required();
+  command.add_option(
+      "--judge", flags.judge.judge,
+      "HF folder, GGUF file, http://HOST:PORT/v1#NAME, or human; "
+      "else what the run's recipe names under models.judge");
   command.add_option("--data", flags.judge.data,
                      "folder that may hold judge_prompts.jsonl");
   command

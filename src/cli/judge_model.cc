@@ -103,18 +103,30 @@ std::string JudgeFlags::name() const {
   return judge == "human" ? "human." + name : name;
 }
 
-OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
-  judge::JudgeOptions options;
-  options.name = flags.name();
+void JudgeFlags::use(const recipe::ModelOptions& named,
+                     const CLI::App& command) {
+  judge = named.place();
+  model.model = model.over(named, command);
+}
+
+std::string run_of_evaluation(const std::string& folder) {
   const std::string parent = (fs::absolute(folder) / "")
                                  .lexically_normal()
                                  .parent_path()
                                  .parent_path();
+  return recipe::is_run_folder(parent) ? parent : "";
+}
+
+OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
+  judge::JudgeOptions options;
+  options.name = flags.name();
   options.prompts = judge::load_judge_prompts(
-      find_prompts_with("judge.yaml", flags.prompts,
-                        recipe::is_run_folder(parent) ? parent : ""),
+      find_prompts_with("judge.yaml", flags.prompts, run_of_evaluation(folder)),
       published_prompts(flags.data));
-  const recipe::ModelOptions model = flags.model.model_at(flags.judge);
+  // A recipe's may be several servers, which `judge` names all.
+  const recipe::ModelOptions model = flags.model.model.servers.empty()
+                                         ? flags.model.model_at(flags.judge)
+                                         : flags.model.model;
   generator_ = workbench_.open_generator(model, flags.model.adapter);
   asked_ = {"judge", options.name, flags.judge, model.price};
   options.generator = generator_.get();

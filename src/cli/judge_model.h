@@ -26,6 +26,9 @@ struct JudgeFlags {
 
   JudgeFlags() { model.model.num_slots = 32; }
 
+  // A recipe's judge, with what `command` was given of it in its place.
+  void use(const recipe::ModelOptions& named, const CLI::App& command);
+
   // --judge-adapter, --name, --prompts, --layout, --max-tokens and those of
   // models; --judge is the command's own.
   void add(CLI::App& command);
@@ -35,6 +38,9 @@ struct JudgeFlags {
   // cannot be one, or that is a person's where a model judges.
   std::string name() const;
 };
+
+// The run that the evaluation in `folder` is of, "" where it is of none.
+std::string run_of_evaluation(const std::string& folder);
 
 class OpenJudge {
  public:

@@ -16,59 +16,93 @@ namespace selfalign::generate {
 namespace {
 
 constexpr size_t kScoresInPart = 256;  // requests
+constexpr int kMaxTries = 3;           // of one
 
 // Requests of scores, in parts that servers take as they have done one.
 class FleetScores {
  public:
   explicit FleetScores(const std::vector<ScoreRequest>& requests)
-      : requests_(requests), all_(requests.size()) {
-    for (size_t begin = 0; begin < requests.size(); begin += kScoresInPart) {
-      parts_.emplace_back(begin,
-                          std::min(requests.size(), begin + kScoresInPart));
+      : requests_(requests),
+        all_(requests.size()),
+        num_tries_(requests.size()) {
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (i % kScoresInPart == 0) parts_.emplace_back();
+      parts_.back().push_back(i);
     }
   }
 
-  // Until no part is left, or the generator fails: others may do it.
-  void work(Generator& generator) {
+  // Until no part is left, or the server fails: others may do it.
+  void work(FleetServers& servers, const std::shared_ptr<Generator>& at) {
     while (const std::optional<Part> part = next()) {
       try {
-        std::vector<Scores> scores =
-            generator.score({requests_.begin() + long(part->first),
-                             requests_.begin() + long(part->second)});
-        std::move(scores.begin(), scores.end(),
-                  all_.begin() + long(part->first));
-      } catch (const Error&) {
-        const std::lock_guard lock(mutex_);
-        parts_.push_back(*part);
-        error_ = std::current_exception();
+        if (!put(*part, at->score(requests_of(*part)))) return;
+      } catch (const Error& error) {
+        {
+          const std::lock_guard lock(mutex_);
+          parts_.push_back(*part);
+          error_ = std::current_exception();
+        }
+        servers.fail(at, error.what());
         return;
       }
     }
   }
 
-  // Throws what the last one failed by, where parts are left.
-  std::vector<Scores> take() {
-    if (!parts_.empty() && error_ && !interrupted()) {
-      std::rethrow_exception(error_);
-    }
-    return std::move(all_);
+  bool is_done() {
+    const std::lock_guard lock(mutex_);
+    return parts_.empty();
   }
+  // What none of the servers can do, in place of what some cannot now.
+  void throw_if_none_can() {
+    if (!any_done_ && error_) std::rethrow_exception(error_);
+  }
+  std::vector<Scores> take() { return std::move(all_); }
 
  private:
-  using Part = std::pair<size_t, size_t>;  // [begin, end)
+  using Part = std::vector<size_t>;  // places in requests_
 
   std::optional<Part> next() {
     const std::lock_guard lock(mutex_);
     if (parts_.empty() || interrupted()) return std::nullopt;
-    const Part part = parts_.front();
+    Part part = std::move(parts_.front());
     parts_.pop_front();
     return part;
+  }
+
+  std::vector<ScoreRequest> requests_of(const Part& part) const {
+    std::vector<ScoreRequest> requests;
+    requests.reserve(part.size());
+    for (const size_t i : part) requests.push_back(requests_[i]);
+    return requests;
+  }
+
+  // False where the server gave some no answer: those are for another.
+  bool put(const Part& part, std::vector<Scores> scores) {
+    const std::lock_guard lock(mutex_);
+    Part lost;
+    for (size_t j = 0; j < part.size(); ++j) {
+      const auto& all = scores[j].continuations;
+      const bool is_lost =
+          std::any_of(all.begin(), all.end(),
+                      [](const auto& one) { return is_given_up(one.finish); });
+      if (is_lost && ++num_tries_[part[j]] < kMaxTries) {
+        lost.push_back(part[j]);
+      } else {
+        all_[part[j]] = std::move(scores[j]);
+      }
+    }
+    any_done_ = any_done_ || lost.size() < part.size();
+    if (lost.empty()) return true;
+    parts_.push_back(std::move(lost));
+    return false;
   }
 
   const std::vector<ScoreRequest>& requests_;
   std::vector<Scores> all_;
   std::mutex mutex_;
+  std::vector<int> num_tries_;
   std::deque<Part> parts_;
+  bool any_done_ = false;
   std::exception_ptr error_;
 };
 
@@ -98,13 +132,21 @@ class Fleet final : public Generator {
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
     FleetScores scores(requests);
-    std::vector<std::future<void>> workers;
-    for (const auto& generator : servers_.open_generators()) {
-      workers.push_back(std::async(std::launch::async, [&scores, generator] {
-        scores.work(*generator);
-      }));
+    servers_.begin();
+    while (!interrupted()) {
+      std::vector<std::future<void>> workers;
+      for (const auto& generator : servers_.open_generators()) {
+        workers.push_back(std::async(std::launch::async, [&, generator] {
+          scores.work(servers_, generator);
+        }));
+      }
+      for (auto& worker : workers) worker.get();
+      if (scores.is_done()) break;
+      servers_.look_after();
+      if (!servers_.open_generators().empty()) continue;  // others
+      scores.throw_if_none_can();
+      servers_.wait();
     }
-    for (auto& worker : workers) worker.get();
     return scores.take();
   }
 
@@ -114,11 +156,10 @@ class Fleet final : public Generator {
 
   // Of the servers that are open: the name that they have in common, if any.
   std::string fingerprint() const override {
-    std::string name;
+    std::string name = servers_.any()->fingerprint();
     for (const auto& generator : servers_.open_generators()) {
       const std::string one = generator->fingerprint();
-      if (!name.empty() && name != one) return "remote fleet";
-      name = one;
+      if (name != one) return "remote fleet";
     }
     return name;
   }

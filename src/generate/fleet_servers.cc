@@ -156,8 +156,20 @@ std::vector<std::shared_ptr<Generator>> FleetServers::open_generators() const {
   for (const auto& lane : lanes_) {
     if (lane->is_open()) all.push_back(lane->generator);
   }
-  if (all.empty()) all.push_back(last_open_);
   return all;
+}
+
+void FleetServers::fail(const std::shared_ptr<Generator>& of,
+                        const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& lane : lanes_) {
+    if (lane->generator == of && !lane->is_draining) drain(*lane, why);
+  }
+}
+
+void FleetServers::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, kNap);
 }
 
 std::shared_ptr<Generator> FleetServers::any() const {

@@ -49,9 +49,12 @@ class FleetServers {
   // Drains who is silent, reads the list again, gives up on all: Error kFailed.
   void look_after();
 
-  // At least one: where none is open, the one that was last.
   std::vector<std::shared_ptr<Generator>> open_generators() const;
+  // One of these; where none is open, the one that was last.
   std::shared_ptr<Generator> any() const;
+  // Drains the server of that generator; any thread.
+  void fail(const std::shared_ptr<Generator>& of, const std::string& why);
+  void wait();  // a moment, for servers to come
 
  private:
   void read_servers(const std::vector<std::string>& addresses);

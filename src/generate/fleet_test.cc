@@ -34,6 +34,7 @@ class FleetServer {
 
   std::string url() const { return server_.url(); }
   int num_rows() const { return num_rows_; }
+  int num_scores() const { return num_scores_; }
   int num_prefix(char prefix) {
     const std::lock_guard lock(mutex_);
     return prefixes_[prefix];
@@ -52,6 +53,10 @@ class FleetServer {
     if (request.target != "/v1/completions") return {.status = 404};
     const Json body = parse_json(request.body, "request");
     const auto prompt = body.at("prompt").get<std::string>();
+    if (body.contains("echo")) {
+      ++num_scores_;
+      return {.body = score_reply()};
+    }
     if (body.contains("logprobs")) return {.body = probe_reply()};
     if (rows_status != 200) {
       return {.status = rows_status, .body = R"({"error":{"message":"no"}})"};
@@ -77,8 +82,18 @@ class FleetServer {
              {"usage", {{"completion_tokens", 1}, {"prompt_tokens", 5}}}});
   }
 
+  std::string score_reply() const {
+    return dump_json(
+        Json{{"choices",
+              {{{"text", "aa"},
+                {"logprobs",
+                 {{"tokens", {"a", "a"}},
+                  {"token_logprobs", {nullptr, logprob.load()}}}}}}}});
+  }
+
   const double delay_s_;
   std::atomic<int> num_rows_ = 0;
+  std::atomic<int> num_scores_ = 0;
   std::mutex mutex_;
   std::map<char, int> prefixes_;
   TestServer server_;
@@ -330,6 +345,34 @@ TEST_F(FleetTest, RowsOfAPrefixGoToTheServersThatHadIt) {
   };
   EXPECT_GT(share(one), 0.85);
   EXPECT_GT(share(other), 0.85);
+}
+
+TEST_F(FleetTest, ScoresOfAServerThatFailsAreMadeAtAnother) {
+  FleetServer one;
+  FleetServer other;
+  const auto fleet = make_fleet(options_of({one.url(), other.url()}));
+  std::vector<ScoreRequest> requests(2000);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
+  }
+  std::thread death([&] {
+    while (one.num_scores() < 50) std::this_thread::yield();
+    one.is_down = true;
+  });
+  const std::vector<Scores> scores = fleet->score(requests);
+  death.join();
+  ASSERT_EQ(scores.size(), requests.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_EQ(scores[i].key, i);
+    EXPECT_EQ(scores[i].continuations[0].logprobs, std::vector<float>{-1.0f});
+  }
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(fleet->score({requests[0]}).size(), 1);  // whoever takes it
+  }
+  // What no server answers is lost.
+  other.is_down = true;
+  const std::vector<Scores> lost = fleet->score({requests[0]});
+  EXPECT_EQ(lost.at(0).continuations.at(0).finish, Finish::kBrokenOff);
 }
 
 TEST_F(FleetTest, AnInterruptEndsIt) {

@@ -190,8 +190,9 @@ int listener(int& port) {
       const size_t end = text.find("\r\n\r\n");
       if (end == std::string::npos) continue;
       const size_t at = text.find("Content-Length: ");
-      const size_t length =
-          at < end ? size_t(std::atoll(text.c_str() + at + 16)) : 0;
+      const std::string digits =
+          at < end ? text.substr(at + 16, text.find('\r', at) - at - 16) : "0";
+      const size_t length = parse_number<size_t>(digits).value_or(0);
       if (text.size() < end + 4 + length) continue;
       const std::string& out = text.starts_with("GET") ? models : answer;
       text.erase(0, end + 4 + length);

@@ -5,7 +5,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -14,7 +13,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/free_memory.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/own_file.h"
 #include "formats/load_tokenizer.h"
@@ -29,6 +27,7 @@
 #include "model/device.h"
 #include "model/load_weights.h"
 #include "stages/adapter_prompt.h"
+#include "stages/served.h"
 
 namespace selfalign::local {
 namespace {
@@ -165,28 +164,19 @@ void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
                   "model"));
 }
 
-// A name that no other adapter has, also of another run: servers keep them.
 generate::RemoteAdapter served_adapter(const recipe::ModelOptions& model,
                                        const std::string& adapter) {
   if (adapter.empty()) return {};
-  const std::filesystem::path folder =
-      std::filesystem::weakly_canonical(std::filesystem::absolute(adapter));
-  const bool is_tuned = formats::is_tuned_model(adapter);
-  if (is_tuned && model.loads_adapters) {
+  if (formats::is_tuned_model(adapter) && model.loads_adapters) {
     throw Error(
         ErrorKind::kUsage,
         str(model.place(),
-            ": expected an adapter that servers load, "
-            "found a model that was tuned whole, ",
+            ": expected an adapter that servers load, found a model "
+            "that was tuned whole, ",
             adapter, "; let a command restart them with it (serve.reload)"));
   }
-  std::string name = "selfalign-" + folder.parent_path().filename().string();
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '-';
-  }
-  const std::string file =
-      is_tuned ? "config.json" : "adapter_model.safetensors";
-  return {name + "-" + digest_file(folder / file).substr(0, 12), folder,
+  return {stages::served_name(adapter),
+          std::filesystem::weakly_canonical(std::filesystem::absolute(adapter)),
           model.loads_adapters};
 }
 

@@ -38,9 +38,12 @@ std::vector<Row> add_questions(const Run& run) {
   return rows;
 }
 
+using recipe::Role;
+using OpenModel = generate::Generator& (*)(Models&, Role);
+
 // Answers as `variant`, unless that is done.
-void answer_as(const std::string& variant, AnswerPlan plan,
-               generate::Generator& (*open)(Models&), const Run& run) {
+void answer_as(const std::string& variant, AnswerPlan plan, OpenModel open,
+               const Run& run) {
   plan.title = "held-out, " + variant;
   plan.requests = "held_out." + variant + ".answers";
   plan.pairs = "held_out." + variant + ".pairs";
@@ -48,12 +51,12 @@ void answer_as(const std::string& variant, AnswerPlan plan,
   plan.sampling = variant_sampling(run.recipe, variant);
   plan.sampling.stop = stop;
   if (stage_done(run.store, plan.pairs)) return;
-  answer_all(plan, open(run.models), run);
+  answer_all(plan, open(run.models, Role::kEvaluate), run);
 }
 
-// Mean negative log-probability per token of the prompted base's answers.
-void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
-              const Run& run) {
+// Mean negative log-probability per token of the prompted base's answers, by
+// the model that is tuned, which is on this machine: not all servers score.
+void score_as(const std::string& variant, OpenModel open, const Run& run) {
   const std::string stage = "held_out." + variant + ".loss";
   if (stage_done(run.store, stage)) return;
   std::vector<generate::ScoreRequest> requests;
@@ -70,7 +73,8 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   }
   double sum = 0.0;
   LossReport report;
-  for (const generate::Scores& scores : open(run.models).score(requests)) {
+  for (const generate::Scores& scores :
+       open(run.models, Role::kTrain).score(requests)) {
     for (const auto& continuation : scores.continuations) {
       report.num_answers += generate::has_answer(continuation.finish);
       for (const float logprob : continuation.logprobs) {
@@ -87,17 +91,17 @@ void score_as(const std::string& variant, generate::Generator& (*open)(Models&),
   run.store.commit_manifest(manifest);
 }
 
-generate::Generator& base(Models& models) {
-  return models.base(recipe::Role::kEvaluate);
+generate::Generator& base(Models& models, Role role) {
+  return models.base(role);
 }
-generate::Generator& engraved(Models& models) {
-  return models.tuned("engraved", recipe::Role::kEvaluate);
+generate::Generator& engraved(Models& models, Role role) {
+  return models.tuned("engraved", role);
 }
-generate::Generator& verbose(Models& models) {
-  return models.tuned("verbose", recipe::Role::kEvaluate);
+generate::Generator& verbose(Models& models, Role role) {
+  return models.tuned("verbose", role);
 }
-generate::Generator& tuned(Models& models) {
-  return models.tuned("tuned", recipe::Role::kEvaluate);
+generate::Generator& tuned(Models& models, Role role) {
+  return models.tuned("tuned", role);
 }
 
 }  // namespace

@@ -2,12 +2,15 @@
 #include "stages/served.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <filesystem>
 #include <thread>
 
 #include "base/child_process.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/joined.h"
 #include "base/log.h"
@@ -16,6 +19,7 @@
 namespace selfalign::stages {
 namespace {
 
+namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using generate::Generator;
 using generate::Probe;
@@ -35,20 +39,41 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
+std::string served_name(const std::string& adapter) {
+  const fs::path folder = fs::weakly_canonical(fs::absolute(adapter));
+  std::string name = "selfalign-" + folder.parent_path().filename().string();
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '-';
+  }
+  const fs::path weights = folder / "adapter_model.safetensors";
+  return name + "-" +
+         digest_file(is_file(weights) ? weights : folder / "config.json")
+             .substr(0, 12);
+}
+
 std::unique_ptr<Generator> ServedModels::open(const std::string& name,
                                               const recipe::ModelOptions& model,
                                               const std::string& adapter) {
   recipe::ModelOptions asked = model;
-  const bool by_command = model.is_served() && !recipe_.serve.reload.empty();
+  const bool by_command = model.is_served() && workbench_.asks_models() &&
+                          !recipe_.serve.reload.empty();
   if (by_command) asked.loads_adapters = false;
-  auto generator = workbench_.open_generator(asked, adapter);
-  if (!workbench_.asks_models() || !is_compared(model)) return generator;
-  std::string found = flaw(name, adapter, *generator);
+  std::unique_ptr<Generator> generator;
+  std::string found;
+  try {
+    generator = workbench_.open_generator(asked, adapter);
+  } catch (const Error& error) {
+    if (!by_command || error.kind() == ErrorKind::kInterrupted) throw;
+    found = error.what();
+  }
+  const bool is_looked_at = workbench_.asks_models() && is_compared(model);
+  if (generator && is_looked_at) found = flaw(name, adapter, *generator);
   if (!found.empty() && by_command) {
+    log_info(str(model.place(), ": ", found));
     generator.reset();
     reload(model, adapter);
     generator = open_again(asked, adapter);
-    found = flaw(name, adapter, *generator);
+    found = is_looked_at ? flaw(name, adapter, *generator) : "";
   }
   if (found.empty()) return generator;
   throw Error(
@@ -151,7 +176,8 @@ void ServedModels::reload(const recipe::ModelOptions& model,
   const std::string& command = recipe_.serve.reload;
   const std::string folder = recipe_.run_folder;
   const std::string line = str(
-      "export SELFALIGN_ADAPTER=", quoted(adapter),
+      "export SELFALIGN_ADAPTER=", quoted(adapter), " SELFALIGN_ADAPTER_NAME=",
+      quoted(adapter.empty() ? "" : served_name(adapter)),
       " SELFALIGN_BASE=", quoted(model.is_here() ? model.path : ""),
       " SELFALIGN_SERVERS=",
       quoted(joined(model.servers, " ", [](const auto& one) { return one; })),

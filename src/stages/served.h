@@ -15,6 +15,10 @@
 
 namespace selfalign::stages {
 
+// The name that servers have the adapter in that folder by, or the model that
+// was tuned whole: with its digest, for they keep those of other runs.
+std::string served_name(const std::string& adapter);
+
 class ServedModels {
  public:
   // All outlive this. `store` null: nothing is recorded.
@@ -34,8 +38,8 @@ class ServedModels {
   // log-probabilities, or this machine has no memory for the model, a line
   // says what could not be compared.
   //
-  // With serve.reload, that command is run where servers do not answer as they
-  // should, and they are waited for.
+  // With serve.reload, that command is run where servers do not answer, or not
+  // as they should, and they are waited for.
   std::unique_ptr<generate::Generator> open(const std::string& name,
                                             const recipe::ModelOptions& model,
                                             const std::string& adapter);

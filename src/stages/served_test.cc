@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/testing.h"
 
@@ -61,7 +62,8 @@ class FlatWorkbench final : public Workbench {
   std::unique_ptr<generate::Generator> open_generator(
       const recipe::ModelOptions& model, const std::string& adapter) override {
     const bool is_served = model.is_served();
-    const std::string name = str(is_served ? "served " : "here ", adapter);
+    const std::string name =
+        str(is_served ? "served " : "here ", adapter.empty() ? "" : "adapter");
     ++num_opened[name];
     // What a command of the test has the servers answer with.
     if (is_served && is_file(state)) {
@@ -88,6 +90,8 @@ class ServedModelsTest : public ::testing::Test {
  protected:
   ServedModelsTest() {
     set_log_level(LogLevel::kError);
+    make_folder(adapter_);
+    write_file_atomic(adapter_ + "/adapter_model.safetensors", "weights");
     recipe_.model.path = "base";
     recipe_.model.servers = {"http://a/v1"};
     recipe_.run_folder = folder_.path();
@@ -101,13 +105,14 @@ class ServedModelsTest : public ::testing::Test {
 
   void open(const std::string& name) {
     ServedModels models(recipe_, workbench_, store_.get());
-    models.open(name, recipe_.model, name == "base" ? "" : "adapter");
+    models.open(name, recipe_.model, name == "base" ? "" : adapter_);
   }
   std::string error_of(const std::string& name) {
     return refusal_of([&] { open(name); }, ErrorKind::kUsage);
   }
 
   const ScratchFolder folder_;
+  const std::string adapter_ = folder_.path() + "/engraved/adapter";
   recipe::Recipe recipe_;
   FlatWorkbench workbench_;
   std::unique_ptr<store::Store> store_;
@@ -147,10 +152,10 @@ TEST_F(ServedModelsTest, AnAdapterMustHaveItsEffect) {
   const auto fresh = store::Store::open(other.path());
   ServedModels models(recipe_, workbench_, fresh.get());
   EXPECT_THAT(
-      message_of([&] { models.open("engraved", recipe_.model, "adapter"); }),
+      message_of([&] { models.open("engraved", recipe_.model, adapter_); }),
       HasSubstr("from the base's"));
   workbench_.logprobs["served adapter"] = -1.07;
-  models.open("engraved", recipe_.model, "adapter");
+  models.open("engraved", recipe_.model, adapter_);
 }
 
 TEST_F(ServedModelsTest, WhatTellsNothingIsNotCompared) {
@@ -169,15 +174,17 @@ TEST_F(ServedModelsTest, ACommandHasServersAnswerWithWhatIsWanted) {
       str("[ -n \"$SELFALIGN_ADAPTER\" ] && v=-1.4 || v=-1; "
           "echo $v > ",
           workbench_.state,
-          "; echo \"$SELFALIGN_ADAPTER $SELFALIGN_BASE "
+          "; echo \"$SELFALIGN_ADAPTER_NAME $SELFALIGN_BASE "
           "$SELFALIGN_SERVERS\" >> calls");
   open("base");
   EXPECT_FALSE(is_file(folder_.path() + "/calls"));  // they did already
   open("engraved");
   open("engraved");
   open("base");
-  EXPECT_EQ(read_file(folder_.path() + "/calls"),
-            "adapter base http://a/v1\n base http://a/v1\n");
+  EXPECT_EQ(
+      read_file(folder_.path() + "/calls"),
+      str(served_name(adapter_), " base http://a/v1\n base http://a/v1\n"));
+  EXPECT_THAT(served_name(adapter_), HasSubstr("selfalign-engraved-"));
   recipe_.serve.reload = "exit 3";
   EXPECT_THAT(message_of([&] { open("engraved"); }),
               HasSubstr("ended with status 3"));

@@ -32,6 +32,8 @@ void check_start(const recipe::Recipe& recipe, const CheckModel& check_model) {
   }
   check_can_write(recipe.run_folder);
   for (const recipe::ModelOptions& model : recipe.used_models()) {
+    // A command starts servers when they are first asked.
+    if (model.is_served() && !recipe.serve.reload.empty()) continue;
     check_model(model, recipe.trains() &&
                            model == recipe.model_for(recipe::Role::kTrain));
   }

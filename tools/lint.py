@@ -15,8 +15,8 @@ MAX_FUNCTION_LINES, GOOD_FUNCTION_LINES = 80, 45
 MAX_CLASS_LINES = 190
 MAX_FILE_BYTES = 1_000_000
 # Low to high; a folder includes only headers of itself and of those before.
-LAYERS = ["base", "text", "formats", "generate", "store", "model", "engine",
-          "train", "parse", "recipe", "stages", "inspect", "replay", "export",
+LAYERS = ["base", "text", "formats", "generate", "store", "backup", "model",
+          "engine", "train", "parse", "recipe", "stages", "inspect", "replay", "export",
           "eval", "judge", "report", "serve", "local", "cli"]
 TORCH_FOLDERS = {"model", "engine", "train", "local", "cli"}
 # These must not know torch, so they may not use the torch folders although they

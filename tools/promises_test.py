@@ -33,8 +33,8 @@ class PromisesTest(unittest.TestCase):
         self.assertGreater(named, 60)
 
     def test_every_mechanism_exists(self):
-        named = re.findall(r"\b((?:base|text|formats|store|stages|generate|"
-                           r"engine|serve)/\w+\.(?:h|cc))", self.text)
+        named = re.findall(r"\b((?:base|text|formats|store|backup|stages|"
+                           r"generate|engine|serve)/\w+\.(?:h|cc))", self.text)
         self.assertGreater(len(named), 20)
         for path in [*("src/" + name for name in named),
                      *re.findall(r"tools/\w+\.py", self.text)]:

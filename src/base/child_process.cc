@@ -38,18 +38,17 @@ struct Closed {
   }
 };
 
+// Of what waitpid() says.
+int status_of(int raw) {
+  return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+}
+
 // How the child begins: which files it has, and no signal ignored or blocked.
 class SpawnPlan {
  public:
-  SpawnPlan(const std::string& folder, int log, int lock) {
+  // `apart`: POSIX_SPAWN_SETPGROUP or POSIX_SPAWN_SETSID.
+  explicit SpawnPlan(int apart) {
     ::posix_spawn_file_actions_init(&files_);
-    ::posix_spawn_file_actions_addchdir_np(&files_, folder.c_str());
-    ::posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&files_, log, 1);
-    ::posix_spawn_file_actions_adddup2(&files_, log, 2);
-    if (lock >= 0) {
-      ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
-    }
     ::posix_spawnattr_init(&attributes_);
     sigset_t signals;
     ::sigfillset(&signals);
@@ -57,9 +56,9 @@ class SpawnPlan {
     ::sigemptyset(&signals);
     ::posix_spawnattr_setsigmask(&attributes_, &signals);
     ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF |
-                                                 POSIX_SPAWN_SETSIGMASK |
-                                                 POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(
+        &attributes_, static_cast<short>(POSIX_SPAWN_SETSIGDEF |
+                                         POSIX_SPAWN_SETSIGMASK | apart));
   }
   ~SpawnPlan() {
     ::posix_spawn_file_actions_destroy(&files_);
@@ -67,6 +66,20 @@ class SpawnPlan {
   }
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+  void work_in(const std::string& folder, int log, int lock) {
+    ::posix_spawn_file_actions_addchdir_np(&files_, folder.c_str());
+    ::posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&files_, log, 1);
+    ::posix_spawn_file_actions_adddup2(&files_, log, 2);
+    if (lock >= 0) {
+      ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
+    }
+  }
+  void read(int input) {
+    ::posix_spawn_file_actions_adddup2(&files_, input, 0);
+    ::posix_spawn_file_actions_adddup2(&files_, STDERR_FILENO, 1);
+  }
 
   // 0, or the number of what went wrong.
   int spawn(const std::string& command, pid_t& pid) const {
@@ -94,15 +107,27 @@ ChildProcess::ChildProcess(const std::string& command,
                     "work here; wait until it has ended, or end it"));
   }
   const Closed log_file{open_own_file(log, O_WRONLY | O_APPEND)};
-  const int problem =
-      SpawnPlan(folder, log_file.fd, lock_file.fd).spawn(command, pid_);
+  SpawnPlan plan(POSIX_SPAWN_SETPGROUP);
+  plan.work_in(folder, log_file.fd, lock_file.fd);
+  const int problem = plan.spawn(command, pid_);
   if (problem != 0) fail(command, problem);
 }
 
-ChildProcess::~ChildProcess() {
+ChildProcess::ChildProcess(const std::string& command, int input) {
+  SpawnPlan plan(POSIX_SPAWN_SETSID);
+  plan.read(input);
+  const int problem = plan.spawn(command, pid_);
+  if (problem != 0) fail(command, problem);
+}
+
+ChildProcess::~ChildProcess() { kill(); }
+
+void ChildProcess::kill() {
   if (status()) return;
   ::kill(-pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  int raw = 0;
+  ::waitpid(pid_, &raw, 0);
+  status_ = status_of(raw);
   // What it started is gone, too, a moment later.
   constexpr int kTimes = 200;
   for (int i = 0; i < kTimes && ::kill(-pid_, 0) == 0; ++i) {
@@ -113,7 +138,7 @@ ChildProcess::~ChildProcess() {
 std::optional<int> ChildProcess::status() {
   int raw = 0;
   if (!status_ && ::waitpid(pid_, &raw, WNOHANG) == pid_) {
-    status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+    status_ = status_of(raw);
   }
   return status_;
 }

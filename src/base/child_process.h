@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command line of a person's, run by /bin/sh in a folder beside this process.
+// A command line of a person's, run by /bin/sh beside this process.
 #pragma once
 
 #include <sys/types.h>
@@ -18,6 +18,11 @@ class ChildProcess {
   // "", such processes may stay. kResources where it cannot be started.
   ChildProcess(const std::string& command, const std::string& folder,
                const std::string& log, const std::string& lock);
+  // Starts `command` in this process's folder, in a session of its own, without
+  // a terminal, so that it asks nobody and waits for nobody. It reads what
+  // comes from the descriptor `input`, which stays the caller's; what it writes
+  // goes to stderr. Error kResources where it cannot be started.
+  ChildProcess(const std::string& command, int input);
   // Ends what still runs, by SIGKILL.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
@@ -28,6 +33,8 @@ class ChildProcess {
   std::optional<int> status();
   // Asks the whole group to end: SIGTERM.
   void stop() const;
+  // Ends the whole group at once, by SIGKILL, and waits until it has.
+  void kill();
 
  private:
   pid_t pid_ = -1;

@@ -29,6 +29,8 @@ void add_run(CLI::App& app, Shell& shell);
 void add_adopt(CLI::App& app, Shell& shell);
 void add_resume(CLI::App& app, Shell& shell);
 void add_status(CLI::App& app, Shell& shell);
+void add_backup(CLI::App& app, Shell& shell);
+void add_restore(CLI::App& app, Shell& shell);
 void add_verify(CLI::App& app, Shell& shell);
 void add_chat(CLI::App& app, Shell& shell);
 void add_serve(CLI::App& app, Shell& shell);

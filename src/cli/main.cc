@@ -63,7 +63,8 @@ void declare_commands(CLI::App& app, Shell& shell) {
       {add_evaluate, add_judge, add_diff, add_ablate, add_contamination});
   add("Use a model", {add_chat, add_serve, add_generate, add_score,
                       add_tokenize, add_inspect, add_doctor});
-  add("Data", {add_import, add_export, add_annotations});
+  add("Data",
+      {add_import, add_export, add_annotations, add_backup, add_restore});
 }
 
 void declare(CLI::App& app, Shell& shell) {

@@ -12,11 +12,13 @@ namespace {
 // Names of options whose values are paths; positional ones without dashes.
 constexpr const char* kPaths[] = {"run",
                                   "recipe",
+                                  "backup",
                                   "model",
                                   "dataset",
                                   "file",
                                   "paths",
                                   "path",
+                                  "folder",
                                   "out",
                                   "a",
                                   "b",

@@ -7,7 +7,7 @@
 #
 #   PLACES    host:port of each server, spaces between
 #   STATE     folder for logs and process ids, on a disk that all hosts see
-#   SERVER    vllm or llama-server
+#   SERVER    vllm, llama-server or selfalign, which is selfalign serve
 #   MERGE     1: the adapter is merged into a model of its own first, by
 #             `selfalign export`, for servers that cannot score with one beside
 #   OPTIONS   further arguments of the server
@@ -82,7 +82,18 @@ for place in $PLACES; do
       start_on "$place" llama-server -m "$gguf" --alias base \
         --host 0.0.0.0 --port "${place##*:}" $OPTIONS
       ;;
-    *) echo "SERVER: expected vllm or llama-server, found $SERVER" >&2; exit 2 ;;
+    selfalign)
+      own=()
+      [ -z "$adapter" ] || [ "$model" != "$SELFALIGN_BASE" ] ||
+        own=(--adapter "$SELFALIGN_ADAPTER_NAME=$adapter")
+      # shellcheck disable=SC2086
+      start_on "$place" selfalign serve "$model" --host "${place%%:*}" \
+        --port "${place##*:}" "${own[@]}" $OPTIONS
+      ;;
+    *)
+      echo "SERVER: expected vllm, llama-server or selfalign, found $SERVER" >&2
+      exit 2
+      ;;
   esac
 done
 for place in $PLACES; do
@@ -91,7 +102,7 @@ for place in $PLACES; do
     # One that has ended will not come.
     while read -r pid; do
       kill -0 "$pid" 2> /dev/null || {
-        echo "a server has ended; see $STATE/server-*.log" >&2
+        echo "a server has ended: $(tail -n 3 "$STATE/server-${place/:/-}.log")" >&2
         exit 1
       }
     done < "$STATE/pids"

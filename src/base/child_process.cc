@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -14,7 +15,9 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/own_file.h"
+#include "base/shown.h"
 
 extern char** environ;
 
@@ -145,6 +148,15 @@ std::optional<int> ChildProcess::status() {
 
 void ChildProcess::stop() const {
   if (!status_) ::kill(-pid_, SIGTERM);
+}
+
+std::string last_words(const std::string& log) {
+  constexpr size_t kBytes = 600;
+  if (!is_file(log)) return "nothing";
+  const MappedFile map(log);
+  std::string_view text = map.bytes();
+  text = text.substr(text.size() - std::min(text.size(), kBytes));
+  return text.empty() ? "nothing" : shown(std::string(text), kBytes);
 }
 
 }  // namespace selfalign

@@ -41,4 +41,8 @@ class ChildProcess {
   std::optional<int> status_;
 };
 
+// The end of what a command wrote to its log, in one line: what a person looks
+// at first; "nothing" where that is all.
+std::string last_words(const std::string& log);
+
 }  // namespace selfalign

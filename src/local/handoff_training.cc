@@ -54,16 +54,6 @@ class Watcher {
   int64_t last_step_ = 0;
 };
 
-// What a person looks at first.
-std::string last_lines(const std::string& path) {
-  constexpr size_t kBytes = 600;
-  if (!is_file(path)) return "nothing";
-  const MappedFile map(path);
-  std::string_view text = map.bytes();
-  text = text.substr(text.size() - std::min(text.size(), kBytes));
-  return text.empty() ? "nothing" : shown(std::string(text), kBytes);
-}
-
 void wait_for_end(ChildProcess& child, Watcher& watcher) {
   const Clock::time_point end = Clock::now() + kGrace;
   while (!child.status() && Clock::now() < end) {
@@ -97,7 +87,7 @@ void run(const std::string& command, const train::Handoff& handoff,
   throw Error(ErrorKind::kFailed,
               str(handoff.folder, ": the command \"", shown(command),
                   "\" ended with status ", status,
-                  "; the last that it wrote to ", log, ": ", last_lines(log)));
+                  "; the last that it wrote to ", log, ": ", last_words(log)));
 }
 
 train::Handoff hand_off(const std::string& base, const model::Weights& weights,

@@ -55,16 +55,37 @@ std::map<std::string, std::string> adapter_of(const std::string& run,
   return files;
 }
 
+// Words as the model's tokens, for a request that is of no row. Error kInput
+// without a tokenizer.
+generate::Scores cut_words(const generate::ScoreRequest& request,
+                           const text::Tokenizer* words) {
+  if (words == nullptr) {
+    throw Error(ErrorKind::kInput,
+                "model: expected its tokenizer, by which the run's words were "
+                "banned, found none; put the model where the recipe has it");
+  }
+  generate::Scores scores;
+  for (const std::string& text : request.continuations) {
+    scores.continuations.push_back(
+        {text::encode_pair(*words, request.context, text).tail, {}, {}});
+  }
+  return scores;
+}
+
 }  // namespace
 
 class ReplayGenerator final : public generate::Generator,
                               public stages::TakesOver {
  public:
+  // `words`: of a model that was on this machine; null where servers counted,
+  // or it is gone.
   ReplayGenerator(ReplayWorkbench& bench, std::string fingerprint,
-                  std::unique_ptr<generate::Generator> rest)
+                  std::unique_ptr<generate::Generator> rest,
+                  const text::Tokenizer* words)
       : bench_(bench),
         fingerprint_(std::move(fingerprint)),
-        rest_(std::move(rest)) {}
+        rest_(std::move(rest)),
+        words_(words) {}
 
   void generate(const generate::NextRequest& next,
                 const generate::OnCompletion& done) override {
@@ -99,7 +120,7 @@ class ReplayGenerator final : public generate::Generator,
       } else if (rest_) {
         return rest_->score(requests);
       } else if (request.key == 0) {
-        scores.push_back(bench_.cut_words(request));
+        scores.push_back(cut_words(request, words_));
       } else if (!bench_.from_.row(request.key)) {
         throw NotReplayed("no score " + key_to_hex(request.key));
       }
@@ -119,7 +140,8 @@ class ReplayGenerator final : public generate::Generator,
     return rest_ ? rest_->token_ids(text) : std::vector<int>();
   }
   int count_tokens(const std::string& text) const override {
-    return rest_ ? rest_->count_tokens(text) : bench_.count_tokens(text);
+    return rest_ ? rest_->count_tokens(text)
+                 : bench_.count_tokens(text, words_);
   }
 
   int count_part(const generate::Completion& whole,
@@ -133,6 +155,7 @@ class ReplayGenerator final : public generate::Generator,
   ReplayWorkbench& bench_;
   const std::string fingerprint_;
   const std::unique_ptr<generate::Generator> rest_;
+  const text::Tokenizer* const words_;
   std::optional<uint64_t> taken_;  // the row whose completion is handed on
 };
 
@@ -152,11 +175,15 @@ std::unique_ptr<generate::Generator> ReplayWorkbench::open_generator(
     if (!known) throw NotReplayed("no use of the " + name + " model");
     fingerprint = *known;
     try {
-      if (!tokenizer_) tokenizer_ = formats::load_tokenizer(model.path);
-    } catch (const Error&) {  // a server, or it was moved: done without
+      if (!model.is_served() && !tokenizer_) {
+        tokenizer_ = formats::load_tokenizer(model.path);
+      }
+    } catch (const Error&) {  // it was moved: done without
     }
   }
-  return std::make_unique<ReplayGenerator>(*this, fingerprint, std::move(rest));
+  return std::make_unique<ReplayGenerator>(
+      *this, fingerprint, std::move(rest),
+      model.is_served() ? nullptr : tokenizer_.get());
 }
 
 std::vector<bool> ReplayWorkbench::fit(
@@ -273,25 +300,11 @@ bool ReplayWorkbench::same_base(const recipe::ModelOptions& model) {
          rest_->open_generator(model, "")->fingerprint();
 }
 
-generate::Scores ReplayWorkbench::cut_words(
-    const generate::ScoreRequest& request) const {
-  if (!tokenizer_) {
-    throw Error(ErrorKind::kInput,
-                "model: expected its tokenizer, by which the run's words were "
-                "banned, found none; put the model where the recipe has it");
-  }
-  generate::Scores scores;
-  for (const std::string& text : request.continuations) {
-    scores.continuations.push_back(
-        {text::encode_pair(*tokenizer_, request.context, text).tail, {}, {}});
-  }
-  return scores;
-}
-
 // Without a tokenizer: as the other run counted its answers.
-int ReplayWorkbench::count_tokens(const std::string& text) {
-  if (tokenizer_) {
-    return static_cast<int>(tokenizer_->encode_continuation(text).size());
+int ReplayWorkbench::count_tokens(const std::string& text,
+                                  const text::Tokenizer* words) {
+  if (words != nullptr) {
+    return static_cast<int>(words->encode_continuation(text).size());
   }
   if (tokens_.empty()) {
     for (const std::string& stage : from_.stages()) {

@@ -68,10 +68,7 @@ class ReplayWorkbench final : public stages::Workbench {
       const std::string& folder, const TuneOptions& options,
       const std::vector<stages::TrainingSample>& samples) const;
   bool same_base(const recipe::ModelOptions& model);
-  int count_tokens(const std::string& text);
-  // Words as the model's tokens, for a request that is of no row. Error kInput
-  // without a tokenizer.
-  generate::Scores cut_words(const generate::ScoreRequest& request) const;
+  int count_tokens(const std::string& text, const text::Tokenizer* words);
 
   const store::Reader& from_;
   stages::Workbench* rest_;

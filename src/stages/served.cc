@@ -29,6 +29,8 @@ constexpr std::chrono::milliseconds kLook(200);
 // That servers have to load a model of any size.
 constexpr std::chrono::minutes kPatience(30);
 constexpr std::chrono::seconds kBetweenTries(5);
+// Of an adapter whose effect is below this, other kernels may do as much.
+constexpr double kTold = 0.005;  // nats
 
 // A shell's word.
 std::string quoted(const std::string& text) {
@@ -67,13 +69,15 @@ std::unique_ptr<Generator> ServedModels::open(const std::string& name,
     found = error.what();
   }
   const bool is_looked_at = workbench_.asks_models() && is_compared(model);
-  if (generator && is_looked_at) found = flaw(name, adapter, *generator);
+  if (generator && is_looked_at) {
+    found = flaw(name, adapter, !model.is_served(), *generator);
+  }
   if (!found.empty() && by_command) {
     log_info(str(model.place(), ": ", found));
     generator.reset();
     reload(model, adapter);
     generator = open_again(asked, adapter);
-    found = is_looked_at ? flaw(name, adapter, *generator) : "";
+    found = is_looked_at ? flaw(name, adapter, true, *generator) : "";
   }
   if (found.empty()) return generator;
   throw Error(
@@ -97,7 +101,7 @@ bool ServedModels::is_compared(const recipe::ModelOptions& model) const {
 }
 
 std::string ServedModels::flaw(const std::string& name,
-                               const std::string& adapter,
+                               const std::string& adapter, bool is_loaded,
                                Generator& generator) {
   const std::optional<Probe> found = generate::probe_model(generator);
   stop_if_interrupted("the same command goes on");
@@ -123,6 +127,14 @@ std::string ServedModels::flaw(const std::string& name,
   if (!base) return "";
   const double change = generate::mean_difference(*base, *found);
   const double wanted_change = generate::mean_difference(*base, *wanted);
+  if (wanted_change < kTold) {
+    const std::string own = served_name(adapter);
+    if (is_loaded || generator.fingerprint().ends_with(own)) return "";
+    return str(
+        "no model ", own,
+        ", and log-probabilities that this adapter changes too little to "
+        "tell by");
+  }
   if (change >= wanted_change / 2) return "";
   return str("log-probabilities that are ", change,
              " nats from the base's in the mean, where the adapter moves them "
@@ -196,7 +208,8 @@ void ServedModels::reload(const recipe::ModelOptions& model,
   if (*child.status() == 0) return;
   throw Error(ErrorKind::kFailed,
               str("the command of serve.reload, \"", shown(command),
-                  "\", ended with status ", *child.status(), "; see ", log));
+                  "\", ended with status ", *child.status(),
+                  "; the last that it wrote to ", log, ": ", last_words(log)));
 }
 
 std::unique_ptr<Generator> ServedModels::open_again(

@@ -33,9 +33,9 @@ class ServedModels {
   // (generate/probe.h) are compared: tokens, and log-probabilities within
   // generate::kSameModel of those of the model here with the adapter, or of
   // what the run met first; an adapter's must differ from the base's by at
-  // least half as much as they do here. What is compared with is kept in the
-  // store. Error kUsage says both values. Where a server tells no
-  // log-probabilities, or this machine has no memory for the model, a line
+  // least half as much as they do here, where that tells. What is compared with
+  // is kept in the store. Error kUsage says both values. Where a server tells
+  // no log-probabilities, or this machine has no memory for the model, a line
   // says what could not be compared.
   //
   // With serve.reload, that command is run where servers do not answer, or not
@@ -46,8 +46,10 @@ class ServedModels {
 
  private:
   bool is_compared(const recipe::ModelOptions& model) const;
+  // `is_loaded`: that the adapter is in the model is known: it is on this
+  // machine, or a command had the servers load it just now.
   std::string flaw(const std::string& name, const std::string& adapter,
-                   generate::Generator& generator);
+                   bool is_loaded, generate::Generator& generator);
   std::optional<generate::Probe> known(const std::string& name) const;
   std::optional<generate::Probe> expected(const std::string& name,
                                           const std::string& adapter);

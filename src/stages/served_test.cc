@@ -158,6 +158,17 @@ TEST_F(ServedModelsTest, AnAdapterMustHaveItsEffect) {
   models.open("engraved", recipe_.model, adapter_);
 }
 
+// An adapter of hardly any effect is known by its name alone, or by what was
+// done.
+TEST_F(ServedModelsTest, AnAdapterWithoutEffectMustHaveItsName) {
+  workbench_.logprobs["here adapter"] = -1.0;
+  workbench_.logprobs["served adapter"] = -1.0;
+  open("base");
+  EXPECT_THAT(error_of("engraved"), HasSubstr("no model selfalign-engraved-"));
+  recipe_.serve.reload = "true";
+  open("engraved");
+}
+
 TEST_F(ServedModelsTest, WhatTellsNothingIsNotCompared) {
   workbench_.logprobs["served "] = 0;
   open("base");

@@ -21,6 +21,7 @@
 #include "recipe/recipe.h"
 #include "recipe/recipe_file.h"
 #include "recipe/recipe_text.h"
+#include "run_phrases.h"
 #include "tiny_model.h"
 
 namespace selfalign {
@@ -39,51 +40,6 @@ std::vector<std::string> recipe_names() {
   }
   std::sort(names.begin(), names.end());
   return names;
-}
-
-// `count` different words of letters that mean nothing, after draw `key`.
-std::string words(uint64_t key, int count) {
-  std::string text;
-  for (int i = 0; i < count; ++i) {
-    if (i > 0) text += ' ';
-    for (uint64_t letter = 0; letter < 5; ++letter) {
-      text += static_cast<char>('a' +
-                                draw_index(key, uint64_t(i) * 5 + letter, 26));
-    }
-  }
-  return text;
-}
-
-// What the model says under the prompts of each stage.
-std::vector<Phrases> phrases_for(const recipe::Prompts& prompts) {
-  std::vector<Phrases> all = {{". Task:", {}},
-                              {"\n4.", {}},
-                              {" |", {}},
-                              {prompts.align.thought_tag, {}},
-                              {prompts.engraved.answer, {}},
-                              {prompts.verbose_distill.answer, {}}};
-  for (uint64_t i = 0; i < 24; ++i) {
-    const std::string subject = words(i, 4);
-    // The published filter drops the last of a list.
-    all[0].texts.push_back(" Explain to me what " + words(100 + i, 5) +
-                           " is.\nText: None\n\n7. Task: Say what " +
-                           words(150 + i, 5) + " is.\nText: None\n" +
-                           prompts.self_instruct.stop[0]);
-    all[1].texts.push_back(" " + words(200 + i, 2) + "\n5. " +
-                           words(300 + i, 2) + prompts.red_team.topic_stop[0]);
-    all[2].texts.push_back(" Why does the " + words(400 + i, 4) + " do it?" +
-                           prompts.red_team.question_stop[0]);
-    all[3].texts.push_back(
-        " Here rules 2 (informative), 3 (helpful) apply. The user asks for it."
-        "\n\n" +
-        prompts.align.answer_tag + " The answer is about " +
-        words(500 + i, 22) + ".\n" + prompts.align.stop[0]);
-    all[4].texts.push_back("In short it is " + words(600 + i, 9) + "." +
-                           prompts.engraved.stop[0]);
-    all[5].texts.push_back("In depth it is " + words(700 + i, 30) + "." +
-                           prompts.verbose_distill.stop[0]);
-  }
-  return all;
 }
 
 // Rows in the form that the recipe's file name promises.

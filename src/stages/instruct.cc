@@ -153,7 +153,10 @@ class TaskRequests {
 
   // What request n shows: tasks of the run, then seed tasks; in a drawn order.
   std::vector<Shown> exemplars_of(int64_t n, uint64_t draw) const {
-    const auto known = size_t(known_before(n));
+    // Without tasks of the run request n waits for none (needs).
+    const auto known = options_.num_machine_exemplars > 0
+                           ? size_t(known_before(n))
+                           : size_t{0};
     const size_t pool = known == 0 ? 0 : pool_sizes_[known - 1];
     const size_t num_machine = std::min(
         {size_t(options_.num_machine_exemplars), pool, num_exemplars_});

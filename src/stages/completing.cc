@@ -109,10 +109,12 @@ class WorkClock {
 // What a plan has come to, in the store.
 struct Checkpoint {
   int64_t num_accepted = 0;
+  bool ended = false;  // with the last of them
   Json state;
 
   static void describe(auto& visit, auto& self) {
     visit("accepted", self.num_accepted);
+    visit("ended", self.ended);
     visit("state", self.state);
   }
 };
@@ -183,6 +185,7 @@ class Completing {
       }
       plan_.set_state(kept.state, where);
       num_planned_ = num_accepted_ = num_kept_ = kept.num_accepted;
+      ended_ = kept.ended;
     } catch (const Error& error) {
       throw Error(ErrorKind::kDamaged, error.what());
     }
@@ -193,7 +196,7 @@ class Completing {
     num_kept_ = num_accepted_;
     store_.set_meta(
         checkpoint_,
-        dump_json(to_json(Checkpoint{num_accepted_, plan_.state()})));
+        dump_json(to_json(Checkpoint{num_accepted_, ended_, plan_.state()})));
   }
 
   bool may_plan() const {

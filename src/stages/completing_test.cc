@@ -100,6 +100,16 @@ TEST_F(CompletingTest, ALaterProcessGoesOnBehindTheCheckpoint) {
   EXPECT_EQ(store_->num_completions(kStage), kNumRows);
 }
 
+// Its process may have ended before the stage's manifest was committed.
+TEST_F(CompletingTest, WhatHasEndedDoesNotGoOn) {
+  store_->set_meta(kCheckpoint,
+                   R"({"accepted": 3, "ended": true, "state": {"sum": 7}})");
+  Adding plan(true);
+  EXPECT_EQ(complete(plan), 3);
+  EXPECT_EQ(plan.sum(), 7);
+  EXPECT_EQ(plan.first_planned(), kNumRows);
+}
+
 TEST_F(CompletingTest, WithoutACheckpointAllIsAcceptedAgain) {
   Adding begun(false);
   stop_on_the_way(begun);
@@ -110,8 +120,9 @@ TEST_F(CompletingTest, WithoutACheckpointAllIsAcceptedAgain) {
 }
 
 TEST_F(CompletingTest, ACheckpointThatIsNoneIsDamage) {
-  for (const char* text : {"[]", "{\"accepted\": -1, \"state\": {\"sum\": 0}}",
-                           "{\"accepted\": 3, \"state\": {}}"}) {
+  for (const std::string text :
+       {"[]", R"({"accepted": -1, "ended": false, "state": {"sum": 0}})",
+        R"({"accepted": 3, "ended": false, "state": {}})"}) {
     store_->set_meta(kCheckpoint, text);
     Adding plan(true);
     EXPECT_EQ(error_of([&] { complete(plan); }).kind(), ErrorKind::kDamaged)

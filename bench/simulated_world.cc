@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "formats/peft.h"
 #include "formats/safetensors.h"
@@ -186,7 +187,7 @@ std::string thoughtful(Draws& draws) {
 int number_after(const std::string& text, size_t mark) {
   size_t begin = mark;
   while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
-  return begin == mark ? 0 : std::stoi(text.substr(begin, mark - begin));
+  return parse_number<int>(text.substr(begin, mark - begin)).value_or(0);
 }
 
 std::string text_for(const Request& request, int64_t num_topics) {

@@ -269,8 +269,7 @@ Expected expected_of(const recipe::Recipe& recipe, const Reader& store) {
                                ? "redteam.questions"
                                : stages::kGivenInstructions;
   if (stages::stage_done(store, last)) {
-    expected.num_instructions =
-        int64_t(stages::kept_instructions(store).size());
+    expected.num_instructions = stages::num_kept_instructions(store);
   }
   if (const auto given = store.manifest(stages::kGivenConversations)) {
     expected.num_conversations = given->num_kept;
@@ -291,7 +290,11 @@ void read_generation(const Reader& store, const std::string& profile,
   eta.done = all.num_completions;
   if (!plan.results.empty()) {
     const std::string filter = stages::filter_of(store, plan.results, profile);
-    eta.done = int64_t(store.kept(plan.results, filter).size());
+    eta.done =
+        filter.empty()
+            ? 0
+            : store.account(plan.results, filter, store.num_rows(plan.results))
+                  .num_kept;
     eta.finished = eta.finished && stages::stage_done(store, plan.results);
   }
   if (plan.grows) eta.total = std::max(eta.total, eta.done);

@@ -2,10 +2,12 @@
 #include "parse/repetition.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdint>
 #include <set>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -204,30 +206,35 @@ struct Share {
 
 // In 4-grams over items and sentences.
 Share repeated_grams(const std::vector<Unit>& units) {
+  using Gram = std::array<uint32_t, 4>;
   Share share;
-  std::set<Words> seen_units;
-  std::set<std::string> seen_words;
-  std::set<std::string> seen_grams;
-  Words last;  // at most three words
+  std::unordered_map<std::string_view, uint32_t> numbers;  // of words
+  std::set<std::vector<uint32_t>> seen_units;
+  std::set<Gram> seen_grams;
+  std::vector<uint32_t> last;  // at most three words
   for (const Unit& unit : units) {
     if (is_formal(unit)) {
       last.clear();
       continue;
     }
     size_t num_new = 0;
+    std::vector<uint32_t> words;
+    words.reserve(unit.words.size());
     for (const std::string& word : unit.words) {
-      num_new += seen_words.insert(word).second;
+      const auto [at, is_new] =
+          numbers.emplace(word, static_cast<uint32_t>(numbers.size()));
+      num_new += is_new;
+      words.push_back(at->second);
     }
     const bool whole_again =
-        !seen_units.insert(unit.words).second && unit.words.size() > 2;
+        !seen_units.insert(words).second && words.size() > 2;
     const size_t per_new = unit.kind == Kind::kItem ? 12 : 6;
     const bool says_something = num_new * per_new >= unit.words.size();
-    std::set<std::string> grams_here;
-    for (const std::string& word : unit.words) {
+    std::set<Gram> grams_here;
+    for (const uint32_t word : words) {
       last.push_back(word);
       if (last.size() < 4) continue;
-      const std::string gram =
-          last[0] + ' ' + last[1] + ' ' + last[2] + ' ' + last[3];
+      const Gram gram = {last[0], last[1], last[2], last[3]};
       const bool again_here = !grams_here.insert(gram).second;
       const bool again = seen_grams.contains(gram) && !says_something;
       ++share.num_all;

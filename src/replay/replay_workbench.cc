@@ -309,15 +309,19 @@ int ReplayWorkbench::count_tokens(const std::string& text,
   if (tokens_.empty()) {
     for (const std::string& stage : from_.stages()) {
       if (!stage.ends_with(".pairs")) continue;
-      for (const store::Row& row : from_.rows(stage)) {
-        if (!row.content.contains("tokens")) continue;
-        tokens_[json_string_or(row.content, "response", stage, "")] =
-            int(json_int_in(row.content, "tokens", stage, 0, INT32_MAX));
-      }
+      from_.scan(stage, "", [&](const store::SeenRow& seen) {
+        const Json& content = seen.row.content;
+        if (!content.contains("tokens")) return true;
+        tokens_[Hasher()
+                    .add(json_string_or(content, "response", stage, ""))
+                    .key()] =
+            int(json_int_in(content, "tokens", stage, 0, INT32_MAX));
+        return true;
+      });
     }
-    tokens_.emplace("", 0);
+    tokens_.emplace(Hasher().add("").key(), 0);
   }
-  const auto found = tokens_.find(text);
+  const auto found = tokens_.find(Hasher().add(text).key());
   return found == tokens_.end() ? 0 : found->second;
 }
 

@@ -74,7 +74,7 @@ class ReplayWorkbench final : public stages::Workbench {
   stages::Workbench* rest_;
   std::set<std::string> redone_;  // stages
   std::unique_ptr<text::Tokenizer> tokenizer_;
-  std::unordered_map<std::string, int> tokens_;  // of the answers in from_
+  std::unordered_map<uint64_t, int> tokens_;  // of answers in from_, by hash
   int64_t num_completions_ = 0;
   int num_adapters_ = 0;
 };

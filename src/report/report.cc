@@ -80,10 +80,10 @@ generate::UsageReport run_usage(const recipe::ModelOptions& model,
                                 const store::Reader& store) {
   generate::Usage usage;
   for (const std::string& stage : store.stages()) {
-    for (const store::Row& row : store.rows(stage)) {
-      const auto stored = store.completion(row.key);
-      if (stored) usage.add(stored->completion);
-    }
+    store.scan(stage, "", [&](const store::SeenRow& seen) {
+      if (seen.completion) usage.add(seen.completion->completion);
+      return true;
+    });
   }
   return generate::usage_report(usage, model.price);
 }

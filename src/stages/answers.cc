@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/answers.h"
 
-#include <array>
-#include <map>
 #include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/record.h"
 #include "parse/repetition.h"
 #include "parse/rules.h"
 #include "parse/subject.h"
@@ -71,6 +70,7 @@ class AnswerCounts {
   void add_thought(const parse::FiredRules& fired) {
     ++num_thoughts_;
     num_without_rules_ += fired.rules.empty();
+    num_forms_.resize(parse::kNumRuleForms);
     for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
       num_forms_[i] += fired.forms[i];
     }
@@ -78,7 +78,11 @@ class AnswerCounts {
   void add_pair(int tokens, const parse::FiredRules& fired) {
     ++num_pairs_;
     num_pair_tokens_ += tokens;
-    for (const int rule : fired.rules) ++num_fired_[rule];
+    for (const int rule : fired.rules) {
+      if (num_fired_.size() <= size_t(rule))
+        num_fired_.resize(size_t(rule) + 1);
+      ++num_fired_[size_t(rule)];
+    }
   }
   int64_t num_pairs() const { return num_pairs_; }
 
@@ -94,17 +98,32 @@ class AnswerCounts {
         {"share_ended", mean(num_ended_, num_answers_)}};
     if (with_rules) {
       Json fired = Json::object();
-      for (const auto& [rule, times] : num_fired_) {
-        fired[std::to_string(rule)] = times;
+      for (size_t rule = 0; rule < num_fired_.size(); ++rule) {
+        if (num_fired_[rule] == 0) continue;
+        fired[std::to_string(rule)] = num_fired_[rule];
       }
       figures["rules_fired"] = fired;
       figures["thoughts"] = num_thoughts_;
       figures["thoughts_without_rules"] = num_without_rules_;
       for (size_t i = 0; i < parse::kNumRuleForms; ++i) {
-        figures["rule_forms"][parse::kRuleFormNames[i]] = num_forms_[i];
+        figures["rule_forms"][parse::kRuleFormNames[i]] =
+            i < num_forms_.size() ? num_forms_[i] : 0;
       }
     }
     return figures;
+  }
+
+  static void describe(auto& visit, auto& self) {
+    visit("answers", self.num_answers_);
+    visit("tokens", self.num_tokens_);
+    visit("answer_tokens", self.num_answer_tokens_);
+    visit("ended", self.num_ended_);
+    visit("pairs", self.num_pairs_);
+    visit("pair_tokens", self.num_pair_tokens_);
+    visit("fired", self.num_fired_);
+    visit("thoughts", self.num_thoughts_);
+    visit("without_rules", self.num_without_rules_);
+    visit("forms", self.num_forms_);
   }
 
  private:
@@ -114,10 +133,21 @@ class AnswerCounts {
   int64_t num_ended_ = 0;
   int64_t num_pairs_ = 0;
   int64_t num_pair_tokens_ = 0;
-  std::map<int, int64_t> num_fired_;  // pairs whose thought names the rule
+  std::vector<int64_t> num_fired_;  // by rule: pairs whose thought names it
   int64_t num_thoughts_ = 0;
   int64_t num_without_rules_ = 0;
-  std::array<int64_t, parse::kNumRuleForms> num_forms_{};
+  std::vector<int64_t> num_forms_;  // by form, once there is a thought
+};
+
+// What a process that goes on needs of those before it.
+struct AnsweringState {
+  AnswerCounts counts;
+  int64_t num_scores = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("counts", self.counts);
+    visit("scores", self.num_scores);
+  }
 };
 
 class Answering : public CompletionPlan {
@@ -169,6 +199,19 @@ class Answering : public CompletionPlan {
     }
     planned.request.sampling = plan_.sampling;
     return planned;
+  }
+
+  // Another filter judges all again; so do two.
+  std::string checkpoint() const override {
+    return other_ ? "" : str("accepted.", plan_.requests, " ", own_.name);
+  }
+  Json state() const override {
+    return to_json(AnsweringState{counts_, likelihoods_.num_rows()});
+  }
+  void set_state(const Json& state, const std::string& where) override {
+    const auto kept = from_json<AnsweringState>(state, where);
+    counts_ = kept.counts;
+    likelihoods_.set_num_rows(kept.num_scores);
   }
 
   std::string find_thought(const std::string& text) const override {

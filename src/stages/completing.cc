@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/record.h"
 #include "base/unix_time.h"
 #include "stages/work.h"
 
@@ -27,7 +28,10 @@
 // of arrival, number of slots and the moment of a crash change how long rows
 // wait in `waiting_`, but not one decision. A restart plans from 0 again, finds
 // the stored completions, and repeats every decision; nothing has to be stored
-// about how far a stage had come.
+// about how far a stage had come. A plan that can say in a few numbers what
+// accepting came to (`checkpoint`) has them stored beside the decisions, and a
+// restart begins behind the last row that was accepted: a stage of hundreds of
+// thousands of answers is not judged again.
 //
 // Rows, completions and decisions go to the store in one transaction, at most
 // kMaxBatch completions or kMaxDelay after the one before, so a crash costs a
@@ -102,6 +106,19 @@ class WorkClock {
   Work before_;                             // in the store
 };
 
+// What a plan has come to, in the store.
+struct Checkpoint {
+  int64_t num_accepted = 0;
+  bool ended = false;  // with the last of them
+  Json state;
+
+  static void describe(auto& visit, auto& self) {
+    visit("accepted", self.num_accepted);
+    visit("ended", self.ended);
+    visit("state", self.state);
+  }
+};
+
 class Completing {
  public:
   Completing(CompletionPlan& plan, generate::Generator& generator,
@@ -111,11 +128,13 @@ class Completing {
         store_(store),
         fingerprint_(generator.fingerprint()),
         title_(plan.title()),
+        checkpoint_(plan.checkpoint()),
         progress_(title_, plan.total(), plan.unit()),
         last_flush_(Clock::now()),
         clock_(generator) {}
 
   int64_t run() {
+    take_up();
     generator_.generate([this] { return next(); },
                         [this](generate::Completion c) { done(std::move(c)); });
     flush();
@@ -151,6 +170,33 @@ class Completing {
       if (new_rows_.size() >= kMaxReplay) flush();
     }
     return std::nullopt;
+  }
+
+  // Goes on behind what an earlier process accepted.
+  void take_up() {
+    if (checkpoint_.empty()) return;
+    const auto text = store_.meta(checkpoint_);
+    if (!text) return;
+    const std::string where = store_.folder() + ": " + checkpoint_;
+    try {
+      const auto kept = from_json<Checkpoint>(parse_json(*text, where), where);
+      if (kept.num_accepted < 0) {
+        throw Error(ErrorKind::kInput, where + ": accepted: below 0");
+      }
+      plan_.set_state(kept.state, where);
+      num_planned_ = num_accepted_ = num_kept_ = kept.num_accepted;
+      ended_ = kept.ended;
+    } catch (const Error& error) {
+      throw Error(ErrorKind::kDamaged, error.what());
+    }
+  }
+
+  void keep_checkpoint() {
+    if (checkpoint_.empty() || num_kept_ == num_accepted_) return;
+    num_kept_ = num_accepted_;
+    store_.set_meta(
+        checkpoint_,
+        dump_json(to_json(Checkpoint{num_accepted_, ended_, plan_.state()})));
   }
 
   bool may_plan() const {
@@ -215,6 +261,7 @@ class Completing {
       }
       store_.add_rows(accepted_.rows);
       store_.set_verdicts(accepted_.verdicts);
+      keep_checkpoint();
     });
     new_rows_.clear();
     new_completions_.clear();
@@ -233,6 +280,7 @@ class Completing {
   store::Store& store_;
   const std::string fingerprint_;
   const std::string title_;
+  const std::string checkpoint_;
   Progress progress_;
   Clock::time_point last_flush_;
   std::string stage_;  // of the rows
@@ -240,6 +288,7 @@ class Completing {
 
   int64_t num_planned_ = 0;
   int64_t num_accepted_ = 0;
+  int64_t num_kept_ = 0;  // accepted as the store's checkpoint has it
   bool plan_over_ = false;
   bool ended_ = false;
   generate::AnswerWatch watch_;

@@ -50,6 +50,16 @@ class CompletionPlan {
   // may then decide what row n is (rounds.h). At most n.
   virtual int64_t needs(int64_t /*n*/) const { return 0; }
 
+  // Name under which the store keeps how many rows were accepted and what that
+  // came to, so that a later process goes on from there; "": it accepts all
+  // rows again.
+  virtual std::string checkpoint() const { return ""; }
+  // What accepting has come to, beside what it added; where there is a
+  // checkpoint.
+  virtual Json state() const { return {}; }
+  // Takes up a state that another process left. Error kInput where it is none.
+  virtual void set_state(const Json& /*state*/, const std::string& /*where*/) {}
+
   // The progress line: its title, what it counts, how many of that there are to
   // be (0: not known) and how many there are once some rows are accepted.
   virtual std::string title() const = 0;

@@ -93,15 +93,15 @@ void finish_stage(store::Store& store, const std::string& stage,
   store::Manifest manifest;
   manifest.stage = stage;
   manifest.num_rows = num_rows;
-  manifest.num_kept =
-      filter.empty() ? num_rows
-                     : static_cast<int64_t>(store.kept(stage, filter).size());
+  manifest.num_kept = num_rows;
   manifest.digest = store.digest(stage, filter, num_rows);
   manifest.report = figures;
   Json rejected = Json::object();
   if (!filter.empty()) {
     manifest.report["filter"] = filter;
-    for (const auto& [reason, count] : store.rejections(stage, filter)) {
+    const store::Account account = store.account(stage, filter, num_rows);
+    manifest.num_kept = account.num_kept;
+    for (const auto& [reason, count] : account.rejected) {
       rejected[reason] = count;
     }
   }

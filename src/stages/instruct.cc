@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/record.h"
 #include "parse/lists.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
@@ -153,7 +154,10 @@ class TaskRequests {
 
   // What request n shows: tasks of the run, then seed tasks; in a drawn order.
   std::vector<Shown> exemplars_of(int64_t n, uint64_t draw) const {
-    const auto known = size_t(known_before(n));
+    // Without tasks of the run request n waits for none (needs).
+    const auto known = options_.num_machine_exemplars > 0
+                           ? size_t(known_before(n))
+                           : size_t{0};
     const size_t pool = known == 0 ? 0 : pool_sizes_[known - 1];
     const size_t num_machine = std::min(
         {size_t(options_.num_machine_exemplars), pool, num_exemplars_});
@@ -249,12 +253,26 @@ class TaskRequests {
   std::vector<size_t> pool_sizes_;  // after request 0, 1 ...
 };
 
+// What a process that goes on needs beside the tasks that are kept.
+struct SelfInstructState {
+  int64_t num_requests = 0;
+  int64_t num_tasks = 0;
+  int64_t num_kept = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("requests", self.num_requests);
+    visit("tasks", self.num_tasks);
+    visit("kept", self.num_kept);
+  }
+};
+
 // Self-Instruct: tasks are accepted in order until there are enough.
 class SelfInstruct : public CompletionPlan {
  public:
   SelfInstruct(const Run& run, InstructionFilters& filters,
                std::vector<uint64_t> seeds, const std::string& fingerprint)
-      : options_(run.recipe.instruct),
+      : run_(run),
+        options_(run.recipe.instruct),
         prompt_(run.prompts.self_instruct),
         filters_(filters),
         requests_(run, filters.profile().balances_exemplars, std::move(seeds),
@@ -276,6 +294,27 @@ class SelfInstruct : public CompletionPlan {
 
   int64_t needs(int64_t n) const override {
     return options_.num_machine_exemplars > 0 ? known_before(n) : 0;
+  }
+
+  // Where what a request shows, or a score, depends on those before, all are
+  // accepted again.
+  std::string checkpoint() const override {
+    if (options_.num_machine_exemplars > 0 ||
+        options_.min_log_likelihood > recipe::kNoLikelihood ||
+        run_.judging == Judging::kBoth) {
+      return "";
+    }
+    return str("accepted.", kTasks, " ", filters_.profile().instruct_filter);
+  }
+  Json state() const override {
+    return to_json(SelfInstructState{num_requests_, num_tasks_, num_kept_});
+  }
+  void set_state(const Json& state, const std::string& where) override {
+    const auto kept = from_json<SelfInstructState>(state, where);
+    num_requests_ = kept.num_requests;
+    num_tasks_ = kept.num_tasks;
+    num_kept_ = kept.num_kept;
+    filters_.recall_tasks(run_.store, kTasks);
   }
 
   // About as many requests as the rest will take, going by the yield so far.
@@ -318,6 +357,7 @@ class SelfInstruct : public CompletionPlan {
   int64_t num_kept() const { return num_kept_; }
 
  private:
+  const Run& run_;
   const recipe::InstructOptions& options_;
   const recipe::SelfInstructPrompt& prompt_;
   InstructionFilters& filters_;

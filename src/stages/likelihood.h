@@ -54,6 +54,10 @@ class Likelihoods {
   // Commits the stage.
   void finish();
 
+  // Scores given so far; an earlier process may have given some.
+  int64_t num_rows() const { return num_rows_; }
+  void set_num_rows(int64_t number) { num_rows_ = number; }
+
  private:
   const std::string stage_;
   generate::Generator& generator_;

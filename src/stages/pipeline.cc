@@ -18,7 +18,7 @@ namespace selfalign::stages {
 namespace {
 
 void require_rows(const store::Reader& store, const std::string& what,
-                  size_t num_rows) {
+                  int64_t num_rows) {
   if (num_rows > 0) return;
   throw Error(ErrorKind::kFailed,
               str(store.folder(), ": there is not one ", what,
@@ -48,9 +48,9 @@ void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
 
   // 2. It answers them under the principles; thoughts are cut out and kept.
   if (recipe.has("align")) {
-    require_rows(store, "instruction", kept_instructions(store).size());
+    require_rows(store, "instruction", num_kept_instructions(store));
     run_align(run);
-    require_rows(store, "pair", size_t(store.num_rows("align.pairs")));
+    require_rows(store, "pair", store.num_rows("align.pairs"));
     // Principles that fired too seldom get further questions, if asked for.
     run_refill(run);
   }

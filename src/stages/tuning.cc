@@ -37,8 +37,7 @@ std::vector<size_t> identity_rows(size_t count, size_t num_rows) {
 // Pairs in order, then the self-identification rows as often as asked, as far
 // as their share goes.
 std::vector<Row> sample_rows(const TuningPlan& plan,
-                             const std::vector<ReviewedPair>& pairs,
-                             const Run& run) {
+                             std::vector<ReviewedPair> pairs, const Run& run) {
   std::vector<Row> rows;
   const auto add = [&](uint64_t key, std::vector<uint64_t> parents,
                        Json content) {
@@ -46,15 +45,16 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
                     std::move(content)});
   };
   const std::string prompt = prompt_digest(plan.prompt);
-  for (const ReviewedPair& pair : pairs) {
+  for (ReviewedPair& pair : pairs) {
     Hasher key;
     key.add(plan.samples).add(pair.row.key).add(prompt);
     if (pair.reviewed) key.add(pair.response);
     add(key.key(), {pair.row.key},
-        Json{{"instruction", pair.instruction},
-             {"response", pair.response},
+        Json{{"instruction", std::move(pair.instruction)},
+             {"response", std::move(pair.response)},
              {"ends", pair.ends},
              {"source", pair.reviewed ? "review" : plan.source}});
+    pair.row.content = Json();  // all of them twice would be much
   }
   if (!plan.with_identity) return rows;
   const std::vector<recipe::IdentityRow>& identity = run.prompts.identity;
@@ -74,10 +74,11 @@ std::vector<Row> sample_rows(const TuningPlan& plan,
 
 IdentityFigures identity_figures(const TuningPlan& plan, const Run& run) {
   IdentityFigures figures;
-  for (const Row& row : run.store.rows(plan.samples)) {
-    figures.num_used +=
-        json_string_or(row.content, "source", plan.samples, "") == "identity";
-  }
+  run.store.scan(plan.samples, "", [&](const store::SeenRow& seen) {
+    figures.num_used += json_string_or(seen.row.content, "source", plan.samples,
+                                       "") == "identity";
+    return true;
+  });
   const int64_t wanted =
       int64_t(run.prompts.identity.size()) * run.recipe.identity_repeats;
   figures.num_left_out = wanted - figures.num_used;
@@ -132,11 +133,13 @@ std::vector<TrainingSample> training_samples(const TuningPlan& plan,
   const bool learns_end_of_text =
       recipe::profile_named(run.recipe.profile).learns_end_of_text;
   std::vector<TrainingSample> samples;
-  for (const Row& row : run.store.rows(plan.samples)) {
+  run.store.scan(plan.samples, "", [&](const store::SeenRow& seen) {
+    const Row& row = seen.row;
     samples.push_back(row.content.contains("turns")
                           ? conversation_sample(plan, row)
                           : pair_sample(plan, row, learns_end_of_text));
-  }
+    return true;
+  });
   return samples;
 }
 
@@ -200,9 +203,9 @@ void finish_tuning(const TuningPlan& plan, const TuneReport& report,
 void tune_on_pairs(const TuningPlan& plan, const Run& run) {
   tune_on_rows(plan, run, [&] {
     seal_decisions(run.store, plan.source);
-    const std::vector<ReviewedPair> pairs =
-        reviewed_pairs(run.store, plan.source);
-    return pairs.empty() ? std::vector<Row>() : sample_rows(plan, pairs, run);
+    std::vector<ReviewedPair> pairs = reviewed_pairs(run.store, plan.source);
+    return pairs.empty() ? std::vector<Row>()
+                         : sample_rows(plan, std::move(pairs), run);
   });
 }
 

@@ -109,6 +109,17 @@ TEST_F(PipelineTest, IsTheSameInAnyOrderOfArrival) {
   EXPECT_EQ(one, other);
 }
 
+// Far more requests are planned than were answered.
+TEST_F(PipelineTest, IsTheSameWhereAServerTakesHundredsAtATime) {
+  const auto many = [](Recipe& recipe) {
+    recipe.instruct.num_instructions = 600;
+    recipe.stages = {"instruct"};
+  };
+  WorldOptions wide;
+  wide.num_slots = 300;
+  EXPECT_EQ(run("a", wide, many), run("b", {}, many));
+}
+
 TEST_F(PipelineTest, EveryStageKeepsAndRejects) {
   // So many that every kind of row is among them, whatever the keys.
   run("a", {}, [](Recipe& recipe) { recipe.instruct.num_instructions = 60; });

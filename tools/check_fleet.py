@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run over two real servers and a real training, killed three times.
 
-  check_fleet.py --base FOLDER --out FOLDER [--server vllm|llama-server]
-                 [--python PYTHON] [--rows N] [--options TEXT] [--part PART]
+  check_fleet.py --out FOLDER [--base FOLDER] [--server vllm|llama-server]
+                 [--python PYTHON] [--rows N] [--options TEXT]
 
 By examples/cluster: both servers are started by serve.sh, which puts each
 adapter into them, and train.sh trains with torchrun in two processes. On the way
@@ -11,8 +11,7 @@ of the training, then a server; each time the same command goes on. At its end
 `verify` must be clean, each row stored once, and both servers must have answered.
 Then the same recipe runs with the model alone, on this machine, for comparison.
 
---base is an HF folder of a small model, such as `selfalign export` makes of the
-demo's. `vllm` or `llama-server` must be on the PATH, and --python have torch,
+--base is an HF folder of a small model, else it is made of the demo's. `vllm` or `llama-server` must be on the PATH, and --python have torch,
 transformers, peft and accelerate. What is missing is said, and ends this with 77.
 """
 
@@ -38,7 +37,7 @@ SKIPPED = 77
 
 def parse_flags():
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--base", type=pathlib.Path, required=True)
+    flags.add_argument("--base", type=pathlib.Path)
     flags.add_argument("--out", type=pathlib.Path, required=True)
     flags.add_argument("--server", default="vllm")
     flags.add_argument("--python", default=sys.executable)
@@ -214,9 +213,14 @@ def figures(folder):
 def main():
     flags = parse_flags()
     need(flags)
-    flags.base = flags.base.resolve()
     flags.out = flags.out.resolve()
     flags.out.mkdir(parents=True)
+    if flags.base is None:
+        flags.base = flags.out / "base"
+        demo = next((ROOT / ".deps/model").glob("*.gguf"))
+        subprocess.run([flags.selfalign, "export", demo, "--model", "merged",
+                        "--output", flags.base], check=True)
+    flags.base = flags.base.resolve()
     env = environment(flags)
     try:
         run = whole_run(flags, env)

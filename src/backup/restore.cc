@@ -92,7 +92,7 @@ void unpack(const std::string& archive, const std::string& folder) {
                       "; this is no backup that selfalign made: look where "
                       "it comes from"));
     }
-    OwnFile out(folder + "/" + name, 0);
+    OwnFile out(str(folder, "/", name), 0);
     tar.read([&out](std::string_view piece) { out.append(piece); });
     out.sync();
   }
@@ -114,7 +114,7 @@ class Restoring {
                       ": this is no backup, or one that was never finished, "
                       "for it has no backup.json; use another one");
     }
-    const Manifest manifest = read_manifest(path);
+    Manifest manifest = read_manifest(path);
     require_room(manifest);
     make_private_folder(run_);
     folders_.insert(run_);

@@ -79,7 +79,7 @@ void RunFiles::list(const std::string& folder, std::set<std::string>& paths) {
   }
   for (const fs::path entry : entries) {
     const std::string name = entry.filename();
-    const std::string path = folder.empty() ? name : folder + "/" + name;
+    const std::string path = folder.empty() ? name : str(folder, "/", name);
     struct stat info {};
     if (is_left_behind(path) || ::lstat(entry.c_str(), &info) != 0) continue;
     if (S_ISDIR(info.st_mode)) {

@@ -163,7 +163,12 @@ void Database::defend() {
   exec("PRAGMA cell_size_check=ON;PRAGMA mmap_size=0;");
 }
 
-Database::~Database() { sqlite3_close_v2(handle_); }
+Database::~Database() {
+  for (const auto& [sql, statements] : idle_) {
+    for (sqlite3_stmt* const one : statements) sqlite3_finalize(one);
+  }
+  sqlite3_close_v2(handle_);
+}
 
 void Database::exec(const std::string& sql) {
   const int code =
@@ -196,11 +201,28 @@ void Database::fail(int code) const {
 }
 
 Statement::Statement(const Database& database, const char* sql)
-    : database_(database) {
+    : database_(database), sql_(sql) {
+  const auto idle = database.idle_.find(sql_);
+  if (idle != database.idle_.end() && !idle->second.empty()) {
+    statement_ = idle->second.back();
+    idle->second.pop_back();
+    return;
+  }
   check(sqlite3_prepare_v2(database.handle(), sql, -1, &statement_, nullptr));
 }
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+// To prepare it costs more than to use it: it is kept, unless it failed.
+Statement::~Statement() {
+  constexpr size_t kMaxTexts = 256;
+  const bool is_sound = sqlite3_reset(statement_) == SQLITE_OK &&
+                        sqlite3_clear_bindings(statement_) == SQLITE_OK;
+  auto& idle = database_.idle_;
+  if (is_sound && (idle.size() < kMaxTexts || idle.contains(sql_))) {
+    idle[sql_].push_back(statement_);
+  } else {
+    sqlite3_finalize(statement_);
+  }
+}
 
 void Statement::check(int code) const {
   if (code == SQLITE_OK) return;

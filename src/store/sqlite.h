@@ -7,14 +7,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace selfalign::store {
 
+// Used by one thread at a time.
 class Database {
  public:
   // Opens `path`; with `writable` it is made where absent. A reader never
@@ -43,11 +47,14 @@ class Database {
   sqlite3* handle() const { return handle_; }
 
  private:
+  friend class Statement;
   void open(const std::string& name, int flags);
   void defend();
 
   std::string path_;
   sqlite3* handle_ = nullptr;
+  // Statements that are not in use, by their text, for the next of it.
+  mutable std::map<std::string, std::vector<sqlite3_stmt*>, std::less<>> idle_;
 };
 
 // A prepared statement. Parameters are bound left to right. The getters throw
@@ -88,6 +95,7 @@ class Statement {
   [[noreturn]] void fail_value(int column, const std::string& expected) const;
 
   const Database& database_;
+  const std::string sql_;
   sqlite3_stmt* statement_ = nullptr;
   int next_ = 1;
 };

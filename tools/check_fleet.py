@@ -164,7 +164,7 @@ def kill_training(run):
 
 def kill_server(place):
     port = place.split(":")[1]
-    for pid in processes(rf"--port {port}\b"):
+    for pid in processes(rf"--port {port}( |$)"):
         try:
             os.killpg(os.getpgid(pid), signal.SIGKILL)
         except ProcessLookupError:

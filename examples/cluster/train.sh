@@ -9,7 +9,9 @@
 #   and what serve.sh has
 set -euo pipefail
 bash "$(dirname "$0")/serve.sh" stop
-torchrun=("${TORCHRUN:-torchrun}" --nproc-per-node "${PROCESSES:-gpu}")
+# Time for a last checkpoint when the job is to end.
+torchrun=("${TORCHRUN:-torchrun}" --shutdown-timeout 120
+  --nproc-per-node "${PROCESSES:-gpu}")
 if [ -n "${SLURM_JOB_ID:-}" ] && [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then
   first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
   exec srun --overlap --ntasks-per-node=1 "${torchrun[@]}" \

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
+#include "base/shown.h"
 #include "base/user_path.h"
 #include "generate/remote_address.h"
 #include "text/words.h"
@@ -43,7 +45,10 @@ std::vector<std::string> fleet_addresses(
                           ? address_flaw(address)
                           : "expected http://host:port/v1#name, found another "
                             "text";
-    if (flaw) throw Error(ErrorKind::kUsage, str("servers: ", *flaw));
+    if (flaw) {
+      throw Error(ErrorKind::kUsage,
+                  str("servers (", shown(joined(servers), 100), "): ", *flaw));
+    }
     if (std::find(addresses.begin(), addresses.end(), address) ==
         addresses.end()) {
       addresses.push_back(address);

@@ -22,7 +22,7 @@ constexpr size_t kMaxLost = 3;  // servers that give a row no answer
 constexpr double kLate = 2.0;
 constexpr double kLateAtLeastS = 0.5;
 
-constexpr char kNotSame[] = "not the model of the others: ";
+constexpr char kNotSame[] = "not the model of ";
 
 double seconds_since(FleetServers::Clock::time_point then) {
   return std::chrono::duration<double>(FleetServers::Clock::now() - then)
@@ -215,6 +215,7 @@ void FleetServers::read_servers(const std::vector<std::string>& addresses) {
         int(lanes_.size()), address, options_.num_in_flight,
         std::max(options_.num_in_flight, options_.max_in_flight)));
     FleetLane& lane = *lanes_.back();
+    if (last_open_) log_info(address + ": it is new in the list of servers");
     lane.thread = std::thread([this, &lane] { work(lane); });
   }
 }
@@ -306,9 +307,12 @@ void FleetServers::open(FleetLane& lane, std::unique_lock<std::mutex>& lock) {
   lock.lock();
   if (is_ending_ || lane.is_draining || interrupted()) return;
   if (problem.empty() && probe) {
-    if (!probe_) probe_ = probe;
+    if (!probe_) {
+      probe_ = probe;
+      probed_ = lane.address;
+    }
     const std::string other = difference(*probe_, *probe);
-    if (!other.empty()) problem = kNotSame + other;
+    if (!other.empty()) problem = str(kNotSame, probed_, ": ", other);
   }
   const bool is_back = lane.was_tried;
   lane.was_tried = true;
@@ -440,11 +444,13 @@ void FleetServers::drain(FleetLane& lane, const std::string& why) {
 }
 
 void FleetServers::fail(FleetLane& lane, const std::string& why) {
+  const bool is_new = lane.problem.empty();
   lane.rest(options_.first_rest_s, options_.max_rest_s, why);
-  if (!lane.is_listed || is_ending_ || interrupted()) return;
-  log_warning(str(why.starts_with("http") ? "" : lane.address + ": ", why,
-                  "; its rows go to others, and it is tried again in ",
-                  lane.rest_s, " s"));
+  if (!is_new || !lane.is_listed || is_ending_ || interrupted()) return;
+  log_warning(
+      str(why.starts_with("http") ? "" : lane.address + ": ", why,
+          lanes_.size() > 1 ? "; its rows go to others, and it" : "; it",
+          " is tried again until it answers"));
 }
 
 // A row that a server has no more to do with, and did not answer.

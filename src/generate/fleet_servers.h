@@ -88,7 +88,8 @@ class FleetServers {
   std::vector<std::unique_ptr<FleetLane>> lanes_;
   FleetRows rows_;
   std::deque<Ended> ended_;
-  std::optional<Probe> probe_;  // of the first that told one
+  std::optional<Probe> probe_;  // of the first that told one,
+  std::string probed_;          // at this address
   std::shared_ptr<Generator> last_open_;
   bool any_usage_ = false;
   bool is_watched_ = false;  // a row has on_text

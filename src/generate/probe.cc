@@ -76,8 +76,10 @@ std::optional<Probe> probe_model(Generator& generator) {
     // The end of the text has no log-probability everywhere.
     const bool is_told = !completion.token_logprobs.empty();
     if (!is_told && !completion.text.empty()) return std::nullopt;
-    probe.num_prompt_tokens.push_back(
-        completion.is_estimated ? -1 : completion.num_prompt_tokens);
+    probe.num_prompt_tokens.push_back(completion.is_estimated ||
+                                              completion.num_prompt_tokens == 0
+                                          ? -1
+                                          : completion.num_prompt_tokens);
     probe.tokens.push_back(completion.text);
     probe.logprobs.push_back(is_told ? double{completion.token_logprobs[0]}
                                      : 0.0);

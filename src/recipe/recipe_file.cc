@@ -288,6 +288,12 @@ void part_places(YamlMap roles, const ModelOptions& model, RoleModels& out) {
     if (map.has("servers") && !map.has("path") && !model.is_here()) {
       one.path.clear();
     }
+    if (role == Role::kTrain) {
+      if (map.has("servers")) {
+        map.mistake("servers", "servers train nothing: leave them out");
+      }
+      one.servers.clear();
+    }
     check_model(map, one);
   }
 }

@@ -94,6 +94,13 @@ TEST_F(RoleModelsTest, WhatIsTunedMustBeHere) {
       error_of("model: {path: \"http://a:1/v1\", servers: http://b:1/v1}\n"
                "prompts_folder: ../prompts\nstages: [instruct, align]\n"),
       HasSubstr("a server's address beside servers"));
+  EXPECT_THAT(error_of(str(kServed, "models: {train: {servers: fleet.txt}}\n")),
+              HasSubstr("servers train nothing"));
+  const Recipe trained =
+      read_recipe(write(str(kServed, "models: {train: {dtype: float32}}\n")));
+  write(recipe_to_yaml(trained));
+  EXPECT_EQ(read_recipe(folder_ + "/sub/small.yaml").model_for(Role::kTrain),
+            trained.model_for(Role::kTrain));
   EXPECT_THAT(error_of("model: {num_slots: 3}\nprompts_folder: ../prompts\n"),
               HasSubstr("expected a path or servers"));
   EXPECT_THAT(error_of("model: {path: x, servers: \"http://u:p@a/v1\"}\n"

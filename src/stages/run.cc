@@ -8,6 +8,46 @@
 
 namespace selfalign::stages {
 
+namespace {
+
+// A model behind servers that have another name for it now: rows' keys go by
+// the one that they had.
+class KnownAs final : public generate::Generator {
+ public:
+  KnownAs(std::string fingerprint, std::unique_ptr<generate::Generator> of)
+      : fingerprint_(std::move(fingerprint)), of_(std::move(of)) {}
+
+  void generate(const generate::NextRequest& next,
+                const generate::OnCompletion& done) override {
+    of_->generate(next, done);
+  }
+  std::vector<generate::Scores> score(
+      const std::vector<generate::ScoreRequest>& requests) override {
+    return of_->score(requests);
+  }
+  void check(const generate::Request& request) const override {
+    of_->check(request);
+  }
+  std::string fingerprint() const override { return fingerprint_; }
+  int count_tokens(const std::string& text) const override {
+    return of_->count_tokens(text);
+  }
+  std::vector<int> token_ids(const std::string& text) const override {
+    return of_->token_ids(text);
+  }
+  int count_part(const generate::Completion& whole,
+                 const std::string& part) const override {
+    return of_->count_part(whole, part);
+  }
+  bool chats_only() const override { return of_->chats_only(); }
+
+ private:
+  const std::string fingerprint_;
+  const std::unique_ptr<generate::Generator> of_;
+};
+
+}  // namespace
+
 std::string model_name(const std::string& name,
                        const recipe::ModelOptions& model) {
   return model.role.empty() ? name : name + "." + model.role;
@@ -51,9 +91,11 @@ void Models::check_fingerprint(const std::string& name) {
   // What servers call a model says less than the probe, which was compared.
   constexpr char kServed[] = "remote ";
   const std::string base = name.substr(0, name.find('.'));
-  if (*expected == found ||
-      (expected->starts_with(kServed) && found.starts_with(kServed) &&
-       store_.meta("probe." + base))) {
+  if (*expected == found) return;
+  if (expected->starts_with(kServed) && found.starts_with(kServed) &&
+      expected->ends_with(", chat") == found.ends_with(", chat") &&
+      store_.meta("probe." + base)) {
+    generator_ = std::make_unique<KnownAs>(*expected, std::move(generator_));
     return;
   }
   throw Error(ErrorKind::kUsage,

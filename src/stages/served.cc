@@ -15,6 +15,7 @@
 #include "base/joined.h"
 #include "base/log.h"
 #include "base/shown.h"
+#include "generate/fleet_options.h"
 
 namespace selfalign::stages {
 namespace {
@@ -31,6 +32,11 @@ constexpr std::chrono::minutes kPatience(30);
 constexpr std::chrono::seconds kBetweenTries(5);
 // Of an adapter whose effect is below this, other kernels may do as much.
 constexpr double kTold = 0.005;  // nats
+
+std::vector<std::string> addresses_of(const recipe::ModelOptions& model) {
+  return model.servers.empty() ? std::vector{model.path}
+                               : generate::fleet_addresses(model.servers);
+}
 
 // A shell's word.
 std::string quoted(const std::string& text) {
@@ -56,28 +62,35 @@ std::string served_name(const std::string& adapter) {
 std::unique_ptr<Generator> ServedModels::open(const std::string& name,
                                               const recipe::ModelOptions& model,
                                               const std::string& adapter) {
+  if (!workbench_.asks_models()) {
+    return workbench_.open_generator(model, adapter);
+  }
   recipe::ModelOptions asked = model;
-  const bool by_command = model.is_served() && workbench_.asks_models() &&
-                          !recipe_.serve.reload.empty();
+  const bool by_command = model.is_served() && !recipe_.serve.reload.empty();
   if (by_command) asked.loads_adapters = false;
   std::unique_ptr<Generator> generator;
   std::string found;
-  try {
-    generator = workbench_.open_generator(asked, adapter);
-  } catch (const Error& error) {
-    if (!by_command || error.kind() == ErrorKind::kInterrupted) throw;
-    found = error.what();
-  }
-  const bool is_looked_at = workbench_.asks_models() && is_compared(model);
-  if (generator && is_looked_at) {
-    found = flaw(name, adapter, !model.is_served(), *generator);
+  // What a command loaded last is what servers have, until it loads another.
+  const std::string loaded = by_command ? last_loaded(model) : "";
+  if (!loaded.empty() && loaded != name) {
+    found = "the " + loaded + " model, which was loaded last";
+  } else {
+    try {
+      generator = workbench_.open_generator(asked, adapter);
+      found = flaw(name, model, adapter, *generator);
+    } catch (const Error& error) {
+      if (!by_command || error.kind() == ErrorKind::kInterrupted) throw;
+      found = error.what();
+    }
   }
   if (!found.empty() && by_command) {
-    log_info(str(model.place(), ": ", found));
+    log_info(
+        str(model.place(), ": expected the ", name, " model, found ", found));
     generator.reset();
     reload(model, adapter);
     generator = open_again(asked, adapter);
-    found = is_looked_at ? flaw(name, adapter, true, *generator) : "";
+    keep_loaded(model, name);
+    found = flaw(name, model, adapter, *generator);
   }
   if (found.empty()) return generator;
   throw Error(
@@ -86,6 +99,17 @@ std::unique_ptr<Generator> ServedModels::open(const std::string& name,
           found,
           model.is_served() ? "; have the servers answer with that model"
                             : "; give that model's path"));
+}
+
+std::string ServedModels::last_loaded(const recipe::ModelOptions& model) const {
+  if (!store_) return loaded_;
+  return store_->meta("served.loaded" + model.role).value_or("");
+}
+
+void ServedModels::keep_loaded(const recipe::ModelOptions& model,
+                               const std::string& name) {
+  loaded_ = name;
+  if (store_) store_->set_meta("served.loaded" + model.role, name);
 }
 
 // Whether there is something to compare with.
@@ -101,8 +125,12 @@ bool ServedModels::is_compared(const recipe::ModelOptions& model) const {
 }
 
 std::string ServedModels::flaw(const std::string& name,
-                               const std::string& adapter, bool is_loaded,
+                               const recipe::ModelOptions& model,
+                               const std::string& adapter,
                                Generator& generator) {
+  if (!is_compared(model)) return "";
+  std::string other = other_name(adapter, generator.fingerprint());
+  if (!other.empty()) return other;
   const std::optional<Probe> found = generate::probe_model(generator);
   stop_if_interrupted("the same command goes on");
   if (!found) {
@@ -121,25 +149,52 @@ std::string ServedModels::flaw(const std::string& name,
     keep(name, *found);
     return "";
   }
-  std::string other = generate::difference(*wanted, *found);
-  if (!other.empty() || name == kBase) return other;
+  other = generate::difference(*wanted, *found);
+  if (!other.empty() || !model.is_served()) return other;
+  other = nearer_model(name, *wanted, *found);
+  if (!other.empty()) return other;
+  // An adapter that changes too little to tell by is known by its name, or by
+  // what a command did.
   const auto base = known(kBase);
-  if (!base) return "";
-  const double change = generate::mean_difference(*base, *found);
-  const double wanted_change = generate::mean_difference(*base, *wanted);
-  if (wanted_change < kTold) {
-    const std::string own = served_name(adapter);
-    if (is_loaded || generator.fingerprint().ends_with(own)) return "";
-    return str(
-        "no model ", own,
-        ", and log-probabilities that this adapter changes too little to "
-        "tell by");
+  if (name == kBase || !base || last_loaded(model) == name ||
+      generate::mean_difference(*base, *wanted) >= kTold ||
+      generator.fingerprint().ends_with(served_name(adapter))) {
+    return "";
   }
-  if (change >= wanted_change / 2) return "";
-  return str("log-probabilities that are ", change,
-             " nats from the base's in the mean, where the adapter moves them "
-             "by ",
-             wanted_change);
+  return str("no model ", served_name(adapter),
+             ", and log-probabilities that this adapter changes too little to "
+             "tell by");
+}
+
+// Servers that have an adapter of a run under its name answer with no other.
+std::string ServedModels::other_name(const std::string& adapter,
+                                     const std::string& fingerprint) {
+  constexpr std::string_view kOurs = "remote selfalign-";
+  if (!fingerprint.starts_with(kOurs) ||
+      (!adapter.empty() && fingerprint.ends_with(served_name(adapter)))) {
+    return "";
+  }
+  return "the model " + fingerprint.substr(fingerprint.find(' ') + 1);
+}
+
+// Of the models of the run one that answers more like this than the wanted one
+// does, where the two can be told apart.
+std::string ServedModels::nearer_model(const std::string& name,
+                                       const Probe& wanted,
+                                       const Probe& found) const {
+  const double distance = generate::mean_difference(wanted, found);
+  for (const char* const other : {kBase, "engraved", "verbose", "tuned"}) {
+    const auto probe = name == other ? std::nullopt : known(other);
+    if (!probe || generate::mean_difference(wanted, *probe) < kTold ||
+        generate::mean_difference(*probe, found) >= distance) {
+      continue;
+    }
+    return str("what is nearer to the ", other,
+               " model: ", generate::mean_difference(*probe, found),
+               " nats from it in the mean, and ", distance, " from the ", name,
+               " model");
+  }
+  return "";
 }
 
 std::optional<Probe> ServedModels::known(const std::string& name) const {
@@ -192,7 +247,8 @@ void ServedModels::reload(const recipe::ModelOptions& model,
       quoted(adapter.empty() ? "" : served_name(adapter)),
       " SELFALIGN_BASE=", quoted(model.is_here() ? model.path : ""),
       " SELFALIGN_SERVERS=",
-      quoted(joined(model.servers, " ", [](const auto& one) { return one; })),
+      quoted(joined(addresses_of(model), " ",
+                    [](const auto& one) { return one; })),
       "\n", command);
   const std::string log = folder + "/serve.log";
   log_info(str("servers are to answer with ",

@@ -32,24 +32,28 @@ class ServedModels {
   // model is here, too, or other servers are asked for it, their probes
   // (generate/probe.h) are compared: tokens, and log-probabilities within
   // generate::kSameModel of those of the model here with the adapter, or of
-  // what the run met first; an adapter's must differ from the base's by at
-  // least half as much as they do here, where that tells. What is compared with
-  // is kept in the store. Error kUsage says both values. Where a server tells
-  // no log-probabilities, or this machine has no memory for the model, a line
-  // says what could not be compared.
+  // what the run met first; they must be nearest to the wanted one of the run's
+  // models. What is compared with is kept in the store. Error kUsage says both
+  // values. Where a server tells no log-probabilities, or this machine has no
+  // memory for the model, a line says what could not be compared.
   //
-  // With serve.reload, that command is run where servers do not answer, or not
-  // as they should, and they are waited for.
+  // With serve.reload, that command is run where servers do not answer, not as
+  // they should, or had another model loaded last; and they are waited for.
   std::unique_ptr<generate::Generator> open(const std::string& name,
                                             const recipe::ModelOptions& model,
                                             const std::string& adapter);
 
  private:
   bool is_compared(const recipe::ModelOptions& model) const;
-  // `is_loaded`: that the adapter is in the model is known: it is on this
-  // machine, or a command had the servers load it just now.
-  std::string flaw(const std::string& name, const std::string& adapter,
-                   bool is_loaded, generate::Generator& generator);
+  std::string flaw(const std::string& name, const recipe::ModelOptions& model,
+                   const std::string& adapter, generate::Generator& generator);
+  static std::string other_name(const std::string& adapter,
+                                const std::string& fingerprint);
+  std::string nearer_model(const std::string& name,
+                           const generate::Probe& wanted,
+                           const generate::Probe& found) const;
+  std::string last_loaded(const recipe::ModelOptions& model) const;
+  void keep_loaded(const recipe::ModelOptions& model, const std::string& name);
   std::optional<generate::Probe> known(const std::string& name) const;
   std::optional<generate::Probe> expected(const std::string& name,
                                           const std::string& adapter);
@@ -62,7 +66,9 @@ class ServedModels {
   const recipe::Recipe& recipe_;
   Workbench& workbench_;
   store::Store* store_;
-  std::map<std::string, generate::Probe> probes_;  // without a store
+  // Without a store:
+  std::map<std::string, generate::Probe> probes_;
+  std::string loaded_;
 };
 
 }  // namespace selfalign::stages

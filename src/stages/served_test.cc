@@ -153,7 +153,7 @@ TEST_F(ServedModelsTest, AnAdapterMustHaveItsEffect) {
   ServedModels models(recipe_, workbench_, fresh.get());
   EXPECT_THAT(
       message_of([&] { models.open("engraved", recipe_.model, adapter_); }),
-      HasSubstr("from the base's"));
+      HasSubstr("nearer to the base model"));
   workbench_.logprobs["served adapter"] = -1.07;
   models.open("engraved", recipe_.model, adapter_);
 }

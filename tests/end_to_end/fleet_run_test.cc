@@ -92,7 +92,9 @@ class FleetRun : public testing::Test, public tests::ProgramFolder {
         path("reload.sh"),
         str("set -e\necho \"[$SELFALIGN_ADAPTER_NAME]\" >> ", path("reloads"),
             "\nbash ", serve_script(), "\n[ ! -e ", path("kill_one"),
-            " ] || kill -9 $(head -n 1 ", path("state/pids"), ")\n"));
+            " ] || kill -9 $(cat ", path("state"),
+            "/pid-* | head -n 1 | cut "
+            "-d ' ' -f 1)\n"));
   }
   ~FleetRun() override {
     bash(environment_ + "bash " + serve_script() + " stop");
@@ -139,6 +141,33 @@ TEST_F(FleetRun, ServersAnswerForTheBaseAndEachAdapter) {
   // A run folder's command wants a word.
   EXPECT_EQ(selfalign("resume run"), 2) << log();
   EXPECT_THAT(log(), HasSubstr("--allow-command"));
+}
+
+// Where an adapter is merged into a model of its own, and hardly changes what
+// the model says, each is loaded anew when it is its turn.
+TEST_F(FleetRun, MergedModelsAreNotTakenForEachOther) {
+  environment_ += "export MERGE=1; ";
+  ASSERT_EQ(selfalign("run r.yaml"), 0) << log();
+  const std::string loaded = read_file(path("reloads"));
+  std::string order;
+  for (const char* name :
+       {"[]", "engraved", "[]", "engraved", "verbose", "[]"}) {
+    const size_t at = loaded.find(name, order.size());
+    ASSERT_NE(at, std::string::npos) << loaded;
+    order = loaded.substr(0, at + 1);
+  }
+  {
+    const auto store = store::Reader::open(path("run"));
+    for (const char* variant : {"base", "engraved", "verbose"}) {
+      const auto rows = store->rows(str("held_out.", variant, ".answers"));
+      ASSERT_FALSE(rows.empty());
+      EXPECT_EQ(store->completion(rows[0].key)->fingerprint,
+                *store->meta(str("fingerprint.", variant)));
+    }
+    EXPECT_NE(store->meta("fingerprint.base"),
+              store->meta("fingerprint.engraved"));
+  }
+  ASSERT_EQ(selfalign("verify run"), 0) << log();
 }
 
 // Servers of another model are found out before a row is made.

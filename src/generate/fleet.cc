@@ -2,9 +2,11 @@
 #include "generate/fleet.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <exception>
 #include <future>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -33,14 +35,16 @@ class FleetScores {
 
   // Until no part is left, or the server fails: others may do it.
   void work(FleetServers& servers, const std::shared_ptr<Generator>& at) {
-    while (const std::optional<Part> part = next()) {
+    while (const std::optional<Part> part = next(at)) {
       try {
-        if (!put(*part, at->score(requests_of(*part)))) return;
+        if (!put(*part, at->score(requests_of(*part)), at)) return;
       } catch (const Error& error) {
+        if (error.kind() == ErrorKind::kInterrupted) throw;
         {
           const std::lock_guard lock(mutex_);
           parts_.push_back(*part);
           error_ = std::current_exception();
+          begun_.erase(at);
         }
         servers.fail(at, error.what());
         return;
@@ -52,6 +56,20 @@ class FleetScores {
     const std::lock_guard lock(mutex_);
     return parts_.empty();
   }
+  // Those that are at a part for longer than eight times what one took, and
+  // than `stall_s`, while others have ended theirs.
+  std::vector<std::shared_ptr<Generator>> stalled(double stall_s) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Generator>> all;
+    for (const auto& [at, begin] : begun_) {
+      const std::chrono::duration<double> past = Clock::now() - begin;
+      if (last_end_ > begin &&
+          past.count() > std::max(stall_s, 8 * longest_s_)) {
+        all.push_back(at);
+      }
+    }
+    return all;
+  }
   // What none of the servers can do, in place of what some cannot now.
   void throw_if_none_can() {
     if (!any_done_ && error_) std::rethrow_exception(error_);
@@ -60,10 +78,13 @@ class FleetScores {
 
  private:
   using Part = std::vector<size_t>;  // places in requests_
+  using Clock = std::chrono::steady_clock;
 
-  std::optional<Part> next() {
+  std::optional<Part> next(const std::shared_ptr<Generator>& at) {
     const std::lock_guard lock(mutex_);
+    begun_.erase(at);
     if (parts_.empty() || interrupted()) return std::nullopt;
+    begun_[at] = Clock::now();
     Part part = std::move(parts_.front());
     parts_.pop_front();
     return part;
@@ -77,8 +98,13 @@ class FleetScores {
   }
 
   // False where the server gave some no answer: those are for another.
-  bool put(const Part& part, std::vector<Scores> scores) {
+  bool put(const Part& part, std::vector<Scores> scores,
+           const std::shared_ptr<Generator>& at) {
     const std::lock_guard lock(mutex_);
+    last_end_ = Clock::now();
+    const std::chrono::duration<double> took = last_end_ - begun_[at];
+    longest_s_ = std::max(longest_s_, took.count());
+    begun_.erase(at);
     Part lost;
     for (size_t j = 0; j < part.size(); ++j) {
       const auto& all = scores[j].continuations;
@@ -104,11 +130,15 @@ class FleetScores {
   std::deque<Part> parts_;
   bool any_done_ = false;
   std::exception_ptr error_;
+  std::map<std::shared_ptr<Generator>, Clock::time_point> begun_;
+  Clock::time_point last_end_;  // of a part
+  double longest_s_ = 0;        // that one took
 };
 
 class Fleet final : public Generator {
  public:
-  explicit Fleet(const FleetOptions& options) : servers_(options) {}
+  explicit Fleet(const FleetOptions& options)
+      : stall_s_(options.stall_s), servers_(options) {}
 
   void generate(const NextRequest& next, const OnCompletion& done) override {
     const struct Leaving {
@@ -125,7 +155,7 @@ class Fleet final : public Generator {
         done(std::move(one.completion));
       }
       drop_unwanted(done);
-      servers_.look_after();
+      servers_.look_after(servers_.has_rows());
     }
   }
 
@@ -140,13 +170,14 @@ class Fleet final : public Generator {
           scores.work(servers_, generator);
         }));
       }
-      for (auto& worker : workers) worker.get();
+      for (auto& worker : workers) wait_for(worker, scores);
       if (scores.is_done()) break;
-      servers_.look_after();
+      servers_.look_after(true);
       if (!servers_.open_generators().empty()) continue;  // others
       scores.throw_if_none_can();
       servers_.wait();
     }
+    stop_if_interrupted("the same command goes on");
     return scores.take();
   }
 
@@ -177,6 +208,19 @@ class Fleet final : public Generator {
   bool chats_only() const override { return servers_.any()->chats_only(); }
 
  private:
+  void wait_for(std::future<void>& worker, FleetScores& scores) {
+    constexpr std::chrono::milliseconds kLook(100);
+    while (worker.wait_for(kLook) != std::future_status::ready) {
+      servers_.look_after(true);
+      for (const auto& silent : scores.stalled(stall_s_)) {
+        servers_.fail(silent,
+                      "no answer to what is to be scored, while others "
+                      "gave theirs");
+      }
+    }
+    worker.get();
+  }
+
   // False if `next` has no more for now.
   bool fill(const NextRequest& next) {
     while (!servers_.has_enough()) {
@@ -198,6 +242,7 @@ class Fleet final : public Generator {
     }
   }
 
+  const double stall_s_;
   FleetServers servers_;
 };
 

@@ -77,6 +77,7 @@ struct FleetLane {
   std::atomic<bool> is_draining = false;
   bool is_listed = true;   // else it gets no more rows, and is not opened
   bool was_tried = false;  // to open it
+  bool is_probed = false;  // it told a probe
   bool is_short_of_rows = false;
   std::string problem;  // of the last failure; "": it works
   double rest_s = 0;

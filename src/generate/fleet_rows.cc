@@ -105,6 +105,12 @@ FleetRowPtr FleetRows::oldest_under_way(
   return oldest;
 }
 
+bool FleetRows::has_for(int id) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [id](const auto& one) {
+    return !one.second->lost_at.contains(id);
+  });
+}
+
 void FleetRows::settle(const FleetRowPtr& row) {
   row->is_settled = true;
   open_.erase(row->number);

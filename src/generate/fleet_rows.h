@@ -64,6 +64,8 @@ class FleetRows {
   void settle(const FleetRowPtr& row);
   void clear();
 
+  // Whether one waits for server `id`.
+  bool has_for(int id) const;
   size_t num_waiting() const { return waiting_.size(); }
   size_t num_open() const { return open_.size(); }
   const std::map<uint64_t, FleetRowPtr>& open() const { return open_; }

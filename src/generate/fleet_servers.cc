@@ -58,7 +58,7 @@ FleetServers::~FleetServers() {
 
 void FleetServers::begin() {
   const std::lock_guard lock(mutex_);
-  last_answer_ = Clock::now();
+  begin_ = Clock::now();
 }
 
 void FleetServers::add(Request request) {
@@ -120,7 +120,7 @@ void FleetServers::drop_all() {
   is_watched_ = false;
 }
 
-void FleetServers::look_after() {
+void FleetServers::look_after(bool has_work) {
   if (seconds_since(last_look_) < double(kLook.count())) return;
   last_look_ = Clock::now();
   read_files();
@@ -138,16 +138,14 @@ void FleetServers::look_after() {
     if (!row->lost_at.empty()) lost.push_back(row);
   }
   for (const FleetRowPtr& row : lost) give_up_if_lost(row);
-  const bool all_failed =
-      std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-        return !lane->is_listed || !lane->problem.empty();
-      });
-  const double silent_s = seconds_since(last_answer_);
-  if (!all_failed || silent_s <= options_.patience_s) return;
-  throw Error(ErrorKind::kFailed,
-              str("servers: expected an answer of one of them, found none in ",
-                  int64_t(silent_s), " s:", problems(),
-                  "\nsee that they run, then run the same command again"));
+  if (!has_work) begin_ = Clock::now();
+  const double silent_s = seconds_since(std::max(last_answer_, begin_));
+  if (silent_s <= options_.patience_s) return;
+  throw Error(
+      ErrorKind::kFailed,
+      str("servers: expected an answer of one of them, found none in ",
+          int64_t(silent_s), " s", problems().empty() ? "" : ":", problems(),
+          "\nsee that they run, then run the same command again"));
 }
 
 std::vector<std::shared_ptr<Generator>> FleetServers::open_generators() const {
@@ -276,7 +274,7 @@ void FleetServers::work(FleetLane& lane) {
         Clock::now() >= lane.rests_until) {
       open(lane, lock);
     }
-    if (lane.is_open() && (rows_.num_waiting() > 0 || late_row(lane))) {
+    if (lane.is_open() && (rows_.has_for(lane.id) || late_row(lane))) {
       ask(lane, lock);
     } else {
       changed_.wait_for(lock, kNap);
@@ -306,14 +304,7 @@ void FleetServers::open(FleetLane& lane, std::unique_lock<std::mutex>& lock) {
   }
   lock.lock();
   if (is_ending_ || lane.is_draining || interrupted()) return;
-  if (problem.empty() && probe) {
-    if (!probe_) {
-      probe_ = probe;
-      probed_ = lane.address;
-    }
-    const std::string other = difference(*probe_, *probe);
-    if (!other.empty()) problem = str(kNotSame, probed_, ": ", other);
-  }
+  if (problem.empty()) problem = compare(lane, probe);
   const bool is_back = lane.was_tried;
   lane.was_tried = true;
   any_usage_ = any_usage_ || is_usage;
@@ -326,6 +317,29 @@ void FleetServers::open(FleetLane& lane, std::unique_lock<std::mutex>& lock) {
   lane.last_answer = Clock::now();
   lane.generator = generator;
   last_open_ = generator;
+}
+
+// What is wrong with a server that tells this of its model; "": nothing.
+std::string FleetServers::compare(FleetLane& lane,
+                                  const std::optional<Probe>& probe) {
+  constexpr char kTellsNone[] =
+      "it tells no log-probabilities, by which it could be known for the model "
+      "of the others";
+  lane.is_probed = probe.has_value();
+  if (!probe) {
+    if (probe_) return kTellsNone;
+    if (lanes_.size() > 1) log_warning(str(lane.address, ": ", kTellsNone));
+    return "";
+  }
+  if (!probe_) {
+    probe_ = probe;
+    probed_ = lane.address;
+    for (const auto& other : lanes_) {
+      if (other->is_open() && !other->is_probed) drain(*other, kTellsNone);
+    }
+  }
+  const std::string other = difference(*probe_, *probe);
+  return other.empty() ? "" : str(kNotSame, probed_, ": ", other);
 }
 
 // Until it has no more rows, or fails.
@@ -382,7 +396,7 @@ FleetRowPtr FleetServers::row_for(FleetLane& lane) {
 
 // One of another server, where there are no rows to begin.
 FleetRowPtr FleetServers::late_row(const FleetLane& lane) const {
-  if (rows_.num_waiting() > 0) return nullptr;
+  if (rows_.has_for(lane.id)) return nullptr;
   FleetRowPtr row = rows_.oldest_under_way(lane.id, lane.at_work());
   const double late_s = std::max(kLateAtLeastS, kLate * lane.latency_s);
   return row && seconds_since(row->since) > late_s ? row : nullptr;

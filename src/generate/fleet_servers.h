@@ -47,7 +47,8 @@ class FleetServers {
   bool drop(const FleetRowPtr& row);
   void drop_all();
   // Drains who is silent, reads the list again, gives up on all: Error kFailed.
-  void look_after();
+  // `has_work`: an answer is waited for.
+  void look_after(bool has_work);
 
   std::vector<std::shared_ptr<Generator>> open_generators() const;
   // One of these; where none is open, the one that was last.
@@ -68,6 +69,7 @@ class FleetServers {
   // Of one of them.
   void work(FleetLane& lane);
   void open(FleetLane& lane, std::unique_lock<std::mutex>& lock);
+  std::string compare(FleetLane& lane, const std::optional<Probe>& probe);
   void ask(FleetLane& lane, std::unique_lock<std::mutex>& lock);
   std::optional<Request> next_for(FleetLane& lane);
   FleetRowPtr row_for(FleetLane& lane);
@@ -95,7 +97,8 @@ class FleetServers {
   bool is_watched_ = false;  // a row has on_text
   std::string list_problem_;
   Clock::time_point last_look_;
-  Clock::time_point last_answer_;
+  Clock::time_point last_answer_;  // of any of them
+  Clock::time_point begin_;        // since when answers are waited for
 };
 
 }  // namespace selfalign::generate

@@ -45,6 +45,7 @@ class FleetServer {
   std::atomic<bool> is_odd = false;     // answers rows with no JSON
   std::atomic<int> rows_status = 200;
   std::atomic<double> logprob = -1.0;  // of every token
+  std::atomic<bool> tells = true;      // log-probabilities
 
  private:
   TestReply answer(const TestRequest& request) {
@@ -55,9 +56,11 @@ class FleetServer {
     const auto prompt = body.at("prompt").get<std::string>();
     if (body.contains("echo")) {
       ++num_scores_;
-      return {.body = score_reply()};
+      return {.body = score_reply(), .delay_s = is_silent ? 3600.0 : 0.0};
     }
-    if (body.contains("logprobs")) return {.body = probe_reply()};
+    if (body.contains("logprobs")) {
+      return tells ? TestReply{.body = probe_reply()} : answer_prompt(body);
+    }
     if (rows_status != 200) {
       return {.status = rows_status, .body = R"({"error":{"message":"no"}})"};
     }
@@ -373,6 +376,67 @@ TEST_F(FleetTest, ScoresOfAServerThatFailsAreMadeAtAnother) {
   other.is_down = true;
   const std::vector<Scores> lost = fleet->score({requests[0]});
   EXPECT_EQ(lost.at(0).continuations.at(0).finish, Finish::kBrokenOff);
+}
+
+TEST_F(FleetTest, AServerThatHangsAtScoresIsDrained) {
+  FleetServer one;
+  FleetServer other;
+  FleetOptions options = options_of({one.url(), other.url()});
+  options.stall_s = 0.3;
+  const auto fleet = make_fleet(options);
+  one.is_silent = true;
+  std::vector<ScoreRequest> requests(600);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
+  }
+  for (const Scores& scores : fleet->score(requests)) {
+    EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
+  }
+}
+
+TEST_F(FleetTest, AnInterruptWhileItScoresIsOne) {
+  FleetServer one;
+  const auto fleet = make_fleet(options_of({one.url()}));
+  one.is_silent = true;
+  std::thread person([&] {
+    while (one.num_scores() == 0) std::this_thread::yield();
+    set_interrupted(true);
+  });
+  EXPECT_EQ(
+      kind_of([&] {
+        fleet->score({{.key = 1, .context = "a", .continuations = {"a"}}});
+      }),
+      ErrorKind::kInterrupted);
+  person.join();
+}
+
+// One that is known for the model, and one that may be any, in either order.
+TEST_F(FleetTest,
+       AServerThatTellsNoLogProbabilitiesIsLeftOutBesideOneThatDoes) {
+  FleetServer one;
+  FleetServer mute;
+  mute.tells = false;
+  for (const auto& servers : {std::vector{one.url(), mute.url()},
+                              std::vector{mute.url(), one.url()}}) {
+    const auto fleet = make_fleet(options_of(servers));
+    const int before = mute.num_rows();
+    expect_once(run(*fleet, 100), 100);
+    EXPECT_LE(mute.num_rows(), before + 4);  // before the other was there
+  }
+  // Where none tells, rows are made all the same.
+  one.tells = false;
+  expect_once(run(*make_fleet(options_of({one.url(), mute.url()})), 30), 30);
+}
+
+TEST_F(FleetTest, SilenceOfAllIsAnError) {
+  FleetServer one;
+  FleetServer other;
+  FleetOptions options = options_of({one.url(), other.url()});
+  options.patience_s = 0.5;
+  const auto fleet = make_fleet(options);
+  one.is_silent = other.is_silent = true;
+  EXPECT_THAT(message_of([&] { run(*fleet, 20); }),
+              HasSubstr("servers: expected an answer"));
 }
 
 TEST_F(FleetTest, AnInterruptEndsIt) {

@@ -42,7 +42,8 @@ double logprob_value(const Json& value) {
   if (!value.is_number()) throw_wrong("a log-probability that is no number");
   const double number = value.get<double>();
   // Rounding lifts a certain token a little over 0.
-  if (!std::isfinite(number) || number > 1e-3) {
+  constexpr double kLeast = -1e30;  // that a float holds
+  if (!std::isfinite(number) || number > 1e-3 || number < kLeast) {
     throw_wrong(str("the log-probability ", number));
   }
   return std::min(number, 0.0);

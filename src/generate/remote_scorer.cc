@@ -55,6 +55,7 @@ std::vector<Scores> RemoteScorer::score(
     for (size_t j = 0; j < count; ++j) places.emplace_back(i, j);
   }
   size_t num_asked = 0;
+  size_t num_scored = 0;
   client_.run(
       [&]() -> std::optional<HttpRequest> {
         if (num_asked == places.size()) return std::nullopt;
@@ -66,9 +67,17 @@ std::vector<Scores> RemoteScorer::score(
       },
       [&](HttpRequest& http, const HttpReply& reply) {
         const auto [i, j] = places[http.key];
-        return scored(http, reply, requests[i], j, all[i].continuations[j]);
+        auto again =
+            scored(http, reply, requests[i], j, all[i].continuations[j]);
+        if (!again) ++num_scored;
+        return again;
       });
-  if (!interrupted()) unscored_.throw_suspicion();
+  if (num_scored < places.size()) {
+    stop_if_interrupted("the same command goes on");
+    throw Error(ErrorKind::kFailed,
+                server_.base() + ": it is asked no more before all was scored");
+  }
+  unscored_.throw_suspicion();
   return all;
 }
 

@@ -20,7 +20,7 @@ class RoleModelsTest : public ::testing::Test {
   RoleModelsTest() { make_folder(folder_ + "/sub"); }
 
   std::string write(const std::string& text) {
-    const std::string path = folder_ + "/sub/small.yaml";
+    std::string path = folder_ + "/sub/small.yaml";
     write_file_atomic(path, text);
     return path;
   }

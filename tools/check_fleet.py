@@ -227,7 +227,7 @@ def main():
     finally:
         subprocess.run(["bash", CLUSTER / "serve.sh", "stop"], env=env)
     subprocess.run([flags.selfalign, "verify", run.folder], check=True)
-    shares = re.findall(r"servers: (.*)", run.log.read_text())
+    shares = re.findall(r"servers: (http.*)", run.log.read_text())
     print("   " + "\n   ".join(shares))
     for place in PLACES:
         checks.expect(any(place in share for share in shares), shares)

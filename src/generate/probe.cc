@@ -37,6 +37,16 @@ std::vector<std::string> beginnings() {
   return all;
 }
 
+// Where both go on with a text: how likely its end is not all servers tell.
+std::vector<size_t> told_places(const Probe& one, const Probe& other) {
+  SELFALIGN_CHECK(one.logprobs.size() == other.logprobs.size());
+  std::vector<size_t> places;
+  for (size_t i = 0; i < one.logprobs.size(); ++i) {
+    if (!one.tokens[i].empty() && !other.tokens[i].empty()) places.push_back(i);
+  }
+  return places;
+}
+
 // Where two lists part, "none" at their end.
 std::string first_other(const std::vector<int>& one,
                         const std::vector<int>& other) {
@@ -73,7 +83,6 @@ std::optional<Probe> probe_model(Generator& generator) {
   Probe probe;
   for (const Completion& completion : found) {
     if (!has_answer(completion.finish)) return std::nullopt;
-    // The end of the text has no log-probability everywhere.
     const bool is_told = !completion.token_logprobs.empty();
     if (!is_told && !completion.text.empty()) return std::nullopt;
     probe.num_prompt_tokens.push_back(completion.is_estimated ||
@@ -89,12 +98,12 @@ std::optional<Probe> probe_model(Generator& generator) {
 }
 
 double mean_difference(const Probe& one, const Probe& other) {
-  SELFALIGN_CHECK(one.logprobs.size() == other.logprobs.size());
   double sum = 0;
-  for (size_t i = 0; i < one.logprobs.size(); ++i) {
+  const std::vector<size_t> places = told_places(one, other);
+  for (const size_t i : places) {
     sum += std::abs(one.logprobs[i] - other.logprobs[i]);
   }
-  return sum / double(std::max<size_t>(1, one.logprobs.size()));
+  return sum / double(std::max<size_t>(1, places.size()));
 }
 
 std::string difference(const Probe& expected, const Probe& found) {
@@ -115,10 +124,15 @@ std::string difference(const Probe& expected, const Probe& found) {
     return str("another tokenizer: a text of ", is, " tokens in place of ",
                was);
   }
+  const std::vector<size_t> places = told_places(expected, found);
+  if (2 * places.size() < found.logprobs.size()) {
+    return str("the end of the text at ", found.logprobs.size() - places.size(),
+               " places of ", found.logprobs.size());
+  }
   const double distance = mean_difference(expected, found);
   if (distance <= kSameModel) return "";
-  size_t far = 0;
-  for (size_t i = 0; i < found.logprobs.size(); ++i) {
+  size_t far = places[0];
+  for (const size_t i : places) {
     if (std::abs(found.logprobs[i] - expected.logprobs[i]) >
         std::abs(found.logprobs[far] - expected.logprobs[far])) {
       far = i;

@@ -30,16 +30,16 @@ struct Probe {
 };
 
 // Largest mean_difference of one model: rounding to bfloat16, other kernels and
-// weights in 8 bits are below a third of it, another model, or the same tuned,
-// is over it (docs/scale.md has the figures).
+// weights in 8 bits are below half of it, another model is over it
+// (docs/scale.md has the figures).
 inline constexpr double kSameModel = 0.1;
 
 // Some thirty requests of one token. None where the model gives no answer, or
 // no log-probabilities, or only chats. Throws what generate() throws.
 std::optional<Probe> probe_model(Generator& generator);
 
-// Mean distance of the log-probabilities, in nats; where another token was the
-// likeliest, of the same place all the same.
+// Mean distance of the log-probabilities, in nats, over the places where both
+// go on with a text; where another token was the likeliest, of these two.
 double mean_difference(const Probe& one, const Probe& other);
 
 // How the second is another model, with both values, in words that fit after

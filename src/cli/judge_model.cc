@@ -12,7 +12,6 @@
 #include "cli/options.h"
 #include "eval/items.h"
 #include "formats/peft.h"
-#include "generate/remote.h"
 #include "recipe/chat.h"
 #include "recipe/run_files.h"
 
@@ -127,6 +126,7 @@ OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
   const recipe::ModelOptions model = flags.model.model.servers.empty()
                                          ? flags.model.model_at(flags.judge)
                                          : flags.model.model;
+  is_remote_ = model.is_served();
   generator_ = workbench_.open_generator(model, flags.model.adapter);
   asked_ = {"judge", options.name, flags.judge, model.price};
   options.generator = generator_.get();
@@ -136,10 +136,6 @@ OpenJudge::OpenJudge(const JudgeFlags& flags, const std::string& folder) {
   log_ = std::make_unique<eval::ItemLog>(folder + "/judgements/" +
                                          options.name + ".jsonl");
   judge_ = std::make_unique<judge::Judge>(options, log_.get());
-}
-
-bool OpenJudge::is_remote() const {
-  return generate::is_remote_model(asked_.model);
 }
 
 judge::JudgeLayout OpenJudge::layout_of(const JudgeFlags& flags,

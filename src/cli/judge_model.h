@@ -50,7 +50,7 @@ class OpenJudge {
 
   judge::Judge& judge() { return *judge_; }
   eval::Asked asked() const { return asked_; }
-  bool is_remote() const;
+  bool is_remote() const { return is_remote_; }
 
  private:
   // `words`: of a model of this machine.
@@ -60,6 +60,7 @@ class OpenJudge {
 
   local::LocalWorkbench workbench_;
   eval::Asked asked_;
+  bool is_remote_ = false;
   std::unique_ptr<generate::Generator> generator_;
   std::unique_ptr<eval::ItemLog> log_;
   std::unique_ptr<judge::Judge> judge_;

@@ -97,7 +97,6 @@ void FleetLane::note_answer(const Completion& completion, const Asked& one) {
   ++num_signs;
   last_loss.clear();
   ++num_rows;
-  num_tokens += completion.num_tokens;
   window.answered(completion.num_tokens, !is_short_of_rows, last_answer);
 }
 

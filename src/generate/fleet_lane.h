@@ -91,7 +91,6 @@ struct FleetLane {
   int64_t num_signs = 0;
   std::string last_loss;  // since the last sign; "": none
   int64_t num_rows = 0;
-  int64_t num_tokens = 0;
   std::thread thread;
 };
 

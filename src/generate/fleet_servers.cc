@@ -394,9 +394,8 @@ FleetRowPtr FleetServers::row_for(FleetLane& lane) {
   return row ? row : late_row(lane);
 }
 
-// One of another server, where there are no rows to begin.
+// One of another server; for one that has no rows to begin.
 FleetRowPtr FleetServers::late_row(const FleetLane& lane) const {
-  if (rows_.has_for(lane.id)) return nullptr;
   FleetRowPtr row = rows_.oldest_under_way(lane.id, lane.at_work());
   const double late_s = std::max(kLateAtLeastS, kLate * lane.latency_s);
   return row && seconds_since(row->since) > late_s ? row : nullptr;

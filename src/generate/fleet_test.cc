@@ -162,6 +162,21 @@ class FleetTest : public ::testing::Test {
     return pushed;
   }
 
+  // 600 rows; `server` is down from the 100th to the 300th, and is given time
+  // to come back. `on_return` comes before it does.
+  static std::map<uint64_t, int> run_with_outage(
+      Generator& fleet, FleetServer& server,
+      const std::function<void()>& on_return) {
+    return run(fleet, 600, [&](int num) {
+      if (num == 100) server.is_down = true;
+      if (num == 300) {
+        on_return();
+        server.is_down = false;
+      }
+      if (num > 300) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    });
+  }
+
   static void expect_once(const std::map<uint64_t, int>& pushed, size_t num) {
     EXPECT_EQ(pushed.size(), num);
     for (const auto& [key, times] : pushed) EXPECT_EQ(times, 1) << key;
@@ -183,18 +198,7 @@ TEST_F(FleetTest, RowsOfAServerThatDiesGoToOthersAndItIsTakenBack) {
   FleetServer other;
   const auto fleet = make_fleet(options_of({one.url(), other.url()}));
   int at_death = 0;
-  expect_once(run(*fleet, 600,
-                  [&](int num) {
-                    if (num == 100) one.is_down = true;
-                    if (num == 300) {
-                      at_death = one.num_rows();
-                      one.is_down = false;
-                    }
-                    // Time for it to come back.
-                    if (num > 300) {
-                      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-                    }
-                  }),
+  expect_once(run_with_outage(*fleet, one, [&] { at_death = one.num_rows(); }),
               600);
   EXPECT_GT(one.num_rows(), at_death);
 }
@@ -298,18 +302,11 @@ TEST_F(FleetTest, AServerThatComesBackAsAnotherModelIsLeftOut) {
   FleetServer other;
   const auto fleet = make_fleet(options_of({one.url(), other.url()}));
   int at_return = 0;
-  expect_once(run(*fleet, 600,
-                  [&](int num) {
-                    if (num == 100) one.is_down = true;
-                    if (num == 300) {
-                      one.logprob = -3.0;
-                      at_return = one.num_rows();
-                      one.is_down = false;
-                    }
-                    if (num > 300) {
-                      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-                    }
-                  }),
+  expect_once(run_with_outage(*fleet, one,
+                              [&] {
+                                one.logprob = -3.0;
+                                at_return = one.num_rows();
+                              }),
               600);
   EXPECT_EQ(one.num_rows(), at_return);
 }

@@ -2,6 +2,7 @@
 #include "recipe/recipe.h"
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 
 #include "base/error.h"
@@ -58,48 +59,43 @@ bool Recipe::has(const std::string& stage) const {
   return std::find(stages.begin(), stages.end(), stage) != stages.end();
 }
 
-const char* role_name(Role role) {
-  switch (role) {
-    case Role::kInstruct:
-      return "instruct";
-    case Role::kAlign:
-      return "align";
-    case Role::kVerbose:
-      return "verbose";
-    case Role::kEvaluate:
-      return "evaluate";
-    case Role::kJudge:
-      return "judge";
-    case Role::kTrain:
-      return "train";
-  }
-  SELFALIGN_CHECK(false);
+namespace {
+
+struct NamedRole {
+  Role role;
+  const char* name;
+  ModelOptions RoleModels::*model;
+};
+constexpr NamedRole kRoles[] = {
+    {Role::kInstruct, "instruct", &RoleModels::instruct},
+    {Role::kAlign, "align", &RoleModels::align},
+    {Role::kVerbose, "verbose", &RoleModels::verbose},
+    {Role::kEvaluate, "evaluate", &RoleModels::evaluate},
+    {Role::kJudge, "judge", &RoleModels::judge},
+    {Role::kTrain, "train", &RoleModels::train}};
+
+const NamedRole& named(Role role) {
+  const auto found =
+      std::find_if(std::begin(kRoles), std::end(kRoles),
+                   [role](const NamedRole& one) { return one.role == role; });
+  SELFALIGN_CHECK(found != std::end(kRoles));
+  return *found;
 }
 
+}  // namespace
+
+const char* role_name(Role role) { return named(role).name; }
+
 const std::vector<Role>& all_roles() {
-  static const std::vector<Role> all = {Role::kInstruct, Role::kAlign,
-                                        Role::kVerbose,  Role::kEvaluate,
-                                        Role::kJudge,    Role::kTrain};
+  static const std::vector<Role> all = [] {
+    std::vector<Role> roles;
+    for (const NamedRole& one : kRoles) roles.push_back(one.role);
+    return roles;
+  }();
   return all;
 }
 
-ModelOptions& RoleModels::of(Role role) {
-  switch (role) {
-    case Role::kInstruct:
-      return instruct;
-    case Role::kAlign:
-      return align;
-    case Role::kVerbose:
-      return verbose;
-    case Role::kEvaluate:
-      return evaluate;
-    case Role::kJudge:
-      return judge;
-    case Role::kTrain:
-      return train;
-  }
-  SELFALIGN_CHECK(false);
-}
+ModelOptions& RoleModels::of(Role role) { return this->*named(role).model; }
 
 bool RoleModels::names_any() const {
   return std::any_of(all_roles().begin(), all_roles().end(),

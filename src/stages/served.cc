@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/shown.h"
 #include "generate/fleet_options.h"
+#include "stages/stage_table.h"
 
 namespace selfalign::stages {
 namespace {
@@ -183,7 +184,8 @@ std::string ServedModels::nearer_model(const std::string& name,
                                        const Probe& wanted,
                                        const Probe& found) const {
   const double distance = generate::mean_difference(wanted, found);
-  for (const char* const other : {kBase, "engraved", "verbose", "tuned"}) {
+  for (const Variant& variant : variants()) {
+    const std::string other = variant.folder.empty() ? kBase : variant.folder;
     const auto probe = name == other ? std::nullopt : known(other);
     if (!probe || generate::mean_difference(wanted, *probe) < kTold ||
         generate::mean_difference(*probe, found) >= distance) {

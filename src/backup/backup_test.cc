@@ -61,6 +61,7 @@ TEST_F(BackupTest, IsOfTheRunAsItIsWhileItsWriterGoesOn) {
   const auto store = make_run();  // stays open, with all of it in the log
   write("run/run.lock.tmp-1-2", "x");
   write("run/engraved/handoff/lock", "");
+  write("run/serve.lock", "");
   write("run/engraved/handoff/train.sh", "#!/bin/sh\n");
   fs::permissions(path("run/engraved/handoff/train.sh"), fs::perms(0700));
   const BackupReport report = back_up_run();
@@ -76,6 +77,7 @@ TEST_F(BackupTest, IsOfTheRunAsItIsWhileItsWriterGoesOn) {
   EXPECT_EQ(read_file(run + "/engraved/checkpoint.json"), "{}");
   EXPECT_EQ(access((run + "/engraved/handoff/train.sh").c_str(), X_OK), 0);
   EXPECT_FALSE(fs::exists(run + "/engraved/handoff/lock"));
+  EXPECT_FALSE(fs::exists(run + "/serve.lock"));
   EXPECT_FALSE(fs::exists(run + "/run.lock.tmp-1-2"));
   // The owner's alone, like the run and the backup.
   for (const std::string& folder :

@@ -20,8 +20,7 @@ namespace fs = std::filesystem;
 bool is_left_behind(const std::string& path) {
   const std::string name = fs::path(path).filename();
   return (path.starts_with("run.db") && path.find('/') == std::string::npos) ||
-         name == "run.lock" || name == "run.db-shm" ||
-         path.ends_with("handoff/lock") ||
+         name == "lock" || name.ends_with(".lock") || name == "run.db-shm" ||
          name.find(".tmp-") != std::string::npos;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/own_file.h"
 #include "base/shown.h"
 
@@ -36,14 +37,19 @@ constexpr int kLockDescriptor = 9;
 // Closes a descriptor that is the parent's no more.
 struct Closed {
   int fd;
-  ~Closed() {
-    if (fd >= 0) ::close(fd);
-  }
+  ~Closed() { ::close(fd); }
 };
 
 // Of what waitpid() says.
 int status_of(int raw) {
   return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+}
+
+// A shell that waits for the command, however that ends, holds the lock, and
+// what it runs does not.
+std::string without_lock(const std::string& command) {
+  return str("trap : TERM\n(\n", command, "\n) ", kLockDescriptor,
+             ">&-\nexit $?");
 }
 
 // How the child begins: which files it has, and no signal ignored or blocked.
@@ -75,9 +81,7 @@ class SpawnPlan {
     ::posix_spawn_file_actions_addopen(&files_, 0, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&files_, log, 1);
     ::posix_spawn_file_actions_adddup2(&files_, log, 2);
-    if (lock >= 0) {
-      ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
-    }
+    ::posix_spawn_file_actions_adddup2(&files_, lock, kLockDescriptor);
   }
   void read(int input) {
     ::posix_spawn_file_actions_adddup2(&files_, input, 0);
@@ -101,9 +105,9 @@ class SpawnPlan {
 
 ChildProcess::ChildProcess(const std::string& command,
                            const std::string& folder, const std::string& log,
-                           const std::string& lock) {
-  const Closed lock_file{lock.empty() ? -1 : open_own_file(lock, O_RDWR)};
-  if (lock_file.fd >= 0 && ::flock(lock_file.fd, LOCK_EX | LOCK_NB) != 0) {
+                           const std::string& lock, Holds holds) {
+  const Closed lock_file{open_own_file(lock, O_RDWR)};
+  if (::flock(lock_file.fd, LOCK_EX | LOCK_NB) != 0) {
     throw Error(ErrorKind::kUsage,
                 str(lock,
                     ": a command that was started before is still at "
@@ -112,7 +116,8 @@ ChildProcess::ChildProcess(const std::string& command,
   const Closed log_file{open_own_file(log, O_WRONLY | O_APPEND)};
   SpawnPlan plan(POSIX_SPAWN_SETPGROUP);
   plan.work_in(folder, log_file.fd, lock_file.fd);
-  const int problem = plan.spawn(command, pid_);
+  const int problem =
+      plan.spawn(holds == Holds::kAll ? command : without_lock(command), pid_);
   if (problem != 0) fail(command, problem);
 }
 
@@ -148,6 +153,25 @@ std::optional<int> ChildProcess::status() {
 
 void ChildProcess::stop() const {
   if (!status_) ::kill(-pid_, SIGTERM);
+}
+
+int status_at_end(ChildProcess& child, const char* goes_on,
+                  const std::function<void()>& look) {
+  constexpr std::chrono::milliseconds kLook(200);
+  constexpr std::chrono::seconds kGrace(120);
+  std::optional<std::chrono::steady_clock::time_point> end;
+  while (!child.status()) {
+    std::this_thread::sleep_for(kLook);
+    look();
+    if (!end && interrupted()) {
+      child.stop();
+      end = std::chrono::steady_clock::now() + kGrace;
+    }
+    if (end && std::chrono::steady_clock::now() > *end) break;
+  }
+  look();
+  if (end) stop_if_interrupted(goes_on);
+  return *child.status();
 }
 
 std::string last_words(const std::string& log) {

@@ -24,6 +24,14 @@ class ChildProcessTest : public testing::Test {
   ChildProcess start(const std::string& command) const {
     return ChildProcess(command, folder_.path(), path("log"), path("lock"));
   }
+  // Once what an earlier one left is gone.
+  ChildProcess start_after(const std::string& command) const {
+    for (int i = 0; i < 2000; ++i) {
+      if (message_of([&] { start("true"); }) == "no error") break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return start(command);
+  }
   static int end_of(ChildProcess& child) {
     for (int i = 0; i < 2000 && !child.status(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -69,7 +77,7 @@ TEST_F(ChildProcessTest, IsAskedToEndWithAllItStarted) {
   EXPECT_EQ(end_of(child), 3);
   EXPECT_TRUE(appears("stopped"));
   EXPECT_TRUE(appears("inner"));
-  ChildProcess pipe = start("kill -PIPE $$; exit 5");
+  ChildProcess pipe = start_after("kill -PIPE $$; exit 5");
   EXPECT_EQ(end_of(pipe), 128 + SIGPIPE);
 }
 
@@ -82,12 +90,30 @@ TEST_F(ChildProcessTest, TwoDoNotWorkInOneFolder) {
   EXPECT_THAT(message_of([&] { start("true"); }),
               HasSubstr("still at work here"));
   write_file_atomic(path("go"), "");
-  for (int i = 0; i < 2000; ++i) {
-    if (message_of([&] { start("true"); }) == "no error") break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  ChildProcess second = start("exit 4");
+  ChildProcess second = start_after("exit 4");
   EXPECT_EQ(end_of(second), 4);
+}
+
+// A command that has servers begin holds the lock, and they do not; what it
+// says at its end is what it said.
+TEST_F(ChildProcessTest, WhatStaysMayHoldNoLock) {
+  const auto start_servers = [this](const std::string& command) {
+    return ChildProcess(command, folder_.path(), path("log"), path("lock"),
+                        ChildProcess::Holds::kCommand);
+  };
+  ChildProcess first = start_servers(
+      "(touch ready; while [ ! -e go ]; do sleep 0.01; done; touch gone) &\n"
+      "while [ ! -e end ]; do sleep 0.01; done; exit 3 # why");
+  ASSERT_TRUE(appears("ready"));
+  EXPECT_THAT(message_of([&] { start_servers("true"); }),
+              HasSubstr("still at work here"));
+  write_file_atomic(path("end"), "");
+  EXPECT_EQ(end_of(first), 3);
+  ChildProcess second = start_servers("exit 4");
+  EXPECT_EQ(end_of(second), 4);
+  EXPECT_FALSE(is_file(path("gone")));
+  write_file_atomic(path("go"), "");
+  EXPECT_TRUE(appears("gone"));
 }
 
 TEST_F(ChildProcessTest, EndsWithItsObject) {

@@ -33,7 +33,8 @@ void RemoteLosses::lost(const std::string& url, Finish finish,
                     "then run the same command again"));
   }
   if (suspicion_) return;
-  log_warning(str(found, "; the row gets no answer there (", finish_name(finish), ")"));
+  log_warning(
+      str(found, "; the row gets no answer there (", finish_name(finish), ")"));
 }
 
 void RemoteLosses::throw_suspicion() const {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "local/handoff_training.h"
 
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "base/child_process.h"
 #include "base/error.h"
@@ -20,11 +18,8 @@ namespace selfalign::local {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLook(200);
-constexpr std::chrono::seconds kGrace(120);  // for a last checkpoint
-constexpr int kAgain = 75;                   // sysexits' EX_TEMPFAIL
+constexpr int kAgain = 75;  // sysexits' EX_TEMPFAIL
 constexpr char kGoesOn[] =
     "the same command goes on from the training's last checkpoint";
 
@@ -54,30 +49,14 @@ class Watcher {
   int64_t last_step_ = 0;
 };
 
-void wait_for_end(ChildProcess& child, Watcher& watcher) {
-  const Clock::time_point end = Clock::now() + kGrace;
-  while (!child.status() && Clock::now() < end) {
-    std::this_thread::sleep_for(kLook);
-    watcher.look();
-  }
-}
-
 void run(const std::string& command, const train::Handoff& handoff,
          Watcher& watcher) {
   const std::string log = handoff.folder + "/log.txt";
   log_info(str("training by: ", command, " (in ", handoff.folder,
                ", what it writes is in log.txt)"));
   ChildProcess child(command, handoff.folder, log, handoff.folder + "/lock");
-  while (!child.status()) {
-    std::this_thread::sleep_for(kLook);
-    watcher.look();
-    if (!interrupted()) continue;
-    child.stop();
-    wait_for_end(child, watcher);
-    stop_if_interrupted(kGoesOn);
-  }
-  watcher.look();
-  const int status = *child.status();
+  const int status =
+      status_at_end(child, kGoesOn, [&watcher] { watcher.look(); });
   if (status == 0) return;
   if (status == kAgain) {
     throw Error(ErrorKind::kInterrupted,

@@ -28,6 +28,7 @@ using generate::Probe;
 
 constexpr char kBase[] = "base";
 constexpr std::chrono::milliseconds kLook(200);
+constexpr char kGoesOn[] = "the same command goes on";
 // That servers have to load a model of any size.
 constexpr std::chrono::minutes kPatience(30);
 constexpr std::chrono::seconds kBetweenTries(5);
@@ -133,7 +134,7 @@ std::string ServedModels::flaw(const std::string& name,
   std::string other = other_name(adapter, generator.fingerprint());
   if (!other.empty()) return other;
   const std::optional<Probe> found = generate::probe_model(generator);
-  stop_if_interrupted("the same command goes on");
+  stop_if_interrupted(kGoesOn);
   if (!found) {
     log_warning(
         "the servers tell no log-probabilities of a text: whether they answer "
@@ -256,17 +257,25 @@ void ServedModels::reload(const recipe::ModelOptions& model,
   log_info(str("servers are to answer with ",
                adapter.empty() ? "the base" : adapter, ", by: ", command,
                " (what it writes is in ", log, ")"));
-  ChildProcess child(line, folder, log, "");
-  while (!child.status()) {
-    std::this_thread::sleep_for(kLook);
-    if (!interrupted()) continue;
-    child.stop();
-    stop_if_interrupted("the same command goes on");
+  std::optional<ChildProcess> child;
+  for (bool waits = false; !child;) {
+    // One of a run that was killed goes on, and must not end what this begins.
+    try {
+      child.emplace(line, folder, log, folder + "/serve.lock",
+                    ChildProcess::Holds::kCommand);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kUsage) throw;
+      if (!waits) log_info(str("waiting: ", error.what()));
+      waits = true;
+      std::this_thread::sleep_for(kLook);
+      stop_if_interrupted(kGoesOn);
+    }
   }
-  if (*child.status() == 0) return;
+  const int status = status_at_end(*child, kGoesOn, [] {});
+  if (status == 0) return;
   throw Error(ErrorKind::kFailed,
               str("the command of serve.reload, \"", shown(command),
-                  "\", ended with status ", *child.status(),
+                  "\", ended with status ", status,
                   "; the last that it wrote to ", log, ": ", last_words(log)));
 }
 
@@ -282,7 +291,7 @@ std::unique_ptr<Generator> ServedModels::open_again(
     }
     for (auto left = kBetweenTries / kLook; left > 0; --left) {
       std::this_thread::sleep_for(kLook);
-      stop_if_interrupted("the same command goes on");
+      stop_if_interrupted(kGoesOn);
     }
   }
 }

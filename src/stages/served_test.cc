@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "base/child_process.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
@@ -199,6 +200,19 @@ TEST_F(ServedModelsTest, ACommandHasServersAnswerWithWhatIsWanted) {
   recipe_.serve.reload = "exit 3";
   EXPECT_THAT(message_of([&] { open("engraved"); }),
               HasSubstr("ended with status 3"));
+}
+
+// What a run that was killed left at work would end the servers that the next
+// command begins.
+TEST_F(ServedModelsTest, OneCommandHasServersAnswerAtATime) {
+  workbench_.state = folder_.path() + "/state";
+  workbench_.logprobs["served adapter"] = -1.02;
+  recipe_.serve.reload = "[ -e over ] && echo -1.4 > " + workbench_.state;
+  ChildProcess left("sleep 0.5; touch over", folder_.path(),
+                    folder_.path() + "/log", folder_.path() + "/serve.lock",
+                    ChildProcess::Holds::kCommand);
+  open("base");
+  open("engraved");
 }
 
 }  // namespace

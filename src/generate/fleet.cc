@@ -17,18 +17,24 @@
 namespace selfalign::generate {
 namespace {
 
-constexpr size_t kScoresInPart = 256;  // requests
-constexpr int kMaxTries = 3;           // of one
+// Requests of scores in a part: so many that a server batches them, and that
+// all servers have some.
+constexpr size_t kMinScoresInPart = 16;
+constexpr size_t kMaxScoresInPart = 256;
+constexpr int kMaxTries = 3;  // of one
 
 // Requests of scores, in parts that servers take as they have done one.
 class FleetScores {
  public:
-  explicit FleetScores(const std::vector<ScoreRequest>& requests)
+  FleetScores(const std::vector<ScoreRequest>& requests, size_t num_servers)
       : requests_(requests),
         all_(requests.size()),
         num_tries_(requests.size()) {
+    const size_t share = requests.size() / std::max<size_t>(1, num_servers) + 1;
+    const size_t in_part =
+        std::clamp(share, kMinScoresInPart, kMaxScoresInPart);
     for (size_t i = 0; i < requests.size(); ++i) {
-      if (i % kScoresInPart == 0) parts_.emplace_back();
+      if (i % in_part == 0) parts_.emplace_back();
       parts_.back().push_back(i);
     }
   }
@@ -161,8 +167,8 @@ class Fleet final : public Generator {
 
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
-    FleetScores scores(requests);
     servers_.begin();
+    FleetScores scores(requests, servers_.open_generators().size());
     while (!interrupted()) {
       std::vector<std::future<void>> workers;
       for (const auto& generator : servers_.open_generators()) {
@@ -206,6 +212,7 @@ class Fleet final : public Generator {
     return servers_.any()->count_part(whole, part);
   }
   bool chats_only() const override { return servers_.any()->chats_only(); }
+  bool scores_together() const override { return true; }
 
  private:
   void wait_for(std::future<void>& worker, FleetScores& scores) {

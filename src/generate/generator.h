@@ -267,6 +267,10 @@ class Generator {
   // True for a model that only answers turns: it takes a request's messages,
   // and score() is an Error kFailed.
   virtual bool chats_only() const { return false; }
+
+  // True where many scores that are asked for together take hardly longer than
+  // one alone, as behind a server.
+  virtual bool scores_together() const { return false; }
 };
 
 }  // namespace selfalign::generate

@@ -89,6 +89,7 @@ class RemoteGenerator final : public Generator {
   }
 
   bool chats_only() const override { return server_.chats_only(); }
+  bool scores_together() const override { return true; }
 
   int count_part(const Completion& whole,
                  const std::string& part) const override {

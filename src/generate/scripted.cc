@@ -115,6 +115,7 @@ class ScriptedGenerator final : public Generator {
 
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
+    if (options_.num_score_calls != nullptr) ++*options_.num_score_calls;
     std::vector<Scores> all;
     for (const ScoreRequest& request : requests) {
       check_request(request, kScriptedVocab);
@@ -137,6 +138,9 @@ class ScriptedGenerator final : public Generator {
   }
 
   std::string fingerprint() const override { return options_.fingerprint; }
+  bool scores_together() const override {
+    return options_.num_score_calls != nullptr;
+  }
 
   int count_tokens(const std::string& text) const override {
     return static_cast<int>(split_words(text).size());

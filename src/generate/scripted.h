@@ -19,6 +19,9 @@ struct ScriptedOptions {
   // Ends the process with SIGKILL when that many completions were pushed;
   // 0 never does.
   int kill_after = 0;
+  // Counts the calls of score(), and has scores asked for together, as behind a
+  // server; null: neither.
+  int* num_score_calls = nullptr;
 };
 
 // Tokens are words here. Sampling: stop strings and max_new_tokens hold. A step

@@ -150,6 +150,75 @@ struct AnsweringState {
   }
 };
 
+// What the recipe asks of an answer that its filter keeps.
+class LimitsFilter {
+ public:
+  LimitsFilter(const AnswerPlan& plan, const recipe::ChatPrompt& prompt,
+               generate::Generator& generator, store::Store& store)
+      : limits_(plan.limits),
+        prompt_(prompt),
+        likelihoods_(plan.requests, generator, store) {}
+
+  bool asks_scores() const { return limits_.min_gain > recipe::kNoThreshold; }
+  Likelihoods& likelihoods() { return likelihoods_; }
+  const Likelihoods& likelihoods() const { return likelihoods_; }
+
+  parse::Judgement judge(const Row& row, const parse::RawAnswer& raw,
+                         const parse::ReadAnswer& read, Accepted& out) {
+    if (parse::Judgement judgement = judge_form(raw, read)) return judgement;
+    const std::vector<ScoredText> texts = texts_for(row, raw, read);
+    if (texts.empty()) return std::nullopt;
+    const Gain gain = gain_of_instruction(texts, likelihoods_, out);
+    if (!generate::has_answer(gain.finish)) {
+      return parse::Rejection{generate::finish_name(gain.finish), ""};
+    }
+    if (gain.nats >= limits_.min_gain) return std::nullopt;
+    return parse::Rejection{"off_topic",
+                            str("gain of the instruction ", gain.nats)};
+  }
+
+  // What judge() will ask the model for.
+  std::vector<ScoredText> foreseen(const Row& row, const parse::RawAnswer& raw,
+                                   const parse::ReadAnswer& read) const {
+    if (judge_form(raw, read)) return {};
+    return texts_for(row, raw, read);
+  }
+
+ private:
+  // By the limits that need no model.
+  parse::Judgement judge_form(const parse::RawAnswer& raw,
+                              const parse::ReadAnswer& read) const {
+    if (limits_.need_end && !read.ends) return parse::Rejection{"cut_off", ""};
+    if (limits_.max_repetition < 1.0) {
+      const double share = parse::repeated_share(read.answer);
+      if (share > limits_.max_repetition) {
+        return parse::Rejection{"repetition", str("share of 3-grams ", share)};
+      }
+    }
+    if (limits_.min_new_content > 0.0) {
+      const double share =
+          parse::new_content_share(raw.instruction, read.answer);
+      if (share < limits_.min_new_content) {
+        return parse::Rejection{"copies_instruction",
+                                str("share of new words of content ", share)};
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::vector<ScoredText> texts_for(const Row& row, const parse::RawAnswer& raw,
+                                    const parse::ReadAnswer& read) const {
+    if (!asks_scores() || parse::shares_subject(raw.instruction, read.answer)) {
+      return {};
+    }
+    return gain_texts(row, raw.instruction, read.answer, prompt_);
+  }
+
+  const recipe::AnswerLimits& limits_;
+  const recipe::ChatPrompt& prompt_;
+  Likelihoods likelihoods_;
+};
+
 class Answering : public CompletionPlan {
  public:
   Answering(const AnswerPlan& plan, generate::Generator& generator,
@@ -164,11 +233,11 @@ class Answering : public CompletionPlan {
         prompt_digest_(
             Hasher().add(*plan.prefix).add(plan.suffix_template).digest()),
         fingerprint_(generator.fingerprint()),
-        likelihoods_(plan.requests, generator, run.store) {}
+        limits_(plan, run.prompts.engraved, generator, run.store) {}
 
   void run() {
     const int64_t num_rows = complete_rows(*this, generator_, run_.store);
-    if (plan_.limits.min_gain > recipe::kNoThreshold) likelihoods_.finish();
+    if (asks_scores()) limits_.likelihoods().finish();
     finish_stage(run_.store, plan_.requests, own_.name, num_rows);
     finish_stage(run_.store, plan_.pairs, "", counts_.num_pairs(),
                  counts_.figures(has_rules()));
@@ -206,12 +275,29 @@ class Answering : public CompletionPlan {
     return other_ ? "" : str("accepted.", plan_.requests, " ", own_.name);
   }
   Json state() const override {
-    return to_json(AnsweringState{counts_, likelihoods_.num_rows()});
+    return to_json(AnsweringState{counts_, limits_.likelihoods().num_rows()});
   }
   void set_state(const Json& state, const std::string& where) override {
     const auto kept = from_json<AnsweringState>(state, where);
     counts_ = kept.counts;
-    likelihoods_.set_num_rows(kept.num_scores);
+    limits_.likelihoods().set_num_rows(kept.num_scores);
+  }
+
+  bool asks_scores() const override { return limits_.asks_scores(); }
+  void foresee(const std::vector<CompletedRow>& rows) override {
+    std::vector<ScoredText> texts;
+    for (const auto& [row, completion] : rows) {
+      if (generate::is_given_up(completion.finish)) continue;
+      const std::string instruction =
+          json_string(row.content, "instruction", row.stage);
+      const parse::RawAnswer raw{instruction, completion.text,
+                                 completion.finish};
+      const parse::ReadAnswer read = own_.read(raw, frame_);
+      if (read.judgement) continue;
+      const auto more = limits_.foreseen(row, raw, read);
+      texts.insert(texts.end(), more.begin(), more.end());
+    }
+    limits_.likelihoods().foresee(texts);
   }
 
   std::string find_thought(const std::string& text) const override {
@@ -234,7 +320,7 @@ class Answering : public CompletionPlan {
     }
     const parse::RawAnswer raw{instruction, completion.text, completion.finish};
     parse::ReadAnswer read = own_.read(raw, frame_);
-    if (!read.judgement) read.judgement = judge_limits(row, raw, read, out);
+    if (!read.judgement) read.judgement = limits_.judge(row, raw, read, out);
     out.verdicts.push_back(verdict_of(row.key, own_.name, read.judgement));
     if (other_) judge_by_other(row.key, raw, read, out);
     const int tokens = generator_.count_part(completion, read.answer);
@@ -272,44 +358,6 @@ class Answering : public CompletionPlan {
     }
   }
 
-  parse::Judgement judge_limits(const Row& row, const parse::RawAnswer& raw,
-                                const parse::ReadAnswer& read, Accepted& out) {
-    const recipe::AnswerLimits& limits = plan_.limits;
-    if (limits.need_end && !read.ends) return parse::Rejection{"cut_off", ""};
-    if (limits.max_repetition < 1.0) {
-      const double share = parse::repeated_share(read.answer);
-      if (share > limits.max_repetition) {
-        return parse::Rejection{"repetition", str("share of 3-grams ", share)};
-      }
-    }
-    if (limits.min_new_content > 0.0) {
-      const double share =
-          parse::new_content_share(raw.instruction, read.answer);
-      if (share < limits.min_new_content) {
-        return parse::Rejection{"copies_instruction",
-                                str("share of new words of content ", share)};
-      }
-    }
-    return judge_gain(row, raw.instruction, read.answer, out);
-  }
-
-  parse::Judgement judge_gain(const Row& row, const std::string& instruction,
-                              const std::string& answer, Accepted& out) {
-    const double min_gain = plan_.limits.min_gain;
-    if (min_gain <= recipe::kNoThreshold ||
-        parse::shares_subject(instruction, answer)) {
-      return std::nullopt;
-    }
-    const Gain gain = gain_of_instruction(
-        row, instruction, answer, run_.prompts.engraved, likelihoods_, out);
-    if (!generate::has_answer(gain.finish)) {
-      return parse::Rejection{generate::finish_name(gain.finish), ""};
-    }
-    if (gain.nats >= min_gain) return std::nullopt;
-    return parse::Rejection{"off_topic",
-                            str("gain of the instruction ", gain.nats)};
-  }
-
   Row pair(const Row& row, const parse::ReadAnswer& read, int tokens,
            const parse::FiredRules& fired) {
     Row pair{parsed_key(plan_.pairs, row.key, 0),
@@ -334,7 +382,7 @@ class Answering : public CompletionPlan {
   const std::vector<std::string> principles_;
   const std::string prompt_digest_;
   const std::string fingerprint_;
-  Likelihoods likelihoods_;
+  LimitsFilter limits_;
   AnswerCounts counts_;
 };
 

@@ -50,6 +50,9 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxBatch = 16;    // completions per transaction
 constexpr size_t kMaxReplay = 512;  // rows per transaction where none is new
 constexpr auto kMaxDelay = std::chrono::seconds(1);
+// Rows that are foreseen together, and how long they gather.
+constexpr size_t kMaxForeseen = 256;
+constexpr auto kGathering = std::chrono::milliseconds(100);
 
 // The time that a session's requests take and the tokens they bring: what is
 // not in the store yet, and the stage's rate over all sessions.
@@ -119,6 +122,46 @@ struct Checkpoint {
   }
 };
 
+// The store's checkpoint of a plan, if it has one.
+class KeptCheckpoint {
+ public:
+  KeptCheckpoint(CompletionPlan& plan, store::Store& store)
+      : plan_(plan), store_(store), name_(plan.checkpoint()) {}
+
+  // The plan has its state then.
+  std::optional<Checkpoint> find() {
+    if (name_.empty()) return std::nullopt;
+    const auto text = store_.meta(name_);
+    if (!text) return std::nullopt;
+    const std::string where = store_.folder() + ": " + name_;
+    try {
+      auto kept = from_json<Checkpoint>(parse_json(*text, where), where);
+      if (kept.num_accepted < 0) {
+        throw Error(ErrorKind::kInput, where + ": accepted: below 0");
+      }
+      plan_.set_state(kept.state, where);
+      num_kept_ = kept.num_accepted;
+      return kept;
+    } catch (const Error& error) {
+      throw Error(ErrorKind::kDamaged, error.what());
+    }
+  }
+
+  void keep(int64_t num_accepted, bool ended) {
+    if (name_.empty() || num_kept_ == num_accepted) return;
+    num_kept_ = num_accepted;
+    store_.set_meta(
+        name_,
+        dump_json(to_json(Checkpoint{num_accepted, ended, plan_.state()})));
+  }
+
+ private:
+  CompletionPlan& plan_;
+  store::Store& store_;
+  const std::string name_;
+  int64_t num_kept_ = 0;
+};
+
 class Completing {
  public:
   Completing(CompletionPlan& plan, generate::Generator& generator,
@@ -128,7 +171,8 @@ class Completing {
         store_(store),
         fingerprint_(generator.fingerprint()),
         title_(plan.title()),
-        checkpoint_(plan.checkpoint()),
+        checkpoint_(plan, store),
+        foresees_(plan.asks_scores() && generator.scores_together()),
         progress_(title_, plan.total(), plan.unit()),
         last_flush_(Clock::now()),
         clock_(generator) {}
@@ -137,6 +181,7 @@ class Completing {
     take_up();
     generator_.generate([this] { return next(); },
                         [this](generate::Completion c) { done(std::move(c)); });
+    advance();
     flush();
     if (!ended_) {
       stop_if_interrupted("run the same command again");
@@ -149,7 +194,7 @@ class Completing {
   // The next request the generator should work on; rows whose completion is
   // stored already are accepted on the way.
   std::optional<generate::Request> next() {
-    while (!ended_ && !plan_over_ && may_plan()) {
+    while (!ended_ && !plan_over_ && may_plan_once_accepted()) {
       std::optional<PlannedRow> planned = plan_.plan(num_planned_);
       if (!planned) {
         plan_over_ = true;
@@ -166,7 +211,7 @@ class Completing {
         return std::move(planned->request);
       }
       waiting_.at(n).completion = std::move(stored->completion);
-      advance();
+      advance_in_time();
       if (new_rows_.size() >= kMaxReplay) flush();
     }
     return std::nullopt;
@@ -174,34 +219,19 @@ class Completing {
 
   // Goes on behind what an earlier process accepted.
   void take_up() {
-    if (checkpoint_.empty()) return;
-    const auto text = store_.meta(checkpoint_);
-    if (!text) return;
-    const std::string where = store_.folder() + ": " + checkpoint_;
-    try {
-      const auto kept = from_json<Checkpoint>(parse_json(*text, where), where);
-      if (kept.num_accepted < 0) {
-        throw Error(ErrorKind::kInput, where + ": accepted: below 0");
-      }
-      plan_.set_state(kept.state, where);
-      num_planned_ = num_accepted_ = num_kept_ = kept.num_accepted;
-      ended_ = kept.ended;
-    } catch (const Error& error) {
-      throw Error(ErrorKind::kDamaged, error.what());
-    }
-  }
-
-  void keep_checkpoint() {
-    if (checkpoint_.empty() || num_kept_ == num_accepted_) return;
-    num_kept_ = num_accepted_;
-    store_.set_meta(
-        checkpoint_,
-        dump_json(to_json(Checkpoint{num_accepted_, ended_, plan_.state()})));
+    const auto kept = checkpoint_.find();
+    if (!kept) return;
+    num_planned_ = num_accepted_ = kept->num_accepted;
+    ended_ = kept->ended;
   }
 
   bool may_plan() const {
     return num_planned_ < num_accepted_ + plan_.lookahead() &&
            plan_.needs(num_planned_) <= num_accepted_;
+  }
+  bool may_plan_once_accepted() {
+    if (!may_plan()) advance();
+    return !ended_ && may_plan();
   }
 
   void begin_work(const std::string& stage) {
@@ -227,7 +257,7 @@ class Completing {
     stored.time_s = unix_time();
     new_completions_.push_back(std::move(stored));
     waiting_.at(n).completion = std::move(completion);
-    advance();
+    advance_in_time();
     progress_.update(units(), clock_.tokens_rate());
     if (new_completions_.size() >= kMaxBatch ||
         Clock::now() - last_flush_ >= kMaxDelay) {
@@ -235,16 +265,37 @@ class Completing {
     }
   }
 
+  // As advance(); rows whose scores are asked for together gather before.
+  void advance_in_time() {
+    if (foresees_ && Clock::now() - last_advance_ < kGathering) return;
+    advance();
+    last_advance_ = Clock::now();
+  }
+
   // Accepts what is complete, in sequence.
   void advance() {
     while (!ended_) {
       const auto first = waiting_.find(num_accepted_);
       if (first == waiting_.end() || !first->second.completion) return;
+      if (foresees_ && num_accepted_ >= num_foreseen_) foresee();
       ended_ = !plan_.accept(first->second.row, *first->second.completion,
                              accepted_);
       waiting_.erase(first);
       ++num_accepted_;
     }
+  }
+
+  void foresee() {
+    std::vector<CompletedRow> rows;
+    num_foreseen_ = num_accepted_;
+    for (auto i = waiting_.find(num_foreseen_);
+         i != waiting_.end() && i->first == num_foreseen_ &&
+         i->second.completion && rows.size() < kMaxForeseen;
+         ++i) {
+      rows.push_back({i->second.row, *i->second.completion});
+      ++num_foreseen_;
+    }
+    plan_.foresee(rows);
   }
 
   void flush() {
@@ -261,7 +312,7 @@ class Completing {
       }
       store_.add_rows(accepted_.rows);
       store_.set_verdicts(accepted_.verdicts);
-      keep_checkpoint();
+      checkpoint_.keep(num_accepted_, ended_);
     });
     new_rows_.clear();
     new_completions_.clear();
@@ -280,15 +331,17 @@ class Completing {
   store::Store& store_;
   const std::string fingerprint_;
   const std::string title_;
-  const std::string checkpoint_;
+  KeptCheckpoint checkpoint_;
+  const bool foresees_;
   Progress progress_;
   Clock::time_point last_flush_;
+  Clock::time_point last_advance_ = {};
   std::string stage_;  // of the rows
   WorkClock clock_;
 
   int64_t num_planned_ = 0;
   int64_t num_accepted_ = 0;
-  int64_t num_kept_ = 0;  // accepted as the store's checkpoint has it
+  int64_t num_foreseen_ = 0;
   bool plan_over_ = false;
   bool ended_ = false;
   generate::AnswerWatch watch_;

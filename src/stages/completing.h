@@ -28,6 +28,11 @@ struct Accepted {
   std::vector<store::Verdict> verdicts;
 };
 
+struct CompletedRow {
+  const store::Row& row;
+  const generate::Completion& completion;
+};
+
 // What a stage asks a model and what it makes of the answers.
 class CompletionPlan {
  public:
@@ -39,6 +44,11 @@ class CompletionPlan {
   virtual bool accept(const store::Row& row,
                       const generate::Completion& completion,
                       Accepted& out) = 0;
+  // Whether accepting rows asks the model for scores; then foresee() is called
+  // with rows, the next some in sequence, before the first of them is accepted,
+  // and can ask for what accepting them will need at once.
+  virtual bool asks_scores() const { return false; }
+  virtual void foresee(const std::vector<CompletedRow>& /*rows*/) {}
   // The part of a completion that is internal thought.
   virtual std::string find_thought(const std::string& /*text*/) const {
     return "";

@@ -142,14 +142,14 @@ TEST_F(GivenUpTest, ARowWhoseScoreAServerDoesNotGiveIsRejectedForIt) {
   prompt.user = "{instruction}";
   Accepted accepted;
   const store::Row row{1, "a", 0, {}, Json::object()};
-  EXPECT_EQ(
-      gain_of_instruction(row, "why", "answer", prompt, likelihoods, accepted)
-          .finish,
-      Finish::kTimedOut);
-  EXPECT_EQ(
-      gain_of_instruction(row, "why", "other", prompt, likelihoods, accepted)
-          .finish,
-      Finish::kStop);
+  EXPECT_EQ(gain_of_instruction(gain_texts(row, "why", "answer", prompt),
+                                likelihoods, accepted)
+                .finish,
+            Finish::kTimedOut);
+  EXPECT_EQ(gain_of_instruction(gain_texts(row, "why", "other", prompt),
+                                likelihoods, accepted)
+                .finish,
+            Finish::kStop);
   EXPECT_EQ(accepted.rows.size(), 3u);
 }
 

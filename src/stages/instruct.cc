@@ -299,8 +299,7 @@ class SelfInstruct : public CompletionPlan {
   // Where what a request shows, or a score, depends on those before, all are
   // accepted again.
   std::string checkpoint() const override {
-    if (options_.num_machine_exemplars > 0 ||
-        options_.min_log_likelihood > recipe::kNoLikelihood ||
+    if (options_.num_machine_exemplars > 0 || filters_.asks_scores() ||
         run_.judging == Judging::kBoth) {
       return "";
     }
@@ -325,18 +324,24 @@ class SelfInstruct : public CompletionPlan {
     return 4 + int64_t(std::ceil(1.25 * rest / yield));
   }
 
+  bool asks_scores() const override { return filters_.asks_scores(); }
+  void foresee(const std::vector<CompletedRow>& rows) override {
+    std::vector<ScoredText> texts;
+    for (const auto& [row, completion] : rows) {
+      uint64_t index = 0;
+      for (const auto& task : tasks_of(row, completion)) {
+        filters_.foresee(parsed_key(kTasks, row.key, index++), task,
+                         parse::join_instruction(task.task, task.input), texts);
+      }
+    }
+    filters_.foresee(texts);
+  }
+
   bool accept(const Row& row, const Completion& completion,
               Accepted& out) override {
     ++num_requests_;
-    std::vector<parse::ListedTask> tasks;
-    if (generate::has_answer(completion.finish)) {
-      tasks = parse::parse_tasks(
-          with_opening(row.content, completion.text), requests_.next_number(),
-          completion.finish == Finish::kLength,
-          parse::task_form(prompt_.item, prompt_.no_input));
-    }
     uint64_t index = 0;
-    for (const parse::ListedTask& task : tasks) {
+    for (const parse::ListedTask& task : tasks_of(row, completion)) {
       const std::string text = parse::join_instruction(task.task, task.input);
       const uint64_t key = parsed_key(kTasks, row.key, index++);
       out.rows.push_back(
@@ -357,6 +362,15 @@ class SelfInstruct : public CompletionPlan {
   int64_t num_kept() const { return num_kept_; }
 
  private:
+  std::vector<parse::ListedTask> tasks_of(const Row& row,
+                                          const Completion& completion) const {
+    if (!generate::has_answer(completion.finish)) return {};
+    return parse::parse_tasks(with_opening(row.content, completion.text),
+                              requests_.next_number(),
+                              completion.finish == Finish::kLength,
+                              parse::task_form(prompt_.item, prompt_.no_input));
+  }
+
   const Run& run_;
   const recipe::InstructOptions& options_;
   const recipe::SelfInstructPrompt& prompt_;
@@ -381,8 +395,7 @@ void write_tasks(const Run& run, InstructionFilters& filters) {
     filters.set_likelihoods(&likelihoods);
     num_requests = complete_rows(tasks, base, run.store);
     filters.set_likelihoods(nullptr);
-    if (options.min_log_likelihood > recipe::kNoLikelihood)
-      likelihoods.finish();
+    if (filters.asks_scores()) likelihoods.finish();
   }
   if (tasks.num_kept() < options.num_instructions) {
     log_warning(str("instruct: ", tasks.num_kept(), " of ",

@@ -61,12 +61,32 @@ void InstructionFilter::remember_task(const std::string& task) {
   if (++in_shard_ >= options_.shard_size) begin_shard();
 }
 
+parse::Judgement InstructionFilter::judge_alone(const parse::ListedTask& task,
+                                                const std::string& text) const {
+  if (parse::Judgement judgement = profile_.judge_task(task, text))
+    return judgement;
+  return judge_form(text, false);
+}
+
+parse::Judgement InstructionFilter::judge_alone(
+    const parse::ListedQuestion& question) const {
+  if (question.cut_off) return parse::Rejection{"malformed", "cut off"};
+  if (question.text.empty())
+    return parse::Rejection{"malformed", "nothing there"};
+  if (is_published()) return std::nullopt;
+  if (!question.in_form) {
+    return parse::Rejection{"malformed", "not in the form of the list"};
+  }
+  if (parse::Judgement judgement = profile_.judge_question(question.text)) {
+    return judgement;
+  }
+  return judge_form(question.text, true);
+}
+
 parse::Judgement InstructionFilter::judge(const parse::ListedTask& task,
                                           const std::string& text,
                                           const Circumstances& circumstances) {
-  if (parse::Judgement judgement = profile_.judge_task(task, text))
-    return judgement;
-  if (parse::Judgement judgement = judge_form(text, false)) return judgement;
+  if (parse::Judgement judgement = judge_alone(task, text)) return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(task.task))
     return parse::Rejection{"duplicate", *like};
@@ -83,9 +103,7 @@ parse::Judgement InstructionFilter::judge(const parse::ListedTask& task,
 
 parse::Judgement InstructionFilter::judge(const parse::ListedQuestion& question,
                                           const Circumstances& circumstances) {
-  if (question.cut_off) return parse::Rejection{"malformed", "cut off"};
-  if (question.text.empty())
-    return parse::Rejection{"malformed", "nothing there"};
+  if (parse::Judgement judgement = judge_alone(question)) return judgement;
   if (is_published()) {
     if (circumstances.contaminated) return circumstances.contaminated;
     if (!asked_.emplace(question.type, question.topic).second) {
@@ -95,14 +113,6 @@ parse::Judgement InstructionFilter::judge(const parse::ListedQuestion& question,
       return parse::Rejection{"surplus", "of its type"};
     return std::nullopt;
   }
-  if (!question.in_form) {
-    return parse::Rejection{"malformed", "not in the form of the list"};
-  }
-  if (parse::Judgement judgement = profile_.judge_question(question.text)) {
-    return judgement;
-  }
-  if (parse::Judgement judgement = judge_form(question.text, true))
-    return judgement;
   if (circumstances.contaminated) return circumstances.contaminated;
   if (auto like = dedup_.find(question.text)) {
     return parse::Rejection{"duplicate", *like};
@@ -197,10 +207,29 @@ parse::Judgement InstructionFilters::judge(uint64_t key,
       [&](InstructionFilter& filter) { return filter.judge(topic); }, out);
 }
 
+bool InstructionFilters::asks_scores() const {
+  return options_.min_log_likelihood > recipe::kNoLikelihood;
+}
+
+void InstructionFilters::foresee(uint64_t key, const parse::ListedTask& task,
+                                 const std::string& text,
+                                 std::vector<ScoredText>& out) const {
+  if (own_.is_published() || own_.judge_alone(task, text)) return;
+  if (!guard_.judge(text)) out.push_back({key, "instruction", before_, text});
+}
+
+void InstructionFilters::foresee(uint64_t key,
+                                 const parse::ListedQuestion& question,
+                                 std::vector<ScoredText>& out) const {
+  if (own_.is_published() || own_.judge_alone(question)) return;
+  if (guard_.judge(question.text)) return;
+  out.push_back({key, "instruction", before_, question.text});
+}
+
 parse::Judgement InstructionFilters::judge_likelihood(uint64_t key,
                                                       const std::string& text,
                                                       Accepted& out) {
-  if (options_.min_log_likelihood <= recipe::kNoLikelihood) return std::nullopt;
+  if (!asks_scores()) return std::nullopt;
   SELFALIGN_CHECK(likelihoods_ != nullptr);
   const Likelihood found =
       likelihoods_->of({key, "instruction", before_, text}, out);

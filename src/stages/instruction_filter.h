@@ -42,14 +42,19 @@ class InstructionFilter {
   parse::Judgement judge(const parse::ListedQuestion& question,
                          const Circumstances& circumstances);
   parse::Judgement judge(const parse::ListedTopic& topic);
+  // What says nothing of others.
+  parse::Judgement judge_alone(const parse::ListedTask& task,
+                               const std::string& text) const;
+  parse::Judgement judge_alone(const parse::ListedQuestion& question) const;
   // A task kept by an earlier process.
   void remember_task(const std::string& task);
 
   const recipe::Profile& profile() const { return profile_; }
+  // It judges as the published code, which asks no model.
+  bool is_published() const { return profile_.judge_question == nullptr; }
 
  private:
   void begin_shard();
-  bool is_published() const { return profile_.judge_question == nullptr; }
   parse::Judgement judge_form(const std::string& text, bool red_team) const;
   parse::Judgement judge_likelihood(const Circumstances& circumstances) const;
 
@@ -76,6 +81,16 @@ class InstructionFilters {
                          bool surplus, Accepted& out);
   parse::Judgement judge(uint64_t key, const parse::ListedTopic& topic,
                          Accepted& out);
+  // A row that is judged soon, if judging it will ask for a score, as far as
+  // can be told before the rows ahead of it are judged.
+  void foresee(uint64_t key, const parse::ListedTask& task,
+               const std::string& text, std::vector<ScoredText>& out) const;
+  void foresee(uint64_t key, const parse::ListedQuestion& question,
+               std::vector<ScoredText>& out) const;
+  bool asks_scores() const;
+  void foresee(const std::vector<ScoredText>& texts) {
+    likelihoods_->foresee(texts);
+  }
   // Of the rows that are judged from now on; null: none is asked for. Needed
   // where instruct.min_log_likelihood is set.
   void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }

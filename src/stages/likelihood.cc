@@ -36,7 +36,7 @@ std::string beginning(const std::string& answer) {
 
 std::string scores_of(const std::string& judged) { return judged + ".scores"; }
 
-Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
+generate::ScoreRequest Likelihoods::request_of(const ScoredText& scored) const {
   const uint64_t key = Hasher()
                            .add(stage_)
                            .add(scored.parent)
@@ -44,17 +44,36 @@ Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
                            .add(scored.text)
                            .add(fingerprint_)
                            .key();
-  std::optional<generate::ContinuationScore> score;
-  if (const auto row = store_.row(key)) {
-    score = kept_score(row->content);
-  } else {
-    const auto scores =
-        generator_.score({{key, scored.context, {scored.text}}});
-    // None of a row that is there and holds no score.
-    if (scores.size() == 1 && scores[0].continuations.size() == 1) {
-      score = scores[0].continuations[0];
-    }
+  return {key, scored.context, {scored.text}};
+}
+
+void Likelihoods::foresee(const std::vector<ScoredText>& texts) {
+  foreseen_.clear();
+  std::vector<generate::ScoreRequest> requests;
+  for (const ScoredText& text : texts) {
+    generate::ScoreRequest request = request_of(text);
+    if (!store_.row(request.key)) requests.push_back(std::move(request));
   }
+  if (requests.empty()) return;
+  for (generate::Scores& scores : generator_.score(requests)) {
+    if (scores.continuations.size() != 1) continue;
+    foreseen_[scores.key] = std::move(scores.continuations[0]);
+  }
+}
+
+// None where the model gives none, or of a row that is there and holds none.
+std::optional<generate::ContinuationScore> Likelihoods::score(
+    const generate::ScoreRequest& request) {
+  if (const auto row = store_.row(request.key)) return kept_score(row->content);
+  if (auto known = foreseen_.extract(request.key)) return known.mapped();
+  const auto scores = generator_.score({request});
+  if (scores.size() != 1 || scores[0].continuations.size() != 1) return {};
+  return scores[0].continuations[0];
+}
+
+Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
+  const generate::ScoreRequest request = request_of(scored);
+  const auto score = this->score(request);
   if (!score ||
       (score->logprobs.empty() && generate::has_answer(score->finish))) {
     throw Error(ErrorKind::kInput,
@@ -72,7 +91,7 @@ Likelihood Likelihoods::of(const ScoredText& scored, Accepted& out) {
     content["finish"] = generate::finish_name(found.finish);
   }
   out.rows.push_back(
-      {key, stage_, num_rows_++, {scored.parent}, std::move(content)});
+      {request.key, stage_, num_rows_++, {scored.parent}, std::move(content)});
   return found;
 }
 
@@ -97,18 +116,21 @@ std::optional<generate::ContinuationScore> kept_score(const Json& content) {
   return score;
 }
 
-Gain gain_of_instruction(const store::Row& row, const std::string& instruction,
-                         const std::string& answer,
-                         const recipe::ChatPrompt& prompt,
-                         Likelihoods& likelihoods, Accepted& out) {
+std::vector<ScoredText> gain_texts(const store::Row& row,
+                                   const std::string& instruction,
+                                   const std::string& answer,
+                                   const recipe::ChatPrompt& prompt) {
   const std::string text = beginning(answer);
-  const Likelihood given = likelihoods.of(
-      {row.key, "answer",
-       prompt.prompt + recipe::chat_turn(prompt, instruction), text},
-      out);
+  return {{row.key, "answer",
+           prompt.prompt + recipe::chat_turn(prompt, instruction), text},
+          {row.key, "answer alone", prompt.prompt + prompt.answer, text}};
+}
+
+Gain gain_of_instruction(const std::vector<ScoredText>& texts,
+                         Likelihoods& likelihoods, Accepted& out) {
+  const Likelihood given = likelihoods.of(texts.at(0), out);
   if (!generate::has_answer(given.finish)) return {.finish = given.finish};
-  const Likelihood alone = likelihoods.of(
-      {row.key, "answer alone", prompt.prompt + prompt.answer, text}, out);
+  const Likelihood alone = likelihoods.of(texts.at(1), out);
   if (!generate::has_answer(alone.finish)) return {.finish = alone.finish};
   return {given.mean() - alone.mean()};
 }

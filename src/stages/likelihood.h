@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "generate/generator.h"
 #include "recipe/prompts.h"
@@ -47,6 +49,10 @@ class Likelihoods {
         store_(store),
         fingerprint_(generator.fingerprint()) {}
 
+  // Asks at once for what of() will be asked; what an earlier call asked for,
+  // and of() was not, is forgotten.
+  void foresee(const std::vector<ScoredText>& texts);
+
   // The text after its context. The row that keeps it goes to `out`. One call
   // at a time, in the order of the rows.
   Likelihood of(const ScoredText& scored, Accepted& out);
@@ -59,10 +65,15 @@ class Likelihoods {
   void set_num_rows(int64_t number) { num_rows_ = number; }
 
  private:
+  generate::ScoreRequest request_of(const ScoredText& scored) const;
+  std::optional<generate::ContinuationScore> score(
+      const generate::ScoreRequest& request);
+
   const std::string stage_;
   generate::Generator& generator_;
   store::Store& store_;
   const std::string fingerprint_;
+  std::unordered_map<uint64_t, generate::ContinuationScore> foreseen_;
   int64_t num_rows_ = 0;
 };
 
@@ -77,10 +88,14 @@ struct Gain {
   double nats = 0;
   generate::Finish finish = generate::Finish::kStop;  // as of a Likelihood
 };
-Gain gain_of_instruction(const store::Row& row, const std::string& instruction,
-                         const std::string& answer,
-                         const recipe::ChatPrompt& prompt,
+// `texts` are gain_texts().
+Gain gain_of_instruction(const std::vector<ScoredText>& texts,
                          Likelihoods& likelihoods, Accepted& out);
+// The beginning of the answer to row `row`, with the instruction and alone.
+std::vector<ScoredText> gain_texts(const store::Row& row,
+                                   const std::string& instruction,
+                                   const std::string& answer,
+                                   const recipe::ChatPrompt& prompt);
 
 // What the user of `prompt` is about to say: all up to the instruction.
 std::string before_instruction(const recipe::ChatPrompt& prompt);

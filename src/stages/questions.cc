@@ -236,16 +236,26 @@ class Questions : public CompletionPlan {
     return 4 + int64_t(std::ceil(1.25 * rest / yield));
   }
 
+  bool asks_scores() const override { return filters_.asks_scores(); }
+  void foresee(const std::vector<CompletedRow>& rows) override {
+    std::vector<ScoredText> texts;
+    for (const auto& [row, completion] : rows) {
+      uint64_t index = 0;
+      for (const auto& question :
+           questions_of(row, completion, requests_.hints_of(row))) {
+        filters_.foresee(parsed_key(goal_.questions, row.key, index++),
+                         question, texts);
+      }
+    }
+    filters_.foresee(texts);
+  }
+
   bool accept(const Row& row, const Completion& completion,
               Accepted& out) override {
     ++num_requests_;
     const std::vector<recipe::TypedQuestion> hints = requests_.hints_of(row);
-    std::vector<parse::ListedQuestion> questions;
-    if (generate::has_answer(completion.finish)) {
-      questions = requests_.question_form(hints, row.seq)
-                      .read(with_opening(row.content, completion.text),
-                            completion.finish == Finish::kLength);
-    }
+    const std::vector<parse::ListedQuestion> questions =
+        questions_of(row, completion, hints);
     for (size_t i = 0; i < questions.size(); ++i) {
       accept_question(row.key, i, questions[i], out);
     }
@@ -274,6 +284,15 @@ class Questions : public CompletionPlan {
   int64_t num_questions() const { return num_questions_; }
 
  private:
+  std::vector<parse::ListedQuestion> questions_of(
+      const Row& row, const Completion& completion,
+      const std::vector<recipe::TypedQuestion>& hints) const {
+    if (!generate::has_answer(completion.finish)) return {};
+    return requests_.question_form(hints, row.seq)
+        .read(with_opening(row.content, completion.text),
+              completion.finish == Finish::kLength);
+  }
+
   void accept_question(uint64_t request, size_t index,
                        const parse::ListedQuestion& listed, Accepted& out) {
     Row question{parsed_key(goal_.questions, request, index),
@@ -315,8 +334,7 @@ void ask_questions(const Run& run, InstructionFilters& filters,
     filters.set_likelihoods(&likelihoods);
     num_requests = complete_rows(questions, base, run.store);
     filters.set_likelihoods(nullptr);
-    if (run.recipe.instruct.min_log_likelihood > recipe::kNoLikelihood)
-      likelihoods.finish();
+    if (filters.asks_scores()) likelihoods.finish();
     num_questions = questions.num_questions();
     figures = questions.figures();
     questions.warn_of_shortfall(num_requests);

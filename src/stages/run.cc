@@ -40,6 +40,7 @@ class KnownAs final : public generate::Generator {
     return of_->count_part(whole, part);
   }
   bool chats_only() const override { return of_->chats_only(); }
+  bool scores_together() const override { return of_->scores_together(); }
 
  private:
   const std::string fingerprint_;

@@ -232,6 +232,7 @@ std::unique_ptr<generate::Generator> ScriptedWorkbench::open_generator(
   if (!adapter.empty()) {
     options.fingerprint += " + " + read_file(adapter + "/digest");
   }
+  options.num_score_calls = options_.num_score_calls;
   return generate::make_scripted_generator(options);
 }
 

@@ -30,8 +30,9 @@ struct WorldOptions {
   bool answers_on = false;  // an answer is followed by an endless one
   // Is shown what the models are asked.
   std::function<void(const generate::Request&)> on_request{};
-  KillSwitch* kill = nullptr;  // ticks inside tune
-  int kill_after = 0;          // completions of one generator
+  KillSwitch* kill = nullptr;      // ticks inside tune
+  int kill_after = 0;              // completions of one generator
+  int* num_score_calls = nullptr;  // of ScriptedOptions
 };
 
 class ScriptedWorkbench final : public stages::Workbench {

@@ -99,6 +99,24 @@ TEST_F(ThresholdsTest, WhatTheInstructionMakesNoLikelierIsOffTopic) {
   }
 }
 
+// Where a server scores, rows that wait are scored together: a few calls for
+// hundreds of texts, and the run is the same to the bit.
+TEST_F(ThresholdsTest, ScoresAreAskedForTogether) {
+  WorldOptions world;
+  world.strays = true;
+  world.num_slots = 16;
+  const std::string digest = run(recipe("a"), world);
+  size_t num_scores = 0;
+  for (const char* stage : {"instruct.tasks", "redteam.questions",
+                            "align.answers", "verbose.answers"}) {
+    num_scores += open("a")->rows(stage + std::string(".scores")).size();
+  }
+  int num_calls = 0;
+  world.num_score_calls = &num_calls;
+  EXPECT_EQ(run(recipe("b"), world), digest);
+  EXPECT_LT(size_t(num_calls), num_scores / 8) << num_scores;
+}
+
 // Of the answers of stage 2 that are kept or rejected for `reason`, just those
 // are rejected that are `wrong`, and there are some of both.
 void expect_rejected(

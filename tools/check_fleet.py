@@ -2,17 +2,22 @@
 """A run over two real servers and a real training, killed three times.
 
   check_fleet.py --out FOLDER [--base FOLDER] [--server vllm|llama-server]
-                 [--python PYTHON] [--rows N] [--options TEXT]
+                 [--python PYTHON] [--rows N] [--options TEXT] [--data FOLDER]
 
 By examples/cluster: both servers are started by serve.sh, which puts each
 adapter into them, and train.sh trains with torchrun in two processes. On the way
 the coordinator is killed (SIGKILL) while it has answers written, then a process
 of the training, then a server; each time the same command goes on. At its end
 `verify` must be clean, each row stored once, and both servers must have answered.
-Then the same recipe runs with the model alone, on this machine, for comparison.
+Then `evaluate` asks the run's models at the servers, which are given each adapter;
+it is killed on the way, too, and a server. Then the same recipe runs with the model
+alone, on this machine, for comparison, and the same models are evaluated here: items
+must be answered nearly alike.
 
---base is an HF folder of a small model, else it is made of the demo's. `vllm` or `llama-server` must be on the PATH, and --python have torch,
-transformers, peft and accelerate. What is missing is said, and ends this with 77.
+--data is a folder of published sets (TruthfulQA.csv, hhh, question.jsonl); without it
+nothing is evaluated, aloud. --base is an HF folder of a small model, else it is made of the demo's. `vllm` or
+`llama-server` must be on the PATH, and --python have torch, transformers, peft and
+accelerate. What is missing is said, and ends this with 77.
 """
 
 import argparse
@@ -43,6 +48,8 @@ def parse_flags():
     flags.add_argument("--python", default=sys.executable)
     flags.add_argument("--rows", type=int, default=72)
     flags.add_argument("--options", default="")
+    flags.add_argument("--data", type=pathlib.Path)
+    flags.add_argument("--items", type=int, default=16)
     flags.add_argument("--selfalign", type=pathlib.Path,
                        default=ROOT / "build/selfalign")
     return flags.parse_args()
@@ -195,6 +202,88 @@ def whole_run(flags, env):
     return run
 
 
+TASKS = ["truthfulqa", "hhh", "vicuna"]
+
+
+def evaluate(flags, out, more):
+    """The command that asks the base and both adapters."""
+    return [flags.selfalign, "evaluate", *more, "--data", flags.data,
+            "--tasks", ",".join(TASKS), "--limit", str(flags.items),
+            "--max-tokens", "64", "--temperature", "0", "--out", out]
+
+
+def evaluate_served(flags, env, run):
+    """Killed once, and then without a server, it comes to its end."""
+    out = flags.out / "evaluated"
+    command = evaluate(flags, out,
+                       [run.folder, "--subjects", "base,engraved,verbose"])
+    refused = subprocess.run(command, env=env, capture_output=True, text=True)
+    checks.expect(refused.returncode == 2 and "--allow-command" in refused.stderr,
+                  refused.stderr)
+    command.append("--allow-command")
+    log = (flags.out / "evaluated.log").open("a")
+    kills = [("evaluation killed", "base", lambda process: process.kill()),
+             ("a server killed", "engraved",
+              lambda process: kill_server(PLACES[1]))]
+    while True:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        while process.poll() is None:
+            time.sleep(0.2)
+            if kills and any((out / "items" / kills[0][1]).glob("*.jsonl")):
+                what, _, kill = kills.pop(0)
+                kill(process)
+                print(f"   {what}", flush=True)
+        if process.returncode == 0:
+            break
+        checks.expect(process.returncode in (-signal.SIGKILL, 1), process.returncode)
+    checks.expect(not kills, kills)
+    return out
+
+
+def evaluate_here(flags, env, run):
+    out = flags.out / "evaluated-here"
+    adapters = [f"{name}={run.folder / name / 'adapter'}"
+                for name in ("engraved", "verbose")]
+    command = evaluate(flags, out, ["--model", flags.base, "--prompts",
+                                    run.folder / "prompts",
+                                    "--subjects", "base,engraved,verbose"])
+    for adapter in adapters:
+        command += ["--adapter", adapter]
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+def items(folder, subject, task):
+    path = folder / "items" / subject / f"{task}.jsonl"
+    lines = [json.loads(line)["item"] for line in path.read_text().splitlines()]
+    return {item["id"]: item for item in lines}
+
+
+def first_words(item):
+    return item["answer"].split()[:5]
+
+
+def compare_evaluations(served, here):
+    """Choices are scored alike, and most greedy answers begin alike."""
+    for subject in ("base", "engraved", "verbose"):
+        for task in TASKS:
+            ours, theirs = items(here, subject, task), items(served, subject, task)
+            checks.expect(ours and ours.keys() == theirs.keys(), (subject, task))
+            pairs = [(item, theirs[key]) for key, item in ours.items()]
+            if task == "vicuna":
+                same = sum(first_words(a) == first_words(b) for a, b in pairs)
+                print(f"   {subject:10}{task:12}{same} of {len(pairs)} answers "
+                      "begin with the same five words")
+                continue
+            values = [(x, y) for a, b in pairs for kind in a["values"]
+                      for x, y in zip(a["values"][kind], b["values"][kind])]
+            apart = sum(abs(x - y) for x, y in values) / len(values)
+            size = sum(abs(x) for x, _ in values) / len(values)
+            print(f"   {subject:10}{task:12}log-probabilities of choices "
+                  f"{apart:.2f} apart, of {size:.1f} nats in the mean")
+            checks.expect(apart < 0.03 * size, (apart, size))
+
+
 def figures(folder):
     """Losses and lengths of a run."""
     out = {}
@@ -222,8 +311,13 @@ def main():
                         "--output", flags.base], check=True)
     flags.base = flags.base.resolve()
     env = environment(flags)
+    evaluated = None
     try:
         run = whole_run(flags, env)
+        if flags.data:
+            evaluated = evaluate_served(flags, env, run)
+        else:
+            print("   skipped: no --data, so nothing is evaluated")
     finally:
         subprocess.run(["bash", CLUSTER / "serve.sh", "stop"], env=env)
     subprocess.run([flags.selfalign, "verify", run.folder], check=True)
@@ -238,6 +332,8 @@ def main():
     print(f"   {'':28}{'served':>20}{'local':>20}")
     for stage, value in served.items():
         print(f"   {stage:28}{value:>20}{here.get(stage, ''):>20}")
+    if evaluated:
+        compare_evaluations(evaluated, evaluate_here(flags, env, run))
     print("ok")
 
 

@@ -211,7 +211,7 @@ void require_passed(const std::vector<eval::TaskResult>& results) {
 // What was asked of a subject's server, added up.
 void keep_usage(const std::string& folder, const PlannedSubject& planned,
                 eval::ResultsWriter& writer) {
-  if (!generate::is_remote_model(planned.info.model)) return;
+  if (!planned.model.is_served()) return;
   eval::Results fresh;
   fresh.usage = {eval::usage_of(
       folder, writer.results(),
@@ -229,7 +229,7 @@ void evaluate(Flags flags, const Shell& shell) {
   flags.options.prompts_folder = prompts_of(tasks, flags.subjects);
   check_data(tasks, subjects, flags.options);
   stages::check_can_write(flags.out);
-  OpenModel models(flags.subjects.run);
+  OpenModel models(flags.subjects.run, flags.subjects.allow_command);
   models.check(subjects);
   eval::ResultsWriter writer(flags.out);
   std::vector<std::vector<eval::TaskResult>> results(tasks.size());

@@ -84,23 +84,6 @@ void require_its_model(const recipe::Recipe& recipe, const store::Reader& store,
           store.folder(), " --fork NEW --recipe RECIPE"));
 }
 
-// The recipe of a run folder may be somebody else's, and its command would do
-// on this machine whatever it says.
-void require_allowed(const recipe::Recipe& recipe, bool is_allowed) {
-  const std::string& reload = recipe.serve.reload;
-  if (is_allowed || (!recipe.train.is_command() && reload.empty())) return;
-  throw Error(
-      ErrorKind::kUsage,
-      str(recipe.run_folder,
-          recipe.train.is_command() ? ": its recipe trains by a command"
-                                    : ": its recipe has servers reload "
-                                      "by a command",
-          ", \"",
-          shown(recipe.train.is_command() ? recipe.train.command : reload),
-          "\"; look at it, then add --allow-command, or go on by your "
-          "own recipe: selfalign run RECIPE"));
-}
-
 // `file` is the recipe's; `sign_key` the key's, if any. `made`: folder of an
 // adapter for the next tuning, if any.
 void perform_run(const recipe::Recipe& recipe, const std::string& file,
@@ -116,9 +99,7 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   }
   shell.resume_hint = "go on with: selfalign resume " + folder +
                       (sign_key.empty() ? "" : " --sign-key " + sign_key) +
-                      (recipe.train.is_command() || !recipe.serve.reload.empty()
-                           ? " --allow-command"
-                           : "");
+                      (commands_of(recipe).empty() ? "" : " --allow-command");
   const std::unique_ptr<store::Store> store = open(recipe);
   if (key) store->set_signing_key(key);
   const bool was_done = is_done(*store);
@@ -217,7 +198,7 @@ void add_adopt(CLI::App& app, Shell& shell) {
     const recipe::Recipe recipe = recipe_of_run(options->run);
     log_info(str(options->run, ": ", options->made, " for ",
                  next_tuning(recipe, options->run)));
-    require_allowed(recipe, options->allow_command);
+    require_allowed(commands_of(recipe), recipe, options->allow_command);
     perform_run(recipe, options->run + recipe::kRecipeFile, options->sign_key,
                 shell, stages::open_run,
                 std::filesystem::absolute(options->made).lexically_normal());
@@ -256,7 +237,7 @@ void add_resume(CLI::App& app, Shell& shell) {
     const std::string own = options->folder + recipe::kRecipeFile;
     if (options->fork.empty()) {
       const recipe::Recipe recipe = recipe_of_run(options->folder);
-      require_allowed(recipe, options->allow_command);
+      require_allowed(commands_of(recipe), recipe, options->allow_command);
       perform_run(recipe, own, options->sign_key, shell);
       return;
     }
@@ -265,7 +246,8 @@ void add_resume(CLI::App& app, Shell& shell) {
     const bool is_own = options->recipe.empty();
     recipe::Recipe recipe = is_own ? recipe_of_run(options->folder)
                                    : recipe::read_recipe(options->recipe);
-    if (is_own) require_allowed(recipe, options->allow_command);
+    if (is_own)
+      require_allowed(commands_of(recipe), recipe, options->allow_command);
     recipe.run_folder =
         std::filesystem::absolute(options->fork).lexically_normal();
     perform_run(recipe, is_own ? own : options->recipe, options->sign_key,

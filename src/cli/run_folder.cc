@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "base/joined.h"
 #include "base/own_file.h"
+#include "base/shown.h"
 #include "formats/model_path.h"
 #include "generate/remote_address.h"
 #include "recipe/prompts.h"
@@ -48,6 +50,34 @@ void require_own(const fs::path& run, const fs::path& adapter) {
 }
 
 }  // namespace
+
+std::vector<RecipeCommand> reload_of(const recipe::Recipe& recipe) {
+  if (recipe.serve.reload.empty()) return {};
+  return {{"has servers reload by", recipe.serve.reload}};
+}
+
+std::vector<RecipeCommand> commands_of(const recipe::Recipe& recipe) {
+  std::vector<RecipeCommand> commands = reload_of(recipe);
+  if (recipe.train.is_command()) {
+    commands.push_back({"trains by", recipe.train.command});
+  }
+  return commands;
+}
+
+void require_allowed(const std::vector<RecipeCommand>& commands,
+                     const recipe::Recipe& recipe, bool is_allowed) {
+  if (is_allowed || commands.empty()) return;
+  throw Error(
+      ErrorKind::kUsage,
+      str(recipe.run_folder, ": its recipe ",
+          joined(commands, ", and ",
+                 [](const RecipeCommand& command) {
+                   return str(command.does, " a command, \"",
+                              shown(command.line), "\"");
+                 }),
+          "; look at it, then add --allow-command, or go on by your own "
+          "recipe: selfalign run RECIPE"));
+}
 
 recipe::Recipe recipe_of_run(const std::string& folder) {
   if (!recipe::is_run_folder(folder)) {

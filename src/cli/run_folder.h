@@ -44,6 +44,21 @@ bool is_done(const store::Reader& store);
 std::vector<std::pair<std::string, std::string>> adapters_of_run(
     const std::string& folder);
 
+// A command that a recipe has run: what for, as "trains by", and its line.
+struct RecipeCommand {
+  std::string does;
+  std::string line;
+};
+std::vector<RecipeCommand> commands_of(const recipe::Recipe& recipe);
+// That of serve.reload, if there is one.
+std::vector<RecipeCommand> reload_of(const recipe::Recipe& recipe);
+
+// The recipe of a run folder may be somebody else's, and its commands would do
+// on this machine whatever they say: Error kUsage where there are any and the
+// user has not said so.
+void require_allowed(const std::vector<RecipeCommand>& commands,
+                     const recipe::Recipe& recipe, bool is_allowed);
+
 // --sign-key of the commands that write to a run, and what it names; null if
 // it is not given.
 void add_sign_key(CLI::App& command, std::string& path);

@@ -328,6 +328,8 @@ void SubjectFlags::add(CLI::App& command) {
       ->default_str("one");
   add_sampling(command, decoding.given,
                "what a benchmark publishes, or 0.7, or the run's own");
+  command.add_flag("--allow-command", allow_command,
+                   "run the command that has the run's servers load a model");
   compute.add_compute(command);
   compute.add_engine(command);
   compute.add_api(command);
@@ -346,8 +348,18 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags) {
   return chosen(std::move(all), flags.subjects);
 }
 
-OpenModel::OpenModel(const std::string& run) {
-  if (!run.empty()) recipe_ = recipe_of_run(run);
+OpenModel::OpenModel(const std::string& run, bool allow_command)
+    : allow_command_(allow_command) {
+  if (run.empty()) return;
+  recipe_ = recipe_of_run(run);
+  store_ = store::Reader::open(run);
+}
+
+// Whether the run's servers answer for it.
+bool OpenModel::is_of_run(const recipe::ModelOptions& model) const {
+  if (!recipe_ || !model.is_served()) return false;
+  const recipe::ModelOptions own = recipe_->model_for(recipe::Role::kEvaluate);
+  return model.path == own.path && model.servers == own.servers;
 }
 
 void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
@@ -357,7 +369,10 @@ void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
     if (!seen.insert({planned.model.place(), planned.adapter}).second) continue;
     // Servers may get an adapter when its turn comes.
     const bool is_loaded_later =
-        planned.model.is_served() && recipe_ && !recipe_->serve.reload.empty();
+        is_of_run(planned.model) && !recipe_->serve.reload.empty();
+    if (is_loaded_later) {
+      require_allowed(reload_of(*recipe_), *recipe_, allow_command_);
+    }
     workbench_.check_model(planned.model,
                            is_loaded_later ? "" : planned.adapter, false);
   }
@@ -378,10 +393,10 @@ void OpenModel::open(PlannedSubject& planned) {
 // The models of a run are held against its base where servers answer.
 std::unique_ptr<generate::Generator> OpenModel::open_generator(
     const PlannedSubject& planned) {
-  if (!recipe_ || !planned.model.is_served()) {
+  if (!is_of_run(planned.model)) {
     return workbench_.open_generator(planned.model, planned.adapter);
   }
-  if (!served_) served_.emplace(*recipe_, workbench_, nullptr);
+  if (!served_) served_.emplace(*recipe_, workbench_, store_.get(), nullptr);
   return served_->open(planned.adapter.empty() ? "base" : planned.info.name,
                        planned.model, planned.adapter);
 }

@@ -28,6 +28,7 @@ struct SubjectFlags {
   std::string form = "auto";          // of models named on the command line
   std::string prompts;                // folder, "" finds it
   eval::DecodingOptions decoding;     // also of the tasks
+  bool allow_command = false;         // the run's serve.reload
   ModelFlags compute;
   const CLI::App* app = nullptr;  // whose options they are
 
@@ -57,18 +58,23 @@ std::vector<PlannedSubject> plan_subjects(const SubjectFlags& flags);
 class OpenModel {
  public:
   // `run`: a run's folder, whose recipe says how its servers are asked, or "".
-  explicit OpenModel(const std::string& run = "");
-  // Error if a subject's model or adapter cannot be opened; quick.
+  // `allow_command`: its serve.reload may be run.
+  explicit OpenModel(const std::string& run = "", bool allow_command = false);
+  // Error if a subject's model or adapter cannot be opened, or needs a command
+  // that may not be run; quick.
   void check(const std::vector<PlannedSubject>& subjects);
   // Fills in subject.generator and info.fingerprint; nothing of answers that
   // are published.
   void open(PlannedSubject& planned);
 
  private:
+  bool is_of_run(const recipe::ModelOptions& model) const;
   std::unique_ptr<generate::Generator> open_generator(
       const PlannedSubject& planned);
 
   std::optional<recipe::Recipe> recipe_;
+  std::unique_ptr<store::Reader> store_;
+  bool allow_command_;
   local::LocalWorkbench workbench_;
   std::optional<stages::ServedModels> served_;
   std::string name_;

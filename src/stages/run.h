@@ -26,7 +26,9 @@ class Models {
  public:
   Models(const recipe::Recipe& recipe, Workbench& workbench,
          store::Store& store)
-      : recipe_(recipe), store_(store), served_(recipe, workbench, &store) {}
+      : recipe_(recipe),
+        store_(store),
+        served_(recipe, workbench, &store, &store) {}
 
   // The base model, as the recipe has it for the role. Its fingerprint is kept
   // in the store: Error kUsage if this run was begun with another one (its rows

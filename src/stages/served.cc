@@ -27,6 +27,7 @@ using generate::Generator;
 using generate::Probe;
 
 constexpr char kBase[] = "base";
+constexpr char kLoaded[] = "/serve.loaded.json";
 constexpr std::chrono::milliseconds kLook(200);
 constexpr char kGoesOn[] = "the same command goes on";
 // That servers have to load a model of any size.
@@ -103,15 +104,30 @@ std::unique_ptr<Generator> ServedModels::open(const std::string& name,
                             : "; give that model's path"));
 }
 
+// What stands beside the run, for evaluations have servers answer, too: the
+// model that was loaded last, by role.
 std::string ServedModels::last_loaded(const recipe::ModelOptions& model) const {
-  if (!store_) return loaded_;
-  return store_->meta("served.loaded" + model.role).value_or("");
+  const std::string path = recipe_.run_folder + kLoaded;
+  try {
+    if (is_file(path)) {
+      return json_string_or(parse_json(read_file(path), path), model.role, path,
+                            "");
+    }
+  } catch (const Error& error) {
+    log_warning(str(error.what(), "; what servers have loaded is not known"));
+  }
+  return "";
 }
 
 void ServedModels::keep_loaded(const recipe::ModelOptions& model,
-                               const std::string& name) {
-  loaded_ = name;
-  if (store_) store_->set_meta("served.loaded" + model.role, name);
+                               const std::string& name) const {
+  Json all = Json::object();
+  for (const recipe::ModelOptions& other : recipe_.base_models()) {
+    const std::string loaded = last_loaded(other);
+    if (!loaded.empty()) all[other.role] = loaded;
+  }
+  all[model.role] = name;
+  write_file_atomic(recipe_.run_folder + kLoaded, dump_json(all) + "\n");
 }
 
 // Whether there is something to compare with.
@@ -201,14 +217,13 @@ std::string ServedModels::nearer_model(const std::string& name,
 }
 
 std::optional<Probe> ServedModels::known(const std::string& name) const {
-  if (!store_) {
-    const auto found = probes_.find(name);
-    return found == probes_.end() ? std::nullopt : std::optional(found->second);
+  if (const auto found = probes_.find(name); found != probes_.end()) {
+    return found->second;
   }
   const std::string key = "probe." + name;
-  const auto text = store_->meta(key);
+  const auto text = known_ == nullptr ? std::nullopt : known_->meta(key);
   if (!text) return std::nullopt;
-  const std::string where = store_->folder() + "/run.db: meta " + key;
+  const std::string where = known_->folder() + "/run.db: meta " + key;
   return from_json<Probe>(parse_json(*text, where), where);
 }
 

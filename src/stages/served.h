@@ -21,10 +21,12 @@ std::string served_name(const std::string& adapter);
 
 class ServedModels {
  public:
-  // All outlive this. `store` null: nothing is recorded.
+  // All outlive this. What the run that `known` reads has met is compared with;
+  // null: nothing yet. What is met is kept in `store`; null: for as long as
+  // this is there.
   ServedModels(const recipe::Recipe& recipe, Workbench& workbench,
-               store::Store* store)
-      : recipe_(recipe), workbench_(workbench), store_(store) {}
+               const store::Reader* known, store::Store* store)
+      : recipe_(recipe), workbench_(workbench), known_(known), store_(store) {}
 
   // As Workbench::open_generator; `name` is "base" or the tuning's folder.
   //
@@ -37,8 +39,10 @@ class ServedModels {
   // values. Where a server tells no log-probabilities, or this machine has no
   // memory for the model, a line says what could not be compared.
   //
-  // With serve.reload, that command is run where servers do not answer, not as
-  // they should, or had another model loaded last; and they are waited for.
+  // With serve.reload, which may be somebody else's command (the caller asks
+  // whether it is allowed), that command is run where servers do not answer,
+  // not as they should, or had another model loaded last; and they are waited
+  // for.
   std::unique_ptr<generate::Generator> open(const std::string& name,
                                             const recipe::ModelOptions& model,
                                             const std::string& adapter);
@@ -53,7 +57,8 @@ class ServedModels {
                            const generate::Probe& wanted,
                            const generate::Probe& found) const;
   std::string last_loaded(const recipe::ModelOptions& model) const;
-  void keep_loaded(const recipe::ModelOptions& model, const std::string& name);
+  void keep_loaded(const recipe::ModelOptions& model,
+                   const std::string& name) const;
   std::optional<generate::Probe> known(const std::string& name) const;
   std::optional<generate::Probe> expected(const std::string& name,
                                           const std::string& adapter);
@@ -65,10 +70,9 @@ class ServedModels {
 
   const recipe::Recipe& recipe_;
   Workbench& workbench_;
+  const store::Reader* known_;
   store::Store* store_;
-  // Without a store:
-  std::map<std::string, generate::Probe> probes_;
-  std::string loaded_;
+  std::map<std::string, generate::Probe> probes_;  // without a store
 };
 
 }  // namespace selfalign::stages

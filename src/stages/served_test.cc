@@ -105,7 +105,7 @@ class ServedModelsTest : public ::testing::Test {
   ~ServedModelsTest() override { set_log_level(LogLevel::kInfo); }
 
   void open(const std::string& name) {
-    ServedModels models(recipe_, workbench_, store_.get());
+    ServedModels models(recipe_, workbench_, store_.get(), store_.get());
     models.open(name, recipe_.model, name == "base" ? "" : adapter_);
   }
   std::string error_of(const std::string& name) {
@@ -151,7 +151,7 @@ TEST_F(ServedModelsTest, AnAdapterMustHaveItsEffect) {
   workbench_.logprobs["served adapter"] = -1.01;
   const ScratchFolder other;
   const auto fresh = store::Store::open(other.path());
-  ServedModels models(recipe_, workbench_, fresh.get());
+  ServedModels models(recipe_, workbench_, fresh.get(), fresh.get());
   EXPECT_THAT(
       message_of([&] { models.open("engraved", recipe_.model, adapter_); }),
       HasSubstr("nearer to the base model"));

@@ -21,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 // Ports that are free now.
 std::vector<int> free_ports(int count) {
@@ -168,6 +169,26 @@ TEST_F(FleetRun, MergedModelsAreNotTakenForEachOther) {
               store->meta("fingerprint.engraved"));
   }
   ASSERT_EQ(selfalign("verify run"), 0) << log();
+  // An evaluation has each model loaded when it is its turn, and a run folder's
+  // command wants a word.
+  write_file_atomic(path("q.jsonl"),
+                    R"({"question_id": 1, "category": "c", "turns": ["Why?"]})"
+                    "\n");
+  const std::string evaluate =
+      "evaluate run --questions q=q.jsonl --subjects base,engraved,verbose "
+      "--temperature 0 --max-tokens 4";
+  EXPECT_EQ(selfalign(evaluate), 2) << log();
+  EXPECT_THAT(log(), HasSubstr("--allow-command"));
+  EXPECT_EQ(read_file(path("reloads")), loaded);
+  ASSERT_EQ(selfalign(evaluate + " --allow-command"), 0) << log();
+  EXPECT_THAT(read_file(path("reloads")).substr(loaded.size()),
+              MatchesRegex("(\\[\\]\n)?"
+                           "\\[selfalign-engraved-[0-9a-f]*\\]\n"
+                           "\\[selfalign-verbose-[0-9a-f]*\\]\n"));
+  const Json results = parse_json(
+      read_file(path("run/evaluation/results.json")), "results.json");
+  EXPECT_EQ(results["subjects"].size(), 3);
+  EXPECT_EQ(results["usage"].size(), 3) << results.dump();
 }
 
 // Servers of another model are found out before a row is made.

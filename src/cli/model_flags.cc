@@ -91,7 +91,13 @@ void ModelFlags::put_price(recipe::ModelOptions& options) const {
   bool named = false;
   for (const std::string& text : prices) {
     const auto [name, price] = split_price(text);
-    if (name ? !is_named(options.path, *name) : named) continue;
+    const auto places = options.addresses();
+    const bool has_name =
+        name && std::any_of(places.begin(), places.end(),
+                            [&name = *name](const std::string& path) {
+                              return is_named(path, name);
+                            });
+    if (name ? !has_name : named) continue;
     options.price = generate::price_from_text(price);
     named = named || name;
   }

@@ -261,7 +261,9 @@ void check_use(const SubjectFlags& flags,
                const std::vector<PlannedSubject>& all) {
   std::vector<std::string> paths;
   for (const PlannedSubject& one : all) {
-    if (!one.subject.published) paths.push_back(one.model.place());
+    if (one.subject.published) continue;
+    const std::vector<std::string> places = one.model.addresses();
+    paths.insert(paths.end(), places.begin(), places.end());
   }
   flags.compute.check_use(*flags.app, paths);
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/joined.h"
+#include "generate/fleet_options.h"
 
 namespace selfalign::recipe {
 
@@ -104,6 +105,11 @@ bool RoleModels::names_any() const {
 
 std::string ModelOptions::place() const {
   return servers.empty() ? path : joined(servers);
+}
+
+std::vector<std::string> ModelOptions::addresses() const {
+  return servers.empty() ? std::vector{path}
+                         : generate::fleet_addresses(servers);
 }
 
 ModelOptions Recipe::model_for(Role role) const {

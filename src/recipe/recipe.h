@@ -54,6 +54,8 @@ struct ModelOptions {
   }
   // Where it is asked, for people.
   std::string place() const;
+  // Of its servers, read again where a file names them; else its path alone.
+  std::vector<std::string> addresses() const;
 
   // How a model of this machine is computed; and how many rows at a time.
   static void describe_compute(auto& visit, auto& model) {

@@ -15,7 +15,6 @@
 #include "base/joined.h"
 #include "base/log.h"
 #include "base/shown.h"
-#include "generate/fleet_options.h"
 #include "stages/stage_table.h"
 
 namespace selfalign::stages {
@@ -35,11 +34,6 @@ constexpr std::chrono::minutes kPatience(30);
 constexpr std::chrono::seconds kBetweenTries(5);
 // Of an adapter whose effect is below this, other kernels may do as much.
 constexpr double kTold = 0.005;  // nats
-
-std::vector<std::string> addresses_of(const recipe::ModelOptions& model) {
-  return model.servers.empty() ? std::vector{model.path}
-                               : generate::fleet_addresses(model.servers);
-}
 
 // A shell's word.
 std::string quoted(const std::string& text) {
@@ -265,8 +259,8 @@ void ServedModels::reload(const recipe::ModelOptions& model,
       quoted(adapter.empty() ? "" : served_name(adapter)),
       " SELFALIGN_BASE=", quoted(model.is_here() ? model.path : ""),
       " SELFALIGN_SERVERS=",
-      quoted(joined(addresses_of(model), " ",
-                    [](const auto& one) { return one; })),
+      quoted(
+          joined(model.addresses(), " ", [](const auto& one) { return one; })),
       "\n", command);
   const std::string log = folder + "/serve.log";
   log_info(str("servers are to answer with ",

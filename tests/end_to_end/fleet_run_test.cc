@@ -176,7 +176,7 @@ TEST_F(FleetRun, MergedModelsAreNotTakenForEachOther) {
                     "\n");
   const std::string evaluate =
       "evaluate run --questions q=q.jsonl --subjects base,engraved,verbose "
-      "--temperature 0 --max-tokens 4";
+      "--temperature 0 --max-tokens 4 --price 1000000,1000000";
   EXPECT_EQ(selfalign(evaluate), 2) << log();
   EXPECT_THAT(log(), HasSubstr("--allow-command"));
   EXPECT_EQ(read_file(path("reloads")), loaded);
@@ -188,7 +188,8 @@ TEST_F(FleetRun, MergedModelsAreNotTakenForEachOther) {
   const Json results = parse_json(
       read_file(path("run/evaluation/results.json")), "results.json");
   EXPECT_EQ(results["subjects"].size(), 3);
-  EXPECT_EQ(results["usage"].size(), 3) << results.dump();
+  ASSERT_EQ(results["usage"].size(), 3) << results.dump();
+  EXPECT_GT(results["usage"][0]["cost"].get<double>(), 3) << results.dump();
 }
 
 // Servers of another model are found out before a row is made.

@@ -299,17 +299,21 @@ def figures(folder):
     return out
 
 
-def main():
-    flags = parse_flags()
-    need(flags)
-    flags.out = flags.out.resolve()
-    flags.out.mkdir(parents=True)
+def make_base(flags):
     if flags.base is None:
         flags.base = flags.out / "base"
         demo = next((ROOT / ".deps/model").glob("*.gguf"))
         subprocess.run([flags.selfalign, "export", demo, "--model", "merged",
                         "--output", flags.base], check=True)
     flags.base = flags.base.resolve()
+
+
+def main():
+    flags = parse_flags()
+    need(flags)
+    flags.out = flags.out.resolve()
+    flags.out.mkdir(parents=True)
+    make_base(flags)
     env = environment(flags)
     evaluated = None
     try:

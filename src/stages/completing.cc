@@ -183,7 +183,7 @@ class Completing {
       if (kept.num_accepted < 0) {
         throw Error(ErrorKind::kInput, where + ": accepted: below 0");
       }
-      plan_.set_state(kept.state, where);
+      plan_.set_state(kept.state, kept.num_accepted, where);
       num_planned_ = num_accepted_ = num_kept_ = kept.num_accepted;
       ended_ = kept.ended;
     } catch (const Error& error) {

@@ -309,7 +309,8 @@ class SelfInstruct : public CompletionPlan {
   Json state() const override {
     return to_json(SelfInstructState{num_requests_, num_tasks_, num_kept_});
   }
-  void set_state(const Json& state, const std::string& where) override {
+  void set_state(const Json& state, int64_t /*num_accepted*/,
+                 const std::string& where) override {
     const auto kept = from_json<SelfInstructState>(state, where);
     num_requests_ = kept.num_requests;
     num_tasks_ = kept.num_tasks;

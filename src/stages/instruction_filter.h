@@ -44,6 +44,9 @@ class InstructionFilter {
   parse::Judgement judge(const parse::ListedTopic& topic);
   // A task kept by an earlier process.
   void remember_task(const std::string& task);
+  // A question judged by an earlier process.
+  void remember_question(const parse::ListedQuestion& question,
+                         const store::Verdict& verdict);
 
   const recipe::Profile& profile() const { return profile_; }
 
@@ -81,6 +84,10 @@ class InstructionFilters {
   void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }
   // Takes up what an earlier process kept of the stage `tasks`.
   void recall_tasks(const store::Reader& store, const std::string& tasks);
+  // The same of one question, by the verdict of the run's profile; where that
+  // judges alone.
+  void recall_question(const parse::ListedQuestion& question,
+                       const store::Verdict& verdict);
 
   const recipe::Profile& profile() const { return own_.profile(); }
   const ContaminationGuard& guard() const { return guard_; }

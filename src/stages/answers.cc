@@ -277,7 +277,8 @@ class Answering : public CompletionPlan {
   Json state() const override {
     return to_json(AnsweringState{counts_, limits_.likelihoods().num_rows()});
   }
-  void set_state(const Json& state, const std::string& where) override {
+  void set_state(const Json& state, int64_t /*num_accepted*/,
+                 const std::string& where) override {
     const auto kept = from_json<AnsweringState>(state, where);
     counts_ = kept.counts;
     limits_.likelihoods().set_num_rows(kept.num_scores);

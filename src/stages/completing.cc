@@ -139,7 +139,7 @@ class KeptCheckpoint {
       if (kept.num_accepted < 0) {
         throw Error(ErrorKind::kInput, where + ": accepted: below 0");
       }
-      plan_.set_state(kept.state, where);
+      plan_.set_state(kept.state, kept.num_accepted, where);
       num_kept_ = kept.num_accepted;
       return kept;
     } catch (const Error& error) {

@@ -67,8 +67,11 @@ class CompletionPlan {
   // What accepting has come to, beside what it added; where there is a
   // checkpoint.
   virtual Json state() const { return {}; }
-  // Takes up a state that another process left. Error kInput where it is none.
-  virtual void set_state(const Json& /*state*/, const std::string& /*where*/) {}
+  // Takes up the state that another process left once `num_accepted` rows were
+  // accepted; the store has these rows and what came of them. Error kInput
+  // where it is none.
+  virtual void set_state(const Json& /*state*/, int64_t /*num_accepted*/,
+                         const std::string& /*where*/) {}
 
   // The progress line: its title, what it counts, how many of that there are to
   // be (0: not known) and how many there are once some rows are accepted.

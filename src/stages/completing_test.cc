@@ -32,7 +32,8 @@ class Adding : public AcceptAll {
     return has_checkpoint_ ? kCheckpoint : "";
   }
   Json state() const override { return {{"sum", sum_}}; }
-  void set_state(const Json& state, const std::string& where) override {
+  void set_state(const Json& state, int64_t /*num_accepted*/,
+                 const std::string& where) override {
     sum_ = json_int(state, "sum", where);
   }
 

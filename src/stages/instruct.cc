@@ -258,11 +258,13 @@ struct SelfInstructState {
   int64_t num_requests = 0;
   int64_t num_tasks = 0;
   int64_t num_kept = 0;
+  int64_t num_scores = 0;
 
   static void describe(auto& visit, auto& self) {
     visit("requests", self.num_requests);
     visit("tasks", self.num_tasks);
     visit("kept", self.num_kept);
+    visit.may("scores", self.num_scores, self.num_scores > 0);
   }
 };
 
@@ -296,23 +298,24 @@ class SelfInstruct : public CompletionPlan {
     return options_.num_machine_exemplars > 0 ? known_before(n) : 0;
   }
 
-  // Where what a request shows, or a score, depends on those before, all are
-  // accepted again.
+  // Where what a request shows depends on those before, all are accepted again.
   std::string checkpoint() const override {
-    if (options_.num_machine_exemplars > 0 || filters_.asks_scores() ||
-        run_.judging == Judging::kBoth) {
+    if (options_.num_machine_exemplars > 0 || run_.judging == Judging::kBoth) {
       return "";
     }
     return str("accepted.", kTasks, " ", filters_.profile().instruct_filter);
   }
   Json state() const override {
-    return to_json(SelfInstructState{num_requests_, num_tasks_, num_kept_});
+    return to_json(SelfInstructState{num_requests_, num_tasks_, num_kept_,
+                                     filters_.num_scores()});
   }
-  void set_state(const Json& state, const std::string& where) override {
+  void set_state(const Json& state, int64_t /*num_accepted*/,
+                 const std::string& where) override {
     const auto kept = from_json<SelfInstructState>(state, where);
     num_requests_ = kept.num_requests;
     num_tasks_ = kept.num_tasks;
     num_kept_ = kept.num_kept;
+    filters_.set_num_scores(kept.num_scores);
     filters_.recall_tasks(run_.store, kTasks);
   }
 

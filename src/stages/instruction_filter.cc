@@ -124,6 +124,18 @@ parse::Judgement InstructionFilter::judge(const parse::ListedQuestion& question,
   return std::nullopt;
 }
 
+void InstructionFilter::remember_question(const parse::ListedQuestion& question,
+                                          const store::Verdict& verdict) {
+  if (is_published()) {
+    // What is surplus, too, is the one question of its topic.
+    if (verdict.kept || verdict.reason == "surplus") {
+      asked_.emplace(question.type, question.topic);
+    }
+  } else if (verdict.kept) {
+    dedup_.keep(question.text);
+  }
+}
+
 parse::Judgement InstructionFilter::judge_form(const std::string& text,
                                                bool red_team) const {
   if (!options_.strict_form || is_published()) return std::nullopt;
@@ -251,6 +263,12 @@ void InstructionFilters::recall_tasks(const store::Reader& store,
   };
   recall(own_);
   if (other_) recall(*other_);
+}
+
+void InstructionFilters::recall_question(const parse::ListedQuestion& question,
+                                         const store::Verdict& verdict) {
+  SELFALIGN_CHECK(!other_);
+  own_.remember_question(question, verdict);
 }
 
 store::Verdict verdict_of(uint64_t key, const std::string& filter,

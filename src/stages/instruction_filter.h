@@ -48,6 +48,9 @@ class InstructionFilter {
   parse::Judgement judge_alone(const parse::ListedQuestion& question) const;
   // A task kept by an earlier process.
   void remember_task(const std::string& task);
+  // A question judged by an earlier process.
+  void remember_question(const parse::ListedQuestion& question,
+                         const store::Verdict& verdict);
 
   const recipe::Profile& profile() const { return profile_; }
   // It judges as the published code, which asks no model.
@@ -91,11 +94,22 @@ class InstructionFilters {
   void foresee(const std::vector<ScoredText>& texts) {
     likelihoods_->foresee(texts);
   }
+  // Rows of scores so far; an earlier process may have made some.
+  int64_t num_scores() const {
+    return likelihoods_ == nullptr ? 0 : likelihoods_->num_rows();
+  }
+  void set_num_scores(int64_t number) {
+    if (likelihoods_ != nullptr) likelihoods_->set_num_rows(number);
+  }
   // Of the rows that are judged from now on; null: none is asked for. Needed
   // where instruct.min_log_likelihood is set.
   void set_likelihoods(Likelihoods* likelihoods) { likelihoods_ = likelihoods; }
   // Takes up what an earlier process kept of the stage `tasks`.
   void recall_tasks(const store::Reader& store, const std::string& tasks);
+  // The same of one question, by the verdict of the run's profile; where that
+  // judges alone.
+  void recall_question(const parse::ListedQuestion& question,
+                       const store::Verdict& verdict);
 
   const recipe::Profile& profile() const { return own_.profile(); }
   const ContaminationGuard& guard() const { return guard_; }

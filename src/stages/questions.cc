@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/record.h"
 #include "stages/balance.h"
 #include "stages/completing.h"
 #include "stages/funnel.h"
@@ -112,6 +113,15 @@ class QuestionRequests {
     return hints;
   }
 
+  // The questions that the answer to a request brings.
+  std::vector<parse::ListedQuestion> read(const Row& request,
+                                          const Completion& completion) const {
+    if (!generate::has_answer(completion.finish)) return {};
+    return question_form(hints_of(request), request.seq)
+        .read(with_opening(request.content, completion.text),
+              completion.finish == Finish::kLength);
+  }
+
   recipe::QuestionForm question_form(
       const std::vector<recipe::TypedQuestion>& hints, int64_t n) const {
     std::vector<recipe::TypedQuestion> examples;
@@ -195,6 +205,41 @@ TypeBalance make_balance(const Run& run, const QuestionGoal& goal,
       std::move(types));
 }
 
+// What a process that goes on finds in the store: the questions that came of
+// the accepted requests, from which all else follows.
+struct QuestionsState {
+  int64_t num_questions = 0;
+  int64_t num_kept = 0;
+  int64_t num_scores = 0;
+
+  static void describe(auto& visit, auto& self) {
+    visit("questions", self.num_questions);
+    visit("kept", self.num_kept);
+    visit.may("scores", self.num_scores, self.num_scores > 0);
+  }
+};
+
+void require_found(const char* what, int64_t expected, int64_t found,
+                   const std::string& where) {
+  if (found == expected) return;
+  throw Error(ErrorKind::kInput, str(where, ": expected ", expected, " ", what,
+                                     " in the store, found ", found));
+}
+
+// Keys of the stage's first `number` rows. Error kInput where there are fewer.
+std::vector<uint64_t> first_keys(const store::Reader& store,
+                                 const std::string& stage, int64_t number,
+                                 const std::string& where) {
+  std::vector<uint64_t> keys;
+  store.scan(stage, "", [&](const store::SeenRow& seen) {
+    if (int64_t(keys.size()) == number) return false;
+    keys.push_back(seen.row.key);
+    return true;
+  });
+  require_found("requests", number, int64_t(keys.size()), where);
+  return keys;
+}
+
 // Asks about the topics, spread over the types, and keeps questions in order
 // until there are enough.
 class Questions : public CompletionPlan {
@@ -203,7 +248,8 @@ class Questions : public CompletionPlan {
   Questions(const Run& run, InstructionFilters& filters,
             const QuestionGoal& goal, const SeedQuestions& seeds,
             const std::vector<Row>& topics, const std::string& fingerprint)
-      : options_(run.recipe.instruct),
+      : run_(run),
+        options_(run.recipe.instruct),
         filters_(filters),
         goal_(goal),
         topics_(topics),
@@ -221,11 +267,46 @@ class Questions : public CompletionPlan {
 
   std::optional<PlannedRow> plan(int64_t n) override {
     if (n >= goal_.max_requests) return std::nullopt;
-    const std::vector<size_t> numbers = balance_.next_topics(n);
-    std::vector<const Row*> topics;
-    topics.reserve(numbers.size());
-    for (const size_t i : numbers) topics.push_back(&topics_[i]);
-    return requests_.request(n, topics);
+    return requests_.request(n, next_topics(n));
+  }
+
+  // Where two profiles judge, all are accepted again.
+  std::string checkpoint() const override {
+    if (run_.judging == Judging::kBoth) return "";
+    return str("accepted.", goal_.questions, " ",
+               filters_.profile().instruct_filter);
+  }
+  Json state() const override {
+    return to_json(QuestionsState{num_questions_, balance_.num_kept(),
+                                  filters_.num_scores()});
+  }
+  // Goes through the requests and their questions as they were accepted, but
+  // reads the verdicts in place of judging.
+  void set_state(const Json& state, int64_t num_accepted,
+                 const std::string& where) override {
+    const auto kept = from_json<QuestionsState>(state, where);
+    filters_.set_num_scores(kept.num_scores);
+    const std::vector<uint64_t> requests =
+        first_keys(run_.store, goal_.requests, num_accepted, where);
+    uint64_t index = 0;  // of a question in its request
+    const auto visit = [&](const store::SeenRow& seen) {
+      if (num_questions_ == kept.num_questions) return false;
+      for (; num_requests_ < num_accepted &&
+             seen.row.key != parsed_key(goal_.questions,
+                                        requests[size_t(num_requests_)], index);
+           index = 0) {
+        recall_request();
+      }
+      if (num_requests_ == num_accepted) return false;
+      recall_question(seen, where);
+      ++index;
+      return true;
+    };
+    run_.store.scan(goal_.questions, filters_.profile().instruct_filter, visit);
+    while (num_requests_ < num_accepted) recall_request();
+    require_found("questions of these requests", kept.num_questions,
+                  num_questions_, where);
+    require_found("kept questions", kept.num_kept, balance_.num_kept(), where);
   }
 
   int64_t lookahead() const override {
@@ -241,8 +322,7 @@ class Questions : public CompletionPlan {
     std::vector<ScoredText> texts;
     for (const auto& [row, completion] : rows) {
       uint64_t index = 0;
-      for (const auto& question :
-           questions_of(row, completion, requests_.hints_of(row))) {
+      for (const auto& question : requests_.read(row, completion)) {
         filters_.foresee(parsed_key(goal_.questions, row.key, index++),
                          question, texts);
       }
@@ -252,17 +332,11 @@ class Questions : public CompletionPlan {
 
   bool accept(const Row& row, const Completion& completion,
               Accepted& out) override {
-    ++num_requests_;
-    const std::vector<recipe::TypedQuestion> hints = requests_.hints_of(row);
-    const std::vector<parse::ListedQuestion> questions =
-        questions_of(row, completion, hints);
-    for (size_t i = 0; i < questions.size(); ++i) {
-      accept_question(row.key, i, questions[i], out);
+    size_t index = 0;
+    for (const auto& question : requests_.read(row, completion)) {
+      accept_question(row.key, index++, question, out);
     }
-    std::vector<std::string> asked;
-    asked.reserve(hints.size());
-    for (const recipe::TypedQuestion& hint : hints) asked.push_back(hint.type);
-    balance_.add_outcome(asked);
+    end_request(requests_.hints_of(row));
     return !balance_.finished();
   }
 
@@ -284,15 +358,6 @@ class Questions : public CompletionPlan {
   int64_t num_questions() const { return num_questions_; }
 
  private:
-  std::vector<parse::ListedQuestion> questions_of(
-      const Row& row, const Completion& completion,
-      const std::vector<recipe::TypedQuestion>& hints) const {
-    if (!generate::has_answer(completion.finish)) return {};
-    return requests_.question_form(hints, row.seq)
-        .read(with_opening(row.content, completion.text),
-              completion.finish == Finish::kLength);
-  }
-
   void accept_question(uint64_t request, size_t index,
                        const parse::ListedQuestion& listed, Accepted& out) {
     Row question{parsed_key(goal_.questions, request, index),
@@ -309,6 +374,50 @@ class Questions : public CompletionPlan {
     out.rows.push_back(std::move(question));
   }
 
+  std::vector<const Row*> next_topics(int64_t n) {
+    std::vector<const Row*> topics;
+    for (const size_t i : balance_.next_topics(n)) {
+      topics.push_back(&topics_[i]);
+    }
+    return topics;
+  }
+
+  // All questions of the next request in sequence have been added.
+  void end_request(const std::vector<recipe::TypedQuestion>& hints) {
+    std::vector<std::string> asked;
+    asked.reserve(hints.size());
+    for (const recipe::TypedQuestion& hint : hints) asked.push_back(hint.type);
+    balance_.add_outcome(asked);
+    ++num_requests_;
+  }
+
+  // What an earlier process asked in the next request in sequence.
+  void recall_request() {
+    std::vector<recipe::TypedQuestion> hints;
+    for (const Row* topic : next_topics(num_requests_)) {
+      hints.push_back(hint_of(topic->content, kTopics));
+    }
+    end_request(hints);
+  }
+
+  // One that an earlier process judged.
+  void recall_question(const store::SeenRow& seen, const std::string& where) {
+    const std::string place = str(goal_.questions, ":", seen.row.seq);
+    if (!seen.verdict) {
+      throw Error(ErrorKind::kInput, str(where, ": expected a verdict of ",
+                                         filters_.profile().instruct_filter,
+                                         " on ", place, ", found none"));
+    }
+    const recipe::TypedQuestion hint = hint_of(seen.row.content, place);
+    filters_.recall_question(
+        {json_string(seen.row.content, "instruction", place), hint.type,
+         hint.topic},
+        *seen.verdict);
+    if (seen.verdict->kept) balance_.add_kept(hint.type);
+    ++num_questions_;
+  }
+
+  const Run& run_;
   const recipe::InstructOptions& options_;
   InstructionFilters& filters_;
   const QuestionGoal& goal_;

@@ -29,6 +29,35 @@ using store::Reader;
 using store::Row;
 using ::testing::HasSubstr;
 
+// Enough requests for later ones to know of earlier ones.
+struct Spread {
+  const char* profile;
+  const char* balance;
+  int hints;
+};
+constexpr Spread kSpreads[] = {
+    {"default", "quota", 1}, {"paper2", "quota", 2}, {"paper", "smallest", 2}};
+
+std::function<bool(store::Store&)> has_questions(int64_t number) {
+  return [number](store::Store& store) {
+    return store.num_rows("redteam.questions") >= number;
+  };
+}
+
+constexpr char kMark[] = "as it was";
+
+// Marks the verdicts on all questions that there are; their keys.
+std::vector<uint64_t> mark_verdicts(store::Store& store) {
+  std::vector<uint64_t> keys;
+  for (const Row& row : store.rows("redteam.questions")) {
+    store::Verdict verdict = store.verdicts(row.key).at(0);
+    verdict.detail = kMark;
+    store.set_verdicts({verdict});
+    keys.push_back(row.key);
+  }
+  return keys;
+}
+
 class QuestionsTest : public ScriptedRunsTest {
  protected:
   Recipe recipe(const std::string& name, const std::string& profile) const {
@@ -40,6 +69,16 @@ class QuestionsTest : public ScriptedRunsTest {
     recipe.instruct.num_red_team = 60;
     recipe.instruct.hints_per_request = 5;
     recipe.instruct.question_sampling.max_new_tokens = 150;
+    return recipe;
+  }
+  Recipe long_recipe(const Spread& spread, const std::string& name) const {
+    Recipe recipe =
+        this->recipe(str(spread.profile, ".", name), spread.profile);
+    recipe.stages = {"instruct"};
+    recipe.instruct.balance = spread.balance;
+    recipe.instruct.hints_per_request = spread.hints;
+    recipe.instruct.num_red_team = 300;
+    recipe.instruct.topics_per_type = 60;
     return recipe;
   }
 };
@@ -167,6 +206,79 @@ TEST_F(QuestionsTest, AreTheSameInAnyOrderAndAfterAStopAndPlayedAgain) {
     }
   }
   EXPECT_GT(open("default")->num_rows("refill.1.questions"), 0);
+}
+
+// A request depends on what came of earlier ones (balance.h), and what is a
+// duplicate on all questions kept, so both must be as they were.
+TEST_F(QuestionsTest, GoOnBehindTheRequestsThatWereAccepted) {
+  WorldOptions one, wide;
+  one.num_slots = 1;
+  wide.num_slots = 23;
+  for (const Spread& spread : kSpreads) {
+    const Recipe whole = long_recipe(spread, "whole");
+    const std::string digest = run(whole);
+    for (const int64_t stop_at : {1, 200, 280}) {
+      const Recipe other = long_recipe(spread, str(stop_at));
+      SCOPED_TRACE(other.run_folder);
+      std::vector<uint64_t> marked;
+      run_until(
+          other, has_questions(stop_at),
+          [&](store::Store& store) { marked = mark_verdicts(store); }, one);
+      EXPECT_EQ(run(other, wide), digest);
+      const auto store = Reader::open(other.run_folder);
+      EXPECT_LT(marked.size(), size_t(store->num_rows("redteam.questions")));
+      for (const uint64_t key : marked) {  // not judged again
+        ASSERT_EQ(store->verdicts(key).at(0).detail, kMark);
+      }
+    }
+  }
+}
+
+TEST_F(QuestionsTest, AreTheSameAfterKillsAtManyCommits) {
+  for (const Spread& spread : kSpreads) {
+    const std::string digest = run(long_recipe(spread, "whole"));
+    const Recipe other = long_recipe(spread, "killed");
+    int num_kills = 0;
+    while (run_and_kill(other, 17 + num_kills % 3)) ++num_kills;
+    EXPECT_GT(num_kills, 1);
+    EXPECT_EQ(Reader::open(other.run_folder)->run_digest(), digest);
+    EXPECT_TRUE(is_sound(other.run_folder));
+  }
+}
+
+TEST_F(QuestionsTest, AStateThatTheirRowsDoNotBearOutIsDamage) {
+  const struct {
+    const char* accepted;
+    const char* state;
+    const char* message;
+  } kStates[] = {
+      {"100", "[]", "expected an object with 'questions', found array"},
+      {"100", R"({"questions": "1", "kept": 1})",
+       "expected 'questions' to be a whole number, found \"1\""},
+      {"100", R"({"questions": 1})", "expected 'kept' to be a whole number"},
+      {"1000000", R"({"questions": 1, "kept": 1})",
+       "expected 1000000 requests in the store, found "},
+      {"100", R"({"questions": -1, "kept": 1})",
+       "expected -1 questions of these requests in the store, found 1"},
+      {"100", R"({"questions": 1000000, "kept": 1})",
+       "expected 1000000 questions of these requests in the store, found 1"},
+      {"10", R"({"questions": 150, "kept": 1})",
+       "expected 150 questions of these requests in the store, found "},
+      {"150", R"({"questions": 100, "kept": 101})",
+       "expected 101 kept questions in the store, found "}};
+  const Recipe begun = long_recipe(kSpreads[0], "begun");
+  run_until(begun, has_questions(150));
+  for (const auto& wrong : kStates) {
+    {
+      const auto store = stages::open_run(begun);
+      store->set_meta("accepted.redteam.questions instruct.default.3",
+                      str("{\"accepted\": ", wrong.accepted,
+                          ", \"ended\": false, \"state\": ", wrong.state, "}"));
+    }
+    EXPECT_THAT(refusal_of([&] { run(begun); }, ErrorKind::kDamaged),
+                HasSubstr(wrong.message))
+        << wrong.state;
+  }
 }
 
 TEST_F(QuestionsTest, SeveralHintsNeedAListPromptBeforeTheFirstRow) {

@@ -56,11 +56,11 @@ std::string ScriptedRuns::run(const recipe::Recipe& recipe,
   return store->run_digest();
 }
 
-void ScriptedRuns::run_until(
-    const recipe::Recipe& recipe,
-    const std::function<bool(store::Store&)>& stop,
-    const std::function<void(store::Store&)>& then) const {
-  ScriptedWorkbench workbench({});
+void ScriptedRuns::run_until(const recipe::Recipe& recipe,
+                             const std::function<bool(store::Store&)>& stop,
+                             const std::function<void(store::Store&)>& then,
+                             WorldOptions options) const {
+  ScriptedWorkbench workbench(std::move(options));
   const auto store = stages::open_run(recipe);
   store->set_commit_hook([&] { set_interrupted(stop(*store)); });
   EXPECT_EQ(kind_of([&] { replay::run_to_end(recipe, workbench, *store); }),

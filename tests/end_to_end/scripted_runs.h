@@ -37,7 +37,8 @@ class ScriptedRuns : public RunsFolder {
   // does `then`, if anything, with the store.
   void run_until(const recipe::Recipe& recipe,
                  const std::function<bool(store::Store&)>& stop,
-                 const std::function<void(store::Store&)>& then = {}) const;
+                 const std::function<void(store::Store&)>& then = {},
+                 WorldOptions options = {}) const;
   // Runs in a process that is killed at tick `kill_at` (a commit or a step of a
   // tuning; 0: never) or after `kill_after` completions; true if it was.
   bool run_and_kill(const recipe::Recipe& recipe, int kill_at,

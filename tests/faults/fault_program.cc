@@ -23,7 +23,7 @@ using namespace selfalign;
 void run_pipeline(const std::string& folder) {
   recipe::Recipe recipe = tests::small_recipe(folder);
   recipe.instruct.num_instructions = 5;
-  recipe.instruct.num_red_team = 3;
+  recipe.instruct.num_red_team = 24;  // several transactions
   recipe.instruct.topics_per_type = 1;
   recipe.num_held_out = 2;
   tests::ScriptedWorkbench workbench({});

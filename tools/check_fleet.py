@@ -235,7 +235,7 @@ def evaluate_served(flags, env, run):
                 print(f"   {what}", flush=True)
         if process.returncode == 0:
             break
-        checks.expect(process.returncode in (-signal.SIGKILL, 1), process.returncode)
+        checks.expect(process.returncode == -signal.SIGKILL, log.name)
     checks.expect(not kills, kills)
     return out
 
@@ -244,8 +244,7 @@ def evaluate_here(flags, env, run):
     out = flags.out / "evaluated-here"
     adapters = [f"{name}={run.folder / name / 'adapter'}"
                 for name in ("engraved", "verbose")]
-    command = evaluate(flags, out, ["--model", flags.base, "--prompts",
-                                    run.folder / "prompts",
+    command = evaluate(flags, out, ["--model", flags.base,
                                     "--subjects", "base,engraved,verbose"])
     for adapter in adapters:
         command += ["--adapter", adapter]

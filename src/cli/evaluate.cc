@@ -238,7 +238,7 @@ void evaluate(Flags flags, const Shell& shell) {
   flags.options.known = &known;
   flags.options.decoding = flags.subjects.decoding;
   for (PlannedSubject& planned : subjects) {
-    models.open(planned);
+    if (models.open(planned)) known.clear();
     asked.subjects.push_back(planned.info);
     for (size_t i = 0; i < tasks.size(); ++i) {
       stop_if_interrupted("the same command goes on");

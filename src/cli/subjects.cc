@@ -380,16 +380,18 @@ void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
   }
 }
 
-void OpenModel::open(PlannedSubject& planned) {
-  if (planned.subject.published) return;
+bool OpenModel::open(PlannedSubject& planned) {
+  if (planned.subject.published) return false;
   const std::string name = planned.model.place() + "\n" + planned.adapter;
-  if (!generator_ || name_ != name) {
+  const bool is_new = !generator_ || name_ != name;
+  if (is_new) {
     generator_.reset();
     generator_ = open_generator(planned);
     name_ = name;
   }
   planned.subject.generator = generator_.get();
   planned.info.fingerprint = generator_->fingerprint();
+  return is_new;
 }
 
 // The models of a run are held against its base where servers answer.

@@ -64,8 +64,8 @@ class OpenModel {
   // that may not be run; quick.
   void check(const std::vector<PlannedSubject>& subjects);
   // Fills in subject.generator and info.fingerprint; nothing of answers that
-  // are published.
-  void open(PlannedSubject& planned);
+  // are published. True if the model is another one than the last.
+  bool open(PlannedSubject& planned);
 
  private:
   bool is_of_run(const recipe::ModelOptions& model) const;

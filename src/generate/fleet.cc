@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "generate/fleet_servers.h"
+#include "generate/remote_server.h"
 
 namespace selfalign::generate {
 namespace {
@@ -22,6 +23,12 @@ namespace {
 constexpr size_t kMinScoresInPart = 16;
 constexpr size_t kMaxScoresInPart = 256;
 constexpr int kMaxTries = 3;  // of one
+
+// Of a fingerprint: " as " and the adapter, "" without one.
+std::string as_adapter(const std::string& fingerprint) {
+  const size_t at = fingerprint.find(kAsAdapter);
+  return at == std::string::npos ? "" : fingerprint.substr(at);
+}
 
 // Requests of scores, in parts that servers take as they have done one.
 class FleetScores {
@@ -196,7 +203,7 @@ class Fleet final : public Generator {
     std::string name = servers_.any()->fingerprint();
     for (const auto& generator : servers_.open_generators()) {
       const std::string one = generator->fingerprint();
-      if (name != one) return "remote fleet";
+      if (name != one) return "remote fleet" + as_adapter(name);
     }
     return name;
   }

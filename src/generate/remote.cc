@@ -76,7 +76,7 @@ class RemoteGenerator final : public Generator {
   }
 
   std::string fingerprint() const override {
-    return "remote " + server_.model() + (chats_only() ? ", chat" : "");
+    return "remote " + server_.answers_as() + (chats_only() ? ", chat" : "");
   }
 
   void check(const Request& request) const override {

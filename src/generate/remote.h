@@ -3,11 +3,12 @@
 // Generator: text completions over HTTP, many in flight.
 //
 // What is reproducible: the seed sent with a request comes from the row's key,
-// and the fingerprint names the model as the server does, not the host; so a
-// run may go on at another address. Whether the same request gives the same
-// text again is the server's doing: batching, version and hardware are unknown
-// here. Rows that are stored are never asked again, so a finished run keeps
-// its digests; two runs may differ.
+// and the fingerprint names the model as the server does, with the adapter
+// where that has no name there, not the host; so a run may go on at another
+// address. Whether the same request gives the same text again is the server's
+// doing: batching, version and hardware are unknown here. Rows that are stored
+// are never asked again, so a finished run keeps its digests; two runs may
+// differ.
 #pragma once
 
 #include <memory>

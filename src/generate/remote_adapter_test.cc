@@ -96,8 +96,10 @@ TEST_F(RemoteAdapterTest, LlamaCppTakesAScaleOfEachByRequest) {
   replies_["/lora-adapters"] = {
       .body = str(R"([{"id":0,"path":"other.gguf"},{"id":1,"path":"/a/)", kName,
                   R"(.gguf"}])")};
-  EXPECT_EQ(asked_for_a_row(*open())["lora"],
+  const auto generator = open();
+  EXPECT_EQ(asked_for_a_row(*generator)["lora"],
             parse_json(R"([{"id":0,"scale":0.0},{"id":1,"scale":1.0}])", "t"));
+  EXPECT_EQ(generator->fingerprint(), str("remote tiny as ", kName));
 }
 
 TEST_F(RemoteAdapterTest, AServerThatCannotIsAnErrorThatSaysHow) {
@@ -106,8 +108,10 @@ TEST_F(RemoteAdapterTest, AServerThatCannotIsAnErrorThatSaysHow) {
   replies_["/v1/load_lora_adapter"] = {
       .status = 400, .body = R"({"message":"rank 64 is too large"})"};
   EXPECT_THAT(message_of([&] { open(); }), HasSubstr("rank 64 is too large"));
-  // What a command put there has no name of its own.
-  EXPECT_EQ(asked_for_a_row(*open(false))["model"], "tiny");
+  // What a command put there has no name of its own, and is not the base.
+  const auto generator = open(false);
+  EXPECT_EQ(asked_for_a_row(*generator)["model"], "tiny");
+  EXPECT_EQ(generator->fingerprint(), str("remote tiny as ", kName));
 }
 
 }  // namespace

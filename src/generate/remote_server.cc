@@ -65,9 +65,16 @@ size_t max_answer_bytes(size_t num_tokens, const HttpOptions& options) {
 RemoteServer::RemoteServer(const RemoteAddress& address,
                            const RemoteAdapter& adapter,
                            const HttpOptions& options)
-    : address_(address), questions_(for_questions(options)) {
+    : address_(address),
+      adapter_(adapter.name),
+      questions_(for_questions(options)) {
   choose_model(adapter);
   choose_api(options);
+}
+
+std::string RemoteServer::answers_as() const {
+  if (address_.model.find(adapter_) != std::string::npos) return model();
+  return model() + kAsAdapter + adapter_;
 }
 
 std::vector<ListedModel> RemoteServer::ask_models() const {

@@ -17,6 +17,10 @@
 
 namespace selfalign::generate {
 
+// In a fingerprint, before the adapter of a server that has another name for
+// what answers.
+inline constexpr char kAsAdapter[] = " as ";
+
 // An adapter that a server's model is to answer with.
 struct RemoteAdapter {
   std::string name;    // that it has, or gets, there; "": none
@@ -36,6 +40,9 @@ class RemoteServer {
 
   const std::string& base() const { return address_.base; }
   const std::string& model() const { return address_.model; }
+  // The model, and " as NAME" of the adapter where its own name is another:
+  // what tells its answers from those of the base.
+  std::string answers_as() const;
   // Of every request, beside its own: the adapters of llama.cpp's server.
   const Json& members() const { return members_; }
   RemoteApi api() const { return address_.api; }
@@ -66,6 +73,7 @@ class RemoteServer {
   std::string root() const;
 
   RemoteAddress address_;
+  const std::string adapter_;  // its name, if any
   Json members_ = Json::object();
   mutable HttpClient questions_;  // models and counts, one at a time
   mutable bool can_tokenize_ = true;

@@ -15,6 +15,7 @@
 #include "base/joined.h"
 #include "base/log.h"
 #include "base/shown.h"
+#include "generate/remote_server.h"
 #include "stages/stage_table.h"
 
 namespace selfalign::stages {
@@ -34,6 +35,12 @@ constexpr std::chrono::minutes kPatience(30);
 constexpr std::chrono::seconds kBetweenTries(5);
 // Of an adapter whose effect is below this, other kernels may do as much.
 constexpr double kTold = 0.005;  // nats
+
+// What servers themselves call the model, as a fingerprint says it.
+std::string name_at_server(const Generator& generator) {
+  const std::string fingerprint = generator.fingerprint();
+  return fingerprint.substr(0, fingerprint.find(generate::kAsAdapter));
+}
 
 // A shell's word.
 std::string quoted(const std::string& text) {
@@ -141,7 +148,8 @@ std::string ServedModels::flaw(const std::string& name,
                                const std::string& adapter,
                                Generator& generator) {
   if (!is_compared(model)) return "";
-  std::string other = other_name(adapter, generator.fingerprint());
+  const std::string called = name_at_server(generator);
+  std::string other = other_name(adapter, called);
   if (!other.empty()) return other;
   const std::optional<Probe> found = generate::probe_model(generator);
   stop_if_interrupted(kGoesOn);
@@ -170,7 +178,7 @@ std::string ServedModels::flaw(const std::string& name,
   const auto base = known(kBase);
   if (name == kBase || !base || last_loaded(model) == name ||
       generate::mean_difference(*base, *wanted) >= kTold ||
-      generator.fingerprint().ends_with(served_name(adapter))) {
+      called.ends_with(served_name(adapter))) {
     return "";
   }
   return str("no model ", served_name(adapter),
@@ -180,13 +188,13 @@ std::string ServedModels::flaw(const std::string& name,
 
 // Servers that have an adapter of a run under its name answer with no other.
 std::string ServedModels::other_name(const std::string& adapter,
-                                     const std::string& fingerprint) {
+                                     const std::string& called) {
   constexpr std::string_view kOurs = "remote selfalign-";
-  if (!fingerprint.starts_with(kOurs) ||
-      (!adapter.empty() && fingerprint.ends_with(served_name(adapter)))) {
+  if (!called.starts_with(kOurs) ||
+      (!adapter.empty() && called.ends_with(served_name(adapter)))) {
     return "";
   }
-  return "the model " + fingerprint.substr(fingerprint.find(' ') + 1);
+  return "the model " + called.substr(called.find(' ') + 1);
 }
 
 // Of the models of the run one that answers more like this than the wanted one

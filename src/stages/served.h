@@ -52,7 +52,7 @@ class ServedModels {
   std::string flaw(const std::string& name, const recipe::ModelOptions& model,
                    const std::string& adapter, generate::Generator& generator);
   static std::string other_name(const std::string& adapter,
-                                const std::string& fingerprint);
+                                const std::string& called);
   std::string nearer_model(const std::string& name,
                            const generate::Probe& wanted,
                            const generate::Probe& found) const;

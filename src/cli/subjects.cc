@@ -369,14 +369,12 @@ void OpenModel::check(const std::vector<PlannedSubject>& subjects) {
   for (const PlannedSubject& planned : subjects) {
     if (planned.subject.published) continue;
     if (!seen.insert({planned.model.place(), planned.adapter}).second) continue;
-    // Servers may get an adapter when its turn comes.
-    const bool is_loaded_later =
-        is_of_run(planned.model) && !recipe_->serve.reload.empty();
-    if (is_loaded_later) {
+    if (is_of_run(planned.model) && !recipe_->serve.reload.empty()) {
+      // That starts them, with each adapter, when its turn comes.
       require_allowed(reload_of(*recipe_), *recipe_, allow_command_);
+    } else {
+      workbench_.check_model(planned.model, planned.adapter, false);
     }
-    workbench_.check_model(planned.model,
-                           is_loaded_later ? "" : planned.adapter, false);
   }
 }
 

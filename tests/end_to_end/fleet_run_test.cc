@@ -180,6 +180,8 @@ TEST_F(FleetRun, MergedModelsAreNotTakenForEachOther) {
   EXPECT_EQ(selfalign(evaluate), 2) << log();
   EXPECT_THAT(log(), HasSubstr("--allow-command"));
   EXPECT_EQ(read_file(path("reloads")), loaded);
+  // It starts the servers, too.
+  bash(environment_ + "bash " + serve_script() + " stop");
   ASSERT_EQ(selfalign(evaluate + " --allow-command"), 0) << log();
   EXPECT_THAT(read_file(path("reloads")).substr(loaded.size()),
               MatchesRegex("(\\[\\]\n)?"

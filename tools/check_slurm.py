@@ -18,6 +18,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -26,10 +27,11 @@ import check_fleet
 import checks
 
 ROOT = check_fleet.ROOT
+KEY = "of-this-check"
 PROGRAMS = ["slurmctld", "slurmd", "sbatch", "munged", "unshare"]
 CONF = """ClusterName=check
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort=16817
+SlurmctldPort={ports[0]}
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -42,8 +44,8 @@ SlurmdLogFile={out}/slurmd-%n.log
 SlurmctldPidFile={out}/slurmctld.pid
 SlurmdPidFile={out}/slurmd-%n.pid
 ReturnToService=2
-NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port=17001 CPUs=2
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17002 CPUs=2
+NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
 PartitionName=all Nodes=ALL Default=YES State=UP
 """
 
@@ -80,6 +82,14 @@ def in_own_mounts():
                {**os.environ, "CHECK_SLURM_INSIDE": "1"})
 
 
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
 def start_slurm(out):
     hosts = out / "hosts"
     hosts.write_text(pathlib.Path("/etc/hosts").read_text() +
@@ -89,7 +99,8 @@ def start_slurm(out):
     for name in ("state", "spool-n0", "spool-n1"):
         (out / name).mkdir()
     host = os.uname().nodename
-    (out / "slurm.conf").write_text(CONF.format(host=host, out=out))
+    (out / "slurm.conf").write_text(CONF.format(
+        host=host, out=out, ports=free_ports(3)))
     os.environ["SLURM_CONF"] = str(out / "slurm.conf")
     os.mkdir("/run/munge")
     shutil.chown("/run/munge", "munge", "munge")
@@ -110,11 +121,12 @@ def submit(flags, path):
     bin_folder = pathlib.Path(flags.python).parent
     key_file = flags.out / "key"
     key_file.touch(mode=0o600)
-    key_file.write_text("check\n")
+    key_file.write_text(KEY + "\n")
     env = {**os.environ, "CLUSTER": str(check_fleet.CLUSTER), "SERVER": "selfalign",
            "MERGE": "0", "STATE": str(flags.out / "servers"), "PROCESSES": "1",
            "OPTIONS": f"--max-context 4096 --api-key-file {key_file}",
-           "SELFALIGN_REMOTE_KEY": "n0:8161 check n1:8161 check", "PORT": "8161",
+           "SELFALIGN_REMOTE_KEY": f"n0:8161 {KEY} n1:8161 {KEY}",
+           "FLAGS": "--key-over-http", "PORT": "8161",
            "TORCHRUN": str(bin_folder / "torchrun"),
            "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
            "PATH": f"{flags.selfalign.resolve().parent}:{os.environ['PATH']}"}

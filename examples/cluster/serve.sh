@@ -32,6 +32,17 @@ fi
 # another process has another one.
 begin_of() { sed -E 's/.*\) //' "/proc/$1/stat" 2> /dev/null | cut -d ' ' -f 20; }
 
+# Where a host of that name listens: all its addresses, where the name is only for
+# itself, as on Debian.
+address_of() {
+  local address
+  address=$(getent ahostsv4 "$1" | head -n 1 | cut -d ' ' -f 1)
+  case $address in
+    '' | 127.0.1.*) echo 0.0.0.0 ;;
+    *) echo "$address" ;;
+  esac
+}
+
 # In the background on a host: by Slurm where it is there, else here.
 start_on() {
   local place=$1
@@ -47,7 +58,7 @@ start_on() {
 # True while what was started at a place is at work.
 is_alive() {
   local pid begin host
-  read -r pid begin host < "$STATE/pid-${1/:/-}" 2> /dev/null || return 1
+  read -r pid begin host 2> /dev/null < "$STATE/pid-${1/:/-}" || return 1
   [ "$host" = "$(hostname)" ] && [ -n "$begin" ] && [ "$(begin_of "$pid")" = "$begin" ]
 }
 
@@ -115,7 +126,7 @@ for place in $places; do
       ;;
     selfalign)
       # shellcheck disable=SC2086
-      start_on "$place" selfalign serve "$model" --host "${place%%:*}" \
+      start_on "$place" selfalign serve "$model" --host "$(address_of "${place%%:*}")" \
         --port "${place##*:}" ${beside:+--adapter "$beside"} $OPTIONS
       ;;
     *)

@@ -33,7 +33,7 @@ class BackupTest : public BackupFolder {
   // Restores and compares; the folder.
   std::string restored() const {
     static int number = 0;
-    const std::string run = path("restored" + std::to_string(++number));
+    std::string run = path("restored" + std::to_string(++number));
     restore(path("backup"), run);
     EXPECT_FALSE(fs::exists(run + "/run.db-wal"));
     const auto was = store::Reader::open(path("run"));

@@ -3,8 +3,8 @@
 
   check_slurm.py --out FOLDER [--base FOLDER] [--python PYTHON] [--rows N]
 
-Debian's slurmctld, two slurmd and munged are started in a name space of mounts of
-its own (root is needed), where n0 and n1 are names of this machine. The job of
+Debian's slurmctld, two slurmd and munged are started in a network and a space of
+mounts of their own (root is needed), where n0 and n1 are names of this machine. The job of
 examples/slurm/selfalign.sbatch runs on both: `selfalign serve` on each, torchrun over
 both. It is told to end, as a preemption does (SIGUSR1), while answers are written
 and while it trains; each time it saves, is put in the queue again and goes on. At
@@ -18,7 +18,6 @@ import argparse
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -28,10 +27,9 @@ import checks
 
 ROOT = check_fleet.ROOT
 KEY = "of-this-check"
-PROGRAMS = ["slurmctld", "slurmd", "sbatch", "munged", "unshare"]
+PROGRAMS = ["slurmctld", "slurmd", "sbatch", "munged", "unshare", "ip"]
 CONF = """ClusterName=check
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
+SlurmctldHost={host}(10.77.0.1)
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -44,8 +42,8 @@ SlurmdLogFile={out}/slurmd-%n.log
 SlurmctldPidFile={out}/slurmctld.pid
 SlurmdPidFile={out}/slurmd-%n.pid
 ReturnToService=2
-NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
+NodeName=n0 NodeHostname={host} NodeAddr=10.77.0.1 Port=17001 CPUs=2
+NodeName=n1 NodeHostname={host} NodeAddr=10.77.0.2 Port=17002 CPUs=2
 PartitionName=all Nodes=ALL Default=YES State=UP
 """
 
@@ -73,34 +71,28 @@ def need(flags):
     check_fleet.need(flags)
 
 
-def in_own_mounts():
-    """Starts this again where /etc/hosts and /run/munge are its own."""
+def in_own_space():
+    """Starts this again where network, /etc/hosts and /run are its own."""
     if os.environ.get("CHECK_SLURM_INSIDE"):
         return
-    os.execvpe("unshare", ["unshare", "--mount", "--pid", "--fork", "--mount-proc",
+    os.execvpe("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc",
                            "--kill-child", sys.executable, "-B", *sys.argv],
                {**os.environ, "CHECK_SLURM_INSIDE": "1"})
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def start_slurm(out):
+    for line in ("link set lo up", "addr add 10.77.0.1/32 dev lo",
+                 "addr add 10.77.0.2/32 dev lo"):
+        subprocess.run(["ip", *line.split()], check=True)
     hosts = out / "hosts"
     hosts.write_text(pathlib.Path("/etc/hosts").read_text() +
-                     "\n127.0.0.1 n0\n127.0.0.2 n1\n")
+                     "\n10.77.0.1 n0\n10.77.0.2 n1\n")
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", "/run"], check=True)
     for name in ("state", "spool-n0", "spool-n1"):
         (out / name).mkdir()
     host = os.uname().nodename
-    (out / "slurm.conf").write_text(CONF.format(
-        host=host, out=out, ports=free_ports(3)))
+    (out / "slurm.conf").write_text(CONF.format(host=host, out=out))
     os.environ["SLURM_CONF"] = str(out / "slurm.conf")
     os.mkdir("/run/munge")
     shutil.chown("/run/munge", "munge", "munge")
@@ -163,7 +155,7 @@ def preempt(number, restarts):
 def main():
     flags = parse_flags()
     need(flags)
-    in_own_mounts()
+    in_own_space()
     flags.out = flags.out.resolve()
     flags.out.mkdir(parents=True)
     check_fleet.make_base(flags)

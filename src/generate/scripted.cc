@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -57,6 +58,7 @@ float logprob_of(uint64_t context, const std::string& word, uint64_t place) {
 std::vector<TokenLogprob> top_logprobs_of(uint64_t context, uint64_t place,
                                           int count) {
   std::vector<TokenLogprob> top;
+  top.reserve(std::size(kWords));
   for (const char* word : kWords) {
     top.push_back({token_of(word), logprob_of(context, word, place)});
   }
@@ -170,6 +172,7 @@ class ScriptedGenerator final : public Generator {
     for (const int id : request.context_tokens) context.add(str(id));
     for (const std::vector<int>& tokens : request.continuation_tokens) {
       std::vector<std::string> words;
+      words.reserve(tokens.size());
       for (const int id : tokens) words.push_back(str(id));
       scores.continuations.push_back(
           score_of(context.key(), words, request.num_top_logprobs));

@@ -38,6 +38,7 @@ std::byte* PagePool::take() {
         std::aligned_alloc(kAlignment, static_cast<size_t>(count * page)));
     if (slab == nullptr) no_memory(count * page);
     slabs_.emplace_back(slab);
+    bytes_ += count * page;
     std::memset(slab, 0, static_cast<size_t>(count * page));
     for (int64_t i = count - 1; i >= 0; --i) free_.push_back(slab + i * page);
   }

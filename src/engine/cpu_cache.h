@@ -38,6 +38,7 @@ class PagePool {
   // if the system has no memory for it.
   std::byte* take();
   void give_back(std::byte* page) { free_.push_back(page); }
+  int64_t bytes() const { return bytes_; }  // taken
 
  private:
   struct Free {
@@ -46,6 +47,7 @@ class PagePool {
   PageShape shape_;
   std::vector<std::unique_ptr<std::byte, Free>> slabs_;
   std::vector<std::byte*> free_;
+  int64_t bytes_ = 0;
 };
 
 class CpuSequence : public Sequence {

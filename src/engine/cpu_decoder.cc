@@ -104,8 +104,8 @@ class CpuDecoder : public Decoder {
                                          bool /*shared*/) override {
     return std::make_unique<CpuSequence>(pool_, max_tokens);
   }
-
   bool packs_texts() const override { return true; }
+  int64_t cache_bytes() const override { return pool_->bytes(); }
 
   const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {

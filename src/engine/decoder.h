@@ -68,6 +68,9 @@ class Decoder {
   // a pass has a single span of at most prefill_chunk tokens, beginning at a
   // multiple of it, and other passes have one token of each text.
   virtual bool packs_texts() const = 0;
+
+  // That keys and values take, what is kept for later ones included.
+  virtual int64_t cache_bytes() const = 0;
 };
 
 }  // namespace selfalign::engine

@@ -43,8 +43,8 @@ class Engine : public generate::Generator {
       name_ += str(", kernels ", kernels().name);
       decoder_ = make_cpu_decoder(*weights, sizes);
     } else {
-      name_ +=
-          str(", slots ", options.num_slots, ", chunk ", options.prefill_chunk);
+      name_ += str(", slots ", options.num_slots, ", chunk ",
+                   options.prefill_chunk, ", pages of ", kAtenPageKeys);
       decoder_ = make_aten_decoder(std::move(weights), sizes);
     }
     if (!options.share_prefix) name_ += ", prefix not shared";

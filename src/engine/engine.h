@@ -23,8 +23,8 @@ namespace selfalign::engine {
 // tokenizer and weights do not fit, kResources.
 //
 // The fingerprint holds the weights' digest, device class, dtype, library
-// version and context; on a CPU also the instruction set, elsewhere slots and
-// chunk (on a CPU no bit depends on them).
+// version and context; on a CPU also the instruction set, elsewhere slots,
+// chunk and the size of a page of keys (on a CPU no bit depends on them).
 std::unique_ptr<generate::Generator> make_engine(
     std::shared_ptr<const model::Weights> weights,
     std::shared_ptr<const text::Tokenizer> tokenizer,

@@ -172,7 +172,7 @@ void Generation::admit(generate::Request request,
     row->history.add_prompt(prompt_.ids[i]);
   }
   if (shared && shared->sequence == nullptr) {
-    shared->sequence = parts_.decoder.new_sequence(max_context, true);
+    shared->sequence = parts_.decoder.new_sequence(before, true);
   }
   row->sequence = parts_.kept.take(row->prefix, row->tokens);
   if (!row->sequence) {

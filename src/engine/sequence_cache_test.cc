@@ -92,6 +92,7 @@ class CountingDecoder : public Decoder {
     return decoder_->forward(prefix, spans, wanted);
   }
   bool packs_texts() const override { return true; }
+  int64_t cache_bytes() const override { return 0; }
 
   int64_t num_tokens = 0;
 

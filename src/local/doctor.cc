@@ -15,6 +15,8 @@
 #include "base/free_memory.h"
 #include "base/joined.h"
 #include "base/json.h"
+#include "engine/aten_cache.h"
+#include "engine/engine_options.h"
 #include "engine/kernels.h"
 #include "formats/gguf.h"
 #include "formats/load_tokenizer.h"
@@ -195,6 +197,11 @@ void examine_memory(const ModelConfig& config, const std::string& path,
             verdict(fits), "; tuning with gradient_checkpointing about ",
             size_text(needs.training()), verdict(trains)));
   }
+  const model::Compute compute = model::choose_compute("auto", "auto");
+  if (!compute.device.is_cpu()) {
+    out.list.push_back(examine_device(config, compute.dtype,
+                                      model::free_memory(compute.device)));
+  }
   tune.method = "full";
   const MemoryNeeds needs =
       memory_needs(config, at::kBFloat16, Rounding::kNone, tune);
@@ -218,6 +225,30 @@ const char* level_name(Level level) {
                                     : "problem";
 }
 
+Finding examine_device(const ModelConfig& config, at::ScalarType dtype,
+                       std::optional<uint64_t> available) {
+  const int slots = engine::EngineOptions().num_slots;
+  constexpr int kTokens = 512;
+  const DeviceNeeds needs = device_needs(config, dtype, slots);
+  const uint64_t full =
+      needs.weights + needs.pass + needs.cache(slots, kTokens);
+  const bool is_known = available.has_value();
+  const bool begins = !is_known || needs.least() <= *available;
+  const bool fits = !is_known || full <= *available;
+  return {
+      fits ? Level::kGood : Level::kWarning,
+      str("memory on the GPU in ", dtype == at::kFloat ? "float32" : "bfloat16",
+          ": ", size_text(needs.weights), " of weights, ",
+          size_text(needs.pass), " for a pass and ",
+          size_text(needs.cache_slab), " for each ", needs.slab_pages,
+          " pages of ", engine::kAtenPageKeys, " tokens that rows hold; with ",
+          slots, " rows of ", kTokens, " tokens ", size_text(full),
+          is_known ? str(", of ", size_text(*available), " free") : "",
+          !begins ? "; it does not fit: use --device cpu"
+          : fits  ? ""
+                  : "; take fewer slots or shorter texts")};
+}
+
 std::vector<Finding> examine_machine(const std::string& folder) {
   Findings out;
   const std::string kernels = engine::kernels().name;
@@ -228,6 +259,12 @@ std::vector<Finding> examine_machine(const std::string& folder) {
           kernels == "generic" ? "; without AVX2 generation is slow" : ""));
   const model::Compute compute = model::choose_compute("auto", "auto");
   out.add(Level::kGood, "computes by default on " + model::describe(compute));
+  if (!compute.device.is_cpu()) {
+    const auto available = model::free_memory(compute.device);
+    out.add(Level::kGood,
+            str("memory of the GPU: ",
+                available ? size_text(*available) + " free" : "not told"));
+  }
   if (const auto available = free_memory()) {
     out.add(*available < (uint64_t{2} << 30) ? Level::kWarning : Level::kGood,
             str("memory: ", size_text(*available), " free"));

@@ -3,11 +3,13 @@
 // loaded: each fact or trap in a sentence that says what to do.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "formats/model_config.h"
+#include "model/aten.h"
 
 namespace selfalign::local {
 
@@ -29,6 +31,11 @@ struct ModelExam {
   std::vector<Finding> findings;
 };
 ModelExam examine_model(const std::string& path);
+
+// What a model takes on a device other than a CPU, which has so much memory
+// free (nothing: it does not say), told before anything is loaded.
+Finding examine_device(const formats::ModelConfig& config, at::ScalarType dtype,
+                       std::optional<uint64_t> available);
 
 // What a chat template is like ("ChatML", "LLaMA 3", ...; "of its own"); ""
 // where the model has none.

@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <memory>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/json.h"
+#include "engine/aten_decoder.h"
 #include "local/memory_needs.h"
 #include "model/load_weights.h"
 
@@ -15,6 +18,7 @@ namespace selfalign::local {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
@@ -112,6 +116,60 @@ TEST(MemoryNeeds, CountWhatIsHeld) {
       memory_needs(config, at::kFloat, Rounding::kInt4, tune);
   EXPECT_LT(int4.weights, full.weights / 3);
   EXPECT_LT(int4.pass, full.pass);  // one layer's graph
+}
+
+// What a GPU is asked for, as its path on a CPU takes it.
+TEST_F(DoctorTest, ADevicesNeedsAreWhatTheDecoderTakes) {
+  const auto weights = std::make_shared<const model::Weights>(
+      model::load_weights(folder_.path(), at::kCPU, at::kFloat));
+  const DeviceNeeds needs = device_needs(weights->config, at::kFloat, 40);
+  const auto decoder =
+      engine::make_aten_decoder(weights, {.num_slots = 40, .max_context = 900});
+  const std::vector<int> tokens(60, 7);
+  std::vector<std::unique_ptr<engine::Sequence>> rows;
+  for (int i = 0; i < 40; ++i) {
+    rows.push_back(decoder->new_sequence(900, false));
+    for (int64_t done = 0; done < (i < 2 ? 300 : 60); done += 60) {
+      decoder->forward(nullptr, {{rows.back().get(), tokens.data(), 60}}, {});
+    }
+    if (i == 0) {
+      EXPECT_EQ(uint64_t(decoder->cache_bytes()), needs.cache_slab);
+      EXPECT_EQ(needs.cache(1, 300), needs.cache_slab);
+    }
+  }
+  EXPECT_EQ(uint64_t(decoder->cache_bytes()), 3 * needs.cache_slab);
+  EXPECT_EQ(needs.cache(21, 300), 3 * needs.cache_slab);
+  EXPECT_EQ(needs.cache_slab, needs.cache_token * 16 * 256);
+}
+
+TEST_F(DoctorTest, ADeviceWithTooLittleMemoryIsToldBeforeLoading) {
+  const auto config =
+      model::check_weights(folder_.path(), at::kMeta, at::kFloat);
+  const DeviceNeeds needs = device_needs(config, at::kFloat, 64);
+  EXPECT_GT(needs.least(), needs.weights + needs.cache_slab);
+  require_device_memory("m", needs, needs.least());
+  require_device_memory("m", needs, std::nullopt);
+  try {
+    require_device_memory("m", needs, needs.least() - 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResources);
+    EXPECT_THAT(
+        error.what(),
+        AllOf(HasSubstr(str("m: expected ", needs.least() >> 20,
+                            " MiB of free memory on the device (")),
+              HasSubstr(str("found ", (needs.least() - 1) >> 20, " MiB; use ")),
+              HasSubstr("fewer slots (num_slots)"),
+              HasSubstr("or device cpu")));
+  }
+  const auto says = [&](std::optional<uint64_t> available) {
+    return lines({examine_device(config, at::kFloat, available)})[0];
+  };
+  const uint64_t full = needs.weights + needs.pass + needs.cache(64, 512);
+  EXPECT_THAT(says(std::nullopt), testing::StartsWith("ok: memory on the GPU"));
+  EXPECT_THAT(says(full), testing::EndsWith(" free"));
+  EXPECT_THAT(says(full - 1), HasSubstr("; take fewer slots"));
+  EXPECT_THAT(says(needs.least() - 1), HasSubstr("; it does not fit: "));
 }
 
 }  // namespace

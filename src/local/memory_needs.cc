@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "engine/aten_cache.h"
+#include "engine/engine_options.h"
 #include "formats/hf_names.h"
 #include "model/load_weights.h"
 #include "train/optimizer.h"
@@ -75,6 +78,53 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
     if (dtype != at::kFloat) needs.pass += needs.weights;
   }
   return needs;
+}
+
+uint64_t DeviceNeeds::cache(int64_t rows, int64_t tokens) const {
+  const int64_t keys = engine::kAtenPageKeys;
+  const int64_t pages = rows * ((tokens + keys - 1) / keys);
+  return uint64_t((pages + slab_pages - 1) / slab_pages) * cache_slab;
+}
+
+DeviceNeeds device_needs(const formats::ModelConfig& c, at::ScalarType dtype,
+                         int num_slots) {
+  const engine::AtenShape shape{c.num_layers, c.num_kv_heads, c.head_dim,
+                                at::TensorOptions(dtype)};
+  const auto element = static_cast<int64_t>(at::elementSize(dtype));
+  const int64_t rows =
+      std::max(num_slots, engine::EngineOptions().prefill_chunk);
+  const int64_t q = c.num_heads * c.head_dim;
+  DeviceNeeds needs;
+  needs.weights = model::weight_bytes(c, dtype, model::Rounding::kNone);
+  needs.cache_token = uint64_t(shape.token_bytes());
+  needs.slab_pages = std::min<int64_t>(num_slots, engine::kAtenSlabPages);
+  needs.cache_slab =
+      uint64_t(needs.slab_pages * engine::kAtenPageKeys) * needs.cache_token;
+  // Logits in both types; what a layer has between its products; scores of a
+  // page, their mask and their weights.
+  const int64_t scores =
+      std::max(rows, needs.slab_pages) * c.num_heads * engine::kAtenPageKeys;
+  needs.pass =
+      uint64_t(rows * c.vocab_size * (element + 4) +
+               rows * (4 * c.hidden_size + 4 * q + 3 * c.intermediate_size) *
+                   (element + 4) +
+               scores * (4 * 4 + element));
+  return needs;
+}
+
+void require_device_memory(const std::string& path, const DeviceNeeds& needs,
+                           std::optional<uint64_t> available) {
+  if (!available || needs.least() <= *available) return;
+  const auto mib = [](uint64_t bytes) { return str(bytes >> 20, " MiB"); };
+  throw Error(
+      ErrorKind::kResources,
+      str(path, ": expected ", mib(needs.least()),
+          " of free memory on the device (", mib(needs.weights),
+          " of weights, ", mib(needs.cache_slab),
+          " for the first keys and values, ", mib(needs.pass),
+          " for a pass), found ", mib(*available),
+          "; use dtype bfloat16, fewer slots (num_slots), a smaller model or "
+          "device cpu, or end what else computes there"));
 }
 
 }  // namespace selfalign::local

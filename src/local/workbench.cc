@@ -12,7 +12,6 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/free_memory.h"
 #include "base/log.h"
 #include "base/own_file.h"
 #include "formats/load_tokenizer.h"
@@ -153,8 +152,8 @@ void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
   const uint64_t bytes =
       memory_needs(config, compute.dtype, model::Rounding::kNone, options)
           .trained;
-  const auto available = free_memory();
-  if (!available || !compute.device.is_cpu() || bytes < *available) return;
+  const auto available = model::free_memory(compute.device);
+  if (!available || bytes < *available) return;
   throw Error(ErrorKind::kResources,
               str(model.path, ": expected ", bytes >> 20,
                   " MiB of free memory to train all weights (16 bytes for "
@@ -162,6 +161,33 @@ void require_full(const recipe::ModelOptions& model, const TuneOptions& options,
                   *available >> 20,
                   "; train with method lora, or a smaller "
                   "model"));
+}
+
+// Where weights and the first keys and values would not fit a device. A CPU
+// takes pages of both as they are used.
+void require_room(const recipe::ModelOptions& model,
+                  const model::Compute& compute) {
+  if (compute.device.is_cpu()) return;
+  const formats::ModelConfig config =
+      model::check_weights(model.path, at::kMeta, compute.dtype);
+  require_device_memory(model.path,
+                        device_needs(config, compute.dtype, model.num_slots),
+                        model::free_memory(compute.device));
+}
+
+// The same for what an adapter changes, which stands beside the base.
+void require_room(const std::string& adapter, const model::Weights& base,
+                  const model::Lora& lora, int num_slots) {
+  if (base.device().is_cpu()) return;
+  DeviceNeeds needs = device_needs(base.config, base.dtype(), num_slots);
+  needs.weights = 0;
+  for (size_t i = 0; i < lora.layers.size(); ++i) {
+    for (size_t j = 0; j < std::size(model::kProjections); ++j) {
+      if (!(lora.layers[i].*model::kLoraPairs[j]).a.defined()) continue;
+      needs.weights += (base.layers[i].*model::kProjections[j]).nbytes();
+    }
+  }
+  require_device_memory(adapter, needs, model::free_memory(base.device()));
 }
 
 generate::RemoteAdapter served_adapter(const recipe::ModelOptions& model,
@@ -277,6 +303,7 @@ std::shared_ptr<const model::Weights> LocalWorkbench::weights(
     log_info(str("loading ", model.path, " (", model::describe(compute),
                  model::describe(rounding), ", ", at::get_num_threads(),
                  " threads)"));
+    require_room(model, compute);
     weights_ = std::make_shared<const model::Weights>(
         compute.device.is_cpu()
             ? model::open_weights(model.path, compute.dtype, rounding)
@@ -316,6 +343,7 @@ void LocalWorkbench::check_model(const recipe::ModelOptions& model,
       model::choose_compute(model.device, model.dtype);
   const formats::ModelConfig config = model::check_weights(
       model.path, compute.device, compute.dtype, rounding_of(model, compute));
+  if (!weights_) require_room(model, compute);
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(model.path);
   require_fit(model.path, *words, config);
   if (trains) require_end(model.path, *words);
@@ -350,6 +378,7 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
         model::load_lora(adapter, base->config, base->device());
     if (!lora.note.empty()) log_warning(lora.note);
     warn_of_other_base(adapter, model, *base);
+    require_room(adapter, *base, lora, model.num_slots);
     auto merged = std::make_shared<model::Weights>(*base);
     model::merge_lora(*merged, lora);
     base = std::move(merged);

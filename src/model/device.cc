@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/device.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
 #include <torch/headeronly/version.h>
 
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 
 namespace selfalign::model {
 namespace {
@@ -72,6 +74,36 @@ Compute choose_compute(const std::string& device, const std::string& dtype) {
                        dtype, "'; use auto"));
   }
   return compute;
+}
+
+namespace {
+
+// What the library keeps of what was given back, and takes from first; nothing
+// where it has taken nothing yet.
+uint64_t kept_memory(c10::DeviceAllocator& memory, c10::DeviceIndex index) {
+  constexpr auto kAll =
+      static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  try {
+    const auto stats = memory.getDeviceStats(index);
+    return static_cast<uint64_t>(stats.reserved_bytes[kAll].current -
+                                 stats.allocated_bytes[kAll].current);
+  } catch (const c10::Error&) {
+    return 0;
+  }
+}
+
+}  // namespace
+
+std::optional<uint64_t> free_memory(const at::Device& device) {
+  if (device.is_cpu()) return selfalign::free_memory();
+  try {
+    at::globalContext().lazyInitDevice(device.type());
+    auto* memory = c10::getDeviceAllocator(device.type());
+    const c10::DeviceIndex index = device.has_index() ? device.index() : 0;
+    return memory->getMemoryInfo(index).first + kept_memory(*memory, index);
+  } catch (const c10::Error&) {
+    return std::nullopt;
+  }
 }
 
 std::string describe(const Compute& compute) {

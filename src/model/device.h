@@ -3,6 +3,8 @@
 // opened at run time when an NVIDIA driver is there.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "model/aten.h"
@@ -18,6 +20,10 @@ struct Compute {
 // CPU auto means what it is fast in: bfloat16 with AMX or AVX512-BF16, else
 // float32. Error kUsage for other words, kInput for cuda where there is none.
 Compute choose_compute(const std::string& device, const std::string& dtype);
+
+// Bytes that can still be taken on the device: what the system has, or the
+// device and the library's own reserve there. Nothing where it does not say.
+std::optional<uint64_t> free_memory(const at::Device& device);
 
 // "cpu float32, torch 2.11.0": part of a generator's fingerprint.
 std::string describe(const Compute& compute);

@@ -15,7 +15,8 @@ int64_t pages_of(int64_t tokens) {
   return (tokens + kAtenPageKeys - 1) / kAtenPageKeys;
 }
 
-at::Tensor empty_cache(const AtenShape& shape, std::vector<int64_t> sizes) {
+at::Tensor empty_cache(const AtenShape& shape,
+                       const std::vector<int64_t>& sizes) {
   try {
     return at::empty(sizes, shape.options);
   } catch (const c10::Error& error) {  // as the device says that it is full

@@ -73,6 +73,7 @@ std::vector<float> stepped(Decoder& decoder, const Sequence* prefix,
   std::vector<float> all;
   for (int i = 0; i < steps; ++i) {
     std::vector<Span> spans;
+    spans.reserve(texts.size());
     for (const Text* text : texts) spans.push_back(text->next());
     const float* logits = decoder.forward(prefix, spans, {which});
     all.insert(all.end(), logits, logits + kVocab);
@@ -211,7 +212,7 @@ void expect_rows_the_same(const std::shared_ptr<model::Weights>& weights) {
                 if (next == requests.size()) return std::nullopt;
                 return requests[next++];
               },
-              [&](generate::Completion c) { completions[c.key] = c; });
+              [&](const generate::Completion& c) { completions[c.key] = c; });
     }
     return completions;
   };

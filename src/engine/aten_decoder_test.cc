@@ -257,6 +257,7 @@ TEST(AtenDecoder, WhatIsHeldFollowsWhatIsInUse) {
   const std::vector<int> tokens = random_tokens(700, 1);
   {
     std::vector<std::unique_ptr<Text>> texts;
+    texts.reserve(16);
     for (int i = 0; i < 16; ++i) {
       texts.push_back(std::make_unique<Text>(*decoder, nullptr, tokens, 200));
     }

@@ -9,8 +9,9 @@
 #   and what serve.sh has
 set -euo pipefail
 bash "$(dirname "$0")/serve.sh" stop
-# Time for a last checkpoint when the job is to end.
-torchrun=("${TORCHRUN:-torchrun}" --shutdown-timeout 120
+# Time for a last checkpoint when the job is to end, and for hosts that read their
+# libraries slowly to meet.
+torchrun=("${TORCHRUN:-torchrun}" --shutdown-timeout 120 --rdzv-conf read_timeout=900
   --nproc-per-node "${PROCESSES:-gpu}")
 if [ -n "${SLURM_JOB_ID:-}" ] && [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then
   first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

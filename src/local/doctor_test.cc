@@ -27,6 +27,7 @@ constexpr char kTiny[] = "tests/data/tiny_llama";
 
 std::vector<std::string> lines(const std::vector<Finding>& findings) {
   std::vector<std::string> all;
+  all.reserve(findings.size());
   for (const Finding& finding : findings) {
     all.push_back(std::string(level_name(finding.level)) + ": " + finding.text);
   }

@@ -108,7 +108,7 @@ DeviceNeeds device_needs(const formats::ModelConfig& c, at::ScalarType dtype,
       uint64_t(rows * c.vocab_size * (element + 4) +
                rows * (4 * c.hidden_size + 4 * q + 3 * c.intermediate_size) *
                    (element + 4) +
-               scores * (4 * 4 + element));
+               scores * (16 + element));
   return needs;
 }
 

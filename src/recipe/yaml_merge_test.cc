@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "base/file.h"
 #include "base/testing.h"
@@ -78,9 +78,9 @@ TEST(YamlMerge, ManyKeysAreMergedInLinearTime) {
   for (int i = 0; i < 12'000; ++i) text += str("k", i, ": 1, ");
   text += "}\nb: {<<: *a, ";
   for (int i = 0; i < 12'000; ++i) text += str("own", i, ": 1, ");
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   EXPECT_EQ(load(text + "}\n")["b"].size(), 24'000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_LT(std::clock() - begin, 5 * CLOCKS_PER_SEC);
 }
 
 }  // namespace

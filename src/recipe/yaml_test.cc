@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 
 #include "base/file.h"
 #include "base/testing.h"
@@ -126,14 +126,14 @@ TEST(Yaml, LongNamesAndValuesAreSaidInShort) {
 }
 
 TEST(Yaml, ManyUnknownKeysAreSaidAtOnce) {
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   std::string text;
   for (int i = 0; i < 24'000; ++i) text += str("key", i, ": 1\n");
   const std::string mistake = mistake_in(text + repeated("name: x\n", 24'000));
   EXPECT_THAT(mistake, HasSubstr("r.yaml:1:1: key0: unknown key"));
   EXPECT_THAT(mistake, HasSubstr("and 47899 more"));
   EXPECT_EQ(std::count(mistake.begin(), mistake.end(), '\n'), 100);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_LT(std::clock() - begin, 5 * CLOCKS_PER_SEC);
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 
 #include "base/error.h"
 #include "serve/api_error.h"
@@ -279,10 +279,10 @@ TEST(ApiRequestTest, WhatWouldChangeTheAnswerIsRefusedByName) {
 TEST(ApiRequestTest, ManyMembersTakeNoTime) {
   std::string members = "\"0\": 0";
   for (int i = 1; i < 300000; ++i) members += str(", \"", i, "\": 0");
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   EXPECT_EQ(refused(completion, "{\"prompt\": \"a\", " + members + "}"), "0");
   completion("{\"prompt\": \"a\", \"metadata\": {" + members + "}}");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  EXPECT_LT(std::clock() - begin, 20 * CLOCKS_PER_SEC);
 }
 
 TEST(ApiRequestTest, AChat) {

@@ -468,7 +468,7 @@ TEST(WorkerTest, EndsWithRowsAtWork) {
     add(worker, std::move(rows));
     ASSERT_TRUE(job->wait([&] { return !job->texts_.empty(); }));
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 }  // namespace

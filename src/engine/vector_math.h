@@ -6,6 +6,10 @@
 
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "formats/activation.h"
 
 namespace selfalign::engine {
@@ -91,6 +95,36 @@ SELFALIGN_INLINE Vf gelu_of(Vf x) {
   const Vf tail = p * t * exp_of(-size * size) * 0.5f;  // beyond |z|
   return x * (z < 0.0f ? tail : 1.0f - tail);
 }
+
+// kLanes numbers as 32 bits; GCC widens vectors of bytes one by one.
+SELFALIGN_INLINE Vi widen(const int8_t* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  return (Vi)_mm512_cvtepi8_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  return (Vi)_mm256_cvtepi8_epi32(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vi wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+  return wide;
+#endif
+}
+SELFALIGN_INLINE Vf widen(const uint16_t* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  const Vu wide = (Vu)_mm512_cvtepu16_epi32(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  const Vu wide = (Vu)_mm256_cvtepu16_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vu wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+#endif
+  return (Vf)(wide << 16);
+}
+
+SELFALIGN_INLINE Vf widen(const float* p) { return load(p); }
 
 template <Activation kind>
 SELFALIGN_INLINE Vf activate(Vf x) {

@@ -349,10 +349,10 @@ SELFALIGN_INLINE void score_panel(const AttendArgs<T>& args, int64_t block,
                  });
 }
 
-// Scores of a row to weights; returns the factor for what was summed before.
+// Scales a row's scores, those it does not see to -infinity; their maximum.
 template <typename T>
-SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
-                                 int64_t padded, float* scores, T* weights) {
+SELFALIGN_INLINE float scale_row(const AttendArgs<T>& args, int64_t row,
+                                 int64_t padded, float* scores) {
   constexpr float kNever = -__builtin_inff();
   int64_t seen = args.num_keys;
   if (args.visible != nullptr && args.visible[row] < seen) {
@@ -378,21 +378,39 @@ SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
     store(scores + j, s);
     high = max_of(high, s);
   }
-  const float page_max = horizontal_max(high);
-  const float before = args.max[row];
-  const float max = page_max > before ? page_max : before;
-  // A row that has seen no key yet has no maximum to subtract.
-  const float base = max == kNever ? 0.0f : max;
-  Vf sum = {};
-  for (int64_t j = 0; j < padded; j += kLanes) {
-    const Vf w = exp_of(load(scores + j) - base);
-    sum += w;
-    for (int i = 0; i < kLanes; ++i) weights[j + i] = round_to(w[i], weights);
+  return horizontal_max(high);
+}
+
+// Scores to weights, and to each row's maximum and sum; `factors`: for what was
+// summed before. Step by step for all rows, so that no row waits for itself.
+template <typename T>
+SELFALIGN_INLINE void weigh_rows(const AttendArgs<T>& args, int64_t padded,
+                                 float* scores, T* weights, float* factors) {
+  constexpr float kNever = -__builtin_inff();
+  float bases[kMaxRows];
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const float page_max =
+        scale_row(args, row, padded, scores + row * kPageKeys);
+    const float before = args.max[row];
+    const float max = page_max > before ? page_max : before;
+    // A row that has seen no key yet has no maximum to subtract.
+    bases[row] = max == kNever ? 0.0f : max;
+    factors[row] = before - bases[row];
+    args.max[row] = max;
   }
-  const float factor = exp_of(splat(before - base))[0];
-  args.max[row] = max;
-  args.sum[row] = args.sum[row] * factor + horizontal_sum(sum);
-  return factor;
+  for (int64_t row = 0; row < args.rows; row += kLanes) {
+    store(factors + row, exp_of(load(factors + row)));
+  }
+  for (int64_t row = 0; row < args.rows; ++row) {
+    Vf sum = {};
+    for (int64_t j = row * kPageKeys; j < row * kPageKeys + padded;
+         j += kLanes) {
+      const Vf w = exp_of(load(scores + j) - bases[row]);
+      sum += w;
+      store_rounded(weights + j, w);
+    }
+    args.sum[row] = args.sum[row] * factors[row] + horizontal_sum(sum);
+  }
 }
 
 template <int kBlocks, typename T>
@@ -414,7 +432,7 @@ template <typename T>
 void attend(const AttendArgs<T>& args) {
   alignas(64) float scores[kMaxRows * kPageKeys];
   alignas(64) T weights[kMaxRows * kPageKeys];
-  float factors[kMaxRows];
+  float factors[kMaxRows] = {};
   const int64_t padded = round_up(args.num_keys, kBlock);
   const int64_t key_blocks = padded / kBlock;
   int64_t block = 0;
@@ -422,10 +440,7 @@ void attend(const AttendArgs<T>& args) {
     score_panel<kTileBlocks>(args, block, scores);
   }
   for (; block < key_blocks; ++block) score_panel<1>(args, block, scores);
-  for (int64_t row = 0; row < args.rows; ++row) {
-    factors[row] = weigh_row(args, row, padded, scores + row * kPageKeys,
-                             weights + row * kPageKeys);
-  }
+  weigh_rows(args, padded, scores, weights, factors);
   const int64_t dim_blocks = args.dim / kBlock;
   block = 0;
   for (; block + kTileBlocks <= dim_blocks; block += kTileBlocks) {

@@ -153,7 +153,8 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
-                 "ROUNDS WEIGHTS]\n");
+                 "ROUNDS WEIGHTS]\n"
+                 "WEIGHTS: full, int8, int4 or w8a8\n");
     return 2;
   }
   const auto number = [&](int i, int fallback) {

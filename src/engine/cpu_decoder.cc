@@ -94,10 +94,11 @@ class CpuDecoder : public Decoder {
         config_.num_layers, config_.num_kv_heads, attention_.dim(), sizeof(T)});
     const int64_t tokens = max_tokens();
     x_.resize(tokens * config_.hidden_size);
-    normed_.resize(tokens * head_->depth());
+    const bool is_coded = weights.rounding == Rounding::kW8a8;
+    normed_.resize(tokens, head_->depth(), is_coded);
     qkv_.resize(tokens * layers_[0].qkv->columns());
-    seen_.resize(tokens * layers_[0].o->depth());
-    gated_.resize(tokens * layers_[0].down->depth());
+    seen_.resize(tokens, layers_[0].o->depth(), is_coded);
+    gated_.resize(tokens, layers_[0].down->depth(), is_coded);
   }
 
   std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
@@ -162,16 +163,16 @@ class CpuDecoder : public Decoder {
     const bool is_parallel = config_.block == Form::kParallel ||
                              config_.block == Form::kParallelOneNorm;
     norm(layer.input_norm);
-    layer.qkv->run(set_, normed_.data(), tokens, {.out = qkv_.data()});
+    layer.qkv->run(set_, normed_, tokens, {.out = qkv_.data()});
     attention_.run(i, layer, pass_, qkv_.data(), layer.qkv->columns(),
-                   seen_.data(), layer.o->depth());
+                   seen_.row(0), seen_.width());
     if (config_.block == Form::kParallel) norm(layer.mlp_norm);
-    add_product(*layer.o, seen_.data(), layer.attention_norm);
+    add_product(*layer.o, seen_, layer.attention_norm);
     if (!is_parallel) norm(layer.mlp_norm);
     layer.wide->run(
-        set_, normed_.data(), tokens,
-        {.activated = gated_.data(), .activation = config_.activation});
-    add_product(*layer.down, gated_.data(), layer.mlp_out_norm);
+        set_, normed_, tokens,
+        {.activated = gated_.row(0), .activation = config_.activation});
+    add_product(*layer.down, gated_, layer.mlp_out_norm);
   }
 
   template <typename Work>
@@ -186,20 +187,23 @@ class CpuDecoder : public Decoder {
 
   // x -> normed, rounded alone where there is no norm
   void norm(const PackedNorm& norm) {
-    const int64_t hidden = config_.hidden_size;
-    for_rows([&](int64_t t) {
-      T* out = &normed_[t * head_->depth()];
-      if (norm.is_there()) {
-        norm.run(set_, &x_[t * hidden], hidden, out);
-      } else {
-        set_.convert(&x_[t * hidden], hidden, 1.0f, out);
-      }
-    });
+    for_rows([&](int64_t t) { norm_row(norm, t, t); });
+  }
+
+  void norm_row(const PackedNorm& norm, int64_t from, int64_t to) {
+    const float* x = &x_[from * config_.hidden_size];
+    if (norm.is_there()) {
+      norm.run(set_, x, config_.hidden_size, normed_.row(to));
+    } else {
+      set_.convert(x, config_.hidden_size, 1.0f, normed_.row(to));
+    }
+    normed_.code(set_, to);
   }
 
   // x += the product, after a norm where there is one
-  void add_product(const PackedLinear<T>& linear, const T* a,
+  void add_product(const PackedLinear<T>& linear, ProductRows<T>& a,
                    const PackedNorm& norm) {
+    if (a.is_coded()) for_rows([&](int64_t t) { a.code(set_, t); });
     const auto scale = static_cast<float>(config_.residual_scale);
     if (!norm.is_there() && scale == 1.0f) {
       return linear.run(set_, a, num_tokens(),
@@ -217,14 +221,10 @@ class CpuDecoder : public Decoder {
 
   const float* logits_of(const std::vector<int64_t>& wanted) {
     if (wanted.empty()) return nullptr;
-    const int64_t hidden = config_.hidden_size;
     const int64_t count = static_cast<int64_t>(wanted.size());
-    for (int64_t i = 0; i < count; ++i) {
-      final_norm_.run(set_, &x_[wanted[i] * hidden], hidden,
-                      &normed_[i * head_->depth()]);
-    }
+    for (int64_t i = 0; i < count; ++i) norm_row(final_norm_, wanted[i], i);
     logits_.resize(count * config_.vocab_size);
-    head_->run(set_, normed_.data(), count, {.out = logits_.data()});
+    head_->run(set_, normed_, count, {.out = logits_.data()});
     finish_logits(config_, count, logits_.data());
     return logits_.data();
   }
@@ -247,10 +247,10 @@ class CpuDecoder : public Decoder {
 
   Pass pass_;              // at work
   Aligned<float> x_;       // [tokens, hidden]
-  Aligned<T> normed_;      // [tokens, depth of qkv]
+  ProductRows<T> normed_;  // [tokens, depth of qkv]
   Aligned<float> qkv_;     // [tokens, columns of qkv]
-  Aligned<T> seen_;        // [tokens, depth of o]
-  Aligned<T> gated_;       // [tokens, depth of down]
+  ProductRows<T> seen_;    // [tokens, depth of o]
+  ProductRows<T> gated_;   // [tokens, depth of down]
   Aligned<float> added_;   // [tokens, hidden], where a block scales its sums
   Aligned<float> logits_;  // [wanted, vocab]
 };

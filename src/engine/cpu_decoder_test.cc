@@ -170,6 +170,30 @@ TEST(CpuDecoder, CodesGiveTheBitsOfWhatTheyStandFor) {
   }
 }
 
+// Products of whole numbers are near the model's, in all shapes, both types and
+// on all kernels; a tied embedding is read from the output.
+TEST(CpuDecoder, WholeNumbersAreNearTheModel) {
+  for (const TinyShape& shape : {TinyShape{}, TinyShape{.hidden = 40,
+                                              .heads = 5,
+                                              .kv_heads = 5,
+                                              .head_dim = 20,
+                                              .intermediate = 100}}) {
+    for (int s = 0; s < num_kernel_sets(); ++s) {
+      SCOPED_TRACE(kernel_set(s).name);
+      const auto weights = tiny_weights(shape);
+      const auto whole = std::make_shared<model::Weights>(*weights);
+      whole->rounding = model::Rounding::kW8a8;
+      check_against_reference(*make_cpu_decoder(*whole, kSmall, kernel_set(s)),
+                              *weights, 70, 2.0f);
+      whole->config.tied_embeddings = true;
+      whole->head = whole->embedding;
+      weights->head = weights->embedding;
+      check_against_reference(*make_cpu_decoder(*whole, kSmall, kernel_set(s)),
+                              *weights, 70, 2.0f);
+    }
+  }
+}
+
 // Where embedding and output are one, it is held once: a token's row is read
 // from the packed output.
 TEST(CpuDecoder, ATiedEmbeddingIsTheOutputsRows) {
@@ -269,33 +293,40 @@ constexpr TinyShape kReal{.num_layers = 2,
                           .intermediate = 1536,
                           .vocab = 1000};
 
-TEST(CpuDecoder, BitsDoNotDependOnNeighbours) {
+void check_neighbours(at::ScalarType dtype, model::Rounding rounding) {
+  SCOPED_TRACE(str(at::toString(dtype), model::describe(rounding)));
   constexpr DecoderOptions kOptions{
       .num_slots = 16, .prefill_chunk = 64, .max_context = 300};
-  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const auto weights = tiny_weights(kReal, dtype);
-    const auto prefix = random_tokens(100, 5, 1000);
-    const auto text = random_tokens(12, 6, 1000);
-    const auto decoder = make_cpu_decoder(*weights, kOptions);
-    // Alone, token by token.
-    Steps alone(*decoder, prefix, 1000);
-    alone.add(text);
-    for (int i = 0; i < 10; ++i) alone.step({0}, 1);
-    // Among others, in changing order and company, prompts in chunks.
-    Steps among(*decoder, prefix, 1000);
-    for (unsigned i = 0; i < 9; ++i) {
-      among.add(i == 4 ? text : random_tokens(12, 10 + i, 1000));
-    }
-    among.step({3, 4, 5}, 4);
-    among.step({0, 1, 2, 6, 7, 8}, 4);
-    std::vector<size_t> order = {0, 1, 2, 3, 4, 5, 6, 7, 8};
-    std::mt19937 random(1);
-    for (int i = 0; i < 6; ++i) {
-      std::shuffle(order.begin(), order.end(), random);
-      among.step(order, 1);
-    }
-    EXPECT_EQ(alone.logits(0), among.logits(4)) << at::toString(dtype);
-    EXPECT_NE(alone.logits(0), among.logits(3));
+  const auto weights = tiny_weights(kReal, dtype);
+  weights->rounding = rounding;
+  const auto prefix = random_tokens(100, 5, 1000);
+  const auto text = random_tokens(12, 6, 1000);
+  const auto decoder = make_cpu_decoder(*weights, kOptions);
+  // Alone, token by token.
+  Steps alone(*decoder, prefix, 1000);
+  alone.add(text);
+  for (int i = 0; i < 10; ++i) alone.step({0}, 1);
+  // Among others, in changing order and company, prompts in chunks.
+  Steps among(*decoder, prefix, 1000);
+  for (unsigned i = 0; i < 9; ++i) {
+    among.add(i == 4 ? text : random_tokens(12, 10 + i, 1000));
+  }
+  among.step({3, 4, 5}, 4);
+  among.step({0, 1, 2, 6, 7, 8}, 4);
+  std::vector<size_t> order = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  std::mt19937 random(1);
+  for (int i = 0; i < 6; ++i) {
+    std::shuffle(order.begin(), order.end(), random);
+    among.step(order, 1);
+  }
+  EXPECT_EQ(alone.logits(0), among.logits(4));
+  EXPECT_NE(alone.logits(0), among.logits(3));
+}
+
+TEST(CpuDecoder, BitsDoNotDependOnNeighbours) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    check_neighbours(dtype, model::Rounding::kNone);
+    check_neighbours(dtype, model::Rounding::kW8a8);
   }
 }
 

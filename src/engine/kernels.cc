@@ -8,7 +8,8 @@
 namespace selfalign::engine {
 
 #if defined(__x86_64__)
-extern const Kernels kKernelsAvx512Bf16, kKernelsAvx512, kKernelsAvx2;
+extern const Kernels kKernelsAvx512Bf16, kKernelsAvx512Vnni, kKernelsAvx512,
+    kKernelsAvx2;
 #endif
 extern const Kernels kKernelsGeneric;
 
@@ -24,9 +25,11 @@ std::vector<const Kernels*> sets_of_this_processor() {
                       __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) {
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  if (vnni && __builtin_cpu_supports("avx512bf16")) {
     sets.push_back(&kKernelsAvx512Bf16);
   }
+  if (vnni) sets.push_back(&kKernelsAvx512Vnni);
   if (avx512) sets.push_back(&kKernelsAvx512);
   if (avx2) sets.push_back(&kKernelsAvx2);
 #endif

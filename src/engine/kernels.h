@@ -64,6 +64,25 @@ struct GemmArgs {
   Activation activation = Activation::kSilu;
 };
 
+// A product of whole numbers of 8 bits: `a` and `packed` are unused. Rows are
+// of `depth` numbers, a multiple of 4, of which a byte is 128 more. Columns are
+// in blocks [depth / 4][16][4]. What the sums stand for, sum * scale of the
+// column * scale of the row, goes on as the product does.
+template <typename T>
+struct CodeGemmArgs : GemmArgs<T> {
+  const uint8_t* codes = nullptr;     // [rows, depth]
+  const float* row_scales = nullptr;  // [rows]
+  const int8_t* packed_codes = nullptr;
+  // In whole blocks: scales, and 128 times the sum of a column's numbers.
+  const float* scales = nullptr;
+  const int32_t* offsets = nullptr;
+};
+
+// Place of element (k, column) of such a block.
+constexpr int64_t code_index(int64_t k, int64_t column) {
+  return k / 4 * 4 * kBlock + column * 4 + k % 4;
+}
+
 // Blocks of a packed matrix in codes (model/rounding.h): of each, rows of 16
 // int8, or rows of 16 bytes with the codes of two in their halves, the first in
 // the low one; and for each 32 rows 16 scales.
@@ -101,6 +120,11 @@ struct AttendArgs {
 template <typename T>
 struct ModelKernels {
   void (*gemm)(const GemmArgs<T>&);
+  void (*code_gemm)(const CodeGemmArgs<T>&);
+  // Codes + 128 of a row of n values, a multiple of kBlock: value / scale,
+  // rounded, ties to even; returns scale = max|x| / 127. Below 1e-30 all are 0
+  // and so is the scale; it is NaN where a value is none or infinite.
+  float (*quantize)(const T* x, int64_t n, uint8_t* out);
   // The blocks' values, packed.
   void (*unpack)(const UnpackArgs&, T* out);
   void (*attend)(const AttendArgs<T>&);

@@ -3,6 +3,8 @@
 #define SELFALIGN_LANES 8
 #define SELFALIGN_TILE_ROWS 6
 #define SELFALIGN_TILE_BLOCKS 1
+#define SELFALIGN_CODE_ROWS 4
+#define SELFALIGN_CODE_BLOCKS 1
 #include "engine/kernels_impl.h"
 
 namespace selfalign::engine {

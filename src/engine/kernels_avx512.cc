@@ -3,6 +3,8 @@
 #define SELFALIGN_LANES 16
 #define SELFALIGN_TILE_ROWS 6
 #define SELFALIGN_TILE_BLOCKS 4
+#define SELFALIGN_CODE_ROWS 6
+#define SELFALIGN_CODE_BLOCKS 2
 #include "engine/kernels_impl.h"
 
 namespace selfalign::engine {

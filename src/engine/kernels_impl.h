@@ -4,6 +4,8 @@
 //   SELFALIGN_LANES        float32 lanes of a register: 4, 8 or 16
 //   SELFALIGN_TILE_ROWS    rows of a register tile
 //   SELFALIGN_TILE_BLOCKS  blocks of 16 columns of a register tile
+//   SELFALIGN_CODE_ROWS    the same of a tile of whole numbers
+//   SELFALIGN_CODE_BLOCKS
 // Everything is in an unnamed namespace and uses no library templates, so that
 // no code of a higher instruction set can be shared with other files.
 // How the products work. A tile of rows x blocks of the result stays in
@@ -20,11 +22,8 @@
 // blocks of columns and runs of rows. That forbids nothing but splitting the
 // depth, and buys that a row's bits do not depend on its neighbours.
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include "engine/kernels.h"
+#include "engine/kernels_int8.h"
 #include "engine/vector_math.h"
 
 namespace selfalign::engine {
@@ -32,7 +31,6 @@ namespace {
 
 constexpr int kTileRows = SELFALIGN_TILE_ROWS;
 constexpr int kTileBlocks = SELFALIGN_TILE_BLOCKS;
-constexpr int kVectors = kBlock / kLanes;  // of a row of a block
 
 // ---- Register tiles ----
 
@@ -152,86 +150,98 @@ SELFALIGN_INLINE void store_block(const GemmArgs<T>& args, int64_t row,
   }
 }
 
-template <int kBlocks, typename T>
-void linear_panel(const GemmArgs<T>& args, int64_t block) {
+// All rows against kBlocks blocks from `block` on.
+template <int kBlocks, typename T, typename Finish>
+SELFALIGN_INLINE void each_row(const GemmArgs<T>& args, int64_t block,
+                               const Finish& finish) {
   const int64_t size = args.depth * kBlock;
   panel<kBlocks>(args.a, args.rows, args.lda,
                  args.packed + (block - args.packed_from) * size, size,
-                 args.depth, [&](int64_t row, const auto& c) {
-                   for (int b = 0; b < kBlocks; ++b) {
-                     store_block(args, row, (block + b) * kBlock,
-                                 c + b * kVectors);
-                   }
-                 });
+                 args.depth, finish);
+}
+
+// Blocks of a tile.
+template <typename T>
+constexpr int blocks_of(const GemmArgs<T>*) {
+  return kTileBlocks;
+}
+template <typename T>
+constexpr int blocks_of(const CodeGemmArgs<T>*) {
+  return kCodeBlocks;
+}
+template <typename Args>
+constexpr int kBlocksOf = blocks_of(static_cast<const Args*>(nullptr));
+
+template <int kBlocks, typename Args>
+void linear_panel(const Args& args, int64_t block) {
+  each_row<kBlocks>(args, block, [&](int64_t row, const auto& c) {
+    for (int b = 0; b < kBlocks; ++b) {
+      store_block(args, row, (block + b) * kBlock, c + b * kVectors);
+    }
+  });
 }
 
 // Blocks 2i and 2i + 1 are gate and up of the same columns.
-template <int kBlocks, Activation kind, typename T>
-void gated_panel(const GemmArgs<T>& args, int64_t block) {
-  const int64_t size = args.depth * kBlock;
-  panel<kBlocks>(
-      args.a, args.rows, args.lda,
-      args.packed + (block - args.packed_from) * size, size, args.depth,
-      [&](int64_t row, const auto& c) {
-        for (int b = 0; b < kBlocks; b += 2) {
-          T* out = args.activated + row * args.ldc + (block + b) / 2 * kBlock;
-          for (int v = 0; v < kVectors; ++v) {
-            Vf gate = c[b * kVectors + v];
-            Vf up = c[(b + 1) * kVectors + v];
-            if (args.bias != nullptr) {
-              const float* bias = args.bias + (block + b) * kBlock + v * kLanes;
-              gate += load(bias);
-              up += load(bias + kBlock);
-            }
-            const Vf y = activate<kind>(gate) * up;
-            for (int i = 0; i < kLanes; ++i) {
-              out[v * kLanes + i] = round_to(y[i], out);
-            }
-          }
+template <int kBlocks, Activation kind, typename Args>
+void gated_panel(const Args& args, int64_t block) {
+  each_row<kBlocks>(args, block, [&](int64_t row, const auto& c) {
+    for (int b = 0; b < kBlocks; b += 2) {
+      auto* out = args.activated + row * args.ldc + (block + b) / 2 * kBlock;
+      for (int v = 0; v < kVectors; ++v) {
+        Vf gate = c[b * kVectors + v];
+        Vf up = c[(b + 1) * kVectors + v];
+        if (args.bias != nullptr) {
+          const float* bias = args.bias + (block + b) * kBlock + v * kLanes;
+          gate += load(bias);
+          up += load(bias + kBlock);
         }
-      });
+        const Vf y = activate<kind>(gate) * up;
+        for (int i = 0; i < kLanes; ++i) {
+          out[v * kLanes + i] = round_to(y[i], out);
+        }
+      }
+    }
+  });
 }
 
-template <int kBlocks, Activation kind, typename T>
-void activated_panel(const GemmArgs<T>& args, int64_t block) {
-  const int64_t size = args.depth * kBlock;
-  panel<kBlocks>(args.a, args.rows, args.lda,
-                 args.packed + (block - args.packed_from) * size, size,
-                 args.depth, [&](int64_t row, const auto& c) {
-                   T* out = args.activated + row * args.ldc + block * kBlock;
-                   for (int v = 0; v < kBlocks * kVectors; ++v) {
-                     Vf x = c[v];
-                     if (args.bias != nullptr) {
-                       x += load(args.bias + block * kBlock + v * kLanes);
-                     }
-                     const Vf y = activate<kind>(x);
-                     for (int i = 0; i < kLanes; ++i) {
-                       out[v * kLanes + i] = round_to(y[i], out);
-                     }
-                   }
-                 });
+template <int kBlocks, Activation kind, typename Args>
+void activated_panel(const Args& args, int64_t block) {
+  each_row<kBlocks>(args, block, [&](int64_t row, const auto& c) {
+    auto* out = args.activated + row * args.ldc + block * kBlock;
+    for (int v = 0; v < kBlocks * kVectors; ++v) {
+      Vf x = c[v];
+      if (args.bias != nullptr) {
+        x += load(args.bias + block * kBlock + v * kLanes);
+      }
+      const Vf y = activate<kind>(x);
+      for (int i = 0; i < kLanes; ++i) {
+        out[v * kLanes + i] = round_to(y[i], out);
+      }
+    }
+  });
 }
 
-template <Activation kind, typename T>
-void activated_gemm(const GemmArgs<T>& args) {
+template <Activation kind, typename Args>
+void activated_gemm(const Args& args) {
+  constexpr int kMost = kBlocksOf<Args>;
   const int64_t end = args.first_block + args.num_blocks;
   int64_t block = args.first_block;
   if (args.is_paired) {
-    constexpr int kPaired = kTileBlocks < 2 ? 2 : kTileBlocks;
+    constexpr int kPaired = kMost < 2 ? 2 : kMost;
     for (; block + kPaired <= end; block += kPaired) {
       gated_panel<kPaired, kind>(args, block);
     }
     for (; block < end; block += 2) gated_panel<2, kind>(args, block);
     return;
   }
-  for (; block + kTileBlocks <= end; block += kTileBlocks) {
-    activated_panel<kTileBlocks, kind>(args, block);
+  for (; block + kMost <= end; block += kMost) {
+    activated_panel<kMost, kind>(args, block);
   }
   for (; block < end; ++block) activated_panel<1, kind>(args, block);
 }
 
-template <typename T>
-void gemm(const GemmArgs<T>& args) {
+template <typename Args>
+void gemm(const Args& args) {
   if (args.activated != nullptr) {
     switch (args.activation) {
       case Activation::kSilu:
@@ -245,10 +255,11 @@ void gemm(const GemmArgs<T>& args) {
     }
     return;
   }
+  constexpr int kMost = kBlocksOf<Args>;
   const int64_t end = args.first_block + args.num_blocks;
   int64_t block = args.first_block;
-  for (; block + kTileBlocks <= end; block += kTileBlocks) {
-    linear_panel<kTileBlocks>(args, block);
+  for (; block + kMost <= end; block += kMost) {
+    linear_panel<kMost>(args, block);
   }
   for (; block < end; ++block) linear_panel<1>(args, block);
 }
@@ -256,34 +267,6 @@ void gemm(const GemmArgs<T>& args) {
 // ---- Codes ----
 
 using Vh = uint16_t __attribute__((vector_size(kLanes * 4)));
-
-// kLanes numbers as 32 bits; GCC widens vectors of bytes one by one.
-SELFALIGN_INLINE Vi widen(const int8_t* p) {
-#if defined(__AVX512F__) && SELFALIGN_LANES == 16
-  return (Vi)_mm512_cvtepi8_epi32(
-      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-#elif defined(__AVX2__) && SELFALIGN_LANES == 8
-  return (Vi)_mm256_cvtepi8_epi32(
-      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-#else
-  Vi wide;
-  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
-  return wide;
-#endif
-}
-SELFALIGN_INLINE Vf widen(const Bf16* p) {
-#if defined(__AVX512F__) && SELFALIGN_LANES == 16
-  const Vu wide = (Vu)_mm512_cvtepu16_epi32(
-      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-#elif defined(__AVX2__) && SELFALIGN_LANES == 8
-  const Vu wide = (Vu)_mm256_cvtepu16_epi32(
-      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-#else
-  Vu wide;
-  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
-#endif
-  return (Vf)(wide << 16);
-}
 
 SELFALIGN_INLINE void store_pair(float* out, int64_t v, Vf first, Vf second) {
   store(out + v * kLanes, first);
@@ -366,10 +349,10 @@ SELFALIGN_INLINE void score_panel(const AttendArgs<T>& args, int64_t block,
                  });
 }
 
-// Scores of a row to weights; returns the factor for what was summed before.
+// Scales a row's scores, those it does not see to -infinity; their maximum.
 template <typename T>
-SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
-                                 int64_t padded, float* scores, T* weights) {
+SELFALIGN_INLINE float scale_row(const AttendArgs<T>& args, int64_t row,
+                                 int64_t padded, float* scores) {
   constexpr float kNever = -__builtin_inff();
   int64_t seen = args.num_keys;
   if (args.visible != nullptr && args.visible[row] < seen) {
@@ -395,21 +378,39 @@ SELFALIGN_INLINE float weigh_row(const AttendArgs<T>& args, int64_t row,
     store(scores + j, s);
     high = max_of(high, s);
   }
-  const float page_max = horizontal_max(high);
-  const float before = args.max[row];
-  const float max = page_max > before ? page_max : before;
-  // A row that has seen no key yet has no maximum to subtract.
-  const float base = max == kNever ? 0.0f : max;
-  Vf sum = {};
-  for (int64_t j = 0; j < padded; j += kLanes) {
-    const Vf w = exp_of(load(scores + j) - base);
-    sum += w;
-    for (int i = 0; i < kLanes; ++i) weights[j + i] = round_to(w[i], weights);
+  return horizontal_max(high);
+}
+
+// Scores to weights, and to each row's maximum and sum; `factors`: for what was
+// summed before. Step by step for all rows, so that no row waits for itself.
+template <typename T>
+SELFALIGN_INLINE void weigh_rows(const AttendArgs<T>& args, int64_t padded,
+                                 float* scores, T* weights, float* factors) {
+  constexpr float kNever = -__builtin_inff();
+  float bases[kMaxRows];
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const float page_max =
+        scale_row(args, row, padded, scores + row * kPageKeys);
+    const float before = args.max[row];
+    const float max = page_max > before ? page_max : before;
+    // A row that has seen no key yet has no maximum to subtract.
+    bases[row] = max == kNever ? 0.0f : max;
+    factors[row] = before - bases[row];
+    args.max[row] = max;
   }
-  const float factor = exp_of(splat(before - base))[0];
-  args.max[row] = max;
-  args.sum[row] = args.sum[row] * factor + horizontal_sum(sum);
-  return factor;
+  for (int64_t row = 0; row < args.rows; row += kLanes) {
+    store(factors + row, exp_of(load(factors + row)));
+  }
+  for (int64_t row = 0; row < args.rows; ++row) {
+    Vf sum = {};
+    for (int64_t j = row * kPageKeys; j < row * kPageKeys + padded;
+         j += kLanes) {
+      const Vf w = exp_of(load(scores + j) - bases[row]);
+      sum += w;
+      store_rounded(weights + j, w);
+    }
+    args.sum[row] = args.sum[row] * factors[row] + horizontal_sum(sum);
+  }
 }
 
 template <int kBlocks, typename T>
@@ -431,7 +432,7 @@ template <typename T>
 void attend(const AttendArgs<T>& args) {
   alignas(64) float scores[kMaxRows * kPageKeys];
   alignas(64) T weights[kMaxRows * kPageKeys];
-  float factors[kMaxRows];
+  float factors[kMaxRows] = {};
   const int64_t padded = round_up(args.num_keys, kBlock);
   const int64_t key_blocks = padded / kBlock;
   int64_t block = 0;
@@ -439,10 +440,7 @@ void attend(const AttendArgs<T>& args) {
     score_panel<kTileBlocks>(args, block, scores);
   }
   for (; block < key_blocks; ++block) score_panel<1>(args, block, scores);
-  for (int64_t row = 0; row < args.rows; ++row) {
-    factors[row] = weigh_row(args, row, padded, scores + row * kPageKeys,
-                             weights + row * kPageKeys);
-  }
+  weigh_rows(args, padded, scores, weights, factors);
   const int64_t dim_blocks = args.dim / kBlock;
   block = 0;
   for (; block + kTileBlocks <= dim_blocks; block += kTileBlocks) {
@@ -569,8 +567,9 @@ uint64_t exp_weights(const float* x, int64_t n, float max, float inverse,
 
 template <typename T>
 constexpr ModelKernels<T> model_kernels() {
-  return {gemm<T>,       unpack<T>, attend<T>, rms_norm<T>,
-          layer_norm<T>, rope<T>,   convert<T>};
+  return {gemm<GemmArgs<T>>, gemm<CodeGemmArgs<T>>, quantize<T>,   unpack<T>,
+          attend<T>,         rms_norm<T>,           layer_norm<T>, rope<T>,
+          convert<T>};
 }
 
 constexpr Kernels make_kernels(const char* name) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "engine/aligned.h"
 #include "engine/kernels.h"
+#include "engine/packed_int8.h"
 #include "engine/parallel.h"
 #include "model/aten.h"
 #include "model/rounding.h"
@@ -17,9 +18,6 @@
 namespace selfalign::engine {
 
 using model::Rounding;
-
-inline float to_float(float x) { return x; }
-inline float to_float(Bf16 x) { return model::from_bfloat16(x); }
 
 // Elements of a contiguous tensor of T's type.
 template <typename T>
@@ -201,7 +199,7 @@ class PackedLinear {
   int64_t bytes() const {
     return static_cast<int64_t>(packed_.size() * sizeof(T) +
                                 bias_.size() * sizeof(float)) +
-           codes_.bytes();
+           codes_.bytes() + whole_.bytes();
   }
 
   // A row of the weight, [in]: what its column of the product is made with.
@@ -209,14 +207,17 @@ class PackedLinear {
     const int64_t block = index / kBlock, column = index % kBlock;
     const T* from = packed_.data() + block * kBlock * depth_;
     for (int64_t k = 0; k < in_; ++k) {
-      out[k] = is_coded_ ? codes_.value(block, k, column)
-                         : to_float(from[packed_index<T>(k, column)]);
+      out[k] = is_whole()   ? whole_.value(k, index)
+               : is_coded() ? codes_.value(block, k, column)
+                            : to_float(from[packed_index<T>(k, column)]);
     }
   }
 
-  // a [rows, depth], columns over the weight's own are zero.
-  void run(const ModelKernels<T>& set, const T* a, int64_t rows,
+  // The first `rows` of `in`, whose values in columns over the weight's own
+  // are zero.
+  void run(const ModelKernels<T>& set, const ProductRows<T>& in, int64_t rows,
            const LinearOut<T>& to) const {
+    if (is_whole()) return run_whole(set, in, rows, to);
     // Panels of columns, and with few of them rows in two parts, so that the
     // threads end together.
     constexpr int64_t kPanel = 4;
@@ -227,42 +228,68 @@ class PackedLinear {
     parallel_for(panels * parts, [&](int64_t task) {
       const int64_t first_row = task % parts * part_rows;
       const int64_t block = task / parts * kPanel;
-      const int64_t num_blocks = std::min(kPanel, num_blocks_ - block);
-      GemmArgs<T> args{.a = a + first_row * depth_,
-                       .rows = std::min(part_rows, rows - first_row),
-                       .lda = depth_,
-                       .depth = depth_,
-                       .packed = packed_.data(),
-                       .first_block = block,
-                       .num_blocks = num_blocks,
-                       .columns = columns_,
-                       .bias = bias_.empty() ? nullptr : bias_.data(),
-                       .accumulate = to.accumulate};
-      if (is_coded_) {
-        args.packed = codes_.unpack(set, block, num_blocks);
+      GemmArgs<T> args = place(to, first_row, block, kPanel);
+      args.a = in.row(first_row);
+      args.rows = std::min(part_rows, rows - first_row);
+      args.lda = depth_;
+      args.packed = packed_.data();
+      if (is_coded()) {
+        args.packed = codes_.unpack(set, block, args.num_blocks);
         args.packed_from = block;
-      }
-      if (to.activated != nullptr) {
-        args.ldc = is_paired_ ? columns_ / 2 : num_blocks_ * kBlock;
-        args.activated = to.activated + first_row * args.ldc;
-        args.is_paired = is_paired_;
-        args.activation = to.activation;
-      } else {
-        args.ldc = columns_;
-        args.out = to.out + first_row * args.ldc;
       }
       set.gemm(args);
     });
   }
 
  private:
+  bool is_whole() const { return rounding_ == Rounding::kW8a8; }
+  bool is_coded() const { return rounding_ != Rounding::kNone; }
+
+  // Two blocks of all rows a task: they stay in the first cache for all of
+  // them, and tasks are small enough for threads to end together.
+  void run_whole(const ModelKernels<T>& set, const ProductRows<T>& in,
+                 int64_t rows, const LinearOut<T>& to) const {
+    constexpr int64_t kPanel = 2;
+    parallel_for((num_blocks_ + kPanel - 1) / kPanel, [&](int64_t panel) {
+      CodeGemmArgs<T> args{place(to, 0, panel * kPanel, kPanel)};
+      args.rows = rows;
+      args.codes = in.codes(0);
+      args.row_scales = in.scale(0);
+      whole_.give(args);
+      set.code_gemm(args);
+    });
+  }
+
+  // Where at most `num_blocks` blocks of the rows from first_row on go.
+  GemmArgs<T> place(const LinearOut<T>& to, int64_t first_row, int64_t block,
+                    int64_t num_blocks) const {
+    GemmArgs<T> args{.depth = depth_,
+                     .first_block = block,
+                     .num_blocks = std::min(num_blocks, num_blocks_ - block),
+                     .columns = columns_,
+                     .bias = bias_.empty() ? nullptr : bias_.data(),
+                     .accumulate = to.accumulate};
+    if (to.activated != nullptr) {
+      args.ldc = is_paired_ ? columns_ / 2 : num_blocks_ * kBlock;
+      args.activated = to.activated + first_row * args.ldc;
+      args.is_paired = is_paired_;
+      args.activation = to.activation;
+    } else {
+      args.ldc = columns_;
+      args.out = to.out + first_row * args.ldc;
+    }
+    return args;
+  }
+
   void init(int64_t depth, int64_t columns, Rounding rounding) {
-    is_coded_ = rounding != Rounding::kNone;
+    rounding_ = rounding;
     depth_ = round_up(depth, kBlock);
     in_ = depth;
     columns_ = columns;
     num_blocks_ = round_up(columns, kBlock) / kBlock;
-    if (is_coded_) {
+    if (is_whole()) {
+      whole_ = {num_blocks_, depth_};
+    } else if (is_coded()) {
       codes_ = {rounding, num_blocks_, depth_};
     } else {
       packed_.resize(static_cast<size_t>(num_blocks_ * kBlock * depth_));
@@ -273,22 +300,23 @@ class PackedLinear {
   void pack_block(const T* weights, int64_t num_rows, int64_t first_row,
                   int64_t block) {
     const int64_t rows = std::min(kBlock, num_rows - first_row);
-    if (is_coded_) {
-      codes_.set(block, weights + first_row * in_, rows, in_);
-      return;
-    }
+    const T* first = weights + first_row * in_;
+    if (is_whole()) return whole_.set(block * kBlock, first, rows, in_);
+    if (is_coded()) return codes_.set(block, first, rows, in_);
     T* to = packed_.data() + block * kBlock * depth_;
     for (int64_t j = 0; j < rows; ++j) {
-      const T* from = weights + (first_row + j) * in_;
+      const T* from = first + j * in_;
       for (int64_t k = 0; k < in_; ++k) to[packed_index<T>(k, j)] = from[k];
     }
   }
 
   int64_t depth_ = 0, in_ = 0, columns_ = 0, num_blocks_ = 0;
   bool is_paired_ = false;
-  bool is_coded_ = false;
-  Aligned<T> packed_;  // [blocks, depth, 16], see kernels.h; or
+  Rounding rounding_ = Rounding::kNone;
+  // One of them has the weights.
+  Aligned<T> packed_;  // [blocks, depth, 16], see kernels.h
   PackedCodes<T> codes_;
+  PackedInt8 whole_;
   std::vector<float> bias_;  // in whole blocks
 };
 

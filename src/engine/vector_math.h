@@ -6,6 +6,10 @@
 
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "formats/activation.h"
 
 namespace selfalign::engine {
@@ -34,22 +38,40 @@ SELFALIGN_INLINE void store(float* p, Vf x) {
 }
 SELFALIGN_INLINE Vf splat(float x) { return x - Vf{}; }
 SELFALIGN_INLINE Vf max_of(Vf a, Vf b) { return a > b ? a : b; }
-// Lane i gets lane i ^ distance.
-SELFALIGN_INLINE Vf swap_lanes(Vf x, int distance) {
-  Vi lanes;
-  for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ distance;
-  return __builtin_shuffle(x, lanes);
+SELFALIGN_INLINE Vf min_of(Vf a, Vf b) { return a < b ? a : b; }
+// Lane i gets lane i ^ d. The order is a constant: computed, it costs more than
+// all else that is done with it.
+template <int d>
+SELFALIGN_INLINE Vf swap_lanes(Vf x) {
+#if SELFALIGN_LANES == 16
+  return __builtin_shufflevector(x, x, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d, 4 ^ d, 5 ^ d,
+                                 6 ^ d, 7 ^ d, 8 ^ d, 9 ^ d, 10 ^ d, 11 ^ d,
+                                 12 ^ d, 13 ^ d, 14 ^ d, 15 ^ d);
+#elif SELFALIGN_LANES == 8
+  return __builtin_shufflevector(x, x, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d, 4 ^ d, 5 ^ d,
+                                 6 ^ d, 7 ^ d);
+#else
+  return __builtin_shufflevector(x, x, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d);
+#endif
 }
 // Over all lanes, in a fixed order of pairs.
+template <int d = kLanes / 2>
 SELFALIGN_INLINE float horizontal_max(Vf x) {
-#pragma GCC unroll 4
-  for (int d = kLanes / 2; d > 0; d /= 2) x = max_of(x, swap_lanes(x, d));
-  return x[0];
+  x = max_of(x, swap_lanes<d>(x));
+  if constexpr (d == 1) {
+    return x[0];
+  } else {
+    return horizontal_max<d / 2>(x);
+  }
 }
+template <int d = kLanes / 2>
 SELFALIGN_INLINE float horizontal_sum(Vf x) {
-#pragma GCC unroll 4
-  for (int d = kLanes / 2; d > 0; d /= 2) x += swap_lanes(x, d);
-  return x[0];
+  x += swap_lanes<d>(x);
+  if constexpr (d == 1) {
+    return x[0];
+  } else {
+    return horizontal_sum<d / 2>(x);
+  }
 }
 
 // exp to 2 units in the last place: x = n ln 2 + r, a polynomial of degree 6
@@ -57,7 +79,7 @@ SELFALIGN_INLINE float horizontal_sum(Vf x) {
 SELFALIGN_INLINE Vf exp_of(Vf x) {
   const Vf magic = splat(12582912.0f);  // 1.5 * 2^23: rounds to an integer
   const Vf low = splat(-87.0f), high = splat(88.0f);
-  const Vf clamped = x < low ? low : (x > high ? high : x);
+  const Vf clamped = max_of(low, min_of(high, x));
   const Vf shifted = clamped * 1.44269504f + magic;
   const Vf n = shifted - magic;
   const Vf r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -92,6 +114,36 @@ SELFALIGN_INLINE Vf gelu_of(Vf x) {
   return x * (z < 0.0f ? tail : 1.0f - tail);
 }
 
+// kLanes numbers as 32 bits; GCC widens vectors of bytes one by one.
+SELFALIGN_INLINE Vi widen(const int8_t* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  return (Vi)_mm512_cvtepi8_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  return (Vi)_mm256_cvtepi8_epi32(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vi wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+  return wide;
+#endif
+}
+SELFALIGN_INLINE Vf widen(const uint16_t* p) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  const Vu wide = (Vu)_mm512_cvtepu16_epi32(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__) && SELFALIGN_LANES == 8
+  const Vu wide = (Vu)_mm256_cvtepu16_epi32(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  Vu wide;
+  for (int i = 0; i < kLanes; ++i) wide[i] = p[i];
+#endif
+  return (Vf)(wide << 16);
+}
+
+SELFALIGN_INLINE Vf widen(const float* p) { return load(p); }
+
 template <Activation kind>
 SELFALIGN_INLINE Vf activate(Vf x) {
   if constexpr (kind == Activation::kSilu) {
@@ -115,6 +167,18 @@ SELFALIGN_INLINE uint16_t round_to(float x, uint16_t*) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 SELFALIGN_INLINE float round_to(float x, float*) { return x; }
+
+// The same of all lanes; not for numbers below 1e-37 other than zero, which an
+// instruction takes for zero.
+SELFALIGN_INLINE void store_rounded(uint16_t* out, Vf x) {
+#if defined(__AVX512BF16__) && SELFALIGN_LANES == 16
+  using Half = uint16_t __attribute__((vector_size(32), aligned(2), may_alias));
+  *reinterpret_cast<Half*>(out) = (Half)_mm512_cvtneps_pbh((__m512)x);
+#else
+  for (int i = 0; i < kLanes; ++i) out[i] = round_to(x[i], out);
+#endif
+}
+SELFALIGN_INLINE void store_rounded(float* out, Vf x) { store(out, x); }
 
 }  // namespace
 }  // namespace selfalign::engine

@@ -52,18 +52,19 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
   needs.cache_token = 2 * uint64_t(config.num_layers) *
                       uint64_t(config.num_kv_heads) *
                       uint64_t((config.head_dim + 15) / 16 * 16) * element;
-  needs.base = needs.weights;
-  if (rounding != model::Rounding::kNone) {
+  const model::Rounding base = model::base_rounding(rounding);
+  needs.base = model::weight_bytes(config, dtype, base);
+  if (base != model::Rounding::kNone) {
     // Embedding and output are in the compute type.
     const model::Rounding full = model::Rounding::kNone;
     formats::ModelConfig words = config;
     words.num_layers = 0;
     needs.base += model::weight_bytes(words, dtype, full) -
-                  model::weight_bytes(words, dtype, rounding);
+                  model::weight_bytes(words, dtype, base);
   }
   needs.trained = trained_values(config, options) * 4 * sizeof(float);
   const uint64_t layers =
-      options.gradient_checkpointing || rounding != model::Rounding::kNone
+      options.gradient_checkpointing || base != model::Rounding::kNone
           ? 1
           : uint64_t(config.num_layers);
   const size_t modules = formats::linear_modules(config).size();

@@ -14,7 +14,8 @@ constexpr struct {
   const char* name;
 } kNames[] = {{Rounding::kNone, "full"},
               {Rounding::kInt8, "int8"},
-              {Rounding::kInt4, "int4"}};
+              {Rounding::kInt4, "int4"},
+              {Rounding::kW8a8, "w8a8"}};
 
 }  // namespace
 
@@ -22,9 +23,10 @@ Rounding rounding_named(const std::string& name) {
   for (const auto& one : kNames) {
     if (name == one.name) return one.rounding;
   }
-  throw Error(ErrorKind::kUsage,
-              selfalign::str("weights: expected full, int8 or int4, found '",
-                             name, "'; use full"));
+  throw Error(
+      ErrorKind::kUsage,
+      selfalign::str("weights: expected full, int8, int4 or w8a8, found '",
+                     name, "'; use full"));
 }
 
 std::string describe(Rounding rounding) {
@@ -41,6 +43,8 @@ double bits_per_weight(Rounding rounding, at::ScalarType dtype) {
       return 8.0 + kScaleBits;
     case Rounding::kInt4:
       return 4.0 + kScaleBits;
+    case Rounding::kW8a8:
+      return 8.0;  // and a scale a row
   }
   return 0.0;
 }
@@ -64,6 +68,21 @@ void round_row(const float* row, int64_t n, Rounding rounding, int8_t* codes,
       codes[i] = int8_t(std::clamp(code, low, high));
     }
   }
+}
+
+float round_whole_row(const float* row, int64_t n, int8_t* codes) {
+  constexpr float kLeast = 1e-30f;
+  float largest = 0.0f;
+  for (int64_t i = 0; i < n; ++i) {
+    largest = std::max(largest, std::fabs(row[i]));
+  }
+  const float scale = largest < kLeast ? 0.0f : largest / 127.0f;
+  for (int64_t i = 0; i < n; ++i) {
+    const float code = std::nearbyint(row[i] / scale);
+    codes[i] =
+        std::fabs(code) <= 127.0f ? static_cast<int8_t>(code) : int8_t{0};
+  }
+  return scale;
 }
 
 RoundedMatrix::RoundedMatrix(const at::Tensor& matrix, Rounding rounding)

@@ -7,6 +7,11 @@
 // computed with is code * scale in the compute type, in generation and as the
 // frozen base of a training (Dettmers et al. 2023, QLoRA, with another code)
 // alike.
+//
+// w8a8 is for speed, in generation alone: a row of a matrix has one scale in
+// float32, max|x| / 127, and what the matrix is multiplied with is rounded in
+// the same way, token by token, so that the products are of whole numbers
+// (engine/packed_int8.h). A training's base is not rounded.
 #pragma once
 
 #include <bit>
@@ -18,9 +23,9 @@
 
 namespace selfalign::model {
 
-enum class Rounding { kNone, kInt8, kInt4 };
+enum class Rounding { kNone, kInt8, kInt4, kW8a8 };
 
-// "full", "int8", "int4"; Error kUsage for another word.
+// "full", "int8", "int4", "w8a8"; Error kUsage for another word.
 Rounding rounding_named(const std::string& name);
 // ", weights int8", or nothing: part of a generator's fingerprint.
 std::string describe(Rounding rounding);
@@ -40,13 +45,20 @@ inline float from_bfloat16(uint16_t x) {
 
 // Of the output, and of an embedding that is the same matrix.
 inline Rounding output_rounding(Rounding rounding) {
-  return rounding == Rounding::kNone ? Rounding::kNone : Rounding::kInt8;
+  return rounding == Rounding::kInt4 ? Rounding::kInt8 : rounding;
+}
+// Of the frozen base of a training.
+inline Rounding base_rounding(Rounding rounding) {
+  return rounding == Rounding::kW8a8 ? Rounding::kNone : rounding;
 }
 
 // Codes and scales of a row of n values: n codes and ceil(n / 32) scales, the
 // bits of a bfloat16.
 void round_row(const float* row, int64_t n, Rounding rounding, int8_t* codes,
                uint16_t* scales);
+// The same for kW8a8: codes -127 to 127 (0 where x / scale is no number); the
+// scale, which is 0 where all is below 1e-30.
+float round_whole_row(const float* row, int64_t n, int8_t* codes);
 
 // A matrix [out, in] in codes.
 class RoundedMatrix {

@@ -71,6 +71,20 @@ TEST(Rounding, InBfloat16IsRoundedOnce) {
                         rounded.values(at::kFloat).to(at::kBFloat16)));
 }
 
+TEST(Rounding, WholeRowsHaveOneScale) {
+  const float row[] = {-254.0f, 3.0f, 5.0f, -2.9f, 0.0f, 253.0f};
+  int8_t codes[6];
+  EXPECT_EQ(round_whole_row(row, 6, codes), 2.0f);
+  const int8_t want[] = {-127, 2, 2, -1, 0, 126};
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(codes[i], want[i]) << i;
+  const float nothing[] = {0.0f, 1e-40f, -1e-31f};
+  EXPECT_EQ(round_whole_row(nothing, 3, codes), 0.0f);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(codes[i], 0);
+  const float none[] = {HUGE_VALF, NAN, -1.0f};
+  round_whole_row(none, 3, codes);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(codes[i], 0);
+}
+
 TEST(Rounding, NamesAndBits) {
   EXPECT_EQ(rounding_named("int4"), Rounding::kInt4);
   EXPECT_EQ(rounding_named("full"), Rounding::kNone);
@@ -79,6 +93,14 @@ TEST(Rounding, NamesAndBits) {
   EXPECT_EQ(describe(Rounding::kInt8), ", weights int8");
   EXPECT_EQ(bits_per_weight(Rounding::kInt4, at::kFloat), 4.5);
   EXPECT_EQ(bits_per_weight(Rounding::kNone, at::kBFloat16), 16.0);
+  EXPECT_EQ(rounding_named("w8a8"), Rounding::kW8a8);
+  EXPECT_EQ(describe(Rounding::kW8a8), ", weights w8a8");
+  EXPECT_EQ(bits_per_weight(Rounding::kW8a8, at::kBFloat16), 8.0);
+  EXPECT_EQ(output_rounding(Rounding::kNone), Rounding::kNone);
+  EXPECT_EQ(output_rounding(Rounding::kInt4), Rounding::kInt8);
+  EXPECT_EQ(output_rounding(Rounding::kW8a8), Rounding::kW8a8);
+  EXPECT_EQ(base_rounding(Rounding::kW8a8), Rounding::kNone);
+  EXPECT_EQ(base_rounding(Rounding::kInt4), Rounding::kInt4);
 }
 
 }  // namespace

@@ -81,7 +81,8 @@ LayerWeights Weights::layer(int64_t layer) const {
 Weights held_weights(const Weights& weights) {
   Weights held = weights;
   held.adapters.clear();
-  if (weights.rounding != Rounding::kNone) {
+  held.rounding = base_rounding(weights.rounding);
+  if (held.rounding != Rounding::kNone) {
     held.source = std::make_shared<RoundedSource>(weights);
     for (LayerWeights& layer : held.layers) {
       for (const auto of : kProjections) {

@@ -91,5 +91,13 @@ TEST(OpenedWeights, RoundedAreHeldInCodes) {
   EXPECT_TRUE(at::equal(held.embedding, opened.embedding_values()));
 }
 
+// For training w8a8 is as no rounding at all, identity included.
+TEST(OpenedWeights, RoundedForGenerationAloneAreHeldInFull) {
+  const Weights held =
+      held_weights(open_weights(kTiny, at::kFloat, Rounding::kW8a8));
+  EXPECT_EQ(held.rounding, Rounding::kNone);
+  expect_same(held, load_weights(kTiny, at::kCPU, at::kFloat));
+}
+
 }  // namespace
 }  // namespace selfalign::model

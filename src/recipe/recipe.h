@@ -67,8 +67,10 @@ struct ModelOptions {
     if (visit.shows(model.weights != "full")) {
       visit({"weights",
              "full, int8 or int4: bits of the weights that generate and of the "
-             "frozen base that an adapter is trained on; on a CPU."},
-            model.weights, OneOf{{"full", "int8", "int4"}});
+             "frozen base that an adapter is trained on; on a CPU. w8a8: "
+             "generation and scores by products of whole numbers of 8 bits, "
+             "training as with full."},
+            model.weights, OneOf{{"full", "int8", "int4", "w8a8"}});
     }
   }
   static void describe_engine(auto& visit, auto& model) {

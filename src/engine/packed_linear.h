@@ -87,7 +87,8 @@ class PackedCodes {
 
   // Element (k, column) of a block, in T's precision.
   float value(int64_t block, int64_t k, int64_t column) const {
-    int code = codes_[place_of(block, k, column)];
+    const int8_t byte = codes_[place_of(block, k, column)];
+    int code = byte;
     if (is_int4_) {
       code = k % 2 == 0 ? static_cast<int8_t>(code * 16) >> 4 : code >> 4;
     }

@@ -14,7 +14,6 @@ namespace selfalign::serve {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 CompletionAsk completion(const std::string& body) {
   return parse_completion(body, {});

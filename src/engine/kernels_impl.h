@@ -26,6 +26,8 @@
 #include "engine/kernels_int8.h"
 #include "engine/vector_math.h"
 
+// Places within a tile are small numbers.
+// NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
 namespace selfalign::engine {
 namespace {
 
@@ -585,3 +587,4 @@ constexpr Kernels make_kernels(const char* name) {
 
 }  // namespace
 }  // namespace selfalign::engine
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -17,6 +17,8 @@
 
 #include "engine/vector_math.h"
 
+// Places within a tile are small numbers.
+// NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
 namespace selfalign::engine {
 namespace {
 
@@ -192,3 +194,4 @@ float quantize(const T* x, int64_t n, uint8_t* out) {
 
 }  // namespace
 }  // namespace selfalign::engine
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -4,7 +4,7 @@
 // stage 2 does it; and contexts per second where two answers of one token are
 // scored after the same prefix and another suffix, as evaluations do it.
 // Compare with ../shared/bench/llama_peer.sh. usage: decode_bench MODEL [DTYPE
-// SLOTS PREFIX SUFFIX NEW ROUNDS]
+// SLOTS PREFIX SUFFIX NEW ROUNDS WEIGHTS ENGINES]
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -14,7 +14,9 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/engine_team.h"
 #include "engine/kernels.h"
+#include "engine/parallel.h"
 #include "model/device.h"
 #include "model/load_weights.h"
 
@@ -69,6 +71,7 @@ std::string random_text(uint64_t key, int tokens, int vocab) {
 
 struct Job {
   int slots = 64, prefix = 1700, suffix = 30, new_tokens = 48, rounds = 1;
+  int engines = 1;  // that share the slots; 0: one for each NUMA node
 };
 
 // Seconds for `rows` rows of `new_tokens` tokens.
@@ -121,12 +124,20 @@ void run(const std::string& path, const std::string& dtype,
           : model::load_weights(path, compute.device, compute.dtype));
   const int vocab = static_cast<int>(weights->config.vocab_size);
   engine::EngineOptions options;
-  options.num_slots = job.slots;
-  const auto generator = engine::make_engine(
-      weights, std::make_shared<IdTokenizer>(vocab), options);
-  std::printf("%s%s, kernels %s, %d slots\n", model::describe(compute).c_str(),
+  const auto places = engine::engine_places(processor_nodes(), job.engines,
+                                            engine::num_threads());
+  const auto engines = static_cast<int>(places.size());
+  options.num_slots = (job.slots + engines - 1) / engines;
+  const auto make = [&](size_t) {
+    return engine::make_engine(weights, std::make_shared<IdTokenizer>(vocab),
+                               options);
+  };
+  const auto generator =
+      engines == 1 ? make(0) : engine::make_engine_team(places, make);
+  std::printf("%s%s, kernels %s, %d slots, %d engines\n",
+              model::describe(compute).c_str(),
               model::describe(rounding).c_str(), engine::kernels().name,
-              job.slots);
+              job.slots, engines);
   const double prefill = timed(*generator, job, vocab, 1, 1);
   std::printf("prefill %8.1f tok/s  (%d tokens)\n",
               (job.prefix + job.suffix) / prefill, job.prefix + job.suffix);
@@ -153,7 +164,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
-                 "ROUNDS WEIGHTS]\n"
+                 "ROUNDS WEIGHTS ENGINES]\n"
                  "WEIGHTS: full, int8, int4 or w8a8\n");
     return 2;
   }
@@ -167,7 +178,8 @@ int main(int argc, char** argv) {
                     .prefix = number(4, 1700),
                     .suffix = number(5, 30),
                     .new_tokens = number(6, 48),
-                    .rounds = number(7, 1)});
+                    .rounds = number(7, 1),
+                    .engines = number(9, 1)});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -29,6 +29,7 @@ inline constexpr Range<double> kNgramPenalty{-100.0, 100.0};
 
 // How a model is run.
 inline constexpr Range<int> kNumSlots{1, 4096};
+inline constexpr Range<int> kNumEngines{0, 64};  // 0: as there is room
 inline constexpr Range<int> kMaxContext{2, 1 << 24};
 
 // LoRA, of a tuning and of adapters from elsewhere.

@@ -81,6 +81,7 @@ recipe::ModelOptions ModelFlags::over(recipe::ModelOptions recipe,
   put("--weights", &recipe::ModelOptions::weights);
   put("--slots", &recipe::ModelOptions::num_slots);
   put("--max-context", &recipe::ModelOptions::max_context);
+  put("--engines", &recipe::ModelOptions::num_engines);
   put("--api", &recipe::ModelOptions::api);
   put("--api-key-file", &recipe::ModelOptions::api_key_file);
   put_price(recipe);

@@ -26,10 +26,22 @@ struct Cache {
   std::map<Key, Entry> entries;
 };
 
+struct Nodes {
+  std::mutex mutex;
+  std::map<int, Cache> caches;
+};
+
 // Never destroyed: engines may outlive it otherwise.
+Nodes& nodes() {
+  static Nodes& nodes = *new Nodes;
+  return nodes;
+}
+
+thread_local int packing_node = 0;
+
 Cache& cache() {
-  static Cache& cache = *new Cache;
-  return cache;
+  const std::lock_guard<std::mutex> lock(nodes().mutex);
+  return nodes().caches[packing_node];
 }
 
 }  // namespace
@@ -37,8 +49,9 @@ Cache& cache() {
 std::shared_ptr<const void> find_or_pack(const std::vector<at::Tensor>& tensors,
                                          int64_t kind,
                                          const std::function<Packed()>& pack) {
-  const std::lock_guard<std::mutex> lock(cache().mutex);
-  auto& entries = cache().entries;
+  Cache& cache = engine::cache();
+  const std::lock_guard<std::mutex> lock(cache.mutex);
+  auto& entries = cache.entries;
   Key key{kind, {}};
   Entry entry;
   for (const at::Tensor& tensor : tensors) {
@@ -63,12 +76,18 @@ std::shared_ptr<const void> find_or_pack(const std::vector<at::Tensor>& tensors,
 }
 
 int64_t packed_bytes() {
-  const std::lock_guard<std::mutex> lock(cache().mutex);
+  const std::lock_guard<std::mutex> lock(nodes().mutex);
   int64_t bytes = 0;
-  for (const auto& [key, entry] : cache().entries) {
-    if (!entry.linear.expired()) bytes += entry.bytes;
+  for (auto& [node, cache] : nodes().caches) {
+    const std::lock_guard<std::mutex> entries_lock(cache.mutex);
+    for (const auto& [key, entry] : cache.entries) {
+      if (!entry.linear.expired()) bytes += entry.bytes;
+    }
   }
   return bytes;
 }
+
+PackingNode::PackingNode(int node) { packing_node = node; }
+PackingNode::~PackingNode() { packing_node = 0; }
 
 }  // namespace selfalign::engine

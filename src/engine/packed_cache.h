@@ -22,15 +22,25 @@ struct Packed {
 };
 
 // What was packed of these very tensors (the same objects, undefined ones too,
-// in the same order) for the same `kind`, if both it and they are still alive;
-// else what `pack` makes. Any thread; packing is one at a time. Tensors must
-// not be written to after that.
+// in the same order) for the same `kind` on the same node, if both it and they
+// are still alive; else what `pack` makes. Any thread; packing for a node is
+// one at a time. Tensors must not be written to after that.
 std::shared_ptr<const void> find_or_pack(const std::vector<at::Tensor>& tensors,
                                          int64_t kind,
                                          const std::function<Packed()>& pack);
 
 // Bytes of all packed weights alive.
 int64_t packed_bytes();
+
+// While it lives, this thread packs for a node: memory is taken where it is
+// first written to, and engines of different nodes share nothing.
+class PackingNode {
+ public:
+  explicit PackingNode(int node);
+  ~PackingNode();
+  PackingNode(const PackingNode&) = delete;
+  PackingNode& operator=(const PackingNode&) = delete;
+};
 
 // As the constructor of PackedLinear, and its gated(). `weights` are what they
 // are known by; values(i) has the numbers of the i-th.

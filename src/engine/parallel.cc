@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -135,10 +136,17 @@ class Pool {
   std::exception_ptr error_;
 };
 
+thread_local std::unique_ptr<Pool> own_pool;  // null: the one of all
+
+Pool& pool_of_this_thread() {
+  static Pool pool;
+  return own_pool ? *own_pool : pool;
+}
+
 }  // namespace
 
 void parallel_for(int64_t count, const std::function<void(int64_t)>& work) {
-  static Pool pool;
+  Pool& pool = pool_of_this_thread();
   SELFALIGN_CHECK(count < int64_t{1} << Ticket::kBits, count, " tasks");
   const int threads = num_threads();
   if (count > 1 && threads > 1 && !inside) {
@@ -150,5 +158,21 @@ void parallel_for(int64_t count, const std::function<void(int64_t)>& work) {
 
 int num_threads() { return at::get_num_threads(); }
 int this_thread() { return thread_index; }
+
+// ATen's number is a thread's own, but those to come begin with the one set
+// last, wherever that was; so what they had is set again behind it.
+OwnThreads::OwnThreads(int count) {
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const int before = at::get_num_threads();
+  at::set_num_threads(count);
+  std::thread([before] {
+    at::get_num_threads();
+    at::set_num_threads(before);
+  }).join();
+  own_pool = std::make_unique<Pool>();
+}
+
+OwnThreads::~OwnThreads() { own_pool.reset(); }
 
 }  // namespace selfalign::engine

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -75,6 +76,28 @@ TEST_P(Parallel, SeveralThreadsMayCall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, Parallel, testing::Values(1, 2, 5));
+
+// All tasks of three loops are at work at the same time.
+TEST(OwnThreads, EachThreadHasHelpersOfItsOwn) {
+  const int before = num_threads();
+  std::atomic<int> at_once = 0;
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 3; ++t) {
+    callers.emplace_back([&] {
+      const OwnThreads own(2);
+      EXPECT_EQ(num_threads(), 2);
+      parallel_for(2, [&](int64_t) {
+        ++at_once;
+        for (int i = 0; i < 5000 && at_once < 6; ++i) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        EXPECT_EQ(at_once, 6);
+      });
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(num_threads(), before);
+}
 
 }  // namespace
 }  // namespace selfalign::engine

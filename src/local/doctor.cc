@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "base/counted.h"
 #include "base/error.h"
@@ -15,6 +14,7 @@
 #include "base/free_memory.h"
 #include "base/joined.h"
 #include "base/json.h"
+#include "base/processors.h"
 #include "engine/aten_cache.h"
 #include "engine/engine_options.h"
 #include "engine/kernels.h"
@@ -252,10 +252,13 @@ Finding examine_device(const ModelConfig& config, at::ScalarType dtype,
 std::vector<Finding> examine_machine(const std::string& folder) {
   Findings out;
   const std::string kernels = engine::kernels().name;
-  const unsigned cores = std::thread::hardware_concurrency();
+  const int cores = available_cores();
+  const size_t nodes = processor_nodes().size();
   out.add(
       kernels == "generic" ? Level::kWarning : Level::kGood,
-      str("processor: ", counted(int64_t(cores), "core"), ", kernels ", kernels,
+      str("processor: ", counted(int64_t(cores), "core"),
+          nodes > 1 ? str(" on ", nodes, " NUMA nodes, an engine on each") : "",
+          ", kernels ", kernels,
           kernels == "generic" ? "; without AVX2 generation is slow" : ""));
   const model::Compute compute = model::choose_compute("auto", "auto");
   out.add(Level::kGood, "computes by default on " + model::describe(compute));

@@ -21,6 +21,7 @@
 #include "generate/remote.h"
 #include "generate/remote_key.h"
 #include "local/handoff_training.h"
+#include "local/local_engines.h"
 #include "local/memory_needs.h"
 #include "local/tuned_model.h"
 #include "model/device.h"
@@ -190,6 +191,24 @@ void require_room(const std::string& adapter, const model::Weights& base,
   require_device_memory(adapter, needs, model::free_memory(base.device()));
 }
 
+// Where engines of the model are to work.
+std::vector<engine::EnginePlace> engine_places(
+    const recipe::ModelOptions& model) {
+  const model::Compute compute =
+      model::choose_compute(model.device, model.dtype);
+  EngineRoom room{.path = model.path,
+                  .num_slots = model.num_slots,
+                  .num_threads = at::get_num_threads()};
+  if (!compute.device.is_cpu()) {
+    return device_places(model::num_devices(), model.num_engines, room);
+  }
+  room.weights = model::weight_bytes(
+      model::check_weights(model.path, at::kMeta, compute.dtype), compute.dtype,
+      rounding_of(model, compute));
+  room.available = model::free_memory(compute.device);
+  return cpu_places(processor_nodes(), model.num_engines, room);
+}
+
 generate::RemoteAdapter served_adapter(const recipe::ModelOptions& model,
                                        const std::string& adapter) {
   if (adapter.empty()) return {};
@@ -300,6 +319,7 @@ std::shared_ptr<const model::Weights> LocalWorkbench::weights(
       model.path + "\n" + model::describe(compute) + model::describe(rounding);
   if (!weights_ || weights_name_ != name) {
     weights_.reset();
+    copies_.clear();
     log_info(str("loading ", model.path, " (", model::describe(compute),
                  model::describe(rounding), ", ", at::get_num_threads(),
                  " threads)"));
@@ -367,23 +387,52 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   const bool is_tuned = formats::is_tuned_model(adapter);
   recipe::ModelOptions loaded = model;
   if (is_tuned) loaded.path = adapter;
-  std::shared_ptr<const model::Weights> base = weights(loaded);
+  const std::vector<engine::EnginePlace> at = engine_places(loaded);
+  auto bases = all_weights(loaded, at.size());
   const std::shared_ptr<const text::Tokenizer> words = tokenizer(loaded.path);
-  require_fit(loaded.path, *words, base->config);
+  require_fit(loaded.path, *words, bases[0]->config);
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
   if (!adapter.empty() && !is_tuned) {
-    const model::Lora lora =
-        model::load_lora(adapter, base->config, base->device());
-    if (!lora.note.empty()) log_warning(lora.note);
-    warn_of_other_base(adapter, model, *base);
-    require_room(adapter, *base, lora, model.num_slots);
-    auto merged = std::make_shared<model::Weights>(*base);
-    model::merge_lora(*merged, lora);
-    base = std::move(merged);
+    warn_of_other_base(adapter, model, *bases[0]);
+    for (auto& base : bases) {
+      const model::Lora lora =
+          model::load_lora(adapter, base->config, base->device());
+      if (!lora.note.empty() && base == bases[0]) log_warning(lora.note);
+      require_room(adapter, *base, lora, model.num_slots);
+      auto merged = std::make_shared<model::Weights>(*base);
+      model::merge_lora(*merged, lora);
+      base = std::move(merged);
+    }
   }
-  return engine::make_engine(std::move(base), words, options);
+  const auto make = [&](size_t i) {
+    return engine::make_engine(bases[i % bases.size()], words, options);
+  };
+  if (at.size() == 1) return make(0);
+  log_info(str(loaded.path, ": ", at.size(), " engines, of ",
+               counted(at[0].num_threads, "thread"), " each"));
+  return engine::make_engine_team(at, make);
+}
+
+std::vector<std::shared_ptr<const model::Weights>> LocalWorkbench::all_weights(
+    const recipe::ModelOptions& model, size_t num) {
+  std::vector<std::shared_ptr<const model::Weights>> all = {weights(model)};
+  // Engines on one CPU read the same, and pack them for each node.
+  if (all[0]->device().is_cpu()) return all;
+  for (size_t i = 1; i < num; ++i) {
+    if (copies_.size() < i) {
+      const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(i));
+      require_device_memory(
+          model.path,
+          device_needs(all[0]->config, all[0]->dtype(), model.num_slots),
+          model::free_memory(device));
+      copies_.push_back(std::make_shared<const model::Weights>(
+          model::load_weights(model.path, device, all[0]->dtype())));
+    }
+    all.push_back(copies_[i - 1]);
+  }
+  return all;
 }
 
 std::vector<bool> LocalWorkbench::fit(

@@ -49,15 +49,22 @@ class LocalWorkbench : public stages::Workbench {
   // check_model of the base alone, for stages::check_start.
   stages::CheckModel checks();
 
+  // Of a model on GPUs, those of the first; others have copies.
   std::shared_ptr<const model::Weights> weights(
       const recipe::ModelOptions& model);
   std::shared_ptr<const text::Tokenizer> tokenizer(const std::string& path);
 
  private:
+  // The weights of the model on its first `num` devices.
+  std::vector<std::shared_ptr<const model::Weights>> all_weights(
+      const recipe::ModelOptions& model, size_t num);
+
   // What was loaded last. One model at a time: a run uses one, and two would
   // need twice the memory.
   std::string weights_name_;
   std::shared_ptr<const model::Weights> weights_;
+  // The same on the GPUs behind the first.
+  std::vector<std::shared_ptr<const model::Weights>> copies_;
   std::string made_by_hand_;
   std::string tokenizer_path_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;

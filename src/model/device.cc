@@ -93,6 +93,8 @@ uint64_t kept_memory(c10::DeviceAllocator& memory, c10::DeviceIndex index) {
 
 }  // namespace
 
+int num_devices() { return static_cast<int>(at::getNumGPUs()); }
+
 std::optional<uint64_t> free_memory(const at::Device& device) {
   if (device.is_cpu()) return selfalign::free_memory();
   try {

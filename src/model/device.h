@@ -21,6 +21,10 @@ struct Compute {
 // float32. Error kUsage for other words, kInput for cuda where there is none.
 Compute choose_compute(const std::string& device, const std::string& dtype);
 
+// GPUs that "cuda" stands for: indices 0 to that. None before choose_compute()
+// opened the library.
+int num_devices();
+
 // Bytes that can still be taken on the device: what the system has, or the
 // device and the library's own reserve there. Nothing where it does not say.
 std::optional<uint64_t> free_memory(const at::Device& device);

@@ -36,6 +36,7 @@ struct ModelOptions {
   std::string weights = "full";
   int num_slots = 64;
   int max_context = 4096;
+  int num_engines = 0;
   std::string api = "auto";
   generate::Price price;
   std::string api_key_file;
@@ -82,6 +83,14 @@ struct ModelOptions {
     visit({"max_context", "Tokens of prompt and completion together, at most.",
            "tokens"},
           model.max_context, ranges::kMaxContext);
+    if (visit.later(model.num_engines != 0)) {
+      visit({"num_engines",
+             "Copies of the model that generate side by side, each with "
+             "num_slots rows, on processors or a GPU of its own; 0: one for "
+             "each NUMA node, or each GPU.",
+             "engines", "--engines"},
+            model.num_engines, ranges::kNumEngines);
+    }
   }
   // Of a model behind a server (generate/remote.h).
   static void describe_api(auto& visit, auto& model) {

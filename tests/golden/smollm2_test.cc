@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real base model against transformers in float32: the greedy
 // continuation of ten prompts, through the engine, with and without a shared
-// prefix. The reference is made by tools/make_golden_smollm2.py.
+// prefix, and through several at once. The reference is made by
+// tools/make_golden_smollm2.py.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +12,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "engine/engine.h"
+#include "engine/engine_team.h"
+#include "engine/parallel.h"
 #include "formats/load_tokenizer.h"
 #include "model/load_weights.h"
 
@@ -38,8 +41,15 @@ class SmolLm2 : public testing::Test {
   // Runs the prompts of the golden file, after a shared prefix or without
   // one; returns the sampled tokens by key.
   std::map<uint64_t, std::vector<int>> continuations(
-      const engine::EngineOptions& options, bool with_prefix) {
-    auto generator = engine::make_engine(weights_, tokenizer_, options);
+      const engine::EngineOptions& options, bool with_prefix,
+      int num_engines = 1) {
+    const auto make = [&](size_t) {
+      return engine::make_engine(weights_, tokenizer_, options);
+    };
+    const auto generator = engine::make_engine_team(
+        engine::engine_places(processor_nodes(), num_engines,
+                              engine::num_threads()),
+        make);
     const auto prefix = std::make_shared<const std::string>("\n\n");
     uint64_t n = 0;
     std::map<uint64_t, std::vector<int>> out;
@@ -90,6 +100,16 @@ TEST_F(SmolLm2, SharedPrefixGivesTheSameGreedyText) {
   engine::EngineOptions apart = shared;
   apart.share_prefix = false;
   EXPECT_EQ(continuations(shared, true), continuations(apart, true));
+}
+
+TEST_F(SmolLm2, SeveralEnginesGiveTheTextsOfOne) {
+  engine::EngineOptions options;
+  options.num_slots = 2;
+  options.max_context = 256;
+  const auto want = continuations(options, true);
+  for (const int num_engines : {2, 3}) {
+    EXPECT_EQ(continuations(options, true, num_engines), want);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the run came from: what a person wrote, what the machine did, what it
 // takes to make the run again.
+#include <algorithm>
+
 #include "base/progress.h"
 #include "report/report_sections.h"
 
@@ -9,8 +11,13 @@ namespace {
 
 Table model_table(const Provenance& provenance) {
   Table models{"Models", {"model", "fingerprint"}, {}};
+  const bool any_probe =
+      std::any_of(provenance.models.begin(), provenance.models.end(),
+                  [](const ModelName& model) { return !model.probe.empty(); });
+  if (any_probe) models.columns.emplace_back("log-probability of a text");
   for (const ModelName& model : provenance.models) {
     models.rows.push_back({model.name, model.fingerprint});
+    if (any_probe) models.rows.back().push_back(model.probe);
   }
   return models;
 }

@@ -5,12 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/own_file.h"
+#include "generate/probe.h"
 #include "inspect/browse.h"
 #include "parse/rules.h"
 #include "recipe/run_files.h"
+#include "report/charts.h"
 #include "stages/funnel.h"
 #include "stages/principles.h"
 #include "stages/row_reading.h"
@@ -222,6 +225,22 @@ Named<std::vector<CurvePoint>> training_curves(const Reader& store) {
   return curves;
 }
 
+// "-1.234 nats in the mean, at 30 places".
+std::string probe_of(const Reader& store, const std::string& model) {
+  const std::string name = "probe." + model;
+  const auto text = store.meta(name);
+  if (!text) return "";
+  const std::string where = store.folder() + "/run.db: meta " + name;
+  const auto probe =
+      from_json<generate::Probe>(parse_json(*text, where), where);
+  double sum = 0;
+  for (const double one : probe.logprobs) sum += one;
+  const auto num = std::max<size_t>(probe.logprobs.size(), 1);
+  return str(figure_text(sum / double(num), Unit::kNumber),
+             " nats in the mean, at ",
+             counted(int64_t(probe.logprobs.size()), "place"));
+}
+
 Provenance provenance(const Reader& store) {
   Provenance all;
   all.program = str("selfalign ", SELFALIGN_VERSION);
@@ -237,7 +256,7 @@ Provenance provenance(const Reader& store) {
     for (const std::string& role : roles) {
       const std::string name = model + role;
       if (const auto found = store.meta("fingerprint." + name)) {
-        all.models.push_back({name, *found});
+        all.models.push_back({name, *found, probe_of(store, name)});
       }
     }
   }

@@ -134,10 +134,14 @@ Named<std::vector<CurvePoint>> training_curves(const store::Reader& store);
 struct ModelName {
   std::string name;
   std::string fingerprint;
+  // Of a model that servers answer with: by what they were told to have it
+  // (generate/probe.h).
+  std::string probe = {};
 
   static void describe(auto& visit, auto& self) {
     visit("name", self.name);
     visit("fingerprint", self.fingerprint);
+    visit.may("probe", self.probe, !self.probe.empty());
   }
 };
 

@@ -139,6 +139,9 @@ TEST_F(FleetRun, ServersAnswerForTheBaseAndEachAdapter) {
   }
   ASSERT_EQ(selfalign("verify run"), 0) << log();
   EXPECT_EQ(parse_json(last_.out, "stdout")["digest"], status["digest"]);
+  ASSERT_EQ(selfalign("report run"), 0) << log();
+  EXPECT_THAT(read_file(path("run/report.md")),
+              HasSubstr(" nats in the mean, at "));
   // A run folder's command wants a word.
   EXPECT_EQ(selfalign("resume run"), 2) << log();
   EXPECT_THAT(log(), HasSubstr("--allow-command"));

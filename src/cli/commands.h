@@ -11,8 +11,9 @@ namespace selfalign::cli {
 
 // What main and the subcommands share.
 struct Shell {
-  bool json = false;   // --json: messages and results as JSON
-  bool quiet = false;  // --quiet: warnings and errors only, no progress
+  bool json = false;    // --json: messages and results as JSON
+  bool quiet = false;   // --quiet: warnings and errors only, no progress
+  std::string profile;  // --profile FILE: where time went (base/profile.h)
   // Set by the callback of the subcommand that was named.
   std::function<void()> action;
   // Ends the text when an interrupt stops the action: how to go on.

@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/processors.h"
+#include "base/profile.h"
 #include "base/progress.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -73,6 +74,9 @@ void declare(CLI::App& app, Shell& shell) {
                "results and messages as JSON, one object a line");
   app.add_flag("-q,--quiet", shell.quiet,
                "warnings and errors only, no progress");
+  app.add_option("--profile", shell.profile,
+                 "write to FILE where time goes, for ui.perfetto.dev")
+      ->type_name("FILE");
   app.add_flag_callback(
       "--key-over-http", [] { generate::set_key_over_http(true); },
       "let the key of a server on another machine go there unencrypted");
@@ -115,6 +119,7 @@ int fail_torch(const c10::Error& error) {
 // Runs the action and turns whatever ends it into an exit code.
 int perform(const Shell& shell) {
   try {
+    const Profile profile(shell.profile);
     shell.action();
     stop_if_interrupted(shell.resume_hint.c_str());
     return 0;

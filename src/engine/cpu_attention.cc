@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "engine/parallel.h"
 
 namespace selfalign::engine {
@@ -35,9 +36,18 @@ void CpuAttention<T>::run(int64_t layer, const PackedLayer<T>& weights,
                   qkv_stride,
                   seen,
                   seen_stride};
-  parallel_for(pass.num_tokens(),
-               [&](int64_t token) { prepare_token(work, token); });
+  {
+    const ProfilePart part("keys and values");
+    parallel_for(pass.num_tokens(),
+                 [&](int64_t token) { prepare_token(work, token); });
+  }
+  const auto begin =
+      is_profiled() ? ProfileClock::now() : ProfileClock::time_point();
   attend(work);
+  if (begin == ProfileClock::time_point()) return;
+  profile_split(ProfileClock::now() - begin, "prefix",
+                prefix_time_.exchange(0, std::memory_order_relaxed), "suffix",
+                suffix_time_.exchange(0, std::memory_order_relaxed));
 }
 
 // One head of a token, rotated to its place.
@@ -142,9 +152,19 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
       .out = out.data(),
       .max = max,
       .sum = sum};
+  const bool is_timed = is_profiled();
+  auto begin = is_timed ? ProfileClock::now() : ProfileClock::time_point();
+  // Adds the time since `begin`, which is now then.
+  const auto time = [&](std::atomic<int64_t>& all) {
+    if (!is_timed) return;
+    const auto now = ProfileClock::now();
+    all.fetch_add((now - begin).count(), std::memory_order_relaxed);
+    begin = now;
+  };
   if (const CpuSequence* prefix = work.pass.prefix) {
     attend_pages(work, rows, args, *prefix, prefix->length(), 0, rows.begin,
                  nullptr);
+    time(prefix_time_);
   }
   const auto span_of = [&](int64_t row) {
     return places[static_cast<size_t>(row / group_)].span;
@@ -160,6 +180,7 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
     set_.convert(&out[i * dim_], head_dim, 1.0f / sum[i],
                  work.seen + row / group_ * work.seen_stride + source(row));
   }
+  time(suffix_time_);
 }
 
 // Rows first..last-1 are of one text, whose last row sees the most.

@@ -3,6 +3,7 @@
 // many texts over the pages of the shared prefix and of their own text.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -80,6 +81,8 @@ class CpuAttention {
   int64_t dim_;
   int64_t group_;  // query heads of a key-value head
   model::Rope rope_;
+  // Of a profile: what the threads of a call took for each, in clock ticks.
+  mutable std::atomic<int64_t> prefix_time_ = 0, suffix_time_ = 0;
 };
 
 }  // namespace selfalign::engine

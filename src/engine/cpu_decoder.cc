@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "engine/cpu_attention.h"
 #include "engine/cpu_layers.h"
 #include "engine/packed_cache.h"
@@ -260,6 +261,7 @@ class CpuDecoder : public Decoder {
 std::unique_ptr<Decoder> make_cpu_decoder(const model::Weights& weights,
                                           const DecoderOptions& options,
                                           const Kernels& set) {
+  const ProfileSlice slice("pack weights");
   if (weights.dtype() == at::kFloat) {
     return std::make_unique<CpuDecoder<float>>(weights, options, set);
   }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/profile.h"
 #include "engine/parallel.h"
 
 // How it works. Continuous batching over shared prefixes. A step is
@@ -58,8 +59,11 @@ Generation::Generation(const Parts& parts)
 void Generation::run(const generate::NextRequest& next,
                      const generate::OnCompletion& done) {
   while (!interrupted()) {
+    ProfileStep step("step");
     refill(next, done);
     if (rows_.empty()) return;
+    step.note("rows", int64_t(rows_.size()));
+    const uint64_t num_tokens = num_tokens_;
     for (Prefix* prefix : prefixes()) {
       if (!is_ready(prefix)) continue;
       if (!parts_.decoder.packs_texts()) prefill_alone(prefix);
@@ -69,7 +73,11 @@ void Generation::run(const generate::NextRequest& next,
     }
     cancel_unread(done);
     exhausted_ = false;
-    if (parts_.stepped) parts_.stepped();
+    step.note("tokens", int64_t(num_tokens_ - num_tokens));
+    if (parts_.stepped) {
+      const ProfilePart part("caller");
+      parts_.stepped();
+    }
     if (progress_) progress_->update(num_tokens_, str(num_rows_, " rows"));
   }
 }
@@ -79,9 +87,13 @@ void Generation::refill(const generate::NextRequest& next,
   while (static_cast<int>(rows_.size()) < parts_.options.num_slots) {
     if (!pending_) {
       if (exhausted_) return;
-      pending_ = next();
+      {
+        const ProfilePart part("caller");
+        pending_ = next();
+      }
       exhausted_ = !pending_;
       if (exhausted_) return;
+      const ProfilePart part("tokenize");
       prompt_ = generate::tokenize_prompt(*pending_, parts_.tokenizer);
     }
     std::shared_ptr<Prefix> prefix = find_prefix(prompt_);
@@ -235,6 +247,7 @@ std::vector<Generation::Row*> Generation::pass(const Prefix* prefix,
 
 void Generation::sample(const std::vector<Row*>& rows, const float* logits,
                         const generate::OnCompletion& done) {
+  const ProfilePart part("sampling");
   std::vector<SampledToken> sampled(rows.size());
   parallel_for(static_cast<int64_t>(rows.size()), [&](int64_t i) {
     Row& row = *rows[i];
@@ -334,6 +347,7 @@ void Generation::push(Row& row, Finish finish,
   row.sequence.reset();
   ++num_rows_;
   exhausted_ = false;
+  const ProfilePart part("caller");
   done(std::move(completion));
 }
 

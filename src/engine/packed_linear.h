@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "engine/aligned.h"
 #include "engine/kernels.h"
 #include "engine/packed_int8.h"
@@ -196,8 +197,7 @@ class PackedLinear {
   // Output columns; row stride of `out`. An activated product has depth()
   // columns of the layer that follows.
   int64_t columns() const { return columns_; }
-  // Memory it holds.
-  int64_t bytes() const {
+  int64_t bytes() const {  // of memory
     return static_cast<int64_t>(packed_.size() * sizeof(T) +
                                 bias_.size() * sizeof(float)) +
            codes_.bytes() + whole_.bytes();
@@ -218,6 +218,7 @@ class PackedLinear {
   // are zero.
   void run(const ModelKernels<T>& set, const ProductRows<T>& in, int64_t rows,
            const LinearOut<T>& to) const {
+    const ProfilePart part("products");
     if (is_whole()) return run_whole(set, in, rows, to);
     // Panels of columns, and with few of them rows in two parts, so that the
     // threads end together.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "engine/parallel.h"
 #include "engine/prefix_cache.h"
 #include "engine/sampler.h"
@@ -195,6 +196,7 @@ std::unique_ptr<generate::Scoring> Scorer::begin(
 }
 
 generate::Scores Scorer::score(const generate::ScoreRequest& request) {
+  const ProfileStep step("score");
   Parts parts(*this, request);
   while (!parts.advance()) {
   }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/profile.h"
 #include "generate/fleet_servers.h"
 #include "generate/remote_server.h"
 
@@ -159,10 +160,12 @@ class Fleet final : public Generator {
       FleetServers& servers;
     } leaving{servers_};
     servers_.begin();
+    ProfileWindow window("fleet");
     while (!interrupted()) {
+      window.turn();
       const bool has_more = fill(next);
       if (!has_more && !servers_.has_rows()) return;
-      for (FleetServers::Ended& one : servers_.take_ended()) {
+      for (FleetServers::Ended& one : ended()) {
         const Request& request = one.row->request;
         if (request.on_text) request.on_text(one.completion.text);
         done(std::move(one.completion));
@@ -233,6 +236,11 @@ class Fleet final : public Generator {
       }
     }
     worker.get();
+  }
+
+  std::deque<FleetServers::Ended> ended() {
+    const ProfilePart part("waiting");
+    return servers_.take_ended();
   }
 
   // False if `next` has no more for now.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/profile.h"
 #include "base/random.h"
 #include "generate/http_transfer.h"
 
@@ -239,7 +240,9 @@ class HttpClient::Work {
   }
 
   void run() {
+    ProfileWindow window("requests");
     while (!interrupted() && (!options_.goes_on || options_.goes_on())) {
+      window.turn();
       fill();
       drop_unwanted();
       if (!is_any_used()) return;
@@ -248,6 +251,7 @@ class HttpClient::Work {
       curl_multi_perform(multi_.handle, &num_running);
       show_bodies();
       if (take_answers()) continue;
+      const ProfilePart part("waiting");
       curl_multi_poll(multi_.handle, nullptr, 0, nap_ms(), nullptr);
     }
   }

@@ -23,8 +23,7 @@ uint64_t weights_of(const std::vector<engine::EnginePlace>& places,
 std::vector<engine::EnginePlace> cpu_places(
     const std::vector<ProcessorNode>& nodes, int asked,
     const EngineRoom& room) {
-  std::vector<engine::EnginePlace> alone = {
-      {.num_threads = room.num_threads}};
+  std::vector<engine::EnginePlace> alone = {{.num_threads = room.num_threads}};
   if (asked == 1 || (asked == 0 && nodes.size() == 1)) return alone;
   auto places = engine::engine_places(nodes, asked, room.num_threads);
   const int num = static_cast<int>(places.size());

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own_file.h"
+#include "base/profile.h"
 #include "formats/load_tokenizer.h"
 #include "formats/peft.h"
 #include "generate/fleet.h"
@@ -318,6 +319,7 @@ std::shared_ptr<const model::Weights> LocalWorkbench::weights(
   const std::string name =
       model.path + "\n" + model::describe(compute) + model::describe(rounding);
   if (!weights_ || weights_name_ != name) {
+    const ProfileSlice slice("load weights");
     weights_.reset();
     copies_.clear();
     log_info(str("loading ", model.path, " (", model::describe(compute),

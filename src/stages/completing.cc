@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/profile.h"
 #include "base/progress.h"
 #include "base/record.h"
 #include "base/unix_time.h"
@@ -356,6 +357,7 @@ class Completing {
 
 int64_t complete_rows(CompletionPlan& plan, generate::Generator& generator,
                       store::Store& store) {
+  const ProfileSlice slice(plan.title());
   return Completing(plan, generator, store).run();
 }
 

@@ -2,6 +2,7 @@
 #include "stages/pipeline.h"
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "recipe/run_files.h"
 #include "stages/align.h"
 #include "stages/engrave.h"
@@ -43,11 +44,15 @@ void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
 
   // 1. The base model writes instructions, from seeds and adversarial topics;
   // or a person gives them.
-  if (recipe.has("instruct")) run_instruct(run);
+  if (recipe.has("instruct")) {
+    const ProfileSlice slice("instruct");
+    run_instruct(run);
+  }
   if (!recipe.instructions.path.empty()) take_instructions(run);
 
   // 2. It answers them under the principles; thoughts are cut out and kept.
   if (recipe.has("align")) {
+    const ProfileSlice slice("align");
     require_rows(store, "instruction", num_kept_instructions(store));
     run_align(run);
     require_rows(store, "pair", store.num_rows("align.pairs"));
@@ -57,23 +62,27 @@ void run_pipeline(const recipe::Recipe& recipe, Workbench& workbench,
 
   // 3. The principles move into its weights.
   if (recipe.has("engrave")) {
+    const ProfileSlice slice("engrave");
     run_engrave(run);
     SELFALIGN_CHECK(stage_done(store, "engrave.adapter"));
   }
 
   // 4. The engraved model answers at length; the base is tuned on that.
   if (recipe.has("verbose")) {
+    const ProfileSlice slice("verbose");
     run_verbose(run);
     SELFALIGN_CHECK(stage_done(store, "verbose.adapter"));
   }
 
   // A baseline in place of all that: the base is tuned on given data.
   if (recipe.has("tune")) {
+    const ProfileSlice slice("tune");
     run_tune(run);
     SELFALIGN_CHECK(stage_done(store, "tune.adapter"));
   }
 
   // What came of it, on instructions nobody has seen.
+  const ProfileSlice slice("held out");
   run_held_out(run);
   models.close();
 }

@@ -299,12 +299,15 @@ void ServedModels::reload(const recipe::ModelOptions& model,
 std::unique_ptr<Generator> ServedModels::open_again(
     const recipe::ModelOptions& model, const std::string& adapter) const {
   const Clock::time_point end = Clock::now() + kPatience;
+  std::string told;
   while (true) {
     try {
       return workbench_.open_generator(model, adapter);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInterrupted || Clock::now() > end) throw;
-      log_info(str("waiting for servers: ", error.what()));
+      const std::string problem = error.what();
+      if (problem != told) log_info("waiting for servers: " + problem);
+      told = problem;
     }
     for (auto left = kBetweenTries / kLook; left > 0; --left) {
       std::this_thread::sleep_for(kLook);

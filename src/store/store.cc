@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/profile.h"
 #include "base/sha256.h"
 #include "store/checks.h"
 #include "store/signing.h"
@@ -102,6 +103,7 @@ void Store::keep_header() {
 
 void Store::transaction(const std::function<void()>& fn) {
   SELFALIGN_CHECK(!in_transaction_, "transactions do not nest");
+  const ProfilePart part("store");
   const int64_t num_changes = tables().db.num_changes();
   tables().db.exec("BEGIN IMMEDIATE");
   in_transaction_ = true;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/profile.h"
 #include "train/attention.h"
 #include "train/loss.h"
 
@@ -71,10 +72,12 @@ double backward_pack(const model::Rope& rope, const Parameters& parameters,
                      const Pack& pack, double scale,
                      model::LoraDropout* dropout, bool checkpointing) {
   const at::AutoGradMode with_graph(true);
+  const ProfilePart whole("backward");
   const model::Weights weights = parameters.weights();
   double loss = 0.0;
   at::Tensor head_gradient;
   const auto gradient_of = [&](const at::Tensor& hidden) {
+    const ProfilePart part("head and loss");
     at::Tensor gradient;
     loss = nll_sum(weights, loss_input(hidden, pack), scale, &gradient,
                    weights.head.requires_grad() ? &head_gradient : nullptr);
@@ -86,8 +89,11 @@ double backward_pack(const model::Rope& rope, const Parameters& parameters,
                               on(weights.device(), pack.positions), attention,
                               parameters.lora(), dropout, gradient_of);
   } else {
-    const at::Tensor hidden =
-        run_pack(weights, rope, parameters.lora(), pack, dropout);
+    at::Tensor hidden;
+    {
+      const ProfilePart part("forward");
+      hidden = run_pack(weights, rope, parameters.lora(), pack, dropout);
+    }
     hidden.backward(gradient_of(hidden));
   }
   if (head_gradient.defined()) weights.head.backward(head_gradient);

@@ -9,6 +9,7 @@
 #include "base/folder.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/profile.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_source.h"
 
@@ -96,6 +97,7 @@ void read_vectors(const std::string& path, int64_t num_values,
 
 void save_checkpoint(const std::string& folder, const std::string& identity,
                      TrainState& state) {
+  const ProfilePart profiled("checkpoint");
   make_folder(folder);
   const std::string name =
       str("checkpoint-", state.step, "-", state.packs_done, ".safetensors");

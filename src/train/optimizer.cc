@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/profile.h"
 #include "base/random.h"
 #include "formats/hf_names.h"
 #include "model/weight_places.h"
@@ -189,6 +190,7 @@ AdamW::AdamW(const TrainOptions& options, const at::Tensor& like,
 
 void AdamW::step(const at::Tensor& values, const at::Tensor& gradients,
                  double learning_rate) {
+  const ProfilePart profiled("optimizer");
   const at::NoGradGuard no_graph;
   ++num_steps_;
   values.narrow(0, 0, num_decayed_).mul_(1.0 - learning_rate * weight_decay_);

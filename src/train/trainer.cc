@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/profile.h"
 #include "base/progress.h"
 #include "base/ranges.h"
 #include "model/device.h"
@@ -243,10 +244,9 @@ class Trainer {
     adam_.first_moment().copy_(state_.first_moment);
     adam_.second_moment().copy_(state_.second_moment);
     adam_.set_num_steps(state_.step);
-    if (!state_.loss_after) {
-      log_info(
-          str("training goes on after step ", state_.step, " of ", num_steps_));
-    }
+    if (state_.loss_after) return;
+    log_info(
+        str("training goes on after step ", state_.step, " of ", num_steps_));
   }
 
   std::vector<Pack> packs_of(int64_t step) {
@@ -258,6 +258,7 @@ class Trainer {
   // One optimizer step: gradients of all packs, clipped, applied.
   void step(MetricsLog& metrics, Progress& progress) {
     const std::vector<Pack> packs = packs_of(state_.step);
+    const ProfileStep profiled("training step");
     int64_t targets = 0;
     for (const Pack& pack : packs) targets += int64_t(pack.targets.size());
     const Clock::time_point began = Clock::now();

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace selfalign {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 using tests::Outcome;
 
@@ -135,6 +137,30 @@ TEST_F(ProgramTest, TokenizeGivesIdsAndTextBack) {
   EXPECT_THAT(bad.err, HasSubstr("stdin line 2"));
 }
 
+// Two threads' steps, each with its parts, which are not longer than it.
+void expect_profile(const Json& events) {
+  std::set<int64_t> threads;
+  std::set<std::string> parts;
+  double step_us = 0;
+  double parts_us = 0;
+  for (const Json& event : events) {
+    const std::string name = event.at("name");
+    if (name == "step") {
+      threads.insert(event.at("tid").get<int64_t>());
+      step_us += event.at("dur").get<double>();
+    } else if (event.contains("dur") && !name.ends_with(" weights")) {
+      parts.insert(name);
+      parts_us += event.at("dur").get<double>();
+    }
+  }
+  EXPECT_EQ(threads.size(), 2);
+  EXPECT_THAT(parts,
+              UnorderedElementsAre("caller", "tokenize", "products",
+                                   "keys and values", "suffix", "sampling"));
+  EXPECT_GT(parts_us, 0);
+  EXPECT_LE(parts_us, step_us);
+}
+
 TEST_F(ProgramTest, GenerateAnswersInOrderAndRepeatably) {
   const std::string command =
       "selfalign generate --slots 3 --max-context 256 --model " + model();
@@ -163,6 +189,12 @@ TEST_F(ProgramTest, GenerateAnswersInOrderAndRepeatably) {
       "'");
   ASSERT_EQ(alone.code, 0) << alone.err;
   EXPECT_EQ(alone.lines().at(0), lines[5]);
+  // Several engines, and a profile: the same.
+  const Outcome more =
+      bash(command + " --engines 2 --profile " + path("profile.json"), input);
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(more.out, result.out);
+  expect_profile(parse_json(read_file(path("profile.json")), "profile.json"));
 }
 
 TEST_F(ProgramTest, ABadLineIsNamedAfterTheRowsBeforeIt) {

@@ -23,6 +23,7 @@
 namespace selfalign::engine {
 
 constexpr int64_t kBlock = 16;     // columns of a packed block
+constexpr int64_t kRotated = 64;   // numbers that are rotated together
 constexpr int64_t kPageKeys = 64;  // keys of a page of the cache
 constexpr int64_t kMaxRows = 48;   // query rows of one attend() call
 
@@ -121,10 +122,12 @@ template <typename T>
 struct ModelKernels {
   void (*gemm)(const GemmArgs<T>&);
   void (*code_gemm)(const CodeGemmArgs<T>&);
-  // Codes + 128 of a row of n values, a multiple of kBlock: value / scale,
-  // rounded, ties to even; returns scale = max|x| / 127. Below 1e-30 all are 0
-  // and so is the scale; it is NaN where a value is none or infinite.
-  float (*quantize)(const T* x, int64_t n, uint8_t* out);
+  // Codes + 128 of a row of n values, a multiple of kBlock, after they went
+  // through a Hadamard matrix, block by block of kRotated, the rest of kBlock,
+  // to `rotated` (see packed_int8.h): value / scale, rounded, ties to even;
+  // returns scale = max|value| / 127. Below 1e-30 all are 0 and so is the
+  // scale; it is NaN where a value is none or infinite.
+  float (*quantize)(const T* x, int64_t n, float* rotated, uint8_t* out);
   // The blocks' values, packed.
   void (*unpack)(const UnpackArgs&, T* out);
   void (*attend)(const AttendArgs<T>&);

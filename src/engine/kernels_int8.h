@@ -171,22 +171,70 @@ SELFALIGN_INLINE void store_codes(uint8_t* out, Vi x) {
 #endif
 }
 
+// A block of a row times a Hadamard matrix: lanes with those beside them, then
+// registers with each other, and the scale, a power of two. See rotate() in
+// packed_int8.h, which has the same sums.
+template <int d>
+SELFALIGN_INLINE Vf rotate_lanes(Vf x) {
+  alignas(64) static constexpr float kSigns[4][16] = {
+      {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1},
+      {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1},
+      {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1},
+      {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}};
+  constexpr int kPower = d == 1 ? 0 : d == 2 ? 1 : d == 4 ? 2 : 3;
+  x = swap_lanes<d>(x) + x * load(kSigns[kPower]);
+  if constexpr (2 * d < kLanes) x = rotate_lanes<2 * d>(x);
+  return x;
+}
+
+// A block of kSize numbers to `out`; their sizes' bits into `highest`.
+template <int kSize, typename T>
+SELFALIGN_INLINE Vi rotate_block(const T* in, float* out, Vi highest) {
+  constexpr int kCount = kSize / kLanes;
+  Vf x[kCount];
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) {
+    x[i] = rotate_lanes<1>(widen(in + i * kLanes));
+  }
+#pragma GCC unroll 4
+  for (int s = 1; s < kCount; s *= 2) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) {
+      if ((i & s) != 0) continue;
+      const Vf a = x[i], b = x[i + s];
+      x[i] = a + b;
+      x[i + s] = a - b;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) {
+    const Vf y = x[i] * (kSize == kRotated ? 0.125f : 0.25f);
+    store(out + i * kLanes, y);
+    const Vi bits = (Vi)y & 0x7fffffff;
+    highest = bits > highest ? bits : highest;
+  }
+  return highest;
+}
+
 template <typename T>
-float quantize(const T* x, int64_t n, uint8_t* out) {
+float quantize(const T* x, int64_t n, float* rotated, uint8_t* out) {
   constexpr float kLeast = 1e-30f;
   constexpr int32_t kInfinity = 0x7f800000;
   Vi highest = {};  // bits of sizes, which are in the order of the sizes
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const Vi bits = (Vi)widen(x + i) & 0x7fffffff;
-    highest = bits > highest ? bits : highest;
+  int64_t i = 0;
+  for (; i + kRotated <= n; i += kRotated) {
+    highest = rotate_block<kRotated>(x + i, rotated + i, highest);
+  }
+  for (; i < n; i += kBlock) {
+    highest = rotate_block<kBlock>(x + i, rotated + i, highest);
   }
   int32_t high = 0;
-  for (int i = 0; i < kLanes; ++i) high = highest[i] > high ? highest[i] : high;
+  for (int j = 0; j < kLanes; ++j) high = highest[j] > high ? highest[j] : high;
   float largest;
   __builtin_memcpy(&largest, &high, 4);
   const float inverse = largest < kLeast ? 0.0f : 127.0f / largest;
-  for (int64_t i = 0; i < n; i += kLanes) {
-    store_codes(out + i, nearest(widen(x + i) * inverse));
+  for (i = 0; i < n; i += kLanes) {
+    store_codes(out + i, nearest(load(rotated + i) * inverse));
   }
   if (high >= kInfinity) return __builtin_nanf("");
   return largest < kLeast ? 0.0f : largest / 127.0f;

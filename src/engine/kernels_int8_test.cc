@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -211,15 +212,27 @@ TEST(WholeProducts, AreActivatedAndGated) {
   }
 }
 
-// The codes and the scale of a row, on every set.
+// The codes and the scale of a row, on every set, before it is rotated.
 template <typename T>
-void check_codes(const Aligned<T>& row, float scale,
+void check_codes(const Aligned<float>& plain, float scale,
                  const std::vector<int>& codes) {
+  Aligned<float> values(plain);
+  const auto n = static_cast<int64_t>(values.size());
+  rotate(values.data(), n);
+  Aligned<T> row(values.size());
+  for (size_t i = 0; i < row.size(); ++i) {
+    if constexpr (std::is_same_v<T, float>) {
+      row[i] = values[i];
+    } else {
+      row[i] = model::to_bfloat16(values[i]);
+      ASSERT_EQ(to_float(row[i]), values[i]);
+    }
+  }
   for (int s = 0; s < num_kernel_sets(); ++s) {
     SCOPED_TRACE(kernel_set(s).name);
     Aligned<uint8_t> got(row.size());
-    const float of = kernel_set(s).of<T>().quantize(
-        row.data(), static_cast<int64_t>(row.size()), got.data());
+    const float of =
+        kernel_set(s).of<T>().quantize(row.data(), n, &values[0], got.data());
     EXPECT_EQ(std::bit_cast<uint32_t>(of), std::bit_cast<uint32_t>(scale));
     for (size_t i = 0; i < codes.size(); ++i) {
       ASSERT_EQ(int{got[i]} - 128, codes[i]) << i;
@@ -229,34 +242,61 @@ void check_codes(const Aligned<T>& row, float scale,
 
 TEST(WholeProducts, RowsAreRoundedToTheNearest) {
   // A scale of 2: 3 and 5 are ties, which go to the even 2.
-  Aligned<float> row(32);
+  Aligned<float> row(96);
   row[0] = -254.0f;
   row[1] = 3.0f;
   row[2] = 5.0f;
-  row[3] = -2.9f;
-  row[4] = 0.9f;
-  row[31] = 253.0f;
-  std::vector<int> codes(32);
+  row[3] = -2.75f;
+  row[40] = 0.75f;
+  row[70] = 250.0f;
+  row[95] = -3.0f;
+  std::vector<int> codes(96);
   codes[0] = -127;
   codes[1] = codes[2] = 2;
   codes[3] = -1;
-  codes[31] = 126;
-  check_codes(row, 2.0f, codes);
-  Aligned<Bf16> half(32);
-  for (size_t i = 0; i < 32; ++i) half[i] = model::to_bfloat16(row[i]);
-  codes[31] = 126;
-  check_codes(half, 2.0f, codes);
+  codes[70] = 125;
+  codes[95] = -2;
+  check_codes<float>(row, 2.0f, codes);
+  row[0] = -254.0f * 64;
+  for (size_t i = 1; i < 96; ++i) row[i] = 0.0f;
+  row[95] = 254.0f * 32;
+  std::fill(codes.begin(), codes.end(), 0);
+  codes[0] = -127;
+  codes[95] = 64;  // 63.5 to the even
+  check_codes<float>(row, 128.0f, codes);
+  check_codes<Bf16>(row, 128.0f, codes);
 }
 
 TEST(WholeProducts, RowsOfNothingAndOfNoNumbers) {
-  check_codes(Aligned<float>(16), 0.0f, std::vector<int>(16));
-  check_codes(Aligned<float>(48, 1e-31f), 0.0f, std::vector<int>(48));
-  check_codes(Aligned<float>(16, 1e-42f), 0.0f, std::vector<int>(16));
+  check_codes<float>(Aligned<float>(16), 0.0f, std::vector<int>(16));
+  check_codes<float>(Aligned<float>(80, 1e-33f), 0.0f, std::vector<int>(80));
+  check_codes<float>(Aligned<float>(64, 1e-42f), 0.0f, std::vector<int>(64));
   const float none = std::numeric_limits<float>::quiet_NaN();
   for (const float x : {none, -none, HUGE_VALF, -HUGE_VALF}) {
-    Aligned<float> row(32, 1.0f);
+    Aligned<float> row(96, 1.0f);
     row[19] = x;
-    check_codes(row, none, {});
+    check_codes<float>(row, none, {});
+  }
+}
+
+// Every set rotates to the same bits; twice gives the row again.
+TEST(WholeProducts, RowsAreRotated) {
+  std::mt19937 random(9);
+  std::normal_distribution<float> draw;
+  for (const int64_t n : {16, 48, 64, 176, 576}) {
+    Aligned<float> row(static_cast<size_t>(n));
+    for (float& x : row) x = draw(random);
+    Aligned<float> want(row), back;
+    rotate(want.data(), n);
+    back = want;
+    rotate(back.data(), n);
+    Aligned<uint8_t> codes(row.size());
+    for (int s = 0; s < num_kernel_sets(); ++s) {
+      Aligned<float> got(row.size());
+      kernel_set(s).f32.quantize(row.data(), n, got.data(), codes.data());
+      EXPECT_EQ(got, want) << kernel_set(s).name << ' ' << n;
+    }
+    for (size_t i = 0; i < row.size(); ++i) EXPECT_NEAR(back[i], row[i], 1e-5);
   }
 }
 

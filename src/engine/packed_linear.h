@@ -205,12 +205,12 @@ class PackedLinear {
 
   // A row of the weight, [in]: what its column of the product is made with.
   void row(int64_t index, float* out) const {
+    if (is_whole()) return whole_.row(index, in_, out);
     const int64_t block = index / kBlock, column = index % kBlock;
     const T* from = packed_.data() + block * kBlock * depth_;
     for (int64_t k = 0; k < in_; ++k) {
-      out[k] = is_whole()   ? whole_.value(k, index)
-               : is_coded() ? codes_.value(block, k, column)
-                            : to_float(from[packed_index<T>(k, column)]);
+      out[k] = is_coded() ? codes_.value(block, k, column)
+                          : to_float(from[packed_index<T>(k, column)]);
     }
   }
 

@@ -10,8 +10,8 @@
 //
 // w8a8 is for speed, in generation alone: a row of a matrix has one scale in
 // float32, max|x| / 127, and what the matrix is multiplied with is rounded in
-// the same way, token by token, so that the products are of whole numbers
-// (engine/packed_int8.h). A training's base is not rounded.
+// the same way, token by token, so that the products are of whole numbers; both
+// are rotated before (engine/packed_int8.h). A training's base is not rounded.
 #pragma once
 
 #include <bit>

@@ -145,6 +145,10 @@ def wait_for(number, what, is_time):
     print(f"   {what} after {time.time() - begin:.0f} s", flush=True)
 
 
+def has_step(metrics):
+    return metrics.exists() and metrics.stat().st_size > 0
+
+
 def preempt(number, restarts):
     subprocess.run(["scancel", "--batch", "--signal=USR1", number], check=True)
     wait_for(number, "queued again and begun",
@@ -167,7 +171,7 @@ def main():
              lambda: check_fleet.num_rows(folder, "align.answers") >= 5)
     preempt(number, 1)
     wait_for(number, "a step of training",
-             lambda: (folder / "engraved/metrics.jsonl").exists())
+             lambda: has_step(folder / "engraved/metrics.jsonl"))
     preempt(number, 2)
     while job(number).get("JobState") != "COMPLETED":
         state = job(number).get("JobState")

@@ -89,7 +89,7 @@ BackupReport back_up(const std::string& run, Target& target) {
   constexpr int kTries = 20;
   constexpr int kReportTries = 5;
   for (int i = 1;; ++i) {
-    const ScratchFolder scratch;
+    const ScratchFolder scratch(target.scratch_parent());
     store::copy_store(*store, scratch.path());
     const auto copy = store::Reader::open(scratch.path());
     files.update();

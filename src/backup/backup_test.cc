@@ -87,6 +87,38 @@ TEST_F(BackupTest, IsOfTheRunAsItIsWhileItsWriterGoesOn) {
   EXPECT_EQ(fs::status(run + "/run.db").permissions(), fs::perms(0600));
 }
 
+// What a failing disk made of a content is found by the next backup, not by who
+// needs it.
+TEST_F(BackupTest, AContentThatIsNotWhatItWasIsKeptAnew) {
+  const auto store = make_run();
+  settle_all();
+  back_up_run();
+  const std::string content = list_folder(path("backup/files")).at(0);
+  const std::string right = read_file(content);
+  std::string wrong = right;
+  wrong[0] = static_cast<char>(wrong[0] ^ 1);
+  write_file_atomic(content, wrong);
+  EXPECT_EQ(kind_of([&] { restore(path("backup"), path("no")); }),
+            ErrorKind::kDamaged);
+  EXPECT_EQ(back_up_run().num_files_written, 1);
+  EXPECT_EQ(read_file(content), right);
+  restored();
+}
+
+TEST_F(BackupTest, CopiesOfAKilledOneAreRemoved) {
+  const auto store = make_run();
+  back_up_run();
+  make_folder(path("backup/selfalign-abc123"));
+  write("backup/selfalign-abc123/run.db", "half of it");
+  back_up_run();
+  EXPECT_FALSE(fs::exists(path("backup/selfalign-abc123")));
+  // A person's are not.
+  make_folder(path("backup/selfalign-notes"));
+  write("backup/selfalign-notes/letter", "dear all");
+  EXPECT_EQ(kind_of([&] { back_up_run(); }), ErrorKind::kUsage);
+  EXPECT_TRUE(is_file(path("backup/selfalign-notes/letter")));
+}
+
 TEST_F(BackupTest, WritesOnlyWhatChanged) {
   const auto store = make_run(2000);
   settle_all();

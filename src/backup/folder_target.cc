@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "base/log.h"
 #include "base/own_file.h"
+#include "base/sha256.h"
 
 namespace selfalign::backup {
 namespace {
@@ -21,6 +23,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kLock[] = "lock";
+
+// A copy of a store that nobody makes any more: the folder's lock is held.
+bool is_stale_copy(const fs::path& path) {
+  std::error_code ignored;
+  if (!path.filename().string().starts_with("selfalign-") ||
+      !fs::is_directory(fs::symlink_status(path, ignored))) {
+    return false;
+  }
+  const std::vector<std::string> inside = list_folder(path);
+  return std::all_of(inside.begin(), inside.end(), [](const fs::path& file) {
+    return file.filename().string().starts_with(kStore);
+  });
+}
 
 }  // namespace
 
@@ -36,6 +51,9 @@ FolderTarget::FolderTarget(std::string folder, const std::string& run)
   lock_ = std::make_unique<store::WriterLock>(path(kLock));
   make_folder_in(folder_, kFiles);
   remove_stale_temporaries(folder_);
+  for (const fs::path other : list_folder(folder_)) {
+    if (is_stale_copy(other)) fs::remove_all(other);
+  }
   take_up(run);
 }
 
@@ -45,6 +63,7 @@ bool FolderTarget::is_made_here() const {
     const std::string name = path.filename().string();
     return name == kManifest || name == kStore || name == kFiles ||
            name == kLock || name == kNew || name.starts_with(kChanges) ||
+           is_stale_copy(path) ||
            name.starts_with(std::string(kManifest) + ".");
   });
 }
@@ -63,7 +82,23 @@ void FolderTarget::take_up(const std::string& run) {
   }
   clear(last_ ? &*last_ : nullptr);
   if (!last_) return;
-  for (const BackedFile& file : last_->files) held_.insert(file.sha256);
+  for (const BackedFile& file : last_->files) {
+    if (is_whole(file)) held_.insert(file.sha256);
+  }
+}
+
+bool FolderTarget::is_whole(const BackedFile& file) const {
+  const std::string path = content(file.sha256);
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      info.st_size != file.size) {
+    return false;
+  }
+  if (sha256_file(path) == file.sha256) return true;
+  log_warning(str(path,
+                  ": it is not what was written there, so the disk may be "
+                  "failing; it is kept anew"));
+  return false;
 }
 
 const BackedFile* FolderTarget::last(const std::string& path) const {

@@ -29,9 +29,13 @@ class FolderTarget : public Target {
   FolderTarget(std::string folder, const std::string& run);
 
   const BackedFile* last(const std::string& path) const override;
+  // Contents of before were read when it was opened: one that a disk has
+  // changed is kept anew.
   bool holds(const std::string& sha256, int64_t size) const override;
   bool add(const SourceFile& source, const std::string& sha256) override;
   void commit(Manifest& manifest, const std::string& store) override;
+  // Copies that a killed process left there are removed by the next.
+  std::string scratch_parent() const override { return folder_; }
 
  private:
   std::string path(const std::string& name) const {
@@ -41,6 +45,7 @@ class FolderTarget : public Target {
     return path(std::string(kFiles) + "/" + sha256);
   }
   bool is_made_here() const;
+  bool is_whole(const BackedFile& file) const;
   void take_up(const std::string& run);
   void write_store(Manifest& manifest, const std::string& store);
   // Puts the changes that the manifest names into run.db.

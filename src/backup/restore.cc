@@ -225,7 +225,13 @@ class Restoring {
               ", the first at ", first.where, ": expected ", first.expected,
               ", found ", first.found, "; use another backup"));
     }
-    store::require_files(*store);
+    try {
+      store::require_files(*store);
+    } catch (const Error& error) {
+      throw Error(error.kind(),
+                  str(backup_, ": expected the files that run.db names: ",
+                      error.what(), "; use another backup"));
+    }
   }
 
   const std::string backup_;

@@ -29,6 +29,8 @@ class Target {
   // Keeps the content; false where it is no longer what `sha256` says. Error
   // kResources for a full disk, kFailed where a command takes no more.
   virtual bool add(const SourceFile& source, const std::string& sha256) = 0;
+  // Where copies may lie until then; "": anywhere.
+  virtual std::string scratch_parent() const { return ""; }
   // Keeps the store, a file that is not changed meanwhile, and makes it all a
   // backup: durable when it returns. Sets what the manifest says of the store.
   virtual void commit(Manifest& manifest, const std::string& store) = 0;

@@ -111,7 +111,8 @@ ChildProcess::ChildProcess(const std::string& command,
     throw Error(ErrorKind::kUsage,
                 str(lock,
                     ": a command that was started before is still at "
-                    "work here; wait until it has ended, or end it"));
+                    "work here; wait until it has ended, or end it (fuser -v ",
+                    lock, " tells which)"));
   }
   const Closed log_file{open_own_file(log, O_WRONLY | O_APPEND)};
   SpawnPlan plan(POSIX_SPAWN_SETPGROUP);

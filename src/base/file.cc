@@ -316,8 +316,14 @@ void make_file(const std::string& path) {
 
 ScratchFolder::ScratchFolder(const std::string& parent) {
   namespace fs = std::filesystem;
+  std::error_code problem;
   const fs::path place =
-      parent.empty() ? fs::temp_directory_path() : fs::path(parent);
+      parent.empty() ? fs::temp_directory_path(problem) : fs::path(parent);
+  if (problem) {
+    throw Error(ErrorKind::kUsage,
+                str("no folder for what is temporary (TMPDIR, else /tmp): ",
+                    problem.message(), "; set TMPDIR to a writable folder"));
+  }
   path_ = (place / "selfalign-XXXXXX").string();
   if (::mkdtemp(path_.data()) == nullptr) {
     throw Error(ErrorKind::kResources,

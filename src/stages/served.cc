@@ -201,11 +201,12 @@ std::string ServedModels::other_name(const std::string& adapter,
 // does, where the two can be told apart.
 std::string ServedModels::nearer_model(const std::string& name,
                                        const Probe& wanted,
-                                       const Probe& found) const {
+                                       const Probe& found) {
   const double distance = generate::mean_difference(wanted, found);
   for (const Variant& variant : variants()) {
     const std::string other = variant.folder.empty() ? kBase : variant.folder;
-    const auto probe = name == other ? std::nullopt : known(other);
+    const auto probe =
+        name == other ? std::nullopt : expected_of(variant, other);
     if (!probe || generate::mean_difference(wanted, *probe) < kTold ||
         generate::mean_difference(*probe, found) >= distance) {
       continue;
@@ -256,6 +257,17 @@ std::optional<Probe> ServedModels::expected(const std::string& name,
         str(error.what(), "; what the servers answer is not compared with it"));
   }
   return std::nullopt;
+}
+
+// Of another model of the run, whose tuning may not have been yet.
+std::optional<Probe> ServedModels::expected_of(const Variant& variant,
+                                               const std::string& name) {
+  if (name == kBase) return expected(kBase, "");
+  const std::string adapter =
+      str(recipe_.run_folder, "/", variant.result(recipe_));
+  std::error_code ignored;
+  return fs::exists(adapter, ignored) ? expected(name, adapter)
+                                      : std::optional<Probe>();
 }
 
 void ServedModels::reload(const recipe::ModelOptions& model,

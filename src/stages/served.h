@@ -10,6 +10,7 @@
 #include "generate/generator.h"
 #include "generate/probe.h"
 #include "recipe/recipe.h"
+#include "stages/stage_table.h"
 #include "stages/workbench.h"
 #include "store/store.h"
 
@@ -55,13 +56,15 @@ class ServedModels {
                                 const std::string& called);
   std::string nearer_model(const std::string& name,
                            const generate::Probe& wanted,
-                           const generate::Probe& found) const;
+                           const generate::Probe& found);
   std::string last_loaded(const recipe::ModelOptions& model) const;
   void keep_loaded(const recipe::ModelOptions& model,
                    const std::string& name) const;
   std::optional<generate::Probe> known(const std::string& name) const;
   std::optional<generate::Probe> expected(const std::string& name,
                                           const std::string& adapter);
+  std::optional<generate::Probe> expected_of(const Variant& variant,
+                                             const std::string& name);
   void keep(const std::string& name, const generate::Probe& probe);
   void reload(const recipe::ModelOptions& model,
               const std::string& adapter) const;

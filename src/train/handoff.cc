@@ -145,17 +145,15 @@ Json checked_result(const Handoff& handoff) {
     refuse(path, "what the training made", "no such file", kLook);
   }
   Json result = parse_json(read_file(path, 1 << 20), path);
-  const Json description = parse_json(
-      read_file(handoff.folder + kDescription, 1 << 20), handoff.folder);
   const std::string format = json_string(result, "format", path);
   if (format != kResultFormat) refuse(path, kResultFormat, format, kLook);
   const int64_t steps = json_int(result, "steps", path);
   if (steps != handoff.num_steps) {
     refuse(path, str(handoff.num_steps, " steps"), str(steps), kLook);
   }
-  for (const auto& [key, part] :
-       {std::pair("samples_sha256", "samples"), {"steps_sha256", "steps"}}) {
-    const std::string want = description[part]["sha256"];
+  for (const auto& [key, want] :
+       {std::pair("samples_sha256", handoff.samples_sha256),
+        {"steps_sha256", handoff.steps_sha256}}) {
     const std::string found = json_string(result, key, path);
     if (found == want) continue;
     refuse(path, str(key, " ", want), found,
@@ -188,7 +186,12 @@ void check_base(const Handoff& handoff, const Json& result, double before,
 }
 
 void check_gain(const Handoff& handoff, double before, double after) {
-  if (std::isfinite(after) && after < before) return;
+  if (!std::isfinite(after)) {
+    refuse(handoff.folder, "finite values of what was trained",
+           "some that are none: its loss is no number",
+           "look at its metrics, and train with other settings");
+  }
+  if (after < before) return;
   refuse(handoff.folder,
          str("a loss below ", before, " on the ", handoff.held_back.size(),
              " samples that were held back"),
@@ -217,6 +220,20 @@ void check_lora(const std::string& folder, const model::Lora& found,
   }
 }
 
+// The files of a folder, in another that is made for them.
+void copy_files(const std::string& from, const std::string& to) {
+  fs::remove_all(to);
+  make_folder(to);
+  for (const fs::path file : list_folder(from)) {
+    if (!is_file(file)) continue;
+    const MappedFile map(file);
+    OwnFile copy(str(to, "/", file.filename().string()), 0);
+    copy.append(map.bytes());
+    copy.sync();
+    map.require_unchanged();
+  }
+}
+
 struct Losses {
   double before, after;
 };
@@ -240,7 +257,7 @@ Handoff write_handoff(const std::string& folder, const std::string& base,
                       const std::vector<Sample>& samples,
                       const TrainOptions& options) {
   check_samples(samples, weights.config);
-  Handoff handoff{folder, base, {}, {}, 0};
+  Handoff handoff{folder, base, {}, {}, 0, "", ""};
   SplitSamples split =
       split_samples(samples, held_back_share(options, samples.size()), options);
   handoff.learnt = std::move(split.learnt);
@@ -260,6 +277,8 @@ Handoff write_handoff(const std::string& folder, const std::string& base,
       {"steps", write_steps(to, options, handoff.learnt.size())},
       {"initial", options.is_full() ? Json() : Json(kInitial)},
       {"training", settings_json(folder, weights, options)}};
+  handoff.samples_sha256 = json.at("samples").at("sha256");
+  handoff.steps_sha256 = json.at("steps").at("sha256");
   if (!is_there) {
     LinesFile tokenized(folder, kTokenized);
     for (const Sample& sample : handoff.learnt) {
@@ -309,26 +328,29 @@ std::vector<StepMetrics> new_metrics(const Handoff& handoff, uint64_t& done) {
 
 void place_result(const Handoff& handoff, const std::string& made,
                   const TrainOptions& options) {
-  if (!options.is_full()) formats::require_adapter(made);
-  const std::string to = str(handoff.folder, "/", options.result_folder());
-  require_plain_folder(to);
-  fs::remove_all(to);
-  make_folder(to);
-  for (const fs::path file : list_folder(made)) {
-    if (!is_file(file)) continue;
-    const MappedFile map(file);
-    OwnFile copy(str(to, "/", file.filename().string()), 0);
-    copy.append(map.bytes());
-    copy.sync();
-    map.require_unchanged();
+  if (options.is_full()) {
+    model::check_weights(made, at::kMeta, at::kFloat);
+  } else {
+    formats::require_adapter(made);
   }
-  const std::string path = handoff.folder + kDescription;
-  const Json description = parse_json(read_file(path, 1 << 20), path);
+  const std::string to = str(handoff.folder, "/", options.result_folder());
+  for (const std::string& place : {to, to + ".new", to + ".replaced"}) {
+    require_plain_folder(place);
+  }
+  std::error_code ignored;
+  if (!fs::equivalent(made, to, ignored)) {
+    copy_files(made, to + ".new");
+    if (fs::exists(to)) {
+      fs::remove_all(to + ".replaced");
+      fs::rename(to, to + ".replaced");
+    }
+    fs::rename(to + ".new", to);
+  }
   write_json_file(handoff.folder + kResult,
                   {{"format", kResultFormat},
                    {"steps", handoff.num_steps},
-                   {"samples_sha256", description["samples"]["sha256"]},
-                   {"steps_sha256", description["steps"]["sha256"]},
+                   {"samples_sha256", handoff.samples_sha256},
+                   {"steps_sha256", handoff.steps_sha256},
                    {"adopted_from", made}},
                   1);
 }

@@ -21,6 +21,8 @@ struct Handoff {
   std::string base;  // path of the HF folder, or a hub's name
   std::vector<Sample> learnt, held_back;
   int64_t num_steps = 0;
+  // Of what was handed on, whatever a command makes of the files.
+  std::string samples_sha256 = {}, steps_sha256 = {};
 };
 
 // The share of `num_samples` that a hand-off holds back, so that what comes
@@ -45,7 +47,9 @@ std::vector<StepMetrics> new_metrics(const Handoff& handoff, uint64_t& done);
 bool has_result(const Handoff& handoff);
 
 // Puts an adapter, or a whole model, that was made by hand where a command
-// would have left it. What data it was made of is on the word of who says so.
+// would have left it, unless it lies there; what lay there before goes to
+// "adapter.replaced" (or model). What data it was made of is on the word of who
+// says so. Error kInput where it is none; then nothing has changed.
 void place_result(const Handoff& handoff, const std::string& made,
                   const TrainOptions& options);
 

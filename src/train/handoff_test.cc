@@ -193,6 +193,46 @@ TEST_F(HandoffTest, AResultIsTakenAsTheOwnTrainersIs) {
             read_file(path("own/adapter/adapter_model.safetensors")));
 }
 
+// Where a trainer of the user's has left it, by whatever path; and what lay
+// there before is kept.
+TEST_F(HandoffTest, AResultMayLieInTheHandOff) {
+  const Handoff handoff = hand_off();
+  const TrainReport own = train(handoff);
+  fs::copy(path("own/adapter"), path("handoff/adapter"));
+  fs::create_directory_symlink(path("handoff/adapter"), path("link"));
+  fs::copy(path("own/adapter"), path("handoff/adapter/best"));
+  for (const char* place : {"handoff/adapter", "link", "handoff/adapter/best",
+                            "own/adapter", "handoff/adapter.replaced"}) {
+    place_result(handoff, path(place), options_);
+    EXPECT_EQ(adopt(handoff).digest, own.digest) << place;
+    fs::remove_all(path("adopted"));
+  }
+  EXPECT_EQ(
+      read_file(path("handoff/adapter.replaced/adapter_model.safetensors")),
+      read_file(path("own/adapter/adapter_model.safetensors")));
+  EXPECT_FALSE(fs::exists(path("handoff/adapter.new")));
+  EXPECT_EQ(kind_of([&] { place_result(handoff, path("nothing"), options_); }),
+            ErrorKind::kInput);
+  EXPECT_TRUE(is_file(path("handoff/adapter/adapter_model.safetensors")));
+}
+
+// What it was made of is told by what was handed on, not by what is left of it.
+TEST_F(HandoffTest, ACommandMayNotSayWhatItWasHanded) {
+  const Handoff handoff = hand_off();
+  train(handoff);
+  place_result(handoff, path("own/adapter"), options_);
+  for (const char* text :
+       {"{}", "null", "[]", "{\"samples\":{\"sha256\":5}}"}) {
+    write_file_atomic(path("handoff/handoff.json"), text);
+    EXPECT_EQ(message_of([&] { adopt(handoff); }), "no error") << text;
+    place_result(handoff, path("own/adapter"), options_);
+    fs::remove_all(path("adopted"));
+  }
+  change("handoff/handoff.json", "samples", {{"sha256", "00"}});
+  change("handoff/result.json", "samples_sha256", "00");
+  EXPECT_THAT(refusal(handoff), HasSubstr("made of other data"));
+}
+
 TEST_F(HandoffTest, AWholeModelIsTaken) {
   options_.method = "full";
   options_.learning_rate = 2e-3;
@@ -205,6 +245,10 @@ TEST_F(HandoffTest, AWholeModelIsTaken) {
   place_result(handoff, kBase, options_);
   EXPECT_THAT(refusal(handoff), HasSubstr("expected a loss below "));
   EXPECT_FALSE(taken.embedding.defined());
+  // No model at all: what is there stays.
+  EXPECT_EQ(kind_of([&] { place_result(handoff, path("own"), options_); }),
+            ErrorKind::kInput);
+  EXPECT_TRUE(is_file(path("handoff/model/config.json")));
 }
 
 TEST_F(HandoffTest, AResultOfSomethingElseIsRefused) {

@@ -64,7 +64,10 @@ class FlatWorkbench final : public Workbench {
       const recipe::ModelOptions& model, const std::string& adapter) override {
     const bool is_served = model.is_served();
     const std::string name =
-        str(is_served ? "served " : "here ", adapter.empty() ? "" : "adapter");
+        str(is_served ? "served " : "here ",
+            adapter.empty()                                  ? ""
+            : adapter.find("/verbose/") != std::string::npos ? "verbose"
+                                                             : "adapter");
     ++num_opened[name];
     // What a command of the test has the servers answer with.
     if (is_served && is_file(state)) {
@@ -157,6 +160,18 @@ TEST_F(ServedModelsTest, AnAdapterMustHaveItsEffect) {
       HasSubstr("nearer to the base model"));
   workbench_.logprobs["served adapter"] = -1.07;
   models.open("engraved", recipe_.model, adapter_);
+}
+
+// Of a run that was made here no other was met at servers before.
+TEST_F(ServedModelsTest, TheOthersOfARunAreComparedThoughNobodyMetThem) {
+  make_folder(folder_.path() + "/verbose/adapter");
+  workbench_.logprobs["here verbose"] = -1.47;
+  workbench_.logprobs["served adapter"] = -1.46;
+  EXPECT_THAT(error_of("engraved"),
+              HasSubstr("expected the engraved model of this run, found what "
+                        "is nearer to the verbose model"));
+  workbench_.logprobs["served adapter"] = -1.42;
+  open("engraved");
 }
 
 // An adapter of hardly any effect is known by its name alone, or by what was

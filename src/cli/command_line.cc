@@ -21,7 +21,14 @@ bool asks_nothing_more(const std::string& word) {
 
 std::vector<std::string> command_line(std::vector<std::string> words,
                                       const std::vector<std::string>& names) {
-  // The program's own options have no values.
+  // Of the program's own options one has a value.
+  const auto joined = std::find(words.begin(), words.end(), "--profile");
+  const bool is_first = joined != words.end() && joined + 1 != words.end() &&
+                        std::all_of(words.begin(), joined, is_option);
+  if (is_first) {
+    *joined += "=" + *(joined + 1);
+    words.erase(joined + 1);
+  }
   auto word = std::find_if_not(words.begin(), words.end(), is_option);
   if (std::any_of(words.begin(), word, asks_nothing_more)) return words;
   if (word != words.end() && *word == "version") return {"--version"};

@@ -28,6 +28,13 @@ TEST(CommandLine, HelpAndVersionAreOptions) {
   }
 }
 
+TEST(CommandLine, AnOptionWithAValueMayStandFirst) {
+  EXPECT_THAT(command_line({"-q", "--profile", "f", "show", "x"}, kNames),
+              ElementsAre("-q", "--profile=f", "show", "x"));
+  EXPECT_THAT(command_line({"show", "--profile", "f"}, kNames),
+              ElementsAre("show", "--profile", "f"));
+}
+
 TEST(CommandLine, WhatIsNoCommandIsNamed) {
   const auto said = [](const Words& words) {
     const Error error = error_of([&] { command_line(words, kNames); });

@@ -49,6 +49,11 @@ std::string quoted(const std::string& text) {
   return word + "'";
 }
 
+// A command works in the run's folder.
+std::string from_here(const std::string& path) {
+  return path.empty() ? "" : fs::absolute(path).lexically_normal().string();
+}
+
 }  // namespace
 
 std::string served_name(const std::string& adapter) {
@@ -275,9 +280,10 @@ void ServedModels::reload(const recipe::ModelOptions& model,
   const std::string& command = recipe_.serve.reload;
   const std::string folder = recipe_.run_folder;
   const std::string line = str(
-      "export SELFALIGN_ADAPTER=", quoted(adapter), " SELFALIGN_ADAPTER_NAME=",
+      "export SELFALIGN_ADAPTER=", quoted(from_here(adapter)),
+      " SELFALIGN_ADAPTER_NAME=",
       quoted(adapter.empty() ? "" : served_name(adapter)),
-      " SELFALIGN_BASE=", quoted(model.is_here() ? model.path : ""),
+      " SELFALIGN_BASE=", quoted(model.is_here() ? from_here(model.path) : ""),
       " SELFALIGN_SERVERS=",
       quoted(
           joined(model.addresses(), " ", [](const auto& one) { return one; })),

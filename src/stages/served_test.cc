@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "base/child_process.h"
@@ -208,13 +209,24 @@ TEST_F(ServedModelsTest, ACommandHasServersAnswerWithWhatIsWanted) {
   open("engraved");
   open("engraved");
   open("base");
-  EXPECT_EQ(
-      read_file(folder_.path() + "/calls"),
-      str(served_name(adapter_), " base http://a/v1\n base http://a/v1\n"));
+  const std::string base = std::filesystem::absolute("base");
+  EXPECT_EQ(read_file(folder_.path() + "/calls"),
+            str(served_name(adapter_), " ", base, " http://a/v1\n ", base,
+                " http://a/v1\n"));
   EXPECT_THAT(served_name(adapter_), HasSubstr("selfalign-engraved-"));
   recipe_.serve.reload = "exit 3";
   EXPECT_THAT(message_of([&] { open("engraved"); }),
               HasSubstr("ended with status 3"));
+}
+
+// It works in the run's folder, wherever the program was started.
+TEST_F(ServedModelsTest, ACommandIsToldAWholePath) {
+  workbench_.state = folder_.path() + "/state";
+  workbench_.logprobs["served adapter"] = -1.02;
+  recipe_.serve.reload =
+      "[ -d \"$SELFALIGN_ADAPTER\" ] && echo -1.4 > " + workbench_.state;
+  ServedModels models(recipe_, workbench_, store_.get(), store_.get());
+  models.open("engraved", recipe_.model, std::filesystem::relative(adapter_));
 }
 
 // What a run that was killed left at work would end the servers that the next

@@ -87,13 +87,15 @@ void FolderTarget::take_up(const std::string& run) {
   }
 }
 
-bool FolderTarget::is_whole(const BackedFile& file) const {
-  const std::string path = content(file.sha256);
+bool FolderTarget::is_there(const std::string& sha256, int64_t size) const {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) ||
-      info.st_size != file.size) {
-    return false;
-  }
+  return ::lstat(content(sha256).c_str(), &info) == 0 &&
+         S_ISREG(info.st_mode) && info.st_size == size;
+}
+
+bool FolderTarget::is_whole(const BackedFile& file) const {
+  if (!is_there(file.sha256, file.size)) return false;
+  const std::string path = content(file.sha256);
   if (sha256_file(path) == file.sha256) return true;
   log_warning(str(path,
                   ": it is not what was written there, so the disk may be "
@@ -113,10 +115,7 @@ const BackedFile* FolderTarget::last(const std::string& path) const {
 }
 
 bool FolderTarget::holds(const std::string& sha256, int64_t size) const {
-  struct stat info {};
-  return held_.contains(sha256) &&
-         ::lstat(content(sha256).c_str(), &info) == 0 &&
-         S_ISREG(info.st_mode) && info.st_size == size;
+  return held_.contains(sha256) && is_there(sha256, size);
 }
 
 bool FolderTarget::add(const SourceFile& source, const std::string& sha256) {

@@ -45,6 +45,7 @@ class FolderTarget : public Target {
     return path(std::string(kFiles) + "/" + sha256);
   }
   bool is_made_here() const;
+  bool is_there(const std::string& sha256, int64_t size) const;
   bool is_whole(const BackedFile& file) const;
   void take_up(const std::string& run);
   void write_store(Manifest& manifest, const std::string& store);

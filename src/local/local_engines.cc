@@ -15,7 +15,7 @@ uint64_t weights_of(const std::vector<engine::EnginePlace>& places,
                     const EngineRoom& room) {
   std::set<int> nodes;
   for (const auto& place : places) nodes.insert(place.node);
-  return nodes.size() * room.weights;
+  return nodes.size() * room.weights();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,10 +15,11 @@ namespace selfalign::local {
 
 // What there is for engines, and what they would take of it.
 struct EngineRoom {
-  std::string path;                        // of the model, for messages
-  int num_slots = 1;                       // rows that each decodes together
-  int num_threads = 1;                     // of all
-  uint64_t weights = 0;                    // bytes, once for each node
+  std::string path;     // of the model, for messages
+  int num_slots = 1;    // rows that each decodes together
+  int num_threads = 1;  // of all
+  std::function<uint64_t()> weights =
+      {};  // bytes, once for each node; asked where there are several
   std::optional<uint64_t> available = {};  // bytes; nothing: not told
 };
 

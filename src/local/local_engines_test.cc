@@ -19,7 +19,7 @@ EngineRoom room() {
   return {.path = "m",
           .num_slots = 64,
           .num_threads = 4,
-          .weights = 100 * kMiB,
+          .weights = [] { return 100 * kMiB; },
           .available = 200 * kMiB};
 }
 

@@ -203,9 +203,11 @@ std::vector<engine::EnginePlace> engine_places(
   if (!compute.device.is_cpu()) {
     return device_places(model::num_devices(), model.num_engines, room);
   }
-  room.weights = model::weight_bytes(
-      model::check_weights(model.path, at::kMeta, compute.dtype), compute.dtype,
-      rounding_of(model, compute));
+  room.weights = [&] {
+    return model::weight_bytes(
+        model::check_weights(model.path, at::kMeta, compute.dtype),
+        compute.dtype, rounding_of(model, compute));
+  };
   room.available = model::free_memory(compute.device);
   return cpu_places(processor_nodes(), model.num_engines, room);
 }

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/own_file.h"
-#include "generate/probe.h"
 #include "inspect/browse.h"
 #include "parse/rules.h"
 #include "recipe/run_files.h"
@@ -17,6 +16,7 @@
 #include "stages/funnel.h"
 #include "stages/principles.h"
 #include "stages/row_reading.h"
+#include "stages/served.h"
 #include "stages/tuning.h"
 #include "text/words.h"
 
@@ -227,18 +227,14 @@ Named<std::vector<CurvePoint>> training_curves(const Reader& store) {
 
 // "-1.234 nats in the mean, at 30 places".
 std::string probe_of(const Reader& store, const std::string& model) {
-  const std::string name = "probe." + model;
-  const auto text = store.meta(name);
-  if (!text) return "";
-  const std::string where = store.folder() + "/run.db: meta " + name;
-  const auto probe =
-      from_json<generate::Probe>(parse_json(*text, where), where);
+  const auto probe = stages::known_probe(store, model);
+  if (!probe) return "";
   double sum = 0;
-  for (const double one : probe.logprobs) sum += one;
-  const auto num = std::max<size_t>(probe.logprobs.size(), 1);
+  for (const double one : probe->logprobs) sum += one;
+  const auto num = std::max<size_t>(probe->logprobs.size(), 1);
   return str(figure_text(sum / double(num), Unit::kNumber),
              " nats in the mean, at ",
-             counted(int64_t(probe.logprobs.size()), "place"));
+             counted(int64_t(probe->logprobs.size()), "place"));
 }
 
 Provenance provenance(const Reader& store) {

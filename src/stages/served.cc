@@ -68,6 +68,15 @@ std::string served_name(const std::string& adapter) {
              .substr(0, 12);
 }
 
+std::optional<Probe> known_probe(const store::Reader& run,
+                                 const std::string& name) {
+  const std::string key = "probe." + name;
+  const auto text = run.meta(key);
+  if (!text) return std::nullopt;
+  const std::string where = run.folder() + "/run.db: meta " + key;
+  return from_json<Probe>(parse_json(*text, where), where);
+}
+
 std::unique_ptr<Generator> ServedModels::open(const std::string& name,
                                               const recipe::ModelOptions& model,
                                               const std::string& adapter) {
@@ -228,11 +237,7 @@ std::optional<Probe> ServedModels::known(const std::string& name) const {
   if (const auto found = probes_.find(name); found != probes_.end()) {
     return found->second;
   }
-  const std::string key = "probe." + name;
-  const auto text = known_ == nullptr ? std::nullopt : known_->meta(key);
-  if (!text) return std::nullopt;
-  const std::string where = known_->folder() + "/run.db: meta " + key;
-  return from_json<Probe>(parse_json(*text, where), where);
+  return known_ == nullptr ? std::nullopt : known_probe(*known_, name);
 }
 
 void ServedModels::keep(const std::string& name, const Probe& probe) {

@@ -20,6 +20,11 @@ namespace selfalign::stages {
 // was tuned whole: with its digest, for they keep those of other runs.
 std::string served_name(const std::string& adapter);
 
+// What the run's model of that name ("base", or a tuning's folder) was found to
+// be known by; nothing where it was not asked yet.
+std::optional<generate::Probe> known_probe(const store::Reader& run,
+                                           const std::string& name);
+
 class ServedModels {
  public:
   // All outlive this. What the run that `known` reads has met is compared with;

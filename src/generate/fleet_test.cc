@@ -188,12 +188,12 @@ class FleetTest : public ::testing::Test {
 
 TEST_F(FleetTest, EachServerWorksAtItsOwnRate) {
   FleetServer fast(0.005);
-  FleetServer slow(0.05);
+  FleetServer slow(0.4);  // by far, also on a busy machine
   const auto fleet = make_fleet(options_of({fast.url(), slow.url()}));
   EXPECT_EQ(fleet->fingerprint(), "remote tiny");
   expect_once(run(*fleet, 400), 400);
   EXPECT_GT(fast.num_rows(), 2 * slow.num_rows());
-  EXPECT_GT(slow.num_rows(), 4);
+  EXPECT_GT(slow.num_rows(), 0);
 }
 
 TEST_F(FleetTest, RowsOfAServerThatDiesGoToOthersAndItIsTakenBack) {

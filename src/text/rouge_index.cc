@@ -2,6 +2,7 @@
 #include "text/rouge_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -14,8 +15,8 @@ namespace {
 
 constexpr uint32_t kUnknown = UINT32_MAX;  // a word or token of no kept text
 constexpr int32_t kUnknownRank = std::numeric_limits<int32_t>::min();
-constexpr uint32_t kNever = UINT32_MAX;   // more than any text can share
-constexpr uint32_t kPruned = UINT32_MAX;  // in num_shared_
+constexpr uint32_t kNever = UINT32_MAX;  // more than any text can share
+constexpr ptrdiff_t kMaxUnsorted = 32;   // postings of a token
 
 // Common elements of two sorted lists; 0 if they are fewer than `needed`.
 size_t count_common(const std::vector<int32_t>& a,
@@ -30,6 +31,10 @@ size_t count_common(const std::vector<int32_t>& a,
     j += next_b;
   }
   return common < needed ? 0 : common;
+}
+
+int num_unlike(const RougeSketch& a, const RougeSketch& b) {
+  return std::popcount(a[0] ^ b[0]) + std::popcount(a[1] ^ b[1]);
 }
 
 }  // namespace
@@ -112,33 +117,59 @@ RougeIndex::Needed RougeIndex::needed_with(size_t length) const {
   return needed;
 }
 
+RougeSketch RougeIndex::sketch_of(const int32_t* begin,
+                                  const int32_t* end) const {
+  RougeSketch sketch{};
+  for (; begin != end; ++begin) {
+    const uint64_t bit =
+        (token_at(*begin) * uint64_t{0x9E3779B97F4A7C15}) >> 57;
+    sketch[bit / 64] ^= uint64_t{1} << (bit % 64);
+  }
+  return sketch;
+}
+
 // Kept texts that no bound excludes, ascending.
 RougeIndex::Numbers RougeIndex::candidates(const std::vector<int32_t>& ranks,
                                            const Needed& needed) const {
-  std::vector<uint32_t> touched;
-  const size_t prefix = prefix_length(ranks.size());
-  for (size_t i = 0; i < prefix; ++i) {
-    if (ranks[i] == kUnknownRank) continue;
-    const auto query_left = static_cast<uint32_t>(ranks.size() - i);
-    for (const Posting& posting : postings_[token_at(ranks[i])]) {
-      if (posting.length >= needed.size()) continue;
-      const uint32_t left =
-          std::min(query_left, posting.length - posting.place);
-      uint32_t& shared = num_shared_[posting.text];
-      if (shared == kPruned) continue;
-      if (shared + left < needed[posting.length]) {
-        if (shared > 0) shared = kPruned;
-        continue;
+  const size_t num_words = ranks.size();
+  const size_t num_unknown = static_cast<size_t>(
+      std::count(ranks.begin(), ranks.end(), kUnknownRank));  // come first
+  const RougeSketch sketch =
+      sketch_of(ranks.data() + num_unknown, ranks.data() + num_words);
+  size_t shortest = 0;
+  while (shortest < needed.size() && needed[shortest] == kNever) ++shortest;
+  std::vector<int> most_unlike(needed.size(), -1);  // bits, by length
+  for (size_t n = shortest; n < needed.size(); ++n) {
+    most_unlike[n] = static_cast<int>(num_words + n) -
+                     2 * static_cast<int>(needed[n]) -
+                     static_cast<int>(num_unknown);
+  }
+  Numbers found;
+  size_t end = needed.size();  // of the lengths that a match may have
+  for (size_t i = 0; i < num_words; ++i) {
+    while (end > shortest && needed[end - 1] > num_words - i) --end;
+    if (end == shortest) break;  // too few words are left
+    if (i < num_unknown) continue;
+    const auto look_at = [&](const Posting& one) {
+      if (one.num_left >= needed[one.length] &&
+          num_unlike(one.sketch, sketch) <= most_unlike[one.length]) {
+        found.push_back(one.text);
       }
-      if (shared++ == 0) touched.push_back(posting.text);
+    };
+    const Postings& postings = postings_[token_at(ranks[i])];
+    const auto sorted_end = postings.all.begin() + postings.num_sorted;
+    for (auto one = std::lower_bound(
+             postings.all.begin(), sorted_end, shortest,
+             [](const Posting&a, size_t length) { return a.length < length; });
+         one != sorted_end && one->length < end; ++one) {
+      look_at(*one);
+    }
+    for (auto one = sorted_end; one != postings.all.end(); ++one) {
+      if (one->length >= shortest && one->length < end) look_at(*one);
     }
   }
-  std::vector<uint32_t> found;
-  for (const uint32_t number : touched) {
-    if (num_shared_[number] != kPruned) found.push_back(number);
-    num_shared_[number] = 0;
-  }
   std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
@@ -190,7 +221,6 @@ void RougeIndex::add(std::string_view text) {
   kept.ranks = ranks_of(kept.words);
   max_length_ = std::max(max_length_, kept.words.size());
   texts_.push_back(std::move(kept));
-  num_shared_.push_back(0);
   if (texts_.size() >= order_at_) {
     order_at_ *= 2;
     put_in_order();
@@ -204,9 +234,25 @@ void RougeIndex::enter(uint32_t number) {
   if (ranks.empty() || threshold_ >= 1.0) return;
   const auto length = static_cast<uint32_t>(ranks.size());
   const auto prefix = static_cast<uint32_t>(prefix_length(length));
+  const RougeSketch sketch = sketch_of(ranks.data(), ranks.data() + length);
   for (uint32_t place = 0; place < prefix; ++place) {
-    postings_[token_at(ranks[place])].push_back({number, place, length});
+    Postings& postings = postings_[token_at(ranks[place])];
+    postings.all.push_back({sketch, number, length - place, length});
+    if (std::ssize(postings.all) - postings.num_sorted >
+        kMaxUnsorted + postings.num_sorted / 4) {
+      postings.sort();
+    }
   }
+}
+
+void RougeIndex::Postings::sort() {
+  const auto is_shorter = [](const Posting& a, const Posting& b) {
+    return a.length < b.length;
+  };
+  const auto middle = all.begin() + num_sorted;
+  std::sort(middle, all.end(), is_shorter);
+  std::inplace_merge(all.begin(), middle, all.end(), is_shorter);
+  num_sorted = static_cast<ptrdiff_t>(all.size());
 }
 
 void RougeIndex::put_in_order() {
@@ -222,7 +268,7 @@ void RougeIndex::put_in_order() {
     ranks_[order[rank]] = static_cast<int32_t>(rank);
   }
   by_rank_ = std::move(order);
-  for (auto& postings : postings_) postings.clear();
+  for (Postings& postings : postings_) postings = {};
   for (uint32_t number = 0; number < texts_.size(); ++number) {
     texts_[number].ranks = ranks_of(texts_[number].words);
     enter(number);

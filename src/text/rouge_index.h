@@ -19,12 +19,15 @@
 //      sum, so the shortest text that can match at all (the least m with
 //      need(m + n) <= m) gives a prefix of n that is long enough for every m.
 //      Only prefixes are in the index and only a prefix is looked up.
-//   3. Where a token stands at places i and j (from 0), at most
-//      min(m - i, n - j) common tokens are left, itself included, and those
-//      before it have all been counted, since prefixes are looked up in order
-//      and hold everything before their last token. Below need in sum: no
-//      match, and no later token can change that.
-//   4. What is left is counted whole, then the LCS decides.
+//   3. Where the first common token stands at places i and j (from 0), at most
+//      min(m - i, n - j) tokens are common, so that is need(m + n) at least.
+//      Postings of a token are sorted by length, so that a search goes through
+//      those alone for whose length i is early enough.
+//   4. Each token turns over one bit of a text's sketch. Two sketches differ in
+//      no more bits than there are tokens that one text has alone, m + n - 2 c
+//      (the bitmap filter of Sandes et al. 2020, "Bitmap filter: speeding up
+//      exact set similarity joins with bitwise operations").
+//   5. What is left is counted whole, then the LCS decides.
 // The order may be any, as long as all texts and the query share it: words that
 // appear later count as rarer than all before, and whenever the texts have
 // doubled, all is put in order of true frequency again. Hence which texts are
@@ -32,6 +35,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,6 +46,8 @@
 #include "text/rouge.h"
 
 namespace selfalign::text {
+
+using RougeSketch = std::array<uint64_t, 2>;
 
 // Used by one thread at a time, searches included.
 class RougeIndex {
@@ -64,9 +70,17 @@ class RougeIndex {
 
  private:
   struct Posting {
+    RougeSketch sketch;  // of the text
     uint32_t text;
-    uint32_t place;   // of the token in the text's order
-    uint32_t length;  // of the text
+    uint32_t num_left;  // the text's tokens from this one on, in the order
+    uint32_t length;    // of the text
+  };
+  // Of a token: a longer part sorted by length, and what came since.
+  struct Postings {
+    std::vector<Posting> all;
+    ptrdiff_t num_sorted = 0;
+
+    void sort();
   };
   struct Text {
     std::vector<uint32_t> words;  // in order of the text
@@ -85,6 +99,7 @@ class RougeIndex {
   Needed needed_with(size_t length) const;
   Numbers candidates(const std::vector<int32_t>& ranks,
                      const Needed& needed) const;
+  RougeSketch sketch_of(const int32_t* begin, const int32_t* end) const;
   void enter(uint32_t number);
   void put_in_order();
 
@@ -100,10 +115,9 @@ class RougeIndex {
   std::vector<int32_t> ranks_;
   std::vector<uint32_t> by_rank_;
   std::vector<Text> texts_;
-  std::vector<std::vector<Posting>> postings_;  // by token
+  std::vector<Postings> postings_;  // by token
   size_t max_length_ = 0;
   size_t order_at_ = 512;  // texts at which the order is made anew
-  mutable std::vector<uint32_t> num_shared_;  // by text; 0 between searches
 };
 
 }  // namespace selfalign::text

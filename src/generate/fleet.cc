@@ -71,13 +71,16 @@ class FleetScores {
     return parts_.empty();
   }
   // Those that are at a part for longer than eight times what one took, and
-  // than `stall_s`, while others have ended theirs.
-  std::vector<std::shared_ptr<Generator>> stalled(double stall_s) {
+  // than `stall_s`, while others of `num_open` servers have ended theirs, or
+  // have none to do.
+  std::vector<std::shared_ptr<Generator>> stalled(double stall_s,
+                                                  size_t num_open) {
     const std::lock_guard lock(mutex_);
+    const bool any_idle = begun_.size() < num_open;
     std::vector<std::shared_ptr<Generator>> all;
     for (const auto& [at, begin] : begun_) {
       const std::chrono::duration<double> past = Clock::now() - begin;
-      if (last_end_ > begin &&
+      if ((any_idle || last_end_ > begin) &&
           past.count() > std::max(stall_s, 8 * longest_s_)) {
         all.push_back(at);
       }
@@ -229,10 +232,11 @@ class Fleet final : public Generator {
     constexpr std::chrono::milliseconds kLook(100);
     while (worker.wait_for(kLook) != std::future_status::ready) {
       servers_.look_after(true);
-      for (const auto& silent : scores.stalled(stall_s_)) {
+      for (const auto& silent :
+           scores.stalled(stall_s_, servers_.open_generators().size())) {
         servers_.fail(silent,
                       "no answer to what is to be scored, while others "
-                      "gave theirs");
+                      "gave theirs or had none to give");
       }
     }
     worker.get();

@@ -75,6 +75,7 @@ bool FleetLane::is_stalled(double stall_s, Clock::time_point now) const {
 
 void FleetLane::drain() {
   is_draining = true;
+  if (is_over) *is_over = true;
   for (const auto& [key, one] : asked) *one.dropped = true;
 }
 

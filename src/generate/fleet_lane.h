@@ -73,7 +73,8 @@ struct FleetLane {
   const int id;
   const std::string address;
   FleetWindow window;
-  std::shared_ptr<Generator> generator;  // null: it is not open
+  std::shared_ptr<Generator> generator;        // null: it is not open
+  std::shared_ptr<std::atomic<bool>> is_over;  // set: the generator's work ends
   std::atomic<bool> is_draining = false;
   bool is_listed = true;   // else it gets no more rows, and is not opened
   bool was_tried = false;  // to open it

@@ -287,9 +287,13 @@ void FleetServers::work(FleetLane& lane) {
 }
 
 void FleetServers::open(FleetLane& lane, std::unique_lock<std::mutex>& lock) {
+  // Of what is opened now: the lane itself may be open again before those who
+  // have scores from it see that it was drained.
+  const auto is_over = std::make_shared<std::atomic<bool>>(false);
+  lane.is_over = is_over;
   const LaneContext context{
       std::max(options_.num_in_flight, options_.max_in_flight),
-      [this, &lane] { return !is_ending_ && !lane.is_draining; }};
+      [this, is_over] { return !is_ending_ && !*is_over; }};
   lock.unlock();
   std::shared_ptr<Generator> generator;
   std::optional<Probe> probe;

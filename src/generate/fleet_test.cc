@@ -397,13 +397,20 @@ TEST_F(FleetTest, AServerThatHangsAtScoresIsDrained) {
   FleetOptions options = options_of({one.url(), other.url()});
   options.stall_s = 0.3;
   const auto fleet = make_fleet(options);
-  one.is_silent = true;
-  std::vector<ScoreRequest> requests(600);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
-  }
-  for (const Scores& scores : fleet->score(requests)) {
-    EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
+  expect_once(run(*fleet, 20), 20);
+  // The others are at work, or have nothing left to do.
+  for (const size_t num_requests : {600, 1}) {
+    for (FleetServer* silent : {&one, &other}) {
+      silent->is_silent = true;
+      std::vector<ScoreRequest> requests(num_requests);
+      for (size_t i = 0; i < requests.size(); ++i) {
+        requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
+      }
+      for (const Scores& scores : fleet->score(requests)) {
+        EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
+      }
+      silent->is_silent = false;
+    }
   }
 }
 

@@ -66,7 +66,7 @@ class MisbehavingTest : public RemoteTest {
  protected:
   RemoteOptions hasty() const {
     RemoteOptions options = RemoteTest::hasty();
-    options.http.timeout_s = 0.5;
+    options.http.timeout_s = 1.0;
     options.http.api_key = kKey;
     return options;
   }
@@ -92,7 +92,7 @@ class MisbehavingTest : public RemoteTest {
     EXPECT_LT(row.problem.size(), 700u);
     EXPECT_EQ(bodies().size(), size_t(mode.num_asked));
     EXPECT_LT(std::chrono::steady_clock::now() - began,
-              std::chrono::seconds(8));
+              std::chrono::seconds(30));
   }
 };
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/own_file.h"
 #include "base/shown.h"
 #include "recipe/fields.h"
@@ -54,16 +55,16 @@ Fields kept_fields(const store::Reader& store, const std::string& recipe) {
 
 // Places may move, prices change, and somebody else may train or be asked; the
 // models are checked by their fingerprints, given data by their digests and the
-// prompts by what they say.
+// prompts by what they say. How many engines there are changes no byte.
 bool is_place(const std::string& field) {
   return field == "run_folder" || field.starts_with("models.") ||
          field == "model.path" || field == "model.servers" ||
          field == "serve.reload" || field == "model.api" ||
          field.starts_with("model.price_") || field == "model.api_key_file" ||
-         field == "prompts_folder" || field == "prompts_overlay" ||
-         field == "instructions.path" || field == "data.path" ||
-         field == "contamination.sets" || field == "train.with" ||
-         field == "train.command";
+         field == "model.num_engines" || field == "prompts_folder" ||
+         field == "prompts_overlay" || field == "instructions.path" ||
+         field == "data.path" || field == "contamination.sets" ||
+         field == "train.with" || field == "train.command";
 }
 
 std::string text_of(const std::optional<std::string>& value) {
@@ -86,12 +87,33 @@ std::string differences(const std::string& file, const Fields& was,
   return lines;
 }
 
+Fields all_fields(const Recipe& recipe) {
+  return fields_of(YAML::Load(recipe_to_yaml(recipe, true)));
+}
+
 std::string recipe_differences(const Recipe& recipe,
                                const std::string& folder) {
   // Through run_recipe: what an older version did not know has its default.
-  return differences(
-      "recipe", fields_of(YAML::Load(recipe_to_yaml(run_recipe(folder), true))),
-      fields_of(YAML::Load(recipe_to_yaml(recipe, true))));
+  return differences("recipe", all_fields(run_recipe(folder)),
+                     all_fields(recipe));
+}
+
+// The run's copy of the recipe gets the places of this one, which `resume` and
+// `evaluate` go by. The copy of the prompts stays, and with it their place.
+void keep_places(Recipe recipe, const std::string& folder) {
+  const Recipe kept = run_recipe(folder);
+  recipe.run_folder = kept.run_folder;
+  recipe.prompts_folder = kept.prompts_folder;
+  recipe.prompts_overlay = kept.prompts_overlay;
+  std::string lines;
+  for (const FieldChange& change :
+       changed_fields(all_fields(kept), all_fields(recipe))) {
+    lines += str("\n  ", change.field, " (was ", text_of(change.was), ", is ",
+                 text_of(change.is), ")");
+  }
+  if (lines.empty()) return;
+  log_info(str(folder, kRecipeFile, " goes by the recipe from now on:", lines));
+  write_file_atomic(folder + kRecipeFile, recipe_to_yaml(recipe));
 }
 
 std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
@@ -216,6 +238,7 @@ Prompts run_prompts(const Recipe& recipe) {
 void keep_run_files(const Recipe& recipe, store::Store& store) {
   if (!store.stages().empty()) {
     check_same(recipe, store);
+    keep_places(recipe, store.folder());
     return;
   }
   const std::string path = store.folder() + kRecipeFile;

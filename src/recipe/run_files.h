@@ -39,8 +39,9 @@ Prompts run_prompts(const std::string& folder);
 Prompts run_prompts(const Recipe& recipe);
 
 // Writes the copies while the run has no row; after that checks that recipe
-// and prompts say the same as they do (comments and places may differ). Error
-// kUsage lists every field that differs, old and new.
+// and prompts say the same as they do (comments and places may differ; the copy
+// of the recipe gets the new places). Error kUsage lists every field that
+// differs, old and new.
 void keep_run_files(const Recipe& recipe, store::Store& store);
 
 // The prompts that a recipe names. Error kUsage also where they lack what the

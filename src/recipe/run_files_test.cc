@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/testing.h"
 #include "recipe/recipe_text.h"
 #include "store/checks.h"
@@ -124,6 +125,30 @@ TEST_F(RunFilesTest, FilesThatAreLinksAreDamage) {
     fs::rename(scratch_.path() + "/moved", path);
   }
   EXPECT_NO_THROW(run_prompts(run_));
+}
+
+TEST_F(RunFilesTest, PlacesThatChangeAreKept) {
+  const auto store = open();
+  keep_run_files(recipe_, *store);
+  store->add_rows({{1, "instruct.seeds", 0, {}, Json::object()}});
+  recipe_.model.path = "/elsewhere";
+  recipe_.serve.reload = "bash reload.sh";
+  recipe_.model.num_engines = 2;
+  set_log_level(LogLevel::kError);
+  keep_run_files(recipe_, *store);
+  set_log_level(LogLevel::kInfo);
+  EXPECT_EQ(run_recipe(run_).model.path, "/elsewhere");
+  EXPECT_EQ(run_recipe(run_).serve.reload, "bash reload.sh");
+  EXPECT_EQ(run_recipe(run_).model.num_engines, 2);
+  EXPECT_EQ(edited_recipe(*store), "");
+  // The prompts of a run that goes on are its own; those it was made of stay.
+  recipe_.prompts_folder = run_ + "/prompts";
+  keep_run_files(recipe_, *store);
+  EXPECT_EQ(run_recipe(run_).prompts_folder, fs::absolute("prompts"));
+  recipe_.seed += 1;
+  EXPECT_EQ(kind_of([&] { keep_run_files(recipe_, *store); }),
+            ErrorKind::kUsage);
+  EXPECT_EQ(run_recipe(run_).seed, recipe_.seed - 1);
 }
 
 // Seals hold against those alone who cannot compute them.

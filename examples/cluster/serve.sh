@@ -12,6 +12,7 @@
 #             `selfalign export`, for servers that cannot score with one beside
 #   OPTIONS   further arguments of the server, such as --tensor-parallel-size 8;
 #             selfalign serve needs --api-key-file where others reach it
+#   LORA_RANK of vLLM: the rank of adapters at most, 64 if it is not set
 #   PLACES    host:port of each server, spaces between, where selfalign does not
 #             say (SELFALIGN_SERVERS)
 #   SELFALIGN_BASE, SELFALIGN_ADAPTER, SELFALIGN_ADAPTER_NAME: from selfalign

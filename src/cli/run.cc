@@ -135,24 +135,28 @@ FOLDER is a PEFT adapter, or an HF model where the recipe says method: full. It
 must be of the run's base, on the modules, ranks and scales of the recipe, and
 lower the loss on samples that the run holds back from the training; else the
 run stays as it is. What it was trained on is your word: the samples of the run
-are in RUN/TUNING/handoff (docs/handoff.md). The run then goes on.)";
+are in RUN/TUNING/handoff (docs/handoff.md). The run then goes on; where that
+means a command of its recipe, --allow-command lets it.)";
 
-// The tuning that is to be done next.
-std::string next_tuning(const recipe::Recipe& recipe,
-                        const std::string& folder) {
+// The tunings that are still to be done, in order; one at least.
+std::vector<std::string> open_tunings(const recipe::Recipe& recipe,
+                                      const std::string& folder) {
   const auto store = store::Reader::open(folder);
+  std::vector<std::string> names;
+  std::string last;
   for (const stages::Variant& variant : stages::variants()) {
-    if (variant.folder.empty() || !recipe.has(variant.stage()) ||
-        stages::stage_done(*store, variant.adapter_stage)) {
-      continue;
+    if (variant.folder.empty() || !recipe.has(variant.stage())) continue;
+    last = variant.stage();
+    if (!stages::stage_done(*store, variant.adapter_stage)) {
+      names.push_back(variant.name);
     }
-    return variant.name;
   }
+  if (!names.empty()) return names;
   throw Error(ErrorKind::kUsage,
               folder +
                   ": expected a run with a tuning still to do, found none; "
                   "make a fork that does it anew: selfalign resume " +
-                  folder + " --fork NEW --from engrave");
+                  folder + " --fork NEW --from " + last);
 }
 
 }  // namespace
@@ -196,9 +200,12 @@ void add_adopt(CLI::App& app, Shell& shell) {
   command->footer(kAdoptFooter);
   set_action(*command, shell, [options, &shell] {
     const recipe::Recipe recipe = recipe_of_run(options->run);
-    log_info(str(options->run, ": ", options->made, " for ",
-                 next_tuning(recipe, options->run)));
-    require_allowed(commands_of(recipe), recipe, options->allow_command);
+    const auto tunings = open_tunings(recipe, options->run);
+    log_info(str(options->run, ": ", options->made, " for ", tunings.front()));
+    // The last of them leaves nothing to train.
+    require_allowed(
+        tunings.size() > 1 ? commands_of(recipe) : reload_of(recipe), recipe,
+        options->allow_command);
     perform_run(recipe, options->run + recipe::kRecipeFile, options->sign_key,
                 shell, stages::open_run,
                 std::filesystem::absolute(options->made).lexically_normal());

@@ -187,6 +187,10 @@ void print_tuning(std::ostream& out, const Named<stages::TuneReport>& tunings) {
         << std::setw(24) << rounded(tuning.loss_before, 3) << std::setw(8)
         << rounded(tuning.loss_after, 3) << '\n';
   }
+  for (const auto& [name, tuning] : tunings) {
+    if (tuning.trained_by.empty()) continue;
+    out << name << ": trained " << tuning.trained_by << '\n';
+  }
 }
 
 void print_held_out(std::ostream& out, const RunSummary& summary) {

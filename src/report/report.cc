@@ -113,6 +113,7 @@ RunReport run_report(const recipe::Recipe& recipe,
   report.annotations = recipe::count_annotations(prompts);
   const inspect::RunEta eta = inspect::run_eta(recipe, prompts, store);
   report.done = eta.done;
+  report.is_baseline = recipe.has("tune");
   report.cost = cost_of(eta);
   const std::vector<recipe::ModelOptions> asked = recipe.used_models();
   if (std::any_of(asked.begin(), asked.end(),
@@ -175,10 +176,14 @@ Document report_document(const Report& report) {
   if (report.run) {
     const RunReport& run = *report.run;
     document.title = run.summary.name;
-    document.subtitle =
-        str("A run of Self-Align: from a base language model and ",
-            run.annotations.total, " lines of human writing to an assistant",
-            run.done ? "" : "; under way");
+    document.subtitle = str(
+        run.is_baseline
+            ? std::string("A baseline: a base language model tuned on given "
+                          "data")
+            : str("A run of Self-Align: from a base language model and ",
+                  run.annotations.total,
+                  " lines of human writing to an assistant"),
+        run.done ? "" : "; under way");
     document.summary = run_summary_blocks(run);
     add(stages_section(run), document);
     add(samples_section(run), document);

@@ -58,6 +58,7 @@ struct RunReport {
   Named<std::vector<CurvePoint>> curves;
   recipe::Annotations annotations;
   bool done = false;
+  bool is_baseline = false;  // [tune]: no run of the method
   RunCost cost;
   Provenance provenance;
 

@@ -361,16 +361,25 @@ Section tuning_section(const RunReport& report) {
     shown.push_back(
         curve_chart(name, points, &CurvePoint::learning_rate, "learning rate"));
   }
-  Table rows{"Tunings of the base model by LoRA",
+  const auto& tunings = report.summary.tuning;
+  const bool any_elsewhere = std::any_of(
+      tunings.begin(), tunings.end(),
+      [](const auto& one) { return !one.second.trained_by.empty(); });
+  Table rows{"Tunings of the base model",
              {"tuning", "samples", "tokens", "cut off", "steps",
               "loss over the samples before", "after"},
              {}};
-  for (const auto& [name, tuning] : report.summary.tuning) {
+  if (any_elsewhere) rows.columns.push_back("trained");
+  for (const auto& [name, tuning] : tunings) {
     rows.rows.push_back(
         {name, count_text(tuning.num_samples), count_text(tuning.num_tokens),
          count_text(tuning.num_truncated), count_text(tuning.num_steps),
          figure_text(tuning.loss_before, Unit::kNumber),
          figure_text(tuning.loss_after, Unit::kNumber)});
+    if (any_elsewhere) {
+      rows.rows.back().push_back(tuning.trained_by.empty() ? "here"
+                                                           : tuning.trained_by);
+    }
   }
   if (shown.empty() && rows.rows.empty()) return section;
   section.blocks = {charts(std::move(shown)), table(std::move(rows))};

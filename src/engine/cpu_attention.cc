@@ -233,6 +233,9 @@ void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
       args.keys = sequence.keys<T>(page, work.layer, rows.kv_head);
       args.values = sequence.values<T>(page, work.layer, rows.kv_head);
       args.num_keys = std::min(kPageKeys, keys - page * kPageKeys);
+      args.next = (page + 1) * kPageKeys < keys
+                      ? sequence.keys<T>(page + 1, work.layer, rows.kv_head)
+                      : nullptr;
       set_.attend(args);
     }
     least_hidden -= kPageKeys;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/cpu_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +15,7 @@ namespace {
 
 constexpr int64_t kSlabBytes = int64_t{32} << 20;
 constexpr int64_t kReserveBytes = int64_t{128} << 20;  // left to the system
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = size_t{2} << 20;  // a large page's
 
 [[noreturn]] void no_memory(int64_t bytes) {
   throw Error(ErrorKind::kResources,
@@ -28,17 +30,19 @@ void PagePool::Free::operator()(std::byte* p) const { std::free(p); }
 
 std::byte* PagePool::take() {
   if (free_.empty()) {
-    const int64_t page = shape_.page_bytes();  // a multiple of kAlignment
+    const int64_t page = shape_.page_bytes();
     const int64_t count = std::max<int64_t>(1, kSlabBytes / page);
     const auto available = free_memory();
     if (available && uint64_t(count * page + kReserveBytes) > *available) {
       no_memory(count * page);
     }
-    auto* slab = static_cast<std::byte*>(
-        std::aligned_alloc(kAlignment, static_cast<size_t>(count * page)));
+    auto* slab = static_cast<std::byte*>(std::aligned_alloc(
+        kAlignment, static_cast<size_t>(round_up(count * page, kAlignment))));
     if (slab == nullptr) no_memory(count * page);
     slabs_.emplace_back(slab);
     bytes_ += count * page;
+    // Fewer translations to look up; no harm where the system has none.
+    ::madvise(slab, static_cast<size_t>(count * page), MADV_HUGEPAGE);
     std::memset(slab, 0, static_cast<size_t>(count * page));
     for (int64_t i = count - 1; i >= 0; --i) free_.push_back(slab + i * page);
   }

@@ -109,6 +109,8 @@ struct AttendArgs {
   const T* keys = nullptr;    // packed: depth dim, columns the page's keys
   const T* values = nullptr;  // packed: depth the page's keys, columns dim
   int64_t num_keys = 0;       // of the page, 1..kPageKeys
+  const T* next = nullptr;    // keys and values, one behind the other, of the
+                              // page to come, which are fetched; null: none
   const int64_t* visible = nullptr;  // [rows]: keys of the page it sees, or
                                      // null: all; may be over or below range
   const int64_t* hidden = nullptr;   // [rows]: keys at the page's beginning
@@ -153,6 +155,10 @@ struct Kernels {
   // out_i = round(2^30 exp((x_i - max) * inverse_temperature)); their sum.
   uint64_t (*exp_weights)(const float* x, int64_t n, float max,
                           float inverse_temperature, uint32_t* out);
+  // Of the weights above `cut`, in their order: weight << 32 | the place's
+  // complement. Returns how many; `out` has room for n.
+  int64_t (*keys_above)(const uint32_t* weights, int64_t n, uint32_t cut,
+                        uint64_t* out);
   ModelKernels<float> f32;
   ModelKernels<Bf16> bf16;
 

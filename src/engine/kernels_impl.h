@@ -403,7 +403,17 @@ SELFALIGN_INLINE void weigh_rows(const AttendArgs<T>& args, int64_t padded,
   for (int64_t row = 0; row < args.rows; row += kLanes) {
     store(factors + row, exp_of(load(factors + row)));
   }
+  // The next page comes into the cache meanwhile, some lines for each row.
+  constexpr int64_t kLine = 64;
+  const char* next = reinterpret_cast<const char*>(args.next);
+  const int64_t next_size =
+      next == nullptr ? 0 : 2 * kPageKeys * args.dim * int64_t{sizeof(T)};
+  const int64_t share = (next_size / kLine + args.rows - 1) / args.rows * kLine;
   for (int64_t row = 0; row < args.rows; ++row) {
+    for (int64_t i = row * share; i < (row + 1) * share && i < next_size;
+         i += kLine) {
+      __builtin_prefetch(next + i, 0, 2);
+    }
     Vf sum = {};
     for (int64_t j = row * kPageKeys; j < row * kPageKeys + padded;
          j += kLanes) {
@@ -567,6 +577,36 @@ uint64_t exp_weights(const float* x, int64_t n, float max, float inverse,
   return total;
 }
 
+// Whether any lane is above `cut`.
+SELFALIGN_INLINE bool any_above(Vu x, uint32_t cut) {
+#if defined(__AVX512F__) && SELFALIGN_LANES == 16
+  return _mm512_cmpgt_epu32_mask((__m512i)x, _mm512_set1_epi32(int(cut))) != 0;
+#else
+  const Vi is_above = x > cut;  // -1 where it is
+  int32_t any = 0;
+  for (int lane = 0; lane < kLanes; ++lane) any |= is_above[lane];
+  return any != 0;
+#endif
+}
+
+int64_t keys_above(const uint32_t* weights, int64_t n, uint32_t cut,
+                   uint64_t* out) {
+  int64_t count = 0;
+  const auto take = [&](int64_t i) {
+    out[count] = uint64_t{weights[i]} << 32 | ~static_cast<uint32_t>(i);
+    count += weights[i] > cut;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    if (!any_above(*reinterpret_cast<const VuLoad*>(weights + i), cut)) {
+      continue;
+    }
+    for (int lane = 0; lane < kLanes; ++lane) take(i + lane);
+  }
+  for (; i < n; ++i) take(i);
+  return count;
+}
+
 template <typename T>
 constexpr ModelKernels<T> model_kernels() {
   return {gemm<GemmArgs<T>>, gemm<CodeGemmArgs<T>>, quantize<T>,   unpack<T>,
@@ -579,6 +619,7 @@ constexpr Kernels make_kernels(const char* name) {
           max_all,
           sum_exp,
           exp_weights,
+          keys_above,
           model_kernels<float>(),
           model_kernels<Bf16>()};
 }

@@ -273,6 +273,16 @@ TEST(Kernels, SamplerLoopsEqualTheReference) {
     EXPECT_EQ(total, sum);
     EXPECT_EQ(weights[900], 1u << 30);
     EXPECT_EQ(weights[17], 0u);
+    for (const uint32_t cut : {0u, 20u, weights[5], 1u << 29, 1u << 30}) {
+      std::vector<uint64_t> keys(1003), above;
+      for (uint32_t i = 0; i < weights.size(); ++i) {
+        if (weights[i] > cut) above.push_back(uint64_t{weights[i]} << 32 | ~i);
+      }
+      const int64_t count =
+          set.keys_above(weights.data(), 1003, cut, keys.data());
+      keys.resize(static_cast<size_t>(count));
+      EXPECT_EQ(keys, above);
+    }
   }
 }
 

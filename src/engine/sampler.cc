@@ -69,21 +69,37 @@ void change_logits(const SampleInput& input, float* logits) {
   }
 }
 
-// The id where the running sum of members' weights, in order of ids, passes
-// `target`, which is below the nucleus's mass.
-int find_drawn(const std::vector<uint32_t>& weights, const Nucleus& nucleus,
-               uint64_t target) {
+// The id where the running sum of weights, in order of ids, passes `target`,
+// which is below their sum.
+int find_drawn(const std::vector<uint32_t>& weights, uint64_t target) {
   uint64_t sum = 0;
-  for (uint32_t id = 0; id < weights.size(); ++id) {
-    const uint32_t w = weights[id];
-    if (w < nucleus.weight || (w == nucleus.weight && id > nucleus.last_id)) {
-      continue;
-    }
-    sum += w;
+  for (size_t id = 0; id < weights.size(); ++id) {
+    sum += weights[id];
     if (sum > target) return static_cast<int>(id);
+  }
+  SELFALIGN_CHECK(false, "target ", target, " of mass ", sum);
+  return -1;
+}
+
+// The same of the nucleus's members; `keys` as of find_nucleus.
+int find_member(const std::vector<uint64_t>& keys, const Nucleus& nucleus,
+                uint64_t target) {
+  const uint64_t least = uint64_t{nucleus.weight} << 32 | ~nucleus.last_id;
+  uint64_t sum = 0;
+  for (const uint64_t key : keys) {
+    if (key < least) continue;
+    sum += key >> 32;
+    if (sum > target) return static_cast<int>(~static_cast<uint32_t>(key));
   }
   SELFALIGN_CHECK(false, "target ", target, " of mass ", nucleus.mass);
   return -1;
+}
+
+// Of a key's weight, 1..2^30: power of two and sixteenths of it.
+constexpr size_t kBuckets = 31 * 16;
+size_t bucket_of(uint64_t key) {
+  const auto weight = static_cast<float>(static_cast<uint32_t>(key >> 32));
+  return (std::bit_cast<uint32_t>(weight) >> 19) - (uint32_t{127} << 4);
 }
 
 // keys, all different: the one at which the running sum of upper halves, in
@@ -170,30 +186,32 @@ std::vector<generate::TokenLogprob> most_probable(const float* logits,
   return tokens;
 }
 
-Nucleus find_nucleus(const std::vector<uint32_t>& weights, double top_p,
-                     std::vector<uint64_t>& scratch) {
-  // Mass by number of leading zeros: all of one bucket weigh more than all of
-  // the next, so only the bucket in which the share is reached needs order.
-  std::array<uint64_t, 33> mass = {};
-  uint64_t total = 0;
-  for (uint32_t w : weights) mass[std::countl_zero(w)] += w;
-  for (uint64_t m : mass) total += m;
+Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
+                     double top_p, SamplerScratch& scratch) {
   const uint64_t need = std::clamp<uint64_t>(
       static_cast<uint64_t>(std::ceil(top_p * static_cast<double>(total))), 1,
       total);
+  // All up to `cut` have together no more than may be left out.
+  const auto cut = static_cast<uint32_t>((total - need) / weights.size());
+  std::vector<uint64_t>& keys = scratch.keys;
+  keys.resize(weights.size());
+  keys.resize(static_cast<size_t>(kernels().keys_above(
+      weights.data(), static_cast<int64_t>(weights.size()), cut, keys.data())));
+  // Mass by size: all of one bucket weigh more than all of the one before, so
+  // only the bucket in which the share is reached needs order.
+  std::array<uint64_t, kBuckets> mass = {};
+  for (const uint64_t key : keys) mass[bucket_of(key)] += key >> 32;
   uint64_t above = 0;
-  int bucket = 0;
-  while (above + mass[bucket] < need) above += mass[bucket++];
-  scratch.clear();
-  for (uint32_t id = 0; id < weights.size(); ++id) {
-    if (std::countl_zero(weights[id]) == bucket) {
-      scratch.push_back(uint64_t{weights[id]} << 32 | (0xffffffffu - id));
-    }
+  size_t bucket = kBuckets - 1;
+  while (above + mass[bucket] < need) above += mass[bucket--];
+  scratch.bucket.clear();
+  for (const uint64_t key : keys) {
+    if (bucket_of(key) == bucket) scratch.bucket.push_back(key);
   }
   uint64_t sum = 0;
-  const uint64_t key = select_by_mass(scratch, need - above, &sum);
-  return {static_cast<uint32_t>(key >> 32),
-          0xffffffffu - static_cast<uint32_t>(key), above + sum};
+  const uint64_t key = select_by_mass(scratch.bucket, need - above, &sum);
+  return {static_cast<uint32_t>(key >> 32), ~static_cast<uint32_t>(key),
+          above + sum};
 }
 
 void refuse_logits() {
@@ -228,14 +246,18 @@ SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch) {
         logits, vocab, max,
         static_cast<float>(std::min(1.0 / s.temperature, kMaxInverse)),
         scratch.weights.data());
-    const Nucleus nucleus =
-        s.top_p < 1 ? find_nucleus(scratch.weights, s.top_p, scratch.keys)
-                    : Nucleus{1, static_cast<uint32_t>(vocab), total};
     const double u = draw_uniform(input.key, input.draw);
-    const uint64_t target =
-        static_cast<uint64_t>(u * static_cast<double>(nucleus.mass));
-    token.id = find_drawn(scratch.weights, nucleus,
-                          std::min(target, nucleus.mass - 1));
+    const auto target_of = [u](uint64_t mass) {
+      return std::min(static_cast<uint64_t>(u * static_cast<double>(mass)),
+                      mass - 1);
+    };
+    if (s.top_p < 1) {
+      const Nucleus nucleus =
+          find_nucleus(scratch.weights, total, s.top_p, scratch);
+      token.id = find_member(scratch.keys, nucleus, target_of(nucleus.mass));
+    } else {
+      token.id = find_drawn(scratch.weights, target_of(total));
+    }
   }
   token.logprob = static_cast<float>(double{input.logits[token.id]} - lse);
   return token;

@@ -37,6 +37,7 @@ struct SamplerScratch {
   std::vector<float> logits;
   std::vector<uint32_t> weights;
   std::vector<uint64_t> keys;
+  std::vector<uint64_t> bucket;
 };
 
 struct SampleInput {
@@ -78,7 +79,9 @@ struct Nucleus {
   uint32_t last_id = 0;
   uint64_t mass = 0;  // of all members
 };
-Nucleus find_nucleus(const std::vector<uint32_t>& weights, double top_p,
-                     std::vector<uint64_t>& scratch);
+// `total` is the weights' sum. scratch.keys gets weight << 32 | ~id of all
+// members and of some that are lighter, in order of ids.
+Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
+                     double top_p, SamplerScratch& scratch);
 
 }  // namespace selfalign::engine

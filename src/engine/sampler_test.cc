@@ -61,7 +61,7 @@ Nucleus reference_nucleus(const std::vector<uint32_t>& weights, double top_p) {
 
 TEST_F(SamplerTest, NucleusEqualsFullSort) {
   std::mt19937 random(3);
-  std::vector<uint64_t> scratch;
+  SamplerScratch scratch;
   for (int round = 0; round < 300; ++round) {
     std::vector<uint32_t> weights(1 + random() % 3000);
     const int kind = round % 4;
@@ -75,7 +75,9 @@ TEST_F(SamplerTest, NucleusEqualsFullSort) {
     weights[random() % weights.size()] = 1u << 30;
     for (double top_p : {1e-6, 0.3, 0.9, 0.98, 0.9999999}) {
       const Nucleus want = reference_nucleus(weights, top_p);
-      const Nucleus got = find_nucleus(weights, top_p, scratch);
+      const Nucleus got = find_nucleus(
+          weights, std::accumulate(weights.begin(), weights.end(), uint64_t{0}),
+          top_p, scratch);
       ASSERT_EQ(got.weight, want.weight) << round << " top_p " << top_p;
       ASSERT_EQ(got.last_id, want.last_id) << round << " top_p " << top_p;
       ASSERT_EQ(got.mass, want.mass) << round << " top_p " << top_p;

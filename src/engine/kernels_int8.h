@@ -15,6 +15,7 @@
 
 #pragma once
 
+#include "engine/kernels_tiles.h"
 #include "engine/vector_math.h"
 
 // Places within a tile are small numbers.
@@ -22,7 +23,6 @@
 namespace selfalign::engine {
 namespace {
 
-constexpr int kVectors = kBlock / kLanes;  // of a row of a block
 constexpr int kCodeRows = SELFALIGN_CODE_ROWS;
 constexpr int kCodeBlocks = SELFALIGN_CODE_BLOCKS;
 

@@ -105,6 +105,7 @@ void perform_run(const recipe::Recipe& recipe, const std::string& file,
   const bool was_done = is_done(*store);
   if (was_done) {
     require_its_model(recipe, *store, workbench);
+    recipe::keep_places(recipe, folder);
     log_info(folder + ": already done" + (key ? ", and signed" : "") +
              "; selfalign status shows what is there");
   }

@@ -416,7 +416,7 @@ class ChoiceRun {
     }
     // A server answers through its own batches; here it is the same bits.
     const double allowed =
-        logged_.fingerprint().starts_with("remote ") ? 0.1 : 0.0;
+        logged_.fingerprint().starts_with(generate::kRemote) ? 0.1 : 0.0;
     return {"permuted choices: asked again",
             str(num_values, " values, differing by at most ", allowed),
             str("by at most ", difference), difference <= allowed};

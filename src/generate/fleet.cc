@@ -52,6 +52,7 @@ class FleetScores {
     while (const std::optional<Part> part = next(at)) {
       try {
         if (!put(*part, at->score(requests_of(*part)), at)) return;
+        servers.gave_scores(at);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::kInterrupted) throw;
         {
@@ -181,10 +182,10 @@ class Fleet final : public Generator {
   std::vector<Scores> score(
       const std::vector<ScoreRequest>& requests) override {
     servers_.begin();
-    FleetScores scores(requests, servers_.open_generators().size());
+    FleetScores scores(requests, servers_.scorers().size());
     while (!interrupted()) {
       std::vector<std::future<void>> workers;
-      for (const auto& generator : servers_.open_generators()) {
+      for (const auto& generator : servers_.scorers()) {
         workers.push_back(std::async(std::launch::async, [&, generator] {
           scores.work(servers_, generator);
         }));
@@ -233,10 +234,8 @@ class Fleet final : public Generator {
     while (worker.wait_for(kLook) != std::future_status::ready) {
       servers_.look_after(true);
       for (const auto& silent :
-           scores.stalled(stall_s_, servers_.open_generators().size())) {
-        servers_.fail(silent,
-                      "no answer to what is to be scored, while others "
-                      "gave theirs or had none to give");
+           scores.stalled(stall_s_, servers_.scorers().size())) {
+        servers_.hung_at_scores(silent);
       }
     }
     worker.get();

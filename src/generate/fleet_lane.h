@@ -91,6 +91,9 @@ struct FleetLane {
   // answer to is its own fault only if it gives another one afterwards.
   int64_t num_signs = 0;
   std::string last_loss;  // since the last sign; "": none
+  // It hung at scores: it is given none until then, but where nobody else is.
+  double scores_rest_s = 0;
+  Clock::time_point no_scores_until;
   int64_t num_rows = 0;
   std::thread thread;
 };

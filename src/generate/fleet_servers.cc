@@ -165,6 +165,43 @@ void FleetServers::fail(const std::shared_ptr<Generator>& of,
   }
 }
 
+std::vector<std::shared_ptr<Generator>> FleetServers::scorers() const {
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Generator>> all;
+    for (const auto& lane : lanes_) {
+      if (lane->is_open() && Clock::now() >= lane->no_scores_until) {
+        all.push_back(lane->generator);
+      }
+    }
+    if (!all.empty()) return all;
+  }
+  return open_generators();
+}
+
+void FleetServers::hung_at_scores(const std::shared_ptr<Generator>& of) {
+  constexpr double kMost = 3600;
+  const std::lock_guard lock(mutex_);
+  for (const auto& lane : lanes_) {
+    if (lane->generator != of || lane->is_draining) continue;
+    lane->scores_rest_s =
+        std::clamp(2 * lane->scores_rest_s, options_.stall_s, kMost);
+    lane->no_scores_until =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double>(lane->scores_rest_s));
+    drain(*lane,
+          "no answer to what is to be scored, while others gave theirs or had "
+          "none to give");
+  }
+}
+
+void FleetServers::gave_scores(const std::shared_ptr<Generator>& of) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& lane : lanes_) {
+    if (lane->generator == of) lane->scores_rest_s = 0;
+  }
+}
+
 void FleetServers::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, kNap);
@@ -461,7 +498,10 @@ void FleetServers::drain(FleetLane& lane, const std::string& why) {
 }
 
 void FleetServers::fail(FleetLane& lane, const std::string& why) {
-  const bool is_new = lane.problem.empty();
+  // That it has another model is said of one that was down, too.
+  const bool is_new =
+      lane.problem.empty() ||
+      (why.starts_with(kNotSame) && !lane.problem.starts_with(kNotSame));
   lane.rest(options_.first_rest_s, options_.max_rest_s, why);
   if (!is_new || !lane.is_listed || is_ending_ || interrupted()) return;
   log_warning(

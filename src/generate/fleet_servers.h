@@ -51,6 +51,12 @@ class FleetServers {
   void look_after(bool has_work);
 
   std::vector<std::shared_ptr<Generator>> open_generators() const;
+  // Those of them that did not hang at scores lately; all where all did.
+  std::vector<std::shared_ptr<Generator>> scorers() const;
+  // It hung at scores (the next time it rests twice as long from them, an hour
+  // at most); or it gave them.
+  void hung_at_scores(const std::shared_ptr<Generator>& of);
+  void gave_scores(const std::shared_ptr<Generator>& of);
   // One of these; where none is open, the one that was last.
   std::shared_ptr<Generator> any() const;
   // Drains the server of that generator; any thread.

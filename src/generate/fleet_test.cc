@@ -403,6 +403,26 @@ TEST_F(FleetTest, AServerThatHangsAtScoresIsDrained) {
   }
 }
 
+// It is there again each time, since what it is opened by is no score.
+TEST_F(FleetTest, AServerThatHangsAtScoresGetsThemEverMoreSeldom) {
+  FleetServer one;
+  FleetServer other;
+  FleetOptions options = options_of({one.url(), other.url()});
+  options.stall_s = 0.3;
+  const auto fleet = make_fleet(options);
+  expect_once(run(*fleet, 20), 20);
+  one.is_silent = true;
+  for (int i = 0; i < 20; ++i) {
+    const std::vector<ScoreRequest> requests(
+        40, {.key = 1, .context = "a", .continuations = {"a"}});
+    for (const Scores& scores : fleet->score(requests)) {
+      EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  }
+  EXPECT_LE(one.num_scores(), 40);  // 80, four at once, if each time
+}
+
 TEST_F(FleetTest, AnInterruptWhileItScoresIsOne) {
   FleetServer one;
   const auto fleet = make_fleet(options_of({one.url()}));

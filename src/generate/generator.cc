@@ -117,6 +117,12 @@ void Generator::check(const Request& request) const {
   check_request(request, std::numeric_limits<int>::max());
 }
 
+int share_of_count(const Completion& whole, const std::string& part) {
+  if (whole.text.empty()) return 0;
+  const double share = double(part.size()) / double(whole.text.size());
+  return static_cast<int>(std::ceil(share * whole.num_tokens - 1e-9));
+}
+
 int Generator::count_part(const Completion& /*whole*/,
                           const std::string& part) const {
   return count_tokens(part);

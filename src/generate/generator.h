@@ -148,6 +148,12 @@ struct Completion {
   std::vector<std::vector<TokenLogprob>> top_logprobs = {};
 };
 
+// Of a count that a server gave for the whole, what falls to `part`, by bytes.
+int share_of_count(const Completion& whole, const std::string& part);
+
+// What fingerprints of models behind servers begin with.
+constexpr char kRemote[] = "remote ";
+
 // For those who store what they are given: rows that are given up before any
 // was answered show a server that answers nobody, and are to be asked again.
 class AnswerWatch {

@@ -76,7 +76,7 @@ class RemoteGenerator final : public Generator {
   }
 
   std::string fingerprint() const override {
-    return "remote " + server_.answers_as() + (chats_only() ? ", chat" : "");
+    return kRemote + server_.answers_as() + (chats_only() ? ", chat" : "");
   }
 
   void check(const Request& request) const override {
@@ -93,9 +93,7 @@ class RemoteGenerator final : public Generator {
 
   int count_part(const Completion& whole,
                  const std::string& part) const override {
-    if (whole.text.empty()) return 0;
-    const double share = double(part.size()) / double(whole.text.size());
-    return static_cast<int>(std::ceil(share * whole.num_tokens - 1e-9));
+    return share_of_count(whole, part);
   }
 
   int count_tokens(const std::string& text) const override {

@@ -193,14 +193,14 @@ Finish finish_of(const Json& choice) {
   return is_one_of(kEnds) ? Finish::kStop : Finish::kLength;
 }
 
-// None where the server does not say, or says what is no count.
-std::optional<int> count_of(const Json& reply, const char* name) {
+// None where the server does not say, or says what cannot be.
+std::optional<int> count_of(const Json& reply, const char* name, size_t most) {
   const Json usage = reply.value("usage", Json());
   if (!usage.is_object()) return std::nullopt;
   const Json count = usage.value(name, Json());
   if (!count.is_number()) return std::nullopt;
   const double number = count.get<double>();
-  if (!(number >= 0) || number > (1 << 30)) return std::nullopt;
+  if (!(number >= 0) || number > double(most)) return std::nullopt;
   return static_cast<int>(number);
 }
 
@@ -333,8 +333,15 @@ Completion completion_of(const std::string& body, const Request& request) {
   completion.key = request.key;
   completion.text = choice_text(choice);
   completion.finish = finish_of(choice);
-  const auto made = count_of(reply, "completion_tokens");
-  const auto read = count_of(reply, "prompt_tokens");
+  // A chat's frame, and what ends a text, may be counted.
+  constexpr size_t kFrame = size_t{1} << 16;
+  constexpr size_t kEnds = 16;
+  const size_t prompt = request.prompt_tokens.size() + request.suffix.size() +
+                        (request.prefix ? request.prefix->size() : 0);
+  const auto made =
+      count_of(reply, "completion_tokens",
+               static_cast<size_t>(request.sampling.max_new_tokens) + kEnds);
+  const auto read = count_of(reply, "prompt_tokens", prompt + kFrame);
   completion.num_tokens = made.value_or(estimate_tokens(completion.text));
   completion.num_prompt_tokens = read.value_or(estimate_prompt(request));
   completion.is_estimated = !made || !read;

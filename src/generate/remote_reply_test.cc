@@ -104,6 +104,7 @@ TEST(RemoteReply, CountsAreEstimatedWhereTheServerTellsNone) {
         R"(,"usage":{"completion_tokens":null,"prompt_tokens":null})",
         R"(,"usage":{"completion_tokens":"12","prompt_tokens":"a"})",
         R"(,"usage":{"completion_tokens":-1,"prompt_tokens":1e300})",
+        R"(,"usage":{"completion_tokens":1073741824,"prompt_tokens":99999})",
         R"(,"usage":"none")"}) {
     const Completion completion =
         parse(str(R"({"choices":[{"text":"seventeen","finish_reason":"stop"}])",

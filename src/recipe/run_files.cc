@@ -98,24 +98,6 @@ std::string recipe_differences(const Recipe& recipe,
                      all_fields(recipe));
 }
 
-// The run's copy of the recipe gets the places of this one, which `resume` and
-// `evaluate` go by. The copy of the prompts stays, and with it their place.
-void keep_places(Recipe recipe, const std::string& folder) {
-  const Recipe kept = run_recipe(folder);
-  recipe.run_folder = kept.run_folder;
-  recipe.prompts_folder = kept.prompts_folder;
-  recipe.prompts_overlay = kept.prompts_overlay;
-  std::string lines;
-  for (const FieldChange& change :
-       changed_fields(all_fields(kept), all_fields(recipe))) {
-    lines += str("\n  ", change.field, " (was ", text_of(change.was), ", is ",
-                 text_of(change.is), ")");
-  }
-  if (lines.empty()) return;
-  log_info(str(folder, kRecipeFile, " goes by the recipe from now on:", lines));
-  write_file_atomic(folder + kRecipeFile, recipe_to_yaml(recipe));
-}
-
 std::string prompt_differences(const Recipe& recipe, const std::string& copy) {
   std::string lines;
   for (const std::string& file : prompt_files()) {
@@ -238,7 +220,6 @@ Prompts run_prompts(const Recipe& recipe) {
 void keep_run_files(const Recipe& recipe, store::Store& store) {
   if (!store.stages().empty()) {
     check_same(recipe, store);
-    keep_places(recipe, store.folder());
     return;
   }
   const std::string path = store.folder() + kRecipeFile;
@@ -263,6 +244,22 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
     store.set_meta(kPrompts, dump_json(digests));
     store.set_meta(kRecipe, text);
   });
+}
+
+void keep_places(Recipe recipe, const std::string& folder) {
+  const Recipe kept = run_recipe(folder);
+  recipe.run_folder = kept.run_folder;
+  recipe.prompts_folder = kept.prompts_folder;
+  recipe.prompts_overlay = kept.prompts_overlay;
+  std::string lines;
+  for (const FieldChange& change :
+       changed_fields(all_fields(kept), all_fields(recipe))) {
+    lines += str("\n  ", change.field, " (was ", text_of(change.was), ", is ",
+                 text_of(change.is), ")");
+  }
+  if (lines.empty()) return;
+  log_info(str(folder, kRecipeFile, " goes by the recipe from now on:", lines));
+  write_file_atomic(folder + kRecipeFile, recipe_to_yaml(recipe));
 }
 
 Prompts fitting_prompts(const Recipe& recipe) {

@@ -39,10 +39,15 @@ Prompts run_prompts(const std::string& folder);
 Prompts run_prompts(const Recipe& recipe);
 
 // Writes the copies while the run has no row; after that checks that recipe
-// and prompts say the same as they do (comments and places may differ; the copy
-// of the recipe gets the new places). Error kUsage lists every field that
-// differs, old and new.
+// and prompts say the same as they do (comments and places may differ). Error
+// kUsage lists every field that differs, old and new.
 void keep_run_files(const Recipe& recipe, store::Store& store);
+
+// The copy of the recipe gets the places of this one (of models, servers, data;
+// commands, prices), which `resume` and `evaluate` go by; a message names them.
+// For a recipe whose models were found to be the run's. The copy of the prompts
+// stays, and with it their place.
+void keep_places(Recipe recipe, const std::string& folder);
 
 // The prompts that a recipe names. Error kUsage also where they lack what the
 // recipe asks of them.

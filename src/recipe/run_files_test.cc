@@ -136,6 +136,8 @@ TEST_F(RunFilesTest, PlacesThatChangeAreKept) {
   recipe_.model.num_engines = 2;
   set_log_level(LogLevel::kError);
   keep_run_files(recipe_, *store);
+  EXPECT_EQ(run_recipe(run_).serve.reload, "");  // not before they were tried
+  keep_places(recipe_, run_);
   set_log_level(LogLevel::kInfo);
   EXPECT_EQ(run_recipe(run_).model.path, "/elsewhere");
   EXPECT_EQ(run_recipe(run_).serve.reload, "bash reload.sh");
@@ -143,7 +145,7 @@ TEST_F(RunFilesTest, PlacesThatChangeAreKept) {
   EXPECT_EQ(edited_recipe(*store), "");
   // The prompts of a run that goes on are its own; those it was made of stay.
   recipe_.prompts_folder = run_ + "/prompts";
-  keep_run_files(recipe_, *store);
+  keep_places(recipe_, run_);
   EXPECT_EQ(run_recipe(run_).prompts_folder, fs::absolute("prompts"));
   recipe_.seed += 1;
   EXPECT_EQ(kind_of([&] { keep_run_files(recipe_, *store); }),

@@ -146,7 +146,10 @@ class ReplayGenerator final : public generate::Generator,
 
   int count_part(const generate::Completion& whole,
                  const std::string& part) const override {
-    return rest_ ? rest_->count_part(whole, part) : count_tokens(part);
+    if (rest_) return rest_->count_part(whole, part);
+    // The server that counted the whole says nothing of another part of it.
+    return bench_.is_remote(whole.key) ? generate::share_of_count(whole, part)
+                                       : count_tokens(part);
   }
 
   bool chats_only() const override { return rest_ && rest_->chats_only(); }
@@ -266,6 +269,11 @@ std::optional<generate::Completion> ReplayWorkbench::find_completion(
   }
   ++num_completions_;
   return std::move(known->completion);
+}
+
+bool ReplayWorkbench::is_remote(uint64_t key) const {
+  const auto known = from_.completion(key);
+  return known && known->fingerprint.starts_with(generate::kRemote);
 }
 
 std::optional<generate::ContinuationScore> ReplayWorkbench::find_score(

@@ -60,6 +60,8 @@ class ReplayWorkbench final : public stages::Workbench {
  private:
   friend class ReplayGenerator;
   std::optional<generate::Completion> find_completion(uint64_t key);
+  // Whether a server made the completion of that row.
+  bool is_remote(uint64_t key) const;
   // What the row of the score `key` keeps (likelihood.h).
   std::optional<generate::ContinuationScore> find_score(uint64_t key);
   // The manifest of the adapter in `folder` (its last part counts), if it was

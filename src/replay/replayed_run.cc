@@ -55,7 +55,11 @@ void ReplayedRun::play(const Reader& run, const recipe::Recipe& recipe,
       end_ = str("the run is not done and goes no further (", end_, ")");
     }
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kInterrupted) throw;
+    // A full disk here says nothing of the run.
+    if (error.kind() == ErrorKind::kInterrupted ||
+        error.kind() == ErrorKind::kResources) {
+      throw;
+    }
     end_ = error.what();
     can_be_made_ =
         error.kind() != ErrorKind::kInput && error.kind() != ErrorKind::kUsage;

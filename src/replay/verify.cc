@@ -92,7 +92,10 @@ class ProblemList {
     try {
       check();
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kInterrupted) throw;
+      if (error.kind() == ErrorKind::kInterrupted ||
+          error.kind() == ErrorKind::kResources) {
+        throw;
+      }
       add(where, "a sound run", error.what(), kRestore);
     } catch (const std::exception& error) {  // as of JSON of another shape
       add(where, "a sound run", error.what(), kRestore);

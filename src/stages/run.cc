@@ -81,6 +81,7 @@ generate::Generator& Models::open(const std::string& name,
   generator_ = served_.open(name, model, adapter);
   name_ = own;
   check_fingerprint(own);
+  recipe::keep_places(recipe_, store_.folder());
   return *generator_;
 }
 
@@ -90,10 +91,10 @@ void Models::check_fingerprint(const std::string& name) {
   const auto expected = store_.meta(key);
   if (!expected) return store_.set_meta(key, found);
   // What servers call a model says less than the probe, which was compared.
-  constexpr char kServed[] = "remote ";
   const std::string base = name.substr(0, name.find('.'));
   if (*expected == found) return;
-  if (expected->starts_with(kServed) && found.starts_with(kServed) &&
+  if (expected->starts_with(generate::kRemote) &&
+      found.starts_with(generate::kRemote) &&
       expected->ends_with(", chat") == found.ends_with(", chat") &&
       store_.meta("probe." + base)) {
     generator_ = std::make_unique<KnownAs>(*expected, std::move(generator_));

@@ -2,6 +2,7 @@
 #include "train/handoff.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -10,10 +11,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "base/interrupt.h"
 #include "base/json_file.h"
 #include "base/own_file.h"
 #include "base/sha256.h"
 #include "formats/peft.h"
+#include "formats/tensor_source.h"
 #include "model/load_weights.h"
 #include "train/handoff_configs.h"
 #include "train/optimizer.h"
@@ -220,15 +223,28 @@ void check_lora(const std::string& folder, const model::Lora& found,
   }
 }
 
-// The files of a folder, in another that is made for them.
+// Not what a trainer leaves beside them, as the state of its optimizer.
+bool is_of_model(const fs::path& file) {
+  constexpr std::array kEndings = {".json",  ".safetensors", ".model",
+                                   ".jinja", ".txt",         ".md"};
+  return is_file(file) && (file.filename() == "LICENSE" ||
+                           std::find(kEndings.begin(), kEndings.end(),
+                                     file.extension()) != kEndings.end());
+}
+
+// A model's files, or an adapter's, in a folder that is made for them.
 void copy_files(const std::string& from, const std::string& to) {
+  constexpr size_t kPiece = size_t{64} << 20;
   fs::remove_all(to);
   make_folder(to);
   for (const fs::path file : list_folder(from)) {
-    if (!is_file(file)) continue;
+    if (!is_of_model(file)) continue;
     const MappedFile map(file);
     OwnFile copy(str(to, "/", file.filename().string()), 0);
-    copy.append(map.bytes());
+    for (size_t at = 0; at < map.bytes().size(); at += kPiece) {
+      stop_if_interrupted("the same command begins anew");
+      copy.append(map.bytes().substr(at, kPiece));
+    }
     copy.sync();
     map.require_unchanged();
   }
@@ -331,7 +347,9 @@ void place_result(const Handoff& handoff, const std::string& made,
   if (options.is_full()) {
     model::check_weights(made, at::kMeta, at::kFloat);
   } else {
+    // Also that the file is as long as its header says, before it is copied.
     formats::require_adapter(made);
+    formats::open_safetensors(made + "/adapter_model.safetensors");
   }
   const std::string to = str(handoff.folder, "/", options.result_folder());
   for (const std::string& place : {to, to + ".new", to + ".replaced"}) {

@@ -237,13 +237,19 @@ class RemoteRunTest : public RemoteProgramTest {
           if (request.body.find("thermodynamics") != std::string::npos) {
             return TestReply{.body = R"({"choices":[{"text":7}]})"};
           }
-          return TestReply{.body = dump_json(Json{
-                               {"choices",
-                                {{{"text",
-                                   " Asks\x1b[31m for a poem. Rules 3 "
-                                   "(helpful).\n\nSage: Roses "
-                                   "are red. You sent the key-0123456789.\n\n"},
-                                  {"finish_reason", "stop"}}}}})};
+          // The same text, counted differently, as servers that restart may.
+          const int tokens =
+              request.body.find("planets") == std::string::npos ? 40 : 80;
+          return TestReply{
+              .body = dump_json(Json{
+                  {"choices",
+                   {{{"text",
+                      " Asks\x1b[31m for a poem. Rules 3 "
+                      "(helpful).\n\nSage: Roses "
+                      "are red. You sent the key-0123456789.\n\n"},
+                     {"finish_reason", "stop"}}}},
+                  {"usage",
+                   {{"prompt_tokens", 1000}, {"completion_tokens", tokens}}}})};
         }) {
     std::string given;
     for (const char* text :

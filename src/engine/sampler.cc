@@ -96,7 +96,7 @@ int find_member(const std::vector<uint64_t>& keys, const Nucleus& nucleus,
 }
 
 // Of a key's weight, 1..2^30: power of two and sixteenths of it.
-constexpr size_t kBuckets = 31 * 16;
+constexpr size_t kBuckets = size_t{31} * 16;
 size_t bucket_of(uint64_t key) {
   const auto weight = static_cast<float>(static_cast<uint32_t>(key >> 32));
   return (std::bit_cast<uint32_t>(weight) >> 19) - (uint32_t{127} << 4);
@@ -205,6 +205,7 @@ Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
   size_t bucket = kBuckets - 1;
   while (above + mass[bucket] < need) above += mass[bucket--];
   scratch.bucket.clear();
+  scratch.bucket.reserve(keys.size());
   for (const uint64_t key : keys) {
     if (bucket_of(key) == bucket) scratch.bucket.push_back(key);
   }

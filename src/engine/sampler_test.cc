@@ -87,8 +87,8 @@ TEST_F(SamplerTest, NucleusEqualsFullSort) {
 
 // Chi-square over the nucleus's tokens; nothing outside is ever drawn.
 TEST_F(SamplerTest, DrawsFollowTheDistribution) {
-  std::vector<float> logits;
-  for (int i = 0; i < 40; ++i) logits.push_back(float((i * 7) % 40) * 0.15f);
+  std::vector<float> logits(40);
+  for (int i = 0; i < 40; ++i) logits[i] = float((i * 7) % 40) * 0.15f;
   Sampling sampling;
   sampling.temperature = 0.8;
   sampling.top_p = 0.9;
@@ -204,8 +204,8 @@ TEST_F(SamplerTest, TheMostProbableTokensInOrder) {
   logits[40] = 1;
   const double sum = log_sum_exp(logits.data(), 50);
   const auto top = most_probable(logits.data(), 50, 5, sum);
-  std::vector<int> ids;
-  for (const auto& token : top) ids.push_back(token.token);
+  std::vector<int> ids(top.size());
+  for (size_t i = 0; i < top.size(); ++i) ids[i] = top[i].token;
   EXPECT_EQ(ids, (std::vector<int>{7, 3, 40, 0, 1}));
   EXPECT_FLOAT_EQ(top[0].logprob, static_cast<float>(2 - sum));
   EXPECT_EQ(most_probable(logits.data(), 3, 5, sum).size(), 3u);

@@ -97,7 +97,9 @@ class MisbehavingTest : public RemoteTest {
 };
 
 TEST_F(MisbehavingTest, AnAnswerWithOddMembersIsARow) {
-  const auto body = [](std::string text) { return TestReply{.body = text}; };
+  const auto body = [](const std::string& text) {
+    return TestReply{.body = text};
+  };
   const auto with_usage = [&](const std::string& value) {
     return body(
         R"({"choices":[{"text":"hi","finish_reason":"stop"}],"usage":)" +
@@ -147,7 +149,9 @@ TEST_F(MisbehavingTest, AnAnswerWithOddMembersIsARow) {
 }
 
 TEST_F(MisbehavingTest, WhatIsNoAnswerIsTheRowsError) {
-  const auto body = [](std::string text) { return TestReply{.body = text}; };
+  const auto body = [](const std::string& text) {
+    return TestReply{.body = text};
+  };
   for (const Mode& mode : std::vector<Mode>{
            {"cut JSON", body(R"({"choices": [)"), Finish::kBadAnswer, "",
             "no readable JSON (line 1, column 14: ", 2},
@@ -474,8 +478,8 @@ TEST_F(MisbehavingTest, ScoresThatAreNone) {
            R"({"tokens":["hi"],"token_logprobs":[NaN]})",
            R"({"tokens":["hi"],"token_logprobs":[5.0]})",
            R"({"content":[{"token":5},7]})", "[1,2]", "null",
-           R"({"tokens":[)" + tokens + R"(],"token_logprobs":[)" + values +
-               "]}"}) {
+           str(R"({"tokens":[)", tokens, R"(],"token_logprobs":[)", values,
+               "]}")}) {
     const Error error = error_with(logprobs);
     EXPECT_EQ(error.kind(), ErrorKind::kFailed);
     EXPECT_THAT(std::string(error.what()).substr(0, 400),

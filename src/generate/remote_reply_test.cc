@@ -14,7 +14,6 @@ namespace selfalign::generate {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 Completion parse(const std::string& body, bool want_logprobs = false,
                  std::vector<std::string> stop = {}) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "base/error.h"
@@ -205,10 +206,8 @@ Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
   size_t bucket = kBuckets - 1;
   while (above + mass[bucket] < need) above += mass[bucket--];
   scratch.bucket.clear();
-  scratch.bucket.reserve(keys.size());
-  for (const uint64_t key : keys) {
-    if (bucket_of(key) == bucket) scratch.bucket.push_back(key);
-  }
+  std::copy_if(keys.begin(), keys.end(), std::back_inserter(scratch.bucket),
+               [bucket](uint64_t key) { return bucket_of(key) == bucket; });
   uint64_t sum = 0;
   const uint64_t key = select_by_mass(scratch.bucket, need - above, &sum);
   return {static_cast<uint32_t>(key >> 32), ~static_cast<uint32_t>(key),

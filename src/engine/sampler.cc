@@ -181,6 +181,7 @@ std::vector<generate::TokenLogprob> most_probable(const float* logits,
     best.insert(std::upper_bound(best.begin(), best.end(), id, before), id);
   }
   std::vector<generate::TokenLogprob> tokens;
+  tokens.reserve(best.size());
   for (const int id : best) {
     tokens.push_back({id, static_cast<float>(double{logits[id]} - log_sum)});
   }

@@ -247,6 +247,8 @@ void keep_run_files(const Recipe& recipe, store::Store& store) {
 }
 
 void keep_places(Recipe recipe, const std::string& folder) {
+  std::error_code none;
+  if (!std::filesystem::exists(folder + kRecipeFile, none)) return;
   const Recipe kept = run_recipe(folder);
   recipe.run_folder = kept.run_folder;
   recipe.prompts_folder = kept.prompts_folder;

@@ -46,7 +46,8 @@ void keep_run_files(const Recipe& recipe, store::Store& store);
 // The copy of the recipe gets the places of this one (of models, servers, data;
 // commands, prices), which `resume` and `evaluate` go by; a message names them.
 // For a recipe whose models were found to be the run's. The copy of the prompts
-// stays, and with it their place.
+// stays, and with it their place. A folder without a copy, as an ablation's, is
+// left as it is.
 void keep_places(Recipe recipe, const std::string& folder);
 
 // The prompts that a recipe names. Error kUsage also where they lack what the

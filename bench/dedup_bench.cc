@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rates of the near-duplicate search: instructions looked up one after another
-// and kept if they are like none before, as stage 1 does it. The instructions are made here:
-// openings that many share, words by Zipf's law, 5 to 60 words, one in ten a
-// near-copy of an earlier one. Then the search against all pairs.
+// and kept if they are like none before, as stage 1 does it. The instructions
+// are made here: openings that many share, words by Zipf's law, 5 to 60 words,
+// one in ten a near-copy of an earlier one. Then the search against all pairs.
 // usage: dedup_bench [NUMBER BRUTE_FORCE_NUMBER]
 #include <algorithm>
 #include <chrono>

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kSlabBytes = int64_t{32} << 20;
 constexpr int64_t kReserveBytes = int64_t{128} << 20;  // left to the system
-constexpr size_t kAlignment = size_t{2} << 20;  // a large page's
+constexpr size_t kAlignment = size_t{2} << 20;         // a large page's
 
 [[noreturn]] void no_memory(int64_t bytes) {
   throw Error(ErrorKind::kResources,

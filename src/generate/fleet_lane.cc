@@ -15,6 +15,12 @@ constexpr int kRests = 12;       // epochs, after a step that did not pay
 constexpr double kRecent = 0.1;  // share of the last answer in the mean
 constexpr double kPatience = 8;  // latencies
 
+FleetLane::Clock::time_point after(double seconds) {
+  return FleetLane::Clock::now() +
+         std::chrono::duration_cast<FleetLane::Clock::duration>(
+             std::chrono::duration<double>(seconds));
+}
+
 }  // namespace
 
 void FleetWindow::answered(int64_t num_tokens, bool is_full,
@@ -82,9 +88,14 @@ void FleetLane::drain() {
 void FleetLane::rest(double first_s, double most_s, const std::string& why) {
   problem = why;
   rest_s = std::clamp(2 * rest_s, first_s, most_s);
-  rests_until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                   std::chrono::duration<double>(rest_s));
+  rests_until = after(rest_s);
   window.failed();
+}
+
+void FleetLane::rest_from_scores(double first_s) {
+  constexpr double kMost = 3600;
+  scores_rest_s = std::clamp(2 * scores_rest_s, first_s, kMost);
+  no_scores_until = after(scores_rest_s);
 }
 
 void FleetLane::note_answer(const Completion& completion, const Asked& one) {

@@ -67,6 +67,8 @@ struct FleetLane {
   void drain();
   // Rests after a failure; the next one twice as long.
   void rest(double first_s, double most_s, const std::string& why);
+  // Gets no scores for as long, the next time twice as long, an hour at most.
+  void rest_from_scores(double first_s);
   // Its server answered.
   void note_answer(const Completion& completion, const Asked& asked);
 

@@ -160,9 +160,14 @@ std::vector<std::shared_ptr<Generator>> FleetServers::open_generators() const {
 void FleetServers::fail(const std::shared_ptr<Generator>& of,
                         const std::string& why) {
   const std::lock_guard lock(mutex_);
+  if (FleetLane* lane = lane_of(of)) drain(*lane, why);
+}
+
+FleetLane* FleetServers::lane_of(const std::shared_ptr<Generator>& of) const {
   for (const auto& lane : lanes_) {
-    if (lane->generator == of && !lane->is_draining) drain(*lane, why);
+    if (lane->generator == of && lane->is_open()) return lane.get();
   }
+  return nullptr;
 }
 
 std::vector<std::shared_ptr<Generator>> FleetServers::scorers() const {
@@ -180,26 +185,18 @@ std::vector<std::shared_ptr<Generator>> FleetServers::scorers() const {
 }
 
 void FleetServers::hung_at_scores(const std::shared_ptr<Generator>& of) {
-  constexpr double kMost = 3600;
   const std::lock_guard lock(mutex_);
-  for (const auto& lane : lanes_) {
-    if (lane->generator != of || lane->is_draining) continue;
-    lane->scores_rest_s =
-        std::clamp(2 * lane->scores_rest_s, options_.stall_s, kMost);
-    lane->no_scores_until =
-        Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                           std::chrono::duration<double>(lane->scores_rest_s));
-    drain(*lane,
-          "no answer to what is to be scored, while others gave theirs or had "
-          "none to give");
-  }
+  FleetLane* lane = lane_of(of);
+  if (lane == nullptr) return;
+  lane->rest_from_scores(options_.stall_s);
+  drain(*lane,
+        "no answer to what is to be scored, while others gave theirs or had "
+        "none to give");
 }
 
 void FleetServers::gave_scores(const std::shared_ptr<Generator>& of) {
   const std::lock_guard lock(mutex_);
-  for (const auto& lane : lanes_) {
-    if (lane->generator == of) lane->scores_rest_s = 0;
-  }
+  if (FleetLane* lane = lane_of(of)) lane->scores_rest_s = 0;
 }
 
 void FleetServers::wait() {

@@ -81,6 +81,8 @@ class FleetServers {
   FleetRowPtr row_for(FleetLane& lane);
   FleetRowPtr late_row(const FleetLane& lane) const;
   void ended(FleetLane& lane, Completion completion);
+  // That has it open; null: none any more.
+  FleetLane* lane_of(const std::shared_ptr<Generator>& of) const;
   void drain(FleetLane& lane, const std::string& why);
   void fail(FleetLane& lane, const std::string& why);
   void give_back(const FleetLane::Asked& one);

@@ -178,6 +178,19 @@ class FleetTest : public ::testing::Test {
     });
   }
 
+  static std::vector<ScoreRequest> score_requests(size_t num) {
+    std::vector<ScoreRequest> requests(num);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
+    }
+    return requests;
+  }
+  static void expect_scored(Generator& fleet, size_t num) {
+    for (const Scores& scores : fleet.score(score_requests(num))) {
+      EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
+    }
+  }
+
   static void expect_once(const std::map<uint64_t, int>& pushed, size_t num) {
     EXPECT_EQ(pushed.size(), num);
     for (const auto& [key, times] : pushed) EXPECT_EQ(times, 1) << key;
@@ -354,10 +367,7 @@ TEST_F(FleetTest, ScoresOfAServerThatFailsAreMadeAtAnother) {
   FleetServer one;
   FleetServer other;
   const auto fleet = make_fleet(options_of({one.url(), other.url()}));
-  std::vector<ScoreRequest> requests(2000);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
-  }
+  const std::vector<ScoreRequest> requests = score_requests(2000);
   std::atomic<bool> is_done = false;
   std::thread death([&] {
     while (one.num_scores() < 50 && !is_done) std::this_thread::yield();
@@ -391,13 +401,7 @@ TEST_F(FleetTest, AServerThatHangsAtScoresIsDrained) {
   for (const size_t num_requests : {600, 1}) {
     for (FleetServer* silent : {&one, &other}) {
       silent->is_silent = true;
-      std::vector<ScoreRequest> requests(num_requests);
-      for (size_t i = 0; i < requests.size(); ++i) {
-        requests[i] = {.key = i, .context = "a", .continuations = {"a"}};
-      }
-      for (const Scores& scores : fleet->score(requests)) {
-        EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
-      }
+      expect_scored(*fleet, num_requests);
       silent->is_silent = false;
     }
   }
@@ -413,11 +417,7 @@ TEST_F(FleetTest, AServerThatHangsAtScoresGetsThemEverMoreSeldom) {
   expect_once(run(*fleet, 20), 20);
   one.is_silent = true;
   for (int i = 0; i < 20; ++i) {
-    const std::vector<ScoreRequest> requests(
-        40, {.key = 1, .context = "a", .continuations = {"a"}});
-    for (const Scores& scores : fleet->score(requests)) {
-      EXPECT_EQ(scores.continuations.at(0).logprobs.size(), 1);
-    }
+    expect_scored(*fleet, 40);
     std::this_thread::sleep_for(std::chrono::milliseconds(150));
   }
   EXPECT_LE(one.num_scores(), 40);  // 80, four at once, if each time

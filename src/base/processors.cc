@@ -61,7 +61,7 @@ int group_quota() {
     while (true) {
       take(quota_cores(first_line(str(root, group, "/cpu.max"))));
       if (version1) {
-        const std::string folder = root + "/cpu" + group;
+        const std::string folder = str(root, "/cpu", group);
         take(quota_cores(str(first_line(folder + "/cpu.cfs_quota_us"), " ",
                              first_line(folder + "/cpu.cfs_period_us"))));
       }

@@ -78,7 +78,9 @@ struct FleetLane {
   std::shared_ptr<Generator> generator;        // null: it is not open
   std::shared_ptr<std::atomic<bool>> is_over;  // set: the generator's work ends
   std::atomic<bool> is_draining = false;
-  bool is_listed = true;   // else it gets no more rows, and is not opened
+  // Else it gets no more rows, is not opened, and its thread ends.
+  bool is_listed = true;
+  bool has_ended = false;  // the thread
   bool was_tried = false;  // to open it
   bool is_probed = false;  // it told a probe
   bool is_short_of_rows = false;

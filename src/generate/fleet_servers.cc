@@ -230,11 +230,17 @@ void FleetServers::read_files() {
 
 // Opens those that are new, and drains those that are gone.
 void FleetServers::read_servers(const std::vector<std::string>& addresses) {
+  std::erase_if(lanes_, [](const auto& lane) {
+    if (lane->has_ended) lane->thread.join();
+    return lane->has_ended;
+  });
   std::vector<std::string> fresh = addresses;
   for (const auto& lane : lanes_) {
     const bool is_listed = std::erase(fresh, lane->address) > 0;
     if (lane->is_listed && !is_listed) {
-      log_info(lane->address + ": it is no longer in the list of servers");
+      log_info(str(lane->address,
+                   ": it is no longer in the list of servers; it answered ",
+                   counted(lane->num_rows, "row")));
       lane->is_listed = false;
       drain(*lane, "it is no longer in the list of servers");
     } else if (is_listed && !lane->is_listed) {
@@ -244,7 +250,7 @@ void FleetServers::read_servers(const std::vector<std::string>& addresses) {
   }
   for (const std::string& address : fresh) {
     lanes_.push_back(std::make_unique<FleetLane>(
-        int(lanes_.size()), address, options_.num_in_flight,
+        num_lanes_++, address, options_.num_in_flight,
         std::max(options_.num_in_flight, options_.max_in_flight)));
     FleetLane& lane = *lanes_.back();
     if (last_open_) log_info(address + ": it is new in the list of servers");
@@ -317,7 +323,9 @@ void FleetServers::work(FleetLane& lane) {
       lane.generator.reset();
       lane.is_draining = false;
     }
+    if (!lane.is_listed && !lane.generator) break;
   }
+  lane.has_ended = true;
 }
 
 void FleetServers::open(FleetLane& lane, std::unique_lock<std::mutex>& lock) {

@@ -96,6 +96,7 @@ class FleetServers {
   std::condition_variable some_ended_;
   std::atomic<bool> is_ending_ = false;
   std::vector<std::unique_ptr<FleetLane>> lanes_;
+  int num_lanes_ = 0;  // ever
   FleetRows rows_;
   std::deque<Ended> ended_;
   std::optional<Probe> probe_;  // of the first that told one,

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -344,6 +345,29 @@ TEST_F(FleetTest, AListInAFileIsReadAgain) {
               3000);
   EXPECT_GT(other.num_rows(), 500);
   EXPECT_LE(one.num_rows(), at_change + 8);
+}
+
+TEST_F(FleetTest, ServersThatAreTakenOutLeaveNoThread) {
+  const auto num_threads = [] {
+    const std::filesystem::directory_iterator threads("/proc/self/task");
+    return std::distance(begin(threads), end(threads));
+  };
+  FleetServer one;
+  const std::string list = ::testing::TempDir() + "/fleet_many.txt";
+  std::string many = one.url() + "\n";
+  for (int i = 1; i <= 40; ++i) many += str("http://127.0.0.1:1/v1#", i, "\n");
+  std::ofstream(list) << many;
+  const auto fleet = make_fleet(options_of({list}));
+  const auto num_before = num_threads();
+  write_file_atomic(list, one.url() + "\n");
+  int64_t num_after = num_before;
+  run(*fleet, 3000, [&](int) {
+    num_after = std::min<int64_t>(num_after, num_threads());
+    if (num_after > num_before - 30) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  EXPECT_LE(num_after, num_before - 30);
 }
 
 TEST_F(FleetTest, RowsOfAPrefixGoToTheServersThatHadIt) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -90,6 +91,10 @@ void HttpTransfer::start(const std::string& url, const std::string& body,
   watch();
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
   set_limits(limits);
+  // As other programs read it; else the system's authorities.
+  if (const char* authorities = std::getenv("SSL_CERT_FILE")) {
+    curl_easy_setopt(easy_, CURLOPT_CAINFO, authorities);
+  }
   const auto origin = origin_of(url);
   if (origin && origin->is_this_machine()) {
     curl_easy_setopt(easy_, CURLOPT_NOPROXY, "*");

@@ -64,6 +64,7 @@ TEST_P(Parallel, InnerLoopsArePlain) {
 TEST_P(Parallel, SeveralThreadsMayCall) {
   std::atomic<int> runs = 0;
   std::vector<std::thread> callers;
+  callers.reserve(3);
   for (int t = 0; t < 3; ++t) {
     callers.emplace_back([&] {
       for (int round = 0; round < 300; ++round) {
@@ -82,6 +83,7 @@ TEST(OwnThreads, EachThreadHasHelpersOfItsOwn) {
   const int before = num_threads();
   std::atomic<int> at_once = 0;
   std::vector<std::thread> callers;
+  callers.reserve(3);
   for (int t = 0; t < 3; ++t) {
     callers.emplace_back([&] {
       const OwnThreads own(2);

@@ -69,6 +69,9 @@ std::string random_text(uint64_t key, int tokens, int vocab) {
   return text;
 }
 
+// Behind the weights' name: EngineOptions::int8_prefix.
+constexpr char kInt8Prefix[] = "+int8_prefix";
+
 struct Job {
   int slots = 64, prefix = 1700, suffix = 30, new_tokens = 48, rounds = 1;
   int engines = 1;  // that share the slots; 0: one for each NUMA node
@@ -114,16 +117,20 @@ double timed_scores(generate::Generator& generator, const Job& job, int vocab,
       .count();
 }
 
-void run(const std::string& path, const std::string& dtype,
-         const std::string& bits, const Job& job) {
+void run(const std::string& path, const std::string& dtype, std::string bits,
+         const Job& job) {
   const model::Compute compute = model::choose_compute("auto", dtype);
+  engine::EngineOptions options;
+  if (bits.ends_with(kInt8Prefix)) {
+    options.int8_prefix = true;
+    bits.resize(bits.size() - std::string(kInt8Prefix).size());
+  }
   const model::Rounding rounding = model::rounding_named(bits);
   const auto weights = std::make_shared<const model::Weights>(
       compute.device.is_cpu()
           ? model::open_weights(path, compute.dtype, rounding)
           : model::load_weights(path, compute.device, compute.dtype));
   const int vocab = static_cast<int>(weights->config.vocab_size);
-  engine::EngineOptions options;
   const auto places = engine::engine_places(processor_nodes(), job.engines,
                                             engine::num_threads());
   const auto engines = static_cast<int>(places.size());
@@ -165,7 +172,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
                  "ROUNDS WEIGHTS ENGINES]\n"
-                 "WEIGHTS: full, int8, int4 or w8a8\n");
+                 "WEIGHTS: full, int8, int4 or w8a8, with +int8_prefix or "
+                 "without\n");
     return 2;
   }
   const auto number = [&](int i, int fallback) {

@@ -82,6 +82,7 @@ recipe::ModelOptions ModelFlags::over(recipe::ModelOptions recipe,
   put("--slots", &recipe::ModelOptions::num_slots);
   put("--max-context", &recipe::ModelOptions::max_context);
   put("--engines", &recipe::ModelOptions::num_engines);
+  put("--prefix-cache", &recipe::ModelOptions::prefix_cache);
   put("--api", &recipe::ModelOptions::api);
   put("--api-key-file", &recipe::ModelOptions::api_key_file);
   put_price(recipe);
@@ -115,7 +116,8 @@ void ModelFlags::check_use(const CLI::App& command,
                  "without a server's model");
   }
   if (served.size() == paths.size()) {
-    refuse_given(command, {"--device", "--dtype", "--weights"},
+    refuse_given(command,
+                 {"--device", "--dtype", "--weights", "--prefix-cache"},
                  "without a model of this machine");
   }
   std::set<std::string> priced;

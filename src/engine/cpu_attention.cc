@@ -15,6 +15,7 @@ template <typename T>
 CpuAttention<T>::CpuAttention(const formats::ModelConfig& config,
                               const Kernels& set, int64_t max_context)
     : config_(config),
+      all_(set),
       set_(set.of<T>()),
       floats_(set.of<float>()),
       dim_(round_up(config.head_dim, kBlock)),
@@ -123,12 +124,14 @@ void CpuAttention<T>::attend(const Work& work) const {
 }
 
 template <typename T>
-void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
+void CpuAttention<T>::attend_rows(const Work& work, const Rows& of) const {
+  Rows rows = of;
   const int64_t head_dim = config_.head_dim;
   const int64_t count = rows.end - rows.begin;
   Aligned<T> q(count * dim_);
   Aligned<float> out(count * dim_);
-  float max[kMaxRows], sum[kMaxRows] = {};
+  Aligned<uint8_t> q_codes;
+  float max[kMaxRows], sum[kMaxRows] = {}, q_scales[kMaxRows];
   std::fill_n(max, kMaxRows, -std::numeric_limits<float>::infinity());
   const auto& places = work.pass.places;
   const auto source = [&](int64_t row) {  // column of the row's head
@@ -162,6 +165,16 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
     begin = now;
   };
   if (const CpuSequence* prefix = work.pass.prefix) {
+    if (prefix->num_coded() > 0) {
+      q_codes.resize(static_cast<size_t>(count * dim_));
+      Aligned<float> rotated(dim_);
+      for (int64_t i = 0; i < count; ++i) {
+        q_scales[i] = set_.quantize(&q[i * dim_], dim_, rotated.data(),
+                                    &q_codes[i * dim_]);
+      }
+      rows.q_codes = q_codes.data();
+      rows.q_scales = q_scales;
+    }
     attend_pages(work, rows, args, *prefix, prefix->length(), 0, rows.begin,
                  nullptr);
     time(prefix_time_);
@@ -229,7 +242,11 @@ void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
     args.hidden = hidden;
   }
   for (int64_t page = 0; page * kPageKeys < keys; ++page) {
-    if (least_hidden < kPageKeys) {  // else the page is out of all windows
+    if (least_hidden >= kPageKeys) {
+      // The page is out of all windows.
+    } else if (&sequence == work.pass.prefix && page < sequence.num_coded()) {
+      attend_codes(work, rows, args, page);
+    } else {
       args.keys = sequence.keys<T>(page, work.layer, rows.kv_head);
       args.values = sequence.values<T>(page, work.layer, rows.kv_head);
       args.num_keys = std::min(kPageKeys, keys - page * kPageKeys);
@@ -244,6 +261,31 @@ void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
       if (args.hidden != nullptr) hidden[i] -= kPageKeys;
     }
   }
+}
+
+// A page of the prefix in whole numbers.
+template <typename T>
+void CpuAttention<T>::attend_codes(const Work& work, const Rows& rows,
+                                   const AttendArgs<T>& args,
+                                   int64_t page) const {
+  const CpuSequence& prefix = *work.pass.prefix;
+  CodeAttendArgs codes;
+  codes.rows = args.rows;
+  codes.dim = args.dim;
+  codes.scale = args.scale;
+  codes.softcap = args.softcap;
+  codes.num_keys = kPageKeys;
+  codes.hidden = args.hidden;
+  codes.out = args.out;
+  codes.max = args.max;
+  codes.sum = args.sum;
+  codes.q_codes = rows.q_codes;
+  codes.q_scales = rows.q_scales;
+  codes.page = prefix.codes(page, work.layer, rows.kv_head);
+  if (page + 1 < prefix.num_coded()) {
+    codes.next_page = prefix.codes(page + 1, work.layer, rows.kv_head).keys;
+  }
+  all_.attend_codes(codes);
 }
 
 template class CpuAttention<float>;

@@ -62,6 +62,9 @@ class CpuAttention {
   // pairs, token by token.
   struct Rows {
     int64_t kv_head, begin, end;
+    // Their queries in whole numbers, where the prefix has pages of these.
+    const uint8_t* q_codes = nullptr;
+    const float* q_scales = nullptr;
   };
 
   void prepare_token(const Work& work, int64_t token) const;
@@ -74,8 +77,11 @@ class CpuAttention {
   void attend_pages(const Work& work, const Rows& rows, AttendArgs<T> args,
                     const CpuSequence& sequence, int64_t keys, int64_t before,
                     int64_t first, int64_t* visible) const;
+  void attend_codes(const Work& work, const Rows& rows,
+                    const AttendArgs<T>& args, int64_t page) const;
 
   const formats::ModelConfig config_;
+  const Kernels& all_;
   const ModelKernels<T>& set_;
   const ModelKernels<float>& floats_;
   int64_t dim_;

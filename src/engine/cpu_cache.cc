@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 
 #include "base/error.h"
 #include "base/free_memory.h"
+#include "engine/parallel.h"
 
 namespace selfalign::engine {
 namespace {
@@ -30,20 +31,24 @@ void PagePool::Free::operator()(std::byte* p) const { std::free(p); }
 
 std::byte* PagePool::take() {
   if (free_.empty()) {
-    const int64_t page = shape_.page_bytes();
+    const int64_t page = page_bytes_;
     const int64_t count = std::max<int64_t>(1, kSlabBytes / page);
     const auto available = free_memory();
     if (available && uint64_t(count * page + kReserveBytes) > *available) {
       no_memory(count * page);
     }
-    auto* slab = static_cast<std::byte*>(std::aligned_alloc(
-        kAlignment, static_cast<size_t>(round_up(count * page, kAlignment))));
-    if (slab == nullptr) no_memory(count * page);
-    slabs_.emplace_back(slab);
+    // So much at once is the system's own zeros, and nobody's before it is
+    // written to.
+    const auto bytes = static_cast<size_t>(count * page);
+    size_t room = bytes + kAlignment;
+    void* at = std::calloc(1, room);
+    if (at == nullptr) no_memory(count * page);
+    slabs_.emplace_back(static_cast<std::byte*>(at));
     bytes_ += count * page;
+    std::align(kAlignment, bytes, at, room);
+    auto* slab = static_cast<std::byte*>(at);
     // Fewer translations to look up; no harm where the system has none.
-    ::madvise(slab, static_cast<size_t>(count * page), MADV_HUGEPAGE);
-    std::memset(slab, 0, static_cast<size_t>(count * page));
+    ::madvise(slab, bytes, MADV_HUGEPAGE);
     for (int64_t i = count - 1; i >= 0; --i) free_.push_back(slab + i * page);
   }
   std::byte* page = free_.back();
@@ -55,8 +60,12 @@ void CpuSequence::truncate(int64_t length) {
   SELFALIGN_CHECK(length <= length_, length, " of ", length_);
   length_ = length;
   while ((num_pages() - 1) * kPageKeys >= length && !pages_.empty()) {
-    pool_->give_back(pages_.back());
+    cache_->pages.give_back(pages_.back());
     pages_.pop_back();
+  }
+  while (num_coded() * kPageKeys > length) {
+    cache_->codes.give_back(codes_.back());
+    codes_.pop_back();
   }
 }
 
@@ -64,9 +73,30 @@ void CpuSequence::extend(int64_t count) {
   SELFALIGN_CHECK(length_ + count <= max_tokens_, "sequence of ", length_,
                   " tokens and ", count, " more");
   while (num_pages() * kPageKeys < length_ + count) {
-    pages_.push_back(pool_->take());
+    pages_.push_back(cache_->pages.take());
   }
   length_ += count;
 }
+
+template <typename T>
+void CpuSequence::code_pages() const {
+  const PageShape& shape = cache_->shape;
+  const int64_t first = num_coded();
+  const int64_t count = length_ / kPageKeys - first;
+  if (count == 0) return;
+  for (int64_t i = 0; i < count; ++i) codes_.push_back(cache_->codes.take());
+  const int64_t each = shape.num_layers * shape.num_kv_heads;
+  parallel_for(count * each, [&](int64_t task) {
+    const int64_t page = first + task / each;
+    const int64_t layer = task % each / shape.num_kv_heads;
+    const int64_t kv_head = task % shape.num_kv_heads;
+    encode_page<T>(keys<T>(page, layer, kv_head),
+                   values<T>(page, layer, kv_head), shape.dim,
+                   codes_at(page, layer, kv_head));
+  });
+}
+
+template void CpuSequence::code_pages<float>() const;
+template void CpuSequence::code_pages<Bf16>() const;
 
 }  // namespace selfalign::engine

@@ -5,13 +5,16 @@
 //
 // A page holds, for each layer and key-value head, a packed matrix of keys
 // (depth: head size, columns: keys) and one of values (depth: keys, columns:
-// head size); see kernels.h. The head size is rounded up to whole blocks.
+// head size); see kernels.h. The head size is rounded up to whole blocks. A
+// full page of a prefix may have the same in whole numbers of 8 bits beside it
+// (CodePage).
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "engine/code_page.h"
 #include "engine/decoder.h"
 #include "engine/kernels.h"
 
@@ -28,11 +31,10 @@ struct PageShape {
   }
 };
 
-// Owns all pages. Memory once taken is kept for later pages.
+// Owns pages of one size. Memory once taken is kept for later pages.
 class PagePool {
  public:
-  explicit PagePool(const PageShape& shape) : shape_(shape) {}
-  const PageShape& shape() const { return shape_; }
+  explicit PagePool(int64_t page_bytes) : page_bytes_(page_bytes) {}
 
   // All zero, or what an earlier text left (finite numbers). Error kResources
   // if the system has no memory for it.
@@ -44,16 +46,27 @@ class PagePool {
   struct Free {
     void operator()(std::byte* p) const;
   };
-  PageShape shape_;
+  int64_t page_bytes_;
   std::vector<std::unique_ptr<std::byte, Free>> slabs_;
   std::vector<std::byte*> free_;
   int64_t bytes_ = 0;
 };
 
+struct CpuCache {
+  explicit CpuCache(const PageShape& of)
+      : shape(of),
+        pages(of.page_bytes()),
+        codes(of.num_layers * of.num_kv_heads * code_page_bytes(of.dim)) {}
+  int64_t bytes() const { return pages.bytes() + codes.bytes(); }
+
+  const PageShape shape;
+  PagePool pages, codes;
+};
+
 class CpuSequence : public Sequence {
  public:
-  CpuSequence(std::shared_ptr<PagePool> pool, int64_t max_tokens)
-      : pool_(std::move(pool)), max_tokens_(max_tokens) {}
+  CpuSequence(std::shared_ptr<CpuCache> cache, int64_t max_tokens)
+      : cache_(std::move(cache)), max_tokens_(max_tokens) {}
   ~CpuSequence() override { truncate(0); }
   CpuSequence(const CpuSequence&) = delete;
   CpuSequence& operator=(const CpuSequence&) = delete;
@@ -66,20 +79,36 @@ class CpuSequence : public Sequence {
   // The packed matrices of one page; T has the pool's element size.
   template <typename T>
   T* keys(int64_t page, int64_t layer, int64_t kv_head) const {
-    const PageShape& s = pool_->shape();
+    const PageShape& s = cache_->shape;
     return reinterpret_cast<T*>(pages_[static_cast<size_t>(page)] +
                                 (layer * s.num_kv_heads + kv_head) * 2 *
                                     s.matrix_bytes());
   }
   template <typename T>
   T* values(int64_t page, int64_t layer, int64_t kv_head) const {
-    return keys<T>(page, layer, kv_head) + kPageKeys * pool_->shape().dim;
+    return keys<T>(page, layer, kv_head) + kPageKeys * cache_->shape.dim;
+  }
+
+  // Makes the codes of all full pages that have none yet, which hold until
+  // their tokens are forgotten.
+  template <typename T>
+  void code_pages() const;
+  int64_t num_coded() const { return static_cast<int64_t>(codes_.size()); }
+  CodePage codes(int64_t page, int64_t layer, int64_t kv_head) const {
+    return code_page(codes_at(page, layer, kv_head), cache_->shape.dim);
   }
 
  private:
-  std::shared_ptr<PagePool> pool_;
+  std::byte* codes_at(int64_t page, int64_t layer, int64_t kv_head) const {
+    const PageShape& s = cache_->shape;
+    return codes_[static_cast<size_t>(page)] +
+           (layer * s.num_kv_heads + kv_head) * code_page_bytes(s.dim);
+  }
+
+  std::shared_ptr<CpuCache> cache_;
   int64_t max_tokens_;
   std::vector<std::byte*> pages_;
+  mutable std::vector<std::byte*> codes_;
 };
 
 }  // namespace selfalign::engine

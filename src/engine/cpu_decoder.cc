@@ -64,6 +64,15 @@ void finish_logits(const formats::ModelConfig& config, int64_t count,
   });
 }
 
+// To the weights' type, as the models were trained.
+template <typename T>
+float rounded(const ModelKernels<T>& set, double number) {
+  const auto whole = static_cast<float>(number);
+  T out{};
+  set.convert(&whole, 1, 1.0f, &out);
+  return to_float(out);
+}
+
 template <typename T>
 class CpuDecoder : public Decoder {
  public:
@@ -91,7 +100,7 @@ class CpuDecoder : public Decoder {
           0);  // what was read goes back to the system, layer by layer
     }
     final_norm_ = {weights.final_norm, config_};
-    pool_ = std::make_shared<PagePool>(PageShape{
+    cache_ = std::make_shared<CpuCache>(PageShape{
         config_.num_layers, config_.num_kv_heads, attention_.dim(), sizeof(T)});
     const int64_t tokens = max_tokens();
     x_.resize(tokens * config_.hidden_size);
@@ -104,14 +113,16 @@ class CpuDecoder : public Decoder {
 
   std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
                                          bool /*shared*/) override {
-    return std::make_unique<CpuSequence>(pool_, max_tokens);
+    return std::make_unique<CpuSequence>(cache_, max_tokens);
   }
   bool packs_texts() const override { return true; }
-  int64_t cache_bytes() const override { return pool_->bytes(); }
+  int64_t cache_bytes() const override { return cache_->bytes(); }
 
   const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {
-    place_tokens(static_cast<const CpuSequence*>(prefix), spans);
+    const auto* shared = static_cast<const CpuSequence*>(prefix);
+    if (options_.int8_prefix && shared != nullptr) shared->code_pages<T>();
+    place_tokens(shared, spans);
     embed();
     for (int64_t i = 0; i < config_.num_layers; ++i) run_layer(i);
     return logits_of(wanted);
@@ -140,9 +151,7 @@ class CpuDecoder : public Decoder {
 
   void embed() {
     const int64_t hidden = config_.hidden_size;
-    T scale{};  // rounded to the weights' type, as the models were trained
-    const auto whole = static_cast<float>(config_.embedding_scale);
-    set_.convert(&whole, 1, 1.0f, &scale);
+    const float scale = rounded(set_, config_.embedding_scale);
     for (int64_t t = 0; t < num_tokens(); ++t) {
       float* x = &x_[t * hidden];
       const int64_t id = pass_.places[t].id;
@@ -152,7 +161,7 @@ class CpuDecoder : public Decoder {
       } else {
         head_->row(id, x);
       }
-      for (int64_t i = 0; i < hidden; ++i) x[i] *= to_float(scale);
+      for (int64_t i = 0; i < hidden; ++i) x[i] *= scale;
     }
   }
 
@@ -244,7 +253,7 @@ class CpuDecoder : public Decoder {
   std::vector<PackedLayer<T>> layers_;
   PackedNorm final_norm_;
   SharedLinear<T> head_;
-  std::shared_ptr<PagePool> pool_;
+  std::shared_ptr<CpuCache> cache_;
 
   Pass pass_;              // at work
   Aligned<float> x_;       // [tokens, hidden]

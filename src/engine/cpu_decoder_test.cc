@@ -200,6 +200,65 @@ TEST(CpuDecoder, WholeNumbersAreNearTheModel) {
   }
 }
 
+constexpr DecoderOptions kSmallInt8{.num_slots = 4,
+                                    .prefill_chunk = 32,
+                                    .max_context = 300,
+                                    .int8_prefix = true};
+
+TEST(CpuDecoder, APrefixInWholeNumbersIsNearTheModel) {
+  for (const TinyShape& shape :
+       {TinyShape{},
+        TinyShape{.hidden = 40, .heads = 5, .kv_heads = 5, .head_dim = 20}}) {
+    for (int s = 0; s < num_kernel_sets(); ++s) {
+      SCOPED_TRACE(kernel_set(s).name);
+      const auto weights = tiny_weights(shape);
+      const float near =
+          0.02f * reference_logits(*weights, random_tokens(70, 1))
+                      .abs()
+                      .max()
+                      .item<float>();
+      check_against_reference(
+          *make_cpu_decoder(*weights, kSmallInt8, kernel_set(s)), *weights, 150,
+          near);
+    }
+  }
+}
+
+// Logits behind the first `count` of some tokens, some of which were a prefix
+// before and were seen as one.
+std::vector<float> logits_behind(Decoder& decoder, int64_t count,
+                                 int64_t num_before) {
+  const std::vector<int> tokens = random_tokens(200, 3);
+  const auto prefix = filled(
+      decoder, {tokens.begin(), tokens.begin() + std::max(count, num_before)});
+  const auto own = decoder.new_sequence(10, false);
+  const int next = 7;
+  if (num_before > 0) {
+    decoder.forward(prefix.get(), {{own.get(), &next, 1}}, {0});
+    own->truncate(0);
+    prefix->truncate(std::min<int64_t>(count, 70));
+    while (prefix->length() < count) {
+      decoder.forward(nullptr, {{prefix.get(), &tokens[prefix->length()], 1}},
+                      {});
+    }
+  }
+  const float* logits =
+      decoder.forward(prefix.get(), {{own.get(), &next, 1}}, {0});
+  return {logits, logits + 260};
+}
+
+TEST(CpuDecoder, WholeNumbersAreOfFullPagesOfAPrefixAlone) {
+  const auto weights = tiny_weights();
+  const auto full = make_cpu_decoder(*weights, kSmall);
+  const auto int8 = make_cpu_decoder(*weights, kSmallInt8);
+  EXPECT_EQ(logits_behind(*int8, 63, 0), logits_behind(*full, 63, 0));
+  EXPECT_NE(logits_behind(*int8, 64, 0), logits_behind(*full, 64, 0));
+  // What was seen as a prefix goes on as any text, and is one again.
+  const std::vector<float> fresh = logits_behind(*int8, 190, 0);
+  EXPECT_EQ(logits_behind(*int8, 190, 150), fresh);
+  EXPECT_EQ(logits_behind(*int8, 190, 200), fresh);
+}
+
 // Where embedding and output are one, it is held once: a token's row is read
 // from the packed output.
 TEST(CpuDecoder, ATiedEmbeddingIsTheOutputsRows) {
@@ -299,15 +358,19 @@ constexpr TinyShape kReal{.num_layers = 2,
                           .intermediate = 1536,
                           .vocab = 1000};
 
-void check_neighbours(at::ScalarType dtype, model::Rounding rounding) {
-  SCOPED_TRACE(str(at::toString(dtype), model::describe(rounding)));
-  constexpr DecoderOptions kOptions{
-      .num_slots = 16, .prefill_chunk = 64, .max_context = 300};
+void check_neighbours(at::ScalarType dtype, model::Rounding rounding,
+                      bool int8_prefix) {
+  SCOPED_TRACE(
+      str(at::toString(dtype), model::describe(rounding), int8_prefix));
+  const DecoderOptions options{.num_slots = 16,
+                               .prefill_chunk = 64,
+                               .max_context = 300,
+                               .int8_prefix = int8_prefix};
   const auto weights = tiny_weights(kReal, dtype);
   weights->rounding = rounding;
   const auto prefix = random_tokens(100, 5, 1000);
   const auto text = random_tokens(12, 6, 1000);
-  const auto decoder = make_cpu_decoder(*weights, kOptions);
+  const auto decoder = make_cpu_decoder(*weights, options);
   // Alone, token by token.
   Steps alone(*decoder, prefix, 1000);
   alone.add(text);
@@ -331,8 +394,9 @@ void check_neighbours(at::ScalarType dtype, model::Rounding rounding) {
 
 TEST(CpuDecoder, BitsDoNotDependOnNeighbours) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    check_neighbours(dtype, model::Rounding::kNone);
-    check_neighbours(dtype, model::Rounding::kW8a8);
+    check_neighbours(dtype, model::Rounding::kNone, false);
+    check_neighbours(dtype, model::Rounding::kNone, true);
+    check_neighbours(dtype, model::Rounding::kW8a8, false);
   }
 }
 

@@ -37,7 +37,8 @@ class Engine : public generate::Generator {
                 options.max_context);
     const DecoderOptions sizes{.num_slots = options.num_slots,
                                .prefill_chunk = options.prefill_chunk,
-                               .max_context = options.max_context};
+                               .max_context = options.max_context,
+                               .int8_prefix = options.int8_prefix};
     if (on_cpu) {
       // Slots and chunk change no bit here.
       name_ += str(", kernels ", kernels().name);
@@ -47,6 +48,7 @@ class Engine : public generate::Generator {
                    options.prefill_chunk, ", pages of ", kAtenPageKeys);
       decoder_ = make_aten_decoder(std::move(weights), sizes);
     }
+    if (options.int8_prefix) name_ += ", prefix int8";
     if (!options.share_prefix) name_ += ", prefix not shared";
     scorer_ = std::make_unique<Scorer>(*decoder_, *tokenizer_, options, vocab_);
   }

@@ -120,6 +120,28 @@ struct AttendArgs {
   float* sum = nullptr;              // [rows]
 };
 
+// A page of keys and values as whole numbers of 8 bits: keys, rotated as
+// quantize() rotates, with a scale each, values with one for each of the head's
+// numbers. Offsets are 128 times the sum of what has one scale.
+struct CodePage {
+  const int8_t* keys = nullptr;       // blocks [kPageKeys / 16][dim / 4][16][4]
+  const int8_t* values = nullptr;     // blocks [dim / 16][kPageKeys / 4][16][4]
+  const float* key_scales = nullptr;  // [kPageKeys]
+  const int32_t* key_offsets = nullptr;    // [kPageKeys]
+  const float* value_scales = nullptr;     // [dim]
+  const int32_t* value_offsets = nullptr;  // [dim]
+};
+
+// Attention over such a page, of kPageKeys keys that all rows see but for
+// `hidden` ones; what AttendArgs has for other keys and values is unused.
+// Weights are 255ths of the page's largest.
+struct CodeAttendArgs : AttendArgs<float> {
+  const uint8_t* q_codes = nullptr;  // [rows, dim], of quantize()
+  const float* q_scales = nullptr;   // [rows]
+  CodePage page;
+  const int8_t* next_page = nullptr;  // as `next`: its keys, then the rest
+};
+
 template <typename T>
 struct ModelKernels {
   void (*gemm)(const GemmArgs<T>&);
@@ -159,6 +181,7 @@ struct Kernels {
   // complement. Returns how many; `out` has room for n.
   int64_t (*keys_above)(const uint32_t* weights, int64_t n, uint32_t cut,
                         uint64_t* out);
+  void (*attend_codes)(const CodeAttendArgs&);
   ModelKernels<float> f32;
   ModelKernels<Bf16> bf16;
 

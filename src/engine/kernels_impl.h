@@ -11,6 +11,7 @@
 
 #include "engine/kernels.h"
 #include "engine/kernels_attention.h"
+#include "engine/kernels_codes.h"
 #include "engine/kernels_int8.h"
 #include "engine/kernels_tiles.h"
 #include "engine/vector_math.h"
@@ -386,6 +387,7 @@ constexpr Kernels make_kernels(const char* name) {
           sum_exp,
           exp_weights,
           keys_above,
+          attend_codes,
           model_kernels<float>(),
           model_kernels<Bf16>()};
 }

@@ -70,13 +70,13 @@ SELFALIGN_INLINE Vi dot_quads(Vi c, Quads a, Quads w) {
 SELFALIGN_INLINE Vi first_sum(const int32_t* /*offsets*/) { return Vi{}; }
 #endif
 
-// Sums of kRows rows and kBlocks blocks to sums [kRows][kBlocks * 16].
+// Sums of kRows rows and kBlocks blocks.
 template <int kRows, int kBlocks>
-void code_tile(const uint8_t* a, int64_t lda, const int8_t* b,
-               int64_t block_size, int64_t depth, const int32_t* offsets,
-               int32_t* sums) {
+SELFALIGN_INLINE void code_sums(const uint8_t* a, int64_t lda, const int8_t* b,
+                                int64_t block_size, int64_t depth,
+                                const int32_t* offsets,
+                                Vi (&c)[kRows][kBlocks * kVectors]) {
   constexpr int kAll = kBlocks * kVectors;
-  Vi c[kRows][kAll];
 #pragma GCC unroll 16
   for (int j = 0; j < kAll; ++j) {
     const Vi first = first_sum(offsets + j * kLanes);
@@ -99,6 +99,16 @@ void code_tile(const uint8_t* a, int64_t lda, const int8_t* b,
       for (int j = 0; j < kAll; ++j) c[r][j] = dot_quads(c[r][j], x, w[j]);
     }
   }
+}
+
+// The same to sums [kRows][kBlocks * 16].
+template <int kRows, int kBlocks>
+void code_tile(const uint8_t* a, int64_t lda, const int8_t* b,
+               int64_t block_size, int64_t depth, const int32_t* offsets,
+               int32_t* sums) {
+  constexpr int kAll = kBlocks * kVectors;
+  Vi c[kRows][kAll];
+  code_sums<kRows, kBlocks>(a, lda, b, block_size, depth, offsets, c);
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
@@ -162,12 +172,13 @@ SELFALIGN_INLINE Vi nearest(Vf x) {
 #endif
 }
 
-SELFALIGN_INLINE void store_codes(uint8_t* out, Vi x) {
+// Numbers from 0 to 255.
+SELFALIGN_INLINE void store_bytes(uint8_t* out, Vi x) {
 #if defined(__AVX512F__) && SELFALIGN_LANES == 16
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
-                   _mm512_cvtepi32_epi8((__m512i)(x + 128)));
+                   _mm512_cvtepi32_epi8((__m512i)x));
 #else
-  for (int i = 0; i < kLanes; ++i) out[i] = static_cast<uint8_t>(x[i] + 128);
+  for (int i = 0; i < kLanes; ++i) out[i] = static_cast<uint8_t>(x[i]);
 #endif
 }
 
@@ -234,7 +245,7 @@ float quantize(const T* x, int64_t n, float* rotated, uint8_t* out) {
   __builtin_memcpy(&largest, &high, 4);
   const float inverse = largest < kLeast ? 0.0f : 127.0f / largest;
   for (i = 0; i < n; i += kLanes) {
-    store_codes(out + i, nearest(load(rotated + i) * inverse));
+    store_bytes(out + i, nearest(load(rotated + i) * inverse) + 128);
   }
   if (high >= kInfinity) return __builtin_nanf("");
   return largest < kLeast ? 0.0f : largest / 127.0f;

@@ -84,6 +84,16 @@ model::Rounding rounding_of(const recipe::ModelOptions& model,
                   "--device cpu, or leave it out"));
 }
 
+bool has_int8_prefix(const recipe::ModelOptions& model,
+                     const model::Weights& weights) {
+  if (model.prefix_cache == "full") return false;
+  if (weights.device().is_cpu()) return true;
+  throw Error(ErrorKind::kUsage,
+              str("--prefix-cache ", model.prefix_cache,
+                  ": whole numbers are computed with on a CPU alone; add "
+                  "--device cpu, or leave it out"));
+}
+
 // The folder of a training is for one at a time: while this lives nobody else
 // trains in it.
 class TrainingLock {
@@ -398,6 +408,7 @@ std::unique_ptr<generate::Generator> LocalWorkbench::open_generator(
   engine::EngineOptions options;
   options.num_slots = model.num_slots;
   options.max_context = model.max_context;
+  options.int8_prefix = has_int8_prefix(model, *bases[0]);
   if (!adapter.empty() && !is_tuned) {
     warn_of_other_base(adapter, model, *bases[0]);
     for (auto& base : bases) {

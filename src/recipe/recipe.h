@@ -37,6 +37,7 @@ struct ModelOptions {
   int num_slots = 64;
   int max_context = 4096;
   int num_engines = 0;
+  std::string prefix_cache = "full";
   std::string api = "auto";
   generate::Price price;
   std::string api_key_file;
@@ -90,6 +91,12 @@ struct ModelOptions {
              "each NUMA node, or each GPU.",
              "engines", "--engines"},
             model.num_engines, ranges::kNumEngines);
+    }
+    if (visit.later(model.prefix_cache != "full")) {
+      visit({"prefix_cache",
+             "full, or int8: rows see the keys and values of what they share "
+             "in whole numbers of 8 bits; on a CPU."},
+            model.prefix_cache, OneOf{{"full", "int8"}});
     }
   }
   // Of a model behind a server (generate/remote.h).

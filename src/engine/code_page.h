@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages of keys and values as whole numbers of 8 bits (CodePage), in one piece
-// of memory each.
+// A CodePage in one piece of memory.
 #pragma once
 
 #include <cstddef>
@@ -15,12 +14,20 @@ constexpr int64_t code_page_bytes(int64_t dim) {
 }
 
 // The page at `at`, which is aligned as floats are.
-CodePage code_page(const std::byte* at, int64_t dim);
-
-// Rounds a full page: packed keys [dim, kPageKeys] and values [kPageKeys, dim].
-// A key has one scale, after it was rotated as a query is; a number of the
-// head has one in all values of the page. `to` takes code_page_bytes(dim).
-template <typename T>
-void encode_page(const T* keys, const T* values, int64_t dim, std::byte* to);
+inline CodePage code_page(std::byte* at, int64_t dim) {
+  std::byte* rest = at + 2 * kPageKeys * dim;
+  const auto floats = [&](int64_t i) {
+    return reinterpret_cast<float*>(rest) + i;
+  };
+  const auto numbers = [&](int64_t i) {
+    return reinterpret_cast<int32_t*>(rest) + i;
+  };
+  return {.keys = reinterpret_cast<int8_t*>(at),
+          .values = reinterpret_cast<int8_t*>(at) + kPageKeys * dim,
+          .key_scales = floats(0),
+          .key_offsets = numbers(kPageKeys),
+          .value_scales = floats(2 * kPageKeys),
+          .value_offsets = numbers(2 * kPageKeys + dim)};
+}
 
 }  // namespace selfalign::engine

@@ -41,6 +41,7 @@ void CpuAttention<T>::run(int64_t layer, const PackedLayer<T>& weights,
     const ProfilePart part("keys and values");
     parallel_for(pass.num_tokens(),
                  [&](int64_t token) { prepare_token(work, token); });
+    if (pass.has_codes) encode_pages(work);
   }
   const auto begin =
       is_profiled() ? ProfileClock::now() : ProfileClock::time_point();
@@ -123,15 +124,39 @@ void CpuAttention<T>::attend(const Work& work) const {
   });
 }
 
+// Of what this layer filled to the end.
 template <typename T>
-void CpuAttention<T>::attend_rows(const Work& work, const Rows& of) const {
-  Rows rows = of;
+void CpuAttention<T>::encode_pages(const Work& work) const {
+  struct Task {
+    const CpuSequence* sequence;
+    int64_t page, kv_head;
+  };
+  std::vector<Task> tasks;
+  size_t next = 0;  // span
+  for (const Place& place : work.pass.places) {
+    if (place.span != next) continue;
+    const CpuSequence* own = work.pass.owns[next++];
+    if (!own->has_codes()) continue;
+    for (int64_t page = place.index / kPageKeys; page < own->num_coded();
+         ++page) {
+      for (int64_t j = 0; j < config_.num_kv_heads; ++j) {
+        tasks.push_back({own, page, j});
+      }
+    }
+  }
+  parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t i) {
+    const Task& task = tasks[static_cast<size_t>(i)];
+    task.sequence->encode(set_, task.page, work.layer, task.kv_head);
+  });
+}
+
+template <typename T>
+void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
   const int64_t head_dim = config_.head_dim;
   const int64_t count = rows.end - rows.begin;
   Aligned<T> q(count * dim_);
   Aligned<float> out(count * dim_);
-  Aligned<uint8_t> q_codes;
-  float max[kMaxRows], sum[kMaxRows] = {}, q_scales[kMaxRows];
+  float max[kMaxRows], sum[kMaxRows] = {};
   std::fill_n(max, kMaxRows, -std::numeric_limits<float>::infinity());
   const auto& places = work.pass.places;
   const auto source = [&](int64_t row) {  // column of the row's head
@@ -142,6 +167,16 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& of) const {
     rotate(work, places[static_cast<size_t>(token)],
            work.qkv + token * work.qkv_stride + source(row),
            &q[(row - rows.begin) * dim_]);
+  }
+  Aligned<uint8_t> q_codes;
+  float q_scales[kMaxRows];
+  if (work.pass.has_codes) {
+    q_codes.resize(static_cast<size_t>(count * dim_));
+    for (int64_t i = 0; i < count; ++i) {  // `out` is not written to yet
+      q_scales[i] =
+          set_.quantize(&q[i * dim_], dim_, &out[i * dim_], &q_codes[i * dim_]);
+    }
+    std::fill(out.begin(), out.end(), 0.0f);
   }
   AttendArgs<T> args{
       .q = q.data(),
@@ -165,27 +200,26 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& of) const {
     begin = now;
   };
   if (const CpuSequence* prefix = work.pass.prefix) {
-    if (prefix->num_coded() > 0) {
-      q_codes.resize(static_cast<size_t>(count * dim_));
-      Aligned<float> rotated(dim_);
-      for (int64_t i = 0; i < count; ++i) {
-        q_scales[i] = set_.quantize(&q[i * dim_], dim_, rotated.data(),
-                                    &q_codes[i * dim_]);
-      }
-      rows.q_codes = q_codes.data();
-      rows.q_scales = q_scales;
-    }
-    attend_pages(work, rows, args, *prefix, prefix->length(), 0, rows.begin,
+    attend_pages(work, rows, args,
+                 {*prefix, prefix->length(), prefix->num_coded(), 0, rows.begin,
+                  q_codes.data(), q_scales},
                  nullptr);
     time(prefix_time_);
   }
-  const auto span_of = [&](int64_t row) {
-    return places[static_cast<size_t>(row / group_)].span;
+  // Those of one text attend together; where its pages have codes, those of one
+  // page, which see all before it in these.
+  const auto is_beside = [&](int64_t row, int64_t other) {
+    const Place& a = places[static_cast<size_t>(row / group_)];
+    const Place& b = places[static_cast<size_t>(other / group_)];
+    return a.span == b.span && (!work.pass.owns[a.span]->has_codes() ||
+                                a.index / kPageKeys == b.index / kPageKeys);
   };
   for (int64_t row = rows.begin; row < rows.end;) {
     int64_t last = row;
-    while (last < rows.end && span_of(last) == span_of(row)) ++last;
-    attend_own(work, rows, args, row, last);
+    while (last < rows.end && is_beside(row, last)) ++last;
+    const int64_t skipped = row - rows.begin;
+    attend_own(work, rows, args, row, last, q_codes.data() + skipped * dim_,
+               q_scales + skipped);
     row = last;
   }
   for (int64_t row = rows.begin; row < rows.end; ++row) {
@@ -200,7 +234,8 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& of) const {
 template <typename T>
 void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
                                  AttendArgs<T> args, int64_t first,
-                                 int64_t last) const {
+                                 int64_t last, const uint8_t* q_codes,
+                                 const float* q_scales) const {
   const int64_t skipped = first - rows.begin;
   args.rows = last - first;
   args.q += skipped * dim_;
@@ -216,41 +251,41 @@ void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
   }
   args.visible = visible;
   const Place& begin = place(first);
-  attend_pages(work, rows, args, *work.pass.owns[begin.span],
-               visible[last - first - 1], begin.position - begin.index, first,
+  const CpuSequence& own = *work.pass.owns[begin.span];
+  attend_pages(work, rows, args,
+               {own, visible[last - first - 1],
+                own.has_codes() ? begin.index / kPageKeys : 0,
+                begin.position - begin.index, first, q_codes, q_scales},
                visible);
 }
 
-// The first `keys` keys of a sequence, whose first has position `before`;
-// `first` is the first of the rows. `visible` counts down page by page, and so
-// does what a window hides.
+// `visible` counts down page by page, and so does what a window hides.
 template <typename T>
 void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
-                                   AttendArgs<T> args,
-                                   const CpuSequence& sequence, int64_t keys,
-                                   int64_t before, int64_t first,
+                                   AttendArgs<T> args, const Pages& pages,
                                    int64_t* visible) const {
+  const CpuSequence& sequence = pages.sequence;
   int64_t hidden[kMaxRows];
   int64_t least_hidden = 0;
   if (work.window > 0) {
     for (int64_t i = 0; i < args.rows; ++i) {
       const Place& place =
-          work.pass.places[static_cast<size_t>((first + i) / group_)];
-      hidden[i] = place.position + 1 - work.window - before;
+          work.pass.places[static_cast<size_t>((pages.first_row + i) / group_)];
+      hidden[i] = place.position + 1 - work.window - pages.before;
       least_hidden = i == 0 ? hidden[i] : std::min(least_hidden, hidden[i]);
     }
     args.hidden = hidden;
   }
-  for (int64_t page = 0; page * kPageKeys < keys; ++page) {
+  for (int64_t page = 0; page * kPageKeys < pages.num_keys; ++page) {
     if (least_hidden >= kPageKeys) {
       // The page is out of all windows.
-    } else if (&sequence == work.pass.prefix && page < sequence.num_coded()) {
-      attend_codes(work, rows, args, page);
+    } else if (page < pages.num_coded) {
+      attend_codes(work, rows, args, pages, page);
     } else {
       args.keys = sequence.keys<T>(page, work.layer, rows.kv_head);
       args.values = sequence.values<T>(page, work.layer, rows.kv_head);
-      args.num_keys = std::min(kPageKeys, keys - page * kPageKeys);
-      args.next = (page + 1) * kPageKeys < keys
+      args.num_keys = std::min(kPageKeys, pages.num_keys - page * kPageKeys);
+      args.next = (page + 1) * kPageKeys < pages.num_keys
                       ? sequence.keys<T>(page + 1, work.layer, rows.kv_head)
                       : nullptr;
       set_.attend(args);
@@ -263,12 +298,13 @@ void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
   }
 }
 
-// A page of the prefix in whole numbers.
 template <typename T>
 void CpuAttention<T>::attend_codes(const Work& work, const Rows& rows,
                                    const AttendArgs<T>& args,
-                                   int64_t page) const {
-  const CpuSequence& prefix = *work.pass.prefix;
+                                   const Pages& pages, int64_t page) const {
+  const auto codes_of = [&](int64_t index) {
+    return pages.sequence.codes(index, work.layer, rows.kv_head);
+  };
   CodeAttendArgs codes;
   codes.rows = args.rows;
   codes.dim = args.dim;
@@ -279,12 +315,10 @@ void CpuAttention<T>::attend_codes(const Work& work, const Rows& rows,
   codes.out = args.out;
   codes.max = args.max;
   codes.sum = args.sum;
-  codes.q_codes = rows.q_codes;
-  codes.q_scales = rows.q_scales;
-  codes.page = prefix.codes(page, work.layer, rows.kv_head);
-  if (page + 1 < prefix.num_coded()) {
-    codes.next_page = prefix.codes(page + 1, work.layer, rows.kv_head).keys;
-  }
+  codes.q_codes = pages.q_codes;
+  codes.q_scales = pages.q_scales;
+  codes.page = codes_of(page);
+  if (page + 1 < pages.num_coded) codes.next_page = codes_of(page + 1).keys;
   all_.attend_codes(codes);
 }
 

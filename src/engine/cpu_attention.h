@@ -27,6 +27,18 @@ struct Pass {
   const CpuSequence* prefix = nullptr;  // null: none
   std::vector<Place> places;            // [tokens]
   std::vector<CpuSequence*> owns;       // [spans]
+  bool has_codes = false;               // the prefix, or one of these
+
+  void begin(const CpuSequence* with) {
+    prefix = with;
+    places.clear();
+    owns.clear();
+    has_codes = prefix != nullptr && prefix->has_codes();
+  }
+  void add(CpuSequence* own) {
+    owns.push_back(own);
+    has_codes = has_codes || own->has_codes();
+  }
   int64_t num_tokens() const { return static_cast<int64_t>(places.size()); }
 };
 
@@ -62,9 +74,16 @@ class CpuAttention {
   // pairs, token by token.
   struct Rows {
     int64_t kv_head, begin, end;
-    // Their queries in whole numbers, where the prefix has pages of these.
-    const uint8_t* q_codes = nullptr;
-    const float* q_scales = nullptr;
+  };
+  // Pages of a sequence that rows attend to.
+  struct Pages {
+    const CpuSequence& sequence;
+    int64_t num_keys;        // the first of the sequence
+    int64_t num_coded;       // pages, the first of them, seen in whole numbers
+    int64_t before;          // the position of the first key
+    int64_t first_row;       // of those who attend
+    const uint8_t* q_codes;  // their queries in whole numbers
+    const float* q_scales;
   };
 
   void prepare_token(const Work& work, int64_t token) const;
@@ -72,13 +91,15 @@ class CpuAttention {
               T* out) const;
   void attend(const Work& work) const;
   void attend_rows(const Work& work, const Rows& rows) const;
+  void encode_pages(const Work& work) const;
   void attend_own(const Work& work, const Rows& rows, AttendArgs<T> args,
-                  int64_t first, int64_t last) const;
+                  int64_t first, int64_t last, const uint8_t* q_codes,
+                  const float* q_scales) const;
   void attend_pages(const Work& work, const Rows& rows, AttendArgs<T> args,
-                    const CpuSequence& sequence, int64_t keys, int64_t before,
-                    int64_t first, int64_t* visible) const;
+                    const Pages& pages, int64_t* visible) const;
   void attend_codes(const Work& work, const Rows& rows,
-                    const AttendArgs<T>& args, int64_t page) const;
+                    const AttendArgs<T>& args, const Pages& pages,
+                    int64_t page) const;
 
   const formats::ModelConfig config_;
   const Kernels& all_;

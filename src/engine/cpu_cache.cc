@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/free_memory.h"
-#include "engine/parallel.h"
 
 namespace selfalign::engine {
 namespace {
@@ -76,27 +75,9 @@ void CpuSequence::extend(int64_t count) {
     pages_.push_back(cache_->pages.take());
   }
   length_ += count;
+  while (has_codes_ && (num_coded() + 1) * kPageKeys <= length_) {
+    codes_.push_back(cache_->codes.take());
+  }
 }
-
-template <typename T>
-void CpuSequence::code_pages() const {
-  const PageShape& shape = cache_->shape;
-  const int64_t first = num_coded();
-  const int64_t count = length_ / kPageKeys - first;
-  if (count == 0) return;
-  for (int64_t i = 0; i < count; ++i) codes_.push_back(cache_->codes.take());
-  const int64_t each = shape.num_layers * shape.num_kv_heads;
-  parallel_for(count * each, [&](int64_t task) {
-    const int64_t page = first + task / each;
-    const int64_t layer = task % each / shape.num_kv_heads;
-    const int64_t kv_head = task % shape.num_kv_heads;
-    encode_page<T>(keys<T>(page, layer, kv_head),
-                   values<T>(page, layer, kv_head), shape.dim,
-                   codes_at(page, layer, kv_head));
-  });
-}
-
-template void CpuSequence::code_pages<float>() const;
-template void CpuSequence::code_pages<Bf16>() const;
 
 }  // namespace selfalign::engine

@@ -6,8 +6,7 @@
 // A page holds, for each layer and key-value head, a packed matrix of keys
 // (depth: head size, columns: keys) and one of values (depth: keys, columns:
 // head size); see kernels.h. The head size is rounded up to whole blocks. A
-// full page of a prefix may have the same in whole numbers of 8 bits beside it
-// (CodePage).
+// full page may have the same in whole numbers of 8 bits beside it (CodePage).
 #pragma once
 
 #include <cstddef>
@@ -65,8 +64,13 @@ struct CpuCache {
 
 class CpuSequence : public Sequence {
  public:
-  CpuSequence(std::shared_ptr<CpuCache> cache, int64_t max_tokens)
-      : cache_(std::move(cache)), max_tokens_(max_tokens) {}
+  // `has_codes`: there is a CodePage for each full page, which is made as the
+  // page becomes full.
+  CpuSequence(std::shared_ptr<CpuCache> cache, int64_t max_tokens,
+              bool has_codes)
+      : cache_(std::move(cache)),
+        max_tokens_(max_tokens),
+        has_codes_(has_codes) {}
   ~CpuSequence() override { truncate(0); }
   CpuSequence(const CpuSequence&) = delete;
   CpuSequence& operator=(const CpuSequence&) = delete;
@@ -89,11 +93,15 @@ class CpuSequence : public Sequence {
     return keys<T>(page, layer, kv_head) + kPageKeys * cache_->shape.dim;
   }
 
-  // Makes the codes of all full pages that have none yet, which hold until
-  // their tokens are forgotten.
-  template <typename T>
-  void code_pages() const;
+  bool has_codes() const { return has_codes_; }
   int64_t num_coded() const { return static_cast<int64_t>(codes_.size()); }
+  template <typename T>
+  void encode(const ModelKernels<T>& set, int64_t page, int64_t layer,
+              int64_t kv_head) const {
+    set.encode_page(keys<T>(page, layer, kv_head),
+                    values<T>(page, layer, kv_head), cache_->shape.dim,
+                    codes(page, layer, kv_head));
+  }
   CodePage codes(int64_t page, int64_t layer, int64_t kv_head) const {
     return code_page(codes_at(page, layer, kv_head), cache_->shape.dim);
   }
@@ -107,8 +115,8 @@ class CpuSequence : public Sequence {
 
   std::shared_ptr<CpuCache> cache_;
   int64_t max_tokens_;
-  std::vector<std::byte*> pages_;
-  mutable std::vector<std::byte*> codes_;
+  bool has_codes_;
+  std::vector<std::byte*> pages_, codes_;
 };
 
 }  // namespace selfalign::engine

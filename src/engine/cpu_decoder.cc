@@ -112,17 +112,16 @@ class CpuDecoder : public Decoder {
   }
 
   std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
-                                         bool /*shared*/) override {
-    return std::make_unique<CpuSequence>(cache_, max_tokens);
+                                         bool shared) override {
+    return std::make_unique<CpuSequence>(cache_, max_tokens,
+                                         shared && options_.int8_prefix);
   }
   bool packs_texts() const override { return true; }
   int64_t cache_bytes() const override { return cache_->bytes(); }
 
   const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {
-    const auto* shared = static_cast<const CpuSequence*>(prefix);
-    if (options_.int8_prefix && shared != nullptr) shared->code_pages<T>();
-    place_tokens(shared, spans);
+    place_tokens(static_cast<const CpuSequence*>(prefix), spans);
     embed();
     for (int64_t i = 0; i < config_.num_layers; ++i) run_layer(i);
     return logits_of(wanted);
@@ -131,9 +130,7 @@ class CpuDecoder : public Decoder {
  private:
   void place_tokens(const CpuSequence* prefix, const std::vector<Span>& spans) {
     const int64_t before = prefix == nullptr ? 0 : prefix->length();
-    pass_.prefix = prefix;
-    pass_.places.clear();
-    pass_.owns.clear();
+    pass_.begin(prefix);
     for (const Span& span : spans) {
       auto* own = static_cast<CpuSequence*>(span.own);
       for (int64_t i = 0; i < span.count; ++i) {
@@ -144,7 +141,7 @@ class CpuDecoder : public Decoder {
             {span.tokens[i], before + index, pass_.owns.size(), index});
       }
       own->extend(span.count);
-      pass_.owns.push_back(own);
+      pass_.add(own);
     }
     SELFALIGN_CHECK(num_tokens() <= max_tokens(), num_tokens());
   }

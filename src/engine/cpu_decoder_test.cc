@@ -247,13 +247,13 @@ std::vector<float> logits_behind(Decoder& decoder, int64_t count,
   return {logits, logits + 260};
 }
 
-TEST(CpuDecoder, WholeNumbersAreOfFullPagesOfAPrefixAlone) {
+TEST(CpuDecoder, WholeNumbersAreOfFullPagesOfAPrefix) {
   const auto weights = tiny_weights();
   const auto full = make_cpu_decoder(*weights, kSmall);
   const auto int8 = make_cpu_decoder(*weights, kSmallInt8);
   EXPECT_EQ(logits_behind(*int8, 63, 0), logits_behind(*full, 63, 0));
   EXPECT_NE(logits_behind(*int8, 64, 0), logits_behind(*full, 64, 0));
-  // What was seen as a prefix goes on as any text, and is one again.
+  // In passes of any size, and after some of it was forgotten.
   const std::vector<float> fresh = logits_behind(*int8, 190, 0);
   EXPECT_EQ(logits_behind(*int8, 190, 150), fresh);
   EXPECT_EQ(logits_behind(*int8, 190, 200), fresh);

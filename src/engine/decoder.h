@@ -38,7 +38,8 @@ struct DecoderOptions {
   // Most tokens of a pass beside one for each slot.
   int64_t prefill_chunk = 128;
   int64_t max_context = 4096;  // tokens a sequence may hold
-  // Full pages of a prefix are seen in whole numbers of 8 bits; on a CPU.
+  // Full pages of what is shared are seen in whole numbers of 8 bits, by its
+  // own later tokens, too; on a CPU.
   bool int8_prefix = false;
 };
 

@@ -10,7 +10,7 @@ struct EngineOptions {
   int prefill_chunk = 128;   // prompt tokens that a pass takes in
   bool share_prefix = true;  // false: the prefix is part of each row's own
                              // text (slow; the reference for tests)
-  bool int8_prefix = false;  // what rows see of it is in 8 bits; on a CPU
+  bool int8_prefix = false;  // keys and values of it in 8 bits; on a CPU
   bool show_progress = false;
 };
 

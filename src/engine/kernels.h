@@ -25,7 +25,8 @@ namespace selfalign::engine {
 constexpr int64_t kBlock = 16;     // columns of a packed block
 constexpr int64_t kRotated = 64;   // numbers that are rotated together
 constexpr int64_t kPageKeys = 64;  // keys of a page of the cache
-constexpr int64_t kMaxRows = 48;   // query rows of one attend() call
+constexpr int64_t kMaxHeadSize = 1024;
+constexpr int64_t kMaxRows = 48;  // query rows of one attend() call
 
 using Bf16 = uint16_t;  // the bits of a bfloat16
 
@@ -124,12 +125,12 @@ struct AttendArgs {
 // quantize() rotates, with a scale each, values with one for each of the head's
 // numbers. Offsets are 128 times the sum of what has one scale.
 struct CodePage {
-  const int8_t* keys = nullptr;       // blocks [kPageKeys / 16][dim / 4][16][4]
-  const int8_t* values = nullptr;     // blocks [dim / 16][kPageKeys / 4][16][4]
-  const float* key_scales = nullptr;  // [kPageKeys]
-  const int32_t* key_offsets = nullptr;    // [kPageKeys]
-  const float* value_scales = nullptr;     // [dim]
-  const int32_t* value_offsets = nullptr;  // [dim]
+  int8_t* keys = nullptr;            // blocks [kPageKeys / 16][dim / 4][16][4]
+  int8_t* values = nullptr;          // blocks [dim / 16][kPageKeys / 4][16][4]
+  float* key_scales = nullptr;       // [kPageKeys]
+  int32_t* key_offsets = nullptr;    // [kPageKeys]
+  float* value_scales = nullptr;     // [dim]
+  int32_t* value_offsets = nullptr;  // [dim]
 };
 
 // Attention over such a page, of kPageKeys keys that all rows see but for
@@ -155,6 +156,9 @@ struct ModelKernels {
   // The blocks' values, packed.
   void (*unpack)(const UnpackArgs&, T* out);
   void (*attend)(const AttendArgs<T>&);
+  // A full page's packed keys and values, rounded as quantize() rounds.
+  void (*encode_page)(const T* keys, const T* values, int64_t dim,
+                      const CodePage& to);
   // out = x / sqrt(mean(x^2) + eps) * weight, n elements.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps,
                    T* out);

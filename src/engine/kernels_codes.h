@@ -21,6 +21,89 @@ constexpr int kCodeTile = kCodeRows * kCodeBlocks;  // registers of sums
 constexpr int kAttendRows =
     kCodeTile < kPageVectors ? 1 : kCodeTile / kPageBlocks;
 
+// ---- Rounding ----
+
+// Row k of a block, [depth, 16]: the j-th of its registers.
+SELFALIGN_INLINE Vf block_row(const float* block, int64_t k, int j) {
+  return load(block + k * kBlock + j * kLanes);
+}
+SELFALIGN_INLINE Vf block_row(const Bf16* block, int64_t k, int j) {
+  const Vu pair = *reinterpret_cast<const VuLoad*>(block + k / 2 * 2 * kBlock +
+                                                   j * kLanes * 2);
+  return (Vf)(k % 2 == 0 ? pair << 16 : pair & 0xffff0000u);
+}
+
+// Columns of a block times a Hadamard matrix; see rotate() in packed_int8.h.
+SELFALIGN_INLINE void rotate_columns(Vf* x, int64_t depth) {
+  for (int64_t begin = 0; begin < depth;) {
+    const int64_t size = depth - begin >= kRotated ? kRotated : kBlock;
+    for (int64_t step = 1; step < size; step *= 2) {
+      for (int64_t i = begin; i < begin + size; ++i) {
+        if (((i - begin) & step) != 0) continue;
+        const Vf a = x[i], b = x[i + step];
+        x[i] = a + b;
+        x[i + step] = a - b;
+      }
+    }
+    for (int64_t i = begin; i < begin + size; ++i) {
+      x[i] *= size == kRotated ? 0.125f : 0.25f;
+    }
+    begin += size;
+  }
+}
+
+// Columns that stand in a register's lanes, each with a scale of its own.
+SELFALIGN_INLINE void round_columns(const Vf* x, int64_t depth, int8_t* codes,
+                                    float* scales, int32_t* offsets) {
+  Vf largest = {};
+  for (int64_t k = 0; k < depth; ++k) {
+    largest = max_of(largest, max_of(x[k], -x[k]));
+  }
+  const Vf inverse = largest < 1e-30f ? Vf{} : 127.0f / largest;
+  Vi sum = {};
+  for (int64_t k = 0; k < depth; k += 4) {
+    Vi four = {};
+    for (int i = 0; i < 4; ++i) {
+      const Vi code = nearest(x[k + i] * inverse);
+      sum += code;
+      four |= (code & 255) << (8 * i);
+    }
+    *reinterpret_cast<ViLoad*>(codes + k * kBlock) = four;
+  }
+  store(scales, largest < 1e-30f ? Vf{} : largest / 127.0f);
+  *reinterpret_cast<ViLoad*>(offsets) = sum * 128;
+}
+
+// Blocks of a packed matrix.
+template <bool is_rotated, typename T>
+SELFALIGN_INLINE void encode_blocks(const T* packed, int64_t depth,
+                                    int64_t blocks, int8_t* codes,
+                                    float* scales, int32_t* offsets) {
+  Vf x[kMaxHeadSize];
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int j = 0; j < kVectors; ++j) {
+      for (int64_t k = 0; k < depth; ++k) {
+        x[k] = block_row(packed + block * depth * kBlock, k, j);
+      }
+      if (is_rotated) rotate_columns(x, depth);
+      const int64_t column = block * kBlock + j * kLanes;
+      round_columns(x, depth, codes + block * depth * kBlock + j * kLanes * 4,
+                    scales + column, offsets + column);
+    }
+  }
+}
+
+template <typename T>
+void encode_page(const T* keys, const T* values, int64_t dim,
+                 const CodePage& to) {
+  encode_blocks<true>(keys, dim, kPageBlocks, to.keys, to.key_scales,
+                      to.key_offsets);
+  encode_blocks<false>(values, kPageKeys, dim / kBlock, to.values,
+                       to.value_scales, to.value_offsets);
+}
+
+// ---- Attention ----
+
 // 255 exp(x) for x of at most 0, to 1e-4 of it; below exp(-83) of no meaning,
 // but small. 2^n times a polynomial, which is 255 at 0.
 SELFALIGN_INLINE Vf weight_of(Vf x) {

@@ -47,7 +47,8 @@ class CodeAttention {
       for (float& x : keys) x = draw(random);
       for (float& x : values) x = draw(random);
       pages_.emplace_back(static_cast<size_t>(code_page_bytes(of.dim)));
-      encode_page(keys.data(), values.data(), of.dim, pages_.back().data());
+      set.f32.encode_page(keys.data(), values.data(), of.dim,
+                          code_page(pages_.back().data(), of.dim));
     }
     std::vector<float> row(static_cast<size_t>(of.dim));
     Aligned<float> scratch(row.size());
@@ -158,7 +159,7 @@ class CodeAttention {
 
   const Kernels& set_;
   const Case case_;
-  std::vector<Aligned<std::byte>> pages_;
+  mutable std::vector<Aligned<std::byte>> pages_;
   Aligned<float> rotated_;
   Aligned<uint8_t> q_codes_;
   std::vector<float> q_scales_;
@@ -201,7 +202,8 @@ TEST(CodePages, HoldWhatWasThere) {
     values[i] = std::cos(float(3 * i)) * float(1 + i % 16);
   }
   Aligned<std::byte> bytes(size_t(code_page_bytes(kDim)));
-  encode_page(keys.data(), values.data(), kDim, bytes.data());
+  kernels().f32.encode_page(keys.data(), values.data(), kDim,
+                            code_page(bytes.data(), kDim));
   const CodePage page = code_page(bytes.data(), kDim);
   for (int64_t j = 0; j < kPageKeys; ++j) {
     float key[kDim];

@@ -376,9 +376,11 @@ int64_t keys_above(const uint32_t* weights, int64_t n, uint32_t cut,
 
 template <typename T>
 constexpr ModelKernels<T> model_kernels() {
-  return {gemm<GemmArgs<T>>, gemm<CodeGemmArgs<T>>, quantize<T>,   unpack<T>,
-          attend<T>,         rms_norm<T>,           layer_norm<T>, rope<T>,
-          convert<T>};
+  return {gemm<GemmArgs<T>>, gemm<CodeGemmArgs<T>>,
+          quantize<T>,       unpack<T>,
+          attend<T>,         encode_page<T>,
+          rms_norm<T>,       layer_norm<T>,
+          rope<T>,           convert<T>};
 }
 
 constexpr Kernels make_kernels(const char* name) {

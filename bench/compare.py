@@ -4,12 +4,16 @@
   bench/compare.py --peers FOLDER [--scripts FOLDER] [--setup] [--only NAME,...]
                    [--streams 32,64] [--rounds 2] [--anyway] [--output FILE]
 
-The same work for all, on one model, in bfloat16 or what the peer is fastest in: 1,700
-tokens that all rows share are taken in, then rows of 30 tokens of their own and 128
-new ones are decoded, so many at once. Before and after each peer this program does it,
-too, and the ratio is to the mean of the two, so that a machine that gets slower or
-faster on the way counts for both. LoRA: 8 samples of 256 tokens. A share is of the
-processor's limit in the type of the products (build/limits_bench).
+The same work for all, on one model, in bfloat16 or what the peer is fastest in:
+- decode: 1,700 tokens that all rows share are taken in, then rows of 30 tokens of their
+  own and 128 new ones are decoded, so many at once. This program does it in bfloat16 and
+  in 8 bits (--weights w8a8 --prefix-cache int8);
+- score: the choices of some of TruthfulQA's questions behind six others, answered
+  (--truthfulqa), each a text of its own for the peers, as lm-eval has it;
+- LoRA: 8 samples of 256 tokens.
+Before and after each peer this program does the same, and a ratio is to the mean of the
+two, so that a machine that gets slower or faster on the way counts for both. A share is
+of the processor's limit in the type of the products (build/limits_bench).
 
 The peers' scripts (--scripts, ../shared/peers) say how each is set up and run; --setup
 installs into FOLDER what is missing there. Threads are pinned to the first two
@@ -19,6 +23,7 @@ the table.
 """
 
 import argparse
+import csv
 import json
 import os
 import pathlib
@@ -26,6 +31,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -38,6 +44,8 @@ def parse_flags():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--peers", type=pathlib.Path, required=True)
     flags.add_argument("--scripts", type=pathlib.Path, default=ROOT.parent / "shared/peers")
+    flags.add_argument("--truthfulqa", type=pathlib.Path,
+                       default=ROOT.parent / "shared/reference/truthfulqa/TruthfulQA.csv")
     flags.add_argument("--setup", action="store_true")
     flags.add_argument("--only", default="")
     flags.add_argument("--streams", default="64")
@@ -127,6 +135,35 @@ def trainers(flags):
             for mode in ("autocast", "bfloat16", "float32")]
 
 
+def scorers(flags):
+    python = flags.peers / "vllm/bin/python"
+    setup = [flags.scripts / "setup_vllm.sh", flags.scripts / "setup_extra.sh"]
+    script = pathlib.Path(__file__).with_name("score_peer.py")
+    env = {"LD_PRELOAD": str(flags.peers / "vllm/lib/libiomp5.so"),
+           "VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_LOGGING_LEVEL": "WARNING"}
+    return [Contestant(f"{name}, scores", "score",
+                       [python, script, kind, model_folder(flags), "REQUESTS", dtype],
+                       flags.peers / "vllm/lib", setup, env=env)
+            for name, kind, dtype in (("transformers bfloat16", "transformers", "bfloat16"),
+                                      ("transformers float32", "transformers", "float32"),
+                                      ("vLLM bfloat16", "vllm", "bfloat16"))]
+
+
+def score_requests(flags, folder):
+    """Questions behind six others with their answers; the choices are continuations."""
+    with open(flags.truthfulqa, encoding="utf-8") as file:
+        items = list(csv.DictReader(file))
+    shown = "".join(f"Q: {item['Question']}\nA: {item['Best Answer']}\n\n"
+                    for item in items[100:106])
+    path = pathlib.Path(folder) / "requests.jsonl"
+    with open(path, "w", encoding="utf-8") as file:
+        for item in items[:16]:
+            choices = item["Correct Answers"].split(";") + item["Incorrect Answers"].split(";")
+            file.write(json.dumps({"context": f"{shown}Q: {item['Question']}\nA:",
+                                   "continuations": [" " + c.strip() for c in choices]}) + "\n")
+    return path
+
+
 def environment(flags, more):
     return {**os.environ, "PEERS": str(flags.peers.resolve()),
             "OMP_NUM_THREADS": str(flags.threads), **more}
@@ -139,9 +176,15 @@ def run(flags, command, env=None):
     return done.stdout + "\n" + done.stderr
 
 
-def decode_ours(flags, streams):
+# What this program computes with: a name, and its flags.
+OURS = {"bfloat16": ("full", "full"), "8 bits": ("w8a8", "int8")}
+
+
+def decode_ours(flags, streams, of):
+    weights, prefix = OURS[of]
     text = run(flags, [flags.build / "decode_bench", model_folder(flags), "auto", streams,
-                       PREFIX, SUFFIX, NEW])
+                       PREFIX, SUFFIX, NEW, 1,
+                       weights + ("+int8_prefix" if prefix == "int8" else "")])
     rates = {name: float(value) for name, value in
              re.findall(r"^(prefill|decode|rows) +([\d.]+)", text, re.M)}
     if len(rates) != 3:
@@ -151,7 +194,7 @@ def decode_ours(flags, streams):
     return rates
 
 
-def train_ours(flags, _):
+def train_ours(flags, _, of):
     text = run(flags, [flags.build / "train_bench", model_folder(flags)])
     found = [float(value) for value in re.findall(r": ([\d.]+) tokens/s", text)]
     if not found:
@@ -159,8 +202,29 @@ def train_ours(flags, _):
     return {"train": max(found)}
 
 
+def score_ours(flags, _, of):
+    """Of all requests, less what the first alone takes, its loading included."""
+    weights, prefix = OURS[of]
+    lines = flags.requests.read_text(encoding="utf-8").splitlines(keepends=True)
+
+    def seconds(of_them):
+        begin = time.time()
+        done = subprocess.run(
+            [*Machine.prefix(flags), flags.build / "selfalign", "score", "--model",
+             model_folder(flags), "--weights", weights, "--prefix-cache", prefix],
+            input="".join(of_them), capture_output=True, text=True,
+            env=environment(flags, {}))
+        if done.returncode != 0:
+            raise SystemExit(f"selfalign score: {done.stderr[-400:]}")
+        return time.time() - begin, done.stdout.count('"text"')
+
+    one, few = seconds(lines[:1])
+    all_of_them, texts = seconds(lines)
+    return {"texts": (texts - few) / (all_of_them - one)}
+
+
 def measure_peer(flags, peer, streams):
-    command = list(peer.command)
+    command = [flags.requests if part == "REQUESTS" else part for part in peer.command]
     if peer.kind == "decode":
         command.append(str(streams))
         if peer.name.startswith("llama.cpp"):
@@ -169,6 +233,9 @@ def measure_peer(flags, peer, streams):
     if peer.kind == "train":
         found = re.search(r"best ([\d.]+) tok/s", text)
         return {"train": float(found[1])} if found else None
+    if peer.kind == "score":
+        found = re.search(r"scored (\d+) texts in ([\d.]+) s", text)
+        return {"texts": float(found[1]) / float(found[2])} if found else None
     found = re.search(rf"^\S+ \S+ {streams} ([\d.]+) ([\d.]+) ([\d.]+)$", text, re.M)
     if not found:
         return None
@@ -189,20 +256,29 @@ def flop_of_token(flags):
     return 2.0 * weights + 4.0 * layers * heads * head * context
 
 
-def compare(flags, machine, peer, streams, ours):
-    """Ours, the peer, ours, ...: means of both, and of the ratios."""
-    own, other, ratios = [ours(flags, streams)], [], []
+def compare(flags, peer, streams):
+    """Ours, the peer, ours, ...: by rate (ours by name, the peer's, ratios by name)."""
+    measure = {"decode": decode_ours, "train": train_ours, "score": score_ours}[peer.kind]
+    names = ["bfloat16"] if peer.kind == "train" else list(OURS)
+
+    def ours():
+        return {name: measure(flags, streams, name) for name in names}
+
+    own, other = [ours()], []
     for _ in range(flags.rounds):
         found = measure_peer(flags, peer, streams)
-        own.append(ours(flags, streams))
+        own.append(ours())
         if found is None:
             return None
         other.append(found)
-        ratios.append({key: statistics.mean((own[-2][key], own[-1][key])) / value
-                       for key, value in found.items()})
-    mean = lambda rows, key: statistics.mean(row[key] for row in rows)  # noqa: E731
-    return {key: (mean(own, key), mean(other, key), mean(ratios, key))
-            for key in other[0]}
+    rates = {}
+    for key in other[0]:
+        mean = {name: statistics.mean(row[name][key] for row in own) for name in names}
+        ratio = {name: statistics.mean(
+            statistics.mean((own[i][name][key], own[i + 1][name][key])) / found[key]
+            for i, found in enumerate(other)) for name in names}
+        rates[key] = mean, statistics.mean(row[key] for row in other), ratio
+    return rates
 
 
 def table(flags, machine, streams, rows):
@@ -210,18 +286,25 @@ def table(flags, machine, streams, rows):
     lines = [f"{machine.name}, {machine.kernels}; limits: " +
              ", ".join(f"{name} {value:.0f}" for name, value in machine.limits.items()) +
              " (GFLOP/s; memory GB/s)" + mark, "",
-             f"| {streams} streams | ours | peer | ratio | share of the limit: ours, peer |",
-             "|---|---|---|---|---|"]
+             f"| {streams} streams | ours | in 8 bits | peer | ratios | "
+             "decode's share of the limit: ours, 8 bits, peer |", "|---|---|---|---|---|---|"]
     flop = flop_of_token(flags) / 1e9
+
+    def share(rate, kind):
+        return f"{rate * flop / machine.limits.get(kind, machine.limits['float32']):.0%}"
+
     for peer, found in rows:
         for key, (own, other, ratio) in found.items():
             shares = ""
             if key == "decode":
-                ours_limit = machine.limits.get("bfloat16", machine.limits["float32"])
-                limit = machine.limits.get(peer.type, machine.limits["float32"])
-                shares = f"{own * flop / ours_limit:.0%}, {other * flop / limit:.0%}"
-            lines.append(f"| {peer.name}: {key} | {own:.0f} | {other:.0f} | {ratio:.2f} | "
-                         f"{shares} |")
+                shares = ", ".join((share(own["bfloat16"], "bfloat16"),
+                                    share(own["8 bits"], "int8"), share(other, peer.type)))
+            digits = 1 if key == "texts" else 0
+            lines.append(
+                f"| {peer.name}: {key} | {own['bfloat16']:.{digits}f} | " +
+                (f"{own['8 bits']:.{digits}f}" if "8 bits" in own else "") +
+                f" | {other:.{digits}f} | {', '.join(f'{x:.2f}' for x in ratio.values())} | "
+                f"{shares} |")
     return "\n".join(lines)
 
 
@@ -248,24 +331,27 @@ def main():
         sys.exit(f"other work takes {machine.busy:.0%} of the processors; end it, or add "
                  "--anyway, which marks the table")
     wanted = [name.strip().lower() for name in flags.only.split(",") if name.strip()]
-    peers = [peer for peer in decoders(flags) + trainers(flags)
+    peers = [peer for peer in decoders(flags) + scorers(flags) + trainers(flags)
              if not wanted or any(peer.name.lower().startswith(name) for name in wanted)]
     peers = [peer for peer in peers if set_up(flags, peer)]
     tables = []
-    for streams in map(int, flags.streams.split(",")):
-        rows = []
-        for peer in peers:
-            if peer.kind == "train" and tables:
-                continue  # has no streams
-            ours = decode_ours if peer.kind == "decode" else train_ours
-            found = compare(flags, machine, peer, streams, ours)
-            if found is None:
-                print(f"skipped: {peer.name} printed no rates", flush=True)
-                continue
-            rows.append((peer, found))
-            print(f"{peer.name}: " + ", ".join(
-                f"{key} {ratio:.2f}" for key, (_, _, ratio) in found.items()), flush=True)
-        tables.append(table(flags, machine, streams, rows))
+    with tempfile.TemporaryDirectory() as folder:
+        if any(peer.kind == "score" for peer in peers):
+            flags.requests = score_requests(flags, folder)
+        for streams in map(int, flags.streams.split(",")):
+            rows = []
+            for peer in peers:
+                if peer.kind != "decode" and tables:
+                    continue  # has no streams
+                found = compare(flags, peer, streams)
+                if found is None:
+                    print(f"skipped: {peer.name} printed no rates", flush=True)
+                    continue
+                rows.append((peer, found))
+                print(f"{peer.name}: " + ", ".join(
+                    f"{key} {'/'.join(f'{x:.2f}' for x in ratio.values())}"
+                    for key, (_, _, ratio) in found.items()), flush=True)
+            tables.append(table(flags, machine, streams, rows))
     text = "\n\n".join(tables)
     print("\n" + text)
     if flags.output:

@@ -83,7 +83,7 @@ int find_drawn(const std::vector<uint32_t>& weights, uint64_t target) {
 }
 
 // The same of the nucleus's members; `keys` as of find_nucleus.
-int find_member(const std::vector<uint64_t>& keys, const Nucleus& nucleus,
+int find_member(std::span<const uint64_t> keys, const Nucleus& nucleus,
                 uint64_t target) {
   const uint64_t least = uint64_t{nucleus.weight} << 32 | ~nucleus.last_id;
   uint64_t sum = 0;
@@ -195,10 +195,11 @@ Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
       total);
   // All up to `cut` have together no more than may be left out.
   const auto cut = static_cast<uint32_t>((total - need) / weights.size());
-  std::vector<uint64_t>& keys = scratch.keys;
-  keys.resize(weights.size());
-  keys.resize(static_cast<size_t>(kernels().keys_above(
-      weights.data(), static_cast<int64_t>(weights.size()), cut, keys.data())));
+  scratch.keys.resize(weights.size());
+  scratch.num_keys = static_cast<size_t>(
+      kernels().keys_above(weights.data(), static_cast<int64_t>(weights.size()),
+                           cut, scratch.keys.data()));
+  const std::span<const uint64_t> keys = scratch.chosen_keys();
   // Mass by size: all of one bucket weigh more than all of the one before, so
   // only the bucket in which the share is reached needs order.
   std::array<uint64_t, kBuckets> mass = {};
@@ -255,7 +256,8 @@ SampledToken sample_token(const SampleInput& input, SamplerScratch& scratch) {
     if (s.top_p < 1) {
       const Nucleus nucleus =
           find_nucleus(scratch.weights, total, s.top_p, scratch);
-      token.id = find_member(scratch.keys, nucleus, target_of(nucleus.mass));
+      token.id =
+          find_member(scratch.chosen_keys(), nucleus, target_of(nucleus.mass));
     } else {
       token.id = find_drawn(scratch.weights, target_of(total));
     }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "generate/generator.h"
@@ -36,8 +37,13 @@ class History {
 struct SamplerScratch {
   std::vector<float> logits;
   std::vector<uint32_t> weights;
-  std::vector<uint64_t> keys;
+  std::vector<uint64_t> keys;  // the first num_keys of them
+  size_t num_keys = 0;
   std::vector<uint64_t> bucket;
+
+  std::span<const uint64_t> chosen_keys() const {
+    return std::span(keys).first(num_keys);
+  }
 };
 
 struct SampleInput {
@@ -79,8 +85,8 @@ struct Nucleus {
   uint32_t last_id = 0;
   uint64_t mass = 0;  // of all members
 };
-// `total` is the weights' sum. scratch.keys gets weight << 32 | ~id of all
-// members and of some that are lighter, in order of ids.
+// `total` is the weights' sum. scratch.chosen_keys() get weight << 32 | ~id of
+// all members and of some that are lighter, in order of ids.
 Nucleus find_nucleus(const std::vector<uint32_t>& weights, uint64_t total,
                      double top_p, SamplerScratch& scratch);
 

@@ -306,13 +306,30 @@ TEST_F(WorkTest, FilesThatBelongTogetherAreOfOneMoment) {
 
 TEST_F(BackupTest, GoesNowhereElse) {
   make_run();
-  write("home/letter", "");
+  const std::vector<std::string> others = {
+      "letter",
+      "files/thesis.txt",
+      "changes-2026.md",
+      "new",
+      "run.db",
+      "backup.json.old",
+      "files/" + std::string(64, 'a') + ".txt"};
   const auto target = [&](const std::string& folder) {
     FolderTarget(path(folder), path("run"));
   };
-  EXPECT_THAT(refusal_of([&] { target("home"); }, ErrorKind::kUsage),
-              HasSubstr("found other files"));
+  for (const std::string& other : others) {
+    write("home/" + other, "precious");
+    EXPECT_THAT(refusal_of([&] { target("home"); }, ErrorKind::kUsage),
+                HasSubstr("found other files"))
+        << other;
+    EXPECT_EQ(read_file(path("home/" + other)), "precious");
+    fs::remove_all(path("home"));
+  }
   back_up_run();
+  write("backup/changes-2026.md", "precious");
+  EXPECT_THAT(refusal_of([&] { target("backup"); }, ErrorKind::kUsage),
+              HasSubstr("found other files"));
+  fs::remove(path("backup/changes-2026.md"));
   EXPECT_THAT(refusal_of([&] { FolderTarget(path("backup"), path("another")); },
                          ErrorKind::kUsage),
               HasSubstr("found that of " + path("run")));

@@ -37,6 +37,21 @@ bool is_stale_copy(const fs::path& path) {
   });
 }
 
+bool is_changes(const std::string& name) {
+  const std::string prefix = kChanges;
+  return name.starts_with(prefix) && is_sha256(name.substr(prefix.size()));
+}
+
+// A folder of contents, or none yet.
+bool is_files(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(fs::symlink_status(path, ignored))) return false;
+  const std::vector<std::string> inside = list_folder(path);
+  return std::all_of(inside.begin(), inside.end(), [](const fs::path& file) {
+    return is_sha256(file.filename().string());
+  });
+}
+
 }  // namespace
 
 FolderTarget::FolderTarget(std::string folder, const std::string& run)
@@ -57,14 +72,18 @@ FolderTarget::FolderTarget(std::string folder, const std::string& run)
   take_up(run);
 }
 
+// Names that others use, too, are a backup's beside its lock, the first that
+// one makes, or its manifest, which is read before anything is written.
 bool FolderTarget::is_made_here() const {
   const std::vector<std::string> paths = list_folder(folder_);
-  return std::all_of(paths.begin(), paths.end(), [](const fs::path& path) {
+  const bool is_begun = is_file(path(kLock)) || is_file(path(kManifest));
+  return std::all_of(paths.begin(), paths.end(), [&](const fs::path& path) {
     const std::string name = path.filename().string();
-    return name == kManifest || name == kStore || name == kFiles ||
-           name == kLock || name == kNew || name.starts_with(kChanges) ||
-           is_stale_copy(path) ||
-           name.starts_with(std::string(kManifest) + ".");
+    if (name == kFiles) return is_files(path);
+    if (is_changes(name) || is_stale_copy(path)) return true;
+    return is_begun &&
+           (name == kManifest || name == kStore || name == kLock ||
+            name == kNew || name.starts_with(std::string(kManifest) + "."));
   });
 }
 
@@ -174,11 +193,12 @@ void FolderTarget::clear(const Manifest* manifest) const {
     for (const BackedFile& file : manifest->files) named.insert(file.sha256);
   }
   for (const fs::path content : list_folder(path(kFiles))) {
-    if (!named.contains(content.filename())) ::unlink(content.c_str());
+    const std::string name = content.filename();
+    if (is_sha256(name) && !named.contains(name)) ::unlink(content.c_str());
   }
   for (const fs::path other : list_folder(folder_)) {
     const std::string name = other.filename();
-    if (name == kNew || name.starts_with(kChanges)) ::unlink(other.c_str());
+    if (name == kNew || is_changes(name)) ::unlink(other.c_str());
   }
 }
 

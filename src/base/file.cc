@@ -298,7 +298,12 @@ void make_private_folder(const std::string& path) {
     throw_write(path, errno);
   }
   std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) throw_write(path, ENOTDIR);
+  if (!std::filesystem::is_directory(path, error)) {
+    throw Error(ErrorKind::kUsage,
+                path +
+                    ": expected a folder or nothing, found another kind of "
+                    "file; name another place");
+  }
 }
 
 unsigned new_file_mode(const std::string& folder) {

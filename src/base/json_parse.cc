@@ -60,11 +60,12 @@ std::optional<Fault> find_excess(std::string_view text, size_t max_values) {
   });
   if (at == std::string_view::npos) return std::nullopt;
   if (depth > kMaxDepth) {
-    return Fault{at, str("expected at most ", kMaxDepth,
-                         " levels of nesting, found more; flatten the value")};
+    return Fault{
+        at, str("expected at most ", kMaxDepth,
+                " levels of nesting, found deeper nesting; flatten the value")};
   }
   return Fault{at, str("expected at most ", max_values,
-                       " values, found more; is this the right file?")};
+                       " values, found more values; is this the right file?")};
 }
 
 // Bytes of the character at `at` of a text in UTF-8.

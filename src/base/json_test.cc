@@ -150,7 +150,8 @@ TEST(ParseJson, RefusesMoreValuesThanAnyFileHas) {
   EXPECT_THROW(parse_json_sorted(list(5), "t", 4), Error);
   EXPECT_EQ(parse_error_of(list(kMaxJsonValues)), "no error");
   EXPECT_EQ(parse_error_of(list(kMaxJsonValues + 1)),
-            "a.json:1:8388607: expected at most 4194304 values, found more; is "
+            "a.json:1:8388607: expected at most 4194304 values, found more "
+            "values; is "
             "this the right file?");
   // Commas inside strings part no values.
   EXPECT_EQ(

@@ -579,14 +579,5 @@ TEST(FleetWindow, GrowsWhileThatBringsMoreTokens) {
   EXPECT_LE(window.size(), 32);
 }
 
-TEST(FleetAddresses, AreCheckedAndNamedOnce) {
-  EXPECT_EQ(fleet_addresses({"http://a:1/v1", "http://a:1/v1", "http://b/v1"}),
-            (std::vector<std::string>{"http://a:1/v1", "http://b/v1"}));
-  EXPECT_EQ(kind_of([] { fleet_addresses({"http://user:pw@a/v1"}); }),
-            ErrorKind::kUsage);
-  EXPECT_EQ(kind_of([] { fleet_addresses({"/nowhere/servers.txt"}); }),
-            ErrorKind::kInput);
-}
-
 }  // namespace
 }  // namespace selfalign::generate

@@ -17,6 +17,7 @@ namespace {
 constexpr char kWhere[] = "a wrong answer";
 constexpr size_t kMaxTokens = size_t{1} << 22;
 constexpr size_t kMaxMessage = 300;
+constexpr int64_t kMaxTokenId = 1 << 30;
 
 [[noreturn]] void throw_wrong(const std::string& text) {
   throw Error(ErrorKind::kInput, str(kWhere, ": ", text));
@@ -81,8 +82,9 @@ std::vector<Token> read_lists(const Json& lists) {
 }
 
 int id_of(const Json& item) {
-  return static_cast<int>(
-      std::clamp<int64_t>(json_int_or(item, "id", kWhere, -1), -1, 1 << 30));
+  const int64_t id = json_int_or(item, "id", kWhere, -1);
+  if (id < -1 || id > kMaxTokenId) throw_wrong(str("the token id ", id));
+  return static_cast<int>(id);
 }
 
 // {"content": [{"id", "token", "logprob", "top_logprobs": [{"id",
@@ -234,6 +236,11 @@ void add_tokens(const std::vector<Token>& tokens, int num_top,
     if (token.id >= 0) completion.tokens.push_back(token.id);
     add_top(token, num_top, completion.top_logprobs);
   }
+  // Parts of characters may say less than the text; a list that breaks off, or
+  // is of another text, says much less.
+  if (!tokens.empty() && 2 * length < completion.text.size()) {
+    throw_wrong("log-probabilities of tokens that do not make the text");
+  }
 }
 
 bool has_any(const std::string& body, std::initializer_list<const char*> all) {
@@ -258,14 +265,26 @@ size_t first_by_text(const std::vector<Token>& tokens, size_t end,
 
 // The same by the server's offsets, where tokens are parts of characters. A
 // beginning-of-text token shifts them by its name.
-size_t first_by_offset(const std::vector<Token>& tokens,
+size_t first_by_offset(const std::vector<Token>& tokens, size_t end,
                        const std::string& context) {
   const std::string& begin = tokens[0].text;
   const int64_t shift = context.starts_with(begin) ? 0 : num_code_points(begin);
   const int64_t border = num_code_points(context) + shift;
-  size_t first = tokens.size();
+  size_t first = end;
   while (first > 0 && tokens[first - 1].offset >= border) --first;
+  // One that begins in the context is the continuation's, too.
+  if (first > 0 && first < end && tokens[first].offset > border) --first;
   return first;
+}
+
+// Whether the last token was generated behind the prompt, of which others may
+// be parts of characters.
+bool is_generated(const Token& last, const std::string& text,
+                  const std::string& prompt) {
+  const bool is_part = last.text.starts_with("bytes:") ||
+                       last.text.find("\xef\xbf\xbd") != std::string::npos;
+  return text.size() > prompt.size() ||
+         (!is_part && !prompt.ends_with(last.text));
 }
 
 // What an answer says of its error: an object, a text or nothing.
@@ -365,8 +384,8 @@ ContinuationScore score_of(const std::string& body, const std::string& context,
   const Json choice = first_choice(reply);
   const std::vector<Token> tokens = read_tokens(choice);
   const std::string prompt = context + continuation;
-  if (tokens.empty() ||
-      !json_string(choice, "text", kWhere).starts_with(prompt)) {
+  const std::string text = json_string_or(choice, "text", kWhere, "");
+  if (tokens.empty() || !text.starts_with(prompt)) {
     throw_wrong("an answer without the prompt and its log-probabilities");
   }
   // A token that was generated, if any, stands last.
@@ -377,7 +396,8 @@ ContinuationScore score_of(const std::string& body, const std::string& context,
     first = first_by_text(tokens, end, prompt, continuation.size());
   }
   if (first == tokens.size() && !continuation.empty()) {
-    first = first_by_offset(tokens, context);
+    if (is_generated(tokens.back(), text, prompt)) --end;
+    first = first_by_offset(tokens, end, context);
   }
   ContinuationScore score = score_of_tokens(tokens, first, end);
   if (score.logprobs.empty() != continuation.empty()) {

@@ -210,6 +210,37 @@ TEST(RemoteReply, PartsOfCharactersAreFoundByTheirPlace) {
   EXPECT_THAT(score_of(body, "a", "é").logprobs, ElementsAre(-2.0f, -3.0f));
 }
 
+// Of a server that generates one at least; also one that ends the text, which
+// the text does not show.
+TEST(RemoteReply, AGeneratedTokenIsNotScoredBesideParts) {
+  const auto body_of = [](const std::string& text, const std::string& token) {
+    return str(R"({"choices":[{"text":"a)", text,
+               R"(","finish_reason":"length","logprobs":{"tokens":["<s>","a",)"
+               R"("bytes:\\xc3","bytes:\\xa9",")",
+               token,
+               R"("],"token_logprobs":[null,-1,-2,-3,-9],)"
+               R"("text_offset":[0,3,4,4,5]}}]})");
+  };
+  for (const std::string& body :
+       {body_of("é c", " c"), body_of("é", "</s>"), body_of("éé", "é")}) {
+    EXPECT_THAT(score_of(body, "a", "é").logprobs, ElementsAre(-2.0f, -3.0f));
+  }
+}
+
+TEST(RemoteReply, LogProbabilitiesOfAnotherTextAreRefused) {
+  for (const char* lists :
+       {R"({"tokens":["q"],"token_logprobs":[-1]})",
+        R"({"content":[{"id":1000000000000,"token":" fine answer",)"
+        R"("logprob":-1}]})"}) {
+    EXPECT_THROW(parse(str(R"({"choices":[{"text":" fine answer",)"
+                           R"("finish_reason":"stop","logprobs":)",
+                           lists, "}]}"),
+                       true),
+                 Error)
+        << lists;
+  }
+}
+
 TEST(RemoteReply, AnEchoWithoutThePromptIsRefused) {
   for (const char* body :
        {R"({"choices":[{"text":" c","finish_reason":"length"}]})",

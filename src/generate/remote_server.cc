@@ -2,6 +2,7 @@
 #include "generate/remote_server.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/interrupt.h"
@@ -265,7 +266,12 @@ std::optional<std::vector<int>> RemoteServer::tokenize(
     }
     std::vector<int> ids;
     for (const Json& id : answer["tokens"]) {
-      ids.push_back(id.is_number_integer() ? id.get<int>() : -1);
+      const int64_t number =
+          id.is_number_integer() ? id.get<int64_t>() : int64_t{-1};
+      if (number < 0 || number > std::numeric_limits<int>::max()) {
+        return std::nullopt;
+      }
+      ids.push_back(static_cast<int>(number));
     }
     return ids;
   } catch (const Error&) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generate/remote_stream.h"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
+
 #include "base/error.h"
 #include "generate/remote_reply.h"
 
@@ -8,10 +12,25 @@ namespace selfalign::generate {
 namespace {
 
 constexpr char kWhere[] = "a wrong answer";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-bool is_stream(const std::string& body) {
-  return body.starts_with("data:") || body.starts_with(":") ||
-         body.starts_with("event:");
+// Whether a body begins as a stream does (WHATWG HTML, section 9.2.6); none: of
+// too little of one.
+std::optional<bool> is_stream(std::string_view body) {
+  const auto begins_as = [&body](std::string_view other) {
+    return body.substr(0, other.size()) == other.substr(0, body.size());
+  };
+  if (begins_as(kByteOrderMark)) {
+    body.remove_prefix(std::min(body.size(), kByteOrderMark.size()));
+  }
+  body.remove_prefix(std::min(body.size(), body.find_first_not_of("\r\n")));
+  if (body.empty()) return std::nullopt;
+  for (const std::string_view field :
+       {":", "data:", "event:", "id:", "retry:"}) {
+    if (!begins_as(field)) continue;
+    return body.size() >= field.size() ? std::optional(true) : std::nullopt;
+  }
+  return false;
 }
 
 }  // namespace
@@ -21,21 +40,43 @@ std::string EventReader::take(std::string_view bytes) {
   rest_ += bytes;
   size_t begin = 0;
   for (size_t end = num_scanned_;
-       (end = rest_.find('\n', end)) != std::string::npos; begin = ++end) {
-    std::string_view line(rest_.data() + begin, end - begin);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (!line.starts_with("data:")) continue;  // names of events, comments
-    line.remove_prefix(line.starts_with("data: ") ? 6 : 5);
-    if (line == "[DONE]") {
-      done_ = true;
-    } else {
-      take_event(line, text);
+       (end = rest_.find_first_of("\r\n", end)) != std::string::npos;
+       begin = ++end) {
+    if (rest_[end] == '\r') {
+      if (end + 1 == rest_.size()) break;  // a line feed may follow
+      if (rest_[end + 1] == '\n') {
+        take_line(std::string_view(rest_).substr(begin, end++ - begin), text);
+        continue;
+      }
     }
+    take_line(std::string_view(rest_).substr(begin, end - begin), text);
   }
   rest_.erase(0, begin);
-  num_scanned_ = rest_.size();
+  num_scanned_ = rest_.ends_with('\r') ? rest_.size() - 1 : rest_.size();
   text_ += text;
   return text;
+}
+
+// Lines of data are one event until an empty one; but one that is whole is
+// taken at once where a server leaves the empty line out.
+void EventReader::take_line(std::string_view line, std::string& text) {
+  if (!is_begun_ && line.starts_with(kByteOrderMark)) {
+    line.remove_prefix(kByteOrderMark.size());
+  }
+  is_begun_ = true;
+  const bool is_data = line.starts_with("data:");
+  if (!is_data && !line.empty()) return;  // names of events, comments
+  line.remove_prefix(is_data ? line.starts_with("data: ") ? 6 : 5 : 0);
+  const bool is_whole = line.empty() || line == "[DONE]" ||
+                        (event_.ends_with('}') && line.starts_with('{'));
+  if (is_whole && !event_.empty() && !done_) {
+    take_event(std::exchange(event_, {}), text);
+  }
+  if (line == "[DONE]") {
+    done_ = true;
+  } else if (!done_ && is_data) {
+    event_ += str(event_.empty() ? "" : "\n", line);
+  }
 }
 
 void EventReader::take_event(std::string_view payload, std::string& text) {
@@ -56,7 +97,8 @@ void EventReader::take_event(std::string_view payload, std::string& text) {
   if (!finish.is_null()) finish_ = finish;
 }
 
-std::string EventReader::answer() const {
+std::string EventReader::answer() {
+  text_ += take("\n\n");
   if (!any_choice_ || (!done_ && finish_.is_null())) {
     throw Error(ErrorKind::kFailed, "events without an answer's end");
   }
@@ -66,7 +108,7 @@ std::string EventReader::answer() const {
 }
 
 std::string whole_answer(const std::string& body) {
-  if (!is_stream(body)) return body;
+  if (!is_stream(body).value_or(false)) return body;
   EventReader events;
   events.take(body);
   return events.answer();
@@ -83,10 +125,13 @@ void StreamedText::take(const std::string& body, int num_try) {
     events_ = EventReader();
     text_ = CompletionText(request_->sampling.stop);
     certain_.clear();
-    open_ = is_stream(body);
+    open_ = true;
   }
+  const std::optional<bool> is_known = is_stream(body);
+  if (!is_known) return;  // until there is more of it
   const std::string_view bytes = std::string_view(body).substr(num_read_);
   num_read_ = body.size();
+  open_ = open_ && *is_known;
   if (!open_) return;
   try {
     open_ = !text_.append(events_.take(bytes));

@@ -14,19 +14,22 @@
 
 namespace selfalign::generate {
 
-// The events of an answer ("data: {...}" lines), as they come.
+// The events of an answer (WHATWG HTML, section 9.2), as they come.
 class EventReader {
  public:
   // What these bytes add to the text. Errors as of
   // remote_reply.h.
   std::string take(std::string_view bytes);
   // All that came as one answer, as if it had not been streamed. Error kFailed
-  // where the events broke off.
-  std::string answer() const;
+  // where the events broke off. Nothing is taken after that.
+  std::string answer();
 
  private:
+  void take_line(std::string_view line, std::string& text);
   void take_event(std::string_view payload, std::string& text);
 
+  bool is_begun_ = false;
+  std::string event_;       // its data so far
   std::string rest_;        // of a line
   size_t num_scanned_ = 0;  // of its bytes: no line break in them
   std::string text_;

@@ -124,5 +124,35 @@ TEST_F(StreamTest, ACancelledAnswerEndsWithWhatWasShown) {
   EXPECT_LT(completion.text.size(), 200u);
 }
 
+// What the standard allows (WHATWG HTML, section 9.2.6): other fields first, a
+// byte order mark, empty lines, each end of a line, an event on two lines.
+TEST(EventReader, TakesWhatTheStandardAllows) {
+  const std::string one = R"(data: {"choices":[{"text":"a b","finish_reason":)"
+                          R"(null}]})";
+  const std::string last =
+      R"(data: {"choices":[{"text":"","finish_reason":"stop"}]})";
+  for (const std::string begin : {"", "id: 1\nretry: 3\n", "\n\r\n",
+                                  "\xef\xbb\xbf", ":\n", "event: message\n"}) {
+    for (const std::string end : {"\n", "\r\n", "\r"}) {
+      SCOPED_TRACE(begin + "|" + end);
+      std::string body = begin + one + end + end + last + end + end +
+                         "data: [DONE]" + end + end + one + end + end;
+      EXPECT_THAT(whole_answer(body), HasSubstr(R"("text":"a b")"));
+      EventReader reader;  // byte by byte, as it may come
+      std::string text;
+      for (const char c : body) text += reader.take({&c, 1});
+      EXPECT_THAT(reader.answer(), HasSubstr(R"("text":"a b")"));
+      EXPECT_EQ(text, "a b");
+    }
+  }
+  const std::string parts =
+      "data: {\"choices\":\ndata: [{\"text\":\"a b\",\n"
+      "data: \"finish_reason\":\"stop\"}]}\n\n";
+  EXPECT_THAT(whole_answer(parts), HasSubstr(R"("text":"a b")"));
+  // Without the empty lines, as some servers have it.
+  EXPECT_THAT(whole_answer(one + "\n" + last + "\n"),
+              HasSubstr(R"("finish_reason":"stop")"));
+}
+
 }  // namespace
 }  // namespace selfalign::generate

@@ -77,10 +77,12 @@ train::Handoff hand_off(const std::string& base, const model::Weights& weights,
                               samples, options);
 }
 
-// A result that is refused makes room for the next.
+// A result that is refused makes room for the next, and one that was made by
+// hand for what was there before.
 train::TrainReport adopt(const train::Handoff& handoff,
                          const model::Weights& weights,
-                         const train::TrainOptions& options) {
+                         const train::TrainOptions& options,
+                         const train::Placed& placed = {}) {
   try {
     return train::adopt_result(handoff, weights, options);
   } catch (const Error& error) {
@@ -88,6 +90,7 @@ train::TrainReport adopt(const train::Handoff& handoff,
     std::error_code ignored;
     fs::rename(handoff.folder + "/result.json",
                handoff.folder + "/result.refused.json", ignored);
+    train::withdraw_result(handoff, placed, options);
     throw;
   }
 }
@@ -124,8 +127,8 @@ train::TrainReport adopt_by_hand(const std::string& made,
                                  const std::vector<train::Sample>& samples,
                                  const train::TrainOptions& options) {
   const train::Handoff handoff = hand_off(base, weights, samples, options);
-  train::place_result(handoff, made, options);
-  return adopt(handoff, weights, options);
+  const train::Placed placed = train::place_result(handoff, made, options);
+  return adopt(handoff, weights, options, placed);
 }
 
 }  // namespace selfalign::local

@@ -522,13 +522,15 @@ stages::TuneReport LocalWorkbench::tune(
   train::TrainReport done;
   if (!made.empty()) {
     done = adopt_by_hand(made, model.path, held, tokenized, settings);
-    report.trained_by = "by hand: " + made;
   } else if (trainer.is_command()) {
     done = train_by_command(trainer.command, model.path, held, tokenized,
                             settings);
     report.trained_by = "by command: " + trainer.command;
   } else {
     done = train::train_model(held, tokenized, settings);
+  }
+  if (!done.adopted_from.empty()) {  // now, or by an adoption that was killed
+    report.trained_by = "by hand: " + done.adopted_from;
   }
   report.num_samples = static_cast<int64_t>(tokenized.size());
   report.num_tokens = done.num_tokens;

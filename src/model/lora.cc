@@ -158,7 +158,11 @@ class AdapterFile {
                           "adapter_config.json to another adapter"));
     }
     at::Tensor out = at::empty(shape, at::kFloat);
-    formats::to_float(view, out.data_ptr<float>());
+    try {
+      formats::to_float(view, out.data_ptr<float>());
+    } catch (const Error& error) {
+      fail(path_, error.what());
+    }
     return out.to(device);
   }
 

@@ -250,6 +250,20 @@ void copy_files(const std::string& from, const std::string& to) {
   }
 }
 
+bool is_same(const std::string& path, const std::string& other) {
+  std::error_code ignored;
+  return fs::equivalent(path, other, ignored);
+}
+
+// `path`, or it with the first number behind it that nothing has.
+std::string unused_place(const std::string& path) {
+  std::string place = path;
+  for (int i = 2; fs::exists(fs::symlink_status(place)); ++i) {
+    place = str(path, ".", i);
+  }
+  return place;
+}
+
 struct Losses {
   double before, after;
 };
@@ -342,8 +356,8 @@ std::vector<StepMetrics> new_metrics(const Handoff& handoff, uint64_t& done) {
   return metrics;
 }
 
-void place_result(const Handoff& handoff, const std::string& made,
-                  const TrainOptions& options) {
+Placed place_result(const Handoff& handoff, const std::string& made,
+                    const TrainOptions& options) {
   if (options.is_full()) {
     model::check_weights(made, at::kMeta, at::kFloat);
   } else {
@@ -352,17 +366,19 @@ void place_result(const Handoff& handoff, const std::string& made,
     formats::open_safetensors(made + "/adapter_model.safetensors");
   }
   const std::string to = str(handoff.folder, "/", options.result_folder());
-  for (const std::string& place : {to, to + ".new", to + ".replaced"}) {
-    require_plain_folder(place);
-  }
-  std::error_code ignored;
-  if (!fs::equivalent(made, to, ignored)) {
-    copy_files(made, to + ".new");
+  Placed placed;
+  if (!is_same(made, to)) {
+    // What a killed adoption left there may be what is adopted now.
+    const std::string copy =
+        to + (is_same(made, to + ".new") ? ".new.2" : ".new");
+    for (const std::string& place : {to, copy}) require_plain_folder(place);
+    copy_files(made, copy);
     if (fs::exists(to)) {
-      fs::remove_all(to + ".replaced");
-      fs::rename(to, to + ".replaced");
+      placed.replaced = unused_place(to + ".replaced");
+      fs::rename(to, placed.replaced);
     }
-    fs::rename(to + ".new", to);
+    fs::rename(copy, to);
+    placed.is_copy = true;
   }
   write_json_file(handoff.folder + kResult,
                   {{"format", kResultFormat},
@@ -371,6 +387,15 @@ void place_result(const Handoff& handoff, const std::string& made,
                    {"steps_sha256", handoff.steps_sha256},
                    {"adopted_from", made}},
                   1);
+  return placed;
+}
+
+void withdraw_result(const Handoff& handoff, const Placed& placed,
+                     const TrainOptions& options) {
+  if (!placed.is_copy) return;
+  const std::string to = str(handoff.folder, "/", options.result_folder());
+  fs::remove_all(to);
+  if (!placed.replaced.empty()) fs::rename(placed.replaced, to);
 }
 
 TrainReport adopt_result(const Handoff& handoff, const model::Weights& weights,
@@ -400,6 +425,7 @@ TrainReport adopt_result(const Handoff& handoff, const model::Weights& weights,
                      adapter_config(options));
   }
   TrainReport out;
+  out.adopted_from = json_string_or(result, "adopted_from", "result.json", "");
   out.num_steps = handoff.num_steps;
   for (const Sample& sample : handoff.learnt) {
     out.num_tokens += int64_t(sample.targets.size());

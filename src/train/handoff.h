@@ -48,10 +48,18 @@ bool has_result(const Handoff& handoff);
 
 // Puts an adapter, or a whole model, that was made by hand where a command
 // would have left it, unless it lies there; what lay there before goes to
-// "adapter.replaced" (or model). What data it was made of is on the word of who
-// says so. Error kInput where it is none; then nothing has changed.
-void place_result(const Handoff& handoff, const std::string& made,
-                  const TrainOptions& options);
+// "adapter.replaced" (or model), with a number behind it where there is one.
+// What data it was made of is on the word of who says so. Error kInput where it
+// is none; then nothing has changed.
+struct Placed {
+  bool is_copy = false;
+  std::string replaced;  // where what lay there before is; "": nothing did
+};
+Placed place_result(const Handoff& handoff, const std::string& made,
+                    const TrainOptions& options);
+// Of one that was refused: the folder is again what it was.
+void withdraw_result(const Handoff& handoff, const Placed& placed,
+                     const TrainOptions& options);
 
 // Takes the result: the adapter comes to options.folder/adapter, a model goes
 // to options.save_model. Before that it is checked: made from these samples

@@ -216,6 +216,35 @@ TEST_F(HandoffTest, AResultMayLieInTheHandOff) {
   EXPECT_TRUE(is_file(path("handoff/adapter/adapter_model.safetensors")));
 }
 
+// One that is refused leaves what was there, however often; and what a killed
+// adoption left may itself be adopted.
+TEST_F(HandoffTest, ARefusedResultTakesNothingAway) {
+  const Handoff handoff = hand_off();
+  const TrainReport own = train(handoff);
+  fs::copy(path("own/adapter"), path("handoff/adapter"));
+  fs::copy(path("own/adapter"), path("other"));
+  write_file_atomic(path("other/README.md"), "another");
+  for (int i = 0; i < 2; ++i) {
+    const Placed placed = place_result(handoff, path("other"), options_);
+    EXPECT_TRUE(is_file(path("handoff/adapter/README.md")));
+    withdraw_result(handoff, placed, options_);
+    EXPECT_FALSE(is_file(path("handoff/adapter/README.md")));
+    EXPECT_FALSE(fs::exists(path("handoff/adapter.replaced")));
+  }
+  EXPECT_EQ(adopt(handoff).digest, own.digest);
+  fs::remove_all(path("adopted"));
+  EXPECT_EQ(adopt(handoff).adopted_from, path("other"));
+  fs::rename(path("other"), path("handoff/adapter.new"));
+  const Placed placed =
+      place_result(handoff, path("handoff/adapter.new"), options_);
+  EXPECT_TRUE(is_file(path("handoff/adapter/README.md")));
+  EXPECT_TRUE(is_file(path("handoff/adapter.new/README.md")));
+  place_result(handoff, path("own/adapter"), options_);
+  EXPECT_TRUE(is_file(path("handoff/adapter.replaced.2/README.md")));
+  withdraw_result(handoff, {}, options_);  // that lies where it was made
+  EXPECT_TRUE(is_file(path("handoff/adapter/adapter_model.safetensors")));
+}
+
 // What it was made of is told by what was handed on, not by what is left of it.
 TEST_F(HandoffTest, ACommandMayNotSayWhatItWasHanded) {
   const Handoff handoff = hand_off();

@@ -28,6 +28,7 @@ struct TrainReport {
   std::string digest;        // of what was trained
   // The same of the samples that were held out, where some were.
   std::optional<double> validation_before, validation_after;
+  std::string adopted_from;  // made by hand there; "": trained by who was asked
 };
 
 // Trains and leaves the PEFT adapter in folder/adapter, or calls save_model

@@ -51,10 +51,10 @@ TEST(ParseJson, ShowsLittleOfWhatIsWrong) {
   EXPECT_THAT(number, StartsWith("a.json:1:11: expected numbers within"));
   const std::string follows(1000000, '\x80');
   for (const std::string& error :
-       {number, parse_error_of(many + "e" + many), parse_error_of(many + "x"),
-        parse_error_of("[" + many + "x]"),
-        parse_error_of("[1 \xc3\xa9" + follows),
-        parse_error_of("{\"" + many + "\":1,\"" + many + "\":1}")}) {
+       {number, parse_error_of(str(many, "e", many)),
+        parse_error_of(str(many, "x")), parse_error_of(str("[", many, "x]")),
+        parse_error_of(str("[1 \xc3\xa9", follows)),
+        parse_error_of(str("{\"", many, "\":1,\"", many, "\":1}"))}) {
     EXPECT_LT(error.size(), 300u) << error.substr(0, 300);
   }
 }

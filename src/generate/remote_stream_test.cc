@@ -131,12 +131,12 @@ TEST(EventReader, TakesWhatTheStandardAllows) {
                           R"(null}]})";
   const std::string last =
       R"(data: {"choices":[{"text":"","finish_reason":"stop"}]})";
-  for (const std::string begin : {"", "id: 1\nretry: 3\n", "\n\r\n",
-                                  "\xef\xbb\xbf", ":\n", "event: message\n"}) {
-    for (const std::string end : {"\n", "\r\n", "\r"}) {
-      SCOPED_TRACE(begin + "|" + end);
-      std::string body = begin + one + end + end + last + end + end +
-                         "data: [DONE]" + end + end + one + end + end;
+  for (const char* begin : {"", "id: 1\nretry: 3\n", "\n\r\n", "\xef\xbb\xbf",
+                            ":\n", "event: message\n"}) {
+    for (const char* end : {"\n", "\r\n", "\r"}) {
+      SCOPED_TRACE(str(begin, "|", end));
+      const std::string body = str(begin, one, end, end, last, end, end,
+                                   "data: [DONE]", end, end, one, end, end);
       EXPECT_THAT(whole_answer(body), HasSubstr(R"("text":"a b")"));
       EventReader reader;  // byte by byte, as it may come
       std::string text;

@@ -129,6 +129,18 @@ SELFALIGN_INLINE void code_tile_of(int64_t rows, Rest... rest) {
   }
 }
 
+// What a row's sums stand for.
+template <int kBlocks, typename T>
+SELFALIGN_INLINE void scale_sums(const CodeGemmArgs<T>& args, int64_t block,
+                                 int64_t row, const int32_t* sums,
+                                 Vf (&c)[kBlocks * kVectors]) {
+  for (int j = 0; j < kBlocks * kVectors; ++j) {
+    const Vi sum = *reinterpret_cast<const ViLoad*>(sums + j * kLanes);
+    const Vf scale = load(args.scales + block * kBlock + j * kLanes);
+    c[j] = __builtin_convertvector(sum, Vf) * scale * args.row_scales[row];
+  }
+}
+
 // All rows against kBlocks blocks from `block` on; finish(row, registers of
 // the row), as panel() does.
 template <int kBlocks, typename T, typename Finish>
@@ -147,12 +159,7 @@ SELFALIGN_INLINE void each_row(const CodeGemmArgs<T>& args, int64_t block,
         args.offsets + block * kBlock, &sums[0]);
     for (int64_t r = 0; r < count; ++r, ++row) {
       Vf c[kAll];
-      for (int j = 0; j < kAll; ++j) {
-        const Vi sum =
-            *reinterpret_cast<const ViLoad*>(sums + (r * kAll + j) * kLanes);
-        const Vf scale = load(args.scales + block * kBlock + j * kLanes);
-        c[j] = __builtin_convertvector(sum, Vf) * scale * args.row_scales[row];
-      }
+      scale_sums<kBlocks>(args, block, row, sums + r * kAll * kLanes, c);
       finish(row, c);
     }
   }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/aten_decoder.h"
+#include "engine/kernels_testing.h"
 #include "engine/packed_cache.h"
 #include "engine/testing.h"
 
@@ -86,19 +87,19 @@ void check_against_reference(Decoder& decoder, const model::Weights& weights,
 }
 
 TEST(CpuDecoder, EqualsTheModel) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    SCOPED_TRACE(kernel_set(s).name);
+  for (const Kernels& set : tested_kernels()) {
+    SCOPED_TRACE(set.name);
     const auto weights = tiny_weights();
     for (int64_t prefix : {0, 1, 64, 150}) {
-      const auto decoder = make_cpu_decoder(*weights, kSmall, kernel_set(s));
+      const auto decoder = make_cpu_decoder(*weights, kSmall, set);
       check_against_reference(*decoder, *weights, prefix, 2e-4f);
     }
   }
 }
 
 TEST(CpuDecoder, EqualsTheModelInBfloat16) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    SCOPED_TRACE(kernel_set(s).name);
+  for (const Kernels& set : tested_kernels()) {
+    SCOPED_TRACE(set.name);
     // Rounded weights in float32 are the reference: the decoder's activations
     // are rounded at products only.
     auto rounded = tiny_weights({}, at::kBFloat16);
@@ -116,7 +117,7 @@ TEST(CpuDecoder, EqualsTheModelInBfloat16) {
     widen(wide->embedding);
     widen(wide->head);
     widen(wide->final_norm.weight);
-    const auto decoder = make_cpu_decoder(*rounded, kSmall, kernel_set(s));
+    const auto decoder = make_cpu_decoder(*rounded, kSmall, set);
     check_against_reference(*decoder, *wide, 100, 0.35f);
   }
 }
@@ -147,10 +148,10 @@ TEST(CpuDecoder, CodesGiveTheBitsOfWhatTheyStandFor) {
         const auto weights = tiny_weights(shape, dtype);
         const auto values = values_of_codes(*weights, rounding);
         weights->rounding = rounding;
-        for (int s = 0; s < num_kernel_sets(); ++s) {
-          SCOPED_TRACE(str(kernel_set(s).name, model::describe(rounding)));
-          const auto codes = make_cpu_decoder(*weights, kSmall, kernel_set(s));
-          const auto plain = make_cpu_decoder(*values, kSmall, kernel_set(s));
+        for (const Kernels& set : tested_kernels()) {
+          SCOPED_TRACE(str(set.name, model::describe(rounding)));
+          const auto codes = make_cpu_decoder(*weights, kSmall, set);
+          const auto plain = make_cpu_decoder(*values, kSmall, set);
           const std::vector<int> tokens = random_tokens(40, 5);
           const auto mine = codes->new_sequence(60, false);
           const auto theirs = plain->new_sequence(60, false);
@@ -178,8 +179,8 @@ TEST(CpuDecoder, WholeNumbersAreNearTheModel) {
                                               .kv_heads = 5,
                                               .head_dim = 20,
                                               .intermediate = 100}}) {
-    for (int s = 0; s < num_kernel_sets(); ++s) {
-      SCOPED_TRACE(kernel_set(s).name);
+    for (const Kernels& set : tested_kernels()) {
+      SCOPED_TRACE(set.name);
       const auto weights = tiny_weights(shape);
       // Random weights make much of the error of each layer.
       const float near =
@@ -189,13 +190,13 @@ TEST(CpuDecoder, WholeNumbersAreNearTheModel) {
                       .item<float>();
       const auto whole = std::make_shared<model::Weights>(*weights);
       whole->rounding = model::Rounding::kW8a8;
-      check_against_reference(*make_cpu_decoder(*whole, kSmall, kernel_set(s)),
-                              *weights, 70, near);
+      check_against_reference(*make_cpu_decoder(*whole, kSmall, set), *weights,
+                              70, near);
       whole->config.tied_embeddings = true;
       whole->head = whole->embedding;
       weights->head = weights->embedding;
-      check_against_reference(*make_cpu_decoder(*whole, kSmall, kernel_set(s)),
-                              *weights, 70, near);
+      check_against_reference(*make_cpu_decoder(*whole, kSmall, set), *weights,
+                              70, near);
     }
   }
 }
@@ -209,17 +210,16 @@ TEST(CpuDecoder, APrefixInWholeNumbersIsNearTheModel) {
   for (const TinyShape& shape :
        {TinyShape{},
         TinyShape{.hidden = 40, .heads = 5, .kv_heads = 5, .head_dim = 20}}) {
-    for (int s = 0; s < num_kernel_sets(); ++s) {
-      SCOPED_TRACE(kernel_set(s).name);
+    for (const Kernels& set : tested_kernels()) {
+      SCOPED_TRACE(set.name);
       const auto weights = tiny_weights(shape);
       const float near =
           0.02f * reference_logits(*weights, random_tokens(70, 1))
                       .abs()
                       .max()
                       .item<float>();
-      check_against_reference(
-          *make_cpu_decoder(*weights, kSmallInt8, kernel_set(s)), *weights, 150,
-          near);
+      check_against_reference(*make_cpu_decoder(*weights, kSmallInt8, set),
+                              *weights, 150, near);
     }
   }
 }

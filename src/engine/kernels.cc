@@ -5,15 +5,43 @@
 #include <string_view>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace selfalign::engine {
 
 #if defined(__x86_64__)
-extern const Kernels kKernelsAvx512Bf16, kKernelsAvx512Vnni, kKernelsAvx512,
-    kKernelsAvx2;
+extern const Kernels kKernelsAmx, kKernelsAvx512Bf16, kKernelsAvx512Vnni,
+    kKernelsAvx512, kKernelsAvx2;
 #endif
 extern const Kernels kKernelsGeneric;
 
 namespace {
+
+#if defined(__x86_64__)
+// Whether the processor has tiles (AMX) and products of bfloat16 and of 8 bits
+// with them, the system keeps them for threads, and lets this process use them,
+// which it has to be asked for once, for all threads, before any does. For a
+// processor with AVX.
+bool may_use_tiles() {
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25;
+  constexpr unsigned kAll = kBf16 | kTile | kInt8;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAll) != kAll) {
+    return false;
+  }
+  constexpr unsigned kConfigData = 1u << 17, kTileData = 1u << 18;
+  unsigned low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  if ((low & kConfigData) == 0 || (low & kTileData) == 0) return false;
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kFeature = 18;                // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kFeature) == 0;
+}
+#endif
 
 std::vector<const Kernels*> sets_of_this_processor() {
   std::vector<const Kernels*> sets;
@@ -26,9 +54,9 @@ std::vector<const Kernels*> sets_of_this_processor() {
                       __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
   const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  if (vnni && __builtin_cpu_supports("avx512bf16")) {
-    sets.push_back(&kKernelsAvx512Bf16);
-  }
+  const bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
+  if (bf16 && may_use_tiles()) sets.push_back(&kKernelsAmx);
+  if (bf16) sets.push_back(&kKernelsAvx512Bf16);
   if (vnni) sets.push_back(&kKernelsAvx512Vnni);
   if (avx512) sets.push_back(&kKernelsAvx512);
   if (avx2) sets.push_back(&kKernelsAvx2);

@@ -174,7 +174,7 @@ struct ModelKernels {
 };
 
 struct Kernels {
-  const char* name;  // "avx512_bf16", "avx512", "avx2", "generic"
+  const char* name;  // "amx", "avx512_bf16", "avx512", "avx2", "generic"
   float (*max)(const float* x, int64_t n);
   // Sum of exp(x_i - max).
   double (*sum_exp)(const float* x, int64_t n, float max);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "engine/aligned.h"
 #include "engine/code_page.h"
+#include "engine/kernels_testing.h"
 #include "engine/packed_int8.h"
 
 namespace selfalign::engine {
@@ -167,26 +168,26 @@ class CodeAttention {
 };
 
 TEST(CodePages, AttentionIsWithinHalfA255th) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (const Case& one :
          {Case{1, 64, 1}, Case{48, 64, 3}, Case{5, 16, 2}, Case{13, 80, 2},
           Case{7, 128, 2, 3.0f}, Case{40, 64, 3, 0.0f, true},
           Case{9, 32, 2, 2.0f, true}}) {
-      SCOPED_TRACE(str(kernel_set(s).name, ", ", one.rows, " rows, ", one.dim));
-      CodeAttention(kernel_set(s), one).check();
+      SCOPED_TRACE(str(set.name, ", ", one.rows, " rows, ", one.dim));
+      CodeAttention(set, one).check();
     }
   }
 }
 
 TEST(CodePages, ARowsBitsAreItsOwn) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    const CodeAttention all(kernel_set(s), {48, 64, 3});
+  for (const Kernels& set : tested_kernels()) {
+    const CodeAttention all(set, {48, 64, 3});
     const std::vector<float> together = all.attend(0, 48);
     for (const int64_t row : {0, 5, 23, 47}) {
       const std::vector<float> alone = all.attend(row, 1);
       for (int64_t d = 0; d < 64; ++d) {
         ASSERT_EQ(alone[size_t(d)], together[size_t(row * 64 + d)])
-            << kernel_set(s).name << ' ' << row;
+            << set.name << ' ' << row;
       }
       ASSERT_EQ(alone[65], together[size_t(48 * 64 + 48 + row)]);
     }

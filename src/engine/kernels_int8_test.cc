@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "engine/aligned.h"
 #include "engine/kernels.h"
+#include "engine/kernels_testing.h"
 #include "engine/packed_int8.h"
 #include "engine/packed_linear.h"
 
@@ -102,18 +103,18 @@ void check_sums(const Kernels& set, const Numbers& test) {
 }
 
 TEST(WholeProducts, SumsAreExact) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (int64_t rows = 1; rows <= 13; ++rows) {
-      check_sums(kernel_set(s), {rows, 48, 90});
+      check_sums(set, {rows, 48, 90});
     }
     for (int64_t depth : {1, 3, 4, 6, 60, 64, 100}) {
-      check_sums(kernel_set(s), {5, depth, 33});
+      check_sums(set, {5, depth, 33});
     }
-    check_sums(kernel_set(s), {64, 20, 16});
-    check_sums(kernel_set(s), {3, 576, 49});
-    check_sums(kernel_set(s), {7, 64, 48, true});
+    check_sums(set, {64, 20, 16});
+    check_sums(set, {3, 576, 49});
+    check_sums(set, {7, 64, 48, true});
     // Sums of pairs would not fit into 16 bits, nor all into a float's.
-    check_sums(kernel_set(s), {2, 1536, 31, true});
+    check_sums(set, {2, 1536, 31, true});
   }
 }
 
@@ -128,14 +129,14 @@ TEST(WholeProducts, GoOnAsProductsDo) {
   for (float& x : test.ones) x = draw(random) / 100;
   for (float& x : bias) x = draw(random);
   for (float& x : before) x = draw(random);
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    SCOPED_TRACE(kernel_set(s).name);
+  for (const Kernels& set : tested_kernels()) {
+    SCOPED_TRACE(set.name);
     Aligned<float> out(before), alone(before);
     auto args = test.args<Bf16>(0, 29);
     args.bias = bias.data();
     args.accumulate = true;
     args.out = out.data();
-    kernel_set(s).bf16.code_gemm(args);
+    set.bf16.code_gemm(args);
     for (int64_t i = 0; i < 29; ++i) {
       args = test.args<Bf16>(i, 1);
       args.bias = bias.data();
@@ -144,7 +145,7 @@ TEST(WholeProducts, GoOnAsProductsDo) {
       // Not all blocks at once, either.
       args.num_blocks = 1;
       for (; args.first_block < 6; ++args.first_block) {
-        kernel_set(s).bf16.code_gemm(args);
+        set.bf16.code_gemm(args);
       }
       for (int64_t j = 0; j < 90; ++j) {
         const auto place = size_t(i * 90 + j);
@@ -182,7 +183,7 @@ TEST(WholeProducts, AreActivatedAndGated) {
   const auto value = [&](int64_t i, int64_t j) {
     return test.sum(i, j) * 0.01 * 0.004 + 0.25;
   };
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (const Activation kind :
          {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh,
           Activation::kReluSquared}) {
@@ -192,11 +193,11 @@ TEST(WholeProducts, AreActivatedAndGated) {
       args.activation = kind;
       args.activated = gated.data();
       args.ldc = 48;
-      kernel_set(s).f32.code_gemm(args);
+      set.f32.code_gemm(args);
       args.is_paired = false;
       args.activated = plain.data();
       args.ldc = 96;
-      kernel_set(s).f32.code_gemm(args);
+      set.f32.code_gemm(args);
       for (int64_t i = 0; i < 13; ++i) {
         for (int64_t j = 0; j < 96; ++j) {
           const double y = activated(kind, value(i, j));
@@ -205,7 +206,7 @@ TEST(WholeProducts, AreActivatedAndGated) {
           const auto place =
               size_t(i * 48 + j / kBlock / 2 * kBlock + j % kBlock);
           ASSERT_NEAR(gated[place], y * value(i, j + kBlock), 1e-3)
-              << kernel_set(s).name << ' ' << i << ", " << j;
+              << set.name << ' ' << i << ", " << j;
         }
       }
     }
@@ -228,11 +229,11 @@ void check_codes(const Aligned<float>& plain, float scale,
       ASSERT_EQ(to_float(row[i]), values[i]);
     }
   }
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    SCOPED_TRACE(kernel_set(s).name);
+  for (const Kernels& set : tested_kernels()) {
+    SCOPED_TRACE(set.name);
     Aligned<uint8_t> got(row.size());
     const float of =
-        kernel_set(s).of<T>().quantize(row.data(), n, &values[0], got.data());
+        set.of<T>().quantize(row.data(), n, &values[0], got.data());
     EXPECT_EQ(std::bit_cast<uint32_t>(of), std::bit_cast<uint32_t>(scale));
     for (size_t i = 0; i < codes.size(); ++i) {
       ASSERT_EQ(int{got[i]} - 128, codes[i]) << i;
@@ -291,10 +292,10 @@ TEST(WholeProducts, RowsAreRotated) {
     back = want;
     rotate(back.data(), n);
     Aligned<uint8_t> codes(row.size());
-    for (int s = 0; s < num_kernel_sets(); ++s) {
+    for (const Kernels& set : tested_kernels()) {
       Aligned<float> got(row.size());
-      kernel_set(s).f32.quantize(row.data(), n, got.data(), codes.data());
-      EXPECT_EQ(got, want) << kernel_set(s).name << ' ' << n;
+      set.f32.quantize(row.data(), n, got.data(), codes.data());
+      EXPECT_EQ(got, want) << set.name << ' ' << n;
     }
     for (size_t i = 0; i < row.size(); ++i) EXPECT_NEAR(back[i], row[i], 1e-5);
   }
@@ -324,12 +325,12 @@ TEST(WholeProducts, AreNearTheProductsOfFloats) {
     }
   }
   std::vector<float> first;
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    const ModelKernels<float>& set = kernel_set(s).f32;
-    for (int64_t i = 0; i < kRows; ++i) in.code(set, i);
+  for (const Kernels& set : tested_kernels()) {
+    const ModelKernels<float>& f32 = set.f32;
+    for (int64_t i = 0; i < kRows; ++i) in.code(f32, i);
     std::vector<float> want(kRows * kOut), got(kRows * kOut);
-    plain.run(set, in, kRows, {.out = want.data()});
-    whole.run(set, in, kRows, {.out = got.data()});
+    plain.run(f32, in, kRows, {.out = want.data()});
+    whole.run(f32, in, kRows, {.out = got.data()});
     for (int64_t i = 0; i < kRows * kOut; ++i) {
       // sqrt(200) * (0.024 / sqrt(12) + 0.024 / sqrt(12)) for a row of size 1
       const int64_t size = i / kOut + 1;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/aligned.h"
+#include "engine/kernels_testing.h"
 #include "engine/packed_linear.h"
 
 namespace selfalign::engine {
@@ -93,19 +94,19 @@ void check_gemm(const Kernels& set, int64_t rows, int64_t depth,
 }
 
 TEST(Kernels, ProductsEqualTheReference) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (int64_t rows : {1, 3, 5, 6, 64}) {
-      check_gemm<float>(kernel_set(s), rows, 48, 90);
-      check_gemm<Bf16>(kernel_set(s), rows, 48, 90);
+      check_gemm<float>(set, rows, 48, 90);
+      check_gemm<Bf16>(set, rows, 48, 90);
     }
-    check_gemm<float>(kernel_set(s), 11, 576, 192);
-    check_gemm<Bf16>(kernel_set(s), 11, 576, 192);
+    check_gemm<float>(set, 11, 576, 192);
+    check_gemm<Bf16>(set, 11, 576, 192);
   }
 }
 
 TEST(Kernels, GateAndUpAreJoined) {
   constexpr int64_t kRows = 7, kDepth = 32, kColumns = 48;
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     const auto a = random_values<float>(kRows * kDepth, 1);
     const auto gate = random_values<float>(kDepth * kColumns, 2);
     const auto up = random_values<float>(kDepth * kColumns, 3);
@@ -117,15 +118,15 @@ TEST(Kernels, GateAndUpAreJoined) {
       both.insert(both.end(), &u[at], &u[at] + kBlock * kDepth);
     }
     Aligned<float> out(kRows * kColumns);
-    kernel_set(s).f32.gemm({.a = a.data(),
-                            .rows = kRows,
-                            .lda = kDepth,
-                            .depth = kDepth,
-                            .packed = both.data(),
-                            .num_blocks = 2 * kColumns / kBlock,
-                            .columns = 2 * kColumns,
-                            .ldc = kColumns,
-                            .activated = out.data()});
+    set.f32.gemm({.a = a.data(),
+                  .rows = kRows,
+                  .lda = kDepth,
+                  .depth = kDepth,
+                  .packed = both.data(),
+                  .num_blocks = 2 * kColumns / kBlock,
+                  .columns = 2 * kColumns,
+                  .ldc = kColumns,
+                  .activated = out.data()});
     for (int64_t i = 0; i < kRows; ++i) {
       for (int64_t j = 0; j < kColumns; ++j) {
         double x = 0, y = 0;
@@ -134,7 +135,7 @@ TEST(Kernels, GateAndUpAreJoined) {
           y += double{a[i * kDepth + k]} * double{up[k * kColumns + j]};
         }
         const double want = x / (1 + std::exp(-x)) * y;
-        ASSERT_NEAR(out[i * kColumns + j], want, 1e-3) << kernel_set(s).name;
+        ASSERT_NEAR(out[i * kColumns + j], want, 1e-3) << set.name;
       }
     }
   }
@@ -214,23 +215,23 @@ void check_attend(const Kernels& set, AttendCase<T> test, double tolerance) {
 }
 
 TEST(Kernels, AttentionEqualsTheReference) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (int64_t keys : {1, 17, 64, 65, 150}) {
-      check_attend<float>(kernel_set(s), {3, 64, keys, false}, 1e-5);
-      check_attend<float>(kernel_set(s), {48, 16, keys, true}, 1e-5);
-      check_attend<Bf16>(kernel_set(s), {5, 80, keys, false}, 2e-2);
-      check_attend<Bf16>(kernel_set(s), {48, 32, keys, true}, 2e-2);
+      check_attend<float>(set, {3, 64, keys, false}, 1e-5);
+      check_attend<float>(set, {48, 16, keys, true}, 1e-5);
+      check_attend<Bf16>(set, {5, 80, keys, false}, 2e-2);
+      check_attend<Bf16>(set, {48, 32, keys, true}, 2e-2);
     }
   }
 }
 
 TEST(Kernels, RowsEqualTheReference) {
   const auto x = random_values<float>(80, 1), w = random_values<float>(80, 2);
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    const ModelKernels<float>& set = kernel_set(s).f32;
+  for (const Kernels& set : tested_kernels()) {
+    const ModelKernels<float>& f32 = set.f32;
     Aligned<float> out(80);
     for (int64_t n : {80, 41}) {
-      set.rms_norm(x.data(), w.data(), n, 1e-5f, out.data());
+      f32.rms_norm(x.data(), w.data(), n, 1e-5f, out.data());
       double squares = 0;
       for (int64_t i = 0; i < n; ++i) squares += double{x[i]} * double{x[i]};
       for (int64_t i = 0; i < n; ++i) {
@@ -240,12 +241,12 @@ TEST(Kernels, RowsEqualTheReference) {
     }
     const auto c = random_values<float>(80, 3),
                sn = random_values<float>(80, 4);
-    set.rope(x.data(), c.data(), sn.data(), 80, out.data());
+    f32.rope(x.data(), c.data(), sn.data(), 80, out.data());
     ASSERT_NEAR(out[3], x[3] * c[3] - x[43] * sn[3], 1e-5);
     ASSERT_NEAR(out[43], x[43] * c[43] + x[3] * sn[43], 1e-5);
     Bf16 rounded[2];
     const float halves[2] = {1.0f + 1.0f / 256, 1.0f + 3.0f / 256};
-    kernel_set(s).bf16.convert(halves, 2, 1.0f, rounded);
+    set.bf16.convert(halves, 2, 1.0f, rounded);
     EXPECT_EQ(to_float(rounded[0]), 1.0f);  // ties to even
     EXPECT_EQ(to_float(rounded[1]), 1.0f + 4.0f / 256);
   }
@@ -255,8 +256,7 @@ TEST(Kernels, SamplerLoopsEqualTheReference) {
   auto x = random_values<float>(1003, 5);
   x[17] = -std::numeric_limits<float>::infinity();
   x[900] = 9.5f;
-  for (int s = 0; s < num_kernel_sets(); ++s) {
-    const Kernels& set = kernel_set(s);
+  for (const Kernels& set : tested_kernels()) {
     EXPECT_EQ(set.max(x.data(), 1003), 9.5f);
     double want = 0;
     for (float v : x) want += std::exp(double{v} - 9.5);
@@ -287,10 +287,10 @@ TEST(Kernels, SamplerLoopsEqualTheReference) {
 }
 
 TEST(Kernels, ExpIsPrecise) {
-  for (int s = 0; s < num_kernel_sets(); ++s) {
+  for (const Kernels& set : tested_kernels()) {
     for (double x = -86; x <= 0; x += 0.37) {
       const float f = static_cast<float>(x);
-      const double got = kernel_set(s).sum_exp(&f, 1, 0.0f);
+      const double got = set.sum_exp(&f, 1, 0.0f);
       ASSERT_NEAR(got / std::exp(double{f}), 1.0, 4e-7) << x;
     }
   }

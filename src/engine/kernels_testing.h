@@ -15,6 +15,7 @@ extern const Kernels kKernelsAmxEmulated;
 inline const std::vector<Kernels>& tested_kernels() {
   static const std::vector<Kernels> sets = [] {
     std::vector<Kernels> all;
+    all.reserve(static_cast<size_t>(num_kernel_sets()) + 1);
     for (int s = 0; s < num_kernel_sets(); ++s) all.push_back(kernel_set(s));
     all.push_back(kKernelsAmxEmulated);
     return all;

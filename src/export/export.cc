@@ -36,7 +36,9 @@ std::string chosen_set(const store::Reader& store, const std::string& set) {
   if (set == "engrave" || set == "verbose") return set;
   if (!set.empty()) {
     throw Error(ErrorKind::kUsage,
-                str("set: expected engrave or verbose, found \"", set, "\""));
+                str("--stage: expected engrave or verbose, which make rows, "
+                    "found \"",
+                    set, "\"; a tuned model is exported with --model"));
   }
   return store.num_rows("verbose.pairs") > 0 ? "verbose" : "engrave";
 }

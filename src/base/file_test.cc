@@ -79,7 +79,7 @@ TEST_F(FileTest, WhatIsMadeInAPrivateFolderIsPrivate) {
   EXPECT_EQ(read_file(path("a/g")), "kept");
   ::umask(before);
   EXPECT_EQ(kind_of([&] { make_private_folder(path("a/f")); }),
-            ErrorKind::kFailed);
+            ErrorKind::kUsage);
 }
 
 TEST_F(FileTest, AScratchFolderIsNewAndGoesAway) {

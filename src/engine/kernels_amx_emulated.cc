@@ -141,10 +141,20 @@ class EmulatedTiles {
 };
 thread_local Tile EmulatedTiles::tiles_[kCount];
 
+constexpr Kernels kKernelsAmxEmulated =
+    make_tile_kernels<EmulatedTiles>("amx_emulated");
+
 }  // namespace
 
-constinit const Kernels kKernelsAmxEmulated =
-    make_tile_kernels<EmulatedTiles>("amx_emulated");
+const std::vector<Kernels>& tested_kernels() {
+  static const std::vector<Kernels> sets = [] {
+    const auto count = static_cast<size_t>(num_kernel_sets());
+    std::vector<Kernels> all(count + 1, kKernelsAmxEmulated);
+    for (size_t s = 0; s < count; ++s) all[s] = kernel_set(static_cast<int>(s));
+    return all;
+  }();
+  return sets;
+}
 
 }  // namespace selfalign::engine
 // NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

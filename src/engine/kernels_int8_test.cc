@@ -220,11 +220,12 @@ void check_codes(const Aligned<float>& plain, float scale,
   Aligned<float> values(plain);
   const auto n = static_cast<int64_t>(values.size());
   rotate(values.data(), n);
-  Aligned<T> row(values.size());
-  for (size_t i = 0; i < row.size(); ++i) {
-    if constexpr (std::is_same_v<T, float>) {
-      row[i] = values[i];
-    } else {
+  Aligned<T> row;
+  if constexpr (std::is_same_v<T, float>) {
+    row = values;
+  } else {
+    row.resize(values.size());
+    for (size_t i = 0; i < row.size(); ++i) {
       row[i] = model::to_bfloat16(values[i]);
       ASSERT_EQ(to_float(row[i]), values[i]);
     }

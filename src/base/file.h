@@ -46,7 +46,8 @@ void remove_stale_temporaries(const std::string& folder);
 // Makes the folder and its parents.
 void make_folder(const std::string& path);
 // The same, the folder for its owner alone (mode 0700) where it is made here:
-// no other person of the machine sees what lies in it.
+// no other person of the machine sees what lies in it. Error kUsage where it is
+// no folder.
 void make_private_folder(const std::string& path);
 // The mode that a new file in `folder` is opened with, before the umask: 0600
 // in a folder that is its owner's alone, else 0666. write_file_atomic and

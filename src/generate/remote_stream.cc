@@ -98,7 +98,9 @@ void EventReader::take_event(std::string_view payload, std::string& text) {
 }
 
 std::string EventReader::answer() {
-  text_ += take("\n\n");
+  if (rest_.ends_with('\r')) take("\n");  // it ended a line
+  // A whole event may lack the empty line; what broke off is none.
+  if (event_.ends_with('}')) take_line("", text_);
   if (!any_choice_ || (!done_ && finish_.is_null())) {
     throw Error(ErrorKind::kFailed, "events without an answer's end");
   }

@@ -152,6 +152,14 @@ TEST(EventReader, TakesWhatTheStandardAllows) {
   // Without the empty lines, as some servers have it.
   EXPECT_THAT(whole_answer(one + "\n" + last + "\n"),
               HasSubstr(R"("finish_reason":"stop")"));
+  const std::string only =
+      R"(data: {"choices":[{"text":"a b","finish_reason":"stop"}]})";
+  for (const char* end : {"\n", "\r", "\r\n"}) {
+    EXPECT_THAT(whole_answer(only + end), HasSubstr(R"("text":"a b")"));
+    // An event that broke off behind the answer's end takes nothing away.
+    EXPECT_THAT(whole_answer(str(only, end, end, R"(data: {"choices":[],)")),
+                HasSubstr(R"("text":"a b")"));
+  }
 }
 
 }  // namespace

@@ -9,10 +9,6 @@
 
 namespace selfalign::engine {
 
-constexpr int64_t code_page_bytes(int64_t dim) {
-  return 2 * kPageKeys * dim + (kPageKeys + dim) * 8;
-}
-
 // The page at `at`, which is aligned as floats are.
 inline CodePage code_page(std::byte* at, int64_t dim) {
   std::byte* rest = at + 2 * kPageKeys * dim;

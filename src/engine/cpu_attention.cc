@@ -151,7 +151,7 @@ void CpuAttention<T>::encode_pages(const Work& work) const {
 }
 
 template <typename T>
-void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
+void CpuAttention<T>::attend_rows(const Work& work, Rows rows) const {
   const int64_t head_dim = config_.head_dim;
   const int64_t count = rows.end - rows.begin;
   Aligned<T> q(count * dim_);
@@ -177,6 +177,8 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
           set_.quantize(&q[i * dim_], dim_, &out[i * dim_], &q_codes[i * dim_]);
     }
     std::fill(out.begin(), out.end(), 0.0f);
+    rows.q_codes = q_codes.data();
+    rows.q_scales = q_scales;
   }
   AttendArgs<T> args{
       .q = q.data(),
@@ -200,10 +202,10 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
     begin = now;
   };
   if (const CpuSequence* prefix = work.pass.prefix) {
-    attend_pages(work, rows, args,
-                 {*prefix, prefix->length(), prefix->num_coded(), 0, rows.begin,
-                  q_codes.data(), q_scales},
-                 nullptr);
+    attend_pages(
+        work, rows, args,
+        {*prefix, prefix->length(), prefix->num_coded(), 0, rows.begin},
+        nullptr);
     time(prefix_time_);
   }
   // Those of one text attend together; where its pages have codes, those of one
@@ -217,9 +219,7 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
   for (int64_t row = rows.begin; row < rows.end;) {
     int64_t last = row;
     while (last < rows.end && is_beside(row, last)) ++last;
-    const int64_t skipped = row - rows.begin;
-    attend_own(work, rows, args, row, last, q_codes.data() + skipped * dim_,
-               q_scales + skipped);
+    attend_own(work, rows, args, row, last);
     row = last;
   }
   for (int64_t row = rows.begin; row < rows.end; ++row) {
@@ -234,8 +234,7 @@ void CpuAttention<T>::attend_rows(const Work& work, const Rows& rows) const {
 template <typename T>
 void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
                                  AttendArgs<T> args, int64_t first,
-                                 int64_t last, const uint8_t* q_codes,
-                                 const float* q_scales) const {
+                                 int64_t last) const {
   const int64_t skipped = first - rows.begin;
   args.rows = last - first;
   args.q += skipped * dim_;
@@ -255,7 +254,7 @@ void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
   attend_pages(work, rows, args,
                {own, visible[last - first - 1],
                 own.has_codes() ? begin.index / kPageKeys : 0,
-                begin.position - begin.index, first, q_codes, q_scales},
+                begin.position - begin.index, first},
                visible);
 }
 
@@ -315,8 +314,9 @@ void CpuAttention<T>::attend_codes(const Work& work, const Rows& rows,
   codes.out = args.out;
   codes.max = args.max;
   codes.sum = args.sum;
-  codes.q_codes = pages.q_codes;
-  codes.q_scales = pages.q_scales;
+  const int64_t skipped = pages.first_row - rows.begin;
+  codes.q_codes = rows.q_codes + skipped * dim_;
+  codes.q_scales = rows.q_scales + skipped;
   codes.page = codes_of(page);
   if (page + 1 < pages.num_coded) codes.next_page = codes_of(page + 1).keys;
   all_.attend_codes(codes);

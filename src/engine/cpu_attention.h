@@ -74,27 +74,27 @@ class CpuAttention {
   // pairs, token by token.
   struct Rows {
     int64_t kv_head, begin, end;
+    // Their queries in whole numbers, where pages have codes.
+    const uint8_t* q_codes = nullptr;
+    const float* q_scales = nullptr;
   };
   // Pages of a sequence that rows attend to.
   struct Pages {
     const CpuSequence& sequence;
-    int64_t num_keys;        // the first of the sequence
-    int64_t num_coded;       // pages, the first of them, seen in whole numbers
-    int64_t before;          // the position of the first key
-    int64_t first_row;       // of those who attend
-    const uint8_t* q_codes;  // their queries in whole numbers
-    const float* q_scales;
+    int64_t num_keys;   // the first of the sequence
+    int64_t num_coded;  // pages, the first of them, seen in whole numbers
+    int64_t before;     // the position of the first key
+    int64_t first_row;  // of those who attend
   };
 
   void prepare_token(const Work& work, int64_t token) const;
   void rotate(const Work& work, const Place& place, const float* x,
               T* out) const;
   void attend(const Work& work) const;
-  void attend_rows(const Work& work, const Rows& rows) const;
+  void attend_rows(const Work& work, Rows rows) const;
   void encode_pages(const Work& work) const;
   void attend_own(const Work& work, const Rows& rows, AttendArgs<T> args,
-                  int64_t first, int64_t last, const uint8_t* q_codes,
-                  const float* q_scales) const;
+                  int64_t first, int64_t last) const;
   void attend_pages(const Work& work, const Rows& rows, AttendArgs<T> args,
                     const Pages& pages, int64_t* visible) const;
   void attend_codes(const Work& work, const Rows& rows,

@@ -342,6 +342,9 @@ TEST(Engine, FingerprintNamesWhatMatters) {
   EngineOptions other = kOptions;
   other.max_context = 200;
   EXPECT_NE(name, engine_of(other)->fingerprint());
+  other = kOptions;
+  other.int8_prefix = true;
+  EXPECT_NE(name, engine_of(other)->fingerprint());
 }
 
 TEST(Engine, RefusesWhatCannotBe) {

@@ -133,6 +133,11 @@ struct CodePage {
   int32_t* value_offsets = nullptr;  // [dim]
 };
 
+// Bytes of one whose parts stand one behind the other (code_page.h).
+constexpr int64_t code_page_bytes(int64_t dim) {
+  return 2 * kPageKeys * dim + (kPageKeys + dim) * 8;
+}
+
 // Attention over such a page, of kPageKeys keys that all rows see but for
 // `hidden` ones; what AttendArgs has for other keys and values is unused.
 // Weights are 255ths of the page's largest.

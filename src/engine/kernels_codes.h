@@ -221,8 +221,7 @@ SELFALIGN_INLINE void each_tile(int64_t row, int64_t rows, const Work& work) {
 
 void attend_codes(const CodeAttendArgs& args) {
   PageWeights weights;
-  Fetch fetch(args.next_page,
-              2 * kPageKeys * args.dim + (kPageKeys + args.dim) * 8,
+  Fetch fetch(args.next_page, code_page_bytes(args.dim),
               (args.rows + kAttendRows - 1) / kAttendRows);
   each_tile<kAttendRows>(0, args.rows, [&](auto rows, int64_t row) {
     fetch.row();

@@ -160,21 +160,6 @@ TEST(WholeProducts, GoOnAsProductsDo) {
   }
 }
 
-double activated(Activation kind, double x) {
-  switch (kind) {
-    case Activation::kSilu:
-      return x / (1 + std::exp(-x));
-    case Activation::kGelu:
-      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::kGeluTanh:
-      return x * 0.5 *
-             (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::kReluSquared:
-      return x > 0 ? x * x : 0;
-  }
-  return NAN;
-}
-
 TEST(WholeProducts, AreActivatedAndGated) {
   Numbers test(13, 32, 96);
   for (float& x : test.scales) x = 0.01f;

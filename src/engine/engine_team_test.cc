@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -97,6 +99,7 @@ class Watched final : public Generator {
       const std::vector<ScoreRequest>& requests) override {
     check_thread();
     num_scores += int(requests.size());
+    if (before_scores) before_scores();
     return inner_->score(requests);
   }
   std::unique_ptr<generate::Scoring> begin_score(
@@ -121,6 +124,7 @@ class Watched final : public Generator {
   std::atomic<int> num_scores = 0;
   std::atomic<int> num_parts = 0;
   std::atomic<uint64_t> fails_at = ~uint64_t{0};
+  std::function<void()> before_scores;  // set while nobody scores
 
  private:
   void check_thread() const { EXPECT_EQ(std::this_thread::get_id(), thread_); }
@@ -257,7 +261,19 @@ TEST_F(EngineTeamTest, ScoresAreSharedAlsoWhileItGenerates) {
   const auto one = engine_of();
   const auto scores = one->score(some_scores(64));
   const auto many = team();
+  // Neither goes on alone, however busy the machine is.
+  const auto give_up =
+      std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (Watched* engine : engines_) {
+    engine->before_scores = [this, give_up] {
+      while ((engines_[0]->num_scores == 0 || engines_[1]->num_scores == 0) &&
+             std::chrono::steady_clock::now() < give_up) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    };
+  }
   many->score(some_scores(64));
+  for (Watched* engine : engines_) engine->before_scores = {};
   EXPECT_EQ(engines_[0]->num_scores + engines_[1]->num_scores, 64);
   EXPECT_GT(engines_[0]->num_scores, 0);
   EXPECT_GT(engines_[1]->num_scores, 0);

@@ -89,11 +89,11 @@ void run(const Job& job) {
   std::vector<std::unique_ptr<engine::Sequence>> owns;
   const auto prefill = Clock::now();
   for (int i = 0; i < job.slots; ++i) {
-    owns.push_back(decoder->new_sequence(job.context, false));
+    owns.push_back(decoder->new_sequence(job.context, false, nullptr));
     for (int64_t t = 0; t < job.length; t += kChunk) {
       const engine::Span span{owns.back().get(), &tokens[size_t(t)],
                               std::min(kChunk, job.length - t)};
-      decoder->forward(nullptr, {span}, {});
+      decoder->forward({span}, {});
     }
   }
   const auto begin = Clock::now();
@@ -104,7 +104,7 @@ void run(const Job& job) {
       wanted.push_back(static_cast<int64_t>(spans.size()));
       spans.push_back({own.get(), tokens.data(), 1});
     }
-    decoder->forward(nullptr, spans, wanted);
+    decoder->forward(spans, wanted);
   }
   const std::chrono::duration<double> read = begin - prefill;
   const std::chrono::duration<double> said = Clock::now() - begin;

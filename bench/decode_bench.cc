@@ -3,8 +3,10 @@
 // shared prefix, then decoding of all slots at temperature 1 with top-p, as
 // stage 2 does it; and contexts per second where two answers of one token are
 // scored after the same prefix and another suffix, as evaluations do it.
-// Compare with ../shared/bench/llama_peer.sh. usage: decode_bench MODEL [DTYPE
-// SLOTS PREFIX SUFFIX NEW ROUNDS WEIGHTS ENGINES]
+// usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW ROUNDS WEIGHTS
+// ENGINES PREFIXES COMMON], where rows take PREFIXES prefixes of PREFIX tokens
+// in turns, of which the first COMMON are the same
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -75,13 +77,23 @@ constexpr char kInt8Prefix[] = "+int8_prefix";
 struct Job {
   int slots = 64, prefix = 1700, suffix = 30, new_tokens = 48, rounds = 1;
   int engines = 1;  // that share the slots; 0: one for each NUMA node
+  int prefixes = 1, common = 0;
+
+  std::string prefix_text(int which, int vocab) const {
+    return random_text(kSeed, common, vocab) +
+           random_text(kSeed + 1'000'000 * (1 + uint64_t(which)),
+                       prefix - common, vocab);
+  }
 };
 
 // Seconds for `rows` rows of `new_tokens` tokens.
 double timed(generate::Generator& generator, const Job& job, int vocab,
              int rows, int new_tokens) {
-  const auto prefix = std::make_shared<const std::string>(
-      random_text(kSeed, job.prefix, vocab));
+  std::vector<std::shared_ptr<const std::string>> prefixes;
+  for (int i = 0; i < job.prefixes; ++i) {
+    prefixes.push_back(
+        std::make_shared<const std::string>(job.prefix_text(i, vocab)));
+  }
   int given = 0;
   const auto begin = std::chrono::steady_clock::now();
   generator.generate(
@@ -89,7 +101,7 @@ double timed(generate::Generator& generator, const Job& job, int vocab,
         if (given == rows) return std::nullopt;
         generate::Request request;
         request.key = kSeed + static_cast<uint64_t>(++given);
-        request.prefix = prefix;
+        request.prefix = prefixes[size_t(given) % prefixes.size()];
         request.suffix = random_text(request.key, job.suffix, vocab);
         request.sampling.top_p = 0.98;
         request.sampling.max_new_tokens = new_tokens;
@@ -104,7 +116,7 @@ double timed(generate::Generator& generator, const Job& job, int vocab,
 // Seconds for `count` contexts.
 double timed_scores(generate::Generator& generator, const Job& job, int vocab,
                     int count) {
-  const std::string prefix = random_text(kSeed, job.prefix, vocab);
+  const std::string prefix = job.prefix_text(0, vocab);
   std::vector<generate::ScoreRequest> requests(count);
   for (generate::ScoreRequest& request : requests) {
     request.key = kSeed + static_cast<uint64_t>(&request - requests.data());
@@ -135,6 +147,10 @@ void run(const std::string& path, const std::string& dtype, std::string bits,
                                             engine::num_threads());
   const auto engines = static_cast<int>(places.size());
   options.num_slots = (job.slots + engines - 1) / engines;
+  // Prefixes are kept between what is timed.
+  options.max_context = std::max({options.max_context,
+                                  job.prefix + job.suffix + job.new_tokens + 1,
+                                  job.prefix * job.prefixes / 4 + 1});
   const auto make = [&](size_t) {
     return engine::make_engine(weights, std::make_shared<IdTokenizer>(vocab),
                                options);
@@ -145,9 +161,10 @@ void run(const std::string& path, const std::string& dtype, std::string bits,
               model::describe(compute).c_str(),
               model::describe(rounding).c_str(), engine::kernels().name,
               job.slots, engines);
-  const double prefill = timed(*generator, job, vocab, 1, 1);
-  std::printf("prefill %8.1f tok/s  (%d tokens)\n",
-              (job.prefix + job.suffix) / prefill, job.prefix + job.suffix);
+  const double prefill = timed(*generator, job, vocab, job.prefixes, 1);
+  const int prompt = job.prefix + job.suffix;
+  std::printf("prefill %8.1f tok/s  (%d of %d tokens)\n",
+              job.prefixes * prompt / prefill, job.prefixes, prompt);
   // What the first token of every row costs is its prompt's, not decoding's.
   const double prompts = timed(*generator, job, vocab, job.slots, 1);
   const int rows = job.slots * job.rounds;
@@ -171,7 +188,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: decode_bench MODEL [DTYPE SLOTS PREFIX SUFFIX NEW "
-                 "ROUNDS WEIGHTS ENGINES]\n"
+                 "ROUNDS WEIGHTS ENGINES PREFIXES COMMON]\n"
                  "WEIGHTS: full, int8, int4 or w8a8, with +int8_prefix or "
                  "without\n");
     return 2;
@@ -187,7 +204,9 @@ int main(int argc, char** argv) {
                     .suffix = number(5, 30),
                     .new_tokens = number(6, 48),
                     .rounds = number(7, 1),
-                    .engines = number(9, 1)});
+                    .engines = number(9, 1),
+                    .prefixes = number(10, 1),
+                    .common = number(11, 0)});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

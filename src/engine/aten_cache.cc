@@ -104,6 +104,11 @@ void AtenPool::give_back(const AtenPage& page) {
   }
 }
 
+std::unique_ptr<Sequence> AtenSequence::cut_start(int64_t /*length*/) {
+  SELFALIGN_CHECK(false, "a prefix behind a prefix");
+  return nullptr;
+}
+
 void AtenSequence::reserve(int64_t length) {
   SELFALIGN_CHECK(length <= max_tokens_, "sequence of ", length, " tokens of ",
                   max_tokens_);
@@ -160,7 +165,7 @@ at::Tensor AtenRow::values(int64_t layer, int64_t page) const {
 
 AtenPrefix::AtenPrefix(const AtenShape& shape, int64_t max_tokens,
                        FreeMemory free_memory, std::shared_ptr<int64_t> bytes)
-    : AtenSequence(max_tokens),
+    : AtenSequence(max_tokens, nullptr),
       shape_(shape),
       max_tokens_(max_tokens),
       free_memory_(std::move(free_memory)),

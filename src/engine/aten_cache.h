@@ -73,10 +73,12 @@ class AtenPool {
 
 class AtenSequence : public Sequence {
  public:
-  explicit AtenSequence(int64_t max_tokens) : max_tokens_(max_tokens) {}
+  AtenSequence(int64_t max_tokens, const Sequence* before)
+      : Sequence(before), max_tokens_(max_tokens) {}
   AtenSequence(const AtenSequence&) = delete;
   AtenSequence& operator=(const AtenSequence&) = delete;
 
+  std::unique_ptr<Sequence> cut_start(int64_t length) override;  // refuses
   // Makes room for tokens up to `length`.
   void reserve(int64_t length);
   // So many more are held now, which were stored for every layer.
@@ -102,9 +104,10 @@ class AtenRow : public AtenSequence {
  public:
   // slot: among those that are decoded together; slot_used[slot] is reset at
   // the end.
-  AtenRow(std::shared_ptr<AtenPool> pool, int64_t max_tokens, int64_t slot,
+  AtenRow(std::shared_ptr<AtenPool> pool, int64_t max_tokens,
+          const Sequence* before, int64_t slot,
           std::shared_ptr<std::vector<bool>> slot_used)
-      : AtenSequence(max_tokens),
+      : AtenSequence(max_tokens, before),
         pool_(std::move(pool)),
         slot_(slot),
         slot_used_(std::move(slot_used)) {}

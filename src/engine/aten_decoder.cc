@@ -37,26 +37,29 @@ class AtenDecoder : public Decoder {
                              weights_->device());
   }
 
-  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
-                                         bool shared) override {
+  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens, bool shared,
+                                         const Sequence* before) override {
     const c10::InferenceMode mode;
     if (shared) {
+      SELFALIGN_CHECK(before == nullptr, "a prefix behind a prefix");
       return std::make_unique<AtenPrefix>(shape(), max_tokens, free_memory_,
                                           prefix_bytes_);
     }
     const auto free = std::find(slot_used_->begin(), slot_used_->end(), false);
     SELFALIGN_CHECK(free != slot_used_->end(), "more sequences than slots");
     *free = true;
-    return std::make_unique<AtenRow>(pool_, max_tokens,
+    return std::make_unique<AtenRow>(pool_, max_tokens, before,
                                      free - slot_used_->begin(), slot_used_);
   }
 
-  const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
+  const float* forward(const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {
     const c10::InferenceMode mode;
+    const Sequence* prefix = spans.at(0).own->before();
     bool each_slot = true;
     for (const Span& span : spans) {
       each_slot = each_slot && span.count == 1 && row_of(span) != nullptr;
+      SELFALIGN_CHECK(span.own->before() == prefix, "two prefixes in a pass");
     }
     SELFALIGN_CHECK(each_slot || spans.size() == 1, "texts are not packed");
     const int64_t tiles =
@@ -92,6 +95,7 @@ class AtenDecoder : public Decoder {
   }
 
   bool packs_texts() const override { return false; }
+  int64_t shared_unit() const override { return 0; }
 
   int64_t cache_bytes() const override {
     return pool_->bytes() + *prefix_bytes_;

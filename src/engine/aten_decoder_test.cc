@@ -43,10 +43,9 @@ std::unique_ptr<Sequence> read(Decoder& decoder, const Sequence* prefix,
                                const std::vector<int>& tokens, int64_t count,
                                bool shared) {
   auto sequence =
-      decoder.new_sequence(static_cast<int64_t>(tokens.size()), shared);
+      decoder.new_sequence(static_cast<int64_t>(tokens.size()), shared, prefix);
   for (int64_t t = 0; t < count; t += kChunk) {
     decoder.forward(
-        prefix,
         {{sequence.get(), &tokens[size_t(t)], std::min(kChunk, count - t)}},
         {});
   }
@@ -67,7 +66,7 @@ struct Text {
 };
 
 // Logits of one of the texts, of one pass over all of them after the other.
-std::vector<float> stepped(Decoder& decoder, const Sequence* prefix,
+std::vector<float> stepped(Decoder& decoder,
                            const std::vector<const Text*>& texts, int64_t which,
                            int steps) {
   std::vector<float> all;
@@ -75,7 +74,7 @@ std::vector<float> stepped(Decoder& decoder, const Sequence* prefix,
     std::vector<Span> spans;
     spans.reserve(texts.size());
     for (const Text* text : texts) spans.push_back(text->next());
-    const float* logits = decoder.forward(prefix, spans, {which});
+    const float* logits = decoder.forward(spans, {which});
     all.insert(all.end(), logits, logits + kVocab);
   }
   return all;
@@ -114,7 +113,7 @@ class AtenPages : public testing::TestWithParam<std::tuple<bool, int>> {
     }
     std::vector<const Text*> order;  // the last comes first
     for (const auto& text : texts) order.insert(order.begin(), text.get());
-    return stepped(decoder, shared.get(), order,
+    return stepped(decoder, order,
                    static_cast<int64_t>(texts.size() - 1 - before), kSteps);
   }
 
@@ -149,8 +148,8 @@ TEST_P(AtenPages, WhatIsNoNumberStaysInItsRow) {
     const std::vector<int> broken(300, 258);
     const Text bad(*used, shared.get(), broken, 280);
     const Text good(*used, shared.get(), random_tokens(251 + kSteps, 7), 251);
-    EXPECT_EQ(stepped(*used, shared.get(), {&bad, &good}, 1, kSteps), alone);
-    EXPECT_TRUE(std::isnan(stepped(*used, shared.get(), {&bad}, 0, 1)[0]));
+    EXPECT_EQ(stepped(*used, {&bad, &good}, 1, kSteps), alone);
+    EXPECT_TRUE(std::isnan(stepped(*used, {&bad}, 0, 1)[0]));
   }
   EXPECT_EQ(among(*used, {}, 0), alone);
 }
@@ -163,7 +162,7 @@ TEST_P(AtenPages, EqualsTheModel) {
   std::vector<int> whole = prefix_tokens_;
   whole.insert(whole.end(), tokens.begin(), tokens.end());
   const at::Tensor want = reference_logits(*weights_, whole);
-  const auto own = decoder->new_sequence(600, false);
+  const auto own = decoder->new_sequence(600, false, shared.get());
   const auto expect_last = [&](const float* logits) {
     const at::Tensor row =
         want[static_cast<int64_t>(prefix_tokens_.size()) + own->length() - 1];
@@ -174,12 +173,11 @@ TEST_P(AtenPages, EqualsTheModel) {
   // Chunks across borders of pages, then steps across the second one.
   for (int64_t t = 0; t < 500; t += 60) {
     const int64_t count = std::min<int64_t>(60, 500 - t);
-    expect_last(decoder->forward(
-        shared.get(), {{own.get(), &tokens[size_t(t)], count}}, {count - 1}));
+    expect_last(decoder->forward({{own.get(), &tokens[size_t(t)], count}},
+                                 {count - 1}));
   }
   for (size_t t = 500; t < tokens.size(); ++t) {
-    expect_last(
-        decoder->forward(shared.get(), {{own.get(), &tokens[t], 1}}, {0}));
+    expect_last(decoder->forward({{own.get(), &tokens[t], 1}}, {0}));
   }
 }
 
@@ -201,7 +199,7 @@ void expect_rows_the_same(const std::shared_ptr<model::Weights>& weights) {
   const auto run = [&](std::vector<std::vector<generate::Request>> calls) {
     const auto decoder = make_aten_decoder(
         weights, {.num_slots = 6, .prefill_chunk = 64, .max_context = 1000});
-    PrefixCache prefixes;
+    PrefixCache prefixes(*decoder, options.max_context);
     SequenceCache kept(options.max_context);
     Completions completions;
     for (std::vector<generate::Request>& requests : calls) {

@@ -201,13 +201,10 @@ void CpuAttention<T>::attend_rows(const Work& work, Rows rows) const {
     all.fetch_add((now - begin).count(), std::memory_order_relaxed);
     begin = now;
   };
-  if (const CpuSequence* prefix = work.pass.prefix) {
-    attend_pages(
-        work, rows, args,
-        {*prefix, prefix->length(), prefix->num_coded(), 0, rows.begin},
-        nullptr);
-    time(prefix_time_);
+  for (size_t depth = 0; depth < work.pass.most_befores; ++depth) {
+    attend_before(work, rows, args, depth);
   }
+  time(prefix_time_);
   // Those of one text attend together; where its pages have codes, those of one
   // page, which see all before it in these.
   const auto is_beside = [&](int64_t row, int64_t other) {
@@ -230,17 +227,45 @@ void CpuAttention<T>::attend_rows(const Work& work, Rows rows) const {
   time(suffix_time_);
 }
 
+// Of the rows of `args`, `count` behind the first `skipped`.
+template <typename T>
+void select_rows(AttendArgs<T>& args, int64_t skipped, int64_t count) {
+  args.rows = count;
+  args.q += skipped * args.dim;
+  args.out += skipped * args.dim;
+  args.max += skipped;
+  args.sum += skipped;
+}
+
+// What stands before texts, `depth` of these behind the beginning. Rows that
+// are beside each other attend together to what they share.
+template <typename T>
+void CpuAttention<T>::attend_before(const Work& work, const Rows& rows,
+                                    AttendArgs<T> args, size_t depth) const {
+  const auto seen = [&](int64_t row) -> const CpuSequence* {
+    const Place& place = work.pass.places[static_cast<size_t>(row / group_)];
+    const auto& befores = work.pass.befores[place.span];
+    return depth < befores.size() ? befores[depth] : nullptr;
+  };
+  for (int64_t first = rows.begin, last = first; first < rows.end;
+       first = last) {
+    const CpuSequence* sequence = seen(first);
+    while (last < rows.end && seen(last) == sequence) ++last;
+    if (sequence == nullptr) continue;
+    AttendArgs<T> some = args;
+    select_rows(some, first - rows.begin, last - first);
+    attend_pages(work, rows, some,
+                 {*sequence, sequence->length(), sequence->num_coded(), first},
+                 nullptr);
+  }
+}
+
 // Rows first..last-1 are of one text, whose last row sees the most.
 template <typename T>
 void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
                                  AttendArgs<T> args, int64_t first,
                                  int64_t last) const {
-  const int64_t skipped = first - rows.begin;
-  args.rows = last - first;
-  args.q += skipped * dim_;
-  args.out += skipped * dim_;
-  args.max += skipped;
-  args.sum += skipped;
+  select_rows(args, first - rows.begin, last - first);
   const auto place = [&](int64_t row) -> const Place& {
     return work.pass.places[static_cast<size_t>(row / group_)];
   };
@@ -253,8 +278,7 @@ void CpuAttention<T>::attend_own(const Work& work, const Rows& rows,
   const CpuSequence& own = *work.pass.owns[begin.span];
   attend_pages(work, rows, args,
                {own, visible[last - first - 1],
-                own.has_codes() ? begin.index / kPageKeys : 0,
-                begin.position - begin.index, first},
+                own.has_codes() ? begin.index / kPageKeys : 0, first},
                visible);
 }
 
@@ -267,10 +291,11 @@ void CpuAttention<T>::attend_pages(const Work& work, const Rows& rows,
   int64_t hidden[kMaxRows];
   int64_t least_hidden = 0;
   if (work.window > 0) {
+    const int64_t before = sequence.offset();
     for (int64_t i = 0; i < args.rows; ++i) {
       const Place& place =
           work.pass.places[static_cast<size_t>((pages.first_row + i) / group_)];
-      hidden[i] = place.position + 1 - work.window - pages.before;
+      hidden[i] = place.position + 1 - work.window - before;
       least_hidden = i == 0 ? hidden[i] : std::min(least_hidden, hidden[i]);
     }
     args.hidden = hidden;

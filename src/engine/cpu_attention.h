@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention of the CPU decoder: keys and values into pages, and query rows of
-// many texts over the pages of the shared prefix and of their own text.
+// many texts over the pages of shared prefixes and of their own text.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -17,27 +18,36 @@ namespace selfalign::engine {
 // One token of a pass.
 struct Place {
   int64_t id = 0;
-  int64_t position = 0;  // counts the prefix
+  int64_t position = 0;  // in the text
   size_t span = 0;
   int64_t index = 0;  // in its own sequence
 };
 
 // The tokens of a pass and what they see.
 struct Pass {
-  const CpuSequence* prefix = nullptr;  // null: none
-  std::vector<Place> places;            // [tokens]
-  std::vector<CpuSequence*> owns;       // [spans]
-  bool has_codes = false;               // the prefix, or one of these
+  std::vector<Place> places;       // [tokens]
+  std::vector<CpuSequence*> owns;  // [spans]
+  // [spans]: what stands before each, the text's beginning first.
+  std::vector<std::vector<const CpuSequence*>> befores;
+  size_t most_befores = 0;
+  bool has_codes = false;  // one of all these
 
-  void begin(const CpuSequence* with) {
-    prefix = with;
+  void clear() {
     places.clear();
     owns.clear();
-    has_codes = prefix != nullptr && prefix->has_codes();
+    befores.clear();
+    most_befores = 0;
+    has_codes = false;
   }
   void add(CpuSequence* own) {
     owns.push_back(own);
     has_codes = has_codes || own->has_codes();
+    std::vector<const CpuSequence*>& all = befores.emplace_back();
+    for (auto* at = own->before(); at != nullptr; at = at->before()) {
+      all.insert(all.begin(), at);
+      has_codes = has_codes || at->has_codes();
+    }
+    most_befores = std::max(most_befores, all.size());
   }
   int64_t num_tokens() const { return static_cast<int64_t>(places.size()); }
 };
@@ -83,7 +93,6 @@ class CpuAttention {
     const CpuSequence& sequence;
     int64_t num_keys;   // the first of the sequence
     int64_t num_coded;  // pages, the first of them, seen in whole numbers
-    int64_t before;     // the position of the first key
     int64_t first_row;  // of those who attend
   };
 
@@ -93,6 +102,8 @@ class CpuAttention {
   void attend(const Work& work) const;
   void attend_rows(const Work& work, Rows rows) const;
   void encode_pages(const Work& work) const;
+  void attend_before(const Work& work, const Rows& rows, AttendArgs<T> args,
+                     size_t depth) const;
   void attend_own(const Work& work, const Rows& rows, AttendArgs<T> args,
                   int64_t first, int64_t last) const;
   void attend_pages(const Work& work, const Rows& rows, AttendArgs<T> args,

@@ -68,6 +68,26 @@ void CpuSequence::truncate(int64_t length) {
   }
 }
 
+std::unique_ptr<Sequence> CpuSequence::cut_start(int64_t length) {
+  SELFALIGN_CHECK(length % kPageKeys == 0 && length <= max_tokens_, length,
+                  " of ", max_tokens_);
+  auto start =
+      std::make_unique<CpuSequence>(cache_, length, has_codes_, before_);
+  const auto move_first = [](std::vector<std::byte*>& from, int64_t count,
+                             std::vector<std::byte*>& to) {
+    const auto end = from.begin() + std::min<int64_t>(count, std::ssize(from));
+    to.assign(from.begin(), end);
+    from.erase(from.begin(), end);
+  };
+  move_first(pages_, length / kPageKeys, start->pages_);
+  move_first(codes_, length / kPageKeys, start->codes_);
+  start->length_ = std::min(length, length_);
+  length_ -= start->length_;
+  max_tokens_ -= length;
+  before_ = start.get();
+  return start;
+}
+
 void CpuSequence::extend(int64_t count) {
   SELFALIGN_CHECK(length_ + count <= max_tokens_, "sequence of ", length_,
                   " tokens and ", count, " more");

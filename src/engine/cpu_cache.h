@@ -67,15 +67,21 @@ class CpuSequence : public Sequence {
   // `has_codes`: there is a CodePage for each full page, which is made as the
   // page becomes full.
   CpuSequence(std::shared_ptr<CpuCache> cache, int64_t max_tokens,
-              bool has_codes)
-      : cache_(std::move(cache)),
+              bool has_codes, const Sequence* before)
+      : Sequence(before),
+        cache_(std::move(cache)),
         max_tokens_(max_tokens),
         has_codes_(has_codes) {}
   ~CpuSequence() override { truncate(0); }
   CpuSequence(const CpuSequence&) = delete;
   CpuSequence& operator=(const CpuSequence&) = delete;
 
+  const CpuSequence* before() const {
+    return static_cast<const CpuSequence*>(Sequence::before());
+  }
+
   void truncate(int64_t length) override;
+  std::unique_ptr<Sequence> cut_start(int64_t length) override;
   // Makes room for `count` more tokens, which then count as held.
   void extend(int64_t count);
 

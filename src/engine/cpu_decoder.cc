@@ -29,11 +29,13 @@
 // whole cost, with many it is arithmetic.
 //
 // Attention runs over pages of 64 keys. A task is a run of query rows of one
-// key-value head; all query heads that share it, of all texts, are rows of the
-// same product with the prefix's pages, which are therefore read once per task
-// and not once per text. Then each text's rows see that text's own pages, up to
-// their own place. Sums, maxima and weights go on from page to page (a running
-// softmax), so that joining prefix and own text is no step of its own.
+// key-value head; all query heads that share it, of all texts behind a prefix,
+// are rows of the same product with the prefix's pages, which are therefore
+// read once per task and not once per text. A prefix may go on from another
+// one: then those behind either are rows of one product with what they have in
+// common. Then each text's rows see that text's own pages, up to their own
+// place. Sums, maxima and weights go on from page to page (a running softmax),
+// so that joining prefix and own text is no step of its own.
 //
 // Invariant: an element of a product is one register's sum over the depth in
 // one order, and a row of attention sees its pages in one order, whatever other
@@ -111,28 +113,29 @@ class CpuDecoder : public Decoder {
     gated_.resize(tokens, layers_[0].down->depth(), is_coded);
   }
 
-  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
-                                         bool shared) override {
-    return std::make_unique<CpuSequence>(cache_, max_tokens,
-                                         shared && options_.int8_prefix);
+  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens, bool shared,
+                                         const Sequence* before) override {
+    return std::make_unique<CpuSequence>(
+        cache_, max_tokens, shared && options_.int8_prefix, before);
   }
   bool packs_texts() const override { return true; }
+  int64_t shared_unit() const override { return kPageKeys; }
   int64_t cache_bytes() const override { return cache_->bytes(); }
 
-  const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
+  const float* forward(const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {
-    place_tokens(static_cast<const CpuSequence*>(prefix), spans);
+    place_tokens(spans);
     embed();
     for (int64_t i = 0; i < config_.num_layers; ++i) run_layer(i);
     return logits_of(wanted);
   }
 
  private:
-  void place_tokens(const CpuSequence* prefix, const std::vector<Span>& spans) {
-    const int64_t before = prefix == nullptr ? 0 : prefix->length();
-    pass_.begin(prefix);
+  void place_tokens(const std::vector<Span>& spans) {
+    pass_.clear();
     for (const Span& span : spans) {
       auto* own = static_cast<CpuSequence*>(span.own);
+      const int64_t before = own->offset();
       for (int64_t i = 0; i < span.count; ++i) {
         const int64_t index = own->length() + i;
         SELFALIGN_CHECK(before + index < options_.max_context, "position ",

@@ -12,6 +12,7 @@
 #include "engine/aten_decoder.h"
 #include "engine/kernels_testing.h"
 #include "engine/packed_cache.h"
+#include "engine/prefix_cache.h"
 #include "engine/testing.h"
 
 namespace selfalign::engine {
@@ -27,16 +28,19 @@ std::vector<int> random_tokens(int64_t count, unsigned seed, int vocab = 260) {
 constexpr DecoderOptions kSmall{
     .num_slots = 4, .prefill_chunk = 32, .max_context = 300};
 
-std::unique_ptr<Sequence> filled(Decoder& decoder,
-                                 const std::vector<int>& tokens) {
-  auto sequence = decoder.new_sequence(300, true);
-  for (size_t done = 0; done < tokens.size(); done += 32) {
-    const int64_t count = std::min<int64_t>(32, int64_t(tokens.size() - done));
-    decoder.forward(nullptr, {{sequence.get(), &tokens[done], count}}, {});
-  }
-  return sequence;
+// Appends tokens[length of sequence .. count).
+void fill(Decoder& decoder, Sequence& sequence, const std::vector<int>& tokens,
+          size_t count) {
+  fill_sequence(decoder, sequence, tokens, int64_t(count), 32);
 }
 
+std::unique_ptr<Sequence> filled(Decoder& decoder,
+                                 const std::vector<int>& tokens,
+                                 const Sequence* before = nullptr) {
+  auto sequence = decoder.new_sequence(300, true, before);
+  fill(decoder, *sequence, tokens, tokens.size());
+  return sequence;
+}
 float largest_difference(const float* got, const at::Tensor& want) {
   const at::Tensor g =
       at::from_blob(const_cast<float*>(got), want.sizes(), at::kFloat);
@@ -57,11 +61,11 @@ void check_against_reference(Decoder& decoder, const model::Weights& weights,
     std::vector<int> whole = prefix;
     whole.insert(whole.end(), texts.back().begin(), texts.back().end());
     wants.push_back(reference_logits(weights, whole));
-    owns.push_back(decoder.new_sequence(100, false));
+    owns.push_back(decoder.new_sequence(
+        100, false, prefix_length ? shared.get() : nullptr));
     for (int64_t done = 0; done < length; done += 32) {
       const int64_t count = std::min<int64_t>(32, length - done);
       const float* logits = decoder.forward(
-          prefix_length ? shared.get() : nullptr,
           {{owns.back().get(), &texts.back()[done], count}}, {count - 1});
       EXPECT_LT(largest_difference(
                     logits, wants.back()[prefix_length + done + count - 1]),
@@ -74,8 +78,7 @@ void check_against_reference(Decoder& decoder, const model::Weights& weights,
     for (size_t i = 0; i < texts.size(); ++i) {
       spans.push_back({owns[i].get(), &texts[i][owns[i]->length()], 1});
     }
-    const float* logits = decoder.forward(
-        prefix_length ? shared.get() : nullptr, spans, {0, 1, 2});
+    const float* logits = decoder.forward(spans, {0, 1, 2});
     for (size_t i = 0; i < texts.size(); ++i) {
       EXPECT_LT(
           largest_difference(logits + i * 260,
@@ -153,14 +156,14 @@ TEST(CpuDecoder, CodesGiveTheBitsOfWhatTheyStandFor) {
           const auto codes = make_cpu_decoder(*weights, kSmall, set);
           const auto plain = make_cpu_decoder(*values, kSmall, set);
           const std::vector<int> tokens = random_tokens(40, 5);
-          const auto mine = codes->new_sequence(60, false);
-          const auto theirs = plain->new_sequence(60, false);
+          const auto mine = codes->new_sequence(60, false, nullptr);
+          const auto theirs = plain->new_sequence(60, false, nullptr);
           for (const int64_t count : {20, 1, 3}) {
             const int64_t from = mine->length();
             const float* got = codes->forward(
-                nullptr, {{mine.get(), &tokens[from], count}}, {count - 1});
+                {{mine.get(), &tokens[from], count}}, {count - 1});
             const float* want = plain->forward(
-                nullptr, {{theirs.get(), &tokens[from], count}}, {count - 1});
+                {{theirs.get(), &tokens[from], count}}, {count - 1});
             for (int64_t i = 0; i < shape.vocab; ++i) {
               ASSERT_EQ(got[i], want[i]) << count << ' ' << i;
             }
@@ -231,19 +234,17 @@ std::vector<float> logits_behind(Decoder& decoder, int64_t count,
   const std::vector<int> tokens = random_tokens(200, 3);
   const auto prefix = filled(
       decoder, {tokens.begin(), tokens.begin() + std::max(count, num_before)});
-  const auto own = decoder.new_sequence(10, false);
+  const auto own = decoder.new_sequence(10, false, prefix.get());
   const int next = 7;
   if (num_before > 0) {
-    decoder.forward(prefix.get(), {{own.get(), &next, 1}}, {0});
+    decoder.forward({{own.get(), &next, 1}}, {0});
     own->truncate(0);
     prefix->truncate(std::min<int64_t>(count, 70));
     while (prefix->length() < count) {
-      decoder.forward(nullptr, {{prefix.get(), &tokens[prefix->length()], 1}},
-                      {});
+      decoder.forward({{prefix.get(), &tokens[prefix->length()], 1}}, {});
     }
   }
-  const float* logits =
-      decoder.forward(prefix.get(), {{own.get(), &next, 1}}, {0});
+  const float* logits = decoder.forward({{own.get(), &next, 1}}, {0});
   return {logits, logits + 260};
 }
 
@@ -259,6 +260,107 @@ TEST(CpuDecoder, WholeNumbersAreOfFullPagesOfAPrefix) {
   EXPECT_EQ(logits_behind(*int8, 190, 200), fresh);
 }
 
+std::vector<int> joined(std::vector<int> first, const std::vector<int>& rest) {
+  first.insert(first.end(), rest.begin(), rest.end());
+  return first;
+}
+
+// Logits of the last of some tokens behind a prefix that is one sequence.
+std::vector<float> logits_alone(const model::Weights& weights,
+                                const DecoderOptions& options,
+                                const std::vector<int>& prefix,
+                                const std::vector<int>& own) {
+  const auto decoder = make_cpu_decoder(weights, options);
+  const auto shared = filled(*decoder, prefix);
+  const auto row = decoder->new_sequence(100, false, shared.get());
+  const auto count = static_cast<int64_t>(own.size());
+  const float* logits =
+      decoder->forward({{row.get(), own.data(), count}}, {count - 1});
+  return {logits, logits + 260};
+}
+
+// Texts behind several prefixes in one pass, of which two begin with the same
+// 128 tokens that are held once: each as behind its own prefix alone.
+void check_tree(const DecoderOptions& options, at::ScalarType dtype,
+                int64_t window) {
+  SCOPED_TRACE(str(options.int8_prefix, at::toString(dtype), window));
+  const auto weights = tiny_weights({}, dtype);
+  if (window > 0) weights->config.windows = {0, window};
+  const auto decoder = make_cpu_decoder(*weights, options);
+  const std::vector<int> common = random_tokens(128, 1);
+  const auto trunk = filled(*decoder, common);
+  std::vector<std::vector<int>> prefixes;
+  std::vector<std::unique_ptr<Sequence>> shared;
+  for (const int64_t length : {30, 70, 1}) {
+    const std::vector<int> rest = random_tokens(length, unsigned(length));
+    shared.push_back(
+        filled(*decoder, rest, length > 1 ? trunk.get() : nullptr));
+    prefixes.push_back(length > 1 ? joined(common, rest) : rest);
+  }
+  std::vector<std::vector<int>> texts;
+  std::vector<std::unique_ptr<Sequence>> rows;
+  std::vector<Span> spans;
+  std::vector<int64_t> wanted;
+  for (size_t i = 0; i < 8; ++i) {
+    texts.push_back(random_tokens(int64_t(1 + i), unsigned(50 + i)));
+    const Sequence* before = i < 6 ? shared[i / 2].get() : nullptr;
+    rows.push_back(
+        decoder->new_sequence(100, false, i == 6 ? trunk.get() : before));
+    wanted.push_back(int64_t((i + 1) * (i + 2) / 2 - 1));
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    spans.push_back({rows[i].get(), texts[i].data(), int64_t(1 + i)});
+  }
+  const float* all = decoder->forward(spans, wanted);
+  const std::vector<float> logits(all, all + 8 * 260);
+  for (size_t i = 0; i < 8; ++i) {
+    SCOPED_TRACE(i);
+    std::vector<int> prefix;
+    if (i < 7) prefix = i == 6 ? common : prefixes[i / 2];
+    EXPECT_EQ(std::vector<float>(&logits[i * 260], &logits[i * 260] + 260),
+              logits_alone(*weights, options, prefix, texts[i]));
+  }
+}
+
+TEST(CpuDecoder, PrefixesThatBeginAlikeAreATree) {
+  DecoderOptions options = kSmall;
+  options.num_slots = 8;
+  for (const bool int8 : {false, true}) {
+    options.int8_prefix = int8;
+    check_tree(options, at::kFloat, 0);
+    check_tree(options, at::kBFloat16, 0);
+    check_tree(options, at::kFloat, 90);
+  }
+}
+
+// As it was filled to the end, half, or not at all.
+TEST(CpuDecoder, APrefixThatIsCutIsTheSame) {
+  const auto weights = tiny_weights();
+  const std::vector<int> tokens = random_tokens(150, 3), own = {5, 6};
+  for (const DecoderOptions& options : {kSmall, kSmallInt8}) {
+    const std::vector<float> want =
+        logits_alone(*weights, options, tokens, own);
+    for (const size_t count : {0, 40, 64, 100, 150}) {
+      SCOPED_TRACE(count);
+      const auto decoder = make_cpu_decoder(*weights, options);
+      const auto rest = decoder->new_sequence(150, true, nullptr);
+      fill(*decoder, *rest, tokens, count);
+      const auto row = decoder->new_sequence(10, false, rest.get());
+      const auto middle = rest->cut_start(128);
+      const auto first = middle->cut_start(64);
+      EXPECT_EQ(row->offset(), int64_t(count));
+      EXPECT_EQ(first->length(), std::min<int64_t>(int64_t(count), 64));
+      EXPECT_EQ(rest->before(), middle.get());
+      EXPECT_EQ(middle->before(), first.get());
+      fill(*decoder, *first, tokens, 64);
+      fill(*decoder, *middle, {tokens.begin() + 64, tokens.end()}, 64);
+      fill(*decoder, *rest, {tokens.begin() + 128, tokens.end()}, 22);
+      const float* logits = decoder->forward({{row.get(), own.data(), 2}}, {1});
+      EXPECT_EQ(std::vector<float>(logits, logits + 260), want);
+    }
+  }
+}
+
 // Where embedding and output are one, it is held once: a token's row is read
 // from the packed output.
 TEST(CpuDecoder, ATiedEmbeddingIsTheOutputsRows) {
@@ -270,12 +372,10 @@ TEST(CpuDecoder, ATiedEmbeddingIsTheOutputsRows) {
     const auto tied = make_cpu_decoder(*weights, kSmall);
     EXPECT_EQ(packed_bytes(), before);
     const std::vector<int> tokens = random_tokens(20, 7);
-    const auto one = decoder->new_sequence(30, false);
-    const auto other = tied->new_sequence(30, false);
-    const float* want =
-        decoder->forward(nullptr, {{one.get(), &tokens[0], 20}}, {19});
-    const float* got =
-        tied->forward(nullptr, {{other.get(), &tokens[0], 20}}, {19});
+    const auto one = decoder->new_sequence(30, false, nullptr);
+    const auto other = tied->new_sequence(30, false, nullptr);
+    const float* want = decoder->forward({{one.get(), &tokens[0], 20}}, {19});
+    const float* got = tied->forward({{other.get(), &tokens[0], 20}}, {19});
     EXPECT_TRUE(std::equal(got, got + 260, want));
   }
 }
@@ -321,7 +421,7 @@ class Steps {
 
   void add(const std::vector<int>& text) {
     texts_.push_back(text);
-    owns_.push_back(decoder_.new_sequence(100, false));
+    owns_.push_back(decoder_.new_sequence(100, false, shared_.get()));
     logits_.emplace_back();
   }
   // Feeds `count` tokens of each text of `order` in one pass.
@@ -332,7 +432,7 @@ class Steps {
       spans.push_back({owns_[i].get(), &texts_[i][owns_[i]->length()], count});
       wanted.push_back(int64_t(spans.size()) * count - 1);
     }
-    const float* logits = decoder_.forward(shared_.get(), spans, wanted);
+    const float* logits = decoder_.forward(spans, wanted);
     for (size_t i : order) {
       logits_[i].assign(logits, logits + vocab_);
       logits += vocab_;

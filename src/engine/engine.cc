@@ -21,6 +21,9 @@
 namespace selfalign::engine {
 namespace {
 
+// So many of the longest are kept while no row needs them.
+constexpr int64_t kKeptPrefixes = 4;
+
 class Engine : public generate::Generator {
  public:
   Engine(std::shared_ptr<const model::Weights> weights,
@@ -50,13 +53,14 @@ class Engine : public generate::Generator {
     }
     if (options.int8_prefix) name_ += ", prefix int8";
     if (!options.share_prefix) name_ += ", prefix not shared";
+    prefixes_.emplace(*decoder_, kKeptPrefixes * options.max_context);
     scorer_ = std::make_unique<Scorer>(*decoder_, *tokenizer_, options, vocab_);
   }
 
   void generate(const generate::NextRequest& next,
                 const generate::OnCompletion& done) override {
     Generation(
-        {*decoder_, prefixes_, kept_, *tokenizer_, options_, vocab_, stepped_})
+        {*decoder_, *prefixes_, kept_, *tokenizer_, options_, vocab_, stepped_})
         .run(next, done);
   }
 
@@ -103,7 +107,7 @@ class Engine : public generate::Generator {
   int vocab_;
   std::string name_;
   std::unique_ptr<Decoder> decoder_;
-  PrefixCache prefixes_;
+  std::optional<PrefixCache> prefixes_;
   SequenceCache kept_;
   std::unique_ptr<Scorer> scorer_;
   std::function<void()> stepped_;

@@ -128,7 +128,7 @@ TEST(Engine, AtenDecoderGivesTheSameGreedyText) {
   const ByteTokenizer tokenizer;
   const auto decoder = make_aten_decoder(
       weights, {.num_slots = 4, .prefill_chunk = 32, .max_context = 400});
-  PrefixCache prefixes;
+  PrefixCache prefixes(*decoder, kOptions.max_context);
   const auto requests = some_requests(9, 0.0);
   Completions completions;
   size_t next = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -13,7 +14,7 @@
 // How it works. Continuous batching over shared prefixes. A step is
 //
 //   refill   free slots take requests, until there are none or all are full
-//   pass     per prefix: one pass through the decoder over all its rows
+//   pass     one pass through the decoder over all rows
 //   sample   every row that has logits draws a token, or ends and leaves
 //
 // A row's tokens are its own part of the prompt, then its completion; `unfed`
@@ -25,8 +26,13 @@
 // The prefix (16 principles, 5 exemplars: some 1,700 tokens) is computed once
 // and is read-only; the decoder lets each row see it before its own keys. Its
 // last token belongs to the rows, since a row must feed something to have
-// logits. Rows of one prefix share its keys in a pass, which is what makes a
-// pass cheap; each further prefix costs a pass of its own in every step, hence
+// logits. Prefixes that begin alike are a tree (prefix_cache.h), and the rows
+// of a pass stand in the order of that tree, so that those which share keys
+// read them together. A prefix that is not there yet is read as a row's prompt
+// is, in what the chunk has room for.
+//
+// Elsewhere than on a CPU a pass has one text, or one token of each row behind
+// one prefix: each further prefix costs a pass of its own in every step, hence
 // kMaxPrefixes, beyond which a request waits.
 //
 // Invariant: a row's bits depend on its tokens alone. The decoder gives the
@@ -34,20 +40,32 @@
 // of its key and t. Slots, order of arrival and cancelled neighbours change
 // when a row is done, never what it says.
 //
-// Cost of a step: the weights are read once per prefix at work, the prefix's
-// keys once per pass, and each row's own keys once.
+// Cost of a step: the weights are read once, prefixes' keys once, and each
+// row's own keys once.
 
 namespace selfalign::engine {
 namespace {
 
 using generate::Finish;
 
-// Each costs a pass of its own in every step, and memory.
+// Where each costs a pass of its own in every step.
 constexpr size_t kMaxPrefixes = 4;
 
-const Sequence* sequence_of(const Prefix* prefix) {
-  return prefix == nullptr ? nullptr : prefix->sequence.get();
-}
+// Places in the tree of prefixes, from the text's beginning on; each prefix is
+// known by when it was seen first.
+class TreeOrder {
+ public:
+  // Those that stand behind the same one stand beside each other.
+  std::vector<size_t> place(const Prefix* prefix) {
+    if (prefix == nullptr) return {};
+    std::vector<size_t> all = place(prefix->before.get());
+    all.push_back(seen_.emplace(prefix, seen_.size()).first->second);
+    return all;
+  }
+
+ private:
+  std::map<const Prefix*, size_t> seen_;
+};
 
 }  // namespace
 
@@ -64,12 +82,18 @@ void Generation::run(const generate::NextRequest& next,
     if (rows_.empty()) return;
     step.note("rows", int64_t(rows_.size()));
     const uint64_t num_tokens = num_tokens_;
-    for (Prefix* prefix : prefixes()) {
-      if (!is_ready(prefix)) continue;
-      if (!parts_.decoder.packs_texts()) prefill_alone(prefix);
+    const auto pass_and_sample = [&](const std::vector<Row*>& rows) {
+      if (rows.empty()) return;
       const float* logits = nullptr;
-      const std::vector<Row*> ready = pass(prefix, &logits);
+      const std::vector<Row*> ready = pass(rows, &logits);
       sample(ready, logits, done);
+    };
+    if (parts_.decoder.packs_texts()) {
+      std::vector<Row*> all;
+      for (const auto& row : rows_) all.push_back(row.get());
+      pass_and_sample(all);
+    } else {
+      for (Prefix* prefix : prefixes()) pass_and_sample(read_alone(prefix));
     }
     cancel_unread(done);
     exhausted_ = false;
@@ -97,11 +121,13 @@ void Generation::refill(const generate::NextRequest& next,
       prompt_ = generate::tokenize_prompt(*pending_, parts_.tokenizer);
     }
     std::shared_ptr<Prefix> prefix = find_prefix(prompt_);
-    const std::vector<Prefix*> at_work = prefixes();
-    if (at_work.size() >= kMaxPrefixes &&
-        std::find(at_work.begin(), at_work.end(), prefix.get()) ==
-            at_work.end()) {
-      return;
+    if (!parts_.decoder.packs_texts()) {
+      const std::vector<Prefix*> at_work = prefixes();
+      if (at_work.size() >= kMaxPrefixes &&
+          std::find(at_work.begin(), at_work.end(), prefix.get()) ==
+              at_work.end()) {
+        return;
+      }
     }
     generate::Request request = std::move(*pending_);
     pending_.reset();
@@ -112,14 +138,10 @@ void Generation::refill(const generate::NextRequest& next,
 std::shared_ptr<Prefix> Generation::find_prefix(
     const generate::PromptTokens& prompt) {
   if (!prompt.has_prefix || !parts_.options.share_prefix) return nullptr;
-  std::vector<int> tokens(
-      prompt.ids.begin(),
-      prompt.ids.begin() + static_cast<ptrdiff_t>(prompt.suffix_begin));
-  for (const auto& row : rows_) {
-    if (row->prefix && row->prefix->tokens == tokens) return row->prefix;
-  }
-  if (auto kept = parts_.kept.find_prefix(tokens)) return kept;
-  return parts_.prefixes.find_or_add(std::move(tokens));
+  const auto count = static_cast<ptrdiff_t>(prompt.suffix_begin) - 1;
+  if (count <= 0 || count >= parts_.options.max_context) return nullptr;
+  return parts_.prefixes.find_or_add(
+      {prompt.ids.begin(), prompt.ids.begin() + count});
 }
 
 std::vector<Prefix*> Generation::prefixes() const {
@@ -133,7 +155,7 @@ std::vector<Prefix*> Generation::prefixes() const {
 }
 
 std::vector<int> Generation::own_tokens(const Row& row) const {
-  const size_t before = row.prefix ? row.prefix->tokens.size() - 1 : 0;
+  const size_t before = row.prefix ? row.prefix->tokens.size() : 0;
   std::vector<int> tokens(prompt_.ids.begin() + static_cast<ptrdiff_t>(before),
                           prompt_.ids.end());
   if (tokens.empty()) {  // text from nothing goes on from a text's boundary
@@ -172,7 +194,7 @@ void Generation::admit(generate::Request request,
   row->tokens = own_tokens(*row);
   Prefix* shared = row->prefix.get();
   const int64_t before =
-      shared ? static_cast<int64_t>(shared->tokens.size()) - 1 : 0;
+      shared ? static_cast<int64_t>(shared->tokens.size()) : 0;
   row->num_prompt_tokens =
       static_cast<int>(before) + static_cast<int>(row->tokens.size());
   const int64_t max_context = parts_.options.max_context;
@@ -183,65 +205,87 @@ void Generation::admit(generate::Request request,
   for (size_t i = prompt_.suffix_begin; i < prompt_.ids.size(); ++i) {
     row->history.add_prompt(prompt_.ids[i]);
   }
-  if (shared && shared->sequence == nullptr) {
-    shared->sequence = parts_.decoder.new_sequence(before, true);
-  }
   row->sequence = parts_.kept.take(row->prefix, row->tokens);
   if (!row->sequence) {
-    row->sequence = parts_.decoder.new_sequence(max_context - before, false);
+    row->sequence = parts_.decoder.new_sequence(
+        max_context - before, false, shared ? shared->sequence.get() : nullptr);
   }
   rows_.push_back(std::move(row));
 }
 
-// A long one takes several steps, as a long prompt does, so that the other rows
-// go on meanwhile.
-bool Generation::is_ready(Prefix* prefix) {
-  if (prefix == nullptr) return true;
-  const auto count = static_cast<int64_t>(prefix->tokens.size()) - 1;
+// A long prefix takes several steps, as a long prompt does, so that the other
+// rows go on meanwhile.
+std::vector<Generation::Row*> Generation::read_alone(Prefix* prefix) {
   const int64_t chunk = parts_.options.prefill_chunk;
-  const int64_t length = prefix->sequence->length();
-  fill_sequence(parts_.decoder, *prefix->sequence, prefix->tokens,
-                std::min(count, length + chunk), chunk);
-  return prefix->sequence->length() == count;
-}
-
-void Generation::prefill_alone(const Prefix* prefix) {
-  for (const auto& row : rows_) {
-    if (row->prefix.get() != prefix) continue;
-    while (row->unfed() > 1) {
-      const Span span{
-          row->sequence.get(), row->tokens.data() + row->sequence->length(),
-          std::min<int64_t>(row->unfed() - 1, parts_.options.prefill_chunk)};
-      parts_.decoder.forward(sequence_of(prefix), {span}, {});
-    }
+  if (prefix != nullptr) {
+    Sequence& sequence = *prefix->sequence;
+    fill_sequence(parts_.decoder, sequence, prefix->tokens,
+                  std::min(prefix->num_own(), sequence.length() + chunk),
+                  chunk);
+    if (prefix->num_missing() > 0) return {};
   }
-}
-
-// Rows that only go on with their last token always take part; new rows share
-// what the chunk leaves for their prompts.
-std::vector<Generation::Row*> Generation::pass(const Prefix* prefix,
-                                               const float** logits) {
-  std::vector<Span> spans;
-  std::vector<int64_t> wanted;
-  std::vector<Row*> ready;
-  int64_t tokens = 0;
-  int64_t left = parts_.options.prefill_chunk;
+  std::vector<Row*> rows;
   for (const auto& row : rows_) {
     if (row->prefix.get() != prefix) continue;
+    fill_sequence(parts_.decoder, *row->sequence, row->tokens,
+                  static_cast<int64_t>(row->tokens.size()) - 1, chunk);
+    rows.push_back(row.get());
+  }
+  return rows;
+}
+
+// Rows that only go on with their last token always take part; new rows, and
+// prefixes that rows wait for, share what the chunk leaves, first come first
+// served.
+std::vector<Generation::Row*> Generation::pass(const std::vector<Row*>& rows,
+                                               const float** logits) {
+  struct Part {
+    std::vector<size_t> place;
+    Row* row;
+    int64_t count;
+  };
+  std::vector<Part> parts;
+  std::vector<Span> spans;
+  TreeOrder order;
+  int64_t left = parts_.options.prefill_chunk;
+  int64_t tokens = 0;
+  for (Row* row : rows) {
+    if (Prefix* missing = first_missing(row->prefix.get())) {
+      const int64_t count = std::min(left, missing->num_missing());
+      Sequence* sequence = missing->sequence.get();
+      const bool is_read =
+          std::any_of(spans.begin(), spans.end(),
+                      [&](const Span& span) { return span.own == sequence; });
+      if (count == 0 || is_read) continue;
+      const int64_t done = missing->num_before() + sequence->length();
+      spans.push_back({sequence, missing->tokens.data() + done, count});
+      left -= count;
+      tokens += count;
+      continue;
+    }
     int64_t count = row->unfed();
     if (count > 1) {
       count = std::min(count, left);
       left -= count;
       if (count == 0) continue;
     }
-    spans.push_back({row->sequence.get(),
-                     row->tokens.data() + row->sequence->length(), count});
-    tokens += count;
-    if (count < row->unfed()) continue;
-    wanted.push_back(tokens - 1);
-    ready.push_back(row.get());
+    parts.push_back({order.place(row->prefix.get()), row, count});
   }
-  *logits = parts_.decoder.forward(sequence_of(prefix), spans, wanted);
+  std::stable_sort(
+      parts.begin(), parts.end(),
+      [](const Part& a, const Part& b) { return a.place < b.place; });
+  std::vector<int64_t> wanted;
+  std::vector<Row*> ready;
+  for (const Part& part : parts) {
+    Row& row = *part.row;
+    spans.push_back({row.sequence.get(),
+                     row.tokens.data() + row.sequence->length(), part.count});
+    tokens += part.count;
+    if (part.count < row.unfed()) continue;
+    wanted.push_back(tokens - 1);
+    ready.push_back(&row);
+  }
+  *logits = parts_.decoder.forward(spans, wanted);
   return ready;
 }
 

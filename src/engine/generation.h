@@ -58,27 +58,26 @@ class Generation {
     }
   };
 
-  // Fills free slots. A row of one prefix too many waits until one is done.
+  // Fills free slots. Where each prefix costs a pass of its own, a row of one
+  // too many waits until one is done.
   void refill(const generate::NextRequest& next,
               const generate::OnCompletion& done);
   void admit(generate::Request request, std::shared_ptr<Prefix> prefix,
              const generate::OnCompletion& done);
-  // Of the prompt's shared tokens; null: it has none.
+  // Of the prompt's shared tokens but their last; null: it has none.
   std::shared_ptr<Prefix> find_prefix(const generate::PromptTokens& prompt);
   // Those of the rows at work, each once, perhaps null.
   std::vector<Prefix*> prefixes() const;
-  // What the row feeds itself of the prompt that waits: with a shared prefix
-  // its last token and all behind it, else the whole.
+  // What the row feeds itself of the prompt that waits: all behind the prefix.
   std::vector<int> own_tokens(const Row& row) const;
 
-  // Whether the prefix is computed; if not, a pass more of it is.
-  bool is_ready(Prefix* prefix);
-  // A pass over the rows of one prefix; returns those that have logits now, in
-  // order of the logits.
-  std::vector<Row*> pass(const Prefix* prefix, const float** logits);
-  // A decoder that does not pack texts takes all but the last token of a new
-  // row in passes of their own.
-  void prefill_alone(const Prefix* prefix);
+  // A pass over these rows and over prefixes that they wait for; returns those
+  // that have logits now, in order of the logits.
+  std::vector<Row*> pass(const std::vector<Row*>& rows, const float** logits);
+  // A decoder that does not pack texts takes the prefix, and all but the last
+  // token of a new row behind it, in passes of their own. Returns its rows;
+  // none while it is not computed.
+  std::vector<Row*> read_alone(Prefix* prefix);
   void sample(const std::vector<Row*>& rows, const float* logits,
               const generate::OnCompletion& done);
   // The reason why the row ends with this token, if it does.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/generation.h"
 #include "engine/sampler.h"
 #include "engine/testing.h"
 #include "text/words.h"
@@ -190,14 +191,16 @@ TEST(Requests, ARequestThatComesLateJoinsAtTheNextStep) {
   EXPECT_EQ(order, (std::vector<uint64_t>{1, 0}));
 }
 
-// Rows of a prefix do not wait for those of another one to end.
+// Rows of a prefix do not wait for those of another one to end, whether the
+// prefixes begin alike or not.
 TEST(Requests, RowsOfSeveralPrefixesRunSideBySide) {
   std::vector<Request> requests;
-  for (uint64_t key = 0; key < 24; ++key) {
-    requests.push_back(request_of(key, "go on", key == 0 ? 60 : 4));
-    if (key % 6 == 0) continue;
+  for (uint64_t key = 0; key < 36; ++key) {
+    requests.push_back(request_of(key, "go on", key == 0 ? 90 : 4));
+    if (key % 9 == 0) continue;
     requests.back().prefix = std::make_shared<const std::string>(
-        std::string(10 + key % 6, 'p') + ": ");
+        std::string(key % 9 < 5 ? 150 : 10, 'p') +
+        std::string(key % 9 * 9, 'q') + ": ");
   }
   Completions alone;
   for (const Request& request : requests) {
@@ -216,7 +219,47 @@ TEST(Requests, RowsOfSeveralPrefixesRunSideBySide) {
         EXPECT_EQ(c.logprob, alone.at(c.key).logprob);
       });
   ASSERT_EQ(order.size(), requests.size());
-  EXPECT_GT(std::find(order.begin(), order.end(), 0) - order.begin(), 20);
+  EXPECT_GT(std::find(order.begin(), order.end(), 0) - order.begin(), 30);
+}
+
+// Those of one prefix, and of prefixes that begin alike, stand beside each
+// other in every pass, and what prefixes have in common is read once.
+TEST(Requests, RowsStandInTheOrderOfTheirPrefixes) {
+  const std::string common(128, 'c');
+  std::vector<Request> requests;
+  for (uint64_t key = 0; key < 8; ++key) {
+    requests.push_back(request_of(key, "go on", 6));
+    requests.back().prefix = std::make_shared<const std::string>(
+        (key % 2 == 0 ? common : "") + std::string(40, char('p' + key % 4)));
+  }
+  WatchedDecoder decoder(8);
+  PrefixCache prefixes(decoder, 400);
+  SequenceCache kept(400);
+  const ByteTokenizer tokenizer;
+  EngineOptions options = kTinyOptions;
+  options.num_slots = 8;
+  size_t next = 0;
+  Generation({decoder, prefixes, kept, tokenizer, options, 260})
+      .run(
+          [&]() -> std::optional<Request> {
+            if (next == requests.size()) return std::nullopt;
+            return requests[next++];
+          },
+          [](const Completion&) {});
+  // 128 once, 39 of each of four, and of each row its prefix's last, five of
+  // its own and all that it says but the last.
+  EXPECT_EQ(decoder.num_tokens, 128 + 4 * 39 + 8 * (1 + 5 + 5));
+  size_t most = 0;
+  for (const std::vector<const Sequence*>& pass : decoder.passes) {
+    std::vector<const Sequence*> seen;
+    for (const Sequence* before : pass) {
+      if (!seen.empty() && seen.back() == before) continue;
+      EXPECT_EQ(std::count(seen.begin(), seen.end(), before), 0);
+      seen.push_back(before);
+    }
+    most = std::max(most, seen.size());
+  }
+  EXPECT_EQ(most, 4u);
 }
 
 TEST(Requests, ScoresMayBeAskedForBetweenSteps) {

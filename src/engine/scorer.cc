@@ -113,8 +113,7 @@ class Scorer::WholeText {
       std::vector<int64_t> wanted(length);
       std::iota(wanted.begin(), wanted.end(), int64_t{0});
       const float* logits = scorer_.decoder_.forward(
-          nullptr, {{context_.sequence.get(), tokens_.data() + done, length}},
-          wanted);
+          {{context_.sequence.get(), tokens_.data() + done, length}}, wanted);
       scorer_.read_logits(score_, num_top_logprobs_, done, length, logits);
     }
     return done + length == count();
@@ -252,21 +251,13 @@ std::vector<generate::ContinuationScore> Scorer::score_pairs(
 Scorer::Context Scorer::take(const std::vector<int>& tokens) {
   if (kept_.empty()) {
     Context made;
-    made.sequence = decoder_.new_sequence(options_.max_context, true);
+    made.sequence = decoder_.new_sequence(options_.max_context, true, nullptr);
     return made;
   }
-  const auto num_common = [&tokens](const Context& context) {
-    const size_t most = std::min(context.tokens.size(), tokens.size());
-    return std::mismatch(tokens.begin(),
-                         tokens.begin() + static_cast<ptrdiff_t>(most),
-                         context.tokens.begin())
-               .first -
-           tokens.begin();
-  };
-  const auto best = std::max_element(kept_.begin(), kept_.end(),
-                                     [&](const Context& a, const Context& b) {
-                                       return num_common(a) < num_common(b);
-                                     });
+  const auto best = std::max_element(
+      kept_.begin(), kept_.end(), [&](const Context& a, const Context& b) {
+        return num_common(a.tokens, tokens) < num_common(b.tokens, tokens);
+      });
   Context taken = std::move(*best);
   kept_.erase(best);
   return taken;
@@ -311,7 +302,8 @@ void Scorer::score_rows(const Sequence& sequence, std::vector<Row>& rows) {
       Row& row = rows[r];
       const int64_t targets = static_cast<int64_t>(row.fed.size());
       if (!row.sequence) {
-        row.sequence = decoder_.new_sequence(options_.max_context, false);
+        row.sequence =
+            decoder_.new_sequence(options_.max_context, false, context);
       }
       const int64_t done = row.sequence->length();
       const int64_t count = std::min(left, targets - done);
@@ -321,7 +313,7 @@ void Scorer::score_rows(const Sequence& sequence, std::vector<Row>& rows) {
       }
       left -= count;
     }
-    const float* logits = decoder_.forward(context, spans, wanted);
+    const float* logits = decoder_.forward(spans, wanted);
     for (const Span& span : spans) {
       Row& row = rows[first];
       const int64_t done = span.own->length();

@@ -8,12 +8,6 @@ namespace {
 
 constexpr int64_t kShortest = 32;  // tokens
 
-int64_t num_common(const std::vector<int>& a, const std::vector<int>& b) {
-  const auto most = static_cast<int64_t>(std::min(a.size(), b.size()));
-  return std::mismatch(a.begin(), a.begin() + most, b.begin()).first -
-         a.begin();
-}
-
 }  // namespace
 
 int64_t SequenceCache::Row::cost() const {
@@ -36,14 +30,6 @@ void SequenceCache::keep(std::shared_ptr<Prefix> prefix,
     num_tokens_ -= rows_.back().cost();
     rows_.pop_back();
   }
-}
-
-std::shared_ptr<Prefix> SequenceCache::find_prefix(
-    const std::vector<int>& tokens) const {
-  for (const Row& row : rows_) {
-    if (row.prefix && row.prefix->tokens == tokens) return row.prefix;
-  }
-  return nullptr;
 }
 
 std::unique_ptr<Sequence> SequenceCache::take(

@@ -23,9 +23,6 @@ class SequenceCache {
   void keep(std::shared_ptr<Prefix> prefix, std::vector<int> tokens,
             std::unique_ptr<Sequence> sequence);
 
-  // The prefix of these tokens that a kept row has; null: none.
-  std::shared_ptr<Prefix> find_prefix(const std::vector<int>& tokens) const;
-
   // Of the rows behind `prefix`, which may be null, the one that begins most
   // like `tokens`: its sequence, cut to what both have in common and at least
   // one token shorter than `tokens`. It is kept no longer. Null: none.

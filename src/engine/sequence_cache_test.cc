@@ -3,9 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/cpu_decoder.h"
 #include "engine/generation.h"
-#include "engine/kernels.h"
 #include "engine/testing.h"
 
 namespace selfalign::engine {
@@ -16,8 +14,11 @@ using generate::Request;
 
 class FakeSequence : public Sequence {
  public:
-  explicit FakeSequence(int64_t length) { length_ = length; }
+  explicit FakeSequence(int64_t length) : Sequence(nullptr) {
+    length_ = length;
+  }
   void truncate(int64_t length) override { length_ = length; }
+  std::unique_ptr<Sequence> cut_start(int64_t) override { return nullptr; }
 };
 
 void keep(SequenceCache& rows, const std::shared_ptr<Prefix>& prefix, int first,
@@ -64,10 +65,7 @@ TEST(SequenceCache, TheOldestMakesRoomAndPrefixesCount) {
   const auto prefix = std::make_shared<Prefix>();
   prefix->tokens.assign(60, 1);
   keep(rows, nullptr, 1, 90);
-  EXPECT_EQ(rows.find_prefix(prefix->tokens), nullptr);
   keep(rows, prefix, 2, 40);  // 100 with its prefix
-  EXPECT_EQ(rows.find_prefix(std::vector<int>(60, 1)), prefix);
-  EXPECT_EQ(rows.find_prefix(std::vector<int>(60, 2)), nullptr);
   EXPECT_EQ(taken(rows, nullptr, 1, 100), 90);
   keep(rows, nullptr, 1, 90);
   keep(rows, nullptr, 3, 90);
@@ -80,32 +78,10 @@ TEST(SequenceCache, TheOldestMakesRoomAndPrefixesCount) {
   EXPECT_EQ(taken(rows, nullptr, 5, 300), 0);
 }
 
-class CountingDecoder : public Decoder {
- public:
-  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens,
-                                         bool shared) override {
-    return decoder_->new_sequence(max_tokens, shared);
-  }
-  const float* forward(const Sequence* prefix, const std::vector<Span>& spans,
-                       const std::vector<int64_t>& wanted) override {
-    for (const Span& span : spans) num_tokens += span.count;
-    return decoder_->forward(prefix, spans, wanted);
-  }
-  bool packs_texts() const override { return true; }
-  int64_t cache_bytes() const override { return 0; }
-
-  int64_t num_tokens = 0;
-
- private:
-  std::unique_ptr<Decoder> decoder_ = make_cpu_decoder(
-      *tiny_weights(),
-      {.num_slots = 4, .prefill_chunk = 32, .max_context = 400}, kernels());
-};
-
 // Turns of a chat: each is fed what it says anew, and no bit changes.
 TEST(SequenceCache, ATurnGoesOnFromTheOneBefore) {
-  CountingDecoder decoder;
-  PrefixCache prefixes;
+  WatchedDecoder decoder;
+  PrefixCache prefixes(decoder, 400);
   SequenceCache kept(400);
   const ByteTokenizer tokenizer;
   for (const bool has_prefix : {false, true}) {

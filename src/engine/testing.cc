@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "engine/cpu_decoder.h"
 
 namespace selfalign::engine {
 
@@ -107,5 +108,11 @@ at::Tensor reference_logits(const model::Weights& weights,
       at::arange(count, at::TensorOptions(at::kLong)), attention);
   return model::logits(weights, hidden).to(at::kFloat).contiguous();
 }
+
+WatchedDecoder::WatchedDecoder(int num_slots)
+    : decoder_(make_cpu_decoder(*tiny_weights(),
+                                {.num_slots = num_slots,
+                                 .prefill_chunk = kTinyOptions.prefill_chunk,
+                                 .max_context = kTinyOptions.max_context})) {}
 
 }  // namespace selfalign::engine

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/decoder.h"
 #include "engine/engine.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
@@ -59,6 +60,35 @@ std::unique_ptr<generate::Generator> engine_of(
 using Completions = std::map<uint64_t, generate::Completion>;
 Completions run(generate::Generator& generator,
                 const std::vector<generate::Request>& requests);
+
+// That of the tiny weights on a CPU, for kTinyOptions with so many slots.
+class WatchedDecoder : public Decoder {
+ public:
+  explicit WatchedDecoder(int num_slots = kTinyOptions.num_slots);
+  std::unique_ptr<Sequence> new_sequence(int64_t max_tokens, bool shared,
+                                         const Sequence* before) override {
+    return decoder_->new_sequence(max_tokens, shared, before);
+  }
+  const float* forward(const std::vector<Span>& spans,
+                       const std::vector<int64_t>& wanted) override {
+    std::vector<const Sequence*>& befores = passes.emplace_back();
+    for (const Span& span : spans) {
+      num_tokens += span.count;
+      befores.push_back(span.own->before());
+    }
+    return decoder_->forward(spans, wanted);
+  }
+  bool packs_texts() const override { return true; }
+  int64_t shared_unit() const override { return decoder_->shared_unit(); }
+  int64_t cache_bytes() const override { return decoder_->cache_bytes(); }
+
+  int64_t num_tokens = 0;  // of all passes
+  // Of each, what stood before its spans, in their order.
+  std::vector<std::vector<const Sequence*>> passes;
+
+ private:
+  std::unique_ptr<Decoder> decoder_;
+};
 
 // One ATen thread while it lives: on tiny tensors a second one only costs.
 class OneThread {

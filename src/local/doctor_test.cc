@@ -129,9 +129,9 @@ TEST_F(DoctorTest, ADevicesNeedsAreWhatTheDecoderTakes) {
   const std::vector<int> tokens(60, 7);
   std::vector<std::unique_ptr<engine::Sequence>> rows;
   for (int i = 0; i < 40; ++i) {
-    rows.push_back(decoder->new_sequence(900, false));
+    rows.push_back(decoder->new_sequence(900, false, nullptr));
     for (int64_t done = 0; done < (i < 2 ? 300 : 60); done += 60) {
-      decoder->forward(nullptr, {{rows.back().get(), tokens.data(), 60}}, {});
+      decoder->forward({{rows.back().get(), tokens.data(), 60}}, {});
     }
     if (i == 0) {
       EXPECT_EQ(uint64_t(decoder->cache_bytes()), needs.cache_slab);

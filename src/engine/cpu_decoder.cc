@@ -75,6 +75,27 @@ float rounded(const ModelKernels<T>& set, double number) {
   return to_float(out);
 }
 
+// What a pass appends, taken back where it fails: others may go on from these
+// sequences, and would see keys that were never computed.
+class Appended {
+ public:
+  explicit Appended(const std::vector<Span>& spans) : spans_(spans) {
+    for (const Span& span : spans) lengths_.push_back(span.own->length());
+  }
+  ~Appended() {
+    for (size_t i = 0; i < lengths_.size(); ++i) {
+      spans_[i].own->truncate(lengths_[i]);
+    }
+  }
+  Appended(const Appended&) = delete;
+  Appended& operator=(const Appended&) = delete;
+  void keep() { lengths_.clear(); }
+
+ private:
+  const std::vector<Span>& spans_;
+  std::vector<int64_t> lengths_;
+};
+
 template <typename T>
 class CpuDecoder : public Decoder {
  public:
@@ -124,10 +145,13 @@ class CpuDecoder : public Decoder {
 
   const float* forward(const std::vector<Span>& spans,
                        const std::vector<int64_t>& wanted) override {
+    Appended appended(spans);
     place_tokens(spans);
     embed();
     for (int64_t i = 0; i < config_.num_layers; ++i) run_layer(i);
-    return logits_of(wanted);
+    const float* logits = logits_of(wanted);
+    appended.keep();
+    return logits;
   }
 
  private:

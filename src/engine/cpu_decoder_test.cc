@@ -5,10 +5,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <random>
 
 #include "base/error.h"
+#include "base/testing.h"
 #include "engine/aten_decoder.h"
 #include "engine/kernels_testing.h"
 #include "engine/packed_cache.h"
@@ -258,6 +262,58 @@ TEST(CpuDecoder, WholeNumbersAreOfFullPagesOfAPrefix) {
   const std::vector<float> fresh = logits_behind(*int8, 190, 0);
   EXPECT_EQ(logits_behind(*int8, 190, 150), fresh);
   EXPECT_EQ(logits_behind(*int8, 190, 200), fresh);
+}
+
+// While it lives, the process is given hardly any memory.
+class NoMoreMemory {
+ public:
+  NoMoreMemory() {
+    EXPECT_EQ(getrlimit(RLIMIT_AS, &before_), 0);
+    std::ifstream statm("/proc/self/statm");
+    rlim_t pages = 0;
+    statm >> pages;
+    rlimit now = before_;
+    now.rlim_cur = pages * rlim_t(getpagesize()) + (rlim_t{8} << 20);
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &now), 0);
+  }
+  ~NoMoreMemory() { setrlimit(RLIMIT_AS, &before_); }
+  NoMoreMemory(const NoMoreMemory&) = delete;
+  NoMoreMemory& operator=(const NoMoreMemory&) = delete;
+
+ private:
+  rlimit before_;
+};
+
+// Of two texts one has a page, and there is no memory for the other's: neither
+// holds a token afterwards, so that a prefix is never one of keys that nobody
+// computed.
+TEST(CpuDecoder, APassThatFailsAppendsNothing) {
+  const auto weights = tiny_weights(
+      {.num_layers = 8, .heads = 8, .kv_heads = 8, .head_dim = 64});
+  const DecoderOptions options{
+      .num_slots = 4, .prefill_chunk = 128, .max_context = 2000};
+  const auto decoder = make_cpu_decoder(*weights, options);
+  // 32 MiB are 16 pages of 2 MiB.
+  const std::vector<int> tokens = random_tokens(15 * 64, 1);
+  const auto all = decoder->new_sequence(2000, false, nullptr);
+  fill_sequence(*decoder, *all, tokens, 15 * 64, 128);
+  const auto shared = decoder->new_sequence(100, true, nullptr);
+  const auto other = decoder->new_sequence(100, true, nullptr);
+  const std::vector<Span> spans = {{shared.get(), tokens.data(), 30},
+                                   {other.get(), tokens.data(), 40}};
+  {
+    const NoMoreMemory no_more;
+    EXPECT_EQ(kind_of([&] { decoder->forward(spans, {}); }),
+              ErrorKind::kResources);
+  }
+  EXPECT_EQ(shared->length(), 0);
+  EXPECT_EQ(other->length(), 0);
+  const float* got = decoder->forward(spans, {29});
+  const std::vector<float> logits(got, got + 260);
+  const auto alone = make_cpu_decoder(*weights, options);
+  const auto own = alone->new_sequence(100, false, nullptr);
+  const float* want = alone->forward({{own.get(), tokens.data(), 30}}, {29});
+  EXPECT_TRUE(std::equal(logits.begin(), logits.end(), want));
 }
 
 std::vector<int> joined(std::vector<int> first, const std::vector<int>& rest) {

@@ -76,7 +76,7 @@ class Decoder {
   // them. Spans behind one prefix that stand beside each other read it
   // together. Returns float32 logits [wanted.size(), vocab] of the tokens whose
   // indices (over all spans, in order) are in `wanted`; valid until the next
-  // call.
+  // call. Where it throws, no sequence holds more than before.
   //
   // No bit of a token's logits depends on the other spans of the pass, on
   // their order, or on the sequence's place in memory.

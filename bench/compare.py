@@ -10,7 +10,8 @@ The same work for all, on one model, in bfloat16 or what the peer is fastest in:
   in 8 bits (--weights w8a8 --prefix-cache int8);
 - score: the choices of some of TruthfulQA's questions behind six others, answered
   (--truthfulqa), each a text of its own for the peers, as lm-eval has it;
-- LoRA: 8 samples of 256 tokens.
+- LoRA: 8 samples of 256 tokens, in the peer's type; also the most memory that the
+  process had.
 Before and after each peer this program does the same, and a ratio is to the mean of the
 two, so that a machine that gets slower or faster on the way counts for both. A share is
 of the processor's limit in the type of the products (build/limits_bench).
@@ -37,6 +38,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PREFIX, SUFFIX, NEW = 1700, 30, 128
 IDLE = 0.03  # share of the processors that others may use
+MEMORY = "MB at most"
 
 
 def parse_flags():
@@ -131,7 +133,8 @@ def trainers(flags):
     setup = [flags.scripts / "setup_vllm.sh", flags.scripts / "setup_extra.sh"]
     return [Contestant(f"PEFT, {mode}", "train",
                        [python, flags.scripts / "hf_lora.py", mode, "6"],
-                       flags.peers / "vllm/lib", setup)
+                       flags.peers / "vllm/lib", setup,
+                       type="float32" if mode == "float32" else "bfloat16")
             for mode in ("autocast", "bfloat16", "float32")]
 
 
@@ -170,10 +173,14 @@ def environment(flags, more):
 
 
 def run(flags, command, env=None):
-    done = subprocess.run([*Machine.prefix(flags), *map(str, command)],
-                          capture_output=True, text=True,
-                          env=environment(flags, env or {}))
-    return done.stdout + "\n" + done.stderr
+    """What it wrote, and the most memory that it had, in MB."""
+    with tempfile.TemporaryFile("w+") as written:
+        process = subprocess.Popen([*Machine.prefix(flags), *map(str, command)],
+                                   stdout=written, stderr=subprocess.STDOUT,
+                                   env=environment(flags, env or {}))
+        _, _, usage = os.wait4(process.pid, 0)
+        written.seek(0)
+        return written.read(), usage.ru_maxrss / 1024
 
 
 # What this program computes with: a name, and its flags.
@@ -182,9 +189,9 @@ OURS = {"bfloat16": ("full", "full"), "8 bits": ("w8a8", "int8")}
 
 def decode_ours(flags, streams, of):
     weights, prefix = OURS[of]
-    text = run(flags, [flags.build / "decode_bench", model_folder(flags), "auto", streams,
-                       PREFIX, SUFFIX, NEW, 1,
-                       weights + ("+int8_prefix" if prefix == "int8" else "")])
+    text, _ = run(flags, [flags.build / "decode_bench", model_folder(flags), "auto",
+                          streams, PREFIX, SUFFIX, NEW, 1,
+                          weights + ("+int8_prefix" if prefix == "int8" else "")])
     rates = {name: float(value) for name, value in
              re.findall(r"^(prefill|decode|rows) +([\d.]+)", text, re.M)}
     if len(rates) != 3:
@@ -195,11 +202,11 @@ def decode_ours(flags, streams, of):
 
 
 def train_ours(flags, _, of):
-    text = run(flags, [flags.build / "train_bench", model_folder(flags)])
+    text, memory = run(flags, [flags.build / "train_bench", model_folder(flags), of])
     found = [float(value) for value in re.findall(r": ([\d.]+) tokens/s", text)]
     if not found:
         raise SystemExit(f"train_bench: expected its rates, found: {text[-400:]}")
-    return {"train": max(found)}
+    return {"train": max(found), MEMORY: memory}
 
 
 def score_ours(flags, _, of):
@@ -229,10 +236,10 @@ def measure_peer(flags, peer, streams):
         command.append(str(streams))
         if peer.name.startswith("llama.cpp"):
             command.append("q4_0")
-    text = run(flags, command, peer.env)
+    text, memory = run(flags, command, peer.env)
     if peer.kind == "train":
         found = re.search(r"best ([\d.]+) tok/s", text)
-        return {"train": float(found[1])} if found else None
+        return {"train": float(found[1]), MEMORY: memory} if found else None
     if peer.kind == "score":
         found = re.search(r"scored (\d+) texts in ([\d.]+) s", text)
         return {"texts": float(found[1]) / float(found[2])} if found else None
@@ -259,7 +266,7 @@ def flop_of_token(flags):
 def compare(flags, peer, streams):
     """Ours, the peer, ours, ...: by rate (ours by name, the peer's, ratios by name)."""
     measure = {"decode": decode_ours, "train": train_ours, "score": score_ours}[peer.kind]
-    names = ["bfloat16"] if peer.kind == "train" else list(OURS)
+    names = [peer.type] if peer.kind == "train" else list(OURS)
 
     def ours():
         return {name: measure(flags, streams, name) for name in names}
@@ -301,7 +308,7 @@ def table(flags, machine, streams, rows):
                                     share(own["8 bits"], "int8"), share(other, peer.type)))
             digits = 1 if key == "texts" else 0
             lines.append(
-                f"| {peer.name}: {key} | {own['bfloat16']:.{digits}f} | " +
+                f"| {peer.name}: {key} | {next(iter(own.values())):.{digits}f} | " +
                 (f"{own['8 bits']:.{digits}f}" if "8 bits" in own else "") +
                 f" | {other:.{digits}f} | {', '.join(f'{x:.2f}' for x in ratio.values())} | "
                 f"{shares} |")

@@ -107,8 +107,7 @@ class CpuDecoder : public Decoder {
         floats_(set.of<float>()),
         attention_(config_, set, options.max_context) {
     const c10::InferenceMode mode;
-    // The largest first: what is in memory twice for a moment is then not
-    // beside all else.
+    // The largest first: while one is packed, it is in memory twice.
     head_ = shared_linear<T>(
         {weights.head}, [&](size_t) { return weights.head_values(); }, {},
         model::output_rounding(weights.rounding));

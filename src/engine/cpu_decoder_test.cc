@@ -294,9 +294,9 @@ TEST(CpuDecoder, APassThatFailsAppendsNothing) {
       .num_slots = 4, .prefill_chunk = 128, .max_context = 2000};
   const auto decoder = make_cpu_decoder(*weights, options);
   // 32 MiB are 16 pages of 2 MiB.
-  const std::vector<int> tokens = random_tokens(15 * 64, 1);
+  const std::vector<int> tokens = random_tokens(int64_t{15} * 64, 1);
   const auto all = decoder->new_sequence(2000, false, nullptr);
-  fill_sequence(*decoder, *all, tokens, 15 * 64, 128);
+  fill_sequence(*decoder, *all, tokens, int64_t{15} * 64, 128);
   const auto shared = decoder->new_sequence(100, true, nullptr);
   const auto other = decoder->new_sequence(100, true, nullptr);
   const std::vector<Span> spans = {{shared.get(), tokens.data(), 30},
@@ -368,7 +368,7 @@ void check_tree(const DecoderOptions& options, at::ScalarType dtype,
     spans.push_back({rows[i].get(), texts[i].data(), int64_t(1 + i)});
   }
   const float* all = decoder->forward(spans, wanted);
-  const std::vector<float> logits(all, all + 8 * 260);
+  const std::vector<float> logits(all, all + size_t{8} * 260);
   for (size_t i = 0; i < 8; ++i) {
     SCOPED_TRACE(i);
     std::vector<int> prefix;

@@ -253,7 +253,7 @@ TEST(Engine, InterruptDropsWhatIsUnfinished) {
   const auto requests = some_requests(20, 1.0);
   size_t next = 0, done = 0;
   generator->generate([&]() { return std::optional(requests.at(next++)); },
-                      [&](Completion) { set_interrupted(++done >= 3); });
+                      [&](const Completion&) { set_interrupted(++done >= 3); });
   set_interrupted(false);
   EXPECT_GE(done, 3u);
   EXPECT_LT(done, 12u);
@@ -357,7 +357,7 @@ TEST(Engine, RefusesWhatCannotBe) {
   Request request;
   request.sampling.top_p = 2;
   EXPECT_THROW(engine_of()->generate([&] { return std::optional(request); },
-                                     [](Completion) {}),
+                                     [](const Completion&) {}),
                Error);
 }
 

@@ -205,9 +205,12 @@ struct Kernels {
 };
 
 // The best set for this processor. SELFALIGN_KERNELS in the environment asks
-// for a lesser one by name (tests, comparisons); one that this processor lacks
-// is not taken.
+// for another one by name (tests, comparisons, a run that was begun with it);
+// Error kUsage where this processor lacks that.
 const Kernels& kernels();
+
+// Error kUsage, of that variable, where there is none of that name.
+const Kernels& kernel_set_named(const char* name);
 
 // Sets that this processor has, best first.
 int num_kernel_sets();

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <string>
 #include <type_traits>
 #include <vector>
 
+#include "base/error.h"
+#include "base/testing.h"
 #include "engine/aligned.h"
 #include "engine/kernels_testing.h"
 #include "engine/packed_linear.h"
@@ -284,6 +287,18 @@ TEST(Kernels, SamplerLoopsEqualTheReference) {
       EXPECT_EQ(keys, above);
     }
   }
+}
+
+TEST(Kernels, AreFoundByNameOrNamed) {
+  for (int i = 0; i < num_kernel_sets(); ++i) {
+    const std::string name = kernel_set(i).name;
+    EXPECT_EQ(kernel_set_named(name.c_str()).name, name);
+  }
+  EXPECT_THAT(
+      refusal_of([] { kernel_set_named("avx512_x"); }, ErrorKind::kUsage),
+      testing::AllOf(testing::StartsWith("SELFALIGN_KERNELS: expected"),
+                     testing::HasSubstr("generic"),
+                     testing::HasSubstr("found avx512_x")));
 }
 
 TEST(Kernels, ExpIsPrecise) {

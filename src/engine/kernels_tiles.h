@@ -9,8 +9,8 @@
 // of the set hold, so a loaded weight is used for all rows of the tile and the
 // loop is bound by multiplications, not by loads. bfloat16 goes by pairs along
 // the depth, as the dot-product instruction takes them; sets without it widen
-// both halves to float32, which gives other bits, so the set of kernels is part
-// of an engine's fingerprint.
+// both to float32, which gives other bits, so the set of kernels is part of an
+// engine's fingerprint.
 //
 // An element's sum is never split over registers or threads: threads share out
 // blocks of columns and runs of rows. That forbids nothing but splitting the
@@ -27,17 +27,6 @@ namespace {
 constexpr int kVectors = kBlock / kLanes;  // of a row of a block
 constexpr int kTileRows = SELFALIGN_TILE_ROWS;
 constexpr int kTileBlocks = SELFALIGN_TILE_BLOCKS;
-
-// c += the products of a pair of bfloat16 in every lane.
-SELFALIGN_INLINE Vf dot_pairs(Vf c, Vu a, Vu b) {
-#if defined(__AVX512BF16__) && SELFALIGN_LANES == 16
-  return (Vf)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
-#else
-  const Vu upper = 0xffff0000u - Vu{};
-  c += (Vf)(a << 16) * (Vf)(b << 16);
-  return c + (Vf)(a & upper) * (Vf)(b & upper);
-#endif
-}
 
 template <int kRows, int kBlocks>
 SELFALIGN_INLINE void tile(const float* a, int64_t lda, const float* b,
@@ -59,28 +48,77 @@ SELFALIGN_INLINE void tile(const float* a, int64_t lda, const float* b,
   }
 }
 
+// Pairs k and k + 1 of the columns of register j.
+template <int kBlocks>
+SELFALIGN_INLINE void load_pairs(const Bf16* b, int64_t block_size, int64_t k,
+                                 Vu (&w)[kBlocks * kVectors]) {
+#pragma GCC unroll 8
+  for (int j = 0; j < kBlocks * kVectors; ++j) {
+    w[j] = *reinterpret_cast<const VuLoad*>(b + (j / kVectors) * block_size +
+                                            k * kBlock +
+                                            (j % kVectors) * kLanes * 2);
+  }
+}
+
+#if defined(__AVX512BF16__) && SELFALIGN_LANES == 16
 template <int kRows, int kBlocks>
 SELFALIGN_INLINE void tile(const Bf16* a, int64_t lda, const Bf16* b,
                            int64_t block_size, int64_t depth,
                            Vf (&c)[kRows][kBlocks * kVectors]) {
   for (int64_t k = 0; k < depth; k += 2) {
     Vu w[kBlocks * kVectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < kBlocks * kVectors; ++j) {
-      w[j] = *reinterpret_cast<const VuLoad*>(b + (j / kVectors) * block_size +
-                                              k * kBlock +
-                                              (j % kVectors) * kLanes * 2);
-    }
+    load_pairs<kBlocks>(b, block_size, k, w);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const Vu x = *reinterpret_cast<const Pair*>(a + r * lda + k) - Vu{};
 #pragma GCC unroll 8
       for (int j = 0; j < kBlocks * kVectors; ++j) {
-        c[r][j] = dot_pairs(c[r][j], x, w[j]);
+        c[r][j] =
+            (Vf)_mm512_dpbf16_ps((__m512)c[r][j], (__m512bh)x, (__m512bh)w[j]);
       }
     }
   }
 }
+#else
+// Multiplications compete with whatever else computes, so the elements of `a`
+// are widened once for all blocks, a piece of the depth at a time, and come
+// from memory as floats do. Of a pair, the first product is added first. The
+// depth is in whole blocks.
+template <int kRows, int kBlocks>
+SELFALIGN_INLINE void tile(const Bf16* a, int64_t lda, const Bf16* b,
+                           int64_t block_size, int64_t depth,
+                           Vf (&c)[kRows][kBlocks * kVectors]) {
+  constexpr int64_t kPiece = 128;
+  alignas(64) float wide[kRows][kPiece];
+  const Vu upper = 0xffff0000u - Vu{};
+  for (int64_t begin = 0; begin < depth; begin += kPiece) {
+    const int64_t count = depth - begin < kPiece ? depth - begin : kPiece;
+    for (int r = 0; r < kRows; ++r) {
+      for (int64_t k = 0; k < count; k += kLanes) {
+        store(&wide[r][k], widen(a + r * lda + begin + k));
+      }
+    }
+    for (int64_t k = 0; k < count; k += 2) {
+      Vu w[kBlocks * kVectors];
+      load_pairs<kBlocks>(b, block_size, begin + k, w);
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        Vf x[kBlocks * kVectors];
+#pragma GCC unroll 8
+        for (int j = 0; j < kBlocks * kVectors; ++j) {
+          x[j] = (Vf)(half == 0 ? w[j] << 16 : w[j] & upper);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          const Vf one = splat(wide[r][k + half]);
+#pragma GCC unroll 8
+          for (int j = 0; j < kBlocks * kVectors; ++j) c[r][j] += one * x[j];
+        }
+      }
+    }
+  }
+}
+#endif
 
 // One register tile of a product, then `finish(row, first block, c[row])`.
 template <int kRows, int kBlocks, typename T, typename Finish>

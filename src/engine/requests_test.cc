@@ -307,6 +307,7 @@ TEST(Requests, WholeTextsAreScoredInPartsBetweenSteps) {
                      .num_top_logprobs = 2});
   }
   std::vector<generate::Scores> want;
+  want.reserve(texts.size());
   for (const ScoreRequest& text : texts) {
     want.push_back(engine_of()->score({text}).at(0));
   }
@@ -317,6 +318,7 @@ TEST(Requests, WholeTextsAreScoredInPartsBetweenSteps) {
   const Completions plain = run(*engine_of(), requests);
   const auto generator = engine_of();
   std::vector<std::unique_ptr<generate::Scoring>> under_way;
+  under_way.reserve(texts.size());
   for (const ScoreRequest& text : texts) {
     under_way.push_back(generator->begin_score(text));
   }

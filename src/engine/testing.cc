@@ -11,7 +11,7 @@ namespace selfalign::engine {
 std::shared_ptr<model::Weights> tiny_weights(const TinyShape& shape,
                                              at::ScalarType dtype) {
   std::mt19937 random(7);
-  const auto normal = [&](std::vector<int64_t> size, double scale,
+  const auto normal = [&](const std::vector<int64_t>& size, double scale,
                           double mean = 0) {
     std::normal_distribution<float> draw(static_cast<float>(mean),
                                          static_cast<float>(scale));

@@ -303,7 +303,9 @@ def table(flags, machine, streams, rows):
     flop = flop_of_token(flags) / 1e9
 
     def share(rate, kind):
-        return f"{rate * flop / machine.limits.get(kind, machine.limits['float32']):.0%}"
+        # Some processors multiply bfloat16 faster as floats.
+        limit = max(machine.limits[name] for name in {kind, "float32"} if name in machine.limits)
+        return f"{rate * flop / limit:.0%}"
 
     for peer, found in rows:
         for key, (own, other, ratio) in found.items():

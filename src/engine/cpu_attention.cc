@@ -204,7 +204,7 @@ void CpuAttention<T>::attend_rows(const Work& work, Rows rows) const {
   for (size_t depth = 0; depth < work.pass.most_befores; ++depth) {
     attend_before(work, rows, args, depth);
   }
-  time(prefix_time_);
+  if (work.pass.most_befores > 0) time(prefix_time_);
   // Those of one text attend together; where its pages have codes, those of one
   // page, which see all before it in these.
   const auto is_beside = [&](int64_t row, int64_t other) {

@@ -60,18 +60,16 @@ class FamiliesTest : public testing::TestWithParam<std::string> {
   // The text through a decoder, its first `prefix` tokens as a shared prefix,
   // in chunks; then, without the last tokens, one by one beside another text.
   void check_decoder(engine::Decoder& decoder, int64_t prefix) const {
-    const auto shared = decoder.new_sequence(96, true);
-    feed(decoder, nullptr, *shared, 0, prefix);
-    const auto own = decoder.new_sequence(96, false);
+    const auto shared = decoder.new_sequence(96, true, nullptr);
+    feed(decoder, *shared, 0, prefix);
+    const engine::Sequence* before = prefix > 0 ? shared.get() : nullptr;
+    const auto own = decoder.new_sequence(96, false, before);
     constexpr int64_t kStepped = 6;
-    feed(decoder, prefix > 0 ? shared.get() : nullptr, *own, prefix,
-         num_tokens() - kStepped);
-    const auto other = decoder.new_sequence(96, false);
-    feed(decoder, prefix > 0 ? shared.get() : nullptr, *other, prefix,
-         prefix + 1);
+    feed(decoder, *own, prefix, num_tokens() - kStepped);
+    const auto other = decoder.new_sequence(96, false, before);
+    feed(decoder, *other, prefix, prefix + 1);
     for (int64_t t = num_tokens() - kStepped; t < num_tokens(); ++t) {
       const float* logits = decoder.forward(
-          prefix > 0 ? shared.get() : nullptr,
           {{other.get(), &ids_[static_cast<size_t>(prefix + 1)], 1},
            {own.get(), &ids_[static_cast<size_t>(t)], 1}},
           {1});
@@ -81,15 +79,15 @@ class FamiliesTest : public testing::TestWithParam<std::string> {
 
  private:
   // Tokens first..last-1 of the text, in chunks of 16.
-  void feed(engine::Decoder& decoder, const engine::Sequence* prefix,
-            engine::Sequence& own, int64_t first, int64_t last) const {
+  void feed(engine::Decoder& decoder, engine::Sequence& own, int64_t first,
+            int64_t last) const {
     constexpr int64_t kChunk = 16;
     for (int64_t t = first; t < last; t += kChunk) {
       const int64_t count = std::min(kChunk, last - t);
       std::vector<int64_t> wanted(static_cast<size_t>(count));
       std::iota(wanted.begin(), wanted.end(), int64_t{0});
       const float* logits = decoder.forward(
-          prefix, {{&own, &ids_[static_cast<size_t>(t)], count}}, wanted);
+          {{&own, &ids_[static_cast<size_t>(t)], count}}, wanted);
       for (int64_t i = 0; i < count; ++i) {
         expect_logits(t + i, logits + i * weights_->config.vocab_size);
       }

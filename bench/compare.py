@@ -266,7 +266,7 @@ def flop_of_token(flags):
 def compare(flags, peer, streams, before):
     """Ours, the peer, ours, ...: by rate (ours by name, the peer's, ratios by name).
 
-    `before`: what ours last did, which is the next one's first if it is the same work.
+    `before`: what ours did last, by its work, which is the next peer's first of the same.
     """
     measure = {"decode": decode_ours, "train": train_ours, "score": score_ours}[peer.kind]
     names = [peer.type] if peer.kind == "train" else list(OURS)
@@ -274,15 +274,17 @@ def compare(flags, peer, streams, before):
     def ours():
         return {name: measure(flags, streams, name) for name in names}
 
-    work = peer.kind, names, streams
-    own, other = [before.pop() if before and before[0] == work else ours()], []
+    work = peer.kind, *names, streams
+    first = before.pop(work, None)
+    before.clear()
+    own, other = [first or ours()], []
     for _ in range(flags.rounds):
         found = measure_peer(flags, peer, streams)
         own.append(ours())
         if found is None:
             return None
         other.append(found)
-    before[:] = work, own[-1]
+    before[work] = own[-1]
     rates = {}
     for key in other[0]:
         mean = {name: statistics.mean(row[name][key] for row in own) for name in names}
@@ -348,7 +350,7 @@ def main():
     peers = [peer for peer in decoders(flags) + scorers(flags) + trainers(flags)
              if not wanted or any(peer.name.lower().startswith(name) for name in wanted)]
     peers = [peer for peer in peers if set_up(flags, peer)]
-    tables, before = [], []
+    tables, before = [], {}
     with tempfile.TemporaryDirectory() as folder:
         if any(peer.kind == "score" for peer in peers):
             flags.requests = score_requests(flags, folder)

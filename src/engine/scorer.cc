@@ -268,10 +268,7 @@ Scorer::Context Scorer::take(const std::vector<int>& tokens) {
 // elsewhere the passes change no bit.
 int64_t Scorer::keep_common(Context& context, const std::vector<int>& tokens,
                             int64_t most) const {
-  most = std::min(most, static_cast<int64_t>(context.tokens.size()));
-  const auto same = std::mismatch(
-      context.tokens.begin(), context.tokens.begin() + most, tokens.begin());
-  int64_t kept = same.first - context.tokens.begin();
+  int64_t kept = std::min(most, num_common(context.tokens, tokens));
   if (!decoder_.packs_texts()) kept -= kept % options_.prefill_chunk;
   context.sequence->truncate(kept);
   return kept;

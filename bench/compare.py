@@ -131,7 +131,7 @@ def decoders(flags):
 def trainers(flags):
     python = flags.peers / "vllm/bin/python"
     setup = [flags.scripts / "setup_vllm.sh", flags.scripts / "setup_extra.sh"]
-    return [Contestant(f"PEFT, {mode}", "train",
+    return [Contestant(f"PEFT {mode}", "train",
                        [python, flags.scripts / "hf_lora.py", mode, "6"],
                        flags.peers / "vllm/lib", setup,
                        type="float32" if mode == "float32" else "bfloat16")
@@ -201,8 +201,10 @@ def decode_ours(flags, streams, of):
     return rates
 
 
-def train_ours(flags, _, of):
-    text, memory = run(flags, [flags.build / "train_bench", model_folder(flags), of])
+def train_ours(flags, dtype, of):
+    method = "w8a8" if of == "8 bits" else "lora"
+    text, memory = run(flags, [flags.build / "train_bench", model_folder(flags), dtype, 8, 256,
+                               100, 1024, 0, method])
     found = [float(value) for value in re.findall(r": ([\d.]+) tokens/s", text)]
     if not found:
         raise SystemExit(f"train_bench: expected its rates, found: {text[-400:]}")
@@ -269,12 +271,12 @@ def compare(flags, peer, streams, before):
     `before`: what ours did last, by its work, which is the next peer's first of the same.
     """
     measure = {"decode": decode_ours, "train": train_ours, "score": score_ours}[peer.kind]
-    names = [peer.type] if peer.kind == "train" else list(OURS)
+    how = peer.type if peer.kind == "train" else streams
 
     def ours():
-        return {name: measure(flags, streams, name) for name in names}
+        return {name: measure(flags, how, name) for name in OURS}
 
-    work = peer.kind, *names, streams
+    work = peer.kind, how
     first = before.pop(work, None)
     before.clear()
     own, other = [first or ours()], []
@@ -287,10 +289,10 @@ def compare(flags, peer, streams, before):
     before[work] = own[-1]
     rates = {}
     for key in other[0]:
-        mean = {name: statistics.mean(row[name][key] for row in own) for name in names}
+        mean = {name: statistics.mean(row[name][key] for row in own) for name in OURS}
         ratio = {name: statistics.mean(
             statistics.mean((own[i][name][key], own[i + 1][name][key])) / found[key]
-            for i, found in enumerate(other)) for name in names}
+            for i, found in enumerate(other)) for name in OURS}
         rates[key] = mean, statistics.mean(row[key] for row in other), ratio
     return rates
 
@@ -317,10 +319,9 @@ def table(flags, machine, streams, rows):
                                     share(own["8 bits"], "int8"), share(other, peer.type)))
             digits = 1 if key == "texts" else 0
             lines.append(
-                f"| {peer.name}: {key} | {next(iter(own.values())):.{digits}f} | " +
-                (f"{own['8 bits']:.{digits}f}" if "8 bits" in own else "") +
-                f" | {other:.{digits}f} | {', '.join(f'{x:.2f}' for x in ratio.values())} | "
-                f"{shares} |")
+                f"| {peer.name}: {key} | " +
+                " | ".join(f"{x:.{digits}f}" for x in (*own.values(), other)) +
+                f" | {', '.join(f'{x:.2f}' for x in ratio.values())} | {shares} |")
     return "\n".join(lines)
 
 
@@ -349,6 +350,8 @@ def main():
     wanted = [name.strip().lower() for name in flags.only.split(",") if name.strip()]
     peers = [peer for peer in decoders(flags) + scorers(flags) + trainers(flags)
              if not wanted or any(peer.name.lower().startswith(name) for name in wanted)]
+    if not peers:
+        sys.exit(f"--only {flags.only}: expected beginnings of peers' names, found none such")
     peers = [peer for peer in peers if set_up(flags, peer)]
     tables, before = [], {}
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@
 // samples of 256 tokens, the first 100 of each without loss).
 //
 // usage: train_bench MODEL [auto|float32|bfloat16] [num_samples] [length]
-//                    [prompt] [pack_tokens] [dropout] [lora|full]
+//                    [prompt] [pack_tokens] [dropout] [lora|full|w8a8]
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +15,7 @@
 #include "model/device.h"
 #include "model/load_weights.h"
 #include "train/backward.h"
+#include "train/frozen_base.h"
 #include "train/optimizer.h"
 #include "train/packing.h"
 
@@ -29,7 +30,7 @@ struct BenchOptions {
   int prompt = 100;
   int64_t pack_tokens = TrainOptions().pack_tokens;
   double dropout = 0.0;
-  bool full = false;
+  std::string method = "lora";  // w8a8: LoRA with a base in codes
   int num_steps = 5;
 };
 
@@ -55,16 +56,20 @@ std::vector<Pack> make_packs(const BenchOptions& bench, int vocabulary) {
 
 void run(const BenchOptions& bench) {
   const model::Compute compute = model::choose_compute("auto", bench.dtype);
-  const model::Weights weights =
-      model::load_weights(bench.model, compute.device, compute.dtype);
+  const model::Weights opened = model::open_weights(
+      bench.model, compute.dtype,
+      bench.method == "w8a8" ? model::Rounding::kW8a8 : model::Rounding::kNone);
+  const model::Weights weights = bench.method == "full"
+                                     ? model::held_weights(opened)
+                                     : frozen_base(opened);
   const std::vector<Pack> packs =
       make_packs(bench, int(weights.config.vocab_size));
   const TrainOptions options;
   const std::unique_ptr<Parameters> made =
-      bench.full ? std::unique_ptr<Parameters>(
-                       std::make_unique<WeightParameters>(weights))
-                 : std::make_unique<LoraParameters>(
-                       weights, init_lora(weights.config, options));
+      bench.method == "full" ? std::unique_ptr<Parameters>(
+                                   std::make_unique<WeightParameters>(weights))
+                             : std::make_unique<LoraParameters>(
+                                   weights, init_lora(weights.config, options));
   const Parameters& parameters = *made;
   AdamW adam(options, parameters.values(), parameters.num_decayed());
   const model::Rope rope =
@@ -103,7 +108,8 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: train_bench MODEL [dtype] [num_samples] [length] "
-                 "[prompt] [pack_tokens] [dropout] [lora|full]\n");
+                 "[prompt] [pack_tokens] [dropout] "
+                 "[lora|full|w8a8]\n");
     return 2;
   }
   selfalign::train::BenchOptions bench;
@@ -118,7 +124,7 @@ int main(int argc, char** argv) {
   take(5, bench.prompt);
   take(6, bench.pack_tokens);
   take(7, bench.dropout);
-  bench.full = argc > 8 && std::string(argv[8]) == "full";
+  if (argc > 8) bench.method = argv[8];
   try {
     selfalign::train::run(bench);
   } catch (const std::exception& error) {

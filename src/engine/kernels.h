@@ -178,6 +178,23 @@ struct ModelKernels {
   void (*convert)(const float* x, int64_t n, float factor, T* out);
 };
 
+// Rows of a training, forward and backward: n elements of each.
+template <typename T>
+struct TrainingKernels {
+  // out = x * factor * weight, factor = 1 / sqrt(mean(x^2) + eps), which it
+  // returns; and of d loss / d out, `gradient`, d loss / d x.
+  float (*norm)(const T* x, const float* weight, int64_t n, float eps, T* out);
+  void (*norm_backward)(const T* x, const float* weight, const T* gradient,
+                        int64_t n, float factor, T* out);
+  // out = silu(gate) * up; and its gradients to both.
+  void (*gate)(const T* gate, const T* up, int64_t n, T* out);
+  void (*gate_backward)(const T* gate, const T* up, const T* gradient,
+                        int64_t n, T* gate_out, T* up_out);
+  // As ModelKernels::rope; backward, x being the gradient, its transpose.
+  void (*rotate)(const T* x, const float* cos, const float* sin, int64_t n,
+                 bool is_backward, T* out);
+};
+
 struct Kernels {
   const char* name;  // "amx", "avx512_bf16", "avx512", "avx2", "generic"
   float (*max)(const float* x, int64_t n);
@@ -193,6 +210,8 @@ struct Kernels {
   void (*attend_codes)(const CodeAttendArgs&);
   ModelKernels<float> f32;
   ModelKernels<Bf16> bf16;
+  TrainingKernels<float> training_f32;
+  TrainingKernels<Bf16> training_bf16;
 
   template <typename T>
   const ModelKernels<T>& of() const {
@@ -200,6 +219,14 @@ struct Kernels {
       return bf16;
     } else {
       return f32;
+    }
+  }
+  template <typename T>
+  const TrainingKernels<T>& training() const {
+    if constexpr (sizeof(T) == sizeof(Bf16)) {
+      return training_bf16;
+    } else {
+      return training_f32;
     }
   }
 };

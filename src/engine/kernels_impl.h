@@ -14,6 +14,7 @@
 #include "engine/kernels_codes.h"
 #include "engine/kernels_int8.h"
 #include "engine/kernels_tiles.h"
+#include "engine/kernels_training.h"
 #include "engine/vector_math.h"
 
 // Places within a tile are small numbers.
@@ -383,6 +384,12 @@ constexpr ModelKernels<T> model_kernels() {
           rope<T>,           convert<T>};
 }
 
+template <typename T>
+constexpr TrainingKernels<T> training_kernels() {
+  return {norm_row<T>, norm_row_backward<T>, gate_row<T>, gate_row_backward<T>,
+          rotate_row<T>};
+}
+
 constexpr Kernels make_kernels(const char* name) {
   return {name,
           max_all,
@@ -391,7 +398,9 @@ constexpr Kernels make_kernels(const char* name) {
           keys_above,
           attend_codes,
           model_kernels<float>(),
-          model_kernels<Bf16>()};
+          model_kernels<Bf16>(),
+          training_kernels<float>(),
+          training_kernels<Bf16>()};
 }
 
 #undef SELFALIGN_INLINE

@@ -117,6 +117,13 @@ TEST(MemoryNeeds, CountWhatIsHeld) {
       memory_needs(config, at::kFloat, Rounding::kInt4, tune);
   EXPECT_LT(int4.weights, full.weights / 3);
   EXPECT_LT(int4.pass, full.pass);  // one layer's graph
+  // Two bytes of each number of the layers, which float32 has four of.
+  const MemoryNeeds codes =
+      memory_needs(config, at::kFloat, Rounding::kW8a8, tune);
+  const uint64_t words =
+      uint64_t(held.embedding.nbytes()) * (config.tied_embeddings ? 1 : 2);
+  EXPECT_EQ(codes.base - words, (full.base - words) / 2);
+  EXPECT_EQ(codes.pass, full.pass);
 }
 
 // What a GPU is asked for, as its path on a CPU takes it.

@@ -52,19 +52,22 @@ MemoryNeeds memory_needs(const formats::ModelConfig& config,
   needs.cache_token = 2 * uint64_t(config.num_layers) *
                       uint64_t(config.num_kv_heads) *
                       uint64_t((config.head_dim + 15) / 16 * 16) * element;
-  const model::Rounding base = model::base_rounding(rounding);
+  const model::Rounding full = model::Rounding::kNone;
+  const model::Rounding base = options.is_full() ? full : rounding;
   needs.base = model::weight_bytes(config, dtype, base);
-  if (base != model::Rounding::kNone) {
+  if (base != full) {
     // Embedding and output are in the compute type.
-    const model::Rounding full = model::Rounding::kNone;
     formats::ModelConfig words = config;
     words.num_layers = 0;
-    needs.base += model::weight_bytes(words, dtype, full) -
-                  model::weight_bytes(words, dtype, base);
+    const uint64_t coded_words = model::weight_bytes(words, dtype, base);
+    // For each direction (train/frozen_base.h).
+    if (base == model::Rounding::kW8a8) needs.base += needs.base - coded_words;
+    needs.base += model::weight_bytes(words, dtype, full) - coded_words;
   }
   needs.trained = trained_values(config, options) * 4 * sizeof(float);
   const uint64_t layers =
-      options.gradient_checkpointing || base != model::Rounding::kNone
+      options.gradient_checkpointing ||
+              model::base_rounding(base) != model::Rounding::kNone
           ? 1
           : uint64_t(config.num_layers);
   const size_t modules = formats::linear_modules(config).size();

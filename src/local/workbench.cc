@@ -29,6 +29,7 @@
 #include "model/load_weights.h"
 #include "stages/adapter_prompt.h"
 #include "stages/served.h"
+#include "train/frozen_base.h"
 
 namespace selfalign::local {
 namespace {
@@ -271,6 +272,13 @@ std::unique_ptr<generate::Generator> open_served(
     return generate::make_remote_generator(options);
   };
   return generate::make_fleet(fleet);
+}
+
+// What a training is on; `is_ours`: it is made by train_model().
+model::Weights training_base(const model::Weights& weights,
+                             const TuneOptions& options, bool is_ours) {
+  return is_ours && !options.is_full() ? train::frozen_base(weights)
+                                       : model::held_weights(weights);
 }
 
 }  // namespace
@@ -517,8 +525,9 @@ stages::TuneReport LocalWorkbench::tune(
       return false;
     }
   };
-  const model::Weights held = model::held_weights(*base);
   const std::string made = std::exchange(made_by_hand_, "");
+  const bool is_ours = made.empty() && !trainer.is_command();
+  const model::Weights held = training_base(*base, options, is_ours);
   train::TrainReport done;
   if (!made.empty()) {
     done = adopt_by_hand(made, model.path, held, tokenized, settings);

@@ -8,10 +8,11 @@
 // frozen base of a training (Dettmers et al. 2023, QLoRA, with another code)
 // alike.
 //
-// w8a8 is for speed, in generation alone: a row of a matrix has one scale in
-// float32, max|x| / 127, and what the matrix is multiplied with is rounded in
-// the same way, token by token, so that the products are of whole numbers; both
-// are rotated before (engine/packed_int8.h). A training's base is not rounded.
+// w8a8 is for speed: a row of a matrix has one scale in float32, max|x| / 127,
+// and what the matrix is multiplied with is rounded in the same way, token by
+// token, so that the products are of whole numbers; both are rotated before
+// (engine/packed_int8.h). An adapter that is trained here has a base that
+// computes so (train/frozen_base.h); other trainings are on the matrices.
 #pragma once
 
 #include <bit>
@@ -47,7 +48,7 @@ inline float from_bfloat16(uint16_t x) {
 inline Rounding output_rounding(Rounding rounding) {
   return rounding == Rounding::kInt4 ? Rounding::kInt8 : rounding;
 }
-// Of the frozen base of a training.
+// Of matrices that are held for a training.
 inline Rounding base_rounding(Rounding rounding) {
   return rounding == Rounding::kW8a8 ? Rounding::kNone : rounding;
 }

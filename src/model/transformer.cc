@@ -11,22 +11,10 @@
 #include "base/error.h"
 
 namespace selfalign::model {
-namespace {
 
-// Rotates the two halves of the rotated part of each head:
-// (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); the rest stays as it is.
-// x [tokens, heads, head_dim]; cos, sin [tokens, 1, rotary_dim] float32.
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos,
-                  const at::Tensor& sin) {
-  const int64_t rotary_dim = cos.size(-1), half = rotary_dim / 2;
-  const at::Tensor f = x.narrow(-1, 0, rotary_dim).to(at::kFloat);
-  const at::Tensor turned =
-      at::cat({f.slice(-1, half).neg(), f.slice(-1, 0, half)}, -1);
-  at::Tensor rotated =
-      at::add(at::mul(f, cos), at::mul(turned, sin)).to(x.scalar_type());
-  if (rotary_dim == x.size(-1)) return rotated;
-  return at::cat({rotated, x.slice(-1, rotary_dim)}, -1);
-}
+using formats::Projection;
+
+namespace {
 
 // Peng et al. 2023 (YaRN), section 3.2: dimensions that turn often within the
 // original context keep their frequency, those that turn less than once have
@@ -137,12 +125,13 @@ at::Tensor activate(formats::Activation activation, const at::Tensor& x) {
 class Pass {
  public:
   Pass(const Weights& weights, const Rope& rope, const at::Tensor& positions,
-       Attention& attention, const Lora* lora, LoraDropout* dropout)
+       Attention& attention, const Tuning& tuning)
       : config_(weights.config),
         weights_(weights),
         attention_(attention),
-        lora_(lora),
-        dropout_(dropout) {
+        lora_(tuning.lora),
+        dropout_(tuning.dropout) {
+    if (tuning.operators != nullptr) operators_ = tuning.operators;
     const auto at_positions =
         [&positions](const RopeTable& table) -> RopeTable {
       if (!table.cos.defined()) return {};
@@ -160,35 +149,7 @@ class Pass {
 
   void backward(
       const at::Tensor& ids,
-      const std::function<at::Tensor(const at::Tensor&)>& gradient_of) {
-    std::vector<at::Tensor> inputs, dropouts;  // of each layer
-    at::Tensor x;
-    {
-      const at::NoGradGuard no_graph;
-      x = embed(ids);
-      for (int64_t i = 0; i < config_.num_layers; ++i) {
-        inputs.push_back(x);
-        if (dropout_) dropouts.push_back(dropout_->state());
-        x = block(i, x);
-      }
-    }
-    const auto leaf = [](const at::Tensor& of) {
-      return of.detach().set_requires_grad(true);
-    };
-    at::Tensor input = leaf(x);
-    at::Tensor output = norm(input, weights_.final_norm);
-    output.backward(gradient_of(output));
-    for (int64_t i = config_.num_layers - 1; i >= 0; --i) {
-      const at::Tensor gradient = input.grad();
-      input = leaf(inputs.back());
-      inputs.pop_back();
-      if (dropout_) dropout_->set_state(dropouts[size_t(i)]);
-      low_of_ = {};
-      output = block(i, input);
-      output.backward(gradient);
-    }
-    if (weights_.embedding.requires_grad()) embed(ids).backward(input.grad());
-  }
+      const std::function<at::Tensor(const at::Tensor&)>& gradient_of);
 
  private:
   using Form = formats::BlockForm;
@@ -206,10 +167,11 @@ class Pass {
     const int64_t size = x.size(-1);
     switch (config_.norm) {
       case formats::NormKind::kRms:
-        return at::rms_norm(x, {size}, norm.weight, config_.norm_eps);
+        return operators_->rms_norm(x, norm.weight, config_.norm_eps);
       case formats::NormKind::kRmsPlusOne:
-        return at::rms_norm(x.to(at::kFloat), {size},
-                            norm.weight.to(at::kFloat) + 1.0, config_.norm_eps)
+        return operators_
+            ->rms_norm(x.to(at::kFloat), norm.weight.to(at::kFloat) + 1.0,
+                       config_.norm_eps)
             .to(x.scalar_type());
       case formats::NormKind::kLayer:
         return at::layer_norm(x, {size}, norm.weight, norm.bias,
@@ -218,12 +180,32 @@ class Pass {
     SELFALIGN_CHECK(false, "norm of another kind");
   }
 
-  // A projection, with its low-rank pair beside it while one is trained. The
+  // Projections of x, [tokens, out].
+  std::vector<at::Tensor> project(int64_t i, const LayerWeights& w,
+                                  const std::vector<Projection>& which,
+                                  const at::Tensor& x) {
+    const bool multiplies =
+        weights_.source != nullptr && weights_.source->multiplies();
+    std::vector<at::Tensor> products;
+    if (multiplies) products = weights_.source->multiply(i, which, x);
+    for (size_t at = 0; at < which.size(); ++at) {
+      const auto one = size_t(which[at]);
+      const at::Tensor& bias = w.*kBiases[one];
+      if (!multiplies) {
+        products.push_back(at::linear(x, w.*kProjections[one], bias));
+      } else if (bias.defined()) {
+        products[at] = at::add(products[at], bias);
+      }
+      products[at] = with_pair(products[at], x, kLoraPairs[one]);
+    }
+    return products;
+  }
+
+  // A product with its low-rank pair beside it, while one is trained. The
   // pair's float32 masters are rounded to the activations' type for the
   // products and collect their gradients in float32.
-  at::Tensor linear(const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias, const LoraPair LoraLayer::*of) {
-    at::Tensor y = at::linear(x, weight, bias);  // [tokens, out]
+  at::Tensor with_pair(at::Tensor y, const at::Tensor& x,
+                       const LoraPair LoraLayer::*of) {
     if (pairs_ == nullptr || !(pairs_->*of).a.defined()) return y;
     const LoraPair& pair = pairs_->*of;
     // Projections of one module have one A and one draw of dropout.
@@ -231,8 +213,8 @@ class Pass {
       const at::Tensor dropped = dropout_ ? dropout_->apply(x) : x;
       low_of_ = {pair.a, x, at::linear(dropped, pair.a.to(x.scalar_type()))};
     }
-    return at::add(y, at::linear(low_of_.low, pair.b.to(x.scalar_type())),
-                   pair.scale);
+    // In place: no backward pass needs the product.
+    return y.addmm_(low_of_.low, pair.b.to(x.scalar_type()).t(), 1, pair.scale);
   }
 
   // Queries or keys [tokens, heads * head_dim] by head, after their norm.
@@ -254,35 +236,33 @@ class Pass {
   }
 
   at::Tensor attend(int64_t i, const LayerWeights& w, const at::Tensor& h) {
-    at::Tensor q = heads(linear(h, w.q, w.q_bias, &LoraLayer::q), w.q_norm,
-                         config_.num_heads);
-    at::Tensor k = heads(linear(h, w.k, w.k_bias, &LoraLayer::k), w.k_norm,
-                         config_.num_kv_heads);
+    using enum Projection;
+    const std::vector<at::Tensor> qkv = project(i, w, {kQ, kK, kV}, h);
+    at::Tensor q = heads(qkv[0], w.q_norm, config_.num_heads);
+    at::Tensor k = heads(qkv[1], w.k_norm, config_.num_kv_heads);
     const at::Tensor v =
-        linear(h, w.v, w.v_bias, &LoraLayer::v)
-            .view({h.size(0), config_.num_kv_heads, config_.head_dim});
+        qkv[2].view({h.size(0), config_.num_kv_heads, config_.head_dim});
     if (const RopeTable* rope = rope_.of(config_, i)) {
-      q = rotate(q, rope->cos, rope->sin);
-      k = rotate(k, rope->cos, rope->sin);
+      q = operators_->rotate(q, rope->cos, rope->sin);
+      k = operators_->rotate(k, rope->cos, rope->sin);
     }
     const at::Tensor seen = attention_.attend(i, q, k, v);
-    return norm(
-        linear(seen.reshape({h.size(0), config_.num_heads * config_.head_dim}),
-               w.o, w.o_bias, &LoraLayer::o),
-        w.attention_norm);
+    const at::Tensor out = project(
+        i, w, {kO},
+        seen.reshape({h.size(0), config_.num_heads * config_.head_dim}))[0];
+    return norm(out, w.attention_norm);
   }
 
-  at::Tensor mlp(const LayerWeights& w, const at::Tensor& m) {
-    const at::Tensor up = linear(m, w.up, w.up_bias, &LoraLayer::up);
-    const at::Tensor inner =
-        config_.gated
-            ? at::mul(
-                  activate(config_.activation,
-                           linear(m, w.gate, w.gate_bias, &LoraLayer::gate)),
-                  up)
-            : activate(config_.activation, up);
-    return norm(linear(inner, w.down, w.down_bias, &LoraLayer::down),
-                w.mlp_out_norm);
+  at::Tensor mlp(int64_t i, const LayerWeights& w, const at::Tensor& m) {
+    using enum Projection;
+    at::Tensor inner;
+    if (config_.gated) {
+      const std::vector<at::Tensor> both = project(i, w, {kUp, kGate}, m);
+      inner = operators_->gate(config_.activation, both[1], both[0]);
+    } else {
+      inner = activate(config_.activation, project(i, w, {kUp}, m)[0]);
+    }
+    return norm(project(i, w, {kDown}, inner)[0], w.mlp_out_norm);
   }
 
   at::Tensor add(const at::Tensor& x, const at::Tensor& y) const {
@@ -296,17 +276,19 @@ class Pass {
     const at::Tensor h = norm(x, w.input_norm);
     const at::Tensor attended = add(x, attend(i, w, h));
     if (config_.block == Form::kParallel) {
-      return add(attended, mlp(w, norm(x, w.mlp_norm)));
+      return add(attended, mlp(i, w, norm(x, w.mlp_norm)));
     }
     if (config_.block == Form::kParallelOneNorm) {
-      return add(attended, mlp(w, h));
+      return add(attended, mlp(i, w, h));
     }
-    return add(attended, mlp(w, norm(attended, w.mlp_norm)));
+    return add(attended, mlp(i, w, norm(attended, w.mlp_norm)));
   }
 
   const formats::ModelConfig& config_;
   const Weights& weights_;
   Attention& attention_;
+  const Operators plain_;
+  const Operators* operators_ = &plain_;
   const Lora* lora_;
   const LoraLayer* pairs_ = nullptr;  // of the block at work
   struct {
@@ -315,6 +297,38 @@ class Pass {
   LoraDropout* dropout_;
   Rope rope_;  // at the tokens' positions
 };
+
+void Pass::backward(
+    const at::Tensor& ids,
+    const std::function<at::Tensor(const at::Tensor&)>& gradient_of) {
+  std::vector<at::Tensor> inputs, dropouts;  // of each layer
+  at::Tensor x;
+  {
+    const at::NoGradGuard no_graph;
+    x = embed(ids);
+    for (int64_t i = 0; i < config_.num_layers; ++i) {
+      inputs.push_back(x);
+      if (dropout_) dropouts.push_back(dropout_->state());
+      x = block(i, x);
+    }
+  }
+  const auto leaf = [](const at::Tensor& of) {
+    return of.detach().set_requires_grad(true);
+  };
+  at::Tensor input = leaf(x);
+  at::Tensor output = norm(input, weights_.final_norm);
+  output.backward(gradient_of(output));
+  for (int64_t i = config_.num_layers - 1; i >= 0; --i) {
+    const at::Tensor gradient = input.grad();
+    input = leaf(inputs.back());
+    inputs.pop_back();
+    if (dropout_) dropout_->set_state(dropouts[size_t(i)]);
+    low_of_ = {};
+    output = block(i, input);
+    output.backward(gradient);
+  }
+  if (weights_.embedding.requires_grad()) embed(ids).backward(input.grad());
+}
 
 // Softmax of the scores, [heads, queries, keys], times the values; for what no
 // fused kernel computes. q [heads, queries, head_dim] stand for the last
@@ -340,6 +354,28 @@ at::Tensor attend_by_products(const formats::ModelConfig& config, int64_t layer,
 }
 
 }  // namespace
+
+at::Tensor Operators::rms_norm(const at::Tensor& x, const at::Tensor& weight,
+                               double eps) const {
+  return at::rms_norm(x, {x.size(-1)}, weight, eps);
+}
+
+at::Tensor Operators::rotate(const at::Tensor& x, const at::Tensor& cos,
+                             const at::Tensor& sin) const {
+  const int64_t rotary_dim = cos.size(-1), half = rotary_dim / 2;
+  const at::Tensor f = x.narrow(-1, 0, rotary_dim).to(at::kFloat);
+  const at::Tensor turned =
+      at::cat({f.slice(-1, half).neg(), f.slice(-1, 0, half)}, -1);
+  at::Tensor rotated =
+      at::add(at::mul(f, cos), at::mul(turned, sin)).to(x.scalar_type());
+  if (rotary_dim == x.size(-1)) return rotated;
+  return at::cat({rotated, x.slice(-1, rotary_dim)}, -1);
+}
+
+at::Tensor Operators::gate(formats::Activation activation,
+                           const at::Tensor& gate, const at::Tensor& up) const {
+  return at::mul(activate(activation, gate), up);
+}
 
 at::Tensor CausalAttention::attend(int64_t layer, const at::Tensor& q,
                                    const at::Tensor& k, const at::Tensor& v) {
@@ -391,18 +427,15 @@ Rope make_rope(const formats::ModelConfig& config, int64_t num_positions,
 
 at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          const at::Tensor& ids, const at::Tensor& positions,
-                         Attention& attention, const Lora* lora,
-                         LoraDropout* dropout) {
-  return Pass(weights, rope, positions, attention, lora, dropout).run(ids);
+                         Attention& attention, const Tuning& tuning) {
+  return Pass(weights, rope, positions, attention, tuning).run(ids);
 }
 
 void backward_by_layers(
     const Weights& weights, const Rope& rope, const at::Tensor& ids,
-    const at::Tensor& positions, Attention& attention, const Lora* lora,
-    LoraDropout* dropout,
+    const at::Tensor& positions, Attention& attention, const Tuning& tuning,
     const std::function<at::Tensor(const at::Tensor& hidden)>& gradient) {
-  Pass(weights, rope, positions, attention, lora, dropout)
-      .backward(ids, gradient);
+  Pass(weights, rope, positions, attention, tuning).backward(ids, gradient);
 }
 
 at::Tensor logits(const Weights& weights, const at::Tensor& hidden) {

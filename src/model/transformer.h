@@ -29,6 +29,31 @@ class LoraDropout {
   virtual void set_state(const at::Tensor& state) = 0;
 };
 
+// What a pass computes with beside products and attention, by ATen; a training
+// on CPUs has others (train/fused.h).
+class Operators {
+ public:
+  virtual ~Operators() = default;
+  // x / sqrt(mean(x^2) + eps) * weight along the last dimension, weight [n].
+  virtual at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight,
+                              double eps) const;
+  // Rotates the two halves of the rotated part of each head:
+  // (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); the rest stays as it is.
+  // x [tokens, heads, head_dim]; cos, sin [tokens, 1, rotary_dim] float32.
+  virtual at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin) const;
+  // activation(gate) * up, of one shape.
+  virtual at::Tensor gate(formats::Activation activation,
+                          const at::Tensor& gate, const at::Tensor& up) const;
+};
+
+// What a training adds to a pass; each may be null.
+struct Tuning {
+  const Lora* lora = nullptr;
+  LoraDropout* dropout = nullptr;
+  const Operators* operators = nullptr;
+};
+
 // How queries see keys and values.
 class Attention {
  public:
@@ -72,21 +97,18 @@ Rope make_rope(const formats::ModelConfig& config, int64_t num_positions,
                at::Device device);
 
 // ids, positions: [tokens] int64 on the weights' device. Returns the final
-// hidden states after the last norm, [tokens, hidden]. `lora` and `dropout`
-// may be null.
+// hidden states after the last norm, [tokens, hidden].
 at::Tensor hidden_states(const Weights& weights, const Rope& rope,
                          const at::Tensor& ids, const at::Tensor& positions,
-                         Attention& attention, const Lora* lora = nullptr,
-                         LoraDropout* dropout = nullptr);
+                         Attention& attention, const Tuning& tuning = {});
 
-// Adds the gradients of `lora` (null: none), and of weights that have some,
+// Adds the gradients of tuning.lora, and of weights that have some,
 // where d loss / d hidden states is what `gradient` gives for them:
 // hidden_states() and its backward pass with the graph of one layer at a time,
 // all others being computed twice.
 void backward_by_layers(
     const Weights& weights, const Rope& rope, const at::Tensor& ids,
-    const at::Tensor& positions, Attention& attention, const Lora* lora,
-    LoraDropout* dropout,
+    const at::Tensor& positions, Attention& attention, const Tuning& tuning,
     const std::function<at::Tensor(const at::Tensor& hidden)>& gradient);
 
 // hidden [n, hidden] -> logits [n, vocab], in the weights' dtype, scaled and

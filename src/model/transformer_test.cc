@@ -32,10 +32,10 @@ at::Tensor run(const Weights& weights, const std::vector<int64_t>& ids,
   const c10::InferenceMode mode;
   CausalAttention attention(weights.config);
   const Rope rope = make_rope(weights.config, 64, at::kCPU);
-  return logits(
-      weights,
-      hidden_states(weights, rope, at::tensor(ids, at::kLong),
-                    positions_of(int64_t(ids.size())), attention, lora));
+  return logits(weights,
+                hidden_states(weights, rope, at::tensor(ids, at::kLong),
+                              positions_of(int64_t(ids.size())), attention,
+                              {.lora = lora}));
 }
 
 Lora random_lora(const Weights& weights, int64_t rank) {
@@ -340,7 +340,7 @@ TEST(Lora, ATensorThatIsNotUsedIsRefusedByName) {
   const std::string file = folder.path() + "/adapter_model.safetensors";
   const auto read = formats::open_safetensors(file);
   std::vector<formats::TensorView> views = read->tensors();
-  const std::string bytes(4 * 64, '\0');
+  const std::string bytes(size_t{4} * 64, '\0');
   const char* name =
       "base_model.model.model.layers.0.mlp.experts.lora_A.weight";
   views.push_back({name, formats::ElementType::kF32, {1, 64}, bytes});

@@ -48,6 +48,12 @@ at::Tensor add_pair(const at::Tensor& weight, const LoraPair& pair) {
 
 }  // namespace
 
+std::vector<at::Tensor> WeightSource::multiply(
+    int64_t /*layer*/, const std::vector<Projection>& /*which*/,
+    const at::Tensor& /*x*/) const {
+  SELFALIGN_CHECK(false, "these weights do not multiply");
+}
+
 at::Tensor Weights::projection(int64_t layer, Projection which) const {
   const at::Tensor& own = layers[size_t(layer)].*kProjections[size_t(which)];
   if (!own.defined() || !own.is_meta()) return own;
@@ -71,7 +77,7 @@ at::Tensor Weights::head_values() const {
 
 LayerWeights Weights::layer(int64_t layer) const {
   LayerWeights w = layers[size_t(layer)];
-  if (is_held()) return w;
+  if (keeps_layers()) return w;
   for (size_t j = 0; j < formats::kNumProjections; ++j) {
     w.*kProjections[j] = projection(layer, Projection(j));
   }

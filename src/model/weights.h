@@ -39,6 +39,10 @@ inline constexpr at::Tensor LayerWeights::*kProjections[] = {
     &LayerWeights::q,   &LayerWeights::k,    &LayerWeights::v,
     &LayerWeights::o,   &LayerWeights::gate, &LayerWeights::up,
     &LayerWeights::down};
+inline constexpr at::Tensor LayerWeights::*kBiases[] = {
+    &LayerWeights::q_bias,   &LayerWeights::k_bias,    &LayerWeights::v_bias,
+    &LayerWeights::o_bias,   &LayerWeights::gate_bias, &LayerWeights::up_bias,
+    &LayerWeights::down_bias};
 
 // Where matrices that are not in memory come from. Any thread.
 class WeightSource {
@@ -49,6 +53,15 @@ class WeightSource {
                                 formats::Projection which) const = 0;
   virtual at::Tensor embedding() const = 0;
   virtual at::Tensor head() const = 0;  // of a model that is not tied
+
+  // Whether its projections are multiplied by multiply() in a training.
+  virtual bool multiplies() const { return false; }
+  // Products of x, [tokens, in], with projections that all read x: of each
+  // [tokens, out], without its bias, in x's type; with a backward pass to x,
+  // for which the source must still be there.
+  virtual std::vector<at::Tensor> multiply(
+      int64_t layer, const std::vector<formats::Projection>& which,
+      const at::Tensor& x) const;
 };
 
 // Norms and biases are in memory. Projections, embedding and head are either
@@ -68,6 +81,8 @@ struct Weights {
   std::vector<std::shared_ptr<const Lora>> adapters;
 
   bool is_held() const { return source == nullptr; }
+  // Whether layer() costs nothing.
+  bool keeps_layers() const { return is_held() || source->multiplies(); }
   at::Device device() const {
     return is_held() ? embedding.device() : at::Device(at::kCPU);
   }
@@ -77,7 +92,7 @@ struct Weights {
   at::Tensor projection(int64_t layer, formats::Projection which) const;
   at::Tensor embedding_values() const;
   at::Tensor head_values() const;
-  // A layer with all projections.
+  // A layer with all projections, but for those of a source that multiplies.
   LayerWeights layer(int64_t layer) const;
 };
 

@@ -91,8 +91,8 @@ TEST(OpenedWeights, RoundedAreHeldInCodes) {
   EXPECT_TRUE(at::equal(held.embedding, opened.embedding_values()));
 }
 
-// For training w8a8 is as no rounding at all, identity included.
-TEST(OpenedWeights, RoundedForGenerationAloneAreHeldInFull) {
+// What trains on matrices gets w8a8's in full.
+TEST(OpenedWeights, ThoseOfWholeNumbersAreHeldInFull) {
   const Weights held =
       held_weights(open_weights(kTiny, at::kFloat, Rounding::kW8a8));
   EXPECT_EQ(held.rounding, Rounding::kNone);

@@ -67,12 +67,13 @@ struct ModelOptions {
            "auto, float32 or bfloat16; auto is what the device is fast in."},
           model.dtype, OneOf{{"auto", "float32", "bfloat16"}});
     if (visit.shows(model.weights != "full")) {
-      visit({"weights",
-             "full, int8 or int4: bits of the weights that generate and of the "
-             "frozen base that an adapter is trained on; on a CPU. w8a8: "
-             "generation and scores by products of whole numbers of 8 bits, "
-             "training as with full."},
-            model.weights, OneOf{{"full", "int8", "int4", "w8a8"}});
+      visit(
+          {"weights",
+           "full, int8 or int4: bits of the weights that generate and of the "
+           "frozen base that an adapter is trained on; on a CPU. w8a8, for "
+           "speed: products of whole numbers of 8 bits, in generation, scores "
+           "and the training of an adapter."},
+          model.weights, OneOf{{"full", "int8", "int4", "w8a8"}});
     }
   }
   static void describe_engine(auto& visit, auto& model) {

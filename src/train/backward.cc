@@ -2,16 +2,26 @@
 #include "train/backward.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <malloc.h>
 
 #include <cmath>
 #include <limits>
 
 #include "base/profile.h"
 #include "train/attention.h"
+#include "train/fused.h"
 #include "train/loss.h"
 
 namespace selfalign::train {
 namespace {
+
+// What a pass frees, the next takes again: given back to the system in between,
+// each of its pages would have to be cleared and mapped anew.
+void keep_freed_memory() {
+  [[maybe_unused]] static const bool once =
+      mallopt(M_MMAP_THRESHOLD, 32 << 20) != 0 &&  // the most that there is
+      mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()) != 0;
+}
 
 at::Tensor on(at::Device device, const std::vector<int64_t>& numbers) {
   return at::tensor(numbers, at::kLong).to(device);
@@ -21,9 +31,10 @@ at::Tensor run_pack(const model::Weights& weights, const model::Rope& rope,
                     const model::Lora* lora, const Pack& pack,
                     model::LoraDropout* dropout) {
   PackAttention attention(weights.config, pack.segments, pack.shared);
+  const FusedOperators operators;
   return model::hidden_states(weights, rope, on(weights.device(), pack.ids),
                               on(weights.device(), pack.positions), attention,
-                              lora, dropout);
+                              {lora, dropout, &operators});
 }
 
 LossInput loss_input(const at::Tensor& hidden, const Pack& pack) {
@@ -73,6 +84,7 @@ double backward_pack(const model::Rope& rope, const Parameters& parameters,
                      model::LoraDropout* dropout, bool checkpointing) {
   const at::AutoGradMode with_graph(true);
   const ProfilePart whole("backward");
+  keep_freed_memory();
   const model::Weights weights = parameters.weights();
   double loss = 0.0;
   at::Tensor head_gradient;
@@ -85,9 +97,11 @@ double backward_pack(const model::Rope& rope, const Parameters& parameters,
   };
   if (checkpointing) {
     PackAttention attention(weights.config, pack.segments, pack.shared);
+    const FusedOperators operators;
     model::backward_by_layers(weights, rope, on(weights.device(), pack.ids),
                               on(weights.device(), pack.positions), attention,
-                              parameters.lora(), dropout, gradient_of);
+                              {parameters.lora(), dropout, &operators},
+                              gradient_of);
   } else {
     at::Tensor hidden;
     {

@@ -139,7 +139,7 @@ std::optional<TrainState> load_checkpoint(const std::string& folder,
       damaged(path,
               "a checkpoint of this model, these samples and these settings (" +
                   identity + ")",
-              "one of others (" + found + ")");
+              "one of others, or of selfalign 0.5.0 or before (" + found + ")");
     }
     tensors = json_string(json, "tensors", path);
     digest = json_string(json, "tensors_digest", path);

@@ -79,7 +79,7 @@ std::string identity_of(const model::Weights& weights,
                         const std::vector<Sample>& samples,
                         const TrainOptions& o) {
   Hasher hasher;
-  hasher.add("train_lora 2").add(weights.digest);
+  hasher.add("train_lora 3").add(weights.digest);
   hasher.add(model::describe({weights.device(), weights.dtype()}) +
              model::describe(weights.rounding));
   const TuneOptions none;  // LoRA's have no effect in a full tuning
@@ -307,7 +307,7 @@ class Trainer {
     }
     // A graph would hold a base in codes as values.
     const bool by_layers =
-        options_.gradient_checkpointing || !weights_.is_held();
+        options_.gradient_checkpointing || !weights_.keeps_layers();
     const double loss = backward_pack(rope_, *parameters_, pack, scale,
                                       dropout ? &*dropout : nullptr, by_layers);
     check_finite(loss, "loss", options_.folder, state_.step);

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "model/load_weights.h"
 #include "train/backward.h"
+#include "train/frozen_base.h"
 
 namespace selfalign::train {
 namespace {
@@ -316,6 +317,26 @@ TEST_F(Training, OnABaseInCodesIsAsOnTheirValues) {
   options_.folder = fresh_folder("values");
   EXPECT_EQ(train_model(values, samples_, options_).digest, report.digest);
   EXPECT_LT(report.loss_after, report.loss_before);
+}
+
+// On products of whole numbers it learns as on the matrices, goes on after each
+// stop to the same bits, and is another training.
+TEST_F(Training, OnABaseInWholeNumbersLearnsTheSame) {
+  options_.target_modules = {"all-linear"};
+  const TrainReport plain = train(fresh_folder("plain_base"));
+  weights_ = frozen_base(model::open_weights(
+      "tests/data/tiny_llama", at::kFloat, model::Rounding::kW8a8));
+  const TrainReport coded = train(fresh_folder("frozen_base"));
+  EXPECT_NE(coded.digest, plain.digest);
+  EXPECT_NEAR(coded.loss_before, plain.loss_before, 0.02);
+  EXPECT_LT(coded.loss_after, coded.loss_before - 0.5);
+  EXPECT_NEAR(coded.loss_after, plain.loss_after, 0.05);
+  options_.gradient_checkpointing = true;
+  EXPECT_EQ(train(fresh_folder("coded_layers")).digest, coded.digest);
+  options_.gradient_checkpointing = false;
+  const auto [pieces, stops] = train_in_pieces(fresh_folder("coded_pieces"));
+  EXPECT_GT(stops, 3);
+  EXPECT_EQ(pieces.digest, coded.digest);
 }
 
 TEST_F(Training, TargetsRanksAndAlphasAreWhatWasAsked) {

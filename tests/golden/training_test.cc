@@ -221,8 +221,9 @@ TEST_F(TrainingGolden, LossOfTwoTurnsIsThatOfTheLogits) {
   }
   const at::NoGradGuard no_graph;
   model::CausalAttention attention(weights_.config);
-  const at::Tensor hidden = model::hidden_states(
-      weights_, rope_, ids, at::arange(31, at::kLong), attention, &lora_);
+  const at::Tensor hidden =
+      model::hidden_states(weights_, rope_, ids, at::arange(31, at::kLong),
+                           attention, {.lora = &lora_});
   const at::Tensor logits =
       model::logits(weights_, hidden).to(at::kDouble).contiguous();
   const int64_t vocabulary = logits.size(1);
